@@ -1,0 +1,62 @@
+"""Open-loop arrival schedules: when visits start, decided before the run and never by how the system does."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+from experiment.errors import ConfigError, Location, Problem
+from experiment.scenario import Arrivals
+
+
+def arrival_times(arrivals: Arrivals, length_s: float, rng: random.Random, folder: Path) -> tuple[float, ...]:
+    """Seconds since the run's zero, ascending, below `length_s`. A replay file is looked for in `folder`."""
+    if arrivals.process == "constant":
+        step = 1.0 / arrivals.rate
+        return tuple(index * step for index in range(int(length_s * arrivals.rate)))
+    if arrivals.process == "replay":
+        return _replay(folder / (arrivals.file or ""), length_s)
+    return _thinned(arrivals, length_s, rng)
+
+
+def rate_at(arrivals: Arrivals, t: float, length_s: float) -> float:
+    """Intensity in visits per second at time t of Poisson, burst and ramp schedules."""
+    if arrivals.process == "ramp":
+        end = arrivals.rate if arrivals.to is None else arrivals.to
+        return arrivals.rate + (end - arrivals.rate) * t / length_s
+    if arrivals.process == "burst":
+        every = arrivals.burst_every or length_s
+        inside = (t % every) < (arrivals.burst_for or 0.0)
+        return (arrivals.burst_rate or arrivals.rate) if inside else arrivals.rate
+    return arrivals.rate
+
+
+def _thinned(arrivals: Arrivals, length_s: float, rng: random.Random) -> tuple[float, ...]:
+    """A Poisson process with varying intensity, by thinning (Lewis and Shedler 1979)."""
+    ceiling = max(arrivals.rate, arrivals.to or 0.0, arrivals.burst_rate or 0.0)
+    times: list[float] = []
+    t = rng.expovariate(ceiling)
+    while t < length_s:
+        if rng.random() * ceiling < rate_at(arrivals, t, length_s):
+            times.append(t)
+        t += rng.expovariate(ceiling)
+    return tuple(times)
+
+
+def _replay(path: Path, length_s: float) -> tuple[float, ...]:
+    def mistake(line: int, found: str) -> ConfigError:
+        return ConfigError([Problem(Location(str(path), line), found, "one arrival time in seconds a line")])
+
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise mistake(1, f"no readable file ({error.strerror})") from None
+    times: list[float] = []
+    for number, line in enumerate(lines, 1):
+        if not line.strip() or line.startswith("#"):
+            continue
+        try:
+            times.append(float(line))
+        except ValueError:
+            raise mistake(number, f'"{line.strip()[:40]}"') from None
+    return tuple(sorted(t for t in times if 0 <= t < length_s))

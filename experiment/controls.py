@@ -1,0 +1,188 @@
+"""The ports through which faults act. A runtime implements them; a fault never knows if the system is real.
+
+A capability is the name of one thing a control can do. A scenario that needs a capability the runtime does
+not have is refused by name before anything starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+Direction = Literal["both", "to_callee", "to_caller"]
+
+
+@dataclass(frozen=True, slots=True)
+class Delay:
+    """Every chunk is held for latency_s +- jitter_s (uniform) in each direction named."""
+
+    latency_s: float
+    jitter_s: float = 0.0
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Throttle:
+    """At most `bytes_per_s` per connection and direction; 0 stalls."""
+
+    bytes_per_s: float
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """Connections are accepted and stay open; bytes vanish."""
+
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Refuse:
+    """New connections are refused, existing ones dropped."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """Connections are reset after `after_s`."""
+
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """A share of packets is dropped (needs packet-level control)."""
+
+    share: float
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class Corrupt:
+    """A share of packets is damaged (needs packet-level control)."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reorder:
+    """A share of packets overtakes others by delay_s (needs packet-level control)."""
+
+    share: float
+    delay_s: float
+
+
+Impairment = Delay | Throttle | Blackhole | Refuse | Reset | Loss | Corrupt | Reorder
+
+
+@dataclass(frozen=True, slots=True)
+class Reach:
+    """One measured round trip over a link; `seconds` is None when nothing came back within the deadline."""
+
+    connected: bool
+    seconds: float | None
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class LinkProbe:
+    """What a link does now: to a connection opened before the fault, and to a fresh one."""
+
+    existing: Reach
+    fresh: Reach
+    payload_bytes: int = 0
+
+
+class LinkControl(Protocol):
+    """One link."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...  # class names of Impairment, lower case: "delay", ...
+    def impair(self, fault: str, impairment: Impairment) -> None: ...
+    def restore(self, fault: str) -> None: ...  # idempotent; other faults on the link stay
+    def probe(self, deadline_s: float) -> LinkProbe: ...  # first call opens the "existing" connection
+
+
+@dataclass(frozen=True, slots=True)
+class NodeProbe:
+    """What a node is now: its process state and whether it answers /health within the deadline."""
+
+    state: Literal["running", "paused", "absent"]
+    answers: bool
+    seconds: float | None = None
+    identity: str = ""  # pid or container id and start count: changes at a restart
+    measures: Mapping[str, float] | None = None
+
+
+class NodeControl(Protocol):
+    """One service or store. Capabilities: crash, pause, and with containers cpu_limit, memory_limit, ..."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def capabilities(self) -> frozenset[str]: ...
+    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None: ...
+    def undo(self, fault: str) -> None: ...  # idempotent; waits until ready again
+    def probe(self, deadline_s: float) -> NodeProbe: ...
+
+
+@dataclass(frozen=True, slots=True)
+class BehaviourProbe:
+    """What a service says of a behaviour: its parameters (None: not set) and the requests it touched."""
+
+    parameters: Mapping[str, float | str | None] | None
+    applied: int
+    received: int
+
+
+class BehaviourControl(Protocol):
+    """Exact application-level faults inside a callee (commit, then drop the reply), per caller."""
+
+    @property
+    def name(self) -> str: ...  # the link whose callee behaves, "billing -> payments"
+    @property
+    def capabilities(self) -> frozenset[str]: ...  # lost_response, slow_processing, error_share
+    def behave(self, fault: str, behaviour: str, parameters: Mapping[str, float | str | None]) -> None: ...
+    def cease(self, fault: str) -> None: ...
+    def probe(self, behaviour: str) -> BehaviourProbe: ...
+
+
+class Controls(Protocol):
+    """All controls of a running system."""
+
+    def link(self, name: str) -> LinkControl: ...
+    def node(self, name: str) -> NodeControl: ...
+    def behaviour(self, link: str) -> BehaviourControl: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """Whether a fault was seen to act (or, after healing, seen to be gone), and the measurement behind it."""
+
+    seen: bool
+    statement: str  # for people: "round trip 2.1 ms -> 503.4 ms"
+    measured: Mapping[str, float | str | bool | None]
+    existing_connections: Literal["affected", "not affected", "unknown", "no connections"] = "unknown"
+
+
+class Fault(Protocol):
+    """One kind of fault with its parameters: a frozen dataclass in `faults/`, one file each.
+
+    `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability.
+    `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
+    and `effect` / `gone` judge two measurements: no effect, no claim.
+    """
+
+    @property
+    def kind(self) -> str: ...
+    @property
+    def target_kind(self) -> Literal["link", "node", "behaviour"]: ...
+    @property
+    def requires(self) -> str: ...
+    def inject(self, controls: Controls, target: str, fault: str) -> None: ...
+    def heal(self, controls: Controls, target: str, fault: str) -> None: ...
+    def measure(self, controls: Controls, target: str) -> object: ...
+    def effect(self, before: object, during: object) -> Effect: ...
+    def gone(self, before: object, after: object) -> Effect: ...

@@ -1,0 +1,196 @@
+"""YAML nodes into frozen dataclasses, driven by the annotations; every mistake is collected with its place.
+
+Field names are the keys. Units come from the annotated types in `units`. A dataclass field may carry
+`metadata={"help": ...}`, used by the published JSON Schema.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.units import Bound, Unit, parse_bound, parse_quantity
+from experiment.yaml_source import Mapping, Node, Scalar, Sequence
+
+T = TypeVar("T")
+NONE_WORDS = ("none", "off", "null", "~", "")
+TRUE_WORDS = ("on", "true", "yes")
+FALSE_WORDS = ("off", "false", "no")
+
+
+class _Failed:
+    """Stands for a value that could not be decoded; its problem is already recorded."""
+
+
+FAILED = _Failed()
+
+
+@cache
+def hints_of(cls: type) -> dict[str, Any]:
+    """Field name to annotation, with units kept."""
+    return get_type_hints(cls, include_extras=True)
+
+
+class Decoder:
+    """Decodes one file. `hooks` maps a type that picks its own shape to a function (decoder, node) -> value."""
+
+    def __init__(self, hooks: dict[type, Callable[[Decoder, Node], Any]] | None = None) -> None:
+        self.problems: list[Problem] = []
+        self._hooks = hooks or {}
+
+    def fail(self, where: Location, found: str, expected: str, mend: str = "") -> Any:
+        self.problems.append(Problem(where, found, expected, mend))
+        return FAILED
+
+    def root(self, node: Node, cls: type[T]) -> T:
+        """The whole file as `cls`. Raises ConfigError with every problem, in the order of the file."""
+        value = self.value(node, cls)
+        self.finish()
+        return cast(T, value)
+
+    def finish(self) -> None:
+        if self.problems:
+            order = sorted(self.problems, key=lambda p: (p.where.file, p.where.line, p.where.column))
+            raise ConfigError(order)
+
+    def value(self, node: Node, annotation: Any) -> Any:
+        origin = get_origin(annotation)
+        if origin is Annotated:
+            base, unit = get_args(annotation)[:2]
+            return self._quantity(node, base, unit)
+        if origin in (Union, types.UnionType):
+            return self._optional(node, get_args(annotation))
+        if origin is Literal:
+            return self._choice(node, get_args(annotation))
+        if origin is tuple:
+            return self._tuple(node, get_args(annotation)[0])
+        if origin is dict:
+            return self._dict(node, get_args(annotation)[1])
+        if annotation in self._hooks:
+            return self._hooks[annotation](self, node)
+        if is_dataclass(annotation):
+            return self.record(node, cast(type, annotation))
+        return self._scalar(node, annotation)
+
+    def record(self, node: Node, cls: type, ignore: frozenset[str] = frozenset()) -> Any:
+        """A mapping as the dataclass `cls`; keys in `ignore` are somebody else's."""
+        if not isinstance(node, Mapping):
+            keys = ", ".join(field.name for field in fields(cls))
+            return self.fail(node.where, describe(node), f"a mapping with the keys {keys}")
+        names = {field.name: field for field in fields(cls) if field.init}
+        values: dict[str, Any] = {}
+        for key, child in node.items:
+            if key.text in ignore:
+                continue
+            if key.text not in names:
+                mend = nearest(key.text, names)
+                self.fail(key.where, f'the unknown key "{key.text}"', "a key that is defined here", mend)
+                continue
+            values[key.text] = self.value(child, hints_of(cls)[key.text])
+        for name, field in names.items():
+            if name not in values and field.default is MISSING and field.default_factory is MISSING:
+                found = "no key " + f'"{name}"'
+                values[name] = self.fail(node.where, found, f"{name}: {expected_of(hints_of(cls)[name])}")
+        if any(value is FAILED for value in values.values()):
+            return FAILED
+        try:
+            return cls(**values)
+        except ValueError as error:
+            found, _, expected = str(error).partition("; expected ")
+            return self.fail(node.where, found, expected or "values that fit together")
+
+    def _quantity(self, node: Node, base: type, unit: Unit) -> Any:
+        expected = f"a {unit.name} such as {unit.example}"
+        if base is Bound:
+            expected = f'a bound such as ">= {unit.example}" or "<= {unit.example}"'
+        if not isinstance(node, Scalar):
+            return self.fail(node.where, describe(node), expected)
+        try:
+            if base is Bound:
+                return parse_bound(node.text, unit)
+            return parse_quantity(node.text, unit)
+        except ValueError as error:
+            return self.fail(node.where, describe(node), str(error))
+
+    def _optional(self, node: Node, members: tuple[Any, ...]) -> Any:
+        inner = [member for member in members if member is not type(None)]
+        if len(inner) < len(members) and isinstance(node, Scalar) and node.text.lower() in NONE_WORDS:
+            return None
+        if len(inner) == 1:
+            return self.value(node, inner[0])
+        attempts: list[Decoder] = []
+        for member in inner:
+            trial = Decoder(self._hooks)
+            result = trial.value(node, member)
+            if not trial.problems:
+                return result
+            attempts.append(trial)
+        expected = " or ".join(expected_of(member) for member in inner)
+        return self.fail(node.where, describe(node), expected)
+
+    def _choice(self, node: Node, choices: tuple[str, ...]) -> Any:
+        if isinstance(node, Scalar) and node.text in choices:
+            return node.text
+        mend = nearest(node.text, choices) if isinstance(node, Scalar) else ""
+        return self.fail(node.where, describe(node), f"one of {', '.join(choices)}", mend)
+
+    def _tuple(self, node: Node, item: Any) -> Any:
+        if not isinstance(node, Sequence):
+            return self.fail(node.where, describe(node), "a list")
+        values = tuple(self.value(child, item) for child in node.items)
+        return FAILED if any(value is FAILED for value in values) else values
+
+    def _dict(self, node: Node, item: Any) -> Any:
+        if not isinstance(node, Mapping):
+            return self.fail(node.where, describe(node), "a mapping of names")
+        values = {key.text: self.value(child, item) for key, child in node.items}
+        return FAILED if any(value is FAILED for value in values.values()) else values
+
+    def _scalar(self, node: Node, cls: Any) -> Any:
+        if isinstance(node, Scalar):
+            if cls is str and (node.kind != "null" or node.text):
+                return node.text
+            if cls is bool and node.text.lower() in TRUE_WORDS + FALSE_WORDS:
+                return node.text.lower() in TRUE_WORDS
+            try:
+                if cls is int and node.kind == "int":
+                    return int(node.text.replace("_", ""), 0)
+                if cls is float and node.kind in ("int", "float"):
+                    return float(node.text)
+            except ValueError:
+                pass
+        return self.fail(node.where, describe(node), expected_of(cls))
+
+
+def describe(node: Node) -> str:
+    """What stands in the file, for the `found` half of a message."""
+    if isinstance(node, Scalar):
+        return f'"{node.text}"' if node.text else "nothing"
+    return "a list" if isinstance(node, Sequence) else "a mapping"
+
+
+def expected_of(annotation: Any) -> str:
+    """What a field takes, for the `expected` half of a message."""
+    origin = get_origin(annotation)
+    if origin is Annotated:
+        base, unit = get_args(annotation)[:2]
+        return (
+            f'a bound such as ">= {unit.example}"'
+            if base is Bound
+            else f"a {unit.name} such as {unit.example}"
+        )
+    if origin in (Union, types.UnionType):
+        return " or ".join("none" if m is type(None) else expected_of(m) for m in get_args(annotation))
+    if origin is Literal:
+        return f"one of {', '.join(get_args(annotation))}"
+    if origin is tuple:
+        return "a list"
+    if origin is dict or is_dataclass(annotation):
+        return "a mapping"
+    return {str: "text", bool: "on or off", int: "a whole number", float: "a number"}.get(
+        annotation, "a value"
+    )

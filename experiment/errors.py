@@ -1,0 +1,104 @@
+"""Errors a user can act on: where, what was found, what was expected, what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from difflib import get_close_matches
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What a command says to the shell; the only place these numbers stand."""
+
+    PASS = 0
+    FAIL = 1
+    INCONCLUSIVE = 2
+    INVALID = 3
+    SAFETY_VETO = 4
+    CLEANUP_INCOMPLETE = 5
+    BAD_CONFIGURATION = 64
+    INTERNAL_ERROR = 70
+    INTERRUPTED = 130
+    TERMINATED = 143
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """A place in a file; line and column count from 1."""
+
+    file: str
+    line: int = 1
+    column: int = 1
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}:{self.column}"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One mistake in a file: `found` and `expected` read as the two halves of a sentence."""
+
+    where: Location
+    found: str
+    expected: str
+    mend: str = ""
+
+    def __str__(self) -> str:
+        mend = f"\n    {self.mend}" if self.mend else ""
+        return f"{self.where}: found {self.found}, expected {self.expected}{mend}"
+
+
+class CodeBlueError(Exception):
+    """Base of every error that is reported as a message and an exit code, not as a traceback."""
+
+    exit_code = ExitCode.INTERNAL_ERROR
+
+
+class ConfigError(CodeBlueError):
+    """One or more mistakes in scenario, design, suite or system files; nothing was started."""
+
+    exit_code = ExitCode.BAD_CONFIGURATION
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+class UsageError(CodeBlueError):
+    """A mistake on the command line that names a thing which does not exist."""
+
+    exit_code = ExitCode.BAD_CONFIGURATION
+
+
+class UnsupportedError(CodeBlueError):
+    """The chosen runtime cannot do what a scenario asks; refused by name before anything starts."""
+
+    exit_code = ExitCode.BAD_CONFIGURATION
+
+
+class StartError(CodeBlueError):
+    """A part of the system did not become ready; the message carries status and last log lines."""
+
+    exit_code = ExitCode.INVALID
+
+
+class CleanupError(CodeBlueError):
+    """Something that was started or injected could not be stopped or healed."""
+
+    exit_code = ExitCode.CLEANUP_INCOMPLETE
+
+
+class HistoryError(CodeBlueError):
+    """A run folder or history file that cannot be read."""
+
+    exit_code = ExitCode.BAD_CONFIGURATION
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """A sentence naming the nearest right name, or the list of right names when none is near."""
+    known = sorted(names)
+    close = get_close_matches(name, known, n=1, cutoff=0.6)
+    if close:
+        return f'did you mean "{close[0]}"?'
+    return f"known: {', '.join(known)}" if known else "none is defined"

@@ -1,0 +1,185 @@
+"""The patients of a run: from a seeded generator, or from FHIR R4 bundles in a folder. All are synthetic."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import ConfigError, Location, Problem
+
+FAMILY = (
+    "Abel",
+    "Bach",
+    "Cohen",
+    "Diaz",
+    "Eriksen",
+    "Fox",
+    "Garcia",
+    "Haas",
+    "Ito",
+    "Jansen",
+    "Kaya",
+    "Lopez",
+)
+GIVEN = (
+    "Ada",
+    "Ben",
+    "Cora",
+    "Dan",
+    "Eva",
+    "Finn",
+    "Gita",
+    "Hugo",
+    "Ines",
+    "Jon",
+    "Kim",
+    "Lea",
+    "Max",
+    "Noa",
+)
+MEDICATIONS = (
+    ("warfarin oral tablet", 5.0),
+    ("metformin oral tablet", 500.0),
+    ("lisinopril oral tablet", 10.0),
+    ("levothyroxine oral tablet", 0.05),
+    ("metoprolol oral tablet", 25.0),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Medication:
+    """A medicine as text, and the dose of one take in mg."""
+
+    text: str
+    dose_mg: float
+
+
+@dataclass(frozen=True, slots=True)
+class Patient:
+    """One patient; `resource` and `coverage` are FHIR R4 JSON (Patient, Coverage)."""
+
+    id: str
+    coverage_id: str
+    resource: dict[str, Any]
+    coverage: dict[str, Any]
+    medications: tuple[Medication, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """`source` says where the patients came from, for the report."""
+
+    source: str
+    patients: tuple[Patient, ...]
+
+
+def generate(count: int, seed: int) -> Population:
+    """`count` synthetic patients, the same for the same seed."""
+    rng = random.Random(f"population-{seed}")
+    return Population(
+        f"generated ({count} patients)", tuple(_generated(index, rng) for index in range(count))
+    )
+
+
+def _generated(index: int, rng: random.Random) -> Patient:
+    patient_id, coverage_id = f"pat-{index:05d}", f"cov-{index:05d}"
+    born = f"{rng.randint(1930, 2020)}-{rng.randint(1, 12):02d}-{rng.randint(1, 28):02d}"
+    resource = {
+        "resourceType": "Patient",
+        "id": patient_id,
+        "name": [{"family": rng.choice(FAMILY), "given": [rng.choice(GIVEN)]}],
+        "gender": rng.choice(("female", "male")),
+        "birthDate": born,
+    }
+    medicines = tuple(Medication(text, dose) for text, dose in rng.sample(MEDICATIONS, 2))
+    return Patient(patient_id, coverage_id, resource, _coverage(coverage_id, patient_id, "active"), medicines)
+
+
+def _coverage(coverage_id: str, patient_id: str, status: str) -> dict[str, Any]:
+    reference = {"reference": f"Patient/{patient_id}"}
+    payor = [{"reference": "Organization/payer-1"}]
+    return {
+        "resourceType": "Coverage",
+        "id": coverage_id,
+        "status": status,
+        "beneficiary": reference,
+        "payor": payor,
+    }
+
+
+def read_bundles(folder: Path) -> Population:
+    """Patients from FHIR bundles, `*.json` (one each) and `*.ndjson[.gz]` (one a line). Raises ConfigError."""
+    files = sorted(path for pattern in ("*.json", "*.ndjson", "*.ndjson.gz") for path in folder.glob(pattern))
+    patients: list[Patient] = []
+    for path in files:
+        for line, bundle in _bundles(path):
+            patients.extend(_from_bundle(bundle, path, line))
+    if not patients:
+        where = Location(str(folder))
+        expected = "FHIR R4 bundles with a Patient each (*.json, *.ndjson, *.ndjson.gz)"
+        raise ConfigError([Problem(where, "no patient", expected)])
+    unique = {patient.id: patient for patient in patients}
+    return Population(f"{folder.name} ({len(unique)} patients from FHIR bundles)", tuple(unique.values()))
+
+
+def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    try:
+        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = raw.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            [Problem(Location(str(path)), f"an unreadable file ({error})", "FHIR JSON")]
+        ) from None
+    documents = [(1, text)] if path.suffix == ".json" else list(enumerate(text.splitlines(), 1))
+    for number, document in documents:
+        if not document.strip():
+            continue
+        try:
+            bundle = json.loads(document)
+        except json.JSONDecodeError as error:
+            where = Location(str(path), number + error.lineno - 1, error.colno)
+            raise ConfigError(
+                [Problem(where, f"text that is no JSON ({error.msg})", "a FHIR bundle")]
+            ) from None
+        if isinstance(bundle, dict) and bundle.get("resourceType") == "Bundle":
+            yield number, bundle
+
+
+def _from_bundle(bundle: dict[str, Any], path: Path, line: int) -> Iterator[Patient]:
+    resources = [entry.get("resource", {}) for entry in bundle.get("entry", []) if isinstance(entry, dict)]
+    medicines = tuple(
+        medicine for resource in resources if (medicine := _medication(resource)) is not None
+    ) or (Medication(*MEDICATIONS[0]),)
+    covers = [resource for resource in resources if resource.get("resourceType") == "Coverage"]
+    for resource in resources:
+        if resource.get("resourceType") != "Patient":
+            continue
+        patient_id = resource.get("id")
+        if not isinstance(patient_id, str):
+            raise ConfigError(
+                [Problem(Location(str(path), line), "a Patient without id", "a Patient with an id")]
+            )
+        status = str(covers[0].get("status", "active")) if covers else "active"
+        coverage_id = str(covers[0].get("id", f"cov-{patient_id}")) if covers else f"cov-{patient_id}"
+        coverage = _coverage(coverage_id, patient_id, status)
+        yield Patient(patient_id, coverage_id, resource, coverage, medicines)
+
+
+def _medication(resource: dict[str, Any]) -> Medication | None:
+    """The medicine of a MedicationRequest; its strength stands in the text ("... 24 MG Oral Tablet")."""
+    if resource.get("resourceType") != "MedicationRequest":
+        return None
+    text = resource.get("medicationCodeableConcept", {}).get("text")
+    if not isinstance(text, str):
+        return None
+    words = text.split()
+    for number, unit in pairwise(words):
+        if unit.upper() == "MG" and number.replace(".", "", 1).isdigit():
+            return Medication(text, float(number))
+    return Medication(text, 1.0)

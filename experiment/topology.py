@@ -1,0 +1,123 @@
+"""The system under test: services, links, journeys. Read from one `system.yaml`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from experiment.decoding import Decoder
+from experiment.errors import Location, nearest
+from experiment.units import Duration, Share
+from experiment.yaml_source import read_yaml
+
+Role = Literal["service", "instrument", "store", "bus"]
+Protocol = Literal["http", "postgres", "nats", "mllp"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One node. `service`s are ours, `instrument`s stand for the outside world and keep the ground truth,
+    `store` (PostgreSQL) and `bus` (NATS JetStream) are shared parts started by the runtime."""
+
+    role: Role = "service"
+    module: str = ""  # Python module that `python -m` runs; empty for store and bus
+    title: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A directed edge; `caller -> callee`, one proxy each."""
+
+    caller: str
+    callee: str
+    protocol: Protocol = "http"
+
+    @property
+    def name(self) -> str:
+        return f"{self.caller} -> {self.callee}"
+
+
+@dataclass(frozen=True, slots=True)
+class Journey:
+    """What one user does, in one operation at the entry service.
+
+    `uses` lists the links it may travel, so that what a fault cannot reach is known (containment).
+    """
+
+    entry: str
+    uses: tuple[str, ...] = ()
+    criticality: float = 1.0
+    deadline: Duration = 2.5  # what the user is promised; no request may outlive it by more than 500 ms
+    patience: Duration = 5.0  # the user gives up
+    p95: Duration = 1.0  # an answer slower than this is not good
+    writes: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One operation of a mix: `at` after the arrival, in a `share` of arrivals, once what it `needs` succeeded."""
+
+    journey: str
+    at: Duration = 0.0
+    share: Share = 1.0
+    needs: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """The whole of system.yaml. `mixes` are what scenarios name in `load.journeys`: scripts of steps."""
+
+    name: str
+    services: dict[str, Service]
+    links: tuple[Link, ...]
+    journeys: dict[str, Journey]
+    mixes: dict[str, tuple[Step, ...]]
+    title: str = ""
+    source: str = field(default="", metadata={"internal": True})
+
+    def link(self, name: str) -> Link:
+        """The link called `caller -> callee`. Raises KeyError."""
+        return next(link for link in self.links if link.name == name)
+
+    @property
+    def link_names(self) -> tuple[str, ...]:
+        return tuple(link.name for link in self.links)
+
+    def depends(self, journey: str, target: str) -> bool:
+        """Whether a fault on `target` (a link or a service) can reach the journey."""
+        spec = self.journeys[journey]
+        if "->" in target:
+            return target in spec.uses
+        return target == spec.entry or any(target in name.split(" -> ") for name in spec.uses)
+
+
+def load_system(path: Path) -> System:
+    """Read and cross-check a system file. Raises ConfigError."""
+    node = read_yaml(path)
+    decoder = Decoder()
+    system = decoder.root(node, System)
+    _check(system, decoder, Location(str(path)))
+    decoder.finish()
+    return System(
+        system.name, system.services, system.links, system.journeys, system.mixes, system.title, str(path)
+    )
+
+
+def _check(system: System, decoder: Decoder, where: Location) -> None:
+    def known(name: str, names: object, what: str, place: str) -> None:
+        if name not in names:  # type: ignore[operator]
+            decoder.fail(where, f'{what} "{name}" in {place}', f"a {what} of this file", nearest(name, names))  # type: ignore[arg-type]
+
+    for link in system.links:
+        known(link.caller, system.services, "service", f"link {link.name}")
+        known(link.callee, system.services, "service", f"link {link.name}")
+    for name, journey in system.journeys.items():
+        known(journey.entry, system.services, "service", f"journey {name}")
+        for used in journey.uses:
+            known(used, system.link_names, "link", f"journey {name}")
+    for name, steps in system.mixes.items():
+        for step in steps:
+            known(step.journey, system.journeys, "journey", f"mix {name}")
+            if step.needs is not None:
+                known(step.needs, [s.journey for s in steps], "step", f"mix {name}")

@@ -1,0 +1,92 @@
+"""Quantities with their units, parsed once at the edge; inside, all is seconds, per second, bytes or a share.
+
+The annotated types tell the YAML decoder which unit a field takes; after decoding they are plain floats.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Annotated
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A kind of quantity: factors turn a suffix into the base unit."""
+
+    name: str
+    factors: tuple[tuple[str, float], ...]
+    example: str
+
+    @property
+    def suffixes(self) -> str:
+        return ", ".join(suffix for suffix, _ in self.factors)
+
+    def pattern(self) -> str:
+        """A regular expression for editors (JSON Schema)."""
+        alternatives = "|".join(re.escape(suffix) for suffix, _ in self.factors)
+        return rf"^[0-9]+(\.[0-9]+)?\s*({alternatives})$"
+
+
+DURATION = Unit("duration", (("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0)), "250ms")
+RATE = Unit("rate", (("/s", 1.0), ("/min", 1 / 60)), "8/s")
+SHARE = Unit("share", (("%", 0.01),), "20%")
+BANDWIDTH = Unit("bandwidth", (("B/s", 1.0), ("KB/s", 1e3), ("MB/s", 1e6)), "100KB/s")
+SIZE = Unit("size", (("B", 1.0), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9)), "64MB")
+
+Duration = Annotated[float, DURATION]  # seconds
+Rate = Annotated[float, RATE]  # per second
+Share = Annotated[float, SHARE]  # 0..1
+Bandwidth = Annotated[float, BANDWIDTH]  # bytes per second
+Size = Annotated[float, SIZE]  # bytes
+
+_QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([^\s0-9.].*?)\s*$")
+_BARE = re.compile(r"^\s*-?[0-9]+(\.[0-9]+)?\s*$")
+
+
+def parse_quantity(text: str, unit: Unit) -> float:
+    """The number in base units. Raises ValueError whose message says what was expected."""
+    if _BARE.match(text):
+        raise ValueError(f"a {unit.name} with its unit ({unit.suffixes}), such as {unit.example}")
+    match = _QUANTITY.match(text)
+    if match is None:
+        raise ValueError(f"a {unit.name} such as {unit.example}")
+    for suffix, factor in unit.factors:
+        if match.group(2) == suffix:
+            return float(match.group(1)) * factor
+    raise ValueError(f"a {unit.name} in one of {unit.suffixes}, such as {unit.example}")
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds for people: 250 ms, 3.2 s, 5 min."""
+    if seconds < 1e-3:
+        return f"{seconds * 1e6:.0f} us"
+    if seconds < 1:
+        return f"{seconds * 1e3:.4g} ms"
+    if seconds < 120:
+        return f"{seconds:.4g} s"
+    return f"{seconds / 60:.4g} min"
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """A one-sided objective such as `>= 99%` or `<= 2s`; `limit` is in base units."""
+
+    at_least: bool
+    limit: float
+    text: str
+
+    def holds(self, value: float) -> bool:
+        return value >= self.limit if self.at_least else value <= self.limit
+
+
+ShareBound = Annotated[Bound, SHARE]
+DurationBound = Annotated[Bound, DURATION]
+
+
+def parse_bound(text: str, unit: Unit) -> Bound:
+    """`>= 99%` or `<= 250ms`. Raises ValueError whose message says what was expected."""
+    for sign, at_least in ((">=", True), ("<=", False)):
+        if text.strip().startswith(sign):
+            return Bound(at_least, parse_quantity(text.strip()[2:], unit), text.strip())
+    raise ValueError(f'a bound such as ">= {unit.example}" or "<= {unit.example}"')

@@ -1,0 +1,63 @@
+"""What a run may claim."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from experiment.errors import ExitCode
+
+
+class Verdict(StrEnum):
+    """Ordered from best to worst: the worst of the parts wins."""
+
+    PASS = "pass"
+    INCONCLUSIVE = "inconclusive"
+    FAIL = "fail"
+    INVALID = "invalid"
+
+
+def worst(verdicts: Iterable[Verdict]) -> Verdict:
+    """The worst of the verdicts; of none it is inconclusive, since nothing was seen."""
+    order = list(Verdict)
+    return max(verdicts, key=order.index, default=Verdict.INCONCLUSIVE)
+
+
+@dataclass(frozen=True, slots=True)
+class Violation:
+    """One broken promise with its evidence: rows of the history (operations, records) as plain mappings."""
+
+    statement: str  # "invoice inv-1 was charged twice (30.00 and 30.00)"
+    key: str
+    t: float | None
+    evidence: tuple[Mapping[str, Any], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """The judgement of one checker. `exposed` counts what could have gone wrong: 0 means nothing was seen."""
+
+    checker: str
+    property: str  # one sentence
+    safety: bool
+    verdict: Verdict
+    statement: str  # one sentence with the figure
+    exposed: int
+    violations: tuple[Violation, ...] = ()  # the first ones, in time order
+    violation_count: int = 0
+    measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
+
+
+def exit_code(verdict: Verdict, vetoed: bool) -> ExitCode:
+    if verdict is Verdict.INVALID:
+        return ExitCode.INVALID
+    if vetoed:
+        return ExitCode.SAFETY_VETO
+    codes = {
+        Verdict.PASS: ExitCode.PASS,
+        Verdict.FAIL: ExitCode.FAIL,
+        Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
+    }
+    return codes[verdict]
