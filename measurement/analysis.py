@@ -1,0 +1,132 @@
+"""What is known about one run after it was judged: plain frozen values, stored as analysis.json, read by reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+from experiment.verdict import CheckResult, Verdict
+
+Status = Literal["met", "not met", "no data"]
+
+
+@dataclass(frozen=True, slots=True)
+class ValidityCheck:
+    """One condition a run must meet before anything may be claimed from it."""
+
+    name: str  # baseline_met, fault_observed, generator_kept_up, enough_operations, clean_up_verified, complete
+    ok: bool
+    statement: str
+    verdict_if_broken: Verdict = Verdict.INVALID
+
+
+@dataclass(frozen=True, slots=True)
+class JourneyPhase:
+    """One journey in one phase. Latencies in seconds from the intended start; a percentile that the sample does
+    not support is None. `errors` counts by kind. Operations belong to the phase of their intended start."""
+
+    journey: str
+    phase: str
+    offered: int
+    good: int
+    acknowledged: int
+    rejected: int
+    indeterminate: int
+    errors: Mapping[str, int]
+    p50: float | None
+    p95: float | None
+    p99: float | None
+    max: float | None
+    success_ratio: float | None
+    offered_rate: float  # per second
+    good_rate: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timeline:
+    """One-second buckets since the run's zero for one journey ("all" for all); None where a bucket is empty."""
+
+    journey: str
+    offered: tuple[int, ...]
+    good: tuple[int, ...]
+    errors: tuple[int, ...]
+    p50: tuple[float | None, ...]
+    p95: tuple[float | None, ...]
+    p99: tuple[float | None, ...]
+    q: tuple[float | None, ...]  # normalised by the baseline, 0..1
+
+
+@dataclass(frozen=True, slots=True)
+class FaultWindow:
+    """One activation as measured: from the injection to the verified heal, beside the planned times."""
+
+    fault: str
+    kind: str
+    target: str
+    planned_start: float
+    planned_end: float
+    start: float | None
+    end: float | None
+    observed: bool
+    healed: bool
+    statement: str
+    existing_connections: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """One declared objective against its measurement."""
+
+    phase: str
+    journey: str
+    figure: str  # success, p50, p95, p99, recovery
+    bound: str  # ">= 99%"
+    measured: float | None
+    status: Status
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryResult:
+    """`seconds` after the last heal until Q held; None and `censored` when it never did within what was observed."""
+
+    seconds: float | None
+    censored: bool
+    budget: float
+    statement: str
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of one run. `value` is None when the run is invalid; 0 when vetoed, then `without_veto` keeps the
+    other figure. `interval` is the within-run 95% interval; `parts` are A, D, T, C, E in [0, 1]; a part that
+    the run cannot show (no journey is independent of the fault) is None and its weight is shared out."""
+
+    formula: str
+    value: float | None
+    without_veto: float | None
+    parts: Mapping[str, float | None]
+    interval: tuple[float, float] | None
+    area_under_q: float | None  # mean of Q over fault and recovery, 0..1
+    resilience_loss: float | None  # integral of 100 - 100 Q over fault and recovery, percent seconds
+    veto: str = ""  # "3 duplicate charges"
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """The judgement of one run."""
+
+    verdict: Verdict
+    vetoed: bool
+    reasons: tuple[str, ...]  # the first one is the headline
+    validity: tuple[ValidityCheck, ...]
+    checks: tuple[CheckResult, ...]
+    expectations: tuple[ExpectationResult, ...]
+    journeys: tuple[JourneyPhase, ...]
+    timelines: tuple[Timeline, ...]
+    faults: tuple[FaultWindow, ...]
+    recovery: RecoveryResult | None
+    convergence_s: float | None  # after the last heal until backlogs were drained; None: never or not observed
+    score: Score
+    measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    waivers: tuple[str, ...] = ()
