@@ -1,0 +1,263 @@
+"""The register check against hand-written histories, a brute-force checker and generated registers."""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from measurement.linearizability import Function, RegisterOperation, check_register
+
+
+def op(
+    process: int,
+    function: Function,
+    value: Hashable,
+    invoked: float,
+    completed: float | None,
+    key: str | None = None,
+) -> RegisterOperation:
+    return RegisterOperation(process, function, value, invoked, completed, key)
+
+
+def judge(*operations: RegisterOperation, initial: Hashable = None) -> bool | None:
+    return check_register(operations, initial).linearizable
+
+
+def test_a_read_of_the_last_write_is_linearizable() -> None:
+    """A write and a later read of its value have the obvious order."""
+    assert judge(op(0, "write", 1, 0, 1), op(1, "read", 1, 2, 3)) is True
+
+
+def test_a_read_of_a_replaced_value_is_not() -> None:
+    """A read that begins after the second write may not see the first."""
+    verdict = check_register([op(0, "write", 1, 0, 1), op(0, "write", 2, 2, 3), op(1, "read", 1, 4, 5)])
+    assert verdict.linearizable is False
+    assert verdict.first_failure is not None
+    witness = verdict.first_failure.witness
+    assert witness is not None
+    assert witness.operation == op(1, "read", 1, 4, 5)
+    assert witness.prefix_operations == 3
+    assert witness.possible_values == (2,)
+    assert "read 1 by process 1 fits no order of the 3 operations" in str(witness)
+
+
+def test_overlapping_operations_may_go_either_way() -> None:
+    """A read that overlaps a write may see the old or the new value, but not the old after the new."""
+    write = op(0, "write", 1, 0, 10)
+    assert judge(write, op(1, "read", None, 1, 2)) is True
+    assert judge(write, op(1, "read", 1, 1, 2)) is True
+    assert judge(write, op(1, "read", 1, 1, 2), op(1, "read", None, 3, 4)) is False
+
+
+def test_operations_that_touch_at_one_instant_count_as_concurrent() -> None:
+    """An equal time stamp proves no order, so both orders are allowed."""
+    assert judge(op(0, "write", 1, 0, 5), op(1, "read", None, 5, 6)) is True
+
+
+def test_an_indeterminate_write_may_happen_at_any_later_time_or_never() -> None:
+    """A timed-out write is seen late, or not at all, but it cannot come and go."""
+    lost = op(0, "write", 1, 0, None)
+    assert judge(lost, op(1, "read", None, 100, 101)) is True
+    assert judge(lost, op(1, "read", None, 100, 101), op(1, "read", 1, 200, 201)) is True
+    assert judge(lost, op(1, "read", 1, 100, 101), op(1, "read", None, 200, 201)) is False
+
+
+def test_an_indeterminate_write_happens_at_most_once() -> None:
+    """The value of one lost write cannot come back after another write replaced it."""
+    history = [
+        op(0, "write", 1, 0, None),
+        op(1, "read", 1, 1, 2),
+        op(1, "write", 2, 3, 4),
+        op(1, "read", 1, 5, 6),
+    ]
+    assert judge(*history) is False
+    assert judge(*history, op(2, "write", 1, 0, None)) is True
+
+
+def test_compare_and_set_needs_its_expected_value() -> None:
+    """Of two acknowledged compare-and-sets from one value only one can have happened."""
+    assert judge(op(0, "cas", (0, 1), 0, 1), op(1, "read", 1, 2, 3), initial=0) is True
+    assert judge(op(0, "cas", (0, 1), 0, 9), op(1, "cas", (0, 2), 0, 9), initial=0) is False
+    assert judge(op(0, "cas", (0, 1), 0, None), op(1, "cas", (0, 2), 0, 9), initial=0) is True
+
+
+def test_keys_are_registers_of_their_own_and_the_worst_wins() -> None:
+    """One key's failure fails the history; a key on which nothing completed does not count."""
+    good = [op(0, "write", 1, 0, 1, "a"), op(0, "read", 1, 2, 3, "a")]
+    unseen = [op(1, "write", 5, 0, None, "b")]
+    assert judge(*good, *unseen) is True
+    assert judge(*good, op(1, "read", 1, 4, 5, "c")) is False
+
+
+def test_a_history_without_completions_is_unknown() -> None:
+    """A checker that saw nothing says so."""
+    assert judge() is None
+    assert judge(op(0, "write", 1, 0, None)) is None
+
+
+def test_true_is_not_one() -> None:
+    """JSON's true and 1 are different values although Python calls them equal."""
+    assert judge(op(0, "write", 1, 0, 1), op(1, "read", True, 2, 3)) is False
+
+
+def test_time_that_runs_out_makes_the_verdict_unknown() -> None:
+    """A deadline that has already passed leaves a hard history undecided."""
+    operations = register_history(random.Random(4), 1000, processes=20, values=5, lost=0.05)
+    verdict = check_register(operations, deadline_s=0.0)
+    assert verdict.linearizable is None
+    assert verdict.keys[0].reason == "the time allowed ran out"
+
+
+def brute_force(operations: Sequence[RegisterOperation]) -> bool:
+    """Try every order: the definition, with nothing clever about it."""
+
+    def explain(left: frozenset[int], value: Hashable) -> bool:
+        if all(operations[i].completed is None for i in left):
+            return True
+        ends = [c for i in left if (c := operations[i].completed) is not None]
+        for i in left:
+            one = operations[i]
+            if one.invoked > min(ends):
+                continue
+            after = value
+            if one.function == "write":
+                after = one.value
+            elif one.function == "cas":
+                assert isinstance(one.value, tuple)
+                if one.value[0] != value:
+                    continue
+                after = one.value[1]
+            elif one.completed is not None and one.value != value:
+                continue
+            if explain(left - {i}, after):
+                return True
+        return False
+
+    return explain(frozenset(range(len(operations))), None)
+
+
+@st.composite
+def histories(draw: st.DrawFn) -> list[RegisterOperation]:
+    small = st.integers(0, 2)
+    operations = []
+    for process in range(draw(st.integers(1, 8))):
+        function: Function = draw(st.sampled_from(["read", "read", "write", "write", "cas"]))
+        value: Hashable = draw(st.tuples(small, small) if function == "cas" else small)
+        if function == "read" and draw(st.booleans()):
+            value = draw(st.sampled_from([None, 0, 1]))
+        invoked = draw(st.integers(0, 10))
+        length = draw(st.none() | st.integers(0, 6))
+        operations.append(op(process, function, value, invoked, None if length is None else invoked + length))
+    return operations
+
+
+@settings(max_examples=1500, deadline=None)
+@given(histories())
+def test_it_agrees_with_brute_force(operations: list[RegisterOperation]) -> None:
+    """On small histories the search gives the definition's answer, and its prefix is the smallest."""
+    if all(operation.completed is None for operation in operations):
+        return
+    verdict = check_register(operations)
+    assert verdict.linearizable is brute_force(operations)
+    if verdict.first_failure is not None:
+        witness = verdict.first_failure.witness
+        assert witness is not None
+        assert witness.minimal
+        end = witness.operation.completed
+        assert end is not None
+        started = [o for o in operations if o.invoked <= end]
+        ended = sorted(o.completed for o in started if o.completed is not None)
+        before = [replace(o, completed=None if (o.completed or end) >= end else o.completed) for o in started]
+        if ended.count(end) == 1:
+            assert brute_force(before)
+        assert len(started) == witness.prefix_operations
+
+
+@dataclass
+class Call:
+    process: int
+    function: Function
+    value: Hashable
+    change: tuple[int, int]
+    invoked: float
+    lost: bool
+    completed: float | None = None
+    applied: bool = True
+
+
+def register_history(
+    rng: random.Random, size: int, *, processes: int, values: int, lost: float
+) -> list[RegisterOperation]:
+    """The history of a true register whose clients lose some answers; such operations may happen late."""
+    heap: list[tuple[float, int, str, Call | None]] = []
+    for process in range(processes):
+        heapq.heappush(heap, (rng.random(), process, "invoke", None))
+    history: list[Call] = []
+    register: Hashable = None
+    serial = processes
+    while heap:
+        now, process, what, call = heapq.heappop(heap)
+        if call is None:
+            if len(history) == size:
+                continue
+            function: Function = rng.choices(["read", "cas", "write"], [4, 3, 3])[0]  # type: ignore[assignment]
+            change = (rng.randrange(values), rng.randrange(values))
+            value: Hashable = change if function == "cas" else change[1]
+            call = Call(process, function, value, change, now, function != "read" and rng.random() < lost)
+            history.append(call)
+            if call.lost:
+                heapq.heappush(heap, (now + 1, serial, "invoke", None))
+                serial += 1
+            if not call.lost or rng.random() < 0.5:
+                delay = rng.random() * (50 if call.lost else 1)
+                heapq.heappush(heap, (now + delay, process, "effect", call))
+        elif what == "effect":
+            if call.function == "read":
+                call.value = register
+            elif call.function == "write":
+                register = call.value
+            else:
+                call.applied = call.lost or register == call.change[0]
+                register = call.change[1] if register == call.change[0] else register
+            if not call.lost:
+                heapq.heappush(heap, (now + rng.random(), process, "complete", call))
+        else:
+            call.completed = now
+            heapq.heappush(heap, (now + rng.random() * 0.3, process, "invoke", None))
+    return [
+        op(call.process, call.function, call.value, call.invoked, call.completed)
+        for call in history
+        if call.applied and (call.lost or call.completed is not None)
+    ]
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    ("processes", "values", "lost"), [(5, 5, 0.05), (10, 5, 0.1), (20, 5, 0.03), (10, 50, 0.1), (30, 8, 0.2)]
+)
+def test_a_true_register_with_lost_answers_is_linearizable(
+    seed: int, processes: int, values: int, lost: float
+) -> None:
+    """Hundreds of operations with tens of indeterminate ones are explained."""
+    operations = register_history(random.Random(seed), 400, processes=processes, values=values, lost=lost)
+    assert any(operation.completed is None for operation in operations)
+    assert judge(*operations) is True
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_lie_in_a_long_history_is_found(seed: int) -> None:
+    """A read of a value that can no longer be there is named, however much is indeterminate before it."""
+    operations = register_history(random.Random(seed), 300, processes=8, values=50, lost=0.1)
+    end = max(operation.completed or operation.invoked for operation in operations)
+    operations += [op(900, "write", "last", end + 1, end + 2), op(900, "read", "never", end + 3, end + 4)]
+    verdict = check_register(operations)
+    assert verdict.linearizable is False
+    assert verdict.first_failure is not None
+    assert verdict.first_failure.witness is not None
+    assert verdict.first_failure.witness.operation.value == "never"

@@ -1,0 +1,83 @@
+"""Reading JSON Lines register histories, good and bad."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from experiment.errors import ConfigError
+from measurement.linearizability import check_register
+from measurement.register_events import MOST_PROBLEMS, read_events
+
+
+def line(process: int, kind: str, function: str, value: object = None, **more: object) -> str:
+    return json.dumps({"process": process, "type": kind, "f": function, "value": value, **more})
+
+
+def test_a_history_is_read_with_its_line_numbers() -> None:
+    """Values come from completions for reads and from invocations for the rest; times are lines."""
+    operations = read_events(
+        [
+            line(0, "invoke", "write", 1, key="x"),
+            line(1, "invoke", "read", key="x"),
+            "",
+            line(0, "ok", "write", 1, key="x"),
+            line(1, "ok", "read", 1, key="x"),
+            line(0, "invoke", "cas", [1, 2], key="x"),
+            line(0, "info", "cas", "timed out", key="x"),
+            line(1, "invoke", "write", 9, key="x"),
+        ]
+    )
+    seen = [(o.function, o.value, o.invoked, o.completed, o.key) for o in operations]
+    assert seen == [
+        ("write", 1, 1, 4, "x"),
+        ("read", 1, 2, 5, "x"),
+        ("cas", (1, 2), 6, None, "x"),
+        ("write", 9, 8, None, "x"),
+    ]
+    assert operations[0].label == "line 4"
+
+
+def test_a_failed_operation_did_not_happen() -> None:
+    """A failed compare-and-set leaves no operation behind, and its process may go on."""
+    events = [
+        line(0, "invoke", "cas", [1, 2]),
+        line(0, "fail", "cas", [1, 2]),
+        line(0, "invoke", "read"),
+        line(0, "ok", "read", None),
+    ]
+    assert [o.function for o in read_events(events)] == ["read"]
+    assert check_register(read_events(events)).linearizable is True
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "h.jsonl:2:1: found no JSON"),
+        ("[1]", "found a list, expected a JSON object"),
+        (line(0, "invoke", "reed"), 'found f "reed", expected read, write, cas\n    did you mean "read"?'),
+        (line(0, "invok", "read"), 'did you mean "invoke"?'),
+        ('{"type": "invoke", "f": "read"}', "found process null, expected a whole number"),
+        (line(0, "invoke", "cas", [1]), "found cas value [1], expected [expected, new]"),
+        ('{"process": 0, "type": "invoke", "f": "write"}', "found write value null"),
+        (line(3, "ok", "read", 1), 'found "ok" by process 3, which has nothing open'),
+        (line(9, "invoke", "read"), "found an invocation by process 9 within its write of line 1"),
+        (line(9, "ok", "read", 1), 'found "ok" of a read, expected the write that line 1 invoked'),
+        (line(9, "ok", "write", 2), "found write value 2, expected 1 as invoked on line 1"),
+        (line(0, "invoke", "read", key=[1]), "found key [1], expected a string or a whole number"),
+    ],
+)
+def test_a_bad_line_is_named(text: str, message: str) -> None:
+    """Every mistake carries file, line, what was found and what was expected."""
+    with pytest.raises(ConfigError) as caught:
+        read_events([line(9, "invoke", "write", 1), text], "h.jsonl")
+    assert message in str(caught.value)
+    assert caught.value.problems[0].where.line == 2
+
+
+def test_a_file_of_another_format_gives_a_bounded_list() -> None:
+    """A thousand bad lines do not give a thousand messages."""
+    with pytest.raises(ConfigError) as caught:
+        read_events(["nonsense"] * 1000)
+    assert len(caught.value.problems) == MOST_PROBLEMS
