@@ -1,0 +1,100 @@
+"""The server: binds the API, creates the configured proxies, and serves until it is told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import ipaddress
+import os
+import resource
+import signal
+from pathlib import Path
+from typing import Any
+
+from runtimes.toxiproxy import addresses, bodies
+from runtimes.toxiproxy.api import VERSION, Api
+from runtimes.toxiproxy.collection import ProxyCollection
+from runtimes.toxiproxy.connection import CloseRules
+from runtimes.toxiproxy.errors import ApiError
+from runtimes.toxiproxy.http_server import HttpConnection
+from runtimes.toxiproxy.log import Log
+from runtimes.toxiproxy.metrics import Metrics
+from runtimes.toxiproxy.options import Options
+from runtimes.toxiproxy.proxy import Surroundings
+from runtimes.toxiproxy.timers import Timers
+
+
+class CannotStart(Exception):
+    """The server cannot do what its command line asks; the text says what and why."""
+
+
+async def serve(options: Options, log: Log) -> None:
+    """Serve until SIGINT or SIGTERM. Raises CannotStart for a taken port or an unusable configuration."""
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _loop, context: log.error("Unexpected", error=_described(context)))
+    stopping = asyncio.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stopping.set)
+    _allow_many_connections()
+    log.info("Starting Toxiproxy", version=VERSION)
+    try:
+        host = f"[{options.host}]" if ":" in options.host else options.host
+        api_socket = await addresses.listen(f"{host}:{options.port}", any_host=addresses.EVERY_INTERFACE)
+    except ApiError as error:
+        raise CannotStart(error.message) from None
+    metrics = Metrics(proxies=options.proxy_metrics, runtime=options.runtime_metrics)
+    timers = Timers(loop)
+    seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(8), "big")
+    on_loopback = ipaddress.ip_address(api_socket.getsockname()[0]).is_loopback
+    proxies = ProxyCollection(
+        Surroundings(
+            loop=loop,
+            timers=timers,
+            log=log,
+            counter=metrics,
+            rules=CloseRules(half_close=options.half_close, pass_reset=options.pass_reset),
+            seed=seed,
+            dial_timeout_s=options.dial_timeout_s,
+            any_host=addresses.LOOPBACK if on_loopback else addresses.EVERY_INTERFACE,
+        )
+    )
+    clients: set[HttpConnection] = set()
+    try:
+        if options.config:
+            await _create_configured(proxies, Path(options.config), log)
+        api = Api(proxies, metrics, log)
+        server = await loop.create_server(lambda: HttpConnection(loop, api.handle, clients), sock=api_socket)
+        log.info("Starting Toxiproxy HTTP server", address=addresses.of_socket(api_socket), seed=seed)
+        await stopping.wait()
+        log.info("Shutdown started")
+        server.close()
+    finally:
+        proxies.stop()
+        for client in list(clients):
+            client.close()
+        await asyncio.sleep(0)  # one turn for the transports to close
+        timers.close()
+
+
+async def _create_configured(proxies: ProxyCollection, path: Path, log: Log) -> None:
+    try:
+        wishes = bodies.proxies_to_populate(path.read_bytes())
+    except OSError as error:
+        raise CannotStart(f"config {path}: {error.strerror}") from None
+    except ApiError as error:
+        raise CannotStart(f"config {path}: {error.message}") from None
+    done, failed = await proxies.populate(wishes)
+    if failed is not None:
+        raise CannotStart(f"config {path}: {failed.message} (after {len(done)} proxies)")
+    log.info("Populated proxies from file", config=str(path), proxies=len(done))
+
+
+def _allow_many_connections() -> None:
+    """Two descriptors a connection: take all that the system gives."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _described(context: dict[str, Any]) -> str:
+    return f"{context.get('message', '')}: {context.get('exception')!r}"
