@@ -36,7 +36,8 @@ def hints_of(cls: type) -> dict[str, Any]:
 
 
 class Decoder:
-    """Decodes one file. `hooks` maps a type that picks its own shape to a function (decoder, node) -> value."""
+    """Decodes one file. `hooks` maps a type that picks its own shape to a function (decoder, node) ->
+    value."""
 
     def __init__(self, hooks: dict[type, Callable[[Decoder, Node], Any]] | None = None) -> None:
         self.problems: list[Problem] = []

@@ -21,7 +21,8 @@ from experiment.yaml_source import Mapping, Node, read_yaml
 class Retry:
     """Another attempt after a failure.
 
-    `attempts` counts all of them, the first included; `budget` caps retries as a share of requests (none: unlimited).
+    `attempts` counts all of them, the first included; `budget` caps retries as a share of requests (none:
+    unlimited).
     """
 
     attempts: int = 3

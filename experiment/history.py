@@ -1,7 +1,9 @@
 """The history of a run: everything that happened, in one append-only file of JSON lines, loaded into columns.
 
-Every line is one object whose first key is `type`. Times `t` (and intended, sent, ended) are seconds since the run's
-zero, the start of warm-up. Lines come from several processes and are not sorted in the file; a loaded History is.
+Every line is one object whose first key is `type`. Times `t` (and intended, sent, ended) are seconds since
+the run's
+zero, the start of warm-up. Lines come from several processes and are not sorted in the file; a loaded
+History is.
 """
 
 from __future__ import annotations
@@ -49,8 +51,10 @@ class Header:
 class Operation:
     """One call of a journey as its user saw it.
 
-    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value` the dose or
-    state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled age in seconds.
+    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value`
+    the dose or
+    state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled age in
+    seconds.
     `sent` is None when the operation was never sent (what it needs had failed).
     """
 
@@ -127,7 +131,8 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """One second of the load generator's own account: operations due and sent, and how late they were sent."""
+    """One second of the load generator's own account: operations due and sent, and how late they were
+    sent."""
 
     TAG: ClassVar[str] = "load"
     t: float
@@ -195,7 +200,8 @@ RECORD_SCHEMA: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """A loaded history. `operations` and `records` are polars frames with the columns of Operation and Record."""
+    """A loaded history. `operations` and `records` are polars frames with the columns of Operation and
+    Record."""
 
     header: Header
     operations: pl.DataFrame
@@ -266,7 +272,8 @@ def load_history(path: Path) -> History:
 
 
 def _chunks(path: Path) -> Iterator[list[bytes]]:
-    """Whole lines, a bounded number of bytes at a time; a last line without newline was cut off and is dropped."""
+    """Whole lines, a bounded number of bytes at a time; a last line without newline was cut off and is
+    dropped."""
     with path.open("rb") as file:
         rest = b""
         while block := file.read(CHUNK_BYTES):
@@ -284,7 +291,8 @@ class _Split:
 
 
 def _split(lines: list[bytes], path: Path) -> _Split:
-    """Sort lines by type. A line that was cut off by a full disk or a crash lacks its brace and is dropped."""
+    """Sort lines by type. A line that was cut off by a full disk or a crash lacks its brace and is
+    dropped."""
     result = _Split([], [], [])
     for line in lines:
         if not line.endswith(b"}"):

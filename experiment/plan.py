@@ -1,4 +1,5 @@
-"""A plan: a scenario with every random choice made from the seed; an absolute timeline, alike on every runtime."""
+"""A plan: a scenario with every random choice made from the seed; an absolute timeline, alike on every
+runtime."""
 
 from __future__ import annotations
 
@@ -39,7 +40,8 @@ class FaultStep:
 class PlannedOperation:
     """One operation at its intended start. Keys are the business keys that the client makes up.
 
-    `dose_mg` is the dose to write (prescribe, change_dose), `amount` the money (claim, pay); `needs` is the id
+    `dose_mg` is the dose to write (prescribe, change_dose), `amount` the money (claim, pay); `needs` is
+    the id
     of the operation whose success this one builds on.
     """
 

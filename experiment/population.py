@@ -114,7 +114,8 @@ def _coverage(coverage_id: str, patient_id: str, status: str) -> dict[str, Any]:
 
 
 def read_bundles(folder: Path) -> Population:
-    """Patients from FHIR bundles, `*.json` (one each) and `*.ndjson[.gz]` (one a line). Raises ConfigError."""
+    """Patients from FHIR bundles, `*.json` (one each) and `*.ndjson[.gz]` (one a line). Raises
+    ConfigError."""
     files = sorted(path for pattern in ("*.json", "*.ndjson", "*.ndjson.gz") for path in folder.glob(pattern))
     patients: list[Patient] = []
     for path in files:

@@ -56,7 +56,8 @@ class Journey:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One operation of a mix: `at` after the arrival, in a `share` of arrivals, once what it `needs` succeeded."""
+    """One operation of a mix: `at` after the arrival, in a `share` of arrivals, once what it `needs`
+    succeeded."""
 
     journey: str
     at: Duration = 0.0

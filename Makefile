@@ -1,0 +1,49 @@
+# Two commands do everything on a new machine: `make run` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SHELL := /bin/bash
+
+.PHONY: run test check install install-dev format lint types bench toxiproxy images clean help
+
+run: install  ## install what the product needs and run the smoke suite
+	$(BIN)/python harness.py suite smoke
+
+test: install-dev  ## install what the tests need and run all of them
+	$(BIN)/python -m pytest
+
+check: install-dev  ## format, lint and types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy .
+
+format: install-dev  ## rewrite the code in the house format
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
+	$(BIN)/python -m benchmarks
+
+toxiproxy: install  ## build the real Toxiproxy server with Go, into the virtual environment
+	GOBIN="$(CURDIR)/$(BIN)" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
+	mv "$(BIN)/server" "$(BIN)/toxiproxy-server"
+
+clean:  ## stop and remove what an interrupted run left behind
+	$(BIN)/python harness.py clean
+
+install: $(VENV)/.installed
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV) || { echo "no virtual environment: install your system's python3-venv package"; exit 1; }
+
+$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	touch $@ $(VENV)/.installed
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*##' Makefile | sed -E 's/:.*## /\t/' | column -t -s "$$(printf '\t')"

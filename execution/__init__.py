@@ -1,0 +1,1 @@
+"""Puts the parts together: find files, preflight, run live, judge, report."""

@@ -1,0 +1,50 @@
+"""Scenario and design in the words of a report; written into the run folder as facts.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from experiment.design import Design, differences
+from experiment.plan import Plan
+from experiment.scenario import FaultSpec, Scenario, fault_window
+from experiment.units import format_duration
+from reports.report import DesignFacts, RunFacts, ScenarioFacts
+
+
+def run_facts(plan: Plan, machine: Mapping[str, str], compared_to: Design | None = None) -> RunFacts:
+    """What a reader must know of the inputs; `compared_to` is the design whose differences are spelt out."""
+    scenario = plan.scenario
+    facts = ScenarioFacts(
+        name=scenario.name,
+        title=scenario.title,
+        file=scenario.source,
+        load=_load(scenario),
+        phases=tuple((phase.name, phase.end_s - phase.start_s) for phase in plan.phases),
+        faults=tuple(_fault(spec, scenario) for spec in scenario.faults),
+        invariants=scenario.expect.invariants,
+        causes=scenario.covers.causes,
+        principles=scenario.covers.principles,
+    )
+    design = DesignFacts(
+        name=plan.design.name,
+        title=plan.design.title,
+        file=plan.design.source,
+        compared_to=compared_to.name if compared_to else "",
+        differences=tuple(differences(compared_to, plan.design)) if compared_to else (),
+    )
+    return RunFacts(facts, design, machine)
+
+
+def _load(scenario: Scenario) -> str:
+    arrivals = scenario.load.arrivals
+    mixes = ", ".join(f"{name} {weight:g}" for name, weight in sorted(scenario.load.journeys.items()))
+    rate = f"replay of {arrivals.file}" if arrivals.process == "replay" else f"{arrivals.rate:g}/s"
+    return f"{arrivals.process} arrivals, {rate}, mix {mixes}"
+
+
+def _fault(spec: FaultSpec, scenario: Scenario) -> str:
+    start, end = fault_window(spec, scenario.phases)
+    flaps = ""
+    if spec.repeat is not None:
+        flaps = f", {format_duration(spec.repeat.up)} on and {format_duration(spec.repeat.down)} off"
+    return f"{spec.fault.kind} on {spec.target}, {start:g} s to {end:g} s{flaps}"

@@ -1,0 +1,30 @@
+"""From a finished run folder to analysis and reports; no system is needed: old runs can be judged again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from execution.run_folder import RunFolder
+from measurement.analysis import Analysis
+from measurement.judge import analyse, analysis_to_json
+from reports import RUN_FORMATS
+from reports.report import load_run_report
+
+
+def judge(folder: RunFolder) -> Analysis:
+    """Analyse the history and store analysis.json beside it."""
+    system = folder.system()
+    analysis = analyse(folder.history(), folder.scenario(system), system)
+    folder.analysis_path.write_bytes(analysis_to_json(analysis))
+    return analysis
+
+
+def render(folder: RunFolder) -> tuple[Path, ...]:
+    """Write every report of the run; returns the files."""
+    report = load_run_report(folder.path)
+    written = []
+    for name, rendering in RUN_FORMATS.items():
+        path = folder.path / name
+        path.write_text(rendering(report), encoding="utf-8")
+        written.append(path)
+    return tuple(written)

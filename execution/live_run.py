@@ -1,0 +1,259 @@
+"""One live run, from the reset of the system to the last line of its history.
+
+    reset -> load ready -> zero -> warm-up, baseline -> baseline judged -> faults on their timeline while the
+    load plays on -> load ends -> settle until every backlog is empty -> final reads, records -> end
+
+Whatever happens on the way, the faults are healed, the load is stopped and the history gets its last line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from execution.run_folder import RunFolder
+from execution.timeline import FaultTimeline
+from experiment.errors import CodeBlueError
+from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
+from experiment.plan import Plan, PlannedPhase
+from experiment.recorder import Recorder
+from load.final_reads import final_reads
+from load.process import LoadProgress, RunningLoad, start_load
+from measurement.judge import baseline_problems
+from runtimes.runtime import RunSettings, Runtime, Zero
+
+READY_WITHIN_S = 20.0
+LEAD_S = 0.25  # between the last preparation and zero
+DRAIN_POLL_S = 0.15
+STABLE_POLLS = 3  # backlogs empty this many times running: settled
+JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a watcher sees while a run goes on."""
+
+    t: float
+    total: float
+    phase: str
+    faults: tuple[str, ...]
+    load: LoadProgress | None
+
+
+Watcher = Callable[[Progress], None]
+Reason = Literal["completed", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, and whether everything injected was seen healed."""
+
+    reason: Reason
+    clean: bool
+
+
+class LiveRun:
+    """The state of one run in flight; `play` is called once."""
+
+    def __init__(
+        self, plan: Plan, runtime: Runtime, folder: RunFolder, watch: Watcher, stop: threading.Event
+    ) -> None:
+        self._plan = plan
+        self._runtime = runtime
+        self._folder = folder
+        self._watch = watch
+        self._stop = stop
+        self._recorder = Recorder(folder.history_path)
+        self._zero = Zero(0.0, 0.0)
+        self._latest: LoadProgress | None = None
+
+    def play(self, header: Callable[[float], Header]) -> Ended:
+        """Run the plan. Returns how it ended; raises nothing but what could not even be recorded."""
+        reason: Reason = "failed"
+        statement = ""
+        try:
+            self._runtime.reset(run_settings(self._plan))
+            reason = self._played(header)
+        except CodeBlueError as error:
+            statement = str(error)
+            self._ensure_header(header)
+            self._record(Note(self._now(), "invalid", statement))
+        finally:
+            clean = self._close(reason, statement)
+        return Ended(reason, clean)
+
+    def _played(self, header: Callable[[float], Header]) -> Reason:
+        plan = self._plan
+        load = start_load(
+            plan,
+            self._endpoints(),
+            self._folder.history_path,
+            self._folder.path,
+            plan.scenario.load.workers,
+        )
+        timeline: FaultTimeline | None = None
+        try:
+            load.ready(READY_WITHIN_S)
+            self._zero = Zero(time.monotonic() + LEAD_S, time.time() + LEAD_S)
+            self._record(header(self._zero.wall_s))
+            load.go(self._zero.monotonic_s)
+            controls = self._runtime.controls()
+            timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
+            reason = self._phases(load, timeline)
+            if reason == "completed":
+                self._settle(load)
+                self._final_state()
+            return reason
+        finally:
+            if timeline is not None:
+                timeline.abandon()
+                if not timeline.join(READY_WITHIN_S):
+                    self._record(Note(self._now(), "invalid", "a fault could not be healed in time"))
+            load.stop()
+
+    def _phases(self, load: RunningLoad, timeline: FaultTimeline) -> Reason:
+        """Warm-up to recovery. The first broken baseline ends the run before anything is injected."""
+        plan = self._plan
+        phases = [phase for phase in plan.phases if phase.name != "settle" and phase.end_s > phase.start_s]
+        for phase in phases:
+            self._sample_all()
+            if phase.name == "baseline":
+                ahead = JUDGE_AHEAD_S if timeline.activations else 0.0
+                if not self._until(phase.end_s - ahead, phase.name, load, timeline):
+                    return self._cut(phase)
+                if self._baseline_broken():
+                    self._record(PhaseEvent(phase.name, phase.start_s, self._now()))
+                    return "failed"
+                timeline.start()
+            if not self._until(phase.end_s, phase.name, load, timeline):
+                return self._cut(phase)
+            self._record(PhaseEvent(phase.name, phase.start_s, phase.end_s))
+        self._sample_all()
+        return "completed"
+
+    def _cut(self, phase: PlannedPhase) -> Reason:
+        self._record(PhaseEvent(phase.name, phase.start_s, None))
+        return "interrupted"
+
+    def _baseline_broken(self) -> bool:
+        history = load_history(self._folder.history_path)
+        problems = baseline_problems(history, self._plan.scenario, self._plan.system, self._now())
+        for problem in problems:
+            text = f"the baseline is outside its own expectations: {problem}; no fault was injected"
+            self._record(Note(self._now(), "invalid", text))
+        return bool(problems)
+
+    def _until(self, t: float, phase: str, load: RunningLoad, timeline: FaultTimeline) -> bool:
+        """Watch until t; False when the run was interrupted. Recovery samples backlogs once a second."""
+        next_sample = self._now()
+        while (left := t - self._now()) > 0:
+            if self._stop.wait(min(0.2, left)):
+                return False
+            self._latest = load.poll() or self._latest
+            self._watch(self._progress(phase, tuple(timeline.active())))
+            if phase == "recovery" and self._now() >= next_sample:
+                self._sample_backlog()
+                next_sample += 1.0
+        return True
+
+    def _progress(self, phase: str, faults: tuple[str, ...]) -> Progress:
+        return Progress(self._now(), self._plan.phases[-1].end_s, phase, faults, self._latest)
+
+    def _settle(self, load: RunningLoad) -> None:
+        """Wait until the load has ended and every backlog was empty a few times, or the phase is over."""
+        phase = self._plan.phase("settle")
+        empty = 0
+        load_over = False
+        while self._now() < phase.end_s and not self._stop.is_set():
+            load_over = load_over or load.finished()
+            empty = empty + 1 if self._sample_backlog() == 0 and load_over else 0
+            self._watch(self._progress("settle", ()))
+            if empty >= STABLE_POLLS:
+                break
+            self._stop.wait(DRAIN_POLL_S)
+        if not load_over:
+            load.wait(max(1.0, phase.end_s - self._now()))
+        self._record(PhaseEvent("settle", phase.start_s, self._now()))
+        self._sample_all()
+
+    def _final_state(self) -> None:
+        history = load_history(self._folder.history_path)
+        self._recorder.write_all(final_reads(self._plan, self._endpoints(), history, self._zero.monotonic_s))
+        self._recorder.write_all(self._runtime.records(self._zero))
+
+    def _close(self, reason: Reason, statement: str) -> bool:
+        problems = self._runtime.unhealed()
+        for problem in problems:
+            self._record(Note(self._now(), "invalid", f"not healed: {problem}"))
+        self._record(End(self._now(), reason, not problems, statement))
+        self._recorder.close()
+        self._runtime.collect(self._folder.path)
+        return not problems
+
+    def _ensure_header(self, header: Callable[[float], Header]) -> None:
+        if not self._zero.monotonic_s:
+            self._zero = Zero(time.monotonic(), time.time())
+            self._record(header(self._zero.wall_s))
+
+    def _sample_all(self) -> None:
+        self._recorder.write_all(self._runtime.sample(self._zero))
+
+    def _sample_backlog(self) -> float:
+        """Total backlog now, also recorded."""
+        now = self._now()
+        rows = [
+            Sample(now, service, "backlog", float(count), about)
+            for service, backlog in self._runtime.backlog().items()
+            for about, count in backlog.items()
+        ]
+        self._recorder.write_all(rows)
+        return sum(row.value for row in rows)
+
+    def _record(self, *rows: Row) -> None:
+        self._recorder.write(*rows)
+
+    def _now(self) -> float:
+        zero = self._zero.monotonic_s
+        return round(time.monotonic() - zero, 6) if zero else 0.0
+
+    def _endpoints(self) -> dict[str, str]:
+        """Entry service of a journey to its base URL."""
+        entries = {journey.entry for journey in self._plan.system.journeys.values()}
+        return {entry: f"http://{self._runtime.address(entry)}" for entry in sorted(entries)}
+
+
+def run_settings(plan: Plan) -> RunSettings:
+    """What the runtime must know of the plan."""
+    return RunSettings(plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale)
+
+
+def header_maker(
+    plan: Plan, runtime: Runtime, command: str, git: str, versions: dict[str, str]
+) -> Callable[[float], Header]:
+    """A function from the wall-clock zero to the first line of the history."""
+    description = runtime.describe()
+
+    def make(zero_wall: float) -> Header:
+        return Header(
+            format=FORMAT,
+            run_id=plan.run_id,
+            source=runtime.name,
+            scenario=plan.scenario.name,
+            design=plan.design.name,
+            system=plan.system.name,
+            seed=plan.seed,
+            started_at=datetime.fromtimestamp(zero_wall, UTC).isoformat(timespec="milliseconds"),
+            zero_wall=zero_wall,
+            population=plan.population.source,
+            toxiproxy=description.toxiproxy,
+            versions={**versions, **description.versions},
+            git=git,
+            command=command,
+            clock_scale=plan.scenario.clock_scale,
+        )
+
+    return make

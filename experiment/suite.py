@@ -1,0 +1,56 @@
+"""A suite: scenarios with the designs they run on, the verdict each must give, and their weights."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from experiment.decoding import Decoder
+from experiment.yaml_source import read_yaml
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One scenario on one design. The suite passes when the verdict is the expected one; `violates` also
+    names the
+    invariants that a failing run must break, so that it fails for the right reason. weight = impact x
+    likelihood."""
+
+    scenario: str
+    design: str
+    expect: Literal["pass", "fail", "inconclusive"] = "pass"
+    violates: tuple[str, ...] = ()
+    impact: float = 1.0
+    likelihood: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.impact <= 0 or self.likelihood <= 0:
+            raise ValueError("a weight of nothing; expected impact and likelihood above 0")
+        if self.violates and self.expect != "fail":
+            raise ValueError(f"violates with expect {self.expect}; expected `expect: fail` beside it")
+
+    @property
+    def weight(self) -> float:
+        return self.impact * self.likelihood
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """`entries` in the order of the file; names of scenarios and designs are resolved by the catalogue."""
+
+    name: str
+    entries: tuple[Entry, ...]
+    title: str = ""
+    seed: int = 1
+    source: str = field(default="", metadata={"internal": True})
+
+    def __post_init__(self) -> None:
+        if not self.entries:
+            raise ValueError("a suite without entries; expected at least one scenario with a design")
+
+
+def load_suite(path: Path) -> Suite:
+    """Read a suite file; scenarios and designs are not looked up here. Raises ConfigError."""
+    suite = Decoder().root(read_yaml(path), Suite)
+    return Suite(suite.name, suite.entries, suite.title, suite.seed, str(path))

@@ -1,0 +1,167 @@
+"""Code Blue's command line: parse, call one function, print, exit code."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from execution import commands
+from execution.options import Options
+from experiment.errors import CodeBlueError, ExitCode
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+INTRODUCTION = """Break a distributed healthcare system on purpose, measure what it does to patients, give a verdict.
+
+\b
+First steps:
+  python harness.py doctor                                   what this machine can run
+  python harness.py list                                     scenarios, designs, suites
+  python harness.py run smoke/payer_blackhole --design resilient
+  python harness.py suite smoke                              all smoke scenarios, two designs
+
+\b
+Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto, 5 clean-up incomplete,
+64 bad configuration, 70 internal error, 130 / 143 interrupted (after clean-up).
+"""
+
+
+@click.group(context_settings=CONTEXT, help=INTRODUCTION, invoke_without_command=True)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+def live_options(function: click.decorators.FC) -> click.decorators.FC:
+    """Options that every command that runs the system takes."""
+    for option in reversed(
+        (
+            click.option("--runtime", default="processes", show_default=True, help="processes or containers"),
+            click.option(
+                "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="longer or shorter phases"
+            ),
+            click.option("--population", type=click.Path(path_type=Path), help="folder of FHIR R4 bundles"),
+            click.option("--system", type=click.Path(path_type=Path), help="system.yaml of another system"),
+            click.option("--out", type=click.Path(path_type=Path), help="where run folders land"),
+        )
+    ):
+        function = option(function)
+    return function
+
+
+def options_of(
+    runtime: str, time_scale: float, population: Path | None, system: Path | None, out: Path | None
+) -> Options:
+    return Options(runtime, time_scale, population, Options().patients, out or Options().out, system)
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
+
+
+@cli.command(epilog="Example: python harness.py run smoke/billing_crash --design fragile --design resilient")
+@click.argument("scenarios", nargs=-1, required=True)
+@click.option("--design", "designs", multiple=True, default=("resilient",), show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@live_options
+@json_option
+def run(
+    scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, **live: object
+) -> int:
+    """Run scenarios on the live system, once for each design."""
+    return commands.run(scenarios, designs, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+
+
+@cli.command(epilog="Example: python harness.py suite smoke --population path/to/fhir/bundles")
+@click.argument("suite")
+@click.option("--seed", type=int, help="instead of the suite's own")
+@live_options
+@json_option
+def suite(suite: str, seed: int | None, as_json: bool, **live: object) -> int:
+    """Run a suite; exit 0 when every entry gives the verdict that the suite expects of it."""
+    return commands.suite(suite, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+
+
+@cli.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@json_option
+def validate(files: tuple[Path, ...], as_json: bool) -> int:
+    """Check scenario, design, suite and system files (all of the project's by default); starts nothing."""
+    return commands.validate(files, as_json)
+
+
+@cli.command("list", epilog="Example: python harness.py list --json")
+@click.option("--runs", is_flag=True, help="finished runs instead")
+@json_option
+def list_(runs: bool, as_json: bool) -> int:
+    """List scenarios, designs, suites, fault kinds and invariants."""
+    return commands.list_all(runs, as_json)
+
+
+@cli.command(epilog="Example: python harness.py plan smoke/registry_flapping --seed 3")
+@click.argument("scenario")
+@click.option("--design", default="resilient", show_default=True)
+@click.option("--seed", type=int, default=1, show_default=True)
+@live_options
+@json_option
+def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -> int:
+    """Print the timeline that a run would follow, without running anything."""
+    return commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+
+
+@cli.command(epilog="Example: python harness.py check reports/runs/NAME")
+@click.argument("folder", type=click.Path(path_type=Path))
+@json_option
+def check(folder: Path, as_json: bool) -> int:
+    """Judge a finished run again from its history."""
+    return commands.check(folder, as_json)
+
+
+@cli.command(epilog="Example: python harness.py report reports/runs/NAME")
+@click.argument("folder", type=click.Path(path_type=Path))
+def report(folder: Path) -> int:
+    """Render the reports of a judged run again."""
+    return commands.report(folder)
+
+
+@cli.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Say what this machine can run, and how to mend what it cannot."""
+    return commands.doctor(as_json)
+
+
+@cli.command()
+@json_option
+def clean(as_json: bool) -> int:
+    """Stop and remove what an interrupted run left behind."""
+    return commands.clean(as_json)
+
+
+def main() -> None:
+    """Run the command; every error that has a message ends as that message and its exit code."""
+    try:
+        code = cli.main(standalone_mode=False)
+    except click.exceptions.Abort:
+        code = ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.BAD_CONFIGURATION
+    except CodeBlueError as error:
+        click.echo(f"error: {error}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
+        import traceback
+
+        traceback.print_exc()
+        click.echo("internal error: please report the lines above", err=True)
+        code = ExitCode.INTERNAL_ERROR
+    sys.exit(int(code or 0))
+
+
+if __name__ == "__main__":
+    main()

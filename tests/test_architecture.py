@@ -1,0 +1,129 @@
+"""The house rules that a reader relies on, held by the code itself."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+LAYERS = {
+    "harness": {"execution", "experiment"},
+    "execution": {"simulation", "runtimes", "load", "reports", "faults", "measurement", "experiment"},
+    "simulation": {"faults", "measurement", "experiment"},
+    "runtimes": {"faults", "measurement", "experiment"},
+    "load": {"faults", "measurement", "experiment"},
+    "reports": {"faults", "measurement", "experiment"},
+    "faults": {"experiment"},
+    "measurement": {"experiment"},
+    "experiment": set(),
+    "reference_system": set(),
+}
+DOORS = {
+    "docker": {"runtimes/docker_engine.py"},
+    "toxiproxy": {"runtimes/toxiproxy_adapter.py"},
+    "locust": {"load/locustfile.py"},
+    "yaml": {"experiment/yaml_source.py"},
+    "matplotlib": {"reports/plots.py"},
+}
+MAX_FILE_LINES = 300
+MAX_FUNCTION_LINES = 60
+FORBIDDEN_NAMES = {"utils.py", "util.py", "helpers.py", "common.py", "misc.py"}
+
+
+def product_files() -> list[Path]:
+    """Every Python file of the product, without tests, benchmarks and generated folders."""
+    files = [ROOT / "harness.py"]
+    for layer in LAYERS:
+        if (ROOT / layer).is_dir():
+            files += [p for p in (ROOT / layer).rglob("*.py") if "runs" not in p.relative_to(ROOT).parts]
+    return sorted(files)
+
+
+def relative(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+def imports(path: Path) -> Iterator[tuple[str, int]]:
+    """Top-level names of imported modules, with their lines."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name.split(".")[0], node.lineno) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module.split(".")[0], node.lineno
+
+
+def layer_of(path: Path) -> str:
+    return path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+
+@pytest.mark.parametrize("path", product_files(), ids=relative)
+def test_imports_go_downward_only(path: Path) -> None:
+    """A module imports its own layer and the layers below it, never one above or beside."""
+    layer = layer_of(path)
+    allowed = LAYERS[layer] | {layer}
+    wrong = [f"line {line}: {name}" for name, line in imports(path) if name in LAYERS and name not in allowed]
+    assert not wrong, f"{relative(path)} imports upward: {wrong}"
+
+
+@pytest.mark.parametrize("path", product_files(), ids=relative)
+def test_libraries_have_one_door(path: Path) -> None:
+    """Docker, Toxiproxy, Locust, YAML and matplotlib are each imported by one file only; SimPy by simulation/."""
+    name = relative(path)
+    for library, line in imports(path):
+        if library in DOORS and not (library == "yaml" and name.startswith("reference_system/")):
+            assert name in DOORS[library], f"{name}:{line} imports {library}; its door is {DOORS[library]}"
+        if library == "simpy":
+            assert name.startswith("simulation/"), f"{name}:{line} imports simpy outside simulation/"
+
+
+@pytest.mark.parametrize("path", product_files(), ids=relative)
+def test_files_and_functions_stay_small(path: Path) -> None:
+    """Files have at most 300 lines and functions at most 60, so that each fits in a head."""
+    text = path.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= MAX_FILE_LINES, f"{relative(path)} has {len(text.splitlines())} lines"
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            assert length <= MAX_FUNCTION_LINES, f"{relative(path)}:{node.lineno} {node.name} has {length} lines"
+
+
+@pytest.mark.parametrize("path", product_files(), ids=relative)
+def test_randomness_is_seeded_and_passed_down(path: Path) -> None:
+    """Nothing draws from the module-level generators of `random` or `numpy.random`."""
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
+            continue
+        owner = ast.unparse(node.func.value)
+        if owner == "random":
+            assert node.func.attr in ("Random", "SystemRandom"), f"{relative(path)}:{node.lineno}"
+        if owner in ("np.random", "numpy.random"):
+            assert node.func.attr in ("default_rng", "SeedSequence", "Generator"), f"{relative(path)}:{node.lineno}"
+
+
+def test_no_folder_shadows_a_package() -> None:
+    """No folder or file of the root bears the name of a standard or installed module."""
+    mine = {path.stem for path in ROOT.iterdir() if path.is_dir() or path.suffix == ".py"}
+    mine = {name for name in mine if not name.startswith(".")} - {"tests", "benchmarks", "docs"}
+    taken = set(sys.stdlib_module_names) | set(packages_distributions())
+    assert not mine & taken
+
+
+def test_no_file_is_a_drawer_for_everything() -> None:
+    """There is no utils.py and none of its cousins."""
+    assert not [relative(path) for path in product_files() if path.name in FORBIDDEN_NAMES]
+
+
+def test_every_test_says_what_it_holds() -> None:
+    """Every test function has a docstring that is a sentence."""
+    silent = []
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                if not (ast.get_docstring(node) or "").rstrip().endswith("."):
+                    silent.append(f"{relative(path)}:{node.lineno} {node.name}")
+    assert not silent, silent
