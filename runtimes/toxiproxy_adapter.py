@@ -1,9 +1,8 @@
 """Drives a Toxiproxy server, real or embedded, through `toxiproxy-python`; the only file that imports it.
 
-The client keeps its server's address in class attributes, waits for ever, takes 500 for success and obeys the
-environment's HTTP proxy. So its calls are routed here through a session of our own: each adapter has its address
-and its deadline, every status is checked, and what a call was to achieve is read back from the server.
-Adapters may be used by several threads at once.
+The client keeps its server's address in class attributes, waits for ever, takes 500 for success and obeys
+the environment's HTTP proxy. So its calls are routed here through a session of our own: each adapter has its
+address and its deadline, every status is checked, and what a call was to achieve is read back. Adapters may be used by several threads at once.
 """
 
 from __future__ import annotations
@@ -22,8 +21,13 @@ import toxiproxy.api
 from toxiproxy import Proxy as ClientProxy
 from toxiproxy import Toxiproxy as ClientServer
 from toxiproxy.api import APIConsumer
+from toxiproxy.exceptions import ProxyExists
 
 from experiment.errors import CodeBlueError
+
+
+SINGLE_PRECISION = 1e-6
+"""A server keeps a toxicity as a 32-bit float."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -194,7 +198,11 @@ class Toxiproxy:
 
         def as_wanted(state: ProxyState) -> bool:
             toxic = state.toxic(name)
-            return toxic is not None and attributes.items() <= toxic.attributes.items()
+            return (
+                toxic is not None
+                and attributes.items() <= toxic.attributes.items()
+                and (abs(toxic.toxicity - toxicity) < SINGLE_PRECISION)
+            )
 
         found = self._checked(proxy, f"toxic {name} with {dict(attributes)}", as_wanted).toxic(name)
         assert found is not None
@@ -215,7 +223,7 @@ class Toxiproxy:
                 raise ToxiproxyRefused("POST /reset", f"with success, but has {state}", status=204)
 
     def rebuild(self) -> None:
-        """Make every proxy again as it was last known, at the same addresses; for a server that was replaced."""
+        """Make every proxy again as last known, at the same address; for a server that was replaced."""
         for state in list(self.known.values()):
             self.create_proxy(state.name, listen=state.listen, upstream=state.upstream)
             for toxic in state.toxics:
@@ -273,6 +281,8 @@ class Toxiproxy:
         token = _ROUTED.adapter.set(self)
         try:
             yield
+        except ProxyExists as error:  # the client looks before it sends
+            raise ToxiproxyRefused("a call to create a proxy", str(error), status=409) from None
         finally:
             _ROUTED.adapter.reset(token)
 

@@ -1,4 +1,4 @@
-"""Finds and starts Toxiproxy servers: one that runs, the real one when it is installed, else the embedded one."""
+"""Finds and starts Toxiproxy servers: one that runs, the real one when installed, else the embedded one."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class ServerChoice:
 
 
 class ToxiproxyServer(Protocol):
-    """A running server. `kind` is "real", "embedded" or "external"; `pid` is None for one that is not ours."""
+    """A running server. `kind` is "real", "embedded" or "external"; `pid` is None for one not ours."""
 
     @property
     def kind(self) -> str: ...
@@ -54,7 +54,7 @@ class ToxiproxyServer(Protocol):
 
 
 def find_server() -> ServerChoice:
-    """The server that `start_server` would use: TOXIPROXY_URL, TOXIPROXY_SERVER, an installed one, the embedded."""
+    """What `start_server` would use: TOXIPROXY_URL, TOXIPROXY_SERVER, an installed one, the embedded one."""
     if url := os.environ.get("TOXIPROXY_URL", ""):
         return ServerChoice("external", "TOXIPROXY_URL is set", url=url.rstrip("/"))
     if binary := os.environ.get("TOXIPROXY_SERVER", ""):
@@ -74,7 +74,7 @@ def _embedded(reason: str) -> ServerChoice:
 
 @dataclass(slots=True)
 class RunningToxiproxy:
-    """A server that answers. `replace` starts it anew on the same port after it hung; `stop` ends what is ours."""
+    """A server that answers. `replace` starts it anew after it hung; `stop` ends what is ours."""
 
     kind: str
     version: str
@@ -100,7 +100,7 @@ class RunningToxiproxy:
         return f"{self.kind} {self.version}"
 
     def replace(self, deadline_s: float) -> None:
-        """Kill the server and start another at the same port; `Toxiproxy.rebuild` then makes its proxies again.
+        """Kill the server and start another at its port; `Toxiproxy.rebuild` then makes its proxies again.
 
         Raises StartError; one that is not ours cannot be replaced.
         """
@@ -132,10 +132,10 @@ def start_server(
     deadline_s: float,
     journal: Journal | None = None,
 ) -> RunningToxiproxy:
-    """Start the chosen server on a free port of 127.0.0.1 and wait until it answers as the process we started.
+    """Start the server on a free port of 127.0.0.1; returns when it answers and is the process we started.
 
-    Its log goes to `folder/toxiproxy.log`. `journal` is where the process is written down for a later clean-up;
-    without one, a journal is kept in `folder`. Raises StartError with what was seen.
+    Its log goes to `folder/toxiproxy.log`. `journal` is where the process is written down for a later
+    clean-up; without one, a journal is kept in `folder`. Raises StartError with what was seen.
     """
     if choice.kind == "external":
         return _external(choice, deadline_s)
@@ -173,7 +173,7 @@ class _PortTaken(Exception):
 
 
 def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path) -> Command:
-    arguments = ("-host", HOST, "-port", str(port))
+    arguments: tuple[str, ...] = ("-host", HOST, "-port", str(port))
     if seed is not None:
         arguments += ("-seed", str(seed))
     environment = dict(os.environ)
