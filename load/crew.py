@@ -1,0 +1,137 @@
+"""The two sides of the messages between a Locust runner's master and its workers. Imports no locust: it is
+handed the runner, and with one worker both sides hang on the same local runner.
+
+To workers: load (script, workers), go (zero), stop. From workers: ready, second (a SecondReport), done,
+failed.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from gevent.event import AsyncResult, Event
+
+from experiment.history import Operation
+from load.ledger import SecondReport, progress, report_from, summary
+from load.player import Player
+from load.script import read_script
+
+logger = logging.getLogger(__name__)
+
+
+class Worker:
+    """Plays one share of the script in the one user of this worker."""
+
+    def __init__(self, ended: Callable[[Operation], None]) -> None:
+        """`ended` is told each operation that has ended."""
+        self._ended = ended
+        self._runner: Any = None
+        self._player: Player | None = None
+        self._zero = AsyncResult()
+
+    def attach(self, runner: Any) -> None:
+        self._runner = runner
+        runner.register_message("load", lambda msg, **_: self._load(msg.data))
+        runner.register_message("go", lambda msg, **_: self._go(msg.data["zero"]))
+        runner.register_message("stop", lambda **_: self.stop())
+
+    def stop(self) -> None:
+        """Also before the start: then nothing is played."""
+        if self._player is not None:
+            self._player.stop()
+        self._go(None)
+
+    def play(self) -> None:
+        """The task of the user: returns when the share has been played."""
+        self._runner.send_message("ready", {})
+        zero = self._zero.get()
+        try:
+            if zero is not None and self._player is not None:
+                self._player.play(zero)
+            self._runner.send_message("done", {})
+        except OSError as error:
+            self._runner.send_message("failed", {"message": f"the history could not be written ({error})"})
+        except (
+            Exception
+        ) as error:  # whatever it was, the run must hear of it instead of waiting for its deadline
+            logger.exception("a worker failed")
+            self._runner.send_message("failed", {"message": f"{type(error).__name__}: {error}"})
+
+    def _load(self, order: dict[str, Any]) -> None:
+        shard = max(0, self._runner.worker_index)
+        try:
+            script = read_script(Path(order["script"]), shard, order["workers"])
+            self._player = Player(script, shard, self._second, self._ended)
+        except (OSError, msgspec.MsgspecError) as error:
+            self._runner.send_message("failed", {"message": f"the load cannot be prepared ({error})"})
+        # The script stays until the end: out of the collector's sight, or each full collection delays the
+        # schedule.
+        gc.collect()
+        gc.freeze()
+
+    def _go(self, zero: float | None) -> None:
+        if not self._zero.ready():
+            self._zero.set(zero)
+
+    def _second(self, report: SecondReport) -> None:
+        self._runner.send_message("second", asdict(report))
+
+
+class Conductor:
+    """Gathers what the workers report, and tells it as events: ready, progress, summary, failed."""
+
+    def __init__(self, runner: Any, workers: int, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._runner = runner
+        self._workers = workers
+        self._tell = tell
+        self._ready = 0
+        self._done = 0
+        self._reports: list[SecondReport] = []
+        self._latest: dict[float, list[SecondReport]] = {}
+        self.over = Event()
+        runner.register_message("ready", lambda **_: self._on_ready())
+        runner.register_message("second", lambda msg, **_: self._on_second(report_from(msg.data)))
+        runner.register_message("done", lambda **_: self._on_done())
+        runner.register_message("failed", lambda msg, **_: self.fail(msg.data["message"]))
+
+    def load(self, script: str) -> None:
+        self._runner.send_message("load", {"script": script, "workers": self._workers})
+        self._runner.start(self._workers, spawn_rate=self._workers)
+
+    def go(self, zero: float) -> None:
+        self._runner.send_message("go", {"zero": zero})
+
+    def stop(self) -> None:
+        self._runner.send_message("stop", {})
+
+    def fail(self, message: str) -> None:
+        """Tell why there will be no summary, and end."""
+        if not self.over.is_set():
+            self._tell({"event": "failed", "message": message})
+            self.stop()
+            self.over.set()
+
+    def _on_ready(self) -> None:
+        self._ready += 1
+        if self._ready == self._workers:
+            self._tell({"event": "ready"})
+
+    def _on_second(self, report: SecondReport) -> None:
+        self._reports.append(report)
+        same = self._latest.setdefault(report.t, [])
+        same.append(report)
+        if len(same) == self._workers:
+            del self._latest[report.t]
+            self._tell({"event": "progress", **asdict(progress(same))})
+
+    def _on_done(self) -> None:
+        self._done += 1
+        if self._done == self._workers:
+            self._tell({"event": "summary", **asdict(summary(self._reports))})
+            self.over.set()

@@ -1,0 +1,167 @@
+"""The generator's own account of itself, second by second: what was due, what was started and how late, what
+came."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from experiment.history import LoadReport, Operation
+
+
+@dataclass(frozen=True, slots=True)
+class SecondReport:
+    """One second of one worker. `lags` and `latencies` are in seconds; `in_flight` is at its end."""
+
+    t: float
+    worker: int
+    offered: int
+    achieved: int
+    lags: tuple[float, ...]
+    latencies: tuple[float, ...]
+    outcomes: Mapping[str, int]
+    errors: Mapping[str, int]
+    sent: int
+    in_flight: int
+
+    def to_row(self) -> LoadReport:
+        lags = sorted(self.lags)
+        return LoadReport(
+            self.t,
+            self.worker,
+            self.offered,
+            self.achieved,
+            quantile(lags, 0.5),
+            quantile(lags, 0.99),
+            lags[-1] if lags else 0.0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class LoadProgress:
+    """The latest second over all workers, for people who watch. `rate` counts operations ended, `p95` is
+    their latency from the intended start in seconds (0 when none ended), `errors` counts by kind."""
+
+    t: float
+    offered: int
+    rate: int
+    p95: float
+    errors: Mapping[str, int]
+    in_flight: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary:
+    """The whole load. `lag_p99` in seconds, over every operation that had not to wait for another one."""
+
+    offered: int
+    achieved: int
+    sent: int
+    acknowledged: int
+    rejected: int
+    indeterminate: int
+    lag_p99: float
+
+
+def quantile(ascending: Sequence[float], share: float) -> float:
+    """Nearest-rank quantile; 0 of nothing."""
+    if not ascending:
+        return 0.0
+    return ascending[max(0, math.ceil(share * len(ascending)) - 1)]
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Counts of the current second. `due` are the intended starts of the worker's operations, ascending."""
+
+    worker: int
+    due: Sequence[float]
+    in_flight: int = 0
+    _counted: int = 0
+    _achieved: int = 0
+    _sent: int = 0
+    _lags: list[float] = field(default_factory=list)
+    _latencies: list[float] = field(default_factory=list)
+    _outcomes: dict[str, int] = field(default_factory=dict)
+    _errors: dict[str, int] = field(default_factory=dict)
+
+    def started(self, lag_s: float | None) -> None:
+        """The schedule reached an operation, `lag_s` after its intended start; None: it has to wait for
+        another."""
+        self._achieved += 1
+        if lag_s is not None:
+            self._lags.append(lag_s)
+
+    def ended(self, row: Operation) -> None:
+        self._sent += row.sent is not None
+        self._latencies.append(row.ended - row.intended)
+        self._outcomes[row.outcome] = self._outcomes.get(row.outcome, 0) + 1
+        if row.error is not None:
+            self._errors[row.error] = self._errors.get(row.error, 0) + 1
+
+    def close_second(self, t: float) -> SecondReport:
+        """What happened since the last call; `t` is the end of the second."""
+        offered = 0
+        while self._counted < len(self.due) and self.due[self._counted] < t:
+            self._counted += 1
+            offered += 1
+        report = SecondReport(
+            t,
+            self.worker,
+            offered,
+            self._achieved,
+            tuple(self._lags),
+            tuple(self._latencies),
+            self._outcomes,
+            self._errors,
+            self._sent,
+            self.in_flight,
+        )
+        self._achieved = self._sent = 0
+        self._lags, self._latencies = [], []
+        self._outcomes, self._errors = {}, {}
+        return report
+
+
+def progress(reports: Iterable[SecondReport]) -> LoadProgress:
+    """One second of all workers. Raises ValueError without any report."""
+    several = list(reports)
+    latencies = sorted(latency for report in several for latency in report.latencies)
+    return LoadProgress(
+        max(report.t for report in several),
+        sum(report.offered for report in several),
+        len(latencies),
+        quantile(latencies, 0.95),
+        _sum(report.errors for report in several),
+        sum(report.in_flight for report in several),
+    )
+
+
+def summary(reports: Iterable[SecondReport]) -> LoadSummary:
+    """The whole load from every second of every worker."""
+    several = list(reports)
+    outcomes = _sum(report.outcomes for report in several)
+    return LoadSummary(
+        sum(report.offered for report in several),
+        sum(report.achieved for report in several),
+        sum(report.sent for report in several),
+        outcomes.get("acknowledged", 0),
+        outcomes.get("rejected", 0),
+        outcomes.get("indeterminate", 0),
+        quantile(sorted(lag for report in several for lag in report.lags), 0.99),
+    )
+
+
+def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
+    total: dict[str, int] = {}
+    for each in counts:
+        for name, count in each.items():
+            total[name] = total.get(name, 0) + count
+    return total
+
+
+def report_from(plain: Mapping[str, Any]) -> SecondReport:
+    """The report that `dataclasses.asdict` made plain, as it came over the wire."""
+    return SecondReport(**{**plain, "lags": tuple(plain["lags"]), "latencies": tuple(plain["latencies"])})

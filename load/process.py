@@ -1,0 +1,178 @@
+"""The load process as its parent sees it: start, ready, go, poll, wait, stop."""
+
+from __future__ import annotations
+
+import contextlib
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import msgspec
+
+from experiment.errors import CodeBlueError, StartError
+from experiment.plan import Plan
+from load.ledger import LoadProgress, LoadSummary
+from load.script import write_script
+
+ROOT = Path(__file__).resolve().parent.parent
+STOP_LIMIT_S = 3.0
+LOG_LINES = 15
+
+
+class LoadError(CodeBlueError):
+    """The load process died or could not go on; the message carries its last log lines."""
+
+
+class LoadProcess:
+    """A Locust process that is started but has nothing to play yet: it may be started before the system is
+    up."""
+
+    def __init__(self, folder: Path, workers: int) -> None:
+        """Starts at once; its log is `load.log` in `folder`."""
+        self.workers = workers
+        self.log = folder / "load.log"
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "load.locustfile", "--workers", str(workers)],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                start_new_session=True,  # Ctrl-C reaches the command, which stops the load in its own order
+            )
+        self._changed = threading.Condition()
+        self._events: dict[str, Any] = {}
+        self._ended = False
+        self._reader = threading.Thread(target=self._read, name="load-events", daemon=True)
+        self._reader.start()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def command(self, **command: object) -> None:
+        """Raises LoadError when the process is gone."""
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(msgspec.json.encode(command) + b"\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError):
+            raise self._dead("took no more commands") from None
+
+    def event(self, name: str) -> Any:
+        """The latest event of this name, or None."""
+        with self._changed:
+            return self._events.get(name)
+
+    def await_event(self, name: str, limit_s: float) -> Any:
+        """The event, as soon as it is there. Raises LoadError after `limit_s`, or when the process failed or
+        died."""
+        deadline = monotonic() + limit_s
+        with self._changed:
+            while True:
+                if "failed" in self._events:
+                    raise LoadError(f"the load failed: {self._events['failed']['message']}{self._last_log()}")
+                if name in self._events:
+                    return self._events[name]
+                if self._ended:
+                    raise self._dead(f"ended before it said {name}")
+                rest = deadline - monotonic()
+                if rest <= 0:
+                    raise LoadError(f"the load process did not say {name} in {limit_s:g} s{self._last_log()}")
+                self._changed.wait(rest)
+
+    def stop(self) -> None:
+        """The process is gone afterwards: asked first, then made to. Never raises; calling it again does
+        nothing."""
+        if self._process.poll() is None:
+            assert self._process.stdin is not None
+            with contextlib.suppress(OSError):
+                self._process.stdin.close()
+            for harder in (self._process.terminate, self._process.kill):
+                try:
+                    self._process.wait(STOP_LIMIT_S)
+                    break
+                except subprocess.TimeoutExpired:
+                    harder()
+            self._process.wait()
+        self._reader.join(STOP_LIMIT_S)
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        with self._process.stdout as lines:
+            for line in lines:
+                event = msgspec.json.decode(line)
+                with self._changed:
+                    self._events[event.pop("event")] = event
+                    self._changed.notify_all()
+        with self._changed:
+            self._ended = True
+            self._changed.notify_all()
+
+    def _dead(self, what: str) -> LoadError:
+        return LoadError(f"the load process {what} (exit {self._process.poll()}){self._last_log()}")
+
+    def _last_log(self) -> str:
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+        return "".join(f"\n    {line}" for line in lines)
+
+
+class RunningLoad:
+    """The load of one run."""
+
+    def __init__(self, process: LoadProcess, script: Path) -> None:
+        self._process = process
+        process.command(do="load", script=str(script))
+
+    def ready(self, deadline_s: float) -> None:
+        """Wait until every worker has read its share. Raises StartError after `deadline_s` seconds."""
+        try:
+            self._process.await_event("ready", deadline_s)
+        except LoadError as error:
+            raise StartError(str(error)) from None
+
+    def go(self, zero_monotonic: float) -> None:
+        """Fix the run's zero on CLOCK_MONOTONIC: best a few hundredths of a second ahead."""
+        self._process.command(do="go", zero=zero_monotonic)
+
+    def poll(self) -> LoadProgress | None:
+        """The latest whole second, or None before the first."""
+        event = self._process.event("progress")
+        return None if event is None else LoadProgress(**event)
+
+    def wait(self, deadline_s: float) -> LoadSummary:
+        """Wait at most `deadline_s` seconds for the end of the load. Raises LoadError."""
+        return LoadSummary(**self._process.await_event("summary", deadline_s))
+
+    def stop(self) -> None:
+        """End the load and its process at once; what is in flight is recorded as interrupted."""
+        self._process.stop()
+
+
+def start_load(
+    plan: Plan,
+    endpoints: Mapping[str, str],
+    history_path: Path,
+    folder: Path,
+    workers: int,
+    process: LoadProcess | None = None,
+) -> RunningLoad:
+    """Start the load process of a run, or use one that was started ahead; `stop` it in any case.
+
+    `endpoints`: service name to base address. The plan's operations go into `folder` as load.jsonl. Raises
+    UnsupportedError for a journey that has no request here or no address.
+    """
+    script = folder / "load.jsonl"
+    write_script(plan, endpoints, history_path.resolve(), datetime.now(UTC).date().isoformat(), script)
+    if process is None:
+        process = LoadProcess(folder, workers)
+    try:
+        return RunningLoad(process, script.resolve())
+    except BaseException:
+        process.stop()
+        raise
