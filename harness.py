@@ -13,7 +13,7 @@ from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
-INTRODUCTION = """Break a distributed healthcare system on purpose, measure what it does to patients, give a verdict.
+INTRODUCTION = """Break a distributed system on purpose, measure what that does to its users, give a verdict.
 
 \b
 First steps:

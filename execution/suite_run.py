@@ -14,11 +14,11 @@ from execution.live_run import Watcher
 from execution.options import Options
 from execution.pipeline import RunResult, run_plans
 from execution.preflight import Request, check_suite, plans
+from execution.suite_numbers import Scored, four_numbers
 from experiment.errors import ExitCode
 from experiment.plan import Plan
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
-from measurement.suite_numbers import four_numbers
 from reports import SUITE_FORMATS
 from reports.loading import load_run_report
 from reports.report import SuiteEntry, SuiteReport, summarise
@@ -57,7 +57,7 @@ def run_suite(
     ):
         results[index] = result
         hooks.finished(suite.entries[index], result, entry_met(suite.entries[index], result))
-    return _report(suite, results, options, command, stop.is_set())
+    return _report(suite, results, catalogue, options, command, stop.is_set())
 
 
 def _first(entries: Sequence[Entry], index: int) -> int:
@@ -77,7 +77,12 @@ def entry_met(entry: Entry, result: RunResult) -> bool:
 
 
 def _report(
-    suite: Suite, results: dict[int, RunResult], options: Options, command: str, interrupted: bool
+    suite: Suite,
+    results: dict[int, RunResult],
+    catalogue: Catalogue,
+    options: Options,
+    command: str,
+    interrupted: bool,
 ) -> SuiteResult:
     stamp = datetime.now(UTC)
     folder = options.out / f"{stamp.strftime('%Y%m%dT%H%M%S')}-suite-{suite.name}"
@@ -89,7 +94,7 @@ def _report(
         command=command,
         entries=entries,
         title=suite.title,
-        numbers=four_numbers(entries),
+        numbers=four_numbers(_scored(suite, results), catalogue.system()),
         machine=machine(),
         versions=versions(),
         git=git_commit(ROOT),
@@ -97,6 +102,22 @@ def _report(
     for name, rendering in SUITE_FORMATS.items():
         (folder / name).write_text(rendering(report), encoding="utf-8")
     return SuiteResult(report, folder, _exit_code(suite, results, interrupted))
+
+
+def _scored(suite: Suite, results: dict[int, RunResult]) -> list[Scored]:
+    return [
+        Scored(
+            design=entry.design,
+            scenario=entry.scenario,
+            weight=entry.weight,
+            verdict=results[index].verdict,
+            vetoed=results[index].analysis.vetoed,
+            score=results[index].analysis.score.value,
+            exercised=frozenset((f.target, f.kind) for f in results[index].analysis.faults if f.observed),
+        )
+        for index, entry in enumerate(suite.entries)
+        if index in results
+    ]
 
 
 def _entry(entry: Entry, result: RunResult | None) -> SuiteEntry:

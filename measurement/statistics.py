@@ -1,0 +1,157 @@
+"""Intervals over repeated runs. The unit is the run, never the request.
+
+Scores live on 0..100: their t interval is taken on the logit scale, so that it stays inside. From ten runs
+on the
+bias-corrected and accelerated bootstrap (Efron 1987) is used. Times to recover may be censored (Kaplan and
+Meier
+1958); rare events get exact binomial intervals (Clopper and Pearson 1934).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+CONFIDENCE = 0.95
+BOOTSTRAP_FROM = 10
+RESAMPLES = 2000
+EDGE = 0.005  # a share of 0 or 1 has no logit; half a percent is below what a score resolves
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A mean with its 95% interval; `low` and `high` are None when the sample cannot support one."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    n: int
+    method: str
+
+
+def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
+    """Mean score (0..100) over runs: t on logit(S / 100), BCa bootstrap from ten runs."""
+    n = len(scores)
+    if n == 0:
+        raise ValueError("no scores; expected at least one")
+    mean = float(np.mean(scores))
+    if n == 1:
+        return Estimate(mean, None, None, 1, "one run")
+    if n >= BOOTSTRAP_FROM:
+        return _bca(scores, mean, seed)
+    shares = np.clip(np.asarray(scores) / 100.0, EDGE, 1 - EDGE)
+    logits = np.log(shares / (1 - shares))
+    half = _half_width(logits)
+    centre = float(np.mean(logits))
+    low, high = (100.0 / (1 + math.exp(-(centre + sign * half))) for sign in (-1, 1))
+    return Estimate(mean, min(low, mean), max(high, mean), n, "t on logit")
+
+
+def mean_estimate(values: Sequence[float], seed: int = 0) -> Estimate:
+    """Mean of any figure over runs: t interval, BCa bootstrap from ten runs."""
+    n = len(values)
+    if n == 0:
+        raise ValueError("no values; expected at least one")
+    mean = float(np.mean(values))
+    if n == 1:
+        return Estimate(mean, None, None, 1, "one run")
+    if n >= BOOTSTRAP_FROM:
+        return _bca(values, mean, seed)
+    half = _half_width(np.asarray(values, dtype=float))
+    return Estimate(mean, mean - half, mean + half, n, "t")
+
+
+def _half_width(values: np.ndarray) -> float:
+    n = len(values)
+    spread = float(np.std(values, ddof=1))
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * spread / math.sqrt(n)
+
+
+def _bca(values: Sequence[float], mean: float, seed: int) -> Estimate:
+    sample = np.asarray(values, dtype=float)
+    if np.ptp(sample) == 0:
+        return Estimate(mean, mean, mean, len(sample), "BCa bootstrap")
+    result = stats.bootstrap(
+        (sample,),
+        np.mean,
+        n_resamples=RESAMPLES,
+        confidence_level=CONFIDENCE,
+        method="BCa",
+        rng=np.random.default_rng(seed),
+    )
+    interval = result.confidence_interval
+    return Estimate(mean, float(interval.low), float(interval.high), len(sample), "BCa bootstrap")
+
+
+def proportion(events: int, n: int) -> tuple[float, float]:
+    """Exact 95% interval of a share (Clopper-Pearson)."""
+    if not 0 <= events <= n or n == 0:
+        raise ValueError(f"{events} events of {n}; expected between 0 and n of at least one")
+    interval = stats.binomtest(events, n).proportion_ci(CONFIDENCE, method="exact")
+    return float(interval.low), float(interval.high)
+
+
+@dataclass(frozen=True, slots=True)
+class MedianTime:
+    """Median of times of which some were never reached; None when more than half were not."""
+
+    median: float | None
+    n: int
+    censored: int
+
+
+def median_time(reached: Sequence[float], censored_at: Sequence[float]) -> MedianTime:
+    """Kaplan-Meier median: `censored_at` are the times after which nobody looked any more."""
+    n = len(reached) + len(censored_at)
+    if n == 0:
+        raise ValueError("no times; expected at least one")
+    sample = stats.CensoredData(uncensored=np.asarray(reached, float), right=np.asarray(censored_at, float))
+    survival = stats.ecdf(sample).sf
+    below = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
+    median = float(survival.quantiles[below[0]]) if len(below) else None
+    return MedianTime(median, n, len(censored_at))
+
+
+def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[bool, ...]:
+    """Which hypotheses are rejected when all are tested together (Holm 1979)."""
+    order = sorted(range(len(p_values)), key=lambda i: p_values[i])
+    rejected = [False] * len(p_values)
+    for rank, index in enumerate(order):
+        if p_values[index] > level / (len(p_values) - rank):
+            break
+        rejected[index] = True
+    return tuple(rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class PairedDifference:
+    """candidate - baseline over pairs of one seed: t interval, one-sided p that it is below zero, Cohen's
+    d_z."""
+
+    mean: float
+    low: float | None
+    high: float | None
+    p_worse: float | None
+    effect_size: float | None
+    n: int
+
+
+def paired_difference(baseline: Sequence[float], candidate: Sequence[float]) -> PairedDifference:
+    """Raises ValueError when the two are not pairs."""
+    differences = np.asarray(candidate, float) - np.asarray(baseline, float)
+    n = len(differences)
+    if len(baseline) != len(candidate) or n == 0:
+        raise ValueError(f"{len(baseline)} and {len(candidate)} values; expected pairs")
+    mean = float(np.mean(differences))
+    if n == 1:
+        return PairedDifference(mean, None, None, None, None, 1)
+    spread = float(np.std(differences, ddof=1))
+    if spread == 0:
+        return PairedDifference(mean, mean, mean, float(mean >= 0), None, n)
+    half = _half_width(differences)
+    p_worse = float(stats.t.cdf(mean / (spread / math.sqrt(n)), n - 1))
+    return PairedDifference(mean, mean - half, mean + half, p_worse, mean / spread, n)

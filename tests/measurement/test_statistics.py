@@ -1,0 +1,109 @@
+"""Intervals over runs, against exact figures and by their coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from measurement.statistics import (
+    holm,
+    mean_estimate,
+    median_time,
+    paired_difference,
+    proportion,
+    score_estimate,
+)
+
+
+def test_score_interval_stays_inside_the_scale() -> None:
+    """Scores close to 100 get an interval that ends below 100."""
+    estimate = score_estimate([99.5, 99.9, 100.0, 98.7, 99.8])
+    assert estimate.low is not None and estimate.high is not None
+    assert 0 < estimate.low < estimate.mean <= estimate.high <= 100
+
+
+def test_one_run_has_no_interval() -> None:
+    """A single run says nothing about the spread between runs."""
+    estimate = score_estimate([90.0])
+    assert (estimate.low, estimate.high, estimate.n) == (None, None, 1)
+
+
+def test_no_runs_are_an_error() -> None:
+    """An estimate from nothing is refused."""
+    with pytest.raises(ValueError, match="expected at least one"):
+        score_estimate([])
+
+
+@pytest.mark.parametrize("n", [5, 12])
+def test_score_interval_covers_the_true_mean(n: int) -> None:
+    """Both methods cover the mean of a logit-normal score in nine cases of ten or more."""
+    rng = np.random.default_rng(7)
+    population = 100 / (1 + np.exp(-rng.normal(2.0, 0.4, 200_000)))
+    truth = float(np.median(population)) if n < 10 else float(np.mean(population))
+    covered = 0
+    rounds = 200
+    for index in range(rounds):
+        estimate = score_estimate(list(rng.choice(population, n)), seed=index)
+        assert estimate.low is not None and estimate.high is not None
+        covered += estimate.low <= truth <= estimate.high
+    assert covered / rounds >= 0.88
+
+
+def test_mean_interval_is_students() -> None:
+    """For a few runs the interval is the t interval."""
+    values = [1.0, 2.0, 4.0, 3.0]
+    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
+    estimate = mean_estimate(values)
+    assert (estimate.low, estimate.high) == pytest.approx(expected)
+
+
+def test_bootstrap_of_equal_values_is_a_point() -> None:
+    """Ten equal runs give an interval without width instead of an error."""
+    estimate = mean_estimate([5.0] * 10)
+    assert (estimate.low, estimate.high) == (5.0, 5.0)
+
+
+def test_proportion_is_exact() -> None:
+    """No event in 50 leaves up to 7.1% possible (Clopper-Pearson)."""
+    low, high = proportion(0, 50)
+    assert low == 0.0
+    assert high == pytest.approx(1 - 0.025 ** (1 / 50))
+
+
+def test_proportion_refuses_nonsense() -> None:
+    """More events than trials are refused."""
+    with pytest.raises(ValueError, match="expected between"):
+        proportion(3, 2)
+
+
+def test_median_counts_the_censored() -> None:
+    """Two that never recovered shift the median of three that did."""
+    assert median_time([1.0, 2.0, 3.0], [5.0, 5.0]).median == 3.0
+
+
+def test_median_is_unknown_when_most_never_recovered() -> None:
+    """With two censored of three there is no median."""
+    result = median_time([1.0], [5.0, 5.0])
+    assert result.median is None
+    assert result.censored == 2
+
+
+def test_holm_stops_at_the_first_that_holds() -> None:
+    """0.01 is rejected at 0.05 / 3; 0.03 is not at 0.05 / 2, and then 0.04 is not either."""
+    assert holm([0.01, 0.04, 0.03]) == (True, False, False)
+
+
+def test_paired_difference_is_students() -> None:
+    """The interval of a paired difference is that of scipy's paired t test."""
+    baseline, candidate = [90.0, 91.0, 95.0, 88.0], [88.0, 90.5, 91.0, 87.0]
+    expected = stats.ttest_rel(candidate, baseline).confidence_interval(0.95)
+    result = paired_difference(baseline, candidate)
+    assert (result.low, result.high) == pytest.approx((expected.low, expected.high))
+    assert result.p_worse == pytest.approx(stats.ttest_rel(candidate, baseline, alternative="less").pvalue)
+
+
+def test_unpaired_values_are_refused() -> None:
+    """Lists of different length are no pairs."""
+    with pytest.raises(ValueError, match="expected pairs"):
+        paired_difference([1.0], [1.0, 2.0])
