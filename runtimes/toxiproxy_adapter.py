@@ -2,7 +2,8 @@
 
 The client keeps its server's address in class attributes, waits for ever, takes 500 for success and obeys
 the environment's HTTP proxy. So its calls are routed here through a session of our own: each adapter has its
-address and its deadline, every status is checked, and what a call was to achieve is read back. Adapters may be used by several threads at once.
+address and its deadline, every status is checked, and what a call was to achieve is read back. Threads may
+use adapters at once.
 """
 
 from __future__ import annotations
@@ -12,7 +13,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
@@ -23,64 +23,27 @@ from toxiproxy import Toxiproxy as ClientServer
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import ProxyExists
 
-from experiment.errors import CodeBlueError
+from runtimes.toxiproxy_states import (
+    ProxyState,
+    ToxicState,
+    ToxiproxyError,
+    ToxiproxyHung,
+    ToxiproxyRefused,
+    ToxiproxyUnreachable,
+    proxy_state,
+)
 
-
+__all__ = [
+    "ProxyState",
+    "ToxicState",
+    "Toxiproxy",
+    "ToxiproxyError",
+    "ToxiproxyHung",
+    "ToxiproxyRefused",
+    "ToxiproxyUnreachable",
+]
 SINGLE_PRECISION = 1e-6
 """A server keeps a toxicity as a 32-bit float."""
-
-
-@dataclass(frozen=True, slots=True)
-class ToxicState:
-    """A toxic as the server shows it. `toxicity` is the share of connections, 0 to 1."""
-
-    name: str
-    kind: str
-    stream: str
-    attributes: Mapping[str, int]
-    toxicity: float
-
-
-@dataclass(frozen=True, slots=True)
-class ProxyState:
-    """A proxy as the server shows it. `listen` and `upstream` are `host:port`."""
-
-    name: str
-    listen: str
-    upstream: str
-    enabled: bool
-    toxics: tuple[ToxicState, ...]
-
-    @property
-    def port(self) -> int:
-        """The port that clients connect to."""
-        return int(self.listen.rpartition(":")[2])
-
-    def toxic(self, name: str) -> ToxicState | None:
-        """A toxic by name."""
-        return next((toxic for toxic in self.toxics if toxic.name == name), None)
-
-
-class ToxiproxyError(CodeBlueError):
-    """A call to a Toxiproxy server did not do what it was to do."""
-
-
-class ToxiproxyUnreachable(ToxiproxyError):
-    """Nothing answers at the server's address."""
-
-
-class ToxiproxyHung(ToxiproxyError):
-    """The server took the call and did not answer before the deadline: it is to be replaced."""
-
-
-class ToxiproxyRefused(ToxiproxyError):
-    """The server answered with an error, or its state is not what was asked for."""
-
-    def __init__(self, sent: str, answered: str, *, status: int) -> None:
-        super().__init__(f"Toxiproxy was sent {sent}\n    and answered {answered}")
-        self.sent = sent
-        self.answered = answered
-        self.status = status
 
 
 class _Routed:
@@ -133,14 +96,14 @@ class Toxiproxy:
         """All proxies with their toxics, by name."""
         with self._calling():
             shown = APIConsumer.get("/proxies").json()
-        found = {name: _proxy_state(values) for name, values in shown.items()}
+        found = {name: proxy_state(values) for name, values in shown.items()}
         self.known = dict(found)
         return found
 
     def proxy(self, name: str) -> ProxyState:
         """One proxy with its toxics."""
         with self._calling():
-            state = _proxy_state(APIConsumer.get(f"/proxies/{quote(name, safe='')}").json())
+            state = proxy_state(APIConsumer.get(f"/proxies/{quote(name, safe='')}").json())
         self.known[name] = state
         return state
 
@@ -302,22 +265,3 @@ class Toxiproxy:
 
 def _toxic_path(proxy: str, name: str) -> str:
     return f"/proxies/{quote(proxy, safe='')}/toxics/{quote(name, safe='')}"
-
-
-def _proxy_state(shown: Mapping[str, Any]) -> ProxyState:
-    return ProxyState(
-        name=shown["name"],
-        listen=shown["listen"],
-        upstream=shown["upstream"],
-        enabled=shown["enabled"],
-        toxics=tuple(
-            ToxicState(
-                name=toxic["name"],
-                kind=toxic["type"],
-                stream=toxic["stream"],
-                attributes=toxic["attributes"],
-                toxicity=toxic["toxicity"],
-            )
-            for toxic in shown["toxics"]
-        ),
-    )

@@ -17,7 +17,8 @@ from experiment.errors import StartError
 from runtimes.leftovers import Journal
 from runtimes.loopback import HOST, free_port
 from runtimes.spawning import Child, Command
-from runtimes.toxiproxy_adapter import Toxiproxy, ToxiproxyError
+from runtimes.toxiproxy_adapter import Toxiproxy
+from runtimes.toxiproxy_states import ToxiproxyError
 
 ROOT = Path(__file__).resolve().parent.parent
 BINARY = "toxiproxy-server"

@@ -4,35 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from random import Random
 from time import monotonic
-from typing import Protocol
 
+from runtimes.toxiproxy.link_ends import Sink, Source
 from runtimes.toxiproxy.stage import Stage, ToxicSettings
 from runtimes.toxiproxy.timers import Timers
 from runtimes.toxiproxy.toxics.pipe import Bytes, Chunk
 
+Loop = asyncio.AbstractEventLoop
 CHUNK_BYTES = 32 * 1024
 """The largest chunk a toxic sees."""
 BACKLOG_LOW_BYTES = 64 * 1024
 BACKLOG_HIGH_BYTES = 256 * 1024
-
-
-class Source(Protocol):
-    """Where a link reads."""
-
-    def pause(self) -> None: ...
-    def resume(self) -> None: ...
-
-
-class Sink(Protocol):
-    """Where a link writes. ``ready`` is False while its buffer is full; ``sink_ready`` is called after."""
-
-    ready: bool
-
-    def write_now(self, content: Bytes) -> None: ...
-    def end(self) -> None: ...
 
 
 class Link:
@@ -58,9 +43,7 @@ class Link:
         "timers",
     )
 
-    def __init__(
-        self, source: Source, sink: Sink, *, loop: asyncio.AbstractEventLoop, timers: Timers, seed: str
-    ) -> None:
+    def __init__(self, source: Source, sink: Sink, loop: Loop, timers: Timers, *, seed: str) -> None:
         self.source = source
         self.sink = sink
         self.timers = timers
@@ -111,8 +94,6 @@ class Link:
 
     def kill(self) -> None:
         """The sink is gone: drop everything."""
-        if self.dead:
-            return
         self.dead = True
         for stage in self.stages:
             stage.discard()
@@ -171,9 +152,7 @@ class Link:
         if stage is None or not stage.interrupt(removed=True):
             return
         if settings.toxic.closes_when_removed:
-            stage.inbox.clear()
-            stage.finished = True
-            self.wake(stage)
+            stage.finish()
             self._pump()
             return
         at = self.stages.index(stage)
@@ -203,14 +182,18 @@ class Link:
             after.input_ended = after.input_ended or removed.input_ended
             self.wake(after)
         else:
-            for chunk in held:
-                self._write(chunk.content)
+            self._write_out(chunk.content for chunk in held)
             if removed.input_ended:
                 self._end_sink()
 
+    def _write_out(self, contents: Iterable[Bytes]) -> None:
+        for content in contents:
+            self._staged_out += len(content)
+            self.sink.write_now(content)
+
     def _flush_backlog(self) -> None:
-        while self._backlog:
-            self._write(self._backlog.popleft())
+        self._write_out(self._backlog)
+        self._backlog.clear()
         self._backlog_bytes = 0
         if self.source_ended:
             self._end_sink()
@@ -223,7 +206,8 @@ class Link:
         if stage is self.stages[-1]:
             if not self.sink.ready:
                 return False
-            self._write(chunk.content)
+            self._staged_out += len(chunk.content)
+            self.sink.write_now(chunk.content)
             return True
         after = self.stages[self.stages.index(stage) + 1]
         if not after.has_room():
@@ -260,7 +244,7 @@ class Link:
         self.wake(stage)
         self._pump()
 
-    def random_for(self, toxic_name: str) -> Random:
+    def dice_for(self, toxic_name: str) -> Random:
         """See ``Neighbours``."""
         return Random(f"{self._seed}/{toxic_name}")
 
@@ -310,10 +294,6 @@ class Link:
                 self.source.pause()
             else:
                 self.source.resume()
-
-    def _write(self, content: Bytes) -> None:
-        self._staged_out += len(content)
-        self.sink.write_now(content)
 
     def _end_sink(self) -> None:
         if not self._sink_ended:

@@ -132,8 +132,8 @@ class Proxy:
         client, upstream = connection.client, connection.upstream
         around = self._around
         seed = f"{around.seed}/{self.name}/{connection.number}"
-        up = Link(client, upstream, loop=around.loop, timers=around.timers, seed=f"{seed}/up")
-        down = Link(upstream, client, loop=around.loop, timers=around.timers, seed=f"{seed}/down")
+        up = Link(client, upstream, around.loop, around.timers, seed=f"{seed}/up")
+        down = Link(upstream, client, around.loop, around.timers, seed=f"{seed}/down")
         for direction, link in ((Direction.UPSTREAM, up), (Direction.DOWNSTREAM, down)):
             chain = self.toxics.by_direction[direction]
             if chain:

@@ -49,7 +49,7 @@ class Neighbours(Protocol):
         """Time has come for ``stage``."""
         ...
 
-    def random_for(self, toxic_name: str) -> Random:
+    def dice_for(self, toxic_name: str) -> Random:
         """The random source of one toxic on this link."""
         ...
 
@@ -58,9 +58,9 @@ class Stage:
     """A position in a link's chain. See ``Place`` for what the toxic sees of it."""
 
     __slots__ = (
+        "_dice",
         "_link",
         "_pipe",
-        "_random",
         "_request",
         "_timed_out",
         "_timer",
@@ -87,14 +87,14 @@ class Stage:
         self._request: Receive | Until | None = None
         self._timer: Timer | None = None
         self._timed_out = False
-        self._random: Random | None = None
+        self._dice: Random | None = None
 
     @property
-    def random(self) -> Random:
+    def dice(self) -> Random:
         """Seeded for this toxic on this link; made when first used."""
-        if self._random is None:
-            self._random = self._link.random_for(self.settings.name)
-        return self._random
+        if self._dice is None:
+            self._dice = self._link.dice_for(self.settings.name)
+        return self._dice
 
     def put_back(self, chunk: Chunk) -> None:
         """See ``Place``."""
@@ -107,7 +107,7 @@ class Stage:
     def start(self) -> None:
         """Begin a run: the toxicity is drawn, and the toxic or a noop takes its place."""
         toxicity = self.settings.toxicity
-        effective = toxicity >= 1 or (toxicity > 0 and self.random.random() < toxicity)
+        effective = toxicity >= 1 or (toxicity > 0 and self.dice.random() < toxicity)
         self._pipe = (self.settings.toxic if effective else Noop()).pipe(self)
         self._request = None
         self._link.wake(self)
@@ -129,6 +129,12 @@ class Stage:
         except (StopIteration, Interrupted):
             pass
         return True
+
+    def finish(self) -> None:
+        """End the stream here; what waits to pass is dropped, what has passed goes on."""
+        self.inbox.clear()
+        self.finished = True
+        self._link.wake(self)
 
     def discard(self) -> None:
         """Forget everything; the link is dead."""

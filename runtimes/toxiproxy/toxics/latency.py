@@ -30,16 +30,16 @@ class Latency(Toxic):
             return f"jitter must be at most {LARGEST_JITTER_MS}, found {self.jitter}"
         return None
 
-    def delay_s(self, random: Random) -> float:
+    def delay_s(self, dice: Random) -> float:
         """One draw of the delay, in seconds; negative when the attributes say so."""
         delay_ms = self.latency
         if self.jitter > 0:
-            delay_ms += random.randrange(self.jitter * 2) - self.jitter
+            delay_ms += dice.randrange(self.jitter * 2) - self.jitter
         return delay_ms / 1000.0
 
     def pipe(self, place: Place) -> Pipe:
         while (chunk := (yield RECEIVE)) is not None:
-            due = chunk.since + self.delay_s(place.random)
+            due = chunk.since + self.delay_s(place.dice)
             try:
                 yield Until(due)
             except Interrupted:

@@ -68,7 +68,7 @@ class Place(Protocol):
     passed_bytes: int
 
     @property
-    def random(self) -> Random:
+    def dice(self) -> Random:
         """The random source of this toxic on this link."""
         ...
 

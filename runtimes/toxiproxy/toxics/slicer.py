@@ -33,7 +33,7 @@ class Slicer(Toxic):
             return f"size_variation must be at most average_size, found {self.size_variation}"
         return None
 
-    def cuts(self, length: int, random: Random) -> Iterator[tuple[int, int]]:
+    def cuts(self, length: int, dice: Random) -> Iterator[tuple[int, int]]:
         """The pieces (start, end) of a chunk of ``length`` bytes, in order."""
         largest = self.average_size + self.size_variation
         if largest < 1:
@@ -46,7 +46,7 @@ class Slicer(Toxic):
                 continue
             middle = start + (end - start) // 2
             if self.size_variation > 0:
-                middle += random.randrange(self.size_variation * 2) - self.size_variation
+                middle += dice.randrange(self.size_variation * 2) - self.size_variation
             todo.append((middle, end))
             todo.append((start, middle))
 
@@ -55,7 +55,7 @@ class Slicer(Toxic):
             whole = memoryview(chunk.content)
             sent = 0
             try:
-                for start, end in self.cuts(len(whole), place.random):
+                for start, end in self.cuts(len(whole), place.dice):
                     sent = end
                     yield Chunk(whole[start:end], chunk.since)
                     yield Until(monotonic() + self.delay / 1e6)
