@@ -8,7 +8,8 @@ from pathlib import Path
 
 from experiment.design import Design, load_design
 from experiment.errors import UsageError, nearest
-from experiment.scenario import Scenario, load_scenario
+from experiment.scenario import Scenario
+from experiment.scenario_file import load_scenario
 from experiment.topology import System, load_system
 from faults import KINDS
 from measurement.checkers import CHECKERS

@@ -8,164 +8,51 @@ History is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Any
 
 import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
+from experiment.rows import (
+    FORMAT,
+    End,
+    FaultEvent,
+    Header,
+    LoadReport,
+    Note,
+    Operation,
+    Outcome,
+    PhaseEvent,
+    Record,
+    Row,
+    Sample,
+    encode,
+)
 
-FORMAT = 1
+__all__ = [
+    "FORMAT",
+    "End",
+    "FaultEvent",
+    "Header",
+    "History",
+    "LoadReport",
+    "Note",
+    "Operation",
+    "Outcome",
+    "PhaseEvent",
+    "Record",
+    "Row",
+    "Sample",
+    "build",
+    "encode",
+    "load_history",
+]
+
 CHUNK_BYTES = 48_000_000
-
-Outcome = Literal["acknowledged", "rejected", "indeterminate"]
-
-
-@dataclass(frozen=True, slots=True)
-class Header:
-    """First line of a history: what was run, where and with what. `source` is the runtime's name."""
-
-    TAG: ClassVar[str] = "header"
-    format: int
-    run_id: str
-    source: str  # processes, containers or simulation
-    scenario: str
-    design: str
-    system: str
-    seed: int
-    started_at: str  # ISO 8601
-    zero_wall: float  # unix seconds of t = 0
-    population: str = ""
-    toxiproxy: str = ""  # which server the links ran through, with its version
-    versions: Mapping[str, str] = field(default_factory=dict)
-    git: str = ""
-    command: str = ""  # reproduces the run
-    calibration: str = ""  # simulated runs: the calibration file and its age
-    clock_scale: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Operation:
-    """One call of a journey as its user saw it.
-
-    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value`
-    the dose or
-    state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled age in
-    seconds.
-    `sent` is None when the operation was never sent (what it needs had failed).
-    """
-
-    TAG: ClassVar[str] = "op"
-    id: int
-    journey: str
-    key: str
-    intended: float
-    sent: float | None
-    ended: float
-    outcome: Outcome
-    status: int | None = None
-    error: str | None = None
-    trace: str | None = None
-    version: int | None = None
-    expected_version: int | None = None  # If-Match of a write
-    value: str | None = None
-    label: str | None = None
-    age: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """One row of a system of record, read after settling. `store` is the service that owns it."""
-
-    TAG: ClassVar[str] = "record"
-    store: str
-    kind: str
-    key: str
-    id: str | None = None
-    t: float | None = None
-    version: int | None = None
-    status: str | None = None
-    amount: float | None = None
-    value: str | None = None
-    caller: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PhaseEvent:
-    TAG: ClassVar[str] = "phase"
-    name: str
-    start: float
-    end: float | None  # None: the run was cut off inside it
-
-
-@dataclass(frozen=True, slots=True)
-class FaultEvent:
-    """`event`: inject, active (effect seen), no_effect, heal, healed (effect gone), not_healed, failed."""
-
-    TAG: ClassVar[str] = "fault"
-    fault: str
-    kind: str
-    target: str
-    event: Literal["inject", "active", "no_effect", "heal", "healed", "not_healed", "failed"]
-    t: float
-    planned: float
-    statement: str = ""
-    existing_connections: str = ""
-    measured: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """One reading of one counter or gauge: source `billing`, name `attempts`, about `payments`."""
-
-    TAG: ClassVar[str] = "sample"
-    t: float
-    source: str
-    name: str
-    value: float
-    about: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class LoadReport:
-    """One second of the load generator's own account: operations due and sent, and how late they were
-    sent."""
-
-    TAG: ClassVar[str] = "load"
-    t: float
-    worker: int
-    offered: int
-    achieved: int
-    lag_p50: float
-    lag_p99: float
-    lag_max: float
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """Something the reader of a report must know. `level` invalid makes the run invalid."""
-
-    TAG: ClassVar[str] = "note"
-    t: float
-    level: Literal["info", "warning", "invalid"]
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class End:
-    """Last line: a history without it was cut off."""
-
-    TAG: ClassVar[str] = "end"
-    t: float
-    reason: Literal["completed", "interrupted", "failed"]
-    clean: bool  # everything healed and stopped as far as this run had to
-    statement: str = ""
-
-
-Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | End
 
 OPERATION_SCHEMA: dict[str, Any] = {
     "id": pl.Int64,
@@ -217,24 +104,9 @@ class History:
         return next((phase for phase in self.phases if phase.name == name), None)
 
 
-_ENCODER = msgspec.json.Encoder()
-_FIELDS: dict[type, tuple[str, ...]] = {
-    cls: tuple(f.name for f in fields(cls))
-    for cls in (Header, Operation, Record, PhaseEvent, FaultEvent, Sample, LoadReport, Note, End)
-}
 _OTHERS: dict[str, type] = {
     cls.TAG: cls for cls in (Header, PhaseEvent, FaultEvent, Sample, LoadReport, Note, End)
 }
-
-
-def encode(row: Row) -> bytes:
-    """One line with its newline. None fields are left out."""
-    plain: dict[str, Any] = {"type": row.TAG}
-    for name in _FIELDS[type(row)]:
-        value = getattr(row, name)
-        if value is not None:
-            plain[name] = value
-    return _ENCODER.encode(plain) + b"\n"
 
 
 def build(rows: Iterable[Row]) -> History:
