@@ -1,10 +1,8 @@
 """A run folder: everything needed to judge, render and repeat a run without the system that was run.
 
-run.json            what was run and how to repeat it
-scenario.yaml, system.yaml, design.json, plan.json
-history.jsonl       appended while the run happens
-logs/, spans/       of the services
-analysis.json, report.html, report.md, report.json, junit.xml
+run.json            what was run and how to repeat it scenario.yaml, system.yaml, design.json, plan.json
+history.jsonl       appended while the run happens logs/, spans/       of the services analysis.json,
+report.html, report.md, report.json, junit.xml
 """
 
 from __future__ import annotations

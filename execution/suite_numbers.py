@@ -25,8 +25,8 @@ CLASS_OF_KIND = {
 
 @dataclass(frozen=True, slots=True)
 class Scored:
-    """One judged run as a suite counts it: `exercised` holds (target, fault kind) of faults whose effect
-    was seen."""
+    """One judged run as a suite counts it: `exercised` holds (target, fault kind) of faults whose effect was
+    seen."""
 
     design: str
     scenario: str
@@ -38,9 +38,8 @@ class Scored:
 
 
 def coverable(system: System) -> int:
-    """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http
-    link, crash
-    and pause of every service and instrument."""
+    """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http link,
+    crash and pause of every service and instrument."""
     links = sum(3 if link.protocol == "http" else 2 for link in system.links)
     nodes = sum(len(NODE_CLASSES) for service in system.services.values() if service.module)
     return links + nodes

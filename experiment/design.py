@@ -1,7 +1,7 @@
 """A design: which resilience patterns the system uses, per link and service. One file, also read by the twin.
 
-The dataclasses below are the schema of a design file. Every default is the fragile choice: a pattern that
-a design does not name is off.
+The dataclasses below are the schema of a design file. Every default is the fragile choice: a pattern that a
+design does not name is off.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """The history of a run: everything that happened, in one append-only file of JSON lines, loaded into columns.
 
 Every line is one object whose first key is `type`. Times `t` (and intended, sent, ended) are seconds since
-the run's
-zero, the start of warm-up. Lines come from several processes and are not sorted in the file; a loaded
-History is.
+the run's zero, the start of warm-up. Lines come from several processes and are not sorted in the file; a
+loaded History is.
 """
 
 from __future__ import annotations

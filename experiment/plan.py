@@ -40,9 +40,8 @@ class FaultStep:
 class PlannedOperation:
     """One operation at its intended start. Keys are the business keys that the client makes up.
 
-    `dose_mg` is the dose to write (prescribe, change_dose), `amount` the money (claim, pay); `needs` is
-    the id
-    of the operation whose success this one builds on.
+    `dose_mg` is the dose to write (prescribe, change_dose), `amount` the money (claim, pay); `needs` is the
+    id of the operation whose success this one builds on.
     """
 
     id: int

@@ -1,5 +1,5 @@
-"""Writing a history: whole lines, appended with one system call each batch, so that processes may share
-the file."""
+"""Writing a history: whole lines, appended with one system call each batch, so that processes may share the
+file."""
 
 from __future__ import annotations
 
@@ -15,9 +15,8 @@ class Recorder:
     """Appends rows to a history file as they happen. Safe to use from threads; several processes may each
     have one.
 
-    Raises OSError at the call that could not be written (a full disk is the caller's to report); a batch
-    that was
-    written in part is completed or cut back to whole lines, so that the file always loads.
+    Raises OSError at the call that could not be written (a full disk is the caller's to report); a batch that
+    was written in part is completed or cut back to whole lines, so that the file always loads.
     """
 
     def __init__(self, path: Path) -> None:

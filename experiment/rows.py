@@ -40,8 +40,8 @@ class Header:
 class Operation:
     """One call of a journey as its user saw it.
 
-    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value`
-    the dose or state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled
+    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value` the
+    dose or state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled
     age in seconds. `sent` is None when the operation was never sent (what it needs had failed).
     """
 

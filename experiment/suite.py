@@ -13,9 +13,8 @@ from experiment.yaml_source import read_yaml
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One scenario on one design. The suite passes when the verdict is the expected one; `violates` also
-    names the
-    invariants that a failing run must break, so that it fails for the right reason. weight = impact x
-    likelihood."""
+    names the invariants that a failing run must break, so that it fails for the right reason. weight = impact
+    x likelihood."""
 
     scenario: str
     design: str

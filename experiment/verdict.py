@@ -48,6 +48,7 @@ class CheckResult:
     violations: tuple[Violation, ...] = ()  # the first ones, in time order
     violation_count: int = 0
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
+    judged: bool = True  # False: shown for information, no part of the verdict
 
 
 def exit_code(verdict: Verdict, vetoed: bool) -> ExitCode:

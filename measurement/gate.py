@@ -51,8 +51,8 @@ class GateResult:
 
 
 def decide(runs: Sequence[PairedRun], margin: float = MARGIN) -> GateResult:
-    """Vetoes and validity first, whatever the numbers; then the interval of the suite's mean difference
-    per seed."""
+    """Vetoes and validity first, whatever the numbers; then the interval of the suite's mean difference per
+    seed."""
     broken = _new_breakage(runs)
     flags = _flags(runs, margin)
     difference = _suite_difference(runs)

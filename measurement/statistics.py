@@ -1,10 +1,8 @@
 """Intervals over repeated runs. The unit is the run, never the request.
 
-Scores live on 0..100: their t interval is taken on the logit scale, so that it stays inside. From ten runs
-on the
-bias-corrected and accelerated bootstrap (Efron 1987) is used. Times to recover may be censored (Kaplan and
-Meier
-1958); rare events get exact binomial intervals (Clopper and Pearson 1934).
+Scores live on 0..100: their t interval is taken on the logit scale, so that it stays inside. From ten runs on
+the bias-corrected and accelerated bootstrap (Efron 1987) is used. Times to recover may be censored (Kaplan
+and Meier 1958); rare events get exact binomial intervals (Clopper and Pearson 1934).
 """
 
 from __future__ import annotations
