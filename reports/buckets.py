@@ -1,0 +1,40 @@
+"""Long timelines made narrow enough to draw, without hiding the worst second."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+MAX_POINTS = 600
+
+
+def as_values(series: Sequence[float | int | None]) -> Values:
+    """A series with None as NaN."""
+    return np.array([np.nan if value is None else value for value in series], dtype=np.float64)
+
+
+def stride(length: int) -> int:
+    """How many one-second buckets share a point, so that at most MAX_POINTS are drawn."""
+    return max(1, -(-length // MAX_POINTS))
+
+
+def times(length: int, step: int) -> Values:
+    """The start of each point, in seconds."""
+    return np.arange(0, length, step, dtype=np.float64)
+
+
+def thin(values: Values, step: int, how: Literal["mean", "max", "min"]) -> Values:
+    """Every `step` buckets as one, by `mean`, `max` or `min`; NaN where all of them are empty."""
+    if step == 1 or len(values) == 0:
+        return values
+    padded = np.full(-(-len(values) // step) * step, np.nan)
+    padded[: len(values)] = values
+    groups = padded.reshape(-1, step)
+    empty = np.isnan(groups).all(axis=1)
+    filled = np.where(empty[:, None], 0.0, groups)
+    result: Values = getattr(np, f"nan{how}")(filled, axis=1)
+    return np.where(empty, np.nan, result)

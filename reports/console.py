@@ -1,0 +1,121 @@
+"""A run or a suite in a few lines for a terminal; plain text unless colour is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from experiment.verdict import Verdict
+from measurement.analysis import Analysis, JourneyPhase
+from reports import wording
+from reports.report import RunReport, SuiteReport
+
+CODES = {Verdict.PASS: "32", Verdict.FAIL: "31", Verdict.INCONCLUSIVE: "33", Verdict.INVALID: "35"}
+MAX_REASONS = 6
+MAX_VIOLATIONS = 3
+
+
+def run_lines(report: RunReport, colour: bool = False) -> list[str]:
+    """The verdict with its reasons, the score, the fault windows, figures under the fault, first violations."""
+    analysis, header = report.analysis, report.header
+    mark = _paint(_word(analysis.verdict, analysis.vetoed), analysis.verdict, colour)
+    lines = [
+        f"{mark}  {report.facts.scenario.name} on {report.facts.design.name} (seed {header.seed}): "
+        f"{wording.headline(analysis)}"
+    ]
+    lines += [f"  why      {reason}" for reason in analysis.reasons[1:MAX_REASONS]]
+    interval = wording.interval_text(analysis.score)
+    lines.append(f"  score    {wording.score_text(analysis.score)}" + (f", {interval}" if interval else ""))
+    lines += [f"  fault    {text}" for text in _faults(analysis)]
+    lines += [f"  figures  {text}" for text in _figures(analysis.journeys)]
+    lines += [f"  found    {text}" for text in _violations(analysis)]
+    if analysis.recovery is not None:
+        lines.append(f"  recovery {analysis.recovery.statement}")
+    lines += [f"  waiver   {waiver}" for waiver in analysis.waivers]
+    lines += [f"  {note.level:<8} {note.text}" for note in report.notes if note.level != "info"]
+    if header.source == "simulation":
+        lines.append(f"  source   {wording.source_text(header)}")
+    return [_line(text, colour) for text in lines]
+
+
+def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
+    """One line a run, the four numbers of each design, and whether all came out as expected."""
+    wide = max((len(entry.scenario) for entry in suite.entries), default=0)
+    name = max((len(entry.design) for entry in suite.entries), default=0)
+    lines = []
+    for entry in suite.entries:
+        run = entry.summary
+        verdict = run.verdict if run else Verdict.INCONCLUSIVE
+        word = _word(run.verdict, run.vetoed) if run else "NOT RUN"
+        rest = f"{run.score_text}; {run.headline}" if run else ""
+        odd = "" if entry.met else f"  EXPECTED {entry.expected.value}"
+        painted = _paint(f"{word:<14}", verdict, colour)
+        lines.append(f"{entry.scenario:<{wide}}  {entry.design:<{name}}  {painted}{odd}  {rest}")
+    for numbers in suite.numbers:
+        lines.append(
+            f"{numbers.design}: weighted mean {_score(numbers.mean)}, worst {_score(numbers.worst)} "
+            f"({numbers.worst_scenario or '–'}), coverage {numbers.covered} of {numbers.coverable}, "
+            f"vetoes {numbers.vetoes}"
+        )
+    lines.append(f"{_paint(f'suite {suite.verdict.value.upper()}', suite.verdict, colour)}: {suite.headline}")
+    return [_line(text, colour) for text in lines]
+
+
+def render_run(report: RunReport) -> str:
+    """The lines of a run as plain text."""
+    return "\n".join(run_lines(report)) + "\n"
+
+
+def render_suite(suite: SuiteReport) -> str:
+    """The lines of a suite as plain text."""
+    return "\n".join(suite_lines(suite)) + "\n"
+
+
+def _word(verdict: Verdict, vetoed: bool) -> str:
+    return verdict.value.upper() + (" (veto)" if vetoed else "")
+
+
+def _paint(text: str, verdict: Verdict, colour: bool) -> str:
+    return f"\x1b[1;{CODES[verdict]}m{text}\x1b[0m" if colour else text
+
+
+def _line(text: str, colour: bool) -> str:
+    """One line; whatever came from services cannot move the cursor or colour the terminal."""
+    flat = text.replace("\n", " ").replace("\t", " ").rstrip()
+    if not colour or "\x1b[0m" not in flat:
+        return wording.clean(flat)
+    before, rest = flat.split("\x1b[1;", 1)
+    painted, after = rest.split("\x1b[0m", 1)
+    code, word = painted.split("m", 1)
+    return f"{wording.clean(before)}\x1b[1;{code}m{wording.clean(word)}\x1b[0m{wording.clean(after)}"
+
+
+def _faults(analysis: Analysis) -> Iterable[str]:
+    for fault in analysis.faults:
+        seen = "" if fault.observed else "NOT OBSERVED: "
+        healed = "" if fault.healed else ", NOT HEALED"
+        span = f"{wording.at(fault.start)} to {wording.at(fault.end)}"
+        yield f"{fault.kind} on {fault.target}, {span}{healed}: {seen}{fault.statement}"
+
+
+def _figures(rows: Iterable[JourneyPhase]) -> Iterable[str]:
+    """Each journey in the fault phase; of a run without one, in the baseline."""
+    kept = list(rows)
+    during = [row for row in kept if row.phase == "fault"] or [row for row in kept if row.phase == "baseline"]
+    wide = max((len(row.journey) for row in during), default=0)
+    for row in during:
+        success = "no data" if row.success_ratio is None else wording.percent(row.success_ratio)
+        latency = f"p50 {wording.duration(row.p50)}, p95 {wording.duration(row.p95)}"
+        errors = f" ({wording.errors_text(row.errors)})" if row.errors else ""
+        yield f"{row.journey:<{wide}}  {row.phase} {success:>6} good of {row.offered}, {latency}{errors}"
+
+
+def _violations(analysis: Analysis) -> Iterable[str]:
+    for check in analysis.checks:
+        for violation in check.violations[:MAX_VIOLATIONS]:
+            yield f"{check.checker}: {violation.statement}"
+        if check.violation_count > MAX_VIOLATIONS:
+            yield f"{check.checker}: {check.violation_count - MAX_VIOLATIONS} more"
+
+
+def _score(value: float | None) -> str:
+    return "–" if value is None else f"{value:.0f}"

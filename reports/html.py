@@ -1,0 +1,146 @@
+"""The page of a run and of a suite: one file each, needing no network, no script and no font."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from experiment.verdict import CheckResult, Verdict
+from reports import buckets, wording
+from reports.comparison_plots import Cell, heat_map
+from reports.report import RunReport, SuiteEntry, SuiteReport
+from reports.timeline_plots import journeys, timelines
+from reports.waterfall import waterfall
+
+MAX_FAULTS = 8
+MAX_VIOLATIONS = 10
+MAX_CHECK_EVIDENCE_COLUMNS = 14
+WORDING = (
+    *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
+    *("interval_text", "number", "percent", "score_text", "source_text", "wall"),
+)
+STATUS_CLASS = {"met": "pass", "not met": "fail", "no data": "inconclusive"}
+
+
+@cache
+def _pages() -> Environment:
+    """Escapes everything but our own drawings. An unknown name is an error, not an empty text."""
+    environment = Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: wording.clean(value) if type(value) is str else value,
+    )
+    environment.globals.update(
+        marks=wording.VERDICT_MARKS,
+        time_columns=("t", "intended", "sent", "ended"),
+        columns=evidence_columns,
+        **{name: getattr(wording, name) for name in WORDING},
+    )
+    return environment
+
+
+def render_run(report: RunReport) -> str:
+    """The page of one run."""
+    analysis = report.analysis
+    whole = next((line for line in analysis.timelines if line.journey == "all"), None)
+    drawn = (analysis.timelines, analysis.faults, report.phases)
+    return (
+        _pages()
+        .get_template("run.html")
+        .render(
+            report=report,
+            timeline=Markup(timelines(*drawn)),
+            journey_plot=Markup(journeys(*drawn)),
+            stride=buckets.stride(len(whole.offered)) if whole else 1,
+            ordered_checks=ordered_checks,
+            waterfalls=[(trace, waterfall(trace)) for trace in report.traces],
+            provenance=run_provenance(report),
+            part_names=wording.PART_NAMES,
+            status_class=STATUS_CLASS,
+            span_kinds=("server", "client", "producer", "consumer"),
+            max_faults=MAX_FAULTS,
+            max_violations=MAX_VIOLATIONS,
+        )
+    )
+
+
+def render_suite(suite: SuiteReport) -> str:
+    """The page of one suite, with links to the pages of its runs."""
+    grid: dict[tuple[str, str], list[SuiteEntry]] = {}
+    titles: dict[str, str] = {}
+    for entry in suite.entries:
+        grid.setdefault((entry.scenario, entry.design), []).append(entry)
+        titles[entry.scenario] = titles.get(entry.scenario) or (entry.summary.title if entry.summary else "")
+    designs = list(dict.fromkeys(entry.design for entry in suite.entries))
+    cells = {pair: _cell(entries) for pair, entries in grid.items()}
+    return (
+        _pages()
+        .get_template("suite.html")
+        .render(
+            suite=suite,
+            verdict_word=suite.verdict.value,
+            heat=Markup(heat_map(list(titles), designs, cells)),
+            scenarios=list(titles.items()),
+            designs=designs,
+            grid=grid,
+            simulated=sum(1 for e in suite.entries if e.summary and e.summary.source == "simulation"),
+            provenance=_provenance(suite.git, suite.versions, suite.machine),
+        )
+    )
+
+
+def _cell(entries: Sequence[SuiteEntry]) -> Cell:
+    runs = [entry.summary for entry in entries if entry.summary is not None]
+    scores = [run.score for run in runs if run.score is not None]
+    vetoed = any(run.vetoed for run in runs)
+    if not scores:
+        return Cell(None, "not run" if not runs else runs[0].verdict.value)
+    mean = sum(scores) / len(scores)
+    return Cell(mean, f"{mean:.0f}" + (" veto" if vetoed else ""), vetoed)
+
+
+def evidence_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The columns of evidence in order of first appearance, without those that are empty throughout."""
+    names: dict[str, None] = {}
+    for row in rows:
+        names.update(dict.fromkeys(name for name, value in row.items() if value is not None))
+    return list(names)[:MAX_CHECK_EVIDENCE_COLUMNS]
+
+
+def ordered_checks(checks: Iterable[CheckResult]) -> list[CheckResult]:
+    """What went wrong first, safety before the rest."""
+    place = {Verdict.INVALID: 0, Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
+    return sorted(checks, key=lambda check: (place[check.verdict], not check.safety, check.checker))
+
+
+def run_provenance(report: RunReport) -> dict[str, str]:
+    """Where and with what a run was made, for its last table."""
+    header = report.header
+    own = {
+        "run": header.run_id,
+        "started": header.started_at,
+        "system": header.system,
+        "scenario file": report.facts.scenario.file,
+        "patients": header.population,
+        "clock scale": "" if header.clock_scale == 1 else f"{header.clock_scale:g}",
+        "ended": "cut off" if report.end is None else f"{report.end.reason} at {wording.at(report.end.t)}. "
+        + report.end.statement,
+    }  # fmt: skip
+    shown = {name: value for name, value in own.items() if value}
+    return shown | _provenance(header.git, header.versions, report.facts.machine)
+
+
+def _provenance(git: str, versions: Mapping[str, str], machine: Mapping[str, str]) -> dict[str, str]:
+    rows = {"commit": git} if git else {}
+    rows |= dict(machine)
+    if versions:
+        rows["versions"] = ", ".join(f"{name} {version}" for name, version in sorted(versions.items()))
+    return rows

@@ -1,0 +1,112 @@
+"""Run folders into report values: the only file of this package that reads a disk (besides the templates)."""
+
+from __future__ import annotations
+
+import mmap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from experiment.errors import HistoryError
+from experiment.history import Header, History, load_history
+from measurement.analysis import Analysis
+from reports.report import DesignFacts, RunFacts, RunReport, ScenarioFacts
+from reports.traces import Span, Trace, TracedOperation, choose, tree
+
+HISTORY_FILE = "history.jsonl"
+ANALYSIS_FILE = "analysis.json"
+FACTS_FILE = "facts.json"
+SPAN_FILES = "**/*.spans.jsonl"
+MAX_SPANS = 400  # of one trace; a retry storm can have thousands, and nobody reads on
+
+
+@dataclass(frozen=True, slots=True)
+class _SpanLine:
+    trace: str
+    span: str
+    service: str
+    name: str
+    start: float
+    end: float
+    parent: str | None = None
+    kind: str = "internal"
+    status: str = "ok"
+    attributes: Mapping[str, Any] = field(default_factory=dict)
+
+
+def load_run_report(run_folder: Path, history: History | None = None) -> RunReport:
+    """The report of a judged run. `history` saves reading it again. Raises HistoryError.
+
+    Reads history.jsonl, analysis.json, facts.json (a run that died early may lack it) and all *.spans.jsonl.
+    """
+    history = history or load_history(run_folder / HISTORY_FILE)
+    analysis = _decode(run_folder / ANALYSIS_FILE, Analysis, "judge the run first: harness.py check RUN")
+    facts_file = run_folder / FACTS_FILE
+    facts = _decode(facts_file, RunFacts, "") if facts_file.is_file() else facts_of_header(history.header)
+    files = sorted(run_folder.glob(SPAN_FILES))
+    traces = load_traces(files, choose(history.operations, analysis), history.header.zero_wall)
+    return RunReport(history.header, facts, analysis, history.phases, history.notes, history.end, traces)
+
+
+def _decode(path: Path, cls: type[Any], mend: str) -> Any:
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=cls)
+    except OSError as error:
+        raise HistoryError(f"{path}: no readable file ({error.strerror}); {mend}") from None
+    except msgspec.MsgspecError as error:
+        raise HistoryError(f"{path}: found what no {cls.__name__} is ({error}); {mend}") from None
+
+
+def facts_of_header(header: Header) -> RunFacts:
+    """The little that a history alone says of its scenario and design."""
+    return RunFacts(ScenarioFacts(header.scenario), DesignFacts(header.design))
+
+
+def load_traces(
+    files: Sequence[Path], operations: Sequence[TracedOperation], zero_wall: float
+) -> tuple[Trace, ...]:
+    """The operations that left spans, with them. Lines that a killed service left torn are skipped.
+
+    Looks each trace id up by a byte search: parsing every span of a long run would take minutes.
+    """
+    found: dict[str, list[Span]] = {operation.trace: [] for operation in operations}
+    for path in files:
+        for trace, spans in found.items():
+            spans.extend(_spans_of(path, trace, zero_wall, MAX_SPANS - len(spans)))
+    return tuple(
+        Trace(operation, tree(found[operation.trace])) for operation in operations if found[operation.trace]
+    )
+
+
+def _spans_of(path: Path, trace: str, zero_wall: float, limit: int) -> Iterator[Span]:
+    needle = f'"{trace}"'.encode()
+    for line in _lines_with(path, needle, limit):
+        try:
+            row = msgspec.json.decode(line, type=_SpanLine)
+        except msgspec.MsgspecError:
+            continue
+        if row.trace == trace:
+            attributes = {str(key): str(value) for key, value in row.attributes.items()}
+            start, end = row.start - zero_wall, max(row.start, row.end) - zero_wall
+            yield Span(
+                row.span, row.parent, row.service, row.name, row.kind, start, end, row.status == "ok",
+                attributes=attributes,
+            )  # fmt: skip
+
+
+def _lines_with(path: Path, needle: bytes, limit: int) -> Iterator[bytes]:
+    """Up to `limit` lines of the file that contain the needle."""
+    if path.stat().st_size == 0:
+        return
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        position = content.find(needle)
+        while position >= 0 and limit > 0:
+            start = content.rfind(b"\n", 0, position) + 1
+            end = content.find(b"\n", position)
+            end = len(content) if end < 0 else end
+            yield content[start:end]
+            limit -= 1
+            position = content.find(needle, end)

@@ -1,0 +1,182 @@
+"""What a report is made of: plain frozen values that every format renders, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiment.history import End, Header, Note, PhaseEvent
+from experiment.verdict import Verdict, worst
+from measurement.analysis import Analysis
+from reports.traces import Trace
+from reports.wording import broken, headline, score_text
+
+
+@dataclass(frozen=True, slots=True)
+class ScenarioFacts:
+    """The scenario as readers need it. `phases` are the planned lengths in seconds, in order."""
+
+    name: str
+    title: str = ""
+    file: str = ""
+    load: str = ""  # "poisson arrivals, 8/s, mix visit"
+    phases: tuple[tuple[str, float], ...] = ()
+    faults: tuple[str, ...] = ()  # "lost_response on billing -> payments, 13 s to 28 s"
+    invariants: tuple[str, ...] = ()
+    causes: tuple[int, ...] = ()
+    principles: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class DesignFacts:
+    """The design and the switches in which it differs from `compared_to` (empty: from no other design)."""
+
+    name: str
+    title: str = ""
+    file: str = ""
+    compared_to: str = ""
+    differences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What a run folder keeps beside history and analysis, as `facts.json`."""
+
+    scenario: ScenarioFacts
+    design: DesignFacts
+    machine: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """Everything a page about one run says."""
+
+    header: Header
+    facts: RunFacts
+    analysis: Analysis
+    phases: tuple[PhaseEvent, ...]
+    notes: tuple[Note, ...]
+    end: End | None  # None: the history was cut off
+    traces: tuple[Trace, ...] = ()  # the violating ones first, then the slowest
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """One run in one row of a suite. `recovery_s`: None when it never recovered or nobody asked."""
+
+    run_id: str
+    scenario: str
+    title: str
+    design: str
+    seed: int
+    source: str
+    verdict: Verdict
+    vetoed: bool
+    headline: str
+    score: float | None
+    score_text: str  # "0 (vetoed: 3 duplicate charges; would have been 91)"
+    recovery_s: float | None
+    recovery_censored: bool
+    violations: int
+    file: str = ""  # the scenario file
+    failures: tuple[str, ...] = ()  # every broken condition, one sentence each
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteEntry:
+    """One run of a suite: the verdict the suite expects of it (pass, unless it says otherwise), and its own.
+
+    `link` leads from the suite's page to the run's page. `summary` is None when the entry was not run.
+    """
+
+    scenario: str
+    design: str
+    expected: Verdict
+    summary: RunSummary | None
+    weight: float = 1.0
+    link: str = ""
+
+    @property
+    def met(self) -> bool:
+        return self.summary is not None and self.summary.verdict is self.expected
+
+
+@dataclass(frozen=True, slots=True)
+class FourNumbers:
+    """A design over a suite: four numbers, never one. `mean` and `worst` are scores from 0 to 100."""
+
+    design: str
+    mean: float | None
+    worst: float | None
+    worst_scenario: str
+    covered: int  # pairs of link and fault class that were exercised
+    coverable: int
+    vetoes: int
+    interval: tuple[float, float] | None = None  # 95% interval of the mean
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteReport:
+    """Everything a page about one suite says."""
+
+    name: str
+    started_at: str  # ISO 8601
+    command: str
+    entries: tuple[SuiteEntry, ...]
+    title: str = ""
+    numbers: tuple[FourNumbers, ...] = ()
+    machine: Mapping[str, str] = field(default_factory=dict)
+    versions: Mapping[str, str] = field(default_factory=dict)
+    git: str = ""
+
+    @property
+    def verdict(self) -> Verdict:
+        """Pass when every entry came out as expected. An entry that was not run leaves it inconclusive."""
+        return worst(_entry_verdict(entry) for entry in self.entries)
+
+    @property
+    def headline(self) -> str:
+        """`8 of 8 runs came out as expected`, or the first that did not."""
+        met = sum(entry.met for entry in self.entries)
+        text = f"{met} of {len(self.entries)} runs came out as expected"
+        odd = next((entry for entry in self.entries if not entry.met), None)
+        if odd is None:
+            return text
+        found = "not run" if odd.summary is None else f"{odd.summary.verdict.value} ({odd.summary.headline})"
+        return f"{text}; {odd.scenario} on {odd.design}: expected {odd.expected.value}, found {found}"
+
+    @property
+    def passed(self) -> bool:
+        return self.verdict is Verdict.PASS
+
+
+def _entry_verdict(entry: SuiteEntry) -> Verdict:
+    if entry.met:
+        return Verdict.PASS
+    if entry.summary is None or entry.summary.verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID):
+        return Verdict.INCONCLUSIVE
+    return Verdict.FAIL
+
+
+def summarise(report: RunReport) -> RunSummary:
+    """One run in one row."""
+    analysis = report.analysis
+    recovery = analysis.recovery
+    return RunSummary(
+        run_id=report.header.run_id,
+        scenario=report.facts.scenario.name,
+        title=report.facts.scenario.title,
+        design=report.facts.design.name,
+        seed=report.header.seed,
+        source=report.header.source,
+        verdict=analysis.verdict,
+        vetoed=analysis.vetoed,
+        headline=headline(analysis),
+        score=analysis.score.value,
+        score_text=score_text(analysis.score),
+        recovery_s=recovery.seconds if recovery else None,
+        recovery_censored=recovery.censored if recovery else False,
+        violations=sum(check.violation_count for check in analysis.checks),
+        file=report.facts.scenario.file,
+        failures=broken(analysis),
+    )

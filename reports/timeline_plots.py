@@ -1,0 +1,169 @@
+"""What happened over time in one run, with the faults as they were measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from experiment.history import PhaseEvent
+from measurement.analysis import FaultWindow, Timeline
+from reports import buckets, svg
+from reports.plots import DASHES, board, log_durations
+from reports.wording import clean
+
+
+def timelines(
+    series: Sequence[Timeline],
+    faults: Sequence[FaultWindow],
+    phases: Sequence[PhaseEvent],
+    name: str = "timeline",
+) -> str:
+    """Rate, latency, errors and quality over time on one axis of seconds since the run's zero.
+
+    Faults are shaded from their measured start to their measured end, phases are named on top. The timeline
+    called `all` gives the first three panels; every other one gives a line of quality.
+    """
+    whole = next((line for line in series if line.journey == "all"), None)
+    if whole is None or not whole.offered:
+        return ""
+    step = buckets.stride(len(whole.offered))
+    with board(7.4, name, _alt(whole, faults, step)) as drawn:
+        figure = drawn.figure
+        axes = figure.subplots(4, 1, sharex=True, height_ratios=[2, 2, 1, 2])
+        figure.subplots_adjust(left=0.07, right=0.87, top=0.93, bottom=0.06, hspace=0.16)
+        _rate(axes[0], whole, step)
+        _latency(axes[1], whole, step)
+        _errors(axes[2], whole, step)
+        _quality(axes[3], series, step)
+        for axis in axes:
+            _mark(axis, faults, phases)
+            axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), borderaxespad=0.3, handlelength=2.2)
+        _name_phases(axes[0], phases)
+        axes[3].set_xlim(0, len(whole.offered))
+        axes[3].set_xlabel("seconds since the run's zero")
+    return drawn.svg
+
+
+def journeys(
+    series: Sequence[Timeline],
+    faults: Sequence[FaultWindow],
+    phases: Sequence[PhaseEvent],
+    name: str = "journeys",
+) -> str:
+    """Latency of each journey in a panel of its own, on common axes."""
+    lines = [line for line in series if line.journey != "all" and line.offered]
+    if not lines:
+        return ""
+    rows = -(-len(lines) // 2)
+    height = 0.6 + 1.5 * rows
+    named = ", ".join(line.journey for line in lines)
+    with board(height, name, f"Latency over time of each journey ({named}), log scale.") as drawn:
+        figure = drawn.figure
+        grid = figure.subplots(rows, 2, sharex=True, sharey=True, squeeze=False)
+        edge = 0.42 / height
+        figure.subplots_adjust(
+            left=0.07, right=0.99, top=1 - 0.7 * edge, bottom=edge, hspace=0.35, wspace=0.06
+        )
+        for axis, line in zip(grid.flat, lines, strict=False):
+            _latency(axis, line, buckets.stride(len(line.offered)))
+            _mark(axis, faults, phases)
+            axis.set_ylabel("")
+            axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, color=svg.INK)
+        for axis in list(grid.flat)[len(lines) :]:
+            axis.set_visible(False)
+        grid[0][0].set_xlim(0, max(len(line.offered) for line in lines))
+        grid[0][0].legend(loc="upper left", ncols=3, borderaxespad=0.1, fontsize=7)
+    return drawn.svg
+
+
+def _rate(axis: Any, line: Timeline, step: int) -> None:
+    t = buckets.times(len(line.offered), step)
+    offered = buckets.thin(buckets.as_values(line.offered), step, "mean")
+    good = buckets.thin(buckets.as_values(line.good), step, "mean")
+    axis.fill_between(t, good, step="post", color=svg.BLUE, alpha=0.25, linewidth=0)
+    axis.plot(t, offered, color=svg.MUTED, linestyle=DASHES[1], drawstyle="steps-post", label="offered")
+    axis.plot(t, good, color=svg.BLUE, drawstyle="steps-post", label="good")
+    axis.set_ylabel("operations/s")
+    axis.set_ylim(bottom=0)
+
+
+def _latency(axis: Any, line: Timeline, step: int) -> None:
+    t = buckets.times(len(line.offered), step)
+    for number, (label, colour) in enumerate((("p50", svg.GREEN), ("p95", svg.ORANGE), ("p99", svg.PURPLE))):
+        values = buckets.thin(buckets.as_values(getattr(line, label)), step, "max")
+        values = np.where(values > 0, values, np.nan)
+        axis.plot(t, values, color=colour, linestyle=DASHES[number], label=label, marker=".", markersize=1.6)
+    log_durations(axis)
+    axis.set_ylabel("latency (log)")
+
+
+def _errors(axis: Any, line: Timeline, step: int) -> None:
+    t = buckets.times(len(line.errors), step)
+    errors = buckets.thin(buckets.as_values(line.errors), step, "mean")
+    axis.fill_between(t, errors, step="post", color=svg.VERMILLION, alpha=0.85, linewidth=0, label="errors")
+    axis.set_ylabel("errors/s")
+    axis.set_ylim(0, max(1.0, float(np.nanmax(errors, initial=0.0)) * 1.1))
+
+
+def _quality(axis: Any, series: Sequence[Timeline], step: int) -> None:
+    ordered = sorted(series, key=lambda line: line.journey == "all")
+    for number, line in enumerate(ordered):
+        whole = line.journey == "all"
+        values = buckets.thin(buckets.as_values(line.q), step, "min")
+        axis.plot(
+            buckets.times(len(line.q), step),
+            values,
+            color=svg.INK if whole else svg.SERIES[number % len(svg.SERIES)],
+            linestyle="-" if whole else DASHES[number % len(DASHES)],
+            linewidth=2.2 if whole else 1.2,
+            label=clean(line.journey),
+        )
+    axis.set_ylabel("quality Q")
+    axis.set_ylim(-0.03, 1.08)
+
+
+def _mark(axis: Any, faults: Sequence[FaultWindow], phases: Sequence[PhaseEvent]) -> None:
+    for fault in faults:
+        if fault.start is not None:
+            end = (
+                fault.end
+                if fault.end is not None
+                else max((p.end or p.start for p in phases), default=fault.start)
+            )
+            axis.axvspan(fault.start, end, color=svg.FAULT, alpha=0.16, linewidth=0)
+            for edge in (fault.start, end):
+                axis.axvline(edge, color=svg.FAULT, linewidth=0.8)
+    for phase in phases:
+        axis.axvline(phase.start, color=svg.MUTED, linewidth=0.7, linestyle=DASHES[2])
+
+
+def _name_phases(axis: Any, phases: Sequence[PhaseEvent]) -> None:
+    for phase in phases:
+        axis.annotate(
+            clean(phase.name).replace("_", " "),
+            (phase.start, 1.0),
+            (2, 3),
+            xycoords=("data", "axes fraction"),
+            textcoords="offset points",
+            fontsize=8,
+            color=svg.MUTED,
+            annotation_clip=False,
+        )
+
+
+def _alt(line: Timeline, faults: Sequence[FaultWindow], step: int) -> str:
+    windows = "; ".join(
+        f"{fault.kind} on {fault.target} from {fault.start:.1f} s"
+        + (f" to {fault.end:.1f} s" if fault.end is not None else ", never healed")
+        for fault in faults
+        if fault.start is not None
+    )
+    lowest = min((value for value in line.q if value is not None), default=None)
+    quality = "" if lowest is None else f" Lowest quality of all journeys: {lowest:.2f}."
+    thinned = f" Each point covers {step} s: mean rate, worst latency and quality." if step > 1 else ""
+    return (
+        f"Rate, latency, errors and quality over {len(line.offered)} seconds. "
+        f"Faults: {windows or 'none was active'}.{quality}{thinned}"
+    )

@@ -1,0 +1,133 @@
+"""Traces worth showing: spans of services, joined to the operation that caused them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from measurement.analysis import Analysis
+
+SLOWEST = 6
+VIOLATING = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """One piece of work in one service. Times are seconds since the run's zero."""
+
+    id: str
+    parent: str | None
+    service: str
+    name: str
+    kind: str
+    start: float
+    end: float
+    ok: bool
+    depth: int = 0
+    attributes: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TracedOperation:
+    """An operation whose trace is to be shown, and why: `violates ...` or `slowest pay`."""
+
+    trace: str
+    why: str
+    journey: str
+    key: str
+    intended: float
+    ended: float
+    outcome: str
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """An operation with its spans as a tree, flattened in the order of a depth-first walk."""
+
+    operation: TracedOperation
+    spans: tuple[Span, ...]
+
+
+def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperation, ...]:
+    """The operations behind the first violations, then the slowest one of each journey.
+
+    `operations` has the columns of experiment.history.Operation; operations without a trace are passed over.
+    """
+    traced = operations.filter(pl.col("trace").is_not_null())
+    keys = {
+        violation.key: check.checker
+        for check in analysis.checks
+        for violation in check.violations[:VIOLATING]
+    }
+    shown = list(keys)[:VIOLATING]
+    rows = (
+        traced.filter(pl.col("key").is_in(shown))
+        .sort("intended")
+        .group_by("key", maintain_order=True)
+        .head(2)
+    )
+    violating = [_operation(row, f"violates {keys[row['key']]}") for row in rows.iter_rows(named=True)]
+    slowest = (
+        traced.with_columns(latency=pl.col("ended") - pl.col("intended"))
+        .filter(pl.col("latency") == pl.col("latency").max().over("journey"))
+        .group_by("journey", maintain_order=True)
+        .first()
+        .sort("latency", descending=True)
+        .head(SLOWEST)
+    )
+    picked = {operation.trace: operation for operation in violating}
+    for row in slowest.iter_rows(named=True):
+        picked.setdefault(row["trace"], _operation(row, f"slowest {row['journey']}"))
+    return tuple(picked.values())
+
+
+def _operation(row: Mapping[str, object], why: str) -> TracedOperation:
+    return TracedOperation(
+        trace=str(row["trace"]),
+        why=why,
+        journey=str(row["journey"]),
+        key=str(row["key"]),
+        intended=float(row["intended"]),  # type: ignore[arg-type]
+        ended=float(row["ended"]),  # type: ignore[arg-type]
+        outcome=str(row["outcome"]),
+        error=None if row["error"] is None else str(row["error"]),
+    )
+
+
+def tree(spans: Iterable[Span]) -> tuple[Span, ...]:
+    """Spans in the order of a depth-first walk, children by start time, with their depths.
+
+    A span whose parent is not among them (the client's own span, or one that was lost) is a root. Spans that
+    name each other as parents are walked once.
+    """
+    kept = {span.id: span for span in sorted(spans, key=lambda span: (span.start, span.id))}
+    children: dict[str | None, list[Span]] = {}
+    for span in kept.values():
+        parent = span.parent if span.parent in kept and span.parent != span.id else None
+        children.setdefault(parent, []).append(span)
+    walked: dict[str, Span] = {}
+
+    def walk(roots: list[Span]) -> None:
+        stack = [(span, 0) for span in reversed(roots)]
+        while stack:
+            span, depth = stack.pop()
+            if span.id in walked:
+                continue
+            walked[span.id] = _at_depth(span, depth)
+            stack.extend((child, depth + 1) for child in reversed(children.get(span.id, [])))
+
+    walk(children.get(None, []))
+    for span in kept.values():
+        if span.id not in walked:
+            walk([span])
+    return tuple(walked.values())
+
+
+def _at_depth(span: Span, depth: int) -> Span:
+    return Span(
+        span.id, span.parent, span.service, span.name, span.kind, span.start, span.end, span.ok, depth,
+        span.attributes,
+    )  # fmt: skip

@@ -1,0 +1,141 @@
+"""How reports say things: one wording for every format, so that pages, logs and summaries agree."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+
+from experiment.history import Header
+from experiment.scenario import PHASES
+from experiment.units import format_duration
+from experiment.verdict import Verdict
+from measurement.analysis import Analysis, ExpectationResult, JourneyPhase, Score
+
+VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
+SOURCES = {
+    "processes": "live run, local processes",
+    "containers": "live run, containers",
+    "simulation": "simulation: a prediction, not evidence",
+}
+PART_NAMES = {
+    "A": ("absorb", "mean quality during the fault"),
+    "D": ("depth", "mean of the worst 10% of the seconds"),
+    "T": ("recover", "1 - time to recover / budget, under load"),
+    "C": ("contain", "mean quality of journeys that do not depend on the faulted part"),
+    "E": ("converge", "1 - time until backlogs are drained / budget"),
+}
+_CONTROL = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+
+
+def clean(text: str) -> str:
+    """Untrusted text without control characters (terminal escapes, direction overrides, what XML forbids).
+
+    Each is shown as the replacement character; newlines and tabs stay."""
+    return _CONTROL.sub("\ufffd", text)
+
+
+def number(value: float) -> str:
+    """At most three significant digits below 1000, whole numbers above."""
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def percent(share: float) -> str:
+    """0.9931 -> 99.3%. Only a share of exactly 1 is printed as 100%."""
+    text = f"{100 * share:.1f}"
+    if share < 1 and text == "100.0":
+        text = "> 99.9"
+    return text.removesuffix(".0") + "%"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds for people; no figure is a dash."""
+    if seconds is None:
+        return "–"
+    return "0 s" if seconds == 0 else format_duration(float(f"{seconds:.3g}") if seconds < 1000 else seconds)
+
+
+def at(t: float | None) -> str:
+    """A time of the run: seconds since its zero."""
+    return "–" if t is None else f"{t:.3f} s"
+
+
+def wall(t: float, zero_wall: float) -> str:
+    """A time of the run on the wall clock, UTC."""
+    moment = datetime.fromtimestamp(zero_wall + t, UTC)
+    return moment.isoformat(sep=" ", timespec="milliseconds").replace("+00:00", " UTC")
+
+
+def score_text(score: Score) -> str:
+    """`0 (vetoed: 3 duplicate charges; would have been 91)`, `91`, `no score`."""
+    if score.value is None:
+        return "no score"
+    if score.veto:
+        would = "" if score.without_veto is None else f"; would have been {round(score.without_veto)}"
+        return f"{round(score.value)} (vetoed: {score.veto}{would})"
+    return f"{score.value:.0f}"
+
+
+def interval_text(score: Score) -> str:
+    """The within-run interval, labelled as such; empty when there is none."""
+    if score.interval is None:
+        return ""
+    return f"{score.interval[0]:.0f} to {score.interval[1]:.0f} (95%, within this run)"
+
+
+def source_text(header: Header) -> str:
+    """Where a run's figures come from; a simulated one says so and how far it was from the last live run."""
+    text = SOURCES.get(header.source, header.source)
+    if header.source == "simulation":
+        text += f". Calibration: {header.calibration or 'none, so the distance to a live run is unknown'}"
+    return text
+
+
+def headline(analysis: Analysis) -> str:
+    return analysis.reasons[0] if analysis.reasons else "no reason was recorded"
+
+
+def figure(name: str, value: float) -> str:
+    """A measured figure in the unit of its bound: success as a percentage, all others as a duration."""
+    return percent(value) if name == "success" else duration(value)
+
+
+def expectation_text(item: ExpectationResult) -> str:
+    """`pay, fault: success >= 99%, measured 71.2% (not met)`."""
+    measured = "no data" if item.measured is None else f"measured {figure(item.figure, item.measured)}"
+    return f"{item.journey}, {item.phase}: {item.figure} {item.bound}, {measured} ({item.status})"
+
+
+def broken(analysis: Analysis) -> tuple[str, ...]:
+    """Every condition of a run that does not hold, one sentence each: validity, checks, expectations."""
+    lines = [check.statement for check in analysis.validity if not check.ok]
+    lines += [check.statement for check in analysis.checks if check.verdict is not Verdict.PASS]
+    lines += [expectation_text(item) for item in analysis.expectations if item.status != "met"]
+    return tuple(lines)
+
+
+def by_phase(rows: Iterable[JourneyPhase]) -> list[JourneyPhase]:
+    """In the order of the phases; the journeys of a phase in their own order."""
+    order = {name: place for place, name in enumerate(PHASES)}
+    return sorted(rows, key=lambda row: order.get(row.phase, len(order)))
+
+
+def errors_text(errors: Mapping[str, int]) -> str:
+    """`timeout 12, 503 3`, the commonest first."""
+    ordered = sorted(errors.items(), key=lambda item: (-item[1], item[0]))
+    return ", ".join(f"{kind} {count}" for kind, count in ordered)
+
+
+def evidence_value(name: str, value: object) -> str:
+    """One cell of an evidence row; the columns that hold times of the run are printed as such."""
+    if value is None:
+        return "–"
+    if name in ("t", "intended", "sent", "ended") and isinstance(value, (int, float)):
+        return at(float(value))
+    if name == "amount" and isinstance(value, (int, float)):
+        return f"{value:.2f}"
+    if isinstance(value, float):
+        return number(value)
+    return str(value)
