@@ -8,7 +8,7 @@ from execution.run_folder import RunFolder
 from measurement.analysis import Analysis
 from measurement.judge import analyse, analysis_to_json
 from reports import RUN_FORMATS
-from reports.report import load_run_report
+from reports.loading import load_run_report
 
 
 def judge(folder: RunFolder) -> Analysis:
