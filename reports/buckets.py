@@ -27,6 +27,16 @@ def times(length: int, step: int) -> Values:
     return np.arange(0, length, step, dtype=np.float64)
 
 
+def closed(starts: Values, step: int) -> Values:
+    """The starts and the end of the last one: the edges of a step plot."""
+    return np.append(starts, starts[-1] + step) if len(starts) else starts
+
+
+def held(values: Values) -> Values:
+    """The last value once more, for the last edge of a step plot."""
+    return np.append(values, values[-1]) if len(values) else values
+
+
 def thin(values: Values, step: int, how: Literal["mean", "max", "min"]) -> Values:
     """Every `step` buckets as one, by `mean`, `max` or `min`; NaN where all of them are empty."""
     if step == 1 or len(values) == 0:

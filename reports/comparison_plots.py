@@ -39,8 +39,7 @@ def heat_map(
             for x, column in enumerate(columns):
                 cell = cells.get((row, column), Cell(None, "–"))
                 share = None if cell.value is None else min(1.0, max(0.0, cell.value / 100))
-                ink = tile(axis, x, y, share, cell.vetoed)
-                axis.text(x + 0.5, y + 0.5, clean(cell.text), ha="center", va="center", color=ink)
+                tile(axis, x, y, share, clean(cell.text), cell.vetoed)
         axis.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
         axis.set_xticks(np.arange(len(columns)) + 0.5, [clean(text) for text in columns])
         axis.set_yticks(np.arange(len(rows)) + 0.5, [clean(text) for text in rows])

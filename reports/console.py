@@ -15,7 +15,7 @@ MAX_VIOLATIONS = 3
 
 
 def run_lines(report: RunReport, colour: bool = False) -> list[str]:
-    """The verdict with its reasons, the score, the fault windows, figures under the fault, first violations."""
+    """Verdict and reasons, score, fault windows, figures under the fault, first violations."""
     analysis, header = report.analysis, report.header
     mark = _paint(_word(analysis.verdict, analysis.vetoed), analysis.verdict, colour)
     lines = [

@@ -1,7 +1,7 @@
 """A run or a suite as JUnit XML, for CI servers.
 
-A run is one test suite: each validity condition, check and objective is a test case. A broken validity condition
-is an `error` (the experiment is at fault), a violation a `failure`; what could not be judged is `skipped`, and the
+A run is one test suite: each validity condition, check and objective is a test case. A broken condition is an
+`error` (the experiment is at fault), a violation a `failure`; what could not be judged is `skipped`, and the
 run's verdict is a case of its own, so that a run which is not a pass never looks green.
 """
 

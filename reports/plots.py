@@ -74,11 +74,11 @@ def log_durations(axis: Any) -> None:
     axis.yaxis.set_minor_formatter(NullFormatter())
 
 
-def tile(axis: Any, x: float, y: float, share: float | None, hatched: bool) -> str:
-    """A unit square in the colour of a share (0..1; None: empty); returns the colour for text on it."""
+def tile(axis: Any, x: float, y: float, share: float | None, text: str, hatched: bool) -> None:
+    """A unit square in the colour of a share (0..1; None: empty), with a text in its middle."""
     face = "none" if share is None else matplotlib.colors.to_hex(matplotlib.colormaps["cividis"](share))
     hatch = "///" if hatched else None
     axis.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor=svg.PAPER, linewidth=2, hatch=hatch))
-    if share is None:
-        return svg.INK
-    return "#fefefe" if share < 0.55 else "#111111"
+    ink = svg.INK if share is None else ("#fefefe" if share < 0.55 else "#111111")
+    behind = {"facecolor": face, "edgecolor": "none", "pad": 2} if hatched else None
+    axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", color=ink, bbox=behind)

@@ -78,6 +78,7 @@ class RunSummary:
     recovery_s: float | None
     recovery_censored: bool
     violations: int
+    violated: tuple[str, ...]  # checkers with violations
     file: str = ""  # the scenario file
     failures: tuple[str, ...] = ()  # every broken condition, one sentence each
 
@@ -95,10 +96,14 @@ class SuiteEntry:
     summary: RunSummary | None
     weight: float = 1.0
     link: str = ""
+    violates: tuple[
+        str, ...
+    ] = ()  # checkers that must have found something, for a failure for the right reason
 
     @property
     def met(self) -> bool:
-        return self.summary is not None and self.summary.verdict is self.expected
+        run = self.summary
+        return run is not None and run.verdict is self.expected and set(self.violates) <= set(run.violated)
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,6 +182,7 @@ def summarise(report: RunReport) -> RunSummary:
         recovery_s=recovery.seconds if recovery else None,
         recovery_censored=recovery.censored if recovery else False,
         violations=sum(check.violation_count for check in analysis.checks),
+        violated=tuple(check.checker for check in analysis.checks if check.violation_count),
         file=report.facts.scenario.file,
         failures=broken(analysis),
     )

@@ -32,7 +32,7 @@ def timelines(
     with board(7.4, name, _alt(whole, faults, step)) as drawn:
         figure = drawn.figure
         axes = figure.subplots(4, 1, sharex=True, height_ratios=[2, 2, 1, 2])
-        figure.subplots_adjust(left=0.07, right=0.87, top=0.93, bottom=0.06, hspace=0.16)
+        figure.subplots_adjust(left=0.085, right=0.87, top=0.965, bottom=0.06, hspace=0.16)
         _rate(axes[0], whole, step)
         _latency(axes[1], whole, step)
         _errors(axes[2], whole, step)
@@ -74,7 +74,8 @@ def journeys(
         for axis in list(grid.flat)[len(lines) :]:
             axis.set_visible(False)
         grid[0][0].set_xlim(0, max(len(line.offered) for line in lines))
-        grid[0][0].legend(loc="upper left", ncols=3, borderaxespad=0.1, fontsize=7)
+        handles, labels = grid[0][0].get_legend_handles_labels()
+        figure.legend(handles, labels, loc="upper right", ncols=3, borderaxespad=0.0)
     return drawn.svg
 
 
@@ -82,6 +83,7 @@ def _rate(axis: Any, line: Timeline, step: int) -> None:
     t = buckets.times(len(line.offered), step)
     offered = buckets.thin(buckets.as_values(line.offered), step, "mean")
     good = buckets.thin(buckets.as_values(line.good), step, "mean")
+    t, offered, good = buckets.closed(t, step), buckets.held(offered), buckets.held(good)
     axis.fill_between(t, good, step="post", color=svg.BLUE, alpha=0.25, linewidth=0)
     axis.plot(t, offered, color=svg.MUTED, linestyle=DASHES[1], drawstyle="steps-post", label="offered")
     axis.plot(t, good, color=svg.BLUE, drawstyle="steps-post", label="good")
@@ -102,6 +104,7 @@ def _latency(axis: Any, line: Timeline, step: int) -> None:
 def _errors(axis: Any, line: Timeline, step: int) -> None:
     t = buckets.times(len(line.errors), step)
     errors = buckets.thin(buckets.as_values(line.errors), step, "mean")
+    t, errors = buckets.closed(t, step), buckets.held(errors)
     axis.fill_between(t, errors, step="post", color=svg.VERMILLION, alpha=0.85, linewidth=0, label="errors")
     axis.set_ylabel("errors/s")
     axis.set_ylim(0, max(1.0, float(np.nanmax(errors, initial=0.0)) * 1.1))
