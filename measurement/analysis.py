@@ -1,4 +1,5 @@
-"""What is known about one run after it was judged: plain frozen values, stored as analysis.json, read by reports."""
+"""What is known about one run after it was judged: plain frozen values, stored as analysis.json, read by
+reports."""
 
 from __future__ import annotations
 
@@ -15,7 +16,9 @@ Status = Literal["met", "not met", "no data"]
 class ValidityCheck:
     """One condition a run must meet before anything may be claimed from it."""
 
-    name: str  # baseline_met, fault_observed, generator_kept_up, enough_operations, clean_up_verified, complete
+    name: (
+        str  # baseline_met, fault_observed, generator_kept_up, enough_operations, clean_up_verified, complete
+    )
     ok: bool
     statement: str
     verdict_if_broken: Verdict = Verdict.INVALID
@@ -23,8 +26,9 @@ class ValidityCheck:
 
 @dataclass(frozen=True, slots=True)
 class JourneyPhase:
-    """One journey in one phase. Latencies in seconds from the intended start; a percentile that the sample does
-    not support is None. `errors` counts by kind. Operations belong to the phase of their intended start."""
+    """One journey in one phase. Latencies in seconds from the intended start; a percentile that the sample
+    does not support is None. `errors` counts by kind. Operations belong to the phase of their intended
+    start."""
 
     journey: str
     phase: str
@@ -41,11 +45,13 @@ class JourneyPhase:
     success_ratio: float | None
     offered_rate: float  # per second
     good_rate: float
+    not_sent: int = 0  # what they needed had failed before; not among the offered
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """One-second buckets since the run's zero for one journey ("all" for all); None where a bucket is empty."""
+    """One-second buckets since the run's zero for one journey ("all" for all); None where a bucket is
+    empty."""
 
     journey: str
     offered: tuple[int, ...]
@@ -54,7 +60,8 @@ class Timeline:
     p50: tuple[float | None, ...]
     p95: tuple[float | None, ...]
     p99: tuple[float | None, ...]
-    q: tuple[float | None, ...]  # normalised by the baseline, 0..1
+    q: tuple[float | None, ...]  # normalised by the baseline, 0..1; empty for a journey without a baseline
+    max: tuple[float | None, ...] = ()  # the slowest, where a second holds too few for a percentile
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +95,8 @@ class ExpectationResult:
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:
-    """`seconds` after the last heal until Q held; None and `censored` when it never did within what was observed."""
+    """`seconds` after the last heal until Q held; None and `censored` when it never did within what was
+    observed."""
 
     seconds: float | None
     censored: bool
@@ -98,9 +106,9 @@ class RecoveryResult:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The score of one run. `value` is None when the run is invalid; 0 when vetoed, then `without_veto` keeps the
-    other figure. `interval` is the within-run 95% interval; `parts` are A, D, T, C, E in [0, 1]; a part that
-    the run cannot show (no journey is independent of the fault) is None and its weight is shared out."""
+    """The score of one run. `value` is None when the run is invalid; 0 when vetoed, then `without_veto` keeps
+    the other figure. `interval` is the within-run 95% interval; `parts` are A, D, T, C, E in [0, 1]; a part
+    that the run cannot show (no journey is independent of the fault) is None and its weight is shared out."""
 
     formula: str
     value: float | None
@@ -126,7 +134,9 @@ class Analysis:
     timelines: tuple[Timeline, ...]
     faults: tuple[FaultWindow, ...]
     recovery: RecoveryResult | None
-    convergence_s: float | None  # after the last heal until backlogs were drained; None: never or not observed
+    convergence_s: (
+        float | None
+    )  # after the last heal until backlogs were drained; None: never or not observed
     score: Score
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
     waivers: tuple[str, ...] = ()

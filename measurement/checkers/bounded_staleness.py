@@ -1,0 +1,88 @@
+"""I13: what a projection shows is current, or recent enough, or says of itself that it is not.
+
+A read is stale when a higher version had been acknowledged before the read was sent. An unlabelled stale
+read is allowed while it lags by no more than the scenario's `staleness.age`, or by no more than
+`staleness.versions`.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import Scenario
+from experiment.topology import System
+from experiment.units import format_duration
+from experiment.verdict import Violation
+from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing
+from measurement.prescriptions import READ, WRITES, projection_reads
+
+LABEL_SLACK_S = 0.1  # a label's age is taken by the service a little before the client's clock
+
+
+def find(history: History, scenario: Scenario, _system: System) -> Finding:
+    """Exposed are the reads that followed an acknowledged write of the same prescription."""
+    reads = projection_reads(history)
+    if reads.height == 0:
+        return saw_nothing("no projection was read after an acknowledged write")
+    bounds = scenario.staleness
+    stale = reads.filter(pl.col("version_lag") > 0)
+    unlabelled = stale.filter(pl.col("label").is_null())
+    beyond = unlabelled.filter(
+        (pl.col("lag_s") > bounds.age) & (pl.col("version_lag") > bounds.versions)
+    ).sort("sent")
+    understated = stale.filter(pl.col("age") + LABEL_SLACK_S < pl.col("lag_s"))
+    measures = {
+        "reads": reads.height,
+        "stale_reads": stale.height,
+        "unlabelled_stale_reads": unlabelled.height,
+        "beyond_bound": beyond.height,
+        "labels_that_understate": understated.height,
+        **_percentiles(reads, "lag_s", "time_lag"),
+        **_percentiles(reads, "version_lag", "version_lag"),
+    }
+    worst = stale["lag_s"].max() if stale.height else 0.0
+    assert isinstance(worst, float)
+    good = (
+        f"none of {noun(reads.height, 'projection read')} was stale without a label beyond the bound "
+        f"({format_duration(bounds.age)}); {noun(stale.height, 'labelled or allowed stale read')}, "
+        f"worst lag {format_duration(worst)}"
+    )
+    bad = (
+        f"{noun(beyond.height, 'unlabelled stale read')} of {reads.height:,} beyond the bound "
+        f"({format_duration(bounds.age)}), worst lag {format_duration(worst)}"
+    )
+    return conclude(
+        reads.height, _violations(history, beyond), beyond.height, good, bad, measures, beyond["id"]
+    )
+
+
+def _percentiles(reads: pl.DataFrame, column: str, name: str) -> dict[str, float | None]:
+    """p50, p99 and max over all exposed reads; p99 only when at least 100 were seen."""
+    values = reads[column].cast(pl.Float64)
+    p99 = values.quantile(0.99, "higher") if reads.height >= 100 else None
+    unit = "_s" if name == "time_lag" else ""
+    top = values.max()
+    return {
+        f"{name}{unit}_p50": values.quantile(0.5, "higher"),
+        f"{name}{unit}_p99": p99,
+        f"{name}{unit}_max": float(top) if isinstance(top, float) else None,
+    }
+
+
+def _violations(history: History, beyond: pl.DataFrame) -> list[Violation]:
+    first = beyond.head(SHOWN)
+    keys = first["key"].unique().to_list()
+    proof = evidence(history, keys, ["rx_version", "projection"], [*WRITES, READ]) if keys else {}
+    return [
+        Violation(
+            f"a read of {key} showed version {version} while version {newest} had been acknowledged; "
+            f"version {version} had been superseded for {format_duration(lag)}",
+            key,
+            sent,
+            proof[key],
+        )
+        for key, version, newest, lag, sent in first.select(
+            "key", "version", "newest", "lag_s", "sent"
+        ).iter_rows()
+    ]

@@ -1,0 +1,131 @@
+"""What a checker finds, and how its figure becomes a sentence. One place for the rules that all checkers
+share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import Scenario
+from experiment.topology import System
+from experiment.verdict import CheckResult, Verdict, Violation
+
+SHOWN = 20  # violations kept with their evidence; the rest is counted
+NO_OPERATIONS = pl.Series("id", [], dtype=pl.Int64)
+
+Measures = Mapping[str, float | int | str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A judgement before it carries its checker's name. `wrong` holds the ids of the operations that were
+    acknowledged and yet semantically wrong or stale: they are not good, however fast they were."""
+
+    verdict: Verdict
+    statement: str
+    exposed: int
+    violations: tuple[Violation, ...] = ()
+    violation_count: int = 0
+    measures: Measures = field(default_factory=dict)
+    wrong: pl.Series = field(default_factory=lambda: NO_OPERATIONS)
+
+
+@dataclass(frozen=True, slots=True)
+class Checker:
+    """One property. `safety`: a violation is a veto, whatever else the run shows."""
+
+    name: str
+    invariant: str  # I1 ... I18
+    safety: bool
+    sentence: str
+    find: Callable[[History, Scenario, System], Finding]
+
+    def check(self, history: History, scenario: Scenario, system: System) -> CheckResult:
+        """The property judged on one history. Pure."""
+        return self.result(self.find(history, scenario, system))
+
+    def result(self, finding: Finding) -> CheckResult:
+        statement = finding.statement
+        if self.safety and finding.verdict is Verdict.PASS:
+            statement = f"{statement} {rule_of_three(finding.exposed)}"
+        return CheckResult(
+            self.name,
+            self.sentence,
+            self.safety,
+            finding.verdict,
+            statement,
+            finding.exposed,
+            finding.violations,
+            finding.violation_count,
+            finding.measures,
+        )
+
+
+def rule_of_three(exposed: int) -> str:
+    """What no violation in n can claim: with 95% confidence the true share is below 3/n (Hanley and
+    Lippman-Hand 1983); below 4 exposed the bound says nothing."""
+    if exposed <= 3:
+        return f"({exposed} exposed: too few to bound the true share)"
+    return f"(95% bound on the true share: 3/{exposed} = {3 / exposed:.2g})"
+
+
+def saw_nothing(what: str, measures: Measures | None = None) -> Finding:
+    """No data is no pass."""
+    return Finding(Verdict.INCONCLUSIVE, f"saw nothing: {what}", 0, measures=measures or {})
+
+
+def conclude(
+    exposed: int,
+    violations: Iterable[Violation],
+    count: int,
+    good: str,
+    bad: str,
+    measures: Measures,
+    wrong: pl.Series = NO_OPERATIONS,
+) -> Finding:
+    """Pass or fail of a checker that saw `exposed` > 0; the first violations in time order are kept."""
+    late = float("inf")
+    shown = sorted(violations, key=lambda v: (v.t if v.t is not None else late, v.key))[:SHOWN]
+    verdict = Verdict.FAIL if count else Verdict.PASS
+    statement = bad if count else good
+    return Finding(verdict, statement, exposed, tuple(shown), count, measures, wrong)
+
+
+def rows(kind: str, frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Rows of a history as evidence: plain mappings without what is empty."""
+    return [
+        {"type": kind, **{name: value for name, value in row.items() if value is not None}}
+        for row in frame.iter_rows(named=True)
+    ]
+
+
+def evidence(
+    history: History, keys: Sequence[str], kinds: Sequence[str], journeys: Sequence[str]
+) -> dict[str, tuple[dict[str, Any], ...]]:
+    """Per key the records of `kinds` and the operations of `journeys`, in time order. Keep `keys` few."""
+    wanted = list(keys)
+    records = history.records.filter(pl.col("key").is_in(wanted) & pl.col("kind").is_in(list(kinds)))
+    operations = history.operations.filter(
+        pl.col("key").is_in(wanted) & pl.col("journey").is_in(list(journeys))
+    )
+    found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
+    for row in rows("record", records.sort("t")) + rows("operation", operations):
+        found[row["key"]].append(row)
+    return {key: tuple(own) for key, own in found.items()}
+
+
+def was_read(history: History, store: str) -> bool:
+    """Whether a system of record was read at the end: it has rows, or the reader said how many it found.
+    Without this an unread store would look like one that lost everything."""
+    if any(sample.source == store and sample.name == "records_read" for sample in history.samples):
+        return True
+    return bool((history.records["store"] == store).any())
+
+
+def noun(count: int, singular: str, plural: str = "") -> str:
+    """`1 charge`, `2 charges`, with thousands set apart."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -1,0 +1,126 @@
+"""I15: retries do not multiply load: at most 1.1 calls on a link for each logical request, also under fault.
+
+The callers count logical requests and attempts; the callee counts what it received, which is the ground truth
+against a caller (or its HTTP library) that repeats more than it says. The window from the fault to the end is
+judged beside the whole run, so that a long calm does not dilute a storm.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiment.history import History
+from experiment.scenario import Scenario
+from experiment.topology import System
+from experiment.verdict import Violation
+from measurement.checkers.findings import Finding, conclude, noun, saw_nothing
+from measurement.counters import Key, group, increase
+from measurement.windows import fault_span
+
+LIMIT = 1.1
+ENOUGH = 20  # logical requests on a link below which a ratio says nothing
+
+
+@dataclass(frozen=True, slots=True)
+class Amplification:
+    link: str
+    window: str
+    logical: float
+    attempts: float
+    received: float | None
+    resets: int
+
+    @property
+    def ratio(self) -> float:
+        return max(self.attempts, self.received or 0.0) / self.logical
+
+
+def find(history: History, _scenario: Scenario, _system: System) -> Finding:
+    """Exposed are the logical requests on links with at least 20 of them."""
+    counters = group(history.samples, frozenset({"logical", "attempts", "received"}))
+    links = sorted((source, about) for source, name, about in counters if name == "logical")
+    judged = [
+        found
+        for window, (start, end) in _windows(history).items()
+        for caller, callee in links
+        if (found := _measure(counters, caller, callee, window, start, end)) is not None
+    ]
+    if not judged:
+        return saw_nothing(f"no link counted {ENOUGH} logical requests")
+    worst: dict[str, Amplification] = {}
+    for found in judged:
+        if found.link not in worst or found.ratio > worst[found.link].ratio:
+            worst[found.link] = found
+    broken = sorted((w for w in worst.values() if w.ratio > LIMIT), key=lambda w: -w.ratio)
+    top = max(worst.values(), key=lambda w: w.ratio)
+    measures: dict[str, float | int | str | None] = {
+        link: round(found.ratio, 3) for link, found in worst.items()
+    }
+    exposed = int(max(sum(f.logical for f in judged if f.window == window) for window in _windows(history)))
+    figure = f"worst {top.link}: {top.ratio:.2f} calls per logical request ({top.window})"
+    return conclude(
+        exposed,
+        [_violation(found) for found in broken],
+        len(broken),
+        f"no link made more than {LIMIT} calls per logical request; {figure}",
+        f"{noun(len(broken), 'link')} of {len(worst)} made more than {LIMIT} calls per logical request; "
+        f"{figure}",
+        measures,
+    )
+
+
+def _windows(history: History) -> dict[str, tuple[float, float]]:
+    times = [sample.t for sample in history.samples]
+    if not times:
+        return {}
+    windows = {"whole run": (min(times), max(times))}
+    span = fault_span(history)
+    if span is not None:
+        windows["from the fault on"] = (span[0], max(times))
+        windows["during the fault"] = span
+    return windows
+
+
+def _measure(
+    counters: dict[Key, list[tuple[float, float]]],
+    caller: str,
+    callee: str,
+    window: str,
+    start: float,
+    end: float,
+) -> Amplification | None:
+    logical = increase(counters.get((caller, "logical", callee), []), start, end)
+    attempts = increase(counters.get((caller, "attempts", callee), []), start, end)
+    received = increase(counters.get((callee, "received", caller), []), start, end)
+    if logical is None or attempts is None or logical.value < ENOUGH:
+        return None
+    # After a crash of either side the two counters no longer cover the same time.
+    comparable = received is not None and not (received.resets or logical.resets)
+    return Amplification(
+        f"{caller} -> {callee}",
+        window,
+        logical.value,
+        attempts.value,
+        received.value if comparable and received is not None else None,
+        logical.resets,
+    )
+
+
+def _violation(found: Amplification) -> Violation:
+    told = f"{found.attempts:.0f} attempts"
+    if found.received is not None:
+        told += f", {found.received:.0f} received by the callee"
+    statement = (
+        f"{found.link}: {found.ratio:.2f} calls per logical request {found.window} "
+        f"({found.logical:.0f} logical, {told})"
+    )
+    proof = {
+        "type": "counters",
+        "link": found.link,
+        "window": found.window,
+        "logical": found.logical,
+        "attempts": found.attempts,
+        "received": found.received,
+        "resets": found.resets,
+    }
+    return Violation(statement, found.link, None, (proof,))

@@ -1,0 +1,151 @@
+"""How much worse it got: every journey in every phase, and second by second."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from measurement.analysis import JourneyPhase, Timeline
+
+Floats = npt.NDArray[np.float64]
+
+# A quantile q is printed from 1 / (1 - q) operations on: below that it is the maximum under another name.
+PERCENTILES = {"p50": (0.5, 2), "p95": (0.95, 20), "p99": (0.99, 100)}
+
+
+def _percentiles() -> dict[str, pl.Expr]:
+    """Exact, by rank, over what was acknowledged or timed out. Refusals are left out: failing fast must not
+    flatter a percentile; they show in the success ratio."""
+    waited = pl.col("latency").filter(pl.col("is_sent") & (pl.col("outcome") != "rejected"))
+    return {
+        name: pl.when(waited.len() >= enough).then(waited.quantile(q, "higher"))
+        for name, (q, enough) in PERCENTILES.items()
+    }
+
+
+def _counts() -> dict[str, pl.Expr]:
+    sent = pl.col("is_sent")
+    return {
+        "offered": sent.sum(),
+        "good": pl.col("good").sum(),
+        "succeeded": pl.col("succeeded").sum(),
+        "acknowledged": (sent & (pl.col("outcome") == "acknowledged")).sum(),
+        "rejected": (sent & (pl.col("outcome") == "rejected")).sum(),
+        "indeterminate": (sent & (pl.col("outcome") == "indeterminate")).sum(),
+        "not_sent": (~sent).sum(),
+        "max": pl.col("latency").filter(sent).max(),
+    }
+
+
+def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> tuple[JourneyPhase, ...]:
+    """One row per journey and phase with operations, in the order of the phases."""
+    table = (
+        graded.lazy()
+        .filter(pl.col("phase").is_not_null())
+        .group_by("journey", "phase")
+        .agg(**_counts(), **_percentiles())
+        .collect()
+        .sort("phase", "journey")
+    )
+    kinds: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    errors = (
+        graded.filter(pl.col("is_sent") & pl.col("kind").is_not_null() & pl.col("phase").is_not_null())
+        .group_by("journey", "phase", "kind")
+        .len()
+        .sort("len", "kind", descending=[True, False])
+    )
+    for journey, phase, kind, count in errors.iter_rows():
+        kinds[journey, phase][kind] = count
+    found: list[JourneyPhase] = []
+    for row in table.iter_rows(named=True):
+        start, end = spans.get(row["phase"], (0.0, 0.0))
+        length = end - start
+        succeeded = row.pop("succeeded")
+        offered, good = row["offered"], row["good"]
+        found.append(
+            JourneyPhase(
+                **row,
+                errors=kinds[row["journey"], row["phase"]],
+                success_ratio=succeeded / offered if offered else None,
+                offered_rate=offered / length if length > 0 else 0.0,
+                good_rate=good / length if length > 0 else 0.0,
+            )
+        )
+    return tuple(found)
+
+
+def of_window(graded: pl.DataFrame, journey: str, start: float, end: float) -> dict[str, float | int | None]:
+    """The figures of one journey over the buckets that begin in [start, end)."""
+    chosen = graded.filter(
+        (pl.col("journey") == journey) & (pl.col("bucket") >= start) & (pl.col("bucket") < end)
+    )
+    return chosen.select(**_counts(), **_percentiles()).row(0, named=True)
+
+
+def mean_quality(graded: pl.DataFrame, phase: str) -> dict[str, float]:
+    """Journey to good / offered in one phase; a journey without operations there is left out."""
+    table = (
+        graded.filter(pl.col("is_sent") & (pl.col("phase") == phase))
+        .group_by("journey")
+        .agg(pl.col("good").mean())
+        .sort("journey")
+    )
+    return dict(table.iter_rows())
+
+
+def seconds_table(graded: pl.DataFrame) -> pl.DataFrame:
+    """Per journey and second: offered, good, errors, p50, p95, p99, max; and the same for all as journey
+    `all`."""
+    loaded = graded.filter(pl.col("is_sent") & (pl.col("bucket") >= 0)).with_columns(
+        pl.col("journey").cast(pl.String)
+    )
+    figures = {
+        "offered": pl.len(),
+        "good": pl.col("good").sum(),
+        "errors": (pl.col("outcome") != "acknowledged").sum(),
+        "max": pl.col("latency").max(),
+        **_percentiles(),
+    }
+    each = loaded.lazy().group_by("journey", "bucket").agg(**figures)
+    total = loaded.lazy().group_by("bucket").agg(**figures).with_columns(journey=pl.lit("all"))
+    return pl.concat([each, total.select(each.collect_schema().names())]).collect().sort("journey", "bucket")
+
+
+def timelines(table: pl.DataFrame, quality: Mapping[str, Floats], seconds: int) -> tuple[Timeline, ...]:
+    """`all` first, then the journeys; every series has one entry per second from zero to the end of the
+    load."""
+    found: list[Timeline] = []
+    names = [name for name in dict.fromkeys(table["journey"]) if name != "all"]
+    for name in ["all", *sorted(names)] if table.height else []:
+        own = table.filter((pl.col("journey") == name) & (pl.col("bucket") < seconds))
+        full = pl.DataFrame({"bucket": range(seconds)}, schema={"bucket": pl.Int32}).join(
+            own, on="bucket", how="left", maintain_order="left"
+        )
+        q = quality.get(name)
+        found.append(
+            Timeline(
+                journey=name,
+                offered=tuple(full["offered"].fill_null(0)),
+                good=tuple(full["good"].fill_null(0)),
+                errors=tuple(full["errors"].fill_null(0)),
+                p50=tuple(full["p50"]),
+                p95=tuple(full["p95"]),
+                p99=tuple(full["p99"]),
+                q=tuple(None if np.isnan(v) else round(float(v), 4) for v in q) if q is not None else (),
+                max=tuple(full["max"]),
+            )
+        )
+    return tuple(found)
+
+
+def series(table: pl.DataFrame, journey: str, seconds: int) -> tuple[Floats, Floats]:
+    """(offered, good) per second of one journey."""
+    own = table.filter((pl.col("journey") == journey) & (pl.col("bucket") < seconds))
+    offered, good = np.zeros(seconds), np.zeros(seconds)
+    offered[own["bucket"].to_numpy()] = own["offered"].to_numpy()
+    good[own["bucket"].to_numpy()] = own["good"].to_numpy()
+    return offered, good

@@ -1,0 +1,75 @@
+"""Hand-overs of medicine as reads of the prescription's register: each with the interval in which it must
+have happened, put together from the pharmacy's record and the client's own log."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from experiment.history import History
+from measurement.prescriptions import CLOCK_SLACK_S, DISPENSE
+
+COLUMNS = ("id", "key", "version", "began", "done", "t", "operation")
+
+
+def handed_over(history: History) -> pl.DataFrame:
+    """One row per dispense of a known version.
+
+    Columns: id (row number), key, version, began, done (seconds; the hand-over lies between), t (the
+    service's own time), operation (id of the client's operation, null when none explains the record). An
+    operation that was answered `held` began its hand-over after that answer. A record that no operation
+    explains is given the whole time before it: nothing is claimed of it that is not certain.
+    """
+    asked = history.operations.filter(
+        (pl.col("journey") == DISPENSE) & (pl.col("outcome") != "rejected") & pl.col("sent").is_not_null()
+    ).select(
+        "key",
+        "sent",
+        "ended",
+        pl.col("version").alias("told"),
+        pl.col("id").alias("operation"),
+        held=(pl.col("label") == "held").fill_null(False),
+        certain=pl.col("outcome") == "acknowledged",
+    )
+    records = (
+        history.records.filter((pl.col("kind") == "dispense") & (pl.col("status") == "completed"))
+        .select("key", "version", "t")
+        .with_row_index("id")
+    )
+    settled = _explained(records, asked)
+    answered = asked.filter(pl.col("certain") & ~pl.col("held") & pl.col("told").is_not_null())
+    unrecorded = answered.join(settled, on="operation", how="anti").join(records, on="key", how="anti")
+    from_client = unrecorded.select(
+        pl.lit(0, pl.UInt32).alias("id"),
+        "key",
+        pl.col("told").alias("version"),
+        pl.col("sent").alias("began"),
+        pl.col("ended").alias("done"),
+        pl.lit(None, pl.Float64).alias("t"),
+        "operation",
+    )
+    both = pl.concat([settled.select(COLUMNS), from_client.select(COLUMNS)])
+    return both.filter(pl.col("version").is_not_null()).drop("id").with_row_index("id")
+
+
+def _explained(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Each record with the interval of the operations that may have caused it, the earliest start of them."""
+    slack = CLOCK_SLACK_S
+    unknown_time = pl.col("t").is_null()
+    in_call = (pl.col("sent") <= pl.col("t") + slack) & (
+        ~pl.col("certain") | (pl.col("t") <= pl.col("ended") + slack)
+    )
+    after_hold = pl.col("ended") <= pl.col("t") + slack
+    fits = unknown_time | (pl.col("held") & after_hold) | (~pl.col("held") & in_call)
+    began = pl.when("held").then("ended").otherwise("sent")
+    known_end = pl.col("certain") & ~pl.col("held")
+    pairs = records.join(asked, on="key").filter(fits)
+    causes = pairs.group_by("id").agg(
+        began=began.min(),
+        done=pl.when(known_end).then("ended").otherwise(pl.col("t") + slack).max(),
+        operation=pl.col("operation").first(),
+    )
+    nowhere = pl.lit(float("-inf"))
+    return records.join(causes, on="id", how="left").with_columns(
+        began=pl.col("began").fill_null(nowhere),
+        done=pl.coalesce("done", pl.col("t") + slack, pl.lit(float("inf"))),
+    )

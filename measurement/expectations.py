@@ -1,0 +1,90 @@
+"""Declared objectives against what was measured. No data is no success."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import Expectation, Scenario
+from experiment.units import Bound, format_duration
+from measurement.analysis import ExpectationResult, RecoveryResult, Status
+from measurement.degradation import PERCENTILES, of_window
+from measurement.windows import load_end, phase_spans
+
+Figures = Mapping[str, float | int | None]
+
+
+def judge_expectations(
+    history: History,
+    scenario: Scenario,
+    graded: pl.DataFrame,
+    recovery: RecoveryResult | None,
+    heal: float | None,
+) -> tuple[ExpectationResult, ...]:
+    """Every objective of the scenario: baseline, fault, recovery, after.
+
+    `after` counts from where the run had recovered; when it never did, from the heal, so that it is not
+    excused.
+    """
+    spans = phase_spans(history, scenario)
+    results: list[ExpectationResult] = []
+    for phase in ("baseline", "fault"):
+        for expectation in getattr(scenario.expect, phase):
+            start, end = spans.get(phase, (0.0, 0.0))
+            figures = of_window(graded, expectation.journey, round(start), round(end))
+            results.extend(_judge(phase, expectation, figures))
+    asked = scenario.expect.recovery
+    if asked is not None:
+        results.append(_recovery(asked.within, recovery))
+    since = heal if heal is not None else spans.get("recovery", (0.0, 0.0))[0]
+    since += (recovery.seconds or 0.0) if recovery is not None else 0.0
+    for expectation in scenario.expect.after:
+        figures = of_window(graded, expectation.journey, math.ceil(since - 1e-6), load_end(history))
+        results.extend(_judge("after", expectation, figures))
+    return tuple(results)
+
+
+def describe(result: ExpectationResult) -> str:
+    """`pay success during fault: 93.1%, expected >= 99%`."""
+    shown: str
+    if result.measured is None:
+        shown = result.status
+    elif result.figure == "success":
+        shown = f"{result.measured:.2%}"
+    else:
+        shown = format_duration(result.measured)
+    where = {"baseline": "in the baseline", "fault": "during the fault", "after": "after recovery"}
+    place = where.get(result.phase, "")
+    return f"{result.journey} {result.figure} {place}".strip() + f": {shown}, expected {result.bound}"
+
+
+def _recovery(within: float, recovery: RecoveryResult | None) -> ExpectationResult:
+    seconds = recovery.seconds if recovery is not None else None
+    status: Status = "no data"
+    if recovery is not None:
+        status = _status(seconds is not None and seconds <= within)
+    return ExpectationResult("recovery", "all", "recovery", f"<= {format_duration(within)}", seconds, status)
+
+
+def _judge(phase: str, expectation: Expectation, figures: Figures) -> Iterator[ExpectationResult]:
+    for figure in ("success", *PERCENTILES):
+        bound: Bound | None = getattr(expectation, figure)
+        if bound is None:
+            continue
+        value = _success(figures) if figure == "success" else figures[figure]
+        status: Status = "no data"
+        if value is not None:
+            status = _status(bound.holds(value))
+        yield ExpectationResult(phase, expectation.journey, figure, bound.text, value, status)
+
+
+def _status(holds: bool) -> Status:
+    return "met" if holds else "not met"
+
+
+def _success(figures: Figures) -> float | None:
+    offered, succeeded = figures["offered"], figures["succeeded"]
+    return succeeded / offered if offered and succeeded is not None else None

@@ -1,0 +1,85 @@
+"""Which operations were good: the one definition from which goodput, Q, recovery and the score follow.
+
+Good is: acknowledged, within the journey's p95 objective counted from the *intended* start, semantically
+right and fresh (no checker found it wrong), and unlabelled, unless the scenario allows the degraded profile
+in that phase.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import PHASES, Scenario
+from experiment.topology import System
+from measurement.windows import phase_spans
+
+SECTION_OF_PHASE = {
+    "warm_up": "baseline",
+    "baseline": "baseline",
+    "fault": "fault",
+    "recovery": "after",
+    "settle": "after",
+}
+
+
+def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series) -> pl.DataFrame:
+    """Every operation of a known journey, by intended start.
+
+    Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
+    is_sent, outcome, kind (of error; null when acknowledged), succeeded, good. Operations never sent are
+    kept, since what stopped them is already counted where it happened; they are never offered, good or bad.
+    """
+    objectives = {name: journey.p95 for name, journey in system.journeys.items()}
+    sent = pl.col("sent").is_not_null()
+    right = sent & (pl.col("outcome") == "acknowledged")
+    if wrong.len():
+        right &= ~pl.col("id").is_in(wrong.implode())
+    return (
+        history.operations.lazy()
+        .filter(pl.col("journey").is_in(list(objectives)))
+        .with_columns(
+            phase=_phase(phase_spans(history, scenario)),
+            journey=pl.col("journey").cast(pl.Enum(list(objectives))),
+            outcome=pl.col("outcome").cast(pl.Enum(["acknowledged", "rejected", "indeterminate"])),
+        )
+        .with_columns(
+            bucket=pl.col("intended").floor().cast(pl.Int32),
+            latency=pl.col("ended") - pl.col("intended"),
+            is_sent=sent,
+            kind=_error_kind(),
+            succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
+        )
+        .with_columns(
+            good=pl.col("succeeded")
+            & (pl.col("latency") <= pl.col("journey").replace_strict(objectives, return_dtype=pl.Float64))
+        )
+        .select("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "succeeded", "good")
+        .collect()
+    )
+
+
+def _phase(spans: dict[str, tuple[float, float]]) -> pl.Expr:
+    """The phase whose start is the last one at or before the intended start."""
+    expression = pl.lit(None, pl.String)
+    for name, (start, _) in sorted(spans.items(), key=lambda item: item[1][0]):
+        # Clocks of the load and of the phases differ by microseconds at the run's zero.
+        begin = start if start > 0.05 else float("-inf")
+        expression = pl.when(pl.col("intended") >= begin).then(pl.lit(name)).otherwise(expression)
+    return expression.cast(pl.Enum(list(PHASES)))
+
+
+def _error_kind() -> pl.Expr:
+    status = pl.format("status {}", pl.col("status"))
+    named = pl.coalesce(pl.col("error"), status, pl.lit("unknown"))
+    return pl.when(pl.col("outcome") != "acknowledged").then(named)
+
+
+def _degraded_allowed(scenario: Scenario) -> pl.Expr:
+    """Where the scenario allows labelled or pending answers: by journey, in the phases of that section."""
+    allowed = pl.lit(False)
+    for phase, section in SECTION_OF_PHASE.items():
+        names = [e.journey for e in getattr(scenario.expect, section) if e.degraded]
+        if names:
+            allowed |= (pl.col("phase") == phase) & pl.col("journey").cast(pl.String).is_in(names)
+    return allowed

@@ -1,0 +1,126 @@
+"""Q(t): quality second by second, normalised by the run's own baseline and combined by criticality.
+
+`q_j(t) = good / offered` of journey j in one second; an empty second carries no weight.
+`Q_j = min(1, q_j / mean baseline q_j)`; `Q` is their mean weighted by the journeys' declared criticality.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import Recovery, Scenario
+from experiment.topology import System
+from experiment.units import format_duration
+from measurement.analysis import RecoveryResult
+from measurement.degradation import mean_quality, seconds_table, series
+from measurement.windows import fault_span, load_end, phase_spans
+
+Floats = npt.NDArray[np.float64]
+SHORTEST_HOLD_S = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """Q of one run. Arrays have one entry per second of load; NaN where nothing was offered."""
+
+    table: pl.DataFrame  # see degradation.seconds_table
+    baseline: dict[str, float]  # journey to mean q in the baseline
+    journeys: dict[str, Floats]  # journey to Q_j(t), those with a usable baseline only
+    combined: Floats
+    criticality: dict[str, float]
+    seconds: int
+    baseline_span: tuple[int, int]  # bucket ranges, end exclusive
+    fault: tuple[int, int] | None  # from the first injection to the last heal
+    recovery: tuple[int, int] | None  # from the last heal to the end of the load
+    heal_t: float | None
+
+    def combine(self, names: Iterable[str]) -> Floats:
+        """Q over some journeys only."""
+        return _weighted({name: self.journeys[name] for name in names}, self.criticality, self.seconds)
+
+
+def quality_of(history: History, scenario: Scenario, system: System, graded: pl.DataFrame) -> Quality:
+    """Q of a run. In a run without faults Q is not normalised: it is good / offered itself, since there the
+    whole run is judged and its own baseline would divide a bad run into a good one."""
+    spans = phase_spans(history, scenario)
+    table = seconds_table(graded)
+    end = load_end(history)
+    last = int(table["bucket"].max()) + 1 if table.height else 0  # type: ignore[arg-type]
+    seconds = max(0, min(last, math.ceil(end - 1e-6)))
+    baseline = mean_quality(graded, "baseline")
+    span = fault_span(history)
+    curves: dict[str, Floats] = {}
+    for name, usual in baseline.items():
+        if usual > 0:
+            offered, good = series(table, name, seconds)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                curves[name] = np.minimum(1.0, good / offered / (usual if span else 1.0))
+    criticality = {name: journey.criticality for name, journey in system.journeys.items()}
+    begin, finish = spans.get("baseline", (0.0, 0.0))
+    fault = recovery = None
+    if span is not None:
+        heal = min(round(span[1]), seconds)
+        fault = (min(round(span[0]), max(0, heal - 1)), heal)
+        recovery = (min(math.floor(span[1]), seconds), seconds)
+    return Quality(
+        table,
+        baseline,
+        curves,
+        _weighted(curves, criticality, seconds),
+        criticality,
+        seconds,
+        (math.ceil(begin - 1e-6), math.floor(finish + 1e-6)),
+        fault,
+        recovery,
+        span[1] if span else None,
+    )
+
+
+def _weighted(curves: dict[str, Floats], criticality: dict[str, float], seconds: int) -> Floats:
+    """Mean over the journeys that have operations in a second, by criticality."""
+    total, weight = np.zeros(seconds), np.zeros(seconds)
+    for name, curve in curves.items():
+        seen = ~np.isnan(curve)
+        total[seen] += criticality[name] * curve[seen]
+        weight[seen] += criticality[name]
+    with np.errstate(invalid="ignore"):
+        return np.where(weight > 0, total / weight, np.nan)
+
+
+def time_to_recover(quality: Quality, asked: Recovery) -> RecoveryResult | None:
+    """Seconds from the last heal to the first second from which Q held under load; None without a fault.
+
+    Held: Q of that second and the mean of Q over `hold` are both at least `share`. Where the load ends
+    sooner than `within` + `hold` after the heal, the hold is shortened to what is left after `within` (half
+    of the load observed when nothing is left), to 3 s at least. A run in which Q never held is censored: it
+    is known only that recovery took longer than was observed.
+    """
+    if quality.recovery is None or quality.heal_t is None:
+        return None
+    start, end = quality.recovery
+    observed = end - quality.heal_t
+    spare = observed - asked.within if asked.within < observed else observed / 2
+    hold = max(SHORTEST_HOLD_S, round(min(asked.hold, spare)))
+    level = quality.combined[start:end]
+    for offset in range(len(level) - hold + 1):
+        span = level[offset : offset + hold]
+        seen = span[~np.isnan(span)]
+        first = level[offset]
+        if not np.isnan(first) and first >= asked.share and seen.mean() >= asked.share:
+            seconds = max(0.0, start + offset - quality.heal_t)
+            statement = (
+                f"Q back at {asked.share:.0%} {format_duration(seconds)} after the heal, held for {hold} s"
+            )
+            return RecoveryResult(seconds, False, asked.within, statement)
+    statement = (
+        f"Q did not hold {asked.share:.0%} for {hold} s within the {max(0.0, observed):.1f} s of load "
+        "observed after the heal"
+    )
+    return RecoveryResult(None, True, asked.within, statement)

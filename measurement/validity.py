@@ -1,0 +1,171 @@
+"""What must hold before anything may be claimed from a run. Each condition says what was seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import PHASES, Scenario
+from experiment.topology import System
+from experiment.units import format_duration
+from experiment.verdict import Verdict
+from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, ValidityCheck
+from measurement.expectations import describe
+
+KEPT_UP = 0.99  # achieved / offered
+LAG_SHARE = 0.01  # of the tightest latency objective
+USABLE_BASELINE = 0.5  # share of good operations below which a journey has nothing to be degraded from
+ENOUGH = 20
+
+
+def judge_validity(
+    history: History,
+    scenario: Scenario,
+    system: System,
+    windows: Sequence[FaultWindow],
+    expectations: Sequence[ExpectationResult],
+    journeys: Sequence[JourneyPhase],
+) -> tuple[ValidityCheck, ...]:
+    """All conditions, those that a run without faults cannot have left out."""
+    checks = [
+        _complete(history, scenario),
+        _no_objection(history),
+        _baseline_met(expectations, journeys),
+        _generator_kept_up(history, scenario, system),
+        _clean_up_verified(history, windows),
+    ]
+    if scenario.faults or windows:
+        checks.insert(3, _fault_observed(scenario, windows))
+        checks.append(_enough_operations(history, scenario, system, windows))
+    return tuple(checks)
+
+
+def _complete(history: History, scenario: Scenario) -> ValidityCheck:
+    end = history.end
+    asked = [name for name in PHASES if getattr(scenario.phases, name) > 0]
+    closed = {phase.name for phase in history.phases if phase.end is not None}
+    missing = [name for name in asked if name not in closed]
+    if end is None:
+        statement = "the history was cut off: it has no end"
+    elif end.reason != "completed":
+        statement = f"the run was {end.reason}: {end.statement or 'no reason was recorded'}"
+    elif missing:
+        statement = f"phases that never ended: {', '.join(missing)}"
+    else:
+        return ValidityCheck("complete", True, f"the run completed in {format_duration(end.t)}")
+    return ValidityCheck("complete", False, statement)
+
+
+def _no_objection(history: History) -> ValidityCheck:
+    objections = [note.text for note in history.notes if note.level == "invalid"]
+    statement = "; ".join(objections) or "no part of the harness objected"
+    return ValidityCheck("no_objection", not objections, statement)
+
+
+def _baseline_met(
+    expectations: Sequence[ExpectationResult], journeys: Sequence[JourneyPhase]
+) -> ValidityCheck:
+    """Declared baseline objectives; a journey without one must at least have been good half of the time."""
+    declared = [result for result in expectations if result.phase == "baseline"]
+    broken = [describe(result) for result in declared if result.status != "met"]
+    spoken_for = {result.journey for result in declared}
+    baseline = [row for row in journeys if row.phase == "baseline"]
+    for row in baseline:
+        if row.journey in spoken_for or row.offered < ENOUGH or row.good >= USABLE_BASELINE * row.offered:
+            continue
+        broken.append(
+            f"{row.journey}: only {row.good} of {row.offered} operations were good before any fault "
+            f"({row.acknowledged} acknowledged), expected {USABLE_BASELINE:.0%} at least"
+        )
+    if not any(row.offered for row in baseline):
+        broken.append("no operation was offered in the baseline")
+    offered = sum(row.offered for row in baseline)
+    good = f"the baseline met its {len(declared)} objectives over {offered:,} operations"
+    return ValidityCheck("baseline_met", not broken, "; ".join(broken) or good)
+
+
+def _fault_observed(scenario: Scenario, windows: Sequence[FaultWindow]) -> ValidityCheck:
+    seen = {window.fault.split(".")[0] for window in windows}
+    missing = [
+        f"f{number} ({spec.fault.kind} on {spec.target}) was never injected"
+        for number, spec in enumerate(scenario.faults, 1)
+        if f"f{number}" not in seen
+    ]
+    blind = [
+        f"{window.fault} ({window.kind} on {window.target}) had no observed effect: {window.statement}"
+        for window in windows
+        if not window.observed
+    ]
+    statement = "; ".join(missing + blind)
+    if not statement:
+        first = windows[0].statement
+        statement = f"the effect of all {len(windows)} injections was seen ({first})"
+    return ValidityCheck("fault_observed", not (missing or blind), statement)
+
+
+def _generator_kept_up(history: History, scenario: Scenario, system: System) -> ValidityCheck:
+    """Offered and achieved from the generator's own account; lag from every operation: sent - intended."""
+    if history.operations.height == 0:
+        return ValidityCheck("generator_kept_up", False, "no operation was recorded")
+    offered = sum(report.offered for report in history.load)
+    achieved = sum(report.achieved for report in history.load)
+    if not history.load and history.header.source != "simulation":
+        return ValidityCheck("generator_kept_up", False, "the load generator gave no account of itself")
+    share = achieved / offered if offered else 1.0
+    lag = history.operations.select((pl.col("sent") - pl.col("intended")).quantile(0.99, "higher")).item()
+    lag_s = float(lag) if lag is not None else 0.0
+    limit = LAG_SHARE * tightest_objective(history, scenario, system)
+    ok = share >= KEPT_UP and lag_s <= limit
+    statement = (
+        f"achieved {share:.2%} of the offered load, expected {KEPT_UP:.0%}; "
+        f"lag p99 {format_duration(lag_s)}, expected at most {format_duration(limit)}"
+    )
+    return ValidityCheck("generator_kept_up", ok, statement)
+
+
+def tightest_objective(history: History, scenario: Scenario, system: System) -> float:
+    """The smallest latency bound, in seconds, among the scenario's and those of the journeys that were
+    played."""
+    played = history.operations["journey"].unique().to_list()
+    limits = [system.journeys[name].p95 for name in played if name in system.journeys]
+    for section in (scenario.expect.baseline, scenario.expect.fault, scenario.expect.after):
+        for expectation in section:
+            for bound in (expectation.p50, expectation.p95, expectation.p99):
+                if bound is not None and not bound.at_least:
+                    limits.append(bound.limit)
+    return min(limits, default=float("inf"))
+
+
+def _clean_up_verified(history: History, windows: Sequence[FaultWindow]) -> ValidityCheck:
+    dirty = [
+        f"{window.fault} ({window.kind} on {window.target}) was not seen to heal"
+        for window in windows
+        if window.start is not None and not window.healed
+    ]
+    if history.end is None:
+        dirty.append("the run ended before its clean-up")
+    elif not history.end.clean:
+        dirty.append(f"clean-up was incomplete: {history.end.statement or 'no reason was recorded'}")
+    good = f"{len(windows)} injections healed and verified, everything cleaned up"
+    return ValidityCheck("clean_up_verified", not dirty, "; ".join(dirty) or good)
+
+
+def _enough_operations(
+    history: History, scenario: Scenario, system: System, windows: Sequence[FaultWindow]
+) -> ValidityCheck:
+    """Operations that were under way during a fault that can reach their journey; fewer make it
+    inconclusive."""
+    overlapped: list[pl.Expr] = []
+    for window in windows:
+        if window.start is None:
+            continue
+        end = window.end if window.end is not None else float("inf")
+        reached = [name for name in system.journeys if system.depends(name, window.target)]
+        during = (pl.col("sent") <= end) & (pl.col("ended") >= window.start)
+        overlapped.append(during & pl.col("journey").is_in(reached) if reached else during)
+    count = history.operations.filter(pl.any_horizontal(overlapped)).height if overlapped else 0
+    needed = scenario.expect.minimum_operations
+    statement = f"{count:,} operations overlapped a fault that can reach them, expected {needed} at least"
+    return ValidityCheck("enough_operations", count >= needed, statement, Verdict.INCONCLUSIVE)

@@ -1,0 +1,125 @@
+"""Hand-written histories for the tests: a small system, and rows with sensible defaults."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from experiment.errors import Location
+from experiment.history import (
+    End,
+    FaultEvent,
+    Header,
+    History,
+    LoadReport,
+    Operation,
+    PhaseEvent,
+    Record,
+    Row,
+    Sample,
+    build,
+)
+from experiment.scenario import Arrivals, Expect, FaultSpec, Load, Phases, Scenario
+from experiment.topology import Journey, Link, Service, System
+
+SYSTEM = System(
+    "clinic",
+    {name: Service() for name in ("checkin", "billing", "payments", "payer", "prescriptions", "pharmacy")},
+    (Link("billing", "payments"), Link("billing", "payer"), Link("pharmacy", "prescriptions")),
+    {
+        "check_in": Journey("checkin", deadline=1.5, p95=1.0),
+        "claim": Journey("billing", ("billing -> payer",)),
+        "pay": Journey("billing", ("billing -> payments",), criticality=2.0),
+        "prescribe": Journey("prescriptions"),
+        "change_dose": Journey("prescriptions"),
+        "view_dose": Journey("pharmacy", ("pharmacy -> prescriptions",), writes=False),
+        "dispense": Journey("pharmacy", ("pharmacy -> prescriptions",)),
+    },
+    {"visit": ()},
+)
+PHASES = Phases(baseline=10.0, warm_up=1.0, fault=10.0, recovery=15.0, settle=5.0)
+STARTS = {"warm_up": 0.0, "baseline": 1.0, "fault": 11.0, "recovery": 21.0, "settle": 36.0}
+ENDS = {"warm_up": 1.0, "baseline": 11.0, "fault": 21.0, "recovery": 36.0, "settle": 41.0}
+HEADER = Header(1, "r-1", "processes", "s", "d", "clinic", 1, "2026-03-01T10:00:00+00:00", 1.7e9)
+NO_LOAD = Load(Arrivals(rate=10.0), {"visit": 1.0})
+
+
+@dataclass(frozen=True, slots=True)
+class _Latency:
+    kind: str = "latency"
+    target_kind: Literal["link", "node", "behaviour"] = "link"
+    requires: str = "delay"
+
+    def inject(self, controls: Any, target: str, fault: str) -> None: ...
+    def heal(self, controls: Any, target: str, fault: str) -> None: ...
+    def measure(self, controls: Any, target: str) -> object: ...
+    def effect(self, before: object, during: object) -> Any: ...
+    def gone(self, before: object, after: object) -> Any: ...
+
+
+FAULT = FaultSpec(_Latency(), "billing -> payments", "fault", None, None, None, Location("s.yaml"))
+
+
+def scenario(*, faults: tuple[FaultSpec, ...] = (FAULT,), **changes: Any) -> Scenario:
+    """A scenario with one latency fault; `expect` may be given as keywords of Expect."""
+    expect = changes.pop("expect", {})
+    base = Scenario("s", "A scenario", NO_LOAD, PHASES, faults, Expect(**expect))
+    return replace(base, **changes)
+
+
+def op(
+    number: int,
+    journey: str,
+    key: str,
+    at: float,
+    took: float = 0.05,
+    outcome: Literal["acknowledged", "rejected", "indeterminate"] = "acknowledged",
+    **more: Any,
+) -> Operation:
+    """An operation intended and sent at `at`."""
+    fields: dict[str, Any] = {"intended": at, "sent": at, "ended": at + took, **more}
+    return Operation(number, journey, key, outcome=outcome, **fields)
+
+
+def record(store: str, kind: str, key: str, **more: Any) -> Record:
+    return Record(store, kind, key, **more)
+
+
+def frame(*, with_fault: bool = True, end: End | None = None) -> list[Row]:
+    """Header, phases, one observed and healed fault, a load report and a clean end."""
+    rows: list[Row] = [HEADER]
+    rows += [PhaseEvent(name, STARTS[name], ENDS[name]) for name in STARTS]
+    rows.append(LoadReport(1.0, 0, 100, 100, 0.001, 0.002, 0.003))
+    if with_fault:
+        for event, t, planned in (
+            ("inject", 11.0, 11.0),
+            ("active", 11.1, 11.0),
+            ("heal", 21.0, 21.0),
+            ("healed", 21.1, 21.0),
+        ):
+            rows.append(FaultEvent("f1", "latency", FAULT.target, event, t, planned, "2 ms -> 500 ms"))  # type: ignore[arg-type]
+    rows.append(end or End(41.0, "completed", True))
+    return rows
+
+
+def steady(journey: str = "check_in", rate: int = 10, start: int = 0, stop: int = 36) -> list[Row]:
+    """Acknowledged operations at a constant rate over the whole load."""
+    count = (stop - start) * rate
+    return [op(i, journey, f"{journey}-{i}", start + i / rate) for i in range(count)]
+
+
+def stored(operations: list[Row]) -> list[Row]:
+    """The Encounters that steady check-ins leave."""
+    return [
+        record("checkin", "encounter", row.key, id=f"id-{row.id}", t=row.ended)
+        for row in operations
+        if isinstance(row, Operation) and row.journey == "check_in"
+    ]
+
+
+def history(*rows: Row, with_fault: bool = True) -> History:
+    return build([*frame(with_fault=with_fault), *rows])
+
+
+def sample(t: float, source: str, name: str, value: float, about: str = "") -> Sample:
+    return Sample(t, source, name, value, about)
