@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from experiment.design import Design, differences
+from experiment.design import Design, differences, load_design
+from experiment.errors import ConfigError
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec, Scenario, fault_window
 from experiment.units import format_duration
@@ -33,6 +35,17 @@ def run_facts(plan: Plan, machine: Mapping[str, str], compared_to: Design | None
         differences=tuple(differences(compared_to, plan.design)) if compared_to else (),
     )
     return RunFacts(facts, design, machine)
+
+
+def yardstick(plan: Plan) -> Design | None:
+    """The design beside which a reader sees what is missing: `resilient`, when the design is another one."""
+    path = Path(plan.system.source).parent / "designs" / "resilient.yaml"
+    if plan.design.name == "resilient" or not path.is_file():
+        return None
+    try:
+        return load_design(path, plan.system)
+    except ConfigError:
+        return None
 
 
 def _load(scenario: Scenario) -> str:

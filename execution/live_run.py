@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
 
+from execution.baseline import baseline_problems
 from execution.run_folder import RunFolder
 from execution.timeline import FaultTimeline
 from experiment.errors import CodeBlueError
@@ -22,12 +23,13 @@ from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sampl
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
 from load.final_reads import final_reads
-from load.process import LoadProgress, RunningLoad, start_load
-from measurement.judge import baseline_problems
+from load.ledger import LoadProgress
+from load.process import LoadProcess, RunningLoad, start_load
 from runtimes.runtime import RunSettings, Runtime, Zero
 
 READY_WITHIN_S = 20.0
 LEAD_S = 0.25  # between the last preparation and zero
+PATIENCE_MARGIN_S = 3.0  # what is in flight at the end of settling may still take this long
 DRAIN_POLL_S = 0.15
 STABLE_POLLS = 3  # backlogs empty this many times running: settled
 JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
@@ -75,18 +77,20 @@ class LiveRun:
         """Run the plan. Returns how it ended; raises nothing but what could not even be recorded."""
         reason: Reason = "failed"
         statement = ""
+        process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
         try:
             self._runtime.reset(run_settings(self._plan))
-            reason = self._played(header)
+            reason = self._played(header, process)
         except CodeBlueError as error:
             statement = str(error)
             self._ensure_header(header)
             self._record(Note(self._now(), "invalid", statement))
         finally:
+            process.stop()
             clean = self._close(reason, statement)
         return Ended(reason, clean)
 
-    def _played(self, header: Callable[[float], Header]) -> Reason:
+    def _played(self, header: Callable[[float], Header], process: LoadProcess) -> Reason:
         plan = self._plan
         load = start_load(
             plan,
@@ -94,6 +98,7 @@ class LiveRun:
             self._folder.history_path,
             self._folder.path,
             plan.scenario.load.workers,
+            process,
         )
         timeline: FaultTimeline | None = None
         try:
@@ -141,7 +146,7 @@ class LiveRun:
 
     def _baseline_broken(self) -> bool:
         history = load_history(self._folder.history_path)
-        problems = baseline_problems(history, self._plan.scenario, self._plan.system, self._now())
+        problems = baseline_problems(history, self._plan.scenario, self._plan.system)
         for problem in problems:
             text = f"the baseline is outside its own expectations: {problem}; no fault was injected"
             self._record(Note(self._now(), "invalid", text))
@@ -175,8 +180,8 @@ class LiveRun:
             if empty >= STABLE_POLLS:
                 break
             self._stop.wait(DRAIN_POLL_S)
-        if not load_over:
-            load.wait(max(1.0, phase.end_s - self._now()))
+        summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()))
+        self._record(Sample(self._now(), "load", "lag_p99", summary.lag_p99))
         self._record(PhaseEvent("settle", phase.start_s, self._now()))
         self._sample_all()
 

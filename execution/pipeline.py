@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from execution.catalogue import ROOT
+from execution.descriptions import run_facts, yardstick
 from execution.facts import git_commit, machine, versions
 from execution.judging import judge, render
 from execution.live_run import LiveRun, Watcher, header_maker
 from execution.options import Options
 from execution.preflight import refuse_unsupported
-from execution.run_folder import RunFolder, RunInputs, create
+from execution.run_folder import RunFolder, RunInputs, create, write_facts
 from execution.runtime_choice import open_runtime
 from experiment.plan import Plan
 from experiment.verdict import Verdict
@@ -91,6 +92,7 @@ def _run(
         git=commit,
     )
     folder = create(options.out, plan, inputs)
+    write_facts(folder, run_facts(plan, inputs.machine, yardstick(plan)))
     ended = LiveRun(plan, runtime, folder, watch, stop).play(
         header_maker(plan, runtime, command, commit, found)
     )

@@ -39,7 +39,7 @@ def line(title: str, progress: Progress) -> str:
     load = progress.load
     figures = ""
     if load is not None:
-        p95 = f"{load.p95 * 1000:.0f} ms" if load.p95 is not None else "-"
+        p95 = f"{load.p95 * 1000:.0f} ms"
         figures = f"  {load.rate:.0f} op/s  p95 {p95}  errors {sum(load.errors.values())}"
     fault = f"  [{'; '.join(progress.faults)}]" if progress.faults else ""
     return f"{progress.t:5.1f}/{progress.total:.0f} s  {title}  {progress.phase}{figures}{fault}"

@@ -24,6 +24,7 @@ from experiment.history import History, load_history
 from experiment.plan import Plan
 from experiment.scenario import Scenario
 from experiment.topology import System, load_system
+from reports.report import RunFacts as ReportFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +96,11 @@ def create(parent: Path, plan: Plan, inputs: RunInputs) -> RunFolder:
     _write(path / "plan.json", plan_facts(plan))
     _write(path / "run.json", asdict(inputs))
     return RunFolder(path)
+
+
+def write_facts(folder: RunFolder, facts: ReportFacts) -> None:
+    """facts.json: scenario and design in the words of a report."""
+    _write(folder.path / "facts.json", facts)
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
