@@ -1,0 +1,2 @@
+"""Where a plan runs on real processes: starting and stopping the system, its links, its controls and
+readings."""

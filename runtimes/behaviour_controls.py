@@ -1,0 +1,90 @@
+"""Exact faults inside a callee: the behaviours that every service takes at its own address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from experiment.controls import BehaviourProbe
+from experiment.errors import CodeBlueError
+from experiment.topology import Link
+from runtimes.http_calls import Answer, CallError, call
+from runtimes.leftovers import Journal
+from runtimes.runtime import Address
+
+BEHAVIOURS = frozenset({"lost_response", "slow_processing", "error_share"})
+DEADLINE_S = 2.0
+
+
+class BehaviourError(CodeBlueError):
+    """A service did not take a behaviour as asked."""
+
+
+class ServiceBehaviour:
+    """The behaviours of one link's callee towards its caller."""
+
+    def __init__(self, link: Link, callee: Address, journal: Journal) -> None:
+        self._link = link
+        self._callee = callee
+        self._journal = journal
+        self._active: dict[str, str] = {}
+
+    @property
+    def name(self) -> str:
+        return self._link.name
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return BEHAVIOURS
+
+    def behave(self, fault: str, behaviour: str, parameters: Mapping[str, float | str | None]) -> None:
+        """Switch the behaviour on for this link's caller. Raises BehaviourError."""
+        if self._active.get(fault) == behaviour:
+            return
+        self._journal.write("inject", fault=fault, what=behaviour, target=self.name)
+        body = json.dumps({"caller": self._link.caller, **parameters}).encode()
+        self._active[fault] = behaviour
+        self._admin("PUT", behaviour, body)
+
+    def cease(self, fault: str) -> None:
+        """Switch it off; nothing happens when it is not on. Raises BehaviourError."""
+        behaviour = self._active.get(fault)
+        if behaviour is None:
+            return
+        self._admin("DELETE", behaviour, None)
+        self._active.pop(fault)
+        self._journal.write("heal", fault=fault)
+
+    def probe(self, behaviour: str) -> BehaviourProbe:
+        """What the service says of itself. Raises BehaviourError when it does not answer."""
+        state = self._admin("GET", behaviour, None).json()
+        metrics = self._call("GET", "/metrics", None).json()
+        received = metrics.get("received", {}).get(self._link.caller, 0)
+        return BehaviourProbe(behaviour_parameters(state), int(state.get("applied", 0)), int(received))
+
+    def forget(self) -> None:
+        """It was switched off from outside: no fault is active any more."""
+        for fault in tuple(self._active):
+            self._active.pop(fault)
+            self._journal.write("heal", fault=fault)
+
+    def _admin(self, method: str, behaviour: str, body: bytes | None) -> Answer:
+        return self._call(method, f"/admin/behaviour/{behaviour}", body)
+
+    def _call(self, method: str, path: str, body: bytes | None) -> Answer:
+        try:
+            answer = call(self._callee, method, path, body, deadline_s=DEADLINE_S)
+        except CallError as error:
+            raise BehaviourError(f"{self._link.callee} could not be asked to misbehave: {error}") from None
+        if answer.status >= 300:
+            shown = answer.body[:200].decode("utf-8", "replace")
+            raise BehaviourError(f"{self._link.callee} answered {answer.status} to {method} {path}: {shown}")
+        return answer
+
+
+def behaviour_parameters(state: Mapping[str, Any]) -> dict[str, float | str | None] | None:
+    """The parameters in a service's answer about one behaviour; None when it is off."""
+    if not state.get("active"):
+        return None
+    return {key: value for key, value in state.items() if key not in ("active", "applied")}

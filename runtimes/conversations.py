@@ -1,0 +1,280 @@
+"""The least that the harness must speak of each protocol to measure a round trip over a link.
+
+A conversation is one connection. `exchange` sends a question and waits for the whole answer; a payload
+makes both directions carry at least that many bytes, as far as the protocol allows it.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from experiment import topology
+from runtimes.postgres import PROBE
+from runtimes.runtime import Address
+
+
+class NoAnswer(Exception):
+    """The answer did not come within the deadline; the connection is still open."""
+
+
+class Broken(Exception):
+    """The connection is refused, reset or closed; the message says which."""
+
+
+class Conversation(Protocol):
+    """One connection that can be asked again and again. The first question is preceded by what the protocol
+    wants at the start of a session, which is not counted."""
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float: ...  # seconds; NoAnswer, Broken
+    def is_open(self) -> bool: ...
+    def close(self) -> None: ...
+
+
+class _Wire:
+    """A socket with one deadline for a whole exchange."""
+
+    def __init__(self, address: Address, deadline_s: float) -> None:
+        self._pending = b""
+        try:
+            self._socket = socket.create_connection((address.host, address.port), deadline_s)
+        except TimeoutError:
+            raise NoAnswer(f"no connection to {address} within {deadline_s:g} s") from None
+        except OSError as error:
+            raise Broken(f"no connection to {address}: {error.strerror or error}") from None
+        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+
+    def send(self, content: bytes, end: float) -> None:
+        self._socket.settimeout(max(0.001, end - time.monotonic()))
+        try:
+            self._socket.sendall(content)
+        except TimeoutError:
+            raise NoAnswer("the question could not be sent within the deadline") from None
+        except OSError as error:
+            raise Broken(error.strerror or str(error)) from None
+
+    def more(self, end: float) -> bytes:
+        """At least one byte more. Raises NoAnswer, Broken."""
+        self._socket.settimeout(max(0.001, end - time.monotonic()))
+        try:
+            content = self._socket.recv(65_536)
+        except TimeoutError:
+            raise NoAnswer("no answer within the deadline") from None
+        except OSError as error:
+            raise Broken(error.strerror or str(error)) from None
+        if not content:
+            raise Broken("closed by the other side")
+        return content
+
+    def take(self, cut: Callable[[bytes], int], end: float) -> bytes:
+        """Read until `cut` finds the length of a whole message at the start; the rest stays for the next."""
+        while not (length := cut(self._pending)):
+            self._pending += self.more(end)
+        message, self._pending = self._pending[:length], self._pending[length:]
+        return message
+
+    def is_open(self) -> bool:
+        """Whether the other side has not closed it; unread bytes are kept."""
+        self._socket.setblocking(False)
+        try:
+            content = self._socket.recv(65_536)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        self._pending += content
+        return bool(content)
+
+    def close(self) -> None:
+        self._socket.close()
+
+
+class _Http:
+    """GET /health; with a payload, pipelined GET /metrics with a long header, for bytes in both directions.
+
+    Answers are counted: one that comes after its deadline is not taken for the answer of a later question.
+    """
+
+    def __init__(self, address: Address, deadline_s: float) -> None:
+        self._wire = _Wire(address, deadline_s)
+        self._owed = 0
+        self._metrics_bytes = 0
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
+        start = time.monotonic()
+        end = start + deadline_s
+        path, rounds, padding = "/health", 1, 0
+        if payload_bytes:
+            if not self._metrics_bytes:
+                self._metrics_bytes = len(self._ask("/metrics", 1, 0, end))
+            start = time.monotonic()
+            path = "/metrics"
+            rounds = -(-payload_bytes // self._metrics_bytes)
+            padding = -(-payload_bytes // rounds)
+        self._ask(path, rounds, padding, end)
+        return time.monotonic() - start
+
+    def _ask(self, path: str, rounds: int, padding: int, end: float) -> bytes:
+        head = (
+            f"GET {path} HTTP/1.1\r\nhost: probe\r\nx-caller: harness\r\nx-padding: {'x' * padding}\r\n\r\n"
+        )
+        answer = b""
+        for burst in range(0, rounds, 8):  # a server stops reading while many questions wait
+            count = min(8, rounds - burst)
+            self._owed += count
+            self._wire.send(head.encode() * count, end)
+            while self._owed:
+                answer = self._wire.take(_http_answer, end)
+                self._owed -= 1
+        return answer
+
+    def is_open(self) -> bool:
+        return self._wire.is_open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+_LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+def _http_answer(content: bytes) -> int:
+    head = content.find(b"\r\n\r\n") + 4
+    if head < 4:
+        return 0
+    length = _LENGTH.search(content, 0, head)
+    whole = head + (int(length.group(1)) if length else 0)
+    return whole if len(content) >= whole else 0
+
+
+class _Postgres:
+    """A session of the role that owns nothing: an empty query, or one that answers as many bytes as it has.
+
+    `brief` asks only whether TLS is spoken, once: one byte comes back, and no session is made.
+    """
+
+    def __init__(self, address: Address, deadline_s: float, *, brief: bool) -> None:
+        self._wire = _Wire(address, deadline_s)
+        self._brief = brief
+        self._in_session = False
+        self._owed = 0
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
+        start = time.monotonic()
+        end = start + deadline_s
+        if self._brief and not payload_bytes:
+            self._wire.send(b"\0\0\0\x08\x04\xd2\x16\x2f", end)
+            self._wire.take(lambda content: 1 if content else 0, end)
+            return time.monotonic() - start
+        if not self._in_session:
+            body = b"\0\3\0\0user\0" + PROBE.encode() + b"\0database\0" + PROBE.encode() + b"\0\0"
+            self._in_session = True
+            self._owed += 1
+            self._wire.send((len(body) + 4).to_bytes(4) + body, end)
+        self._until_ready(end)
+        start = time.monotonic()
+        query = f"SELECT repeat('x', {payload_bytes}) --{'x' * payload_bytes}" if payload_bytes else ""
+        body = query.encode() + b"\0"
+        self._owed += 1
+        self._wire.send(b"Q" + (len(body) + 4).to_bytes(4) + body, end)
+        self._until_ready(end)
+        return time.monotonic() - start
+
+    def _until_ready(self, end: float) -> None:
+        while self._owed:
+            message = self._wire.take(_postgres_message, end)
+            if message[:1] == b"E":
+                raise Broken(message[5:].replace(b"\0", b" ").decode("utf-8", "replace").strip())
+            self._owed -= message[:1] == b"Z"
+
+    def is_open(self) -> bool:
+        return self._wire.is_open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def _postgres_message(content: bytes) -> int:
+    if len(content) < 5:
+        return 0
+    length = 1 + int.from_bytes(content[1:5])
+    return length if len(content) >= length else 0
+
+
+class _Nats:
+    """PING and PONG; with a payload, a message to a subject of its own, which comes back."""
+
+    def __init__(self, address: Address, deadline_s: float) -> None:
+        self._wire = _Wire(address, deadline_s)
+        self._subject = f"codeblue.probe.{secrets.token_hex(8)}".encode()
+        self._in_session = False
+        self._owed = 0
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
+        end = time.monotonic() + deadline_s
+        if not self._in_session:
+            connect = b'CONNECT {"verbose":false,"pedantic":false,"name":"codeblue-probe"}\r\nPING\r\n'
+            self._in_session = True
+            self._owed += 1
+            self._wire.send(connect, end)
+        self._until_pong(end)
+        question = b""
+        if payload_bytes:
+            pieces = [min(500_000, payload_bytes - at) for at in range(0, payload_bytes, 500_000)]
+            question = b"SUB %b 1\r\n" % self._subject
+            question += b"".join(b"PUB %b %d\r\n%b\r\n" % (self._subject, n, b"x" * n) for n in pieces)
+            question += b"UNSUB 1\r\n"
+        self._owed += 1
+        start = time.monotonic()
+        self._wire.send(question + b"PING\r\n", end)
+        self._until_pong(end)
+        return time.monotonic() - start
+
+    def _until_pong(self, end: float) -> None:
+        while self._owed:
+            line = self._wire.take(_line, end)
+            if line.startswith(b"MSG"):
+                self._wire.take(_exactly(int(line.split()[-1]) + 2), end)
+            elif line.startswith(b"PING"):
+                self._wire.send(b"PONG\r\n", end)
+            elif line.startswith(b"-ERR"):
+                raise Broken(line.decode("utf-8", "replace").strip())
+            self._owed -= line.startswith(b"PONG")
+
+    def is_open(self) -> bool:
+        return self._wire.is_open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def _exactly(size: int) -> Callable[[bytes], int]:
+    return lambda content: size if len(content) >= size else 0
+
+
+def _line(content: bytes) -> int:
+    return content.find(b"\r\n") + 2 if b"\r\n" in content else 0
+
+
+@dataclass(frozen=True, slots=True)
+class Opener:
+    """Opens conversations with one address in one protocol."""
+
+    protocol: topology.Protocol
+    address: Address
+
+    def open(self, deadline_s: float, *, brief: bool = False) -> Conversation:
+        """Connect; `brief` allows a shorter question that can be asked once. Raises NoAnswer, Broken."""
+        match self.protocol:
+            case "http":
+                return _Http(self.address, deadline_s)
+            case "postgres":
+                return _Postgres(self.address, deadline_s, brief=brief)
+            case "nats":
+                return _Nats(self.address, deadline_s)
+        raise ValueError(f"no conversation for the protocol {self.protocol}")

@@ -1,0 +1,138 @@
+"""All controls of a live system, and what it takes to see that nothing of any fault is left."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from experiment.controls import BehaviourControl, LinkControl, NodeControl
+from experiment.errors import UnsupportedError, nearest
+from runtimes.behaviour_controls import BEHAVIOURS, behaviour_parameters
+from runtimes.http_calls import CallError, call
+from runtimes.readings import Readings
+from runtimes.runtime import Address
+from runtimes.toxiproxy_adapter import Toxiproxy, ToxiproxyError
+
+ADMIN_DEADLINE_S = 2.0
+
+
+class HealableNode(NodeControl, Protocol):
+    """A node that can be brought back whatever was done to it."""
+
+    @property
+    def state(self) -> str: ...
+    @property
+    def last_words(self) -> str: ...  # status and last log lines of one that is absent
+    def revive(self) -> None: ...
+    def forget(self) -> None: ...
+
+
+class HealableLink(LinkControl, Protocol):
+    """A link whose proxy may be reset from outside."""
+
+    def forget(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class HealableBehaviour(BehaviourControl, Protocol):
+    """A behaviour that may be switched off from outside."""
+
+    def forget(self) -> None: ...
+
+
+class LiveControls:
+    """Controls by name. Raises UnsupportedError for a target that has none of the kind."""
+
+    def __init__(
+        self,
+        links: Mapping[str, HealableLink],
+        nodes: Mapping[str, HealableNode],
+        behaviours: Mapping[str, HealableBehaviour],
+    ) -> None:
+        self.links = links
+        self.nodes = nodes
+        self.behaviours = behaviours
+
+    def link(self, name: str) -> LinkControl:
+        if name not in self.links:
+            raise UnsupportedError(f'found no link "{name}": {nearest(name, self.links)}')
+        return self.links[name]
+
+    def node(self, name: str) -> NodeControl:
+        if name not in self.nodes:
+            raise UnsupportedError(f'found no service "{name}": {nearest(name, self.nodes)}')
+        return self.nodes[name]
+
+    def behaviour(self, link: str) -> BehaviourControl:
+        if link not in self.behaviours:
+            mend = nearest(link, self.behaviours)
+            raise UnsupportedError(f'"{link}" has no callee that can be told to misbehave: {mend}')
+        return self.behaviours[link]
+
+
+def heal_all(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
+    """Undo every fault, known or not. Returns what could not be undone, as sentences."""
+    problems: list[str] = []
+    for node in controls.nodes.values():
+        try:
+            node.revive()
+            node.forget()
+        except Exception as error:  # noqa: BLE001 - the others are healed whatever one of them raises
+            problems.append(f"{node.name} could not be brought back: {error}")
+    try:
+        proxies.reset()
+        for link in controls.links.values():
+            link.forget()
+    except ToxiproxyError as error:
+        problems.append(f"the links could not be reset: {error}")
+
+    def cease(service: str, address: Address) -> list[str]:
+        return [p for name in sorted(BEHAVIOURS) if (p := _behaviour(service, address, "DELETE", name))]
+
+    for found in readings.each(cease).values():
+        problems.extend(found)
+    if not problems:
+        for behaviour in controls.behaviours.values():
+            behaviour.forget()
+    return problems
+
+
+def read_back(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
+    """What is still wrong, one sentence each, read from the proxies, the kernel and the services."""
+    problems: list[str] = []
+    for name, node in controls.nodes.items():
+        if node.state == "absent":
+            problems.append(f"{name} is absent: {node.last_words}")
+        elif node.state != "running":
+            problems.append(f"{name} is {node.state}")
+    try:
+        for proxy in proxies.proxies().values():
+            if not proxy.enabled:
+                problems.append(f"proxy {proxy.name} is disabled")
+            problems.extend(f"proxy {proxy.name} has the toxic {toxic.name}" for toxic in proxy.toxics)
+    except ToxiproxyError as error:
+        problems.append(f"the links could not be read: {error}")
+
+    def behaving(service: str, address: Address) -> list[str]:
+        if controls.nodes[service].state != "running":
+            return []
+        return [p for name in sorted(BEHAVIOURS) if (p := _behaviour(service, address, "GET", name))]
+
+    for found in readings.each(behaving).values():
+        problems.extend(found)
+    return problems
+
+
+def _behaviour(service: str, address: Address, method: str, name: str) -> str:
+    """Ask about one behaviour, or switch it off; a sentence when it is on, or cannot be asked."""
+    try:
+        answer = call(address, method, f"/admin/behaviour/{name}", deadline_s=ADMIN_DEADLINE_S)
+    except CallError as error:
+        return f"{service} could not be asked about {name}: {error}"
+    if answer.status == 404:
+        return ""
+    if answer.status >= 300:
+        return f"{service} answered {answer.status} to {method} /admin/behaviour/{name}"
+    if method == "GET" and behaviour_parameters(answer.json()) is not None:
+        return f"{service} still has the behaviour {name}: {answer.body[:200].decode('utf-8', 'replace')}"
+    return ""

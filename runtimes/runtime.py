@@ -1,0 +1,75 @@
+"""What a live runtime offers to the execution of a run. `processes` and `containers` implement it alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from experiment.controls import Controls
+from experiment.design import Design
+from experiment.history import Record, Sample
+from experiment.population import Population
+from experiment.topology import System
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where something listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunSettings:
+    """What the system must be before a run: emptied, seeded, of this design, with these patients."""
+
+    run_id: str
+    seed: int
+    design: Design
+    population: Population
+    clock_scale: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Zero:
+    """The zero of a run on both clocks: `t = monotonic - monotonic_s`, `t = unix - wall_s`."""
+
+    monotonic_s: float
+    wall_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeFacts:
+    """What the report says of the ground a run stood on: `toxiproxy` is "real 2.12.0" or "embedded
+    2.12.0"."""
+
+    name: str
+    toxiproxy: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+class Runtime(Protocol):
+    """A running system. Every call has a deadline inside; failures are StartError or CleanupError."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def system(self) -> System: ...
+    def start(self, run: RunSettings) -> None: ...  # returns when all is ready; on failure nothing is left
+    def reset(self, run: RunSettings) -> None: ...  # empties all stores and switches to the design
+    def controls(self) -> Controls: ...
+    def address(self, service: str) -> Address: ...  # where clients reach a service, without a link between
+    def heal(self) -> None: ...  # undo every fault, known or not
+    def unhealed(self) -> Sequence[str]: ...  # read back: one sentence per thing still wrong; empty = healed
+    def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
+    def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished
+    def records(self, zero: Zero) -> list[Record]: ...  # the systems of record
+    def collect(self, run_folder: Path) -> None: ...  # logs/ and traces/ since the last reset
+    def describe(self) -> RuntimeFacts: ...
+    def stop(self) -> None: ...  # always safe to call; raises CleanupError naming what is left

@@ -1,0 +1,101 @@
+"""The configuration file of a service, and the logs and spans that it writes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from experiment.topology import System
+from runtimes.runtime import Address, RunSettings
+
+
+def reset_body(run: RunSettings) -> bytes:
+    """What POST /admin/reset takes: all services get the same, and each keeps what concerns it."""
+    return json.dumps(
+        {
+            "run": run.run_id,
+            "seed": run.seed,
+            "design": run.design.to_wire(),
+            "clock_scale": run.clock_scale,
+            "patients": [patient.resource for patient in run.population.patients],
+            "coverages": [patient.coverage for patient in run.population.patients],
+        }
+    ).encode()
+
+
+def configuration(
+    service: str,
+    listen: Address,
+    links: Mapping[str, Mapping[str, Any]],
+    run: RunSettings,
+    folder: ServiceFolder,
+) -> dict[str, Any]:
+    """The whole configuration file of a service; `links` gives each callee's protocol and proxy address."""
+    return {
+        "service": service,
+        "listen": {"host": listen.host, "port": listen.port},
+        "links": dict(links),
+        "design": run.design.to_wire(),
+        "clock_scale": run.clock_scale,
+        "seed": run.seed,
+        "spans": str(folder.spans(service)),
+        "log": str(folder.log(service)),
+    }
+
+
+@dataclass(slots=True)
+class ServiceFolder:
+    """Where the services of an instance keep their files, and how long these were at the last reset."""
+
+    path: Path
+    _marks: dict[Path, int] = field(default_factory=dict)
+
+    def make(self) -> None:
+        for name in ("configs", "logs", "traces"):
+            (self.path / name).mkdir(parents=True, exist_ok=True)
+
+    def config(self, service: str) -> Path:
+        return self.path / "configs" / f"{service}.json"
+
+    def log(self, service: str) -> Path:
+        return self.path / "logs" / f"{service}.log"
+
+    def spans(self, service: str) -> Path:
+        return self.path / "traces" / f"{service}.spans.jsonl"
+
+    def mark(self) -> None:
+        """From here on the files belong to the next run."""
+        self._marks = {path: path.stat().st_size for path in self._files()}
+
+    def _files(self) -> list[Path]:
+        return sorted(path for name in ("logs", "traces") for path in (self.path / name).glob("*"))
+
+    def collect(self, run_folder: Path) -> None:
+        """Copy what was written since the mark to `logs/` and `traces/` of the run. Raises OSError."""
+        for path in self._files():
+            target = run_folder / path.relative_to(self.path)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("rb") as source, target.open("wb") as copy:
+                source.seek(self._marks.get(path, 0))
+                while block := source.read(1 << 20):
+                    copy.write(block)
+
+
+def stores(system: System) -> dict[str, str]:
+    """Name and kind ("postgres", "nats") of the parts that a runtime starts by itself."""
+    kinds = {"store": "postgres", "bus": "nats"}
+    return {name: kinds[spec.role] for name, spec in system.services.items() if spec.role in kinds}
+
+
+def database_owners(system: System) -> tuple[str, ...]:
+    """The services that keep a database."""
+    return tuple(sorted({link.caller for link in system.links if link.protocol == "postgres"}))
+
+
+def database_of(service: str, run: RunSettings) -> str:
+    """The database (and role) a service uses under a design: its own, or the one that all share."""
+    patterns = run.design.services.get(service)
+    return "shared" if patterns is not None and patterns.database == "shared" else service
