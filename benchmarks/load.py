@@ -1,6 +1,6 @@
 """What the load generator can do: operations per second, CPU per operation and lag, against a trivial server.
 
-`python benchmarks/load.py [--rate VISITS_PER_S] [--seconds S] [--workers N]`
+`python -m benchmarks.load [--rate VISITS_PER_S] [--seconds S] [--workers N]`
 """
 
 from __future__ import annotations
@@ -11,12 +11,11 @@ import json
 import multiprocessing
 import platform
 import resource
-import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+import psutil
 
 from experiment.design import Design
 from experiment.history import Header, load_history
@@ -25,7 +24,8 @@ from experiment.population import generate
 from experiment.recorder import Recorder
 from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import Journey, Service, Step, System
-from load.process import start_load
+from load.ledger import quantile
+from load.process import LoadProcess, start_load
 
 MIX = (
     Step("check_in"),
@@ -83,6 +83,13 @@ def plan_of(rate: float, seconds: float) -> Plan:
     return make_plan(scenario, system, Design("none", {}, {}), 1, generate(50, 1))
 
 
+def cpu_of(pid: int) -> float:
+    """User and system seconds of a process and its children so far."""
+    parent = psutil.Process(pid)
+    times = [process.cpu_times() for process in (parent, *parent.children(recursive=True))]
+    return float(sum(spent.user + spent.system for spent in times))
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--rate", type=float, default=100.0)
@@ -99,38 +106,36 @@ def main() -> None:
         history = folder / "history.jsonl"
         recorder = Recorder(history)
         recorder.write(Header(1, plan.run_id, "processes", "bench", "none", "trivial", 1, "", time.time()))
-        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         started = time.monotonic()
-        load = start_load(plan, {"front": address}, history, folder, options.workers)
+        process = LoadProcess(folder, options.workers)
+        load = start_load(plan, {"front": address}, history, folder, options.workers, process)
         try:
             load.ready(30)
             ready = time.monotonic() - started
+            starting_cpu = cpu_of(process.pid)
             zero = time.monotonic() + 0.1
             load.go(zero)
             summary = load.wait(options.seconds + 30)
         finally:
             load.stop()
-        after = resource.getrusage(resource.RUSAGE_CHILDREN)
         recorder.close()
         loaded = load_history(history)
-    server.terminate()
-    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = usage.ru_utime + usage.ru_stime - starting_cpu
     lags = sorted(report.lag_p50 for report in loaded.load if report.offered)
-    latency = loaded.operations.select((loaded.operations["ended"] - loaded.operations["sent"]).alias("s"))[
-        "s"
-    ]
-    print(
-        f"machine           {platform.machine()}, {multiprocessing.cpu_count()} cores, Python {platform.python_version()}"
-    )
+    trips = sorted(row["ended"] - row["sent"] for row in loaded.operations.iter_rows(named=True))
+    cores = multiprocessing.cpu_count()
+    print(f"machine           {platform.machine()}, {cores} cores, Python {platform.python_version()}")
     print(f"workers           {options.workers}")
     print(f"start to ready    {ready:.2f} s")
     print(f"offered           {summary.offered} operations, {summary.offered / options.seconds:.0f}/s")
     print(f"sent / offered    {summary.sent / summary.offered:.4f}")
     print(f"acknowledged      {summary.acknowledged}")
-    print(f"lag p50, p99      {1e3 * lags[len(lags) // 2]:.2f} ms, {1e3 * summary.lag_p99:.2f} ms")
-    print(f"round trip p50    {1e3 * (latency.median() or 0.0):.2f} ms")
-    print(f"CPU               {cpu:.2f} s in all")
-    print(f"{loaded.load[-1]}")
+    print(f"lag p50, p99      {1e3 * quantile(lags, 0.5):.2f} ms, {1e3 * summary.lag_p99:.2f} ms")
+    print(f"round trip p50    {1e3 * quantile(trips, 0.5):.2f} ms")
+    print(f"CPU to start      {starting_cpu:.2f} s")
+    print(f"CPU per operation {1e3 * cpu / summary.sent:.3f} ms")
+    server.terminate()
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from gevent.event import AsyncResult, Event
 
-from experiment.history import Operation
+from experiment.rows import Operation
 from load.ledger import SecondReport, progress, report_from, summary
 from load.player import Player
 from load.script import read_script

@@ -22,6 +22,7 @@ from load.journeys import Request
 RECEIVE_BYTES = 65536
 # Servers close idle connections after some seconds (uvicorn: 5); one that may be closing is not used again.
 IDLE_LIMIT_S = 2.0
+PEEK = socket.MSG_PEEK | socket.MSG_DONTWAIT
 OWN_LIMITS = frozenset((errno.EMFILE, errno.ENFILE, errno.EADDRNOTAVAIL, errno.ENOBUFS, errno.ENOMEM))
 
 
@@ -119,7 +120,7 @@ class Endpoint:
 def _is_quiet(sock: Any) -> bool:
     """An idle connection with something to read was closed by the other side, or is out of step."""
     try:
-        sock._sock.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        sock._sock.recv(1, PEEK)
     except BlockingIOError:
         return True
     except OSError:

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from experiment.history import LoadReport, Operation
+from experiment.rows import LoadReport, Operation
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,7 +28,7 @@ import gevent
 import msgspec
 from gevent.os import make_nonblocking, nb_read
 
-from experiment.history import Operation
+from experiment.rows import Operation
 from load.crew import Conductor, Worker
 
 LOOPBACK = "127.0.0.1"

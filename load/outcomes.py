@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from experiment.history import Outcome
+from experiment.rows import Outcome
 
 
 @dataclass(frozen=True, slots=True)

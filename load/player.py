@@ -12,9 +12,9 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.pool import Group
 
-from experiment.history import Operation, Row
 from experiment.plan import PlannedOperation
 from experiment.recorder import Recorder
+from experiment.rows import Operation, Row
 from load.exchange import Answer, Endpoint, NoAnswer
 from load.journeys import (
     Answered,

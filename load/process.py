@@ -55,6 +55,12 @@ class LoadProcess:
     def pid(self) -> int:
         return self._process.pid
 
+    @property
+    def over(self) -> bool:
+        """Nothing more will come: a summary, a failure or the end of the process."""
+        with self._changed:
+            return self._ended or "summary" in self._events or "failed" in self._events
+
     def command(self, **command: object) -> None:
         """Raises LoadError when the process is gone."""
         assert self._process.stdin is not None
@@ -144,6 +150,10 @@ class RunningLoad:
         """The latest whole second, or None before the first."""
         event = self._process.event("progress")
         return None if event is None else LoadProgress(**event)
+
+    def finished(self) -> bool:
+        """Whether every operation has ended (or the load failed: `wait` tells)."""
+        return self._process.over
 
     def wait(self, deadline_s: float) -> LoadSummary:
         """Wait at most `deadline_s` seconds for the end of the load. Raises LoadError."""
