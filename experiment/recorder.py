@@ -8,7 +8,7 @@ import threading
 from collections.abc import Iterable
 from pathlib import Path
 
-from experiment.history import Row, encode
+from experiment.rows import Row, encode
 
 
 class Recorder:
