@@ -89,7 +89,9 @@ def test_files_and_functions_stay_small(path: Path) -> None:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             length = (node.end_lineno or node.lineno) - node.lineno + 1
-            assert length <= MAX_FUNCTION_LINES, f"{relative(path)}:{node.lineno} {node.name} has {length} lines"
+            assert length <= MAX_FUNCTION_LINES, (
+                f"{relative(path)}:{node.lineno} {node.name} has {length} lines"
+            )
 
 
 @pytest.mark.parametrize("path", product_files(), ids=relative)
@@ -102,7 +104,9 @@ def test_randomness_is_seeded_and_passed_down(path: Path) -> None:
         if owner == "random":
             assert node.func.attr in ("Random", "SystemRandom"), f"{relative(path)}:{node.lineno}"
         if owner in ("np.random", "numpy.random"):
-            assert node.func.attr in ("default_rng", "SeedSequence", "Generator"), f"{relative(path)}:{node.lineno}"
+            assert node.func.attr in ("default_rng", "SeedSequence", "Generator"), (
+                f"{relative(path)}:{node.lineno}"
+            )
 
 
 def test_no_folder_shadows_a_package() -> None:

@@ -1,0 +1,78 @@
+"""Small systems, scenarios and plans for the tests of execution."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from experiment.controls import Controls, Effect
+from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.errors import Location
+from experiment.plan import Plan, make_plan
+from experiment.population import generate
+from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
+from experiment.topology import Journey, Link, Service, Step, System
+
+SYSTEM = System(
+    name="pair",
+    services={"front": Service(module="front"), "back": Service(module="back")},
+    links=(Link("front", "back"),),
+    journeys={"ask": Journey(entry="front", uses=("front -> back",)), "look": Journey(entry="front")},
+    mixes={"visit": (Step("ask"), Step("look", at=0.1, needs="ask"))},
+)
+DESIGN = Design(
+    "plain", {"front -> back": LinkPatterns()}, {"front": ServicePatterns(), "back": ServicePatterns()}
+)
+
+
+@dataclass(slots=True)
+class Board:
+    """What a scripted fault did, in order, and what it shall pretend."""
+
+    calls: list[str] = field(default_factory=list)
+    works: bool = True
+    heals: bool = True
+    raises: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptedFault:
+    """A fault that writes down what is asked of it."""
+
+    board: Board
+    kind: str = "scripted"
+    target_kind: Literal["link", "node", "behaviour"] = "link"
+    requires: str = "scripted"
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        self.board.calls.append(f"inject {fault}")
+        if self.board.raises:
+            raise RuntimeError("the control said no")
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        self.board.calls.append(f"heal {fault}")
+
+    def measure(self, controls: Controls, target: str) -> object:
+        return None
+
+    def effect(self, before: object, during: object) -> Effect:
+        return Effect(self.board.works, "seen" if self.board.works else "nothing", {})
+
+    def gone(self, before: object, after: object) -> Effect:
+        return Effect(self.board.heals, "gone" if self.board.heals else "still there", {})
+
+
+def scenario(board: Board, repeat: Repeat | None = None, **phases: float) -> Scenario:
+    lengths: dict[str, Any] = {"warm_up": 0.0, "baseline": 0.1, "fault": 0.3, "recovery": 0.1, "settle": 0.1}
+    spec = FaultSpec(ScriptedFault(board), "front -> back", "fault", None, None, repeat, Location("x.yaml"))
+    return Scenario(
+        name="try",
+        title="a try",
+        load=Load(Arrivals("constant", 20.0), {"visit": 1.0}),
+        phases=Phases(**{**lengths, **phases}),
+        faults=(spec,),
+    )
+
+
+def plan(board: Board, seed: int = 1, repeat: Repeat | None = None, **phases: float) -> Plan:
+    return make_plan(scenario(board, repeat, **phases), SYSTEM, DESIGN, seed, generate(5, seed))
