@@ -23,7 +23,6 @@ from experiment.rows import Operation
 from load.exchange import Answer, Endpoint
 from load.journeys import (
     CALLER,
-    IDENTIFIERS,
     Answered,
     Request,
     eligibility_state,
@@ -65,7 +64,7 @@ def _prescription(body: Any) -> Answered:
 
 
 KINDS: dict[str, FinalRead] = {
-    "enc": FinalRead("check_in", f"/fhir/Encounter?identifier={IDENTIFIERS}encounter|{{key}}", _encounter),
+    "enc": FinalRead("check_in", "/fhir/Encounter?identifier={key}", _encounter),
     "inv": FinalRead("claim", "/invoices/{key}", _invoice),
     "rx": FinalRead("prescribe", "/fhir/MedicationRequest/{key}", _prescription),
 }

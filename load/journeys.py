@@ -15,9 +15,9 @@ import msgspec
 
 from experiment.plan import PlannedOperation
 
-IDENTIFIERS = "urn:code-blue:"  # + encounter, claim, invoice, prescription, dispense
-ELIGIBILITY_EXTENSION = "urn:code-blue:eligibility-status"
-COVERAGE_EXTENSION = "urn:code-blue:coverage"
+IDENTIFIERS = "urn:codeblue:"  # + encounter, claim, invoice, rx
+ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
+COVERAGE_EXTENSION = "urn:codeblue:coverage"
 CALLER = "client"
 FHIR_JSON = "application/fhir+json"
 JSON = "application/json"
@@ -220,7 +220,7 @@ def _prescription(op: PlannedOperation) -> dict[str, Any]:
     return {
         "resourceType": "MedicationRequest",
         "id": op.key,
-        "identifier": [_identifier("prescription", op.key)],
+        "identifier": [_identifier("rx", op.key)],
         "status": "active",
         "intent": "order",
         "medicationCodeableConcept": {"text": op.medication},
@@ -232,7 +232,7 @@ def _prescription(op: PlannedOperation) -> dict[str, Any]:
 def _prescribe(op: PlannedOperation, _known: Known) -> Request:
     headers = {
         "content-type": FHIR_JSON,
-        "if-none-exist": f"identifier={IDENTIFIERS}prescription|{op.key}",
+        "if-none-exist": f"identifier={op.key}",
     }
     return Request("POST", "/fhir/MedicationRequest", headers, _json(_prescription(op)))
 
