@@ -77,7 +77,11 @@ Impairment = Delay | Throttle | Blackhole | Refuse | Reset | Loss | Corrupt | Re
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """One measured round trip over a link; `seconds` is None when nothing came back within the deadline."""
+    """One measured round trip over a link.
+
+    `connected` says whether the connection was made (or was still there), `seconds` is None when no whole
+    answer came; then `error` says what broke, and is empty when there was only silence until the deadline.
+    """
 
     connected: bool
     seconds: float | None
@@ -102,7 +106,8 @@ class LinkControl(Protocol):
     def capabilities(self) -> frozenset[str]: ...  # class names of Impairment, lower case: "delay", ...
     def impair(self, fault: str, impairment: Impairment) -> None: ...
     def restore(self, fault: str) -> None: ...  # idempotent; other faults on the link stay
-    def probe(self, deadline_s: float) -> LinkProbe: ...  # first call opens the "existing" connection
+    # The first call opens the "existing" connection; with a payload, so many bytes go each way.
+    def probe(self, deadline_s: float, payload_bytes: int = 0) -> LinkProbe: ...
 
 
 @dataclass(frozen=True, slots=True)

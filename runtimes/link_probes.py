@@ -60,8 +60,8 @@ class LinkProber:
             return Reach(False, None, "no connection could be opened before")
         try:
             return Reach(True, self._existing.exchange(deadline_s, payload_bytes))
-        except NoAnswer as error:
-            return Reach(True, None, str(error))
+        except NoAnswer:
+            return Reach(True, None)
         except Broken as error:
             return Reach(False, None, str(error))
 
@@ -72,7 +72,9 @@ class LinkProber:
             return Reach(False, None, str(error))
         try:
             return Reach(True, conversation.exchange(deadline_s, payload_bytes))
-        except (NoAnswer, Broken) as error:
+        except NoAnswer:
+            return Reach(True, None)
+        except Broken as error:
             return Reach(True, None, str(error))
         finally:
             conversation.close()

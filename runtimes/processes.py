@@ -47,7 +47,7 @@ class ProcessesRuntime:
     def __init__(self, system: System, var: Path) -> None:
         """`var` keeps journals, caches and the instance's files; nothing is started yet."""
         self._system = system
-        self._var = var
+        self._var = var.resolve()
         self._journal: Journal | None = None
         self._forget()
 
@@ -189,6 +189,7 @@ class ProcessesRuntime:
         """Empty all services and switch to the run's design; those that need it are restarted. Raises
         StartError."""
         readings = self._running_readings()
+        self._folder.mark()
         moved = [name for name in self._services if self._reconfigure(name, run)]
         self._restart(moved)
         wanting = reset_services(readings, run)
@@ -199,7 +200,6 @@ class ProcessesRuntime:
                 raise StartError(
                     f"{', '.join(still)} want another restart after one for design {run.design.name}"
                 )
-        self._folder.mark()
 
     def _reconfigure(self, name: str, run: RunSettings) -> bool:
         """Write the service's file for the run. True when its database is another, which only a restart

@@ -1,0 +1,29 @@
+"""Fault kinds. Each is one file; `KINDS` is the registry that scenarios, the command line and the docs are
+read from."""
+
+from __future__ import annotations
+
+from experiment.controls import Fault
+from faults.bandwidth import Bandwidth
+from faults.blackhole import Blackhole
+from faults.crash import Crash
+from faults.error_share import ErrorShare
+from faults.latency import Latency
+from faults.lost_response import LostResponse
+from faults.pause import Pause
+from faults.refusal import Refusal
+from faults.reset import Reset
+from faults.slow_processing import SlowProcessing
+
+KINDS: dict[str, type[Fault]] = {
+    "latency": Latency,
+    "bandwidth": Bandwidth,
+    "blackhole": Blackhole,
+    "refusal": Refusal,
+    "reset": Reset,
+    "lost_response": LostResponse,
+    "slow_processing": SlowProcessing,
+    "error_share": ErrorShare,
+    "crash": Crash,
+    "pause": Pause,
+}

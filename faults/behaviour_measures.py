@@ -1,0 +1,35 @@
+"""What all faults inside a callee measure: the service's own count of the requests it touched."""
+
+from __future__ import annotations
+
+from experiment.controls import BehaviourProbe, Effect
+
+
+def touched(before: object, during: object, what: str) -> Effect:
+    """The behaviour is on, and the callee has touched requests since. Without traffic nothing is seen, so
+    nothing is claimed."""
+    assert isinstance(before, BehaviourProbe)
+    assert isinstance(during, BehaviourProbe)
+    on = during.parameters is not None
+    statement = "it is not switched on"
+    if on:
+        received = during.received - before.received
+        statement = f"{during.applied} requests {what}, {received} received since"
+    return Effect(on and during.applied > 0, statement, _figures(before, during), "affected")
+
+
+def switched_off(before: object, after: object) -> Effect:
+    """The callee says that the behaviour is off."""
+    assert isinstance(before, BehaviourProbe)
+    assert isinstance(after, BehaviourProbe)
+    off = after.parameters is None
+    statement = "switched off" if off else f"still on: {dict(after.parameters or {})}"
+    return Effect(off, statement, _figures(before, after))
+
+
+def _figures(before: BehaviourProbe, now: BehaviourProbe) -> dict[str, float | str | bool | None]:
+    return {
+        "applied": now.applied,
+        "received": now.received - before.received,
+        "on": now.parameters is not None,
+    }

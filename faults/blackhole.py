@@ -1,0 +1,61 @@
+"""Blackhole: a link that takes everything and answers nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Blackhole as Vanish
+from experiment.controls import Controls, Direction, Effect
+from faults.link_measures import (
+    QUIET_DEADLINE_S,
+    Existing,
+    RoundTrips,
+    answers,
+    figures,
+    measure_link,
+    shown,
+    was_open,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Blackhole:
+    """Connections are accepted and stay open; bytes vanish in the direction named. Healing closes them."""
+
+    kind: ClassVar[str] = "blackhole"
+    target_kind: ClassVar[Literal["link"]] = "link"
+    requires: ClassVar[str] = "blackhole"
+
+    direction: Direction = "both"
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).impair(fault, Vanish(self.direction))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).restore(fault)
+
+    def measure(self, controls: Controls, target: str) -> RoundTrips:
+        return measure_link(controls, target, QUIET_DEADLINE_S)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """A fresh connection is accepted and gets no answer; it was answered before."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(during, RoundTrips)
+        fresh, existing = during.fresh[-1], during.existing[-1]
+        seen = answers(before) and fresh.connected and fresh.seconds is None and not fresh.error
+        touched: Existing = "unknown"
+        if was_open(before):
+            touched = "affected" if existing.seconds is None else "not affected"
+        statement = (
+            f"round trip {shown(before.fresh, before.deadline_s)} -> accepted, "
+            f"{shown(during.fresh, during.deadline_s)}"
+        )
+        return Effect(seen, statement, figures(before, during), touched)
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Both kinds of connection are answered again."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(after, RoundTrips)
+        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
+        return Effect(answers(after), statement, figures(before, after))

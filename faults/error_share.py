@@ -1,0 +1,46 @@
+"""Error share: the callee refuses some requests before it does anything."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.units import Share
+from faults.behaviour_measures import switched_off, touched
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShare:
+    """A `share` of this caller's requests is answered with `status` before any effect."""
+
+    kind: ClassVar[str] = "error_share"
+    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
+    requires: ClassVar[str] = "error_share"
+
+    share: Share
+    status: int = 503
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"a share of {self.share:.0%}; expected more than 0% and at most 100%")
+        if not 400 <= self.status <= 599:
+            raise ValueError(f"the status {self.status}; expected an error status, 400 to 599")
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).behave(fault, self.kind, {"share": self.share, "status": self.status})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).cease(fault)
+
+    def measure(self, controls: Controls, target: str) -> BehaviourProbe:
+        """What the callee says of itself."""
+        return controls.behaviour(target).probe(self.kind)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The callee counted requests that it touched."""
+        return touched(before, during, "refused")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """The callee says that it is off."""
+        return switched_off(before, after)

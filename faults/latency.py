@@ -1,0 +1,99 @@
+"""Latency: everything on a link takes longer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Delay, Direction, Effect
+from experiment.units import Duration, format_duration
+from faults.link_measures import RoundTrips, figures, measure_link, shown, typical, was_open
+
+LONGEST_PROBE_S = 1.0
+NOISE_S = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Latency:
+    """A round trip takes `delay` longer, give or take `jitter`.
+
+    With the direction `both` half of it is added on each way; with `to_callee` or `to_caller` all of it on
+    that way: requests arrive late, or answers and events do.
+    """
+
+    kind: ClassVar[str] = "latency"
+    target_kind: ClassVar[Literal["link"]] = "link"
+    requires: ClassVar[str] = "delay"
+
+    delay: Duration
+    jitter: Duration = 0.0
+    direction: Direction = "both"
+
+    def __post_init__(self) -> None:
+        if self.delay < 0.001:
+            raise ValueError(f"a delay of {format_duration(self.delay)}; expected at least 1ms")
+        if self.jitter > self.delay:
+            raise ValueError(
+                f"a jitter of {format_duration(self.jitter)} around {format_duration(self.delay)}; "
+                "expected a jitter that is not longer than the delay"
+            )
+
+    @property
+    def rounds(self) -> int:
+        """More round trips while they are short: their median is what is judged."""
+        return 5 if self.delay <= 0.1 else 3 if self.delay <= 0.25 else 1
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        share = 0.5 if self.direction == "both" else 1.0
+        controls.link(target).impair(fault, Delay(self.delay * share, self.jitter * share, self.direction))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).restore(fault)
+
+    def measure(self, controls: Controls, target: str) -> RoundTrips:
+        """Round trips as long as they may take, but never longer than a second."""
+        deadline_s = min(LONGEST_PROBE_S, self.delay + self.jitter + 0.25)
+        return measure_link(controls, target, deadline_s, self.rounds)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The median round trip grew by at least what the jitter leaves sure (20% of the delay at the very
+        least).
+
+        A delay longer than a probe waits is seen as silence: how long it really is, is then not measured.
+        """
+        assert isinstance(before, RoundTrips)
+        assert isinstance(during, RoundTrips)
+        base = typical(before.fresh)
+        floor = min(max(0.8 * (self.delay - self.jitter), 0.2 * self.delay), 0.8 * LONGEST_PROBE_S)
+        fresh = _added(base, typical(during.fresh), during)
+        existing = _added(typical(before.existing), typical(during.existing), during)
+        reached = bool(during.fresh) and during.fresh[-1].connected
+        statement = f"round trip {shown(before.fresh, before.deadline_s)} -> {_told(during)}"
+        touched: Literal["affected", "not affected", "unknown"] = "unknown"
+        if was_open(before) and existing is not None:
+            touched = "affected" if existing >= floor else "not affected"
+        seen = reached and fresh is not None and fresh >= floor
+        measured = {**figures(before, during), "asked_s": self.delay, "added_s": fresh}
+        return Effect(seen, statement, measured, touched)
+
+    def gone(self, before: object, after: object) -> Effect:
+        """The round trip is again less than half the delay (or 50 ms) above what it was before."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(after, RoundTrips)
+        base, now = typical(before.fresh), typical(after.fresh)
+        limit = (base or 0.0) + max(0.5 * self.delay, 0.002 if self.delay < NOISE_S else NOISE_S)
+        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
+        return Effect(now is not None and now <= limit, statement, figures(before, after))
+
+
+def _added(base: float | None, now: float | None, trips: RoundTrips) -> float | None:
+    """Seconds added to a round trip; at least the deadline when the link was silent for so long."""
+    if base is None:
+        return None
+    return (now if now is not None else trips.deadline_s) - base
+
+
+def _told(trips: RoundTrips) -> str:
+    if typical(trips.fresh) is None and trips.fresh and trips.fresh[-1].connected:
+        return f"more than {trips.deadline_s * 1e3:.0f} ms"
+    return shown(trips.fresh, trips.deadline_s)

@@ -1,0 +1,82 @@
+"""What all faults on links measure: round trips over a connection opened before the fault, and over fresh
+ones."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import Literal
+
+from experiment.controls import Controls, LinkProbe, Reach
+
+Existing = Literal["affected", "not affected", "unknown", "no connections"]
+QUIET_DEADLINE_S = 0.5  # a link that gives no answer for so long gives none
+
+
+@dataclass(frozen=True, slots=True)
+class RoundTrips:
+    """Several probes of one link, the deadline of each in seconds."""
+
+    probes: tuple[LinkProbe, ...]
+    deadline_s: float
+
+    @property
+    def fresh(self) -> tuple[Reach, ...]:
+        return tuple(probe.fresh for probe in self.probes)
+
+    @property
+    def existing(self) -> tuple[Reach, ...]:
+        return tuple(probe.existing for probe in self.probes)
+
+
+def measure_link(controls: Controls, link: str, deadline_s: float, rounds: int = 1) -> RoundTrips:
+    """Probe a link `rounds` times; it ends early when a probe has no answer, which takes the whole
+    deadline."""
+    control = controls.link(link)
+    probes: list[LinkProbe] = []
+    for _ in range(rounds):
+        probes.append(control.probe(deadline_s))
+        if probes[-1].fresh.seconds is None or probes[-1].existing.seconds is None:
+            break
+    return RoundTrips(tuple(probes), deadline_s)
+
+
+def typical(reaches: tuple[Reach, ...]) -> float | None:
+    """The median round trip in seconds; None when any of them had no answer."""
+    seconds = [reach.seconds for reach in reaches if reach.seconds is not None]
+    return median(seconds) if seconds and len(seconds) == len(reaches) else None
+
+
+def answers(trips: RoundTrips) -> bool:
+    """Whether both the older and the fresh connection were answered in every round."""
+    return typical(trips.fresh) is not None and typical(trips.existing) is not None
+
+
+def shown(reaches: tuple[Reach, ...], deadline_s: float) -> str:
+    """A round trip for people: 2.1 ms, no answer within 500 ms, or the error of the connection."""
+    seconds = typical(reaches)
+    if seconds is not None:
+        return f"{seconds * 1e3:.1f} ms"
+    if not reaches:
+        return "not measured"
+    last = reaches[-1]
+    if not last.connected:
+        return last.error or "no connection"
+    return last.error or f"no answer within {deadline_s * 1e3:.0f} ms"
+
+
+def figures(before: RoundTrips, now: RoundTrips) -> dict[str, float | str | bool | None]:
+    """The measurement behind an Effect, in seconds."""
+    return {
+        "before_s": typical(before.fresh),
+        "now_s": typical(now.fresh),
+        "before_existing_s": typical(before.existing),
+        "now_existing_s": typical(now.existing),
+        "rounds": float(len(now.probes)),
+        "error": now.fresh[-1].error if now.fresh else "",
+    }
+
+
+def was_open(before: RoundTrips) -> bool:
+    """Whether there was an older connection before the fault, so that something can be said of it."""
+    return typical(before.existing) is not None

@@ -1,0 +1,44 @@
+"""Lost response: the work is done, the answer never arrives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.units import Share
+from faults.behaviour_measures import switched_off, touched
+
+
+@dataclass(frozen=True, slots=True)
+class LostResponse:
+    """The callee finishes and commits a request, then closes the connection without a word, for a `share`
+    of requests."""
+
+    kind: ClassVar[str] = "lost_response"
+    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
+    requires: ClassVar[str] = "lost_response"
+
+    share: Share
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 1:
+            raise ValueError(f"a share of {self.share:.0%}; expected more than 0% and at most 100%")
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).behave(fault, self.kind, {"share": self.share})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).cease(fault)
+
+    def measure(self, controls: Controls, target: str) -> BehaviourProbe:
+        """What the callee says of itself."""
+        return controls.behaviour(target).probe(self.kind)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The callee counted requests that it touched."""
+        return touched(before, during, "answered by silence")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """The callee says that it is off."""
+        return switched_off(before, after)

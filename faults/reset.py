@@ -1,0 +1,62 @@
+"""Reset: connections break as soon as they are used."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Effect
+from experiment.controls import Reset as ResetConnections
+from experiment.units import Duration
+from faults.link_measures import (
+    QUIET_DEADLINE_S,
+    Existing,
+    RoundTrips,
+    answers,
+    figures,
+    measure_link,
+    shown,
+    was_open,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Reset:
+    """A connection is reset `after` its first byte in either direction. One that was opened before the
+    fault is closed in the same way, which through Toxiproxy is an ordinary end and no reset."""
+
+    kind: ClassVar[str] = "reset"
+    target_kind: ClassVar[Literal["link"]] = "link"
+    requires: ClassVar[str] = "reset"
+
+    after: Duration = 0.0
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).impair(fault, ResetConnections(self.after))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).restore(fault)
+
+    def measure(self, controls: Controls, target: str) -> RoundTrips:
+        return measure_link(controls, target, QUIET_DEADLINE_S + self.after)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """A fresh connection breaks before it is answered; silence alone is no reset."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(during, RoundTrips)
+        fresh, existing = during.fresh[-1], during.existing[-1]
+        seen = answers(before) and fresh.seconds is None and fresh.error != ""
+        touched: Existing = "unknown"
+        if was_open(before):
+            touched = "not affected" if existing.connected else "affected"
+        statement = (
+            f"round trip {shown(before.fresh, before.deadline_s)} -> {shown(during.fresh, during.deadline_s)}"
+        )
+        return Effect(seen, statement, figures(before, during), touched)
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Connections are answered again."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(after, RoundTrips)
+        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
+        return Effect(answers(after), statement, figures(before, after))

@@ -1,0 +1,48 @@
+"""Slow processing: the callee needs longer for its work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.units import Duration
+from faults.behaviour_measures import switched_off, touched
+
+
+@dataclass(frozen=True, slots=True)
+class SlowProcessing:
+    """Each request of this caller takes `delay` longer (give or take `jitter`) before its work is
+    committed."""
+
+    kind: ClassVar[str] = "slow_processing"
+    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
+    requires: ClassVar[str] = "slow_processing"
+
+    delay: Duration
+    jitter: Duration = 0.0
+
+    def __post_init__(self) -> None:
+        if self.delay <= 0 or self.jitter > self.delay:
+            raise ValueError(
+                f"a delay of {self.delay:g} s with a jitter of {self.jitter:g} s; "
+                "expected a delay above 0 and a jitter that is not longer"
+            )
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).behave(fault, self.kind, {"delay_s": self.delay, "jitter_s": self.jitter})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).cease(fault)
+
+    def measure(self, controls: Controls, target: str) -> BehaviourProbe:
+        """What the callee says of itself."""
+        return controls.behaviour(target).probe(self.kind)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The callee counted requests that it touched."""
+        return touched(before, during, "slowed down")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """The callee says that it is off."""
+        return switched_off(before, after)

@@ -1,0 +1,31 @@
+"""Stand-in systems and run settings for tests."""
+
+from __future__ import annotations
+
+from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.population import generate
+from experiment.topology import Journey, Link, Service, Step, System
+from runtimes.runtime import RunSettings
+
+MODULE = "tests.standin.service"
+
+
+def pair(*, stores: bool = False) -> System:
+    """`front -> back`; with stores also `back -> postgres` and `back -> bus`."""
+    services = {"front": Service(module=MODULE), "back": Service(role="instrument", module=MODULE)}
+    links = [Link("front", "back")]
+    if stores:
+        services |= {"postgres": Service(role="store"), "bus": Service(role="bus")}
+        links += [Link("back", "postgres", "postgres"), Link("back", "bus", "nats")]
+    journeys = {"work": Journey("front", ("front -> back",))}
+    return System("pair", services, tuple(links), journeys, {"work": (Step("work"),)})
+
+
+def settings(system: System, run_id: str = "r-1", design: str = "plain") -> RunSettings:
+    """A run of the stand-in under a design of that name."""
+    patterns = {link: LinkPatterns() for link in system.link_names}
+    services = {
+        name: ServicePatterns(database="shared" if design == "shared" else "owned")
+        for name in system.services
+    }
+    return RunSettings(run_id, 7, Design(design, patterns, services), generate(3, 7))
