@@ -17,9 +17,15 @@ def as_values(series: Sequence[float | int | None]) -> Values:
     return np.array([np.nan if value is None else value for value in series], dtype=np.float64)
 
 
-def stride(length: int) -> int:
-    """How many one-second buckets share a point, so that at most MAX_POINTS are drawn."""
-    return max(1, -(-length // MAX_POINTS))
+def stride(length: int, points: int = MAX_POINTS) -> int:
+    """How many one-second buckets share a point, so that at most `points` are drawn."""
+    return max(1, -(-length // points))
+
+
+def lone(values: Values) -> list[int]:
+    """Positions of values between two gaps: a line would not show them."""
+    empty = np.isnan(np.concatenate(([np.nan], values, [np.nan])))
+    return [int(i) for i in np.flatnonzero(~empty[1:-1] & empty[:-2] & empty[2:])]
 
 
 def times(length: int, step: int) -> Values:

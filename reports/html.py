@@ -65,7 +65,7 @@ def render_run(report: RunReport) -> str:
             provenance=run_provenance(report),
             part_names=wording.PART_NAMES,
             status_class=STATUS_CLASS,
-            span_kinds=("server", "client", "producer", "consumer"),
+            span_kinds=("operation", "server", "client", "producer", "consumer"),
             max_faults=MAX_FAULTS,
             max_violations=MAX_VIOLATIONS,
         )

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.ticker import FuncFormatter, NullLocator
 
 from reports import svg
 from reports.wording import clean, duration
@@ -71,7 +71,7 @@ def log_durations(axis: Any) -> None:
     """Makes the vertical axis a logarithmic one of durations in seconds."""
     axis.set_yscale("log")
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
-    axis.yaxis.set_minor_formatter(NullFormatter())
+    axis.yaxis.set_minor_locator(NullLocator())
 
 
 def tile(axis: Any, x: float, y: float, share: float | None, text: str, hatched: bool) -> None:

@@ -38,6 +38,7 @@ def timelines(
         _errors(axes[2], whole, step)
         _quality(axes[3], series, step)
         for axis in axes:
+            axis.set_title("", y=1.0)  # else its place is worked out anew, at great cost
             _mark(axis, faults, phases)
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), borderaxespad=0.3, handlelength=2.2)
         _name_phases(axes[0], phases)
@@ -67,10 +68,10 @@ def journeys(
             left=0.07, right=0.99, top=1 - 0.7 * edge, bottom=edge, hspace=0.35, wspace=0.06
         )
         for axis, line in zip(grid.flat, lines, strict=False):
-            _latency(axis, line, buckets.stride(len(line.offered)))
+            _latency(axis, line, buckets.stride(len(line.offered), buckets.MAX_POINTS // 2))
             _mark(axis, faults, phases)
             axis.set_ylabel("")
-            axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, color=svg.INK)
+            axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
         for axis in list(grid.flat)[len(lines) :]:
             axis.set_visible(False)
         grid[0][0].set_xlim(0, max(len(line.offered) for line in lines))
@@ -96,7 +97,9 @@ def _latency(axis: Any, line: Timeline, step: int) -> None:
     for number, (label, colour) in enumerate((("p50", svg.GREEN), ("p95", svg.ORANGE), ("p99", svg.PURPLE))):
         values = buckets.thin(buckets.as_values(getattr(line, label)), step, "max")
         values = np.where(values > 0, values, np.nan)
-        axis.plot(t, values, color=colour, linestyle=DASHES[number], label=label, marker=".", markersize=1.6)
+        axis.plot(t, values, color=colour, linestyle=DASHES[number], label=label)
+        dots = buckets.lone(values)
+        axis.plot(t[dots], values[dots], ".", color=colour, markersize=3)
     log_durations(axis)
     axis.set_ylabel("latency (log)")
 

@@ -48,7 +48,7 @@ def waterfall(trace: Trace) -> Waterfall:
     left, width = place(operation.intended, operation.ended)
     bars = [
         Bar(
-            "client", operation.journey, "client", 0, left, width, duration(operation.intended - start),
+            "client", operation.journey, "operation", 0, left, width, duration(operation.intended - start),
             duration(operation.ended - operation.intended), operation.outcome == "acknowledged",
             operation.error or operation.outcome,
         )

@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+from experiment.verdict import Verdict
+from reports import console
+from reports.report import FourNumbers, SuiteEntry, SuiteReport, summarise
+from tests.reports import builder
+
+
+def test_the_first_line_is_the_verdict_and_the_reason() -> None:
+    """A hurried reader needs one line."""
+    lines = console.run_lines(builder.fragile_fail())
+    assert (
+        lines[0]
+        == "FAIL (veto)  charge_response_lost on fragile (seed 1): 3 duplicate charges on 214 invoices"
+    )
+    assert "  score    0 (vetoed: 3 duplicate charges; would have been 91)" in lines
+    assert any("lost_response on billing -> payments, 13.021 s to 28.034 s" in line for line in lines)
+    assert any("pay          fault  71.2% good of 240" in line for line in lines)
+
+
+def test_plain_text_has_no_escapes_whatever_the_run_says() -> None:
+    """Text from services cannot colour or move a terminal."""
+    for text in console.run_lines(builder.hostile()):
+        assert "\x1b" not in text
+        assert "\x00" not in text
+
+
+def test_colour_paints_the_verdict_only() -> None:
+    """Two escapes, both ours, even when the run's own text holds escapes."""
+    lines = console.run_lines(builder.hostile(), colour=True)
+    assert lines[0].startswith("\x1b[1;31mFAIL (veto)\x1b[0m  ")
+    assert sum(line.count("\x1b") for line in lines) == 2
+
+
+def test_text_of_a_run_cannot_pass_for_our_colours() -> None:
+    """A reason that holds our own escape codes is cleaned as well."""
+    run = builder.fragile_fail()
+    judged = replace(run.analysis, reasons=("\x1b[1;32mPASS\x1b[0m",))
+    first = console.run_lines(replace(run, analysis=judged), colour=True)[0]
+    assert first.count("\x1b") == 2
+    assert first.startswith("\x1b[1;31mFAIL")
+
+
+def test_a_simulated_run_says_so() -> None:
+    """Never a pass without its source."""
+    assert any("a prediction, not evidence" in line for line in console.run_lines(builder.simulated()))
+
+
+def test_a_suite_ends_with_its_own_verdict() -> None:
+    """One line a run, the four numbers, then the suite."""
+    run = summarise(builder.fragile_fail())
+    entries = (
+        SuiteEntry("charge_response_lost", "fragile", Verdict.FAIL, run),
+        SuiteEntry("payer_blackhole", "resilient", Verdict.PASS, None),
+    )
+    numbers = (FourNumbers("fragile", 0.0, 0.0, "charge_response_lost", 1, 54, 1),)
+    lines = console.suite_lines(SuiteReport("smoke", "2026", "make run", entries, numbers=numbers))
+    assert lines[0].startswith("charge_response_lost  fragile    FAIL (veto)")
+    assert "EXPECTED pass" in lines[1]
+    assert lines[2] == "fragile: weighted mean 0, worst 0 (charge_response_lost), coverage 1 of 54, vetoes 1"
+    assert lines[3].startswith("suite INCONCLUSIVE: 1 of 2 runs came out as expected")

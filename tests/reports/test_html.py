@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import pytest
+
+from experiment.verdict import Verdict
+from reports import html
+from reports.report import FourNumbers, RunReport, SuiteEntry, SuiteReport, summarise
+from tests.reports import builder
+
+RUNS = [
+    builder.resilient_pass, builder.fragile_fail, builder.invalid, builder.inconclusive,
+    builder.interrupted, builder.simulated, builder.hostile,
+]  # fmt: skip
+PAGE_TAGS = {
+    *(
+        "html",
+        "head",
+        "meta",
+        "link",
+        "title",
+        "style",
+        "body",
+        "header",
+        "main",
+        "nav",
+        "section",
+        "div",
+        "p",
+    ),
+    *("h1", "h2", "h3", "span", "b", "i", "a", "small", "ul", "li", "details", "summary", "pre", "br"),
+    *("table", "thead", "tbody", "tr", "th", "td", "figure", "figcaption"),
+}
+DRAWING_TAGS = {"svg", "g", "path", "defs", "use", "text", "tspan", "clippath", "rect", "style", "pattern"}
+
+
+class Page(HTMLParser):
+    """Collects tags, attributes and visible text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags[tag] += 1
+        self.attributes += [(tag, name, value or "") for name, value in attrs]
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def values(self, name: str) -> list[str]:
+        return [value for _, key, value in self.attributes if key == name]
+
+
+@pytest.mark.parametrize("build", RUNS, ids=lambda build: build.__name__)
+def test_a_page_holds_only_plain_elements_and_needs_nothing_from_elsewhere(
+    build: Callable[[], RunReport],
+) -> None:
+    """Whatever the run holds, the page has no script, no handler, no address but its fragments."""
+    page = Page(html.render_run(build()))
+    assert set(page.tags) <= PAGE_TAGS | DRAWING_TAGS
+    assert [name for _, name, _ in page.attributes if name.startswith("on")] == []
+    addresses = page.values("href") + page.values("src") + page.values("xlink:href")
+    assert [address for address in addresses if not address.startswith(("#", "data:,"))] == []
+    policy = next(value for value in page.values("content") if "default-src" in value)
+    assert policy.startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize("build", RUNS, ids=lambda build: build.__name__)
+def test_ids_are_unique_and_every_fragment_leads_somewhere(build: Callable[[], RunReport]) -> None:
+    """Two drawings in one page do not share ids, and the section links work."""
+    page = Page(html.render_run(build()))
+    ids = Counter(page.values("id"))
+    assert [name for name, count in ids.items() if count > 1] == []
+    fragments = {
+        value[1:] for value in page.values("href") + page.values("xlink:href") if value.startswith("#")
+    }
+    assert fragments <= set(ids)
+
+
+def test_the_same_report_gives_the_same_page() -> None:
+    """Nothing in a page depends on the clock or on chance."""
+    assert html.render_run(builder.fragile_fail()) == html.render_run(builder.fragile_fail())
+
+
+def test_hostile_text_is_shown_and_does_nothing() -> None:
+    """Names and errors of services are text: they appear as written, without control characters."""
+    page = Page(html.render_run(builder.hostile()))
+    assert "<script>alert(1)</script>" in page.text
+    assert "\x1b" not in page.text
+    assert "\u202e" not in page.text
+    assert page.tags["script"] == 0
+
+
+def test_the_first_screen_says_verdict_why_score_validity_source_and_windows() -> None:
+    """Before the first section heading stands everything that a hurried reader needs."""
+    first = Page(html.render_run(builder.fragile_fail()).split("<main>")[0]).text
+    for expected in (
+        "FAIL", "safety veto", "3 duplicate charges on 214 invoices",
+        "0 (vetoed: 3 duplicate charges; would have been 91)", "all 5 conditions met",
+        "live run, local processes", "not within 10 s", "13.021 s", "28.034 s",
+    ):  # fmt: skip
+        assert expected in first
+
+
+def test_a_simulated_run_calls_itself_a_prediction() -> None:
+    """A simulated pass is never shown as evidence, and its calibration stands beside it."""
+    first = Page(html.render_run(builder.simulated()).split("<main>")[0]).text
+    assert "a prediction, not evidence" in first
+    assert "p95 within 8%" in first
+
+
+def test_a_simulated_run_without_calibration_says_that_the_distance_is_unknown() -> None:
+    """No calibration is said, not passed over."""
+    run = builder.simulated()
+    first = html.render_run(replace(run, header=replace(run.header, calibration="")))
+    assert "the distance to a live run is unknown" in first
+
+
+def test_a_violation_shows_both_charges_with_ids_and_times() -> None:
+    """The evidence is the rows themselves."""
+    text = Page(html.render_run(builder.fragile_fail())).text
+    for expected in ("ch-0002", "ch-0003", "15.200 s", "15.900 s", "30.50"):
+        assert expected in text
+
+
+def test_an_invalid_run_has_no_score_and_names_the_broken_condition() -> None:
+    """Nothing may be claimed from it."""
+    first = Page(html.render_run(builder.invalid()).split("<main>")[0]).text
+    assert "no score" in first
+    assert "1 of 5 conditions not met" in first
+    assert "not observed" in first
+
+
+def test_an_interrupted_run_still_renders_with_an_open_fault_window() -> None:
+    """A crash leaves a page that shows how far it came."""
+    text = Page(html.render_run(builder.interrupted())).text
+    assert "the run was interrupted at 17.2 s" in text
+    assert "cut off" in text
+
+
+def suite(*entries: SuiteEntry, numbers: tuple[FourNumbers, ...] = ()) -> SuiteReport:
+    return SuiteReport(
+        "smoke", "2026-11-20T09:30:00+00:00", "python harness.py suite smoke", entries, "Smoke", numbers
+    )
+
+
+def entry(run: RunReport, expected: Verdict = Verdict.PASS, link: str = "run/report.html") -> SuiteEntry:
+    return SuiteEntry(run.facts.scenario.name, run.facts.design.name, expected, summarise(run), 1.0, link)
+
+
+def test_a_suite_page_links_every_run_and_shows_what_was_expected() -> None:
+    """The table leads to the runs' own pages; a verdict that was not expected stands out."""
+    made = suite(
+        entry(builder.resilient_pass(), link="a/report.html"),
+        entry(builder.fragile_fail(), link="b/report.html"),
+    )
+    page = Page(html.render_suite(made))
+    assert {"a/report.html", "b/report.html"} <= set(page.values("href"))
+    assert "expected pass" in page.text
+    assert "1 of 2 runs came out as expected" in page.text
+
+
+def test_the_four_numbers_stand_in_the_suite_page() -> None:
+    """Mean, worst, coverage and vetoes are four columns, and an unknown mean is a dash."""
+    numbers = (FourNumbers("fragile", None, 12.4, "payer_blackhole", 8, 54, 3),)
+    text = Page(html.render_suite(suite(entry(builder.resilient_pass()), numbers=numbers))).text
+    for expected in ("weighted mean", "12 payer_blackhole", "8 of 54", "–", "vetoes"):
+        assert expected in text
+
+
+def test_a_suite_page_with_hostile_names_stays_a_page() -> None:
+    """Scenario, design and headline of a run are untrusted there too."""
+    page = Page(html.render_suite(suite(entry(builder.hostile(), link="x/report.html"))))
+    assert set(page.tags) <= PAGE_TAGS | DRAWING_TAGS
+    assert "<script>alert(1)</script>" in page.text
+
+
+def test_a_suite_of_nothing_is_a_page_too() -> None:
+    """No entries: inconclusive, and no drawing."""
+    page = Page(html.render_suite(suite()))
+    assert "INCONCLUSIVE" in page.text
+    assert page.tags["svg"] == 0
