@@ -13,9 +13,8 @@ from execution.facts import git_commit, machine, versions
 from execution.judging import judge, render
 from execution.live_run import LiveRun, Watcher, header_maker
 from execution.options import Options
-from execution.preflight import refuse_unsupported
 from execution.run_folder import RunFolder, RunInputs, create, write_facts
-from execution.runtime_choice import open_runtime
+from execution.runtime_choice import open_runtime, refuse_unsupported
 from experiment.plan import Plan
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
@@ -57,10 +56,10 @@ def run_plans(
 ) -> Iterator[RunResult]:
     """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""
     commit, found = git_commit(ROOT), versions()
+    for plan in plans:
+        refuse_unsupported(plan, options.runtime)
     with open_runtime(options.runtime, plans[0]) as runtime:
         started(runtime)
-        for plan in plans:
-            refuse_unsupported(plan, runtime.name, runtime.controls())
         for plan in plans:
             if stop.is_set():
                 return

@@ -9,9 +9,8 @@ from pathlib import Path
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.scaling import scaled
-from experiment.controls import BehaviourControl, Controls, LinkControl, NodeControl
 from experiment.design import Design, load_design
-from experiment.errors import CodeBlueError, ConfigError, UnsupportedError
+from experiment.errors import CodeBlueError, ConfigError
 from experiment.plan import Plan, make_plan
 from experiment.population import Population, generate, read_bundles
 from experiment.scenario import Scenario
@@ -61,28 +60,6 @@ def population_of(options: Options) -> Callable[[int], Population]:
         return lambda seed: generate(options.patients, seed)
     read = read_bundles(options.population)
     return lambda _seed: read
-
-
-def refuse_unsupported(plan: Plan, runtime: str, controls: Controls) -> None:
-    """Each fault against what the controls can do on its target. Raises UnsupportedError naming the fault."""
-    refused = []
-    for spec in plan.scenario.faults:
-        control: LinkControl | NodeControl | BehaviourControl
-        if spec.fault.target_kind == "link":
-            control = controls.link(spec.target)
-        elif spec.fault.target_kind == "node":
-            control = controls.node(spec.target)
-        else:
-            control = controls.behaviour(spec.target)
-        able = control.capabilities
-        if spec.fault.requires not in able:
-            can = ", ".join(sorted(able)) or "nothing"
-            refused.append(
-                f"{spec.where}: the runtime {runtime} cannot do {spec.fault.kind} on {spec.target}, "
-                f"it can do there: {can}"
-            )
-    if refused:
-        raise UnsupportedError("\n".join(refused))
 
 
 def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:

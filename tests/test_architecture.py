@@ -72,7 +72,8 @@ def test_imports_go_downward_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", product_files(), ids=relative)
 def test_libraries_have_one_door(path: Path) -> None:
-    """Docker, Toxiproxy, Locust, YAML and matplotlib are each imported by one file only; SimPy by simulation/."""
+    """Docker, Toxiproxy, Locust, YAML and matplotlib are each imported by one file only; SimPy by
+    simulation/."""
     name = relative(path)
     for library, line in imports(path):
         if library in DOORS and not (library == "yaml" and name.startswith("reference_system/")):
@@ -127,7 +128,9 @@ def test_every_test_says_what_it_holds() -> None:
     silent = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
-                if not (ast.get_docstring(node) or "").rstrip().endswith("."):
-                    silent.append(f"{relative(path)}:{node.lineno} {node.name}")
+            is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+                "test_"
+            )
+            if is_test and not (ast.get_docstring(node) or "").rstrip().endswith("."):
+                silent.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert not silent, silent
