@@ -9,8 +9,8 @@ from experiment.controls import Controls, Direction, Effect, LinkProbe, Reach, T
 from experiment.units import Bandwidth as BytesPerSecond
 
 PROBE_S = 0.25  # a probe carries what the link takes this long for
-LEAST_BYTES, MOST_BYTES = 4_000, 256_000
-DEADLINE_S = 2.0
+LEAST_BYTES, MOST_BYTES = 1_000, 256_000
+DEADLINE_S = 1.5
 ABOVE = 1.5  # a measured rate up to this multiple of the one asked for counts as limited
 
 
@@ -40,7 +40,7 @@ class Bandwidth:
         controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> LinkProbe:
-        """A quarter of a second's worth of bytes in both directions; 4 KB at least, 256 KB at most."""
+        """A quarter of a second's worth of bytes in both directions; 1 KB at least, 256 KB at most."""
         return controls.link(target).probe(DEADLINE_S, self.probe_bytes)
 
     def effect(self, before: object, during: object) -> Effect:
@@ -48,34 +48,41 @@ class Bandwidth:
         fault."""
         assert isinstance(before, LinkProbe)
         assert isinstance(during, LinkProbe)
-        base, now = _rate(before, before.fresh), _rate(during, during.fresh)
+        base, now = self._rate(before, before.fresh), self._rate(during, during.fresh)
         seen = during.fresh.connected and base is not None and self._limited(base, now)
         touched: Literal["affected", "not affected", "unknown"] = "unknown"
-        older = _rate(before, before.existing)
+        older = self._rate(before, before.existing)
         if older is not None:
-            limited = self._limited(older, _rate(during, during.existing))
+            limited = self._limited(older, self._rate(during, during.existing))
             touched = "affected" if limited else "not affected"
-        statement = f"{during.payload_bytes} bytes each way at {_told(base)} -> {_told(now)}"
+        statement = f"{during.payload_bytes} bytes there and back at {_told(base)} -> {_told(now)}"
         return Effect(seen, statement, self._figures(base, now), touched)
 
     def gone(self, before: object, after: object) -> Effect:
         """The rate is back above what the fault allowed, or near what it was before."""
         assert isinstance(before, LinkProbe)
         assert isinstance(after, LinkProbe)
-        base, now = _rate(before, before.fresh), _rate(after, after.fresh)
+        base, now = self._rate(before, before.fresh), self._rate(after, after.fresh)
         back = now is not None and base is not None and (now > ABOVE * self.rate or now > 0.5 * base)
-        return Effect(back, f"{after.payload_bytes} bytes each way at {_told(now)}", self._figures(base, now))
+        return Effect(
+            back, f"{after.payload_bytes} bytes there and back at {_told(now)}", self._figures(base, now)
+        )
 
     def _limited(self, base: float, now: float | None) -> bool:
         return now is None or (now <= ABOVE * self.rate and now < 0.8 * base)
 
+    def _rate(self, probe: LinkProbe, reach: Reach) -> float | None:
+        """Bytes per second; None when they did not all arrive within the deadline.
+
+        The answer follows the question, so where both directions are limited their times add up.
+        """
+        if not reach.seconds:
+            return None
+        ways = 2 if self.direction == "both" else 1
+        return ways * probe.payload_bytes / reach.seconds
+
     def _figures(self, base: float | None, now: float | None) -> dict[str, float | str | bool | None]:
         return {"before_bytes_per_s": base, "now_bytes_per_s": now, "asked_bytes_per_s": self.rate}
-
-
-def _rate(probe: LinkProbe, reach: Reach) -> float | None:
-    """Bytes per second each way; None when they did not all arrive within the deadline."""
-    return None if not reach.seconds else probe.payload_bytes / reach.seconds
 
 
 def _told(rate: float | None) -> str:

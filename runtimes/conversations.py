@@ -207,10 +207,14 @@ def _postgres_message(content: bytes) -> int:
 
 
 class _Nats:
-    """PING and PONG; with a payload, a message to a subject of its own, which comes back."""
+    """PING and PONG; with a payload, a message to a subject of its own, which comes back.
 
-    def __init__(self, address: Address, deadline_s: float) -> None:
+    `brief` counts the first PING, which is sent with the greeting.
+    """
+
+    def __init__(self, address: Address, deadline_s: float, *, brief: bool) -> None:
         self._wire = _Wire(address, deadline_s)
+        self._brief = brief
         self._subject = f"codeblue.probe.{secrets.token_hex(8)}".encode()
         self._in_session = False
         self._owed = 0
@@ -221,7 +225,11 @@ class _Nats:
             connect = b'CONNECT {"verbose":false,"pedantic":false,"name":"codeblue-probe"}\r\nPING\r\n'
             self._in_session = True
             self._owed += 1
+            start = time.monotonic()
             self._wire.send(connect, end)
+            if self._brief and not payload_bytes:
+                self._until_pong(end)
+                return time.monotonic() - start
         self._until_pong(end)
         question = b""
         if payload_bytes:
@@ -276,5 +284,5 @@ class Opener:
             case "postgres":
                 return _Postgres(self.address, deadline_s, brief=brief)
             case "nats":
-                return _Nats(self.address, deadline_s)
+                return _Nats(self.address, deadline_s, brief=brief)
         raise ValueError(f"no conversation for the protocol {self.protocol}")

@@ -17,6 +17,7 @@ from runtimes.spawning import Child
 ACTIONS = frozenset({"crash", "pause"})
 RESTART_DEADLINE_S = 10.0
 STOP_DEADLINE_S = 3.0
+HOLD_DEADLINE_S = 0.5
 
 
 class ProcessNode:
@@ -53,7 +54,7 @@ class ProcessNode:
             if action == "crash":
                 self.child.kill()
             else:
-                self.child.signal_family(signal.SIGSTOP)
+                self._hold()
 
     def undo(self, fault: str) -> None:
         """Restart or continue it once no other fault wants it so; returns when it is ready. Raises
@@ -66,6 +67,13 @@ class ProcessNode:
                 self.revive()
             self._active.pop(fault)
             self._journal.write("heal", fault=fault)
+
+    def _hold(self) -> None:
+        """SIGSTOP; the kernel needs a moment, in which nothing may be measured yet."""
+        self.child.signal_family(signal.SIGSTOP)
+        end = time.monotonic() + HOLD_DEADLINE_S
+        while self.state == "running" and time.monotonic() < end:
+            time.sleep(0.001)
 
     def revive(self) -> None:
         """Whatever was done to it: it runs again when this returns. Raises StartError."""
