@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -47,6 +48,54 @@ def _name(source: str) -> str:
     return source.removeprefix(root)
 
 
+class Bench:
+    """A system that is up, and what every run on it shares. Made by `open_bench`."""
+
+    def __init__(self, runtime: Runtime, options: Options, stop: threading.Event) -> None:
+        self.runtime = runtime
+        self._options = options
+        self._stop = stop
+        self._commit = git_commit(ROOT)
+        self._versions = versions()
+        self._machine = machine()
+
+    def run(self, plan: Plan, watch: Watcher) -> RunResult:
+        """Play one plan, judge it and write its reports."""
+        inputs = self._inputs(plan)
+        folder = create(self._options.out, plan, inputs)
+        write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
+        header = header_maker(plan, self.runtime, inputs.command, self._commit, self._versions)
+        ended = LiveRun(plan, self.runtime, folder, watch, self._stop).play(header)
+        analysis = judge(folder)
+        render(folder)
+        return RunResult(plan, folder, analysis, ended.clean)
+
+    def _inputs(self, plan: Plan) -> RunInputs:
+        return RunInputs(
+            run_id=plan.run_id,
+            runtime=self.runtime.name,
+            scenario=_name(plan.scenario.source),
+            design=_name(plan.design.source),
+            seed=plan.seed,
+            time_scale=self._options.time_scale,
+            population=plan.population.source,
+            command=reproduce_command(plan, self._options),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=self._versions,
+            machine=self._machine,
+            git=self._commit,
+        )
+
+
+@contextmanager
+def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -> Iterator[Bench]:
+    """Start the system for these plans, after refusing what the runtime cannot do; it is always stopped."""
+    for plan in plans:
+        refuse_unsupported(plan, options.runtime)
+    with open_runtime(options.runtime, plans[0]) as runtime:
+        yield Bench(runtime, options, stop)
+
+
 def run_plans(
     plans: Sequence[Plan],
     options: Options,
@@ -55,46 +104,9 @@ def run_plans(
     started: Callable[[Runtime], None],
 ) -> Iterator[RunResult]:
     """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""
-    commit, found = git_commit(ROOT), versions()
-    for plan in plans:
-        refuse_unsupported(plan, options.runtime)
-    with open_runtime(options.runtime, plans[0]) as runtime:
-        started(runtime)
+    with open_bench(plans, options, stop) as bench:
+        started(bench.runtime)
         for plan in plans:
             if stop.is_set():
                 return
-            yield _run(plan, options, runtime, watch(plan), stop, commit, found)
-
-
-def _run(
-    plan: Plan,
-    options: Options,
-    runtime: Runtime,
-    watch: Watcher,
-    stop: threading.Event,
-    commit: str,
-    found: dict[str, str],
-) -> RunResult:
-    command = reproduce_command(plan, options)
-    inputs = RunInputs(
-        run_id=plan.run_id,
-        runtime=runtime.name,
-        scenario=_name(plan.scenario.source),
-        design=_name(plan.design.source),
-        seed=plan.seed,
-        time_scale=options.time_scale,
-        population=plan.population.source,
-        command=command,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        versions=found,
-        machine=machine(),
-        git=commit,
-    )
-    folder = create(options.out, plan, inputs)
-    write_facts(folder, run_facts(plan, inputs.machine, yardstick(plan)))
-    ended = LiveRun(plan, runtime, folder, watch, stop).play(
-        header_maker(plan, runtime, command, commit, found)
-    )
-    analysis = judge(folder)
-    render(folder)
-    return RunResult(plan, folder, analysis, ended.clean)
+            yield bench.run(plan, watch(plan))

@@ -51,10 +51,8 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
         able = can.get(spec.fault.target_kind, frozenset())
         if spec.fault.requires not in able:
             known = ", ".join(sorted(able)) or "nothing"
-            refused.append(
-                f"{spec.where}: found {spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do, "
-                f"expected one of what it can do there: {known}"
-            )
+            what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
+            refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
     if refused:
         raise UnsupportedError("\n".join(refused))
 

@@ -1,0 +1,129 @@
+"""`pytest scenarios/`: every scenario file is a test that runs it; registered in pyproject.toml.
+
+pytest scenarios/smoke -k blackhole --design resilient -x
+pytest scenarios -m "cause4 and processes" --junit-xml=out.xml
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from execution.catalogue import ROOT, SCENARIO_FOLDERS, default_catalogue
+from execution.live_run import Progress
+from execution.options import Options
+from execution.pipeline import Bench, RunResult, open_bench
+from execution.preflight import Request, plans
+from experiment.errors import CodeBlueError
+from experiment.plan import Plan
+from experiment.verdict import Verdict
+
+STACK = pytest.StashKey[ExitStack]()
+BENCH = pytest.StashKey[Bench]()
+CAUSES, PRINCIPLES = range(1, 8), range(1, 11)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("code blue")
+    group.addoption("--design", action="append", default=[], help="design to run scenarios on (resilient)")
+    group.addoption("--scenario-runtime", default="processes", help="runtime for scenario files")
+    group.addoption("--scenario-seed", type=int, default=1, help="seed for scenario files")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for number in CAUSES:
+        config.addinivalue_line("markers", f"cause{number}: scenarios that show cause C{number} of failure")
+    for number in PRINCIPLES:
+        config.addinivalue_line(
+            "markers", f"principle{number}: scenarios that show design principle P{number}"
+        )
+    for runtime in ("processes", "containers", "simulation"):
+        config.addinivalue_line("markers", f"{runtime}: scenarios that run on the {runtime} runtime")
+    config.stash[STACK] = ExitStack()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    if STACK in config.stash:
+        config.stash[STACK].close()
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    folders = {ROOT / "scenarios" / name for name in SCENARIO_FOLDERS}
+    if file_path.suffix == ".yaml" and file_path.parent in folders:
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+class ScenarioFile(pytest.File):
+    """One scenario file; one item for each design asked for."""
+
+    def collect(self) -> Iterator[pytest.Item]:
+        options = Options(runtime=self.config.getoption("--scenario-runtime"))
+        for design in self.config.getoption("--design") or ["resilient"]:
+            request = Request(str(self.path), design, self.config.getoption("--scenario-seed"))
+            try:
+                (plan,) = plans([request], default_catalogue(), options)
+            except CodeBlueError as error:
+                raise self.CollectError(str(error)) from None
+            name = f"{plan.scenario.name}[{design}]"
+            yield ScenarioItem.from_parent(self, name=name, plan=plan, options=options)
+
+
+class ScenarioItem(pytest.Item):
+    """One run; it fails with the reasons of its verdict."""
+
+    def __init__(self, *, plan: Plan, options: Options, **known: Any) -> None:
+        super().__init__(**known)
+        self._plan = plan
+        self._options = options
+        covers = plan.scenario.covers
+        for number in covers.causes:
+            self.add_marker(f"cause{number}")
+        for number in covers.principles:
+            self.add_marker(f"principle{number}")
+        self.add_marker(options.runtime)
+        self.add_marker(pytest.mark.timeout(0))  # a run has deadlines of its own
+
+    def runtest(self) -> None:
+        result = self._bench().run(self._plan, _unwatched)
+        self.user_properties.append(("verdict", str(result.verdict)))
+        self.user_properties.append(("score", result.analysis.score.value))
+        self.user_properties.append(("run", str(result.folder.path)))
+        if result.verdict is not Verdict.PASS:
+            raise NotPassed(result)
+
+    def _bench(self) -> Bench:
+        """The system is started by the first item and stays up for the others."""
+        if BENCH not in self.config.stash:
+            opened = open_bench([self._plan], self._options, threading.Event())
+            self.config.stash[BENCH] = self.config.stash[STACK].enter_context(opened)
+        return self.config.stash[BENCH]
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        if isinstance(excinfo.value, NotPassed):
+            return str(excinfo.value)
+        if isinstance(excinfo.value, CodeBlueError):
+            return f"error: {excinfo.value}"
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int, str]:
+        return self.path, 0, self.name
+
+
+def _unwatched(_progress: Progress) -> None:
+    """pytest shows no progress inside a test."""
+
+
+class NotPassed(Exception):
+    """A run whose verdict is not pass."""
+
+    def __init__(self, result: RunResult) -> None:
+        lines = [f"verdict {result.verdict}" + (" (safety veto)" if result.analysis.vetoed else "")]
+        lines += [f"  {reason}" for reason in result.analysis.reasons]
+        lines += [f"  report: {result.folder.path / 'report.html'}"]
+        super().__init__("\n".join(lines))
