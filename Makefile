@@ -28,6 +28,9 @@ toxiproxy: install  ## build the real Toxiproxy server with Go, into the virtual
 	GOBIN="$(CURDIR)/$(BIN)" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 	mv "$(BIN)/server" "$(BIN)/toxiproxy-server"
 
+images: install  ## make the container images (OFFLINE=1 without a registry, BASE_IMAGE=... another base)
+	$(BIN)/python -m runtimes.containers $(if $(OFFLINE),--offline) $(if $(BASE_IMAGE),--base "$(BASE_IMAGE)")
+
 clean:  ## stop and remove what an interrupted run left behind
 	$(BIN)/python harness.py clean
 

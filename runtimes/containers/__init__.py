@@ -1,0 +1,1 @@
+"""The system in containers: images, networks, containers and what can be done to them."""

@@ -1,0 +1,62 @@
+"""The base of all images where no container registry can be reached: Debian with Python, made by mmdebstrap.
+
+It takes the packages from where this machine's own package manager takes them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from experiment.errors import StartError
+from runtimes.containers.engine_images import Images
+
+SUITE = "bookworm"
+PACKAGES = ("python3-minimal", "python3", "ca-certificates", "libfaketime", "nftables", "iproute2")
+LEFT_OUT = ("doc", "man", "info", "locale", "lintian", "pixmaps", "bug")
+OPTIONS = (
+    "--variant=minbase",
+    f"--include={','.join(PACKAGES)}",
+    *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in LEFT_OUT),
+    '--customize-hook=rm -rf "$1"/var/lib/apt/lists "$1"/var/cache/apt "$1"/var/log/*',
+)
+DEADLINE_S = 900.0
+REPOSITORY = "codeblue/base"
+
+
+def reference() -> str:
+    """The name of the base image; it changes with what the base is made of."""
+    text = "\n".join((SUITE, *OPTIONS))
+    return f"{REPOSITORY}:{SUITE}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
+
+
+def ensure_base(images: Images, say: Callable[[str], None]) -> str:
+    """The base image, made now if the engine does not have it (about 40 s). Raises StartError."""
+    name = reference()
+    if images.find(name) is not None:
+        say(f"{name}: present")
+        return name
+    program = shutil.which("mmdebstrap")
+    if program is None:
+        raise StartError(
+            "found no mmdebstrap, which makes the base image: apt-get install mmdebstrap, "
+            "or name an image that the engine has: make images OFFLINE=1 BASE_IMAGE=..."
+        )
+    say(f"{name}: making it with mmdebstrap")
+    with tempfile.TemporaryDirectory(prefix="codeblue-base-") as folder:
+        archive = Path(folder) / "base.tar"
+        command = [program, "--quiet", *OPTIONS, SUITE, str(archive)]
+        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=DEADLINE_S, env=environment, check=False
+        )
+        if done.returncode != 0:
+            shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-12:])
+            raise StartError(f"mmdebstrap ended with exit status {done.returncode}; it said:\n{shown}")
+        images.import_base(archive, name)
+    return name

@@ -1,0 +1,199 @@
+"""Containers, networks and volumes of one engine, as this project uses them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, cast
+
+from runtimes.containers.specs import ContainerSpec, ContainerState, Ran
+from runtimes.docker_engine import Door, EngineConflict, EngineError, EngineMissing
+
+CPU_PERIOD_US = 100_000
+LEAST_QUOTA_US = 1_000
+
+
+class Engine(Door):
+    """One engine. Every call raises EngineError, or EngineGone when nothing answers any more."""
+
+    # -- networks and volumes ------------------------------
+
+    def create_network(self, name: str, labels: Mapping[str, str], subnet: str | None = None) -> str:
+        """A bridge network without a way out; returns its subnet. Without `subnet` the engine chooses."""
+        ipam = {"Driver": "default", "Config": [{"Subnet": subnet}]} if subnet else None
+        with self.calling(f"create the network {name}"):
+            made = self.api.create_network(
+                name,
+                driver="bridge",
+                ipam=ipam,
+                options={"com.docker.network.bridge.enable_ip_masquerade": "false"},
+                labels=dict(labels),
+                check_duplicate=True,
+            )
+            shown = self.api.inspect_network(made["Id"])
+        return str(shown["IPAM"]["Config"][0]["Subnet"])
+
+    def remove_network(self, name: str) -> None:
+        with contextlib.suppress(EngineMissing), self.calling(f"remove the network {name}"):
+            self.api.remove_network(name)
+
+    def connect(self, network: str, container: str, address: str) -> None:
+        with self.calling(f"connect {container} to {network}"):
+            self.api.connect_container_to_network(container, network, ipv4_address=address)
+
+    def disconnect(self, network: str, container: str) -> None:
+        with self.calling(f"disconnect {container} from {network}"):
+            self.api.disconnect_container_from_network(container, network, force=True)
+
+    def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
+        """A volume in memory of a fixed size: `options` are those of the kernel's tmpfs."""
+        mount = ",".join(f"{key}={value}" for key, value in options.items())
+        driver = {"type": "tmpfs", "device": "tmpfs", "o": mount}
+        with self.calling(f"create the volume {name}"):
+            self.api.create_volume(name, driver="local", driver_opts=driver, labels=dict(labels))
+
+    def remove_volume(self, name: str) -> None:
+        with contextlib.suppress(EngineMissing), self.calling(f"remove the volume {name}"):
+            self.api.remove_volume(name, force=True)
+
+    # -- containers ------------------------------
+
+    def create(self, spec: ContainerSpec) -> None:
+        """Make a container without starting it. It has no rights but those that the spec names."""
+        joined = spec.network.startswith("container:")
+        with self.calling(f"create {spec.name}"):
+            self.api.create_container(
+                spec.image,
+                command=list(spec.command) or None,
+                name=spec.name,
+                hostname=None if joined else spec.hostname,
+                user=spec.user or None,
+                ports=list(spec.published),
+                environment=dict(spec.environment),
+                labels=dict(spec.labels),
+                host_config=self._host_config(spec),
+                networking_config=None if joined else _place(spec),
+                healthcheck={"test": ["NONE"]},  # the harness asks by itself, at no cost to the services
+                use_config_proxy=False,
+            )
+
+    def _host_config(self, spec: ContainerSpec) -> Any:
+        return self.api.create_host_config(
+            binds=list(spec.binds),
+            network_mode=spec.network,
+            port_bindings={port: ("127.0.0.1", outside) for port, outside in spec.published.items()},
+            read_only=True,
+            tmpfs=dict(spec.tmpfs),
+            cap_drop=["ALL"],
+            cap_add=list(spec.capabilities),
+            security_opt=["no-new-privileges"],
+            mem_limit=spec.memory_bytes,
+            memswap_limit=spec.memory_bytes,
+            pids_limit=512,
+            log_config={"Type": "json-file", "Config": {"max-size": "50m", "max-file": "1"}},
+        )
+
+    def start(self, name: str) -> None:
+        with self.calling(f"start {name}"):
+            self.api.start(name)
+
+    def kill(self, name: str) -> None:
+        """SIGKILL; a container that does not run is left alone."""
+        with contextlib.suppress(EngineConflict), self.calling(f"kill {name}"):
+            self.api.kill(name)
+
+    def stop(self, name: str, grace_s: int) -> None:
+        """SIGTERM, SIGKILL after the grace."""
+        with contextlib.suppress(EngineMissing), self.calling(f"stop {name}"):
+            self.api.stop(name, timeout=grace_s)
+
+    def pause(self, name: str) -> None:
+        with self.calling(f"pause {name}"):
+            self.api.pause(name)
+
+    def unpause(self, name: str) -> None:
+        with self.calling(f"continue {name}"):
+            self.api.unpause(name)
+
+    def limit_cpu(self, name: str, cores: float | None) -> None:
+        """At most so many cores from now on; None lifts the limit."""
+        quota = -1 if cores is None else max(LEAST_QUOTA_US, round(cores * CPU_PERIOD_US))
+        with self.calling(f"limit the CPU of {name}"):
+            self.api.update_container(name, cpu_period=CPU_PERIOD_US, cpu_quota=quota)
+
+    def limit_memory(self, name: str, limit_bytes: int) -> None:
+        """Memory and swap together. Fails when more is in use (cgroup v1)."""
+        with self.calling(f"limit the memory of {name}"):
+            self.api.update_container(name, mem_limit=limit_bytes, memswap_limit=limit_bytes)
+
+    def remove(self, name: str) -> None:
+        """By force, with its anonymous volumes. One that somebody else is removing is left to them."""
+        with contextlib.suppress(EngineMissing, EngineConflict), self.calling(f"remove {name}"):
+            self.api.remove_container(name, force=True, v=True)
+
+    def state(self, name: str) -> ContainerState:
+        """What the engine knows of a container; `absent` when there is none of that name."""
+        try:
+            with self.calling(f"inspect {name}"):
+                shown = self.api.inspect_container(name)
+        except EngineMissing:
+            return ContainerState("absent")
+        state, host = shown["State"], shown["HostConfig"]
+        return ContainerState(
+            state["Status"],
+            pid=int(state.get("Pid") or 0),
+            started_at=state.get("StartedAt", ""),
+            exit_code=int(state.get("ExitCode") or 0),
+            oom_killed=bool(state.get("OOMKilled")),
+            networks=tuple(shown["NetworkSettings"]["Networks"] or ()),
+            memory_bytes=int(host.get("Memory") or 0),
+            cpu_quota_us=int(host.get("CpuQuota") or 0),
+        )
+
+    def logs(self, name: str, tail: int | None = None) -> bytes:
+        """What it wrote to its standard output and error: all, or the last lines."""
+        with self.calling(f"read the log of {name}"):
+            return cast(bytes, self.api.logs(name, tail="all" if tail is None else tail))
+
+    def run(self, name: str, command: Sequence[str], user: str = "") -> Ran:
+        """Run a command inside a running container and wait for it."""
+        with self.calling(f"run {command[0]} in {name}"):
+            made = self.api.exec_create(name, list(command), user=user)
+            output = self.api.exec_start(made["Id"])
+            code = self.api.exec_inspect(made["Id"])["ExitCode"]
+        return Ran(int(code if code is not None else -1), output.decode("utf-8", "replace"))
+
+    # -- what bears a label ------------------------------
+
+    def containers(self, label: str) -> dict[str, Mapping[str, str]]:
+        """Name to labels of all containers with a label, running or not."""
+        with self.calling("list containers"):
+            found = self.api.containers(all=True, filters={"label": label})
+        return {one["Names"][0].lstrip("/"): one["Labels"] for one in found if one["Names"]}
+
+    def networks(self, label: str) -> dict[str, Mapping[str, str]]:
+        """Name to labels of all networks with a label."""
+        with self.calling("list networks"):
+            found = self.api.networks(filters={"label": label})
+        return {one["Name"]: one["Labels"] for one in found}
+
+    def volumes(self, label: str) -> dict[str, Mapping[str, str]]:
+        """Name to labels of all volumes with a label."""
+        with self.calling("list volumes"):
+            found = self.api.volumes(filters={"label": label})
+        return {one["Name"]: one["Labels"] or {} for one in found.get("Volumes") or ()}
+
+    def events(self, label: str) -> Iterator[Mapping[str, Any]]:
+        """What happens to labelled things, as it happens; ends when the engine goes away."""
+        with contextlib.suppress(EngineError):
+            api = self.open(None)
+            try:
+                with self.calling("tell what happens"):
+                    yield from api.events(decode=True, filters={"label": label})
+            finally:
+                api.close()
+
+
+def _place(spec: ContainerSpec) -> dict[str, Any]:
+    fixed = {"IPAMConfig": {"IPv4Address": spec.address}} if spec.address else {}
+    return {"EndpointsConfig": {spec.network: fixed}}

