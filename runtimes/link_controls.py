@@ -13,8 +13,9 @@ differ.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from experiment.controls import (
     Blackhole,
@@ -30,7 +31,13 @@ from experiment.errors import UnsupportedError
 from experiment.topology import Link
 from runtimes.leftovers import Journal
 from runtimes.link_probes import LinkProber
-from runtimes.toxiproxy_adapter import Toxiproxy
+from runtimes.toxiproxy_adapter import (
+    Toxiproxy,
+    ToxiproxyError,
+    ToxiproxyHung,
+    ToxiproxyRefused,
+    ToxiproxyUnreachable,
+)
 
 IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "reset", "refuse"})
 PREPARE_DEADLINE_S = 0.25
@@ -93,10 +100,26 @@ def proxy_name(link: Link) -> str:
     return f"{link.caller}--{link.callee}"
 
 
-class ProxiedLink:
-    """One link through its proxy. `proxies` may be replaced when a Toxiproxy server had to be."""
+class ToxiproxyReplaced(ToxiproxyError):
+    """What was asked is done, but the server hung or died on the way: every connection of every link was
+    cut."""
 
-    def __init__(self, link: Link, proxies: Toxiproxy, prober: LinkProber, journal: Journal) -> None:
+
+class ProxiedLink:
+    """One link through its proxy.
+
+    `replace` starts another server in place of one that hangs and makes its proxies and toxics again.
+    """
+
+    def __init__(
+        self,
+        link: Link,
+        proxies: Toxiproxy,
+        prober: LinkProber,
+        journal: Journal,
+        replace: Callable[[], None] | None = None,
+    ) -> None:
+        self._replace = replace
         self._link = link
         self._proxies = proxies
         self._proxy = proxy_name(link)
@@ -119,8 +142,11 @@ class ProxiedLink:
         return tuple(self._active)
 
     def impair(self, fault: str, impairment: Impairment) -> None:
-        """Set the fault's toxics; nothing happens when it is active already. Raises UnsupportedError,
-        ToxiproxyError."""
+        """Set the fault's toxics; nothing happens when it is active already.
+
+        Raises UnsupportedError, ToxiproxyError; ToxiproxyReplaced when it is done at the price of all
+        connections.
+        """
         plans = toxics_of(impairment)
         with self._lock:
             if fault in self._active:
@@ -130,37 +156,71 @@ class ProxiedLink:
             what = type(impairment).__name__.lower()
             self._journal.write("inject", fault=fault, what=what, target=self.name)
             self._active[fault] = impairment
+            calls = [partial(self._put, fault, plan) for plan in plans]
             if isinstance(impairment, Refuse):
-                self._proxies.set_enabled(self._proxy, False)
-            for plan in plans:
-                self._proxies.put_toxic(
-                    self._proxy,
-                    f"{fault}-{plan.stream}",
-                    kind=plan.kind,
-                    stream=plan.stream,
-                    attributes=plan.attributes,
-                )
+                calls = [partial(self._enable, False)]
+            self._call_all(calls)
 
     def restore(self, fault: str) -> None:
-        """Remove the fault's toxics; other faults of the link stay. Nothing happens when it is not active."""
+        """Remove the fault's toxics; other faults of the link stay. Nothing happens when it is not active.
+
+        Raises ToxiproxyError; ToxiproxyReplaced when it is done at the price of all connections.
+        """
         with self._lock:
             impairment = self._active.get(fault)
             if impairment is None:
                 return
-            for plan in toxics_of(impairment):
-                self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}")
+            calls = [partial(self._remove, fault, plan) for plan in toxics_of(impairment)]
             refusing = [other for other, what in self._active.items() if isinstance(what, Refuse)]
             if refusing == [fault]:
-                self._proxies.set_enabled(self._proxy, True)
-            self._active.pop(fault)
-            self._journal.write("heal", fault=fault)
+                calls.append(partial(self._enable, True))
+            try:
+                self._call_all(calls)
+            except ToxiproxyReplaced:
+                self._healed(fault)
+                raise
+            self._healed(fault)
+
+    def _healed(self, fault: str) -> None:
+        self._active.pop(fault)
+        self._journal.write("heal", fault=fault)
+
+    def _put(self, fault: str, plan: ToxicPlan) -> None:
+        name = f"{fault}-{plan.stream}"
+        self._proxies.put_toxic(
+            self._proxy, name, kind=plan.kind, stream=plan.stream, attributes=plan.attributes
+        )
+
+    def _remove(self, fault: str, plan: ToxicPlan) -> None:
+        try:
+            self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}")
+        except ToxiproxyRefused as error:
+            if error.status != 404:  # 404: it was never set, because setting it failed
+                raise
+
+    def _enable(self, enabled: bool) -> None:
+        self._proxies.set_enabled(self._proxy, enabled)
+
+    def _call_all(self, calls: Sequence[Callable[[], None]]) -> None:
+        """Each call, once more on another server when this one hangs or is gone."""
+        replaced = ""
+        for one in calls:
+            try:
+                one()
+            except (ToxiproxyHung, ToxiproxyUnreachable) as error:
+                if self._replace is None or replaced:
+                    raise
+                replaced = str(error)
+                self._replace()
+                one()
+        if replaced:
+            raise ToxiproxyReplaced(f"{replaced}; it was replaced, which cut every connection of every link")
 
     def forget(self) -> None:
         """The proxies were reset as a whole: no fault is active any more."""
         with self._lock:
             for fault in tuple(self._active):
-                self._active.pop(fault)
-                self._journal.write("heal", fault=fault)
+                self._healed(fault)
 
     def probe(self, deadline_s: float, payload_bytes: int = 0) -> LinkProbe:
         """Measure now. Each of the two round trips takes at most the deadline, both run at once."""

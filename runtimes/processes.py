@@ -7,6 +7,7 @@ removed at the end.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -17,7 +18,6 @@ from experiment.controls import Controls
 from experiment.errors import CleanupError, StartError
 from experiment.history import Record, Sample
 from experiment.topology import System
-from runtimes import bus, postgres
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.conversations import Opener
 from runtimes.leftovers import Journal, identify
@@ -26,19 +26,21 @@ from runtimes.link_probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.node_controls import ProcessNode, stop_nodes
-from runtimes.process_parts import Bus, Database, Part, PortTaken, ServiceProcess, wait_until_ready
+from runtimes.process_parts import Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.process_readings import process_samples
+from runtimes.process_stores import Stores, make_stores
 from runtimes.proxies import open_proxies
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
-from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners, stores
+from runtimes.service_files import ServiceFolder, configuration, database_of
 from runtimes.toxiproxy_adapter import Toxiproxy
 from runtimes.toxiproxy_servers import RunningToxiproxy, find_server, start_server
 
 STARTS_TRIED = 3
 START_DEADLINE_S = 25.0
 STOP_DEADLINE_S = 3.0
+REPLACE_DEADLINE_S = 5.0
 
 
 class ProcessesRuntime:
@@ -49,15 +51,15 @@ class ProcessesRuntime:
         self._system = system
         self._var = var.resolve()
         self._journal: Journal | None = None
+        self._replacing = threading.Lock()
+        self._replaced_at = float("-inf")
         self._forget()
 
     def _forget(self) -> None:
         self._folder = ServiceFolder(self._var)
         self._addresses: dict[str, Address] = {}
         self._doors: dict[str, Address] = {}  # link name -> its proxy
-        self._passwords: dict[str, str] = {}
-        self._versions: dict[str, str] = {}
-        self._parts: dict[str, Part] = {}
+        self._stores = Stores()
         self._services: dict[str, ServiceProcess] = {}
         self._nodes: dict[str, ProcessNode] = {}
         self._toxiproxy: RunningToxiproxy | None = None
@@ -107,41 +109,19 @@ class ProcessesRuntime:
                 start_server, find_server(), folder=folder, seed=run.seed, deadline_s=10.0, journal=journal
             )
             try:
-                self._make_stores(journal)
+                self._stores = make_stores(self._system, self._var, self._addresses, journal)
             finally:
                 self._toxiproxy = toxiproxy.result()
         self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
-        for name in self._parts:
-            self._launch(name, journal)
+        for part in self._stores.parts.values():
+            self._launch(part, journal)
         self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
         self._make_services(journal, run)
-        for name in self._services:
-            self._launch(name, journal)
+        for part in self._services.values():
+            self._launch(part, journal)
         wait_until_ready([(node.part, node.child) for node in self._nodes.values()], end)
         self._equip(journal)
         self.reset(run)
-
-    def _make_stores(self, journal: Journal) -> None:
-        """PostgreSQL with its data folder and NATS with its configuration, not yet started."""
-        logs = journal.folder / "logs"
-        for name, kind in stores(self._system).items():
-            address = self._addresses[name]
-            if kind == "nats":
-                part: Part = Bus(name, address, journal.folder / "nats", logs / f"{name}.log", journal)
-                self._versions["nats"] = bus.version()
-            else:
-                storage = postgres.storage(self._var)
-                cache = storage / "cache"
-                programs = postgres.find_programs(cache)
-                template = postgres.template(programs, cache, database_owners(self._system), journal)
-                home = storage / "instances" / journal.instance / "postgres"
-                if storage != self._var:
-                    journal.write("folder", path=str(home.parent))
-                postgres.copy_template(template, home / "data", programs)
-                part = Database(name, address, programs, home / "data", logs / f"{name}.log", journal)
-                self._versions["postgresql"] = programs.version
-                self._passwords = template.passwords
-            self._parts[name] = part
 
     def _make_services(self, journal: Journal, run: RunSettings) -> None:
         for name, spec in self._system.services.items():
@@ -152,7 +132,7 @@ class ProcessesRuntime:
                 name, address, spec.module, folder.config(name), folder.log(name), journal
             )
             service.configure(self._configuration(name, run))
-            self._services[name] = self._parts[name] = service
+            self._services[name] = service
 
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
         links: dict[str, dict[str, Any]] = {}
@@ -163,13 +143,12 @@ class ProcessesRuntime:
             links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
             if link.protocol == "postgres":
                 owner = database_of(service, run)
-                password = self._passwords[owner]
+                password = self._stores.passwords[owner]
                 links[link.callee] |= {"database": owner, "user": owner, "password": password}
         return configuration(service, self._addresses[service], links, run, self._folder)
 
-    def _launch(self, name: str, journal: Journal) -> None:
-        part = self._parts[name]
-        self._nodes[name] = ProcessNode(part, part.start(), journal)
+    def _launch(self, part: Part, journal: Journal) -> None:
+        self._nodes[part.name] = ProcessNode(part, part.start(), journal)
 
     def _equip(self, journal: Journal) -> None:
         """Controls and readings of the running system."""
@@ -177,11 +156,23 @@ class ProcessesRuntime:
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             prober = LinkProber(Opener(link.protocol, self._doors[link.name]))
-            links[link.name] = ProxiedLink(link, self._proxies, prober, journal)
+            links[link.name] = ProxiedLink(link, self._proxies, prober, journal, self._replace_toxiproxy)
             if link.protocol == "http":
                 behaviours[link.name] = ServiceBehaviour(link, self._addresses[link.callee], journal)
         self._readings = Readings({name: self._addresses[name] for name in self._services})
         self._controls = LiveControls(links, self._nodes, behaviours)
+
+    def _replace_toxiproxy(self) -> None:
+        """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError.
+
+        Links that waited for the same server at the same time find it replaced already.
+        """
+        with self._replacing:
+            if self._toxiproxy is None or time.monotonic() - self._replaced_at < self._proxies.deadline_s:
+                return
+            self._toxiproxy.replace(REPLACE_DEADLINE_S)
+            self._proxies.rebuild()
+            self._replaced_at = time.monotonic()
 
     # -- runs ------------------------------
 
@@ -262,7 +253,7 @@ class ProcessesRuntime:
     def describe(self) -> RuntimeFacts:
         """Versions of what runs; the Toxiproxy in use by kind and version."""
         label = self._toxiproxy.label if self._toxiproxy is not None else "not started"
-        return RuntimeFacts(self.name, label, dict(self._versions))
+        return RuntimeFacts(self.name, label, dict(self._stores.versions))
 
     def _running_controls(self) -> LiveControls:
         if self._controls is None:
