@@ -1,0 +1,248 @@
+"""What a killed owner leaves behind is ended by the next command, and nothing else is."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Identity, Journal, identify, sweep
+
+ROOT = Path(__file__).resolve().parents[2]
+DEADLINE_S = 20.0
+
+# Starts a system and stops at the moment named, saying so; the test kills it there.
+OWNER = """
+import os, sys, time
+from pathlib import Path
+from runtimes import leftovers, processes
+from tests.standin.systems import pair, settings
+from experiment.controls import Delay
+
+moment, var = sys.argv[1], Path(sys.argv[2])
+written = leftovers.Journal.write
+
+def reached(name):
+    if name == moment:
+        print("reached", flush=True)
+        time.sleep(60)
+
+def write(self, event, **details):
+    written(self, event, **details)
+    reached(f"{event} {details.get('name', '')}".strip())
+
+leftovers.Journal.write = write
+system = pair(stores="store" in moment)
+runtime = processes.ProcessesRuntime(system, var)
+runtime.start(settings(system))
+reached("running")
+runtime.controls().link("front -> back").impair("f1", Delay(0.01))
+runtime.controls().node("back").act("f2", "pause", {})
+reached("faulted")
+reached("faulted store")
+"""
+
+
+def marked(var: Path) -> list[int]:
+    """Processes of the instances below `var`: marked in their environment, or on a data folder of theirs."""
+    names = [path.parent.name for path in (var / INSTANCES).glob(f"*/{JOURNAL}")]
+    found = []
+    for process in psutil.process_iter():
+        try:
+            environment = process.environ()
+            command = process.cmdline()
+        except psutil.Error:
+            continue
+        if environment.get(MARK) in names or any(name in word for name in names for word in command):
+            found.append(process.pid)
+    return found
+
+
+def running(pids: list[int]) -> list[int]:
+    """Those that run; one that has ended and waits for a parent to take note has ended."""
+    return [pid for pid in pids if (one := identify(pid)) is not None and one.alive]
+
+
+def kill_owner_at(moment: str, var: Path, path: str) -> None:
+    """Start an owner, wait until it is there, and kill it with SIGKILL."""
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, moment, str(var)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PATH": path},
+    )
+    assert owner.stdout is not None
+    try:
+        assert owner.stdout.readline() == "reached\n", f"the owner ended before it was {moment}"
+    finally:
+        owner.kill()
+        owner.wait(DEADLINE_S)
+        owner.stdout.close()
+
+
+def without_setpriv(tmp_path: Path) -> str:
+    """A PATH on which no child can be tied to its owner's life, as on a machine without `setpriv`."""
+    tools = tmp_path / "tools"
+    tools.mkdir()
+    for tool in ("cp",):
+        (tools / tool).symlink_to(f"/bin/{tool}")
+    return str(tools)
+
+
+@pytest.mark.parametrize(
+    "moment", ["owner", "starting toxiproxy", "started toxiproxy", "started front", "running", "faulted"]
+)
+def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> None:
+    """After kill -9 of the owner nothing of its instance runs or lies around once the next command swept."""
+    var = tmp_path / "var"
+    kill_owner_at(moment, var, without_setpriv(tmp_path))
+    survived = marked(var)
+    if moment in ("running", "faulted"):
+        assert len(survived) >= 3, "without PDEATHSIG the children are to outlive their owner here"
+    swept = sweep(var)
+    assert swept.failed == ()
+    assert running(survived) == []
+    assert list((var / INSTANCES).iterdir()) == []
+    assert any("removed what it left" in line for line in swept.done)
+    if moment == "faulted":
+        told = "\n".join(swept.done)
+        assert "delay on front -> back ended with its processes" in told
+        assert "pause on back ended with its processes" in told
+    assert sweep(var).lines() == []
+
+
+@pytest.mark.live
+def test_a_database_of_a_killed_owner_is_swept(tmp_path: Path) -> None:
+    """PostgreSQL hides its environment, and is found by the journal; its own children go with it."""
+    var = tmp_path / "var"
+    kill_owner_at("faulted store", var, without_setpriv(tmp_path))
+    survived = marked(var)
+    names = {psutil.Process(pid).name() for pid in survived}
+    assert {"postgres", "nats-server"} <= names
+    assert sweep(var).failed == ()
+    assert running(survived) == []
+    assert list((var / INSTANCES).iterdir()) == []
+
+
+def test_children_die_with_a_killed_owner(tmp_path: Path) -> None:
+    """Where `setpriv` is there, nothing outlives the owner even before the next command."""
+    var = tmp_path / "var"
+    kill_owner_at("running", var, os.environ["PATH"])
+    end = time.monotonic() + DEADLINE_S
+    while (left := marked(var)) and time.monotonic() < end:
+        time.sleep(0.02)
+    assert left == []
+    assert sweep(var).failed == ()
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that belongs to nobody's instance."""
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    yield process
+    process.kill()
+    process.wait()
+
+
+def dead_journal(var: Path, *entries: dict[str, object], boot: str = "") -> Path:
+    """A journal whose owner is dead."""
+    folder = var / INSTANCES / "dead"
+    folder.mkdir(parents=True)
+    boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    first = {"event": "owner", "pid": os.getpid(), "started_ticks": 1, "boot": boot, "instance": "dead"}
+    lines = [json.dumps(entry) for entry in (first, *entries)]
+    (folder / JOURNAL).write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def test_a_stranger_with_a_journaled_pid_is_spared(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """A pid that was given to another process since then is recognised by its start time, and left alone."""
+    known = identify(sleeper.pid)
+    assert known is not None
+    entry = {"event": "started", "name": "back", "pid": sleeper.pid, "started_ticks": known.started_ticks - 1}
+    dead_journal(tmp_path, entry)
+    swept = sweep(tmp_path)
+    assert sleeper.poll() is None
+    assert not any("ended" in line for line in swept.done)
+
+
+def test_a_journaled_process_is_ended(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
+    """The same process, with its true start time, is ended and named."""
+    known = identify(sleeper.pid)
+    assert known is not None
+    entry = {"event": "started", "name": "back", "pid": known.pid, "started_ticks": known.started_ticks}
+    dead_journal(tmp_path, entry)
+    swept = sweep(tmp_path)
+    assert sleeper.wait(DEADLINE_S) == -signal.SIGKILL
+    assert f"dead: ended back (pid {known.pid})" in swept.done
+
+
+def test_nothing_is_ended_for_a_journal_of_another_boot(
+    sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """After a reboot pids and start times mean nothing; only the files are removed."""
+    known = identify(sleeper.pid)
+    assert known is not None
+    entry = {"event": "started", "name": "back", "pid": known.pid, "started_ticks": known.started_ticks}
+    folder = dead_journal(tmp_path, entry, boot="another")
+    sweep(tmp_path)
+    assert sleeper.poll() is None
+    assert not folder.exists()
+
+
+def test_a_living_owner_is_left_alone(tmp_path: Path) -> None:
+    """Another command's instance is not touched while its owner lives."""
+    journal = Journal(tmp_path, "test")
+    try:
+        assert sweep(tmp_path).lines() == []
+        assert journal.folder.exists()
+    finally:
+        assert journal.close(remove=True) == ""
+    assert not journal.folder.exists()
+
+
+def test_a_line_cut_off_by_the_end_of_the_owner_is_passed_over(tmp_path: Path) -> None:
+    """Half a last line spoils nothing of what stands before it."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    folder = dead_journal(tmp_path / "var", {"event": "folder", "path": str(elsewhere)})
+    with (folder / JOURNAL).open("a") as file:
+        file.write('{"event": "started", "na')
+    assert sweep(tmp_path / "var").failed == ()
+    assert not elsewhere.exists()
+    assert not folder.exists()
+
+
+def test_what_cannot_be_removed_is_named(tmp_path: Path) -> None:
+    """A folder that stays is reported with the reason, and the journal is kept for another try."""
+    blocker = tmp_path / "file"
+    blocker.write_text("not a folder")
+    folder = dead_journal(tmp_path / "var", {"event": "folder", "path": str(blocker)})
+    swept = sweep(tmp_path / "var")
+    assert swept.failed == (f"dead: {blocker}: Not a directory",)
+    assert swept.lines()[-1].startswith("NOT swept dead")
+    assert (folder / JOURNAL).exists()
+
+
+def test_an_identity_is_no_longer_alive_when_its_process_ended() -> None:
+    """The same pid without its process, or as a zombie, does not count as alive."""
+    process = subprocess.Popen(["/bin/sleep", "60"])
+    known = identify(process.pid)
+    assert known is not None
+    assert running([known.pid]) == [known.pid]
+    assert not Identity(known.pid, known.started_ticks + 1).alive
+    process.kill()
+    end = time.monotonic() + DEADLINE_S
+    while running([known.pid]) and time.monotonic() < end:
+        time.sleep(0.01)
+    assert running([known.pid]) == []
+    process.wait()
