@@ -1,0 +1,1 @@
+"""The reference healthcare system: services to break, reached over the network only."""

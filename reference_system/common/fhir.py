@@ -1,0 +1,201 @@
+"""FHIR R4 resources as plain JSON: reading what came, building what goes out. Checked in tests with a full
+validator."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import msgspec
+from starlette.responses import Response
+
+Resource = dict[str, Any]
+
+ENCOUNTER = "urn:codeblue:encounter"
+CLAIM = "urn:codeblue:claim"
+INVOICE = "urn:codeblue:invoice"
+RX = "urn:codeblue:rx"
+DISPENSE = "urn:codeblue:dispense"
+COVERAGE_EXTENSION = "urn:codeblue:coverage"
+ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
+MEDIA_TYPE = "application/fhir+json"
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+ISSUE_CODES = {400: "invalid", 402: "business-rule", 404: "not-found", 409: "conflict", 412: "conflict"}
+ISSUE_CODES |= {422: "processing", 428: "required", 429: "throttled", 503: "transient", 504: "timeout"}
+
+
+class Refused(Exception):
+    """A request that is answered with an OperationOutcome; nothing was done."""
+
+    def __init__(self, status: int, text: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(text)
+        self.status = status
+        self.text = text
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        return outcome(self.status, self.text, self.headers)
+
+
+def reply(status: int, body: Any, headers: dict[str, str] | None = None) -> Response:
+    return Response(_encode(body), status, headers, MEDIA_TYPE)
+
+
+def outcome(status: int, text: str, headers: dict[str, str] | None = None) -> Response:
+    code = ISSUE_CODES.get(status, "exception")
+    issue = {"severity": "error", "code": code, "diagnostics": text}
+    return reply(status, {"resourceType": "OperationOutcome", "issue": [issue]}, headers)
+
+
+def parse(body: bytes, expected: str) -> Resource:
+    """The resource in a request body. Raises Refused 400 with what was found and expected."""
+    try:
+        resource = _decode(body)
+    except msgspec.MsgspecError as error:
+        raise Refused(400, f"the body is no JSON object ({error}); expected a {expected}") from error
+    found = resource.get("resourceType")
+    if found != expected:
+        raise Refused(400, f"found resourceType {found!r}; expected {expected!r}")
+    return resource
+
+
+def identifier(resource: Resource, system: str) -> str | None:
+    """The value of the identifier with this system; with one identifier only, its value whatever the
+    system."""
+    identifiers = resource.get("identifier") or []
+    if isinstance(identifiers, dict):
+        identifiers = [identifiers]
+    for entry in identifiers:
+        if entry.get("system") == system:
+            return str(entry.get("value"))
+    return str(identifiers[0]["value"]) if len(identifiers) == 1 and "value" in identifiers[0] else None
+
+
+def reference_id(resource: Resource | None, kind: str) -> str | None:
+    """`pat-1` of {"reference": "Patient/pat-1"}."""
+    text = str((resource or {}).get("reference", ""))
+    return text.removeprefix(f"{kind}/") if text.startswith(f"{kind}/") else None
+
+
+def coverage_of(encounter: Resource) -> str | None:
+    """The Coverage that an Encounter names in its extension."""
+    for extension in encounter.get("extension") or []:
+        found = reference_id(extension.get("valueReference"), "Coverage")
+        if found is not None:
+            return found
+    return None
+
+
+def dose_of(request: Resource) -> str:
+    """The dose as people read it: the instruction's text, else quantity and unit."""
+    instructions = request.get("dosageInstruction") or [{}]
+    text = instructions[0].get("text")
+    if text:
+        return str(text)
+    quantity = ((instructions[0].get("doseAndRate") or [{}])[0]).get("doseQuantity") or {}
+    return f"{quantity.get('value', '')} {quantity.get('unit', '')}".strip()
+
+
+def instant(at: float) -> str:
+    """Unix seconds as a FHIR instant in UTC, to the millisecond."""
+    whole = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(at))
+    return f"{whole}.{int(at % 1 * 1000):03d}Z"
+
+
+def etag(version: int) -> str:
+    return f'W/"{version}"'
+
+
+def version_of(if_match: str | None) -> int | None:
+    """The number in W/"n"; None when the header is absent. Raises Refused 400 when it is something else."""
+    if if_match is None:
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isdigit():
+        raise Refused(400, f'If-Match is {if_match!r}; expected W/"n"')
+    return int(text)
+
+
+def encounter_reply(encounter: Resource, id_: str, eligibility: str, patient_name: str | None) -> Resource:
+    """The Encounter as it stands, with the state of its insurance in an extension."""
+    subject = dict(encounter.get("subject") or {})
+    if patient_name:
+        subject["display"] = patient_name
+    kept = [e for e in encounter.get("extension") or [] if e.get("url") != ELIGIBILITY_EXTENSION]
+    extension = [*kept, {"url": ELIGIBILITY_EXTENSION, "valueCode": eligibility}]
+    return {**encounter, "id": id_, "subject": subject, "extension": extension}
+
+
+def eligibility_request(encounter: str, coverage: str, patient: str, at: float) -> Resource:
+    return {
+        "resourceType": "CoverageEligibilityRequest",
+        "identifier": [{"system": ENCOUNTER, "value": encounter}],
+        "status": "active",
+        "purpose": ["validation"],
+        "patient": {"reference": f"Patient/{patient}"},
+        "created": instant(at),
+        "insurer": {"reference": "Organization/payer"},
+        "insurance": [{"focal": True, "coverage": {"reference": f"Coverage/{coverage}"}}],
+    }
+
+
+def eligibility_response(encounter: str, coverage: str, patient: str, status: str, at: float) -> Resource:
+    """`status` in-force or not-covered is a complete answer; anything else is queued."""
+    known = status in ("in-force", "not-covered")
+    insurance: Resource = {"coverage": {"reference": f"Coverage/{coverage}"}}
+    if known:
+        insurance["inforce"] = status == "in-force"
+    return {
+        "resourceType": "CoverageEligibilityResponse",
+        "id": encounter,
+        "status": "active",
+        "purpose": ["validation"],
+        "patient": {"reference": f"Patient/{patient}"},
+        "created": instant(at),
+        "request": {"identifier": {"system": ENCOUNTER, "value": encounter}},
+        "outcome": "complete" if known else "queued",
+        "disposition": status,
+        "insurer": {"reference": "Organization/payer"},
+        "insurance": [insurance],
+    }
+
+
+def medication_request(request: Resource, rx: str, version: int, status: str, at: float) -> Resource:
+    """The stored MedicationRequest as one version of it."""
+    meta = {"versionId": str(version), "lastUpdated": instant(at)}
+    return {**request, "id": rx, "meta": meta, "status": "active" if status == "active" else "stopped"}
+
+
+def medication_dispense(dispense: str, rx: str, version: int, dose: str, patient: str, at: float) -> Resource:
+    return {
+        "resourceType": "MedicationDispense",
+        "id": dispense,
+        "identifier": [{"system": DISPENSE, "value": dispense}],
+        "status": "completed",
+        "medicationCodeableConcept": {"text": dose},
+        "subject": {"reference": f"Patient/{patient}"},
+        "authorizingPrescription": [{"reference": f"MedicationRequest/{rx}/_history/{version}"}],
+        "whenHandedOver": instant(at),
+        "dosageInstruction": [{"text": dose}],
+    }
+
+
+def history_bundle(entries: list[Resource]) -> Resource:
+    """A history bundle, the newest version first."""
+    return {
+        "resourceType": "Bundle",
+        "type": "history",
+        "total": len(entries),
+        "entry": [
+            {
+                "fullUrl": f"urn:codeblue:MedicationRequest:{entry['id']}",
+                "resource": entry,
+                "request": {"method": "PUT", "url": f"MedicationRequest/{entry['id']}"},
+                "response": {"status": "200", "etag": etag(int(entry["meta"]["versionId"]))},
+            }
+            for entry in entries
+        ],
+    }

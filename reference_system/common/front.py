@@ -1,0 +1,128 @@
+"""Where a request enters: shedding, deadline, span, instrument behaviours, counters, and errors turned into
+answers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from starlette.routing import Router
+from starlette.types import Receive, Scope, Send
+
+from reference_system.common import fhir, tracing
+from reference_system.common.bus import BusUnavailable
+from reference_system.common.link import CallFailed
+from reference_system.common.patterns import deadline
+from reference_system.common.patterns.shedding import RETRY_AFTER_S
+from reference_system.common.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from reference_system.common.service import Service
+
+OPERATIONS = ("/health", "/ready", "/metrics", "/backlog", "/records", "/admin")
+
+
+class Front:
+    """The ASGI application of a service. Requests for operators go straight to their routes."""
+
+    def __init__(self, service: Service, router: Router) -> None:
+        self._service = service
+        self._router = router
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return
+        if scope["path"].startswith(OPERATIONS):
+            await self._answered(scope, receive, send)
+            return
+        service, caller, trace, deadline_ms = self._service, "", None, None
+        for name, value in scope["headers"]:
+            if name == b"x-caller":
+                caller = value.decode("latin-1")
+            elif name == b"traceparent":
+                trace = value.decode("latin-1")
+            elif name == b"x-deadline-ms":
+                deadline_ms = value.decode("latin-1")
+        metrics = service.metrics
+        metrics.requests += 1
+        metrics.received[caller] = metrics.received.get(caller, 0) + 1
+        if not service.ready:
+            await fhir.outcome(503, f"not ready: {service.waiting_for}")(scope, receive, send)
+            return
+        if not service.shedding.admits(metrics.in_flight):
+            metrics.shed += 1
+            retry_after = {"retry-after": str(RETRY_AFTER_S)}
+            await fhir.outcome(503, "too many requests at once", retry_after)(scope, receive, send)
+            return
+        self._set_deadline(deadline_ms)
+        span = service.tracer.start(f"{scope['method']} {self._route_name(scope['path'])}", "server", trace)
+        tracing.current.set(span)
+        metrics.in_flight += 1
+        ok = False
+        try:
+            if service.behaviours:
+                ok = await self._misbehaving(caller, scope, receive, send)
+            else:
+                ok = await self._answered(scope, receive, send)
+        finally:
+            metrics.in_flight -= 1
+            service.tracer.finish(span, ok)
+
+    def _set_deadline(self, header: str | None) -> None:
+        if not any(link.patterns.propagate_deadline for link in self._service.links.values()):
+            if header is not None and self._service.store.bounded:
+                deadline.current.set(deadline.from_header(header))
+            return
+        ends = deadline.from_header(header)
+        deadline.current.set(
+            ends if ends is not None else deadline.from_header(str(deadline.DEFAULT_BUDGET_S * 1000))
+        )
+
+    @staticmethod
+    def _route_name(path: str) -> str:
+        """Path with its keys left out, so that spans group; keys contain a dash and digits."""
+        return "/".join("*" if "-" in part else part for part in path.split("/"))
+
+    async def _answered(self, scope: Scope, receive: Receive, send: Send) -> bool:
+        """Run the route; whatever it raises becomes an answer. True when that was no server error."""
+        try:
+            await self._router(scope, receive, send)
+            return True
+        except fhir.Refused as refused:
+            await refused.response()(scope, receive, send)
+            return refused.status < 500
+        except (StoreUnavailable, CallFailed) as error:
+            # 503 says that nothing was done; once something was sent, only 504 is honest.
+            await fhir.outcome(504 if error.sent else 503, str(error))(scope, receive, send)
+        except BusUnavailable as error:
+            await fhir.outcome(504, str(error))(scope, receive, send)
+        except Exception as error:  # noqa: BLE001  the last resort: logged, and answered as unknown
+            self._service.log.error(
+                "request failed", path=scope["path"], error=f"{type(error).__name__}: {error}"
+            )
+            await fhir.outcome(500, type(error).__name__)(scope, receive, send)
+        return False
+
+    async def _misbehaving(self, caller: str, scope: Scope, receive: Receive, send: Send) -> bool:
+        behaviours = self._service.behaviours
+        refusal = behaviours.refusal(caller)
+        if refusal is not None:
+            await fhir.outcome(refusal, "refused on request of the experiment")(scope, receive, send)
+            return refusal < 500
+        pause = behaviours.delay(caller)
+        if pause > 0:
+            await asyncio.sleep(pause)
+        if not behaviours.loses_response(caller):
+            return await self._answered(scope, receive, send)
+
+        async def swallow(_: Any) -> None:
+            """The reply goes nowhere."""
+
+        ok = await self._answered(scope, receive, swallow)
+        dropped = self._service.metrics.dropped_replies
+        dropped[caller] = dropped.get(caller, 0) + 1
+        scope["connection"].abort()
+        await asyncio.sleep(
+            0
+        )  # lets the server notice that its client is gone, so that it adds no reply of its own
+        return ok

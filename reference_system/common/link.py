@@ -1,0 +1,199 @@
+"""A call to another service with the patterns of its link around it: deadline, bulkhead, breaker, retry."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from dataclasses import dataclass
+from typing import Any
+
+import aiohttp
+import msgspec
+
+from reference_system.common import tracing
+from reference_system.common.config import Address, LinkPatterns
+from reference_system.common.metrics import LinkCounters
+from reference_system.common.patterns import deadline
+from reference_system.common.patterns.breaker import Breaker
+from reference_system.common.patterns.bulkhead import Bulkhead
+from reference_system.common.patterns.retry import Retries
+
+RETRYABLE = frozenset({429, 500, 502, 503, 504})
+REFUSED = (aiohttp.ClientConnectorError, ConnectionRefusedError)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder().decode
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: any status. `json` decodes the body."""
+
+    status: int
+    body: bytes
+    headers: Any
+
+    def json(self) -> Any:
+        return _decode(self.body)
+
+
+class CallFailed(Exception):
+    """No reply. `sent` is False when the callee certainly never saw the request."""
+
+    def __init__(self, link: str, reason: str, sent: bool) -> None:
+        super().__init__(f"{link}: {reason}")
+        self.reason = reason
+        self.sent = sent
+
+
+class Link:
+    """One outgoing HTTP link. One session serves all links of a process."""
+
+    def __init__(
+        self,
+        caller: str,
+        callee: str,
+        address: Address,
+        patterns: LinkPatterns,
+        counters: LinkCounters,
+        session: aiohttp.ClientSession,
+        tracer: tracing.Tracer,
+        rng: random.Random,
+    ) -> None:
+        self.name = f"{caller} -> {callee}"
+        self.counters = counters
+        self.patterns = patterns
+        self._caller = caller
+        self._callee = callee
+        self._base = f"http://{address.host}:{address.port}"
+        self._session = session
+        self._tracer = tracer
+        self._rng = rng
+        self.apply(patterns)
+
+    def apply(self, patterns: LinkPatterns) -> None:
+        """Take on a design's patterns; breaker, budget and bulkhead start afresh."""
+        self.patterns = patterns
+        self._breaker = Breaker(patterns.breaker, self.counters)
+        self._bulkhead = Bulkhead(patterns.bulkhead)
+        self._retries = Retries(patterns.retry, self._rng)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Any = None,
+        headers: dict[str, str] | None = None,
+        *,
+        idempotent: bool = True,
+        timeout: float | None = None,
+    ) -> Reply:
+        """Send the request as the link's patterns allow. Raises CallFailed when no reply came.
+
+        `timeout` shortens the link's own timeout for this call; replies of any status are returned.
+        """
+        self.counters.logical += 1
+        bulkhead = self._bulkhead
+        if not await bulkhead.enter(deadline.within(self._timeout(timeout))):
+            self.counters.rejected_bulkhead += 1
+            raise CallFailed(self.name, "bulkhead full", sent=False)
+        try:
+            return await self._attempts(method, path, body, headers or {}, idempotent, timeout)
+        finally:
+            bulkhead.leave()
+
+    def _timeout(self, timeout: float | None) -> float | None:
+        own = self.patterns.timeout
+        if timeout is None or own is None:
+            return timeout if own is None else own
+        return min(own, timeout)
+
+    async def _attempts(
+        self,
+        method: str,
+        path: str,
+        body: Any,
+        headers: dict[str, str],
+        idempotent: bool,
+        timeout: float | None,
+    ) -> Reply:
+        retries, payload = self._retries, None if body is None else _encode(body)
+        retries.request()
+        made, pause, sent = 0, 0.0, False
+        while True:
+            made += 1
+            failure: CallFailed | None = None
+            reply: Reply | None = None
+            try:
+                reply = await self._attempt(method, path, payload, headers, timeout)
+                if reply.status not in RETRYABLE:
+                    return reply
+            except CallFailed as error:
+                failure = CallFailed(self.name, error.reason, sent or error.sent)
+                sent = failure.sent
+                if error.reason in ("breaker open", "deadline passed"):
+                    raise failure from error
+            if not retries.allowed(made, idempotent or not sent):
+                return self._settle(reply, failure)
+            if not retries.spend():
+                self.counters.budget_denied += 1
+                return self._settle(reply, failure)
+            pause = retries.pause(made, pause)
+            left = deadline.remaining()
+            if left is not None and left <= pause:
+                return self._settle(reply, failure)
+            if pause > 0:
+                await asyncio.sleep(pause)
+            self.counters.retries += 1
+
+    def _settle(self, reply: Reply | None, failure: CallFailed | None) -> Reply:
+        if reply is not None:
+            return reply
+        assert failure is not None
+        raise failure
+
+    async def _attempt(
+        self, method: str, path: str, payload: bytes | None, headers: dict[str, str], timeout: float | None
+    ) -> Reply:
+        """One attempt on the wire, judged by the breaker."""
+        breaker = self._breaker
+        if not breaker.allow():
+            raise CallFailed(self.name, "breaker open", sent=False)
+        limit = deadline.within(self._timeout(timeout))
+        if limit is not None and limit <= 0:
+            breaker.abandoned()
+            raise CallFailed(self.name, "deadline passed", sent=False)
+        self.counters.attempts += 1
+        span = self._tracer.start(f"{method} {self._callee}", "client")
+        sending = {"x-caller": self._caller, "traceparent": span.traceparent, **headers}
+        if payload is not None:
+            sending["content-type"] = "application/fhir+json"
+        if self.patterns.propagate_deadline and limit is not None:
+            sending[deadline.HEADER] = str(int(limit * 1000))
+        ok = False
+        try:
+            async with asyncio.timeout(limit):
+                async with self._session.request(
+                    method, self._base + path, data=payload, headers=sending
+                ) as response:
+                    reply = Reply(response.status, await response.read(), response.headers)
+            ok = reply.status not in RETRYABLE
+            if not ok:
+                self.counters.errors += 1
+            return reply
+        except TimeoutError as error:
+            self.counters.timeouts += 1
+            raise CallFailed(self.name, "timeout", sent=True) from error
+        except (aiohttp.ClientError, OSError) as error:
+            self.counters.errors += 1
+            reason = f"{type(error).__name__}: {error}"
+            raise CallFailed(self.name, reason, sent=not isinstance(error, REFUSED)) from error
+        except asyncio.CancelledError:
+            breaker.abandoned()
+            raise
+        finally:
+            if ok:
+                breaker.succeeded()
+            elif breaker is self._breaker:
+                breaker.failed()
+            self._tracer.finish(span, ok)

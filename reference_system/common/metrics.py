@@ -1,0 +1,74 @@
+"""Counters of one process since the last reset, as served by GET /metrics."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+
+def cpu_seconds() -> float:
+    """User and system CPU of this process so far."""
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+@dataclass(slots=True)
+class LinkCounters:
+    """One outgoing link. `logical` counts what the code asked for, `attempts` what went on the wire."""
+
+    logical: int = 0
+    attempts: int = 0
+    retries: int = 0
+    timeouts: int = 0
+    errors: int = 0
+    short_circuited: int = 0
+    rejected_bulkhead: int = 0
+    budget_denied: int = 0
+    breaker_state: str = "closed"
+    breaker_openings: int = 0
+
+
+@dataclass(slots=True)
+class Metrics:
+    """All counters of one service. `received` counts HTTP requests by the caller's name."""
+
+    requests: int = 0
+    in_flight: int = 0
+    shed: int = 0
+    received: dict[str, int] = field(default_factory=dict)
+    dropped_replies: dict[str, int] = field(default_factory=dict)
+    events: dict[str, int] = field(default_factory=dict)
+    links: dict[str, LinkCounters] = field(default_factory=dict)
+    cpu_base: float = field(default_factory=cpu_seconds)
+
+    def link(self, callee: str) -> LinkCounters:
+        return self.links.setdefault(callee, LinkCounters())
+
+    def count(self, event: str, n: int = 1) -> None:
+        self.events[event] = self.events.get(event, 0) + n
+
+    def reset(self) -> None:
+        """Zero everything but what is in flight; link counters keep their identity, others hold on to
+        them."""
+        self.requests = self.shed = 0
+        self.received.clear()
+        self.dropped_replies.clear()
+        self.events.clear()
+        for counters in self.links.values():
+            state = counters.breaker_state
+            counters.__init__()  # type: ignore[misc]
+            counters.breaker_state = state
+        self.cpu_base = cpu_seconds()
+
+    def snapshot(self) -> dict[str, Any]:
+        return {
+            "cpu_s": round(cpu_seconds() - self.cpu_base, 6),
+            "requests": self.requests,
+            "in_flight": self.in_flight,
+            "shed": self.shed,
+            "links": {name: asdict(counters) for name, counters in self.links.items()},
+            "received": dict(self.received),
+            "dropped_replies": dict(self.dropped_replies),
+            "events": dict(self.events),
+        }

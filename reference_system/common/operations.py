@@ -1,0 +1,96 @@
+"""The routes every service has for operators: life, readiness, counters, backlog, records, reset,
+behaviours."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response, StreamingResponse
+from starlette.routing import Route
+
+from reference_system.common import behaviours, fhir
+from reference_system.common.service import Reset
+from reference_system.common.store import StoreUnavailable
+
+if TYPE_CHECKING:
+    from reference_system.common.service import Service
+
+CHUNK_ROWS = 1000
+_encode = msgspec.json.Encoder().encode
+
+
+def plain(body: Any, status: int = 200) -> Response:
+    return Response(_encode(body), status, media_type="application/json")
+
+
+def routes(service: Service) -> list[Route]:
+    """Routes bound to `service`."""
+
+    async def health(_: Request) -> Response:
+        return plain({"service": service.name, "status": "alive"})
+
+    async def ready(_: Request) -> Response:
+        body = {"service": service.name, "ready": service.ready, "waiting_for": service.waiting_for}
+        return plain(body, 200 if service.ready else 503)
+
+    async def metrics(_: Request) -> Response:
+        body = {"service": service.name, "design": service.design.name, "run": service.run}
+        return plain({**body, **service.metrics.snapshot(), "spans_dropped": service.tracer.dropped})
+
+    async def backlog(_: Request) -> Response:
+        counts = await service.backlog()
+        if service.bus is not None:
+            counts["outbox"] = await service.outbox.waiting()
+        if service.consumer is not None:
+            counts["consumer_lag"] = await service.consumer.lag()
+        return plain(counts)
+
+    async def records(_: Request) -> Response:
+        rows = await service.records()
+        return StreamingResponse(ndjson(rows), media_type="application/x-ndjson")
+
+    async def reset(request: Request) -> Response:
+        started = time.perf_counter()
+        try:
+            order = msgspec.json.decode(await request.body(), type=Reset)
+        except msgspec.MsgspecError as error:
+            raise fhir.Refused(400, f"{error}; expected {{run, seed, design?, clock_scale?}}") from error
+        if not service.ready:
+            raise StoreUnavailable(f"not ready: {service.waiting_for}", sent=False)
+        await service.reset(order)
+        return plain(
+            {"service": service.name, "run": service.run, "ms": (time.perf_counter() - started) * 1000}
+        )
+
+    async def behaviour(request: Request) -> Response:
+        name = request.path_params["name"]
+        if name not in behaviours.KINDS:
+            raise fhir.Refused(404, f"behaviour {name!r}; expected one of {', '.join(behaviours.KINDS)}")
+        if request.method == "PUT":
+            try:
+                service.behaviours.put(name, await request.body())
+            except msgspec.MsgspecError as error:
+                raise fhir.Refused(400, f"{name}: {error}") from error
+        elif request.method == "DELETE":
+            service.behaviours.delete(name)
+        return plain(service.behaviours.describe(name))
+
+    return [
+        Route("/health", health),
+        Route("/ready", ready),
+        Route("/metrics", metrics),
+        Route("/backlog", backlog),
+        Route("/records", records),
+        Route("/admin/reset", reset, methods=["POST"]),
+        Route("/admin/behaviour/{name}", behaviour, methods=["GET", "PUT", "DELETE"]),
+    ]
+
+
+async def ndjson(rows: list[dict[str, Any]]) -> AsyncIterator[bytes]:
+    """One row a line, in chunks."""
+    for start in range(0, len(rows), CHUNK_ROWS):
+        yield b"".join(_encode(row) + b"\n" for row in rows[start : start + CHUNK_ROWS])

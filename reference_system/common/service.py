@@ -1,0 +1,277 @@
+"""What every service is made of: configuration, design, links, store, bus, outbox, consumer, and how they
+start."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import hashlib
+import random
+from collections.abc import Coroutine
+from typing import Any, ClassVar
+
+import aiohttp
+import asyncpg
+import msgspec
+from starlette.routing import Route
+
+from reference_system.common import tracing
+from reference_system.common.behaviours import Behaviours
+from reference_system.common.bus import LOST as BUS_LOST
+from reference_system.common.bus import Bus, Event
+from reference_system.common.config import Config, Design, ServicePatterns
+from reference_system.common.link import Link
+from reference_system.common.logs import Log
+from reference_system.common.metrics import Metrics
+from reference_system.common.patterns import consumer, outbox
+from reference_system.common.patterns.shedding import Shedding
+from reference_system.common.store import Store, StoreUnavailable
+
+CONNECT_AGAIN_S = 0.1
+META = """
+CREATE TABLE IF NOT EXISTS meta (
+    one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL, clock_scale float8 NOT
+    NULL,
+    config_digest text NOT NULL, design bytea NOT NULL)
+"""
+RECORD_FIELDS = ("kind", "key", "id", "at", "version", "status", "amount", "value", "caller")
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """The body of POST /admin/reset."""
+
+    run: str
+    seed: int = 0
+    design: Design | None = None
+    clock_scale: float | None = None
+    patients: list[dict[str, Any]] | None = None
+    coverages: list[dict[str, Any]] | None = None
+
+
+class Service:
+    """Base of all services. A service names its tables and routes, and overrides the hooks that it needs."""
+
+    DDL: ClassVar[str] = ""
+    TABLES: ClassVar[tuple[str, ...]] = ()
+    CONSUMES: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.name = config.service
+        self.run = ""
+        self.seed = config.seed
+        self.clock_scale = config.clock_scale
+        self.design = config.design
+        self.patterns: ServicePatterns = config.design.service(self.name)
+        self.log = Log(self.name, config.log)
+        self.metrics = Metrics()
+        self.tracer = tracing.Tracer(self.name, config.spans, config.seed)
+        self.behaviours = Behaviours(config.seed)
+        self.shedding = Shedding(self.patterns)
+        self.waiting_for = "start"
+        self.links: dict[str, Link] = {}
+        self._tasks: set[asyncio.Task[Any]] = set()  # work of a run: ends with it
+        self._loops: set[asyncio.Task[Any]] = set()  # live as long as the process
+        self._session: aiohttp.ClientSession | None = None
+        self.bus: Bus | None = None
+        self.outbox: outbox.Outbox
+        self.consumer: consumer.Consumer | None = None
+
+    # hooks
+
+    def routes(self) -> list[Route]:
+        raise NotImplementedError
+
+    async def on_events(self, events: list[Event]) -> None:
+        """Commit a batch of consumed events. Raises StoreUnavailable to be called again."""
+
+    async def opened(self) -> None:
+        """Store and bus are there: load what memory needs, resume what a crash cut off."""
+
+    async def cleared(self, reset: Reset) -> None:
+        """All tables are empty and the design is in force: forget, and take in the new run's patients."""
+
+    async def backlog(self) -> dict[str, int]:
+        return {}
+
+    async def records(self) -> list[dict[str, Any]]:
+        return []
+
+    # parts
+
+    @property
+    def ready(self) -> bool:
+        return not self.waiting_for
+
+    def spawn(self, work: Coroutine[Any, Any, Any], span: tracing.Span | None = None) -> asyncio.Task[Any]:
+        """Background work of this run, free of the request's deadline; it is cancelled by a reset."""
+        context = contextvars.Context()
+        context.run(tracing.current.set, span)
+        task = asyncio.get_running_loop().create_task(self._guarded(work), context=context)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _guarded(self, work: Coroutine[Any, Any, Any]) -> Any:
+        try:
+            return await work
+        except Exception as error:  # noqa: BLE001  a background task must leave a trace of its end
+            self.log.error("background work failed", error=f"{type(error).__name__}: {error}")
+
+    def loop(self, work: Coroutine[Any, Any, Any]) -> None:
+        task = asyncio.create_task(work)
+        self._loops.add(task)
+        task.add_done_callback(self._loop_ended)
+
+    def _loop_ended(self, task: asyncio.Task[Any]) -> None:
+        self._loops.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            self.log.error("loop died", error=repr(task.exception()))
+            self.waiting_for = "a background loop that died; see the log"
+
+    def build(self) -> None:
+        """Make the parts; called once inside the event loop, nothing is connected yet."""
+        config = self.config
+        connector = aiohttp.TCPConnector(limit=100, ttl_dns_cache=300)
+        self._session = aiohttp.ClientSession(
+            connector=connector,
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
+            auto_decompress=False,
+            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
+        )
+        for callee, address in config.links.items():
+            patterns, counters = self.design.link(f"{self.name} -> {callee}"), self.metrics.link(callee)
+            if address.protocol == "http":
+                rng = random.Random(f"{config.seed}/{self.name}/{callee}")
+                self.links[callee] = Link(
+                    self.name, callee, address, patterns, counters, self._session, self.tracer, rng
+                )
+            elif address.protocol == "postgres":
+                self.store = Store(self.name, address, patterns, counters, self.log)
+            elif address.protocol == "nats":
+                self.bus = Bus(self.name, address, patterns, counters, self.log)
+        if self.bus is not None:
+            patterns_of = self.patterns
+            self.outbox = outbox.Outbox(
+                self.store, self.bus, self.log, patterns_of.outbox, patterns_of.outbox_poll, self.run
+            )
+            if self.CONSUMES:
+                self.consumer = consumer.Consumer(
+                    self.bus,
+                    list(self.CONSUMES),
+                    self.on_events,
+                    self.log,
+                    self.metrics,
+                    self.tracer,
+                    lambda: self.run,
+                )
+
+    async def start(self) -> None:
+        """Connect with as many attempts as it takes, then serve. `waiting_for` says what is missing."""
+        self.loop(self._flush_spans())
+        ddl = "; ".join(
+            [META, self.DDL, outbox.DDL if self.bus else "", consumer.DDL if self.consumer else ""]
+        )
+        await self._insist("store", lambda: self.store.prepare(ddl))
+        await self._insist("store: run", self._restore)
+        if self.bus is not None:
+            await self._insist("bus", self.bus.connect)
+            self.loop(self.outbox.relay())
+        if self.consumer is not None:
+            self.loop(self.consumer.consume())
+        await self._insist("own state", self.opened)
+        self.waiting_for = ""
+        self.log.info("ready", design=self.design.name, run=self.run)
+
+    async def _insist(self, what: str, work: Any) -> None:
+        while True:
+            self.waiting_for = what
+            try:
+                await work()
+                return
+            except (StoreUnavailable, *BUS_LOST, asyncpg.PostgresError) as error:
+                self.waiting_for = f"{what}: {type(error).__name__}: {error}"
+                self.log.seldom("not ready", waiting_for=self.waiting_for)
+                await asyncio.sleep(CONNECT_AGAIN_S)
+
+    async def _flush_spans(self) -> None:
+        while True:
+            await asyncio.sleep(tracing.FLUSH_EVERY_S)
+            self.tracer.flush()
+
+    # runs and designs
+
+    @property
+    def _digest(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(self.config.design)).hexdigest()
+
+    async def _restore(self) -> None:
+        """After a crash: go on in the run and the design that the last reset set, if our configuration is
+        the same."""
+        row = await self.store.row("SELECT * FROM meta WHERE config_digest = $1", self._digest)
+        if row is not None:
+            self.run, self.seed, self.clock_scale = row["run"], row["seed"], row["clock_scale"]
+            self.apply(msgspec.json.decode(row["design"], type=Design))
+
+    def apply(self, design: Design) -> None:
+        """Follow another design from now on."""
+        self.design = design
+        self.patterns = design.service(self.name)
+        self.shedding = Shedding(self.patterns)
+        for callee, link in self.links.items():
+            link.apply(design.link(f"{self.name} -> {callee}"))
+        self.store.apply(design.link(f"{self.name} -> postgres"))
+        if self.bus is not None:
+            self.bus.apply(design.link(f"{self.name} -> bus"))
+            self.outbox.apply(self.patterns.outbox, self.patterns.outbox_poll)
+            self.outbox.run = self.run
+
+    async def reset(self, reset: Reset) -> None:
+        """Empty everything and begin `reset.run`. Raises StoreUnavailable."""
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.run, self.seed = reset.run, reset.seed
+        if reset.clock_scale is not None:
+            self.clock_scale = reset.clock_scale
+        self.behaviours = Behaviours(reset.seed)
+        self.apply(reset.design or self.design)
+        if self.bus is not None:
+            self.outbox.clear(reset.run)
+        tables = [
+            *self.TABLES,
+            "meta",
+            *(["outbox"] if self.bus else []),
+            *(["consumed"] if self.consumer else []),
+        ]
+        await self.store.run(f"TRUNCATE {', '.join(tables)}")
+        await self.store.run(
+            "INSERT INTO meta (run, seed, clock_scale, config_digest, design) VALUES ($1, $2, $3, $4, $5)",
+            self.run,
+            self.seed,
+            self.clock_scale,
+            self._digest,
+            msgspec.json.encode(self.design),
+        )
+        await self.cleared(reset)
+        self.metrics.reset()
+
+    async def stop(self) -> None:
+        """Stop loops and connections; spans are written. Never longer than a second."""
+        for task in [*self._tasks, *self._loops]:
+            task.cancel()
+        await asyncio.gather(*self._tasks, *self._loops, return_exceptions=True)
+        self.tracer.flush()
+        if self.bus is not None:
+            await self.bus.close()
+        if hasattr(self, "store"):
+            await self.store.close()
+        if self._session is not None:
+            await self._session.close()
+
+
+def record(kind: str, **fields: Any) -> dict[str, Any]:
+    """One row of the system of record; fields without meaning for its kind are null."""
+    unknown = fields.keys() - set(RECORD_FIELDS)
+    assert not unknown, f"record fields {unknown}; expected {RECORD_FIELDS}"
+    return {name: kind if name == "kind" else fields.get(name) for name in RECORD_FIELDS}

@@ -1,0 +1,1 @@
+"""One folder per service; each is its own process, database and role."""

@@ -1,0 +1,149 @@
+"""Paying an invoice: as an orchestrated saga, or as a synchronous charge followed by an update."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from reference_system.common import fhir
+from reference_system.common.link import CallFailed, Reply
+from reference_system.common.patterns import deadline, idempotency
+from reference_system.common.store import StoreUnavailable
+from reference_system.services.billing import statements
+
+if TYPE_CHECKING:
+    from reference_system.services.billing.service import Billing
+
+INLINE_WAIT_S = 1.5  # then the answer is 202 and the saga goes on behind
+CAPTURED = (200, 201)
+
+
+def payment_key(run: str, invoice: str) -> str:
+    """The one key under which this invoice is ever charged: every attempt, of every process, uses it."""
+    return f"pay-{run}-{invoice}"
+
+
+class Payment:
+    """Both ways to pay. `advance` is one round of the saga."""
+
+    def __init__(self, billing: Billing) -> None:
+        self._billing = billing
+
+    async def pay(self, invoice: str) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer. Raises fhir.Refused 404."""
+        return await (self._by_saga(invoice) if self._billing.patterns.saga else self._at_once(invoice))
+
+    # saga
+
+    async def _by_saga(self, invoice: str) -> tuple[int, dict[str, Any]]:
+        billing = self._billing
+        key = payment_key(billing.run, invoice) if billing.patterns.idempotency_key else None
+        begun = await billing.store.row(statements.BEGIN_SAGA, invoice, key, time.time())
+        if begun is None:
+            row = await self._row(invoice)
+            if row["status"] != "paying":
+                return self._answer(invoice, row["status"], row["charge"])
+        left = deadline.remaining()
+        wait = INLINE_WAIT_S if left is None else min(INLINE_WAIT_S, left)
+        end = await billing.sagas.wait(invoice, wait)
+        if end is None:
+            return 202, {"invoice": invoice, "status": "processing"}
+        row = await self._row(invoice)
+        return self._answer(invoice, row["status"], row["charge"])
+
+    def _answer(self, invoice: str, status: str, charge: str | None) -> tuple[int, dict[str, Any]]:
+        if status == "paid":
+            return 200, {"invoice": invoice, "status": "paid", "charge": charge}
+        if status in ("failed", "refunded"):
+            return 402, {"invoice": invoice, "status": "declined"}
+        return 202, {"invoice": invoice, "status": "processing"}
+
+    async def _row(self, invoice: str) -> Any:
+        row = await self._billing.store.row(
+            "SELECT amount, status, charge FROM invoice WHERE id = $1", invoice
+        )
+        if row is None:
+            raise fhir.Refused(404, f"invoice {invoice} is not known")
+        return row
+
+    async def advance(self, invoice: str, uncertain: bool) -> str | None:
+        """Look up what may have happened, else charge; then complete or compensate. None: try again later."""
+        billing = self._billing
+        try:
+            row = await billing.store.row(
+                "SELECT i.amount, s.key, s.status FROM invoice AS i JOIN saga AS s ON s.invoice = i.id "
+                "WHERE i.id = $1",
+                invoice,
+            )
+            if row is None or row["status"] != "running":
+                return "ended"
+            amount, key = float(row["amount"]), row["key"]
+            if uncertain and key is not None and billing.patterns.lookup_before_retry:
+                found = await self._call("GET", f"/v1/charges/by-key/{key}", None, {}, True)
+                if found is None or found.status not in (*CAPTURED, 404):
+                    return None
+                if found.status in CAPTURED:
+                    return await self._settle(invoice, amount, found.json())
+            headers = {idempotency.HEADER: key} if key is not None else {}
+            body = {"invoice": invoice, "amount": amount}
+            charged = await self._call("POST", "/v1/charges", body, headers, key is not None)
+            if charged is None or charged.status not in (*CAPTURED, 402, 422):
+                return None
+            if charged.status in CAPTURED:
+                return await self._settle(invoice, amount, charged.json())
+            return await self._end(invoice, "compensated", "failed", None)
+        except StoreUnavailable as error:
+            billing.log.seldom("saga waits", error=str(error))
+            return None
+
+    async def _call(
+        self, method: str, path: str, body: Any, headers: dict[str, str], idempotent: bool
+    ) -> Reply | None:
+        """None when payments did not answer."""
+        try:
+            link = self._billing.links["payments"]
+            return await link.call(method, path, body, headers, idempotent=idempotent)
+        except CallFailed as error:
+            self._billing.log.seldom("saga waits", error=str(error))
+            return None
+
+    async def _settle(self, invoice: str, amount: float, charge: dict[str, Any]) -> str | None:
+        """The money was taken: the right amount completes the saga, a wrong one is given back."""
+        if abs(float(charge["amount"]) - amount) < 0.005:
+            return await self._end(invoice, "completed", "paid", str(charge["id"]))
+        refund = await self._call("POST", "/v1/refunds", {"charge": charge["id"]}, {}, True)
+        if refund is None or refund.status not in CAPTURED:
+            return None
+        return await self._end(invoice, "compensated", "refunded", str(charge["id"]))
+
+    async def _end(self, invoice: str, end: str, status: str, charge: str | None) -> str:
+        billing, at = self._billing, time.time()
+        event = billing.outbox.event(f"payment.{status}", invoice, at, {"charge": charge})
+        ended = await billing.store.row(
+            statements.END_SAGA, invoice, end, status, charge, at, billing.outbox.row(event)
+        )
+        if ended is not None:
+            billing.outbox.committed(event)
+        return end
+
+    # without a saga
+
+    async def _at_once(self, invoice: str) -> tuple[int, dict[str, Any]]:
+        """Charge, then update: what happens between the two is nobody's concern."""
+        billing, row = self._billing, await self._row(invoice)
+        if row["status"] != "open":
+            return self._answer(invoice, row["status"], row["charge"])
+        keyed = billing.patterns.idempotency_key
+        headers = {idempotency.HEADER: payment_key(billing.run, invoice)} if keyed else {}
+        body = {"invoice": invoice, "amount": float(row["amount"])}
+        charged = await billing.links["payments"].call("POST", "/v1/charges", body, headers, idempotent=keyed)
+        if charged.status == 402:
+            await billing.store.row(statements.PAID, invoice, "failed", None, None)
+            return 402, {"invoice": invoice, "status": "declined"}
+        if charged.status not in CAPTURED:
+            raise fhir.Refused(502, f"payments answered {charged.status}")
+        charge = str(charged.json()["id"])
+        event = billing.outbox.event("payment.paid", invoice, time.time(), {"charge": charge})
+        await billing.store.row(statements.PAID, invoice, "paid", charge, billing.outbox.row(event))
+        billing.outbox.committed(event)
+        return 200, {"invoice": invoice, "status": "paid", "charge": charge}

@@ -1,0 +1,109 @@
+"""Billing: claims to the payer, invoices, and one charge an invoice, whatever is lost on the way."""
+
+from __future__ import annotations
+
+import random
+from typing import Any, ClassVar
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir
+from reference_system.common.operations import plain
+from reference_system.common.patterns.saga import Orchestrator
+from reference_system.common.service import Reset, Service, record
+from reference_system.services.billing import claims, payment, statements
+
+
+class Billing(Service):
+    """Claim, invoice and payment saga."""
+
+    DDL: ClassVar[str] = statements.DDL
+    TABLES: ClassVar[tuple[str, ...]] = ("claim", "invoice", "saga")
+
+    def build(self) -> None:
+        super().build()
+        self._claims = claims.Claims(self)
+        self._payment = payment.Payment(self)
+        self.sagas = Orchestrator(self._payment.advance, self.spawn, random.Random(f"{self.seed}/saga"))
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/claims", self.claim, methods=["POST"]),
+            Route("/invoices/{invoice}", self.invoice, methods=["GET"]),
+            Route("/invoices/{invoice}/pay", self.pay, methods=["POST"]),
+        ]
+
+    async def claim(self, request: Request) -> Response:
+        claim = fhir.parse(await request.body(), "Claim")
+        new = await self._claims.accept(claim)
+        return fhir.reply(201 if new else 200, {**claim, "id": fhir.identifier(claim, fhir.CLAIM)})
+
+    async def pay(self, request: Request) -> Response:
+        status, body = await self._payment.pay(request.path_params["invoice"])
+        return plain(body, status)
+
+    async def invoice(self, request: Request) -> Response:
+        invoice = request.path_params["invoice"]
+        row = await self.store.row("SELECT claim, amount, status, charge FROM invoice WHERE id = $1", invoice)
+        if row is None:
+            raise fhir.Refused(404, f"invoice {invoice} is not known")
+        return plain({"invoice": invoice, **dict(row)})
+
+    async def opened(self) -> None:
+        """After a crash: queued claims and running sagas go on."""
+        if self.patterns.outbox:
+            await self._claims.resume()
+        rows = await self.store.rows("SELECT invoice FROM saga WHERE status = 'running'")
+        if self.patterns.saga:
+            self.sagas.resume([row["invoice"] for row in rows])
+        for _ in range(claims.WORKERS):
+            self.loop(self._claims.work())
+
+    async def cleared(self, reset: Reset) -> None:
+        self._claims.forget()
+
+    async def backlog(self) -> dict[str, int]:
+        row = await self.store.row(
+            "SELECT (SELECT count(*) FROM saga WHERE status = 'running') AS sagas, "
+            "(SELECT count(*) FROM claim WHERE status <> 'submitted') AS claims"
+        )
+        return {"sagas_open": int(row["sagas"]), "claims_unsent": int(row["claims"])}  # type: ignore[index]
+
+    async def records(self) -> list[dict[str, Any]]:
+        claimed = await self.store.rows("SELECT id, invoice, amount, status, at FROM claim ORDER BY at")
+        invoices = await self.store.rows("SELECT id, charge, amount, status, at FROM invoice ORDER BY at")
+        sagas = await self.store.rows("SELECT invoice, status, key, at FROM saga ORDER BY at")
+        return [
+            *(
+                record(
+                    "claim",
+                    key=r["id"],
+                    id=r["id"],
+                    at=r["at"],
+                    status=r["status"],
+                    amount=r["amount"],
+                    value=r["invoice"],
+                )
+                for r in claimed
+            ),
+            *(
+                record(
+                    "invoice",
+                    key=r["id"],
+                    id=r["id"],
+                    at=r["at"],
+                    status=r["status"],
+                    amount=r["amount"],
+                    value=r["charge"],
+                )
+                for r in invoices
+            ),
+            *(
+                record(
+                    "saga", key=r["invoice"], id=r["invoice"], at=r["at"], status=r["status"], value=r["key"]
+                )
+                for r in sagas
+            ),
+        ]

@@ -1,0 +1,64 @@
+"""The statements of billing: each is one transaction."""
+
+from __future__ import annotations
+
+DDL = """
+    CREATE TABLE IF NOT EXISTS claim (
+        id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, status text NOT NULL, body bytea
+        NOT NULL,
+        fingerprint text NOT NULL, at float8 NOT NULL);
+    CREATE INDEX IF NOT EXISTS claim_queued ON claim (at) WHERE status = 'queued';
+    CREATE TABLE IF NOT EXISTS invoice (
+        id text PRIMARY KEY, claim text NOT NULL, amount float8 NOT NULL, status text NOT NULL, charge text,
+        at float8 NOT NULL);
+    CREATE TABLE IF NOT EXISTS saga (
+        invoice text PRIMARY KEY, status text NOT NULL, key text, attempts int NOT NULL DEFAULT 0, at float8
+        NOT NULL)
+"""
+
+OPEN_CLAIM = """
+    WITH c AS (
+        INSERT INTO claim (id, invoice, amount, status, body, fingerprint, at) VALUES ($1, $2, $3, $4, $5,
+        $6, $7)
+        ON CONFLICT (id) DO NOTHING RETURNING id, invoice
+    ), i AS (
+        INSERT INTO invoice (id, claim, amount, status, at) SELECT invoice, id, $3, 'open', $7 FROM c
+        ON CONFLICT (id) DO NOTHING
+    ) SELECT id FROM c
+"""
+
+SUBMITTED = """
+    WITH c AS (
+        UPDATE claim SET status = 'submitted' WHERE id = ANY($1::text[]) RETURNING id
+    ), o AS (
+        INSERT INTO outbox (event) SELECT e FROM unnest($2::bytea[]) AS e WHERE e IS NOT NULL
+    ) SELECT count(*) FROM c
+"""
+
+# The saga and its payment key are on record before anything is charged.
+BEGIN_SAGA = """
+    WITH i AS (
+        UPDATE invoice SET status = 'paying' WHERE id = $1 AND status = 'open' RETURNING id
+    ), s AS (
+        INSERT INTO saga (invoice, status, key, at) SELECT id, 'running', $2::text, $3::float8 FROM i
+        ON CONFLICT (invoice) DO NOTHING
+    ) SELECT id FROM i
+"""
+
+END_SAGA = """
+    WITH s AS (
+        UPDATE saga SET status = $2, at = $5 WHERE invoice = $1 AND status = 'running' RETURNING invoice
+    ), i AS (
+        UPDATE invoice SET status = $3, charge = $4 WHERE id IN (SELECT invoice FROM s)
+    ), o AS (
+        INSERT INTO outbox (event) SELECT $6::bytea FROM s WHERE $6::bytea IS NOT NULL
+    ) SELECT invoice FROM s
+"""
+
+PAID = """
+    WITH i AS (
+        UPDATE invoice SET status = $2, charge = $3 WHERE id = $1 RETURNING id
+    ), o AS (
+        INSERT INTO outbox (event) SELECT $4::bytea FROM i WHERE $4::bytea IS NOT NULL
+    ) SELECT id FROM i
+"""

@@ -1,0 +1,230 @@
+"""Check-in: the front door. Owns Encounter; an acknowledged check-in is never lost, whatever the insurer
+does."""
+
+from __future__ import annotations
+
+import time
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir
+from reference_system.common.bus import Event
+from reference_system.common.link import CallFailed
+from reference_system.common.patterns import idempotency
+from reference_system.common.patterns.cache import AgedCache
+from reference_system.common.patterns.consumer import FRESH
+from reference_system.common.service import Reset, Service, record
+from reference_system.services.checkin.arrival import Arrival, read_arrival
+
+DEMOGRAPHICS_AGE_S = 86_400.0
+INSERT = """
+    WITH n AS (
+        INSERT INTO encounter (id, key, guard, fingerprint, patient, patient_name, coverage, eligibility,
+        label, body, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (guard) DO NOTHING RETURNING id
+    ), o AS (
+        INSERT INTO outbox (event) SELECT $12::bytea FROM n WHERE $12::bytea IS NOT NULL
+    ) SELECT id FROM n
+"""
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Checkin(Service):
+    """Encounters, with the patient from the registry and the state of the insurance from eligibility."""
+
+    DDL: ClassVar[str] = """
+        CREATE TABLE IF NOT EXISTS encounter (
+            id text PRIMARY KEY, key text NOT NULL, guard text NOT NULL UNIQUE, fingerprint text NOT NULL,
+            patient text NOT NULL, patient_name text, coverage text NOT NULL, eligibility text NOT NULL,
+            label text,
+            body bytea NOT NULL, at float8 NOT NULL);
+        CREATE INDEX IF NOT EXISTS encounter_key ON encounter (key)
+    """
+    TABLES: ClassVar[tuple[str, ...]] = ("encounter",)
+    CONSUMES: ClassVar[tuple[str, ...]] = ("eligibility.resolved",)
+
+    _names: AgedCache[str] = AgedCache(None)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/checkins", self.check_in, methods=["POST"]),
+            Route("/fhir/Encounter", self.search, methods=["GET"]),
+        ]
+
+    async def check_in(self, request: Request) -> Response:
+        arrival = read_arrival(
+            await request.body(), request.headers.get(idempotency.HEADER), self.patterns.idempotency_key
+        )
+        name, label = await self._demographics(arrival.patient)
+        if self.patterns.eligibility == "sync":
+            return await self._check_in_at_once(arrival, name, label)
+        id_, at = uuid4().hex, time.time()
+        body = {"key": arrival.key, "coverage": arrival.coverage, "patient": arrival.patient}
+        event = self.outbox.event("checkin.accepted", arrival.key, at, body)
+        if not await self._insert(id_, arrival, name, label, "pending", at, event):
+            return await self._replay(arrival)
+        self.outbox.committed(event)
+        eligibility = await self._ask_inline(arrival, at)
+        return self._accepted(id_, arrival, name, label, eligibility)
+
+    async def _check_in_at_once(self, arrival: Arrival, name: str | None, label: str | None) -> Response:
+        """The insurer is asked inside the request: the patient waits for whatever the insurer does."""
+        at = time.time()
+        reply = await self._ask(arrival, at, None)
+        if reply.status != 200:
+            raise fhir.Refused(502, f"eligibility answered {reply.status}")
+        id_, eligibility = uuid4().hex, str(reply.json()["disposition"])
+        body = {"key": arrival.key, "coverage": arrival.coverage, "patient": arrival.patient}
+        event = self.outbox.event("checkin.accepted", arrival.key, at, body)
+        if not await self._insert(id_, arrival, name, label, eligibility, at, event):
+            return await self._replay(arrival)
+        self.outbox.committed(event)
+        return self._accepted(id_, arrival, name, label, eligibility)
+
+    async def _insert(
+        self,
+        id_: str,
+        arrival: Arrival,
+        name: str | None,
+        label: str | None,
+        eligibility: str,
+        at: float,
+        event: Event,
+    ) -> bool:
+        """The Encounter and its event in one transaction; False when the key is already taken."""
+        inserted = await self.store.row(
+            INSERT,
+            id_,
+            arrival.key,
+            idempotency.guard(self.patterns.idempotency_key, arrival.key),
+            arrival.fingerprint,
+            arrival.patient,
+            name,
+            arrival.coverage,
+            eligibility,
+            label,
+            _encode(arrival.encounter),
+            at,
+            self.outbox.row(event),
+        )
+        return inserted is not None
+
+    async def _replay(self, arrival: Arrival) -> Response:
+        row = await self.store.row("SELECT * FROM encounter WHERE key = $1 ORDER BY at LIMIT 1", arrival.key)
+        if row is None:
+            raise fhir.Refused(409, f"the key {arrival.key!r} is being reset")
+        if idempotency.judge(row["fingerprint"], arrival.fingerprint) is idempotency.Repeat.MISMATCH:
+            raise fhir.Refused(422, f"Idempotency-Key {arrival.key!r} was used with another Encounter")
+        return self._accepted(row["id"], arrival, row["patient_name"], row["label"], row["eligibility"], 200)
+
+    def _accepted(
+        self,
+        id_: str,
+        arrival: Arrival,
+        name: str | None,
+        label: str | None,
+        eligibility: str,
+        status: int = 201,
+    ) -> Response:
+        headers = {"x-eligibility": eligibility, "location": f"/fhir/Encounter/{id_}"}
+        if label:
+            headers["x-label"] = label
+        return fhir.reply(status, fhir.encounter_reply(arrival.encounter, id_, eligibility, name), headers)
+
+    async def _demographics(self, patient: str) -> tuple[str | None, str | None]:
+        """Name and label. With the fallback an unreachable registry costs a label, not the check-in."""
+        try:
+            reply = await self.links["registry"].call("GET", f"/fhir/Patient/{patient}")
+        except CallFailed:
+            if not self.patterns.registry_fallback:
+                raise
+            return self._remembered(patient)
+        if reply.status == 404:
+            raise fhir.Refused(404, f"Patient/{patient} is not known")
+        if reply.status != 200:
+            if not self.patterns.registry_fallback:
+                raise fhir.Refused(502, f"registry answered {reply.status}")
+            return self._remembered(patient)
+        names = reply.json().get("name") or [{}]
+        name = " ".join([*names[0].get("given", []), names[0].get("family", "")]).strip()
+        self._names.put(patient, name)
+        return name, None
+
+    def _remembered(self, patient: str) -> tuple[str | None, str]:
+        held = self._names.get(patient)
+        return (held[0], "cached") if held is not None else (f"temporary {uuid4().hex[:8]}", "temporary")
+
+    async def _ask(self, arrival: Arrival, at: float, timeout: float | None) -> Any:
+        resource = fhir.eligibility_request(arrival.key, arrival.coverage, arrival.patient, at)
+        return await self.links["eligibility"].call(
+            "POST", "/fhir/CoverageEligibilityRequest", resource, timeout=timeout
+        )
+
+    async def _ask_inline(self, arrival: Arrival, at: float) -> str:
+        """What eligibility says within the inline wait, else pending: its event will tell."""
+        try:
+            reply = await self._ask(arrival, at, self.patterns.inline_wait)
+        except CallFailed:
+            return "pending"
+        return str(reply.json()["disposition"]) if reply.status == 200 else "pending"
+
+    async def search(self, request: Request) -> Response:
+        key = (request.query_params.get("identifier") or "").rpartition("|")[2]
+        rows = await self.store.rows("SELECT * FROM encounter WHERE key = $1 ORDER BY at", key)
+        entries = [
+            {
+                "resource": fhir.encounter_reply(
+                    _decode(r["body"]), r["id"], r["eligibility"], r["patient_name"]
+                )
+            }
+            for r in rows
+        ]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
+        if not entries:
+            del bundle["entry"]
+        return fhir.reply(200, bundle)
+
+    async def on_events(self, events: list[Event]) -> None:
+        """Late answers of the insurer reach their Encounters, all of a batch in one statement."""
+        ids = [event.id for event in events]
+        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        await self.store.run(
+            f"""{fresh}
+            UPDATE encounter AS e SET eligibility = v.status
+            FROM unnest($1::text[], $2::text[], $3::text[]) AS v (event, key, status) JOIN fresh ON fresh.id
+            = v.event
+            WHERE e.key = v.key AND e.eligibility = 'pending'
+            """,
+            ids,
+            [event.key for event in events],
+            [str(event.body["status"]) for event in events],
+        )
+
+    async def opened(self) -> None:
+        self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)
+        rows = await self.store.rows(
+            "SELECT DISTINCT patient, patient_name FROM encounter "
+            "WHERE label IS NULL AND patient_name IS NOT NULL"
+        )
+        for row in rows:
+            self._names.put(row["patient"], row["patient_name"])
+
+    async def cleared(self, reset: Reset) -> None:
+        self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)
+
+    async def backlog(self) -> dict[str, int]:
+        row = await self.store.row("SELECT count(*) AS n FROM encounter WHERE eligibility = 'pending'")
+        return {"eligibility_pending": int(row["n"])}  # type: ignore[index]
+
+    async def records(self) -> list[dict[str, Any]]:
+        rows = await self.store.rows("SELECT key, id, at, eligibility FROM encounter ORDER BY at")
+        return [
+            record("encounter", key=r["key"], id=r["id"], at=r["at"], status=r["eligibility"]) for r in rows
+        ]

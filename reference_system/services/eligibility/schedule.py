@@ -1,0 +1,60 @@
+"""When open inquiries are due again; in memory, with the store as its memory across a crash."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+LOOK_EVERY_S = 0.1
+AT_ONCE = 8  # repeats in flight: a backlog drains, it does not storm
+
+
+class Schedule:
+    """One due time per encounter; `put` moves it later or earlier, `drop` forgets it. Times are unix
+    seconds."""
+
+    def __init__(self, repeat: Callable[[str], Awaitable[None]]) -> None:
+        self._repeat = repeat
+        self._due: dict[str, float] = {}
+        self._heap: list[tuple[float, str]] = []
+        self._running = 0
+
+    def put(self, encounter: str, due: float) -> None:
+        self._due[encounter] = due
+        heapq.heappush(self._heap, (due, encounter))
+
+    def drop(self, encounter: str) -> None:
+        self._due.pop(encounter, None)
+
+    def clear(self) -> None:
+        self._due.clear()
+        self._heap.clear()
+
+    def next_due(self, now: float) -> str | None:
+        """Take one encounter that is due, None when none is."""
+        while self._heap and self._heap[0][0] <= now:
+            due, encounter = heapq.heappop(self._heap)
+            if self._due.get(encounter) == due:
+                del self._due[encounter]
+                return encounter
+        return None
+
+    async def run(self, spawn: Callable[[Any], Any]) -> None:
+        """Starts what is due, at most AT_ONCE at a time, for as long as the process lives."""
+        while True:
+            while self._running < AT_ONCE and (encounter := self.next_due(time.time())) is not None:
+                self._running += 1
+                spawn(self._one(encounter))
+            await asyncio.sleep(LOOK_EVERY_S)
+
+    async def _one(self, encounter: str) -> None:
+        try:
+            await self._repeat(encounter)
+        except Exception:
+            self.put(encounter, time.time() + 1.0)  # the store was away: it stays on the schedule
+            raise
+        finally:
+            self._running -= 1

@@ -1,0 +1,278 @@
+"""Eligibility: is this patient's insurance in force? Asks the payer, keeps the answers, and never invents
+cover."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir, tracing
+from reference_system.common.bus import Event
+from reference_system.common.link import CallFailed, Reply
+from reference_system.common.patterns import deadline
+from reference_system.common.patterns.cache import AgedCache
+from reference_system.common.patterns.consumer import FRESH
+from reference_system.common.service import Reset, Service, record
+from reference_system.common.store import StoreUnavailable
+from reference_system.services.eligibility import statements
+from reference_system.services.eligibility.schedule import Schedule
+
+ANSWER_MARGIN_S = 0.05  # kept back from the caller's deadline to say "pending" in time
+EVENT_GRACE_S = 2.0  # the request that follows the event has this long before the event's inquiry is made
+UNSENT_AGAIN_S = (
+    0.5  # an inquiry that certainly never left is tried again soon: the 90 s rule is about retransmission
+)
+
+_encode = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    encounter: str
+    coverage: str
+    patient: str
+
+
+class Eligibility(Service):
+    """Inquiries (X12 270/271 in JSON) to the payer, with their schedule of repeats and a labelled cache."""
+
+    DDL: ClassVar[str] = statements.DDL
+    TABLES: ClassVar[tuple[str, ...]] = ("inquiry", "coverage")
+    CONSUMES: ClassVar[tuple[str, ...]] = ("checkin.accepted",)
+
+    _cache: AgedCache[str] = AgedCache(None)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/fhir/CoverageEligibilityRequest", self.ask, methods=["POST"]),
+            Route("/fhir/Coverage/{id}", self.read, methods=["GET"]),
+        ]
+
+    def build(self) -> None:
+        super().build()
+        self._active: dict[str, asyncio.Task[str | None]] = {}
+        self._schedule = Schedule(self._repeat)
+
+    async def ask(self, request: Request) -> Response:
+        resource = fhir.parse(await request.body(), "CoverageEligibilityRequest")
+        encounter = fhir.identifier(resource, fhir.ENCOUNTER)
+        patient = fhir.reference_id(resource.get("patient"), "Patient")
+        insurance = (resource.get("insurance") or [{}])[0]
+        coverage = fhir.reference_id(insurance.get("coverage"), "Coverage")
+        if not encounter or not patient or not coverage:
+            raise fhir.Refused(400, "expected an identifier, a patient and an insurance with its Coverage")
+        inquiry = Inquiry(encounter, coverage, patient)
+        if self.patterns.eligibility == "sync":
+            return self._reply(inquiry, await self._ask_at_once(inquiry))
+        status = await self._within_deadline(inquiry)
+        if status is not None:
+            return self._reply(inquiry, status)
+        return await self._late(inquiry)
+
+    def _reply(self, inquiry: Inquiry, status: str, label: str | None = None) -> Response:
+        body = fhir.eligibility_response(
+            inquiry.encounter, inquiry.coverage, inquiry.patient, status, time.time()
+        )
+        return fhir.reply(202 if status == "pending" else 200, body, {"x-label": label} if label else None)
+
+    async def _ask_at_once(self, inquiry: Inquiry) -> str:
+        """Synchronous design: the caller waits for the payer; a failure of the payer is a failure here."""
+        reply = await self._inquire(inquiry)
+        if reply.status != 200:
+            raise fhir.Refused(502, f"payer answered {reply.status}")
+        return await self._decided(inquiry, reply)
+
+    async def _within_deadline(self, inquiry: Inquiry) -> str | None:
+        """The answer if it comes while the caller can still use it; the inquiry goes on behind."""
+        left = deadline.remaining()
+        wait = self.patterns.inline_wait if left is None else min(left, self.patterns.inline_wait)
+        task = self._start(inquiry)
+        await asyncio.wait({task}, timeout=max(0.0, wait - ANSWER_MARGIN_S))
+        if not task.done() or task.cancelled() or task.exception() is not None:
+            return None
+        return task.result()
+
+    async def _late(self, inquiry: Inquiry) -> Response:
+        """No answer in time: a labelled one from the cache, else pending. Either way the inquiry is on
+        record."""
+        at, held = time.time(), self._cache.get(inquiry.coverage)
+        due = at + self._spacing
+        if held is None:
+            await self.store.run(
+                statements.KEEP, inquiry.encounter, inquiry.coverage, inquiry.patient, 0, due, at
+            )
+            return self._reply(inquiry, "pending")
+        await self.store.run(
+            statements.ANSWERED_FROM_CACHE,
+            inquiry.encounter,
+            inquiry.coverage,
+            inquiry.patient,
+            due,
+            at,
+            held[0],
+        )
+        return self._reply(inquiry, held[0], "cached")
+
+    @property
+    def _spacing(self) -> float:
+        """Seconds between two transmissions of one inquiry (CAQH CORE: 90 s), on the experiment's clock."""
+        return self.patterns.retry_schedule / self.clock_scale
+
+    def _start(self, inquiry: Inquiry) -> asyncio.Task[str | None]:
+        """The running inquiry for this encounter, or a new one."""
+        task = self._active.get(inquiry.encounter)
+        if task is None:
+            task = self.spawn(self._attempt(inquiry), tracing.current.get())
+            self._active[inquiry.encounter] = task
+            task.add_done_callback(lambda _: self._active.pop(inquiry.encounter, None))
+        return task
+
+    async def _inquire(self, inquiry: Inquiry) -> Reply:
+        """One 270 through the link. The payer's 20 s limit runs on the experiment's clock."""
+        link = self.links["payer"]
+        limit = link.patterns.timeout
+        body = {"encounter": inquiry.encounter, "coverage": inquiry.coverage, "patient": inquiry.patient}
+        return await link.call(
+            "POST", "/x12/270", body, timeout=limit / self.clock_scale if limit is not None else None
+        )
+
+    async def _attempt(self, inquiry: Inquiry) -> str | None:
+        """Ask once; keep the answer, or when to ask again."""
+        sent, why = True, ""
+        try:
+            reply = await self._inquire(inquiry)
+            if reply.status == 200:
+                return await self._decided(inquiry, reply)
+            why = f"payer answered {reply.status}"
+        except CallFailed as error:
+            sent, why = error.sent, str(error)
+        except StoreUnavailable as error:
+            why = str(error)
+        self.log.seldom("inquiry open", why=why)
+        now = time.time()
+        due = now + (self._spacing if sent else UNSENT_AGAIN_S)
+        self._schedule.put(inquiry.encounter, due)
+        try:
+            await self.store.run(
+                statements.KEEP,
+                inquiry.encounter,
+                inquiry.coverage,
+                inquiry.patient,
+                1 if sent else 0,
+                due if sent else 0.0,
+                now,
+            )
+        except StoreUnavailable as error:
+            self.log.seldom("inquiry kept in memory only", error=str(error))
+        return None
+
+    async def _decided(self, inquiry: Inquiry, reply: Reply) -> str:
+        answer, at = reply.json(), time.time()
+        status = str(answer["status"])
+        event = self.outbox.event(
+            "eligibility.resolved", inquiry.encounter, at, {"coverage": inquiry.coverage, "status": status}
+        )
+        first = await self.store.row(
+            statements.DECIDE,
+            inquiry.encounter,
+            inquiry.coverage,
+            inquiry.patient,
+            status,
+            str(answer["receipt"]),
+            at,
+            self.outbox.row(event),
+        )
+        if first is not None:
+            self.outbox.committed(event)
+        self._cache.put(inquiry.coverage, status)
+        self._schedule.drop(inquiry.encounter)
+        return status
+
+    async def _repeat(self, encounter: str) -> None:
+        """An inquiry is due: ask again, unless it was decided meanwhile."""
+        row = await self.store.row(
+            "SELECT encounter, coverage, patient FROM inquiry WHERE encounter = $1 AND status = 'pending'",
+            encounter,
+        )
+        if row is not None:
+            await self._start(Inquiry(row["encounter"], row["coverage"], row["patient"]))
+
+    async def on_events(self, events: list[Event]) -> None:
+        """Every accepted check-in gets its inquiry, even when the request that should make it never came."""
+        if self.patterns.eligibility == "sync":
+            return
+        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        due = time.time() + EVENT_GRACE_S
+        rows = await self.store.rows(
+            fresh + statements.NOTE,
+            [event.id for event in events],
+            [event.key for event in events],
+            [str(event.body["coverage"]) for event in events],
+            [str(event.body["patient"]) for event in events],
+            due,
+            [event.at for event in events],
+        )
+        for row in rows:
+            if row["encounter"] not in self._active:
+                self._schedule.put(row["encounter"], due)
+
+    async def opened(self) -> None:
+        """After a crash: open inquiries go back on the schedule, known answers into the cache."""
+        self._remember_nothing()
+        for row in await self.store.rows("SELECT encounter, due_at FROM inquiry WHERE status = 'pending'"):
+            self._schedule.put(row["encounter"], float(row["due_at"]))
+        for row in await self.store.rows(
+            "SELECT coverage, status FROM inquiry WHERE status <> 'pending' ORDER BY at"
+        ):
+            self._cache.put(row["coverage"], row["status"])
+        self.loop(self._schedule.run(self.spawn))
+
+    def _remember_nothing(self) -> None:
+        age = self.patterns.eligibility_cache
+        self._cache = AgedCache(age / self.clock_scale if age is not None else None)
+        self._schedule.clear()
+        self._active.clear()
+
+    async def cleared(self, reset: Reset) -> None:
+        self._remember_nothing()
+        coverages = reset.coverages or []
+        await self.store.run(
+            "INSERT INTO coverage SELECT * FROM unnest($1::text[], $2::bytea[])",
+            [str(coverage["id"]) for coverage in coverages],
+            [_encode(coverage) for coverage in coverages],
+        )
+
+    async def read(self, request: Request) -> Response:
+        row = await self.store.row("SELECT body FROM coverage WHERE id = $1", request.path_params["id"])
+        if row is None:
+            raise fhir.Refused(404, f"Coverage/{request.path_params['id']} is not known")
+        return Response(row["body"], 200, media_type=fhir.MEDIA_TYPE)
+
+    async def backlog(self) -> dict[str, int]:
+        row = await self.store.row("SELECT count(*) AS n FROM inquiry WHERE status = 'pending'")
+        return {"inquiries_open": int(row["n"])}  # type: ignore[index]
+
+    async def records(self) -> list[dict[str, Any]]:
+        decided = await self.store.rows(
+            "SELECT coverage, encounter, at, status, source FROM inquiry WHERE status <> 'pending' "
+            "UNION ALL SELECT coverage, encounter, cached_at, cached, 'cache' FROM inquiry "
+            "WHERE cached IS NOT NULL"
+        )
+        return [
+            record(
+                "coverage_decision",
+                key=r["coverage"],
+                id=r["encounter"],
+                at=r["at"],
+                status=r["status"],
+                value=r["source"],
+            )
+            for r in decided
+        ]

@@ -1,0 +1,171 @@
+"""Payments: an instrument that stands for the card processor. Its ledger is the truth about who was charged
+how often."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from typing import Any, ClassVar
+from uuid import uuid4
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir
+from reference_system.common.operations import plain
+from reference_system.common.patterns import idempotency
+from reference_system.common.service import Reset, Service, record
+
+PROCESSING_S = (0.015, 0.025)  # its own work per charge, before the commit
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Payments(Service):
+    """Honours an Idempotency-Key when one is given: 409 in progress, 422 other payload, replay when done."""
+
+    DDL: ClassVar[str] = """
+        CREATE TABLE IF NOT EXISTS charge (
+            id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, key text, guard text NOT
+            NULL UNIQUE,
+            fingerprint text NOT NULL, caller text, at float8 NOT NULL);
+        CREATE INDEX IF NOT EXISTS charge_invoice ON charge (invoice);
+        CREATE TABLE IF NOT EXISTS refund (
+            id text PRIMARY KEY, charge text NOT NULL UNIQUE, invoice text NOT NULL, amount float8 NOT NULL,
+            caller text, at float8 NOT NULL)
+    """
+    TABLES: ClassVar[tuple[str, ...]] = ("charge", "refund")
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/v1/charges", self.charge, methods=["POST"]),
+            Route("/v1/charges", self.by_invoice, methods=["GET"]),
+            Route("/v1/charges/by-key/{key}", self.by_key, methods=["GET"]),
+            Route("/v1/refunds", self.refund, methods=["POST"]),
+        ]
+
+    def build(self) -> None:
+        super().build()
+        self._in_progress: set[str] = set()
+        self._rng = random.Random(f"{self.seed}/payments")
+
+    async def charge(self, request: Request) -> Response:
+        body = _decode(await request.body())
+        invoice, amount = body.get("invoice"), body.get("amount")
+        if not isinstance(invoice, str) or not isinstance(amount, int | float):
+            raise fhir.Refused(400, 'expected {"invoice": "inv-…", "amount": number}')
+        key, caller = request.headers.get(idempotency.HEADER), request.headers.get("x-caller", "")
+        if key is not None and key in self._in_progress:
+            raise fhir.Refused(409, f"a charge with the key {key!r} is in progress")
+        if key is not None:
+            self._in_progress.add(key)
+        try:
+            return await self._capture(invoice, float(amount), key, caller)
+        finally:
+            if key is not None:
+                self._in_progress.discard(key)
+
+    async def _capture(self, invoice: str, amount: float, key: str | None, caller: str) -> Response:
+        if self.behaviours.declines(caller):
+            return plain({"invoice": invoice, "status": "declined"}, 402)
+        await asyncio.sleep(self._rng.uniform(*PROCESSING_S))
+        id_, print_ = f"ch-{uuid4().hex[:16]}", idempotency.fingerprint(invoice, f"{amount:.2f}")
+        captured = await self.store.row(
+            "INSERT INTO charge (id, invoice, amount, key, guard, fingerprint, caller, at) "
+            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (guard) DO NOTHING RETURNING id",
+            id_,
+            invoice,
+            amount,
+            key,
+            idempotency.guard(key is not None, key),
+            print_,
+            caller,
+            time.time(),
+        )
+        if captured is not None:
+            return plain({"id": id_, "invoice": invoice, "amount": amount, "status": "captured"}, 201)
+        row = await self.store.row(
+            "SELECT id, invoice, amount, fingerprint FROM charge WHERE guard = $1", key
+        )
+        if row is None or idempotency.judge(row["fingerprint"], print_) is idempotency.Repeat.MISMATCH:
+            raise fhir.Refused(422, f"the key {key!r} was used with another payload")
+        return plain(_charge(row), 200)
+
+    async def by_invoice(self, request: Request) -> Response:
+        invoice = request.query_params.get("invoice", "")
+        rows = await self.store.rows(
+            "SELECT id, invoice, amount FROM charge WHERE invoice = $1 ORDER BY at", invoice
+        )
+        return plain({"charges": [_charge(row) for row in rows]})
+
+    async def by_key(self, request: Request) -> Response:
+        key = request.path_params["key"]
+        row = await self.store.row("SELECT id, invoice, amount FROM charge WHERE guard = $1", key)
+        if row is not None:
+            return plain(_charge(row))
+        if key in self._in_progress:
+            raise fhir.Refused(409, f"the charge with the key {key!r} is in progress")
+        raise fhir.Refused(404, f"no charge with the key {key!r}")
+
+    async def refund(self, request: Request) -> Response:
+        """A charge is refunded once and whole; a repeat gives the same refund."""
+        charge = str(_decode(await request.body()).get("charge"))
+        found = await self.store.row("SELECT id, invoice, amount FROM charge WHERE id = $1", charge)
+        if found is None:
+            raise fhir.Refused(404, f"no charge {charge!r}")
+        id_ = f"re-{uuid4().hex[:16]}"
+        row = await self.store.row(
+            "INSERT INTO refund AS r (id, charge, invoice, amount, caller, at) "
+            "VALUES ($1, $2, $3, $4, $5, $6) "
+            "ON CONFLICT (charge) DO UPDATE SET at = r.at RETURNING id",
+            id_,
+            charge,
+            found["invoice"],
+            found["amount"],
+            request.headers.get("x-caller", ""),
+            time.time(),
+        )
+        assert row is not None
+        return plain({"id": row["id"], "charge": charge, "amount": found["amount"]}, 201)
+
+    async def cleared(self, reset: Reset) -> None:
+        self._in_progress.clear()
+        self._rng = random.Random(f"{reset.seed}/payments")
+
+    async def records(self) -> list[dict[str, Any]]:
+        charges = await self.store.rows("SELECT * FROM charge ORDER BY at")
+        refunds = await self.store.rows("SELECT * FROM refund ORDER BY at")
+        return [
+            *(
+                record(
+                    "charge",
+                    key=r["invoice"],
+                    id=r["id"],
+                    at=r["at"],
+                    status="captured",
+                    amount=r["amount"],
+                    value=r["key"],
+                    caller=r["caller"],
+                )
+                for r in charges
+            ),
+            *(
+                record(
+                    "refund",
+                    key=r["invoice"],
+                    id=r["id"],
+                    at=r["at"],
+                    amount=r["amount"],
+                    value=r["charge"],
+                    caller=r["caller"],
+                )
+                for r in refunds
+            ),
+        ]
+
+
+def _charge(row: Any) -> dict[str, Any]:
+    return {"id": row["id"], "invoice": row["invoice"], "amount": row["amount"], "status": "captured"}

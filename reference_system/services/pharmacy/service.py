@@ -1,0 +1,204 @@
+"""Pharmacy: the work list and the hand-over. Never dispenses a superseded or stopped version, unless the
+design trusts
+a copy. When the prescription cannot be read, the medicine is held, not guessed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir
+from reference_system.common.bus import Event
+from reference_system.common.link import CallFailed
+from reference_system.common.patterns.consumer import FRESH, winners
+from reference_system.common.service import Service, record
+from reference_system.services.pharmacy import statements
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@dataclass(frozen=True, slots=True)
+class Prescription:
+    """What pharmacy takes the prescription to be. `as_of` is unix seconds: when that was known to be
+    current."""
+
+    rx: str
+    version: int
+    dose: str
+    status: str
+    patient: str
+    as_of: float
+
+
+class Unreachable(Exception):
+    """The prescription could not be read where it is kept."""
+
+
+class Pharmacy(Service):
+    """Hand-overs, held ones, and a copy of the prescriptions fed by events."""
+
+    DDL: ClassVar[str] = statements.DDL
+    TABLES: ClassVar[tuple[str, ...]] = ("dispense", "projection")
+    CONSUMES: ClassVar[tuple[str, ...]] = ("rx.>",)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/worklist/{rx}", self.view, methods=["GET"]),
+            Route("/dispenses", self.dispense, methods=["POST"]),
+        ]
+
+    async def view(self, request: Request) -> Response:
+        """The dose to prepare. A copy is labelled with its age, but for a design that trusts it."""
+        rx, headers = request.path_params["rx"], {}
+        if self.patterns.dispense_check == "projection":
+            found = await self._copy(rx)
+        else:
+            try:
+                found = await self._read(rx)
+            except Unreachable as error:
+                found = await self._copy(rx)
+                if found is None:
+                    raise fhir.Refused(503, str(error)) from error
+                age_ms = max(0.0, time.time() - found.as_of) * 1000
+                headers = {"x-label": "stale", "x-age-ms": f"{age_ms:.0f}"}
+        if found is None:
+            raise fhir.Refused(404, f"prescription {rx} is not known")
+        entry = {"prescription": rx, "version": found.version, "dose": found.dose, "status": found.status}
+        return fhir.reply(200, {**entry, "as_of": found.as_of}, headers)
+
+    async def dispense(self, request: Request) -> Response:
+        body = _decode(await request.body())
+        rx, id_ = body.get("prescription"), body.get("identifier")
+        if not isinstance(rx, str) or not isinstance(id_, str):
+            raise fhir.Refused(400, 'expected {"prescription": "rx-…", "identifier": "md-…"}')
+        check = self.patterns.dispense_check
+        try:
+            if check == "projection":
+                found = await self._copy(rx)
+            else:
+                found = await (self._reserve(rx, id_) if check == "reservation" else self._read(rx))
+        except Unreachable as error:
+            return await self._hold(rx, id_, str(error))
+        if found is None:
+            raise fhir.Refused(404, f"prescription {rx} is not known")
+        if found.status != "active":
+            raise fhir.Refused(409, f"prescription {rx} was stopped in version {found.version}")
+        return await self._hand_over(found, id_)
+
+    async def _hand_over(self, found: Prescription, id_: str) -> Response:
+        at = time.time()
+        resource = fhir.medication_dispense(id_, found.rx, found.version, found.dose, found.patient, at)
+        facts = {"prescription": found.rx, "version": found.version}
+        event = self.outbox.event("dispense.completed", id_, at, facts)
+        body = _encode(resource)
+        row = await self.store.row(
+            statements.HAND_OVER, id_, found.rx, found.version, found.dose, at, body, self.outbox.row(event)
+        )
+        if row is None:  # handed over before: the same answer again
+            row = await self.store.row("SELECT version, body FROM dispense WHERE id = $1", id_)
+            if row is None:
+                raise fhir.Refused(409, f"dispense {id_} is being reset")
+            return Response(row["body"], 200, {"x-version": str(row["version"])}, fhir.MEDIA_TYPE)
+        self.outbox.committed(event)
+        return Response(body, 201, {"x-version": str(found.version)}, fhir.MEDIA_TYPE)
+
+    async def _hold(self, rx: str, id_: str, why: str) -> Response:
+        """Nothing is handed over; a person comes back with the same identifier."""
+        at = time.time()
+        event = self.outbox.event("dispense.held", id_, at, {"prescription": rx})
+        await self.store.row(statements.HOLD, id_, rx, at, self.outbox.row(event))
+        self.outbox.committed(event)
+        held = {"identifier": id_, "prescription": rx, "status": "held", "reason": why}
+        return fhir.reply(202, held, {"x-label": "held"})
+
+    async def _copy(self, rx: str) -> Prescription | None:
+        row = await self.store.row("SELECT * FROM projection WHERE rx = $1", rx)
+        if row is None:
+            return None
+        return Prescription(rx, row["version"], row["dose"], row["status"], row["patient"], row["as_of"])
+
+    async def _read(self, rx: str) -> Prescription | None:
+        """The current version from where it is kept. Raises Unreachable."""
+        at = time.time()
+        reply = await self._ask("GET", f"/fhir/MedicationRequest/{rx}", None)
+        if reply is None:
+            return None
+        patient = fhir.reference_id(reply.get("subject"), "Patient") or ""
+        version = int(reply["meta"]["versionId"])
+        return Prescription(rx, version, fhir.dose_of(reply), str(reply["status"]), patient, at)
+
+    async def _reserve(self, rx: str, id_: str) -> Prescription | None:
+        """As `_read`, and the hand-over is tied to that version there. Raises Unreachable."""
+        at = time.time()
+        reply = await self._ask("POST", f"/fhir/MedicationRequest/{rx}/$reserve", {"dispense": id_})
+        if reply is None:
+            return None
+        return Prescription(
+            rx, int(reply["version"]), str(reply["dose"]), str(reply["status"]), str(reply["patient"]), at
+        )
+
+    async def _ask(self, method: str, path: str, body: Any) -> dict[str, Any] | None:
+        try:
+            reply = await self.links["prescriptions"].call(method, path, body)
+        except CallFailed as error:
+            raise Unreachable(str(error)) from error
+        if reply.status == 404:
+            return None
+        if reply.status != 200:
+            raise Unreachable(f"prescriptions answered {reply.status}")
+        found: dict[str, Any] = reply.json()
+        return found
+
+    async def on_events(self, events: list[Event]) -> None:
+        """Bring the copy up to date. Without the fence, whatever arrives last stays."""
+        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        chosen = winners(events, self.patterns.version_fence)
+        await self.store.run(
+            fresh + statements.PROJECT,
+            [event.id for event in events],
+            [event.id for event in chosen],
+            [event.key for event in chosen],
+            [event.version or 0 for event in chosen],
+            [str(event.body["dose"]) for event in chosen],
+            [str(event.body["status"]) for event in chosen],
+            [str(event.body.get("patient", "")) for event in chosen],
+            [event.at for event in chosen],
+            self.patterns.version_fence,
+        )
+
+    async def records(self) -> list[dict[str, Any]]:
+        handed = await self.store.rows("SELECT id, rx, version, dose, status, at FROM dispense ORDER BY at")
+        copies = await self.store.rows("SELECT rx, version, dose, status, as_of FROM projection")
+        return [
+            *(
+                record(
+                    "dispense",
+                    key=r["rx"],
+                    id=r["id"],
+                    at=r["at"],
+                    version=r["version"],
+                    status=r["status"],
+                    value=r["dose"],
+                )
+                for r in handed
+            ),
+            *(
+                record(
+                    "projection",
+                    key=r["rx"],
+                    id=r["rx"],
+                    at=r["as_of"],
+                    version=r["version"],
+                    status=r["status"],
+                    value=r["dose"],
+                )
+                for r in copies
+            ),
+        ]

@@ -1,0 +1,1 @@
+"""Prescriptions: see `service`."""

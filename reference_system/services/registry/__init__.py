@@ -1,0 +1,1 @@
+"""Registry: see `service`."""

@@ -1,0 +1,86 @@
+"""Registry: who a patient is. Owns Patient; no update is lost when If-Match is on."""
+
+from __future__ import annotations
+
+import time
+from typing import ClassVar
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from reference_system.common import fhir
+from reference_system.common.service import Reset, Service
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Registry(Service):
+    """FHIR Patient with versions."""
+
+    DDL: ClassVar[str] = """
+        CREATE TABLE IF NOT EXISTS patient (
+            id text PRIMARY KEY, version int NOT NULL, body bytea NOT NULL, at float8 NOT NULL)
+    """
+    TABLES: ClassVar[tuple[str, ...]] = ("patient",)
+
+    def routes(self) -> list[Route]:
+        return [
+            Route("/fhir/Patient/{id}", self.read, methods=["GET"]),
+            Route("/fhir/Patient/{id}", self.update, methods=["PUT"]),
+        ]
+
+    async def read(self, request: Request) -> Response:
+        id_ = request.path_params["id"]
+        row = await self.store.row("SELECT version, body FROM patient WHERE id = $1", id_)
+        if row is None:
+            raise fhir.Refused(404, f"Patient/{id_} is not known")
+        return Response(row["body"], 200, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE)
+
+    async def update(self, request: Request) -> Response:
+        """If-Match decides between two writers; without it in the design the last one wins."""
+        id_ = request.path_params["id"]
+        patient = fhir.parse(await request.body(), "Patient")
+        expected = fhir.version_of(request.headers.get("if-match"))
+        row = await self.store.row("SELECT version FROM patient WHERE id = $1", id_)
+        held = int(row["version"]) if row is not None else 0
+        if self.patterns.if_match and held and expected is None:
+            raise fhir.Refused(428, "If-Match is required to change a patient")
+        base = held if expected is None or not self.patterns.if_match else expected
+        at, version = time.time(), base + 1
+        body = {**patient, "id": id_, "meta": {"versionId": str(version), "lastUpdated": fhir.instant(at)}}
+        event = self.outbox.event("patient.updated", id_, at, {}, version)
+        written = await self.store.row(
+            """
+            WITH u AS (
+                INSERT INTO patient AS p (id, version, body, at) VALUES ($1, $2, $3, $4)
+                ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body, at =
+                excluded.at
+                WHERE p.version = $5 OR NOT $6
+                RETURNING id
+            ), o AS (
+                INSERT INTO outbox (event) SELECT $7::bytea FROM u WHERE $7::bytea IS NOT NULL
+            ) SELECT id FROM u
+            """,
+            id_,
+            version,
+            _encode(body),
+            at,
+            base,
+            self.patterns.if_match,
+            self.outbox.row(event),
+        )
+        if written is None:
+            raise fhir.Refused(412, f'If-Match W/"{base}" does not match', {"etag": fhir.etag(held)})
+        self.outbox.committed(event)
+        return fhir.reply(200 if held else 201, body, {"etag": fhir.etag(version)})
+
+    async def cleared(self, reset: Reset) -> None:
+        patients = reset.patients or []
+        await self.store.run(
+            "INSERT INTO patient SELECT id, 1, body, $3 FROM unnest($1::text[], $2::bytea[]) AS p (id, body)",
+            [str(patient["id"]) for patient in patients],
+            [_encode({**patient, "meta": {"versionId": "1"}}) for patient in patients],
+            time.time(),
+        )

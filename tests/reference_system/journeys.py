@@ -1,0 +1,81 @@
+"""What users do, as plain calls; the same bodies that the load sends."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tests.reference_system.cluster import Answer, Cluster
+
+
+def encounter(key: str, n: int = 0) -> dict[str, Any]:
+    return {
+        "resourceType": "Encounter",
+        "identifier": [{"system": "urn:codeblue:encounter", "value": key}],
+        "status": "arrived",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "subject": {"reference": f"Patient/pat-{n}"},
+        "extension": [{"url": "urn:codeblue:coverage", "valueReference": {"reference": f"Coverage/cov-{n}"}}],
+    }
+
+
+def claim_body(claim: str, invoice: str, amount: float = 120.5) -> dict[str, Any]:
+    return {
+        "resourceType": "Claim",
+        "identifier": [
+            {"system": "urn:codeblue:claim", "value": claim},
+            {"system": "urn:codeblue:invoice", "value": invoice},
+        ],
+        "status": "active",
+        "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": "professional"}]},
+        "use": "claim",
+        "patient": {"reference": "Patient/pat-0"},
+        "created": "2026-01-05",
+        "provider": {"reference": "Organization/org-1"},
+        "priority": {"coding": [{"code": "normal"}]},
+        "insurance": [{"sequence": 1, "focal": True, "coverage": {"reference": "Coverage/cov-0"}}],
+        "total": {"value": amount, "currency": "USD"},
+    }
+
+
+def medication(rx: str, dose: str = "5 mg once daily", status: str = "active", n: int = 0) -> dict[str, Any]:
+    return {
+        "resourceType": "MedicationRequest",
+        "identifier": [{"system": "urn:codeblue:rx", "value": rx}],
+        "status": status,
+        "intent": "order",
+        "medicationCodeableConcept": {"text": "warfarin oral tablet"},
+        "subject": {"reference": f"Patient/pat-{n}"},
+        "dosageInstruction": [{"text": dose}],
+    }
+
+
+def check_in(cluster: Cluster, key: str, n: int = 0, **keywords: Any) -> Answer:
+    headers = {"idempotency-key": key}
+    return cluster.call("checkin", "POST", "/checkins", encounter(key, n), headers=headers, **keywords)
+
+
+def claim(cluster: Cluster, name: str, amount: float = 120.5) -> Answer:
+    return cluster.call("billing", "POST", "/claims", claim_body(f"clm-{name}", f"inv-{name}", amount))
+
+
+def pay(cluster: Cluster, name: str, **keywords: Any) -> Answer:
+    headers = {"idempotency-key": f"client-{name}"}
+    return cluster.call("billing", "POST", f"/invoices/inv-{name}/pay", b"", headers=headers, **keywords)
+
+
+def prescribe(cluster: Cluster, rx: str, dose: str = "5 mg once daily") -> Answer:
+    return cluster.call("prescriptions", "POST", "/fhir/MedicationRequest", medication(rx, dose))
+
+
+def change(cluster: Cluster, rx: str, version: int, dose: str, status: str = "active") -> Answer:
+    headers = {"if-match": f'W/"{version}"'}
+    path = f"/fhir/MedicationRequest/{rx}"
+    return cluster.call("prescriptions", "PUT", path, medication(rx, dose, status), headers=headers)
+
+
+def dispense(cluster: Cluster, rx: str, md: str) -> Answer:
+    return cluster.call("pharmacy", "POST", "/dispenses", {"prescription": rx, "identifier": md})
+
+
+def view(cluster: Cluster, rx: str) -> Answer:
+    return cluster.call("pharmacy", "GET", f"/worklist/{rx}")
