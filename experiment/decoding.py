@@ -6,6 +6,8 @@ Field names are the keys. Units come from the annotated types in `units`. A data
 
 from __future__ import annotations
 
+import math
+import re
 import types
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
@@ -88,7 +90,7 @@ class Decoder:
             if key.text in ignore:
                 continue
             if key.text not in names:
-                mend = nearest(key.text, names)
+                mend = nearest(key.text, {*names, *ignore})
                 self.fail(key.where, f'the unknown key "{key.text}"', "a key that is defined here", mend)
                 continue
             values[key.text] = self.value(child, hints_of(cls)[key.text])
@@ -102,7 +104,8 @@ class Decoder:
             return cls(**values)
         except ValueError as error:
             found, _, expected = str(error).partition("; expected ")
-            return self.fail(node.where, found, expected or "values that fit together")
+            where = _blamed(node, str(error))
+            return self.fail(where, found, expected or "values that fit together")
 
     def _quantity(self, node: Node, base: type, unit: Unit) -> Any:
         expected = f"a {unit.name} such as {unit.example}"
@@ -160,11 +163,17 @@ class Decoder:
             try:
                 if cls is int and node.kind == "int":
                     return int(node.text.replace("_", ""), 0)
-                if cls is float and node.kind in ("int", "float"):
+                if cls is float and node.kind in ("int", "float") and math.isfinite(float(node.text)):
                     return float(node.text)
             except ValueError:
                 pass
         return self.fail(node.where, describe(node), expected_of(cls))
+
+
+def _blamed(node: Mapping, message: str) -> Location:
+    """Where the value of the first key that the message names stands; the mapping when it names none."""
+    values = (node.get(word) for word in re.findall(r"\w+", message))
+    return next((value.where for value in values if value is not None), node.where)
 
 
 def describe(node: Node) -> str:

@@ -10,11 +10,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from experiment.decoding import Decoder, hints_of
-from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.decoding import FAILED, Decoder, describe, hints_of
+from experiment.errors import ConfigError, Problem, nearest
+from experiment.names import require_name
 from experiment.topology import System
 from experiment.units import Duration, Rate, Share
-from experiment.yaml_source import Mapping, Node, read_yaml
+from experiment.yaml_source import Mapping, Node, Scalar, place, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +33,10 @@ class Retry:
     budget: Share | None = None
     only_idempotent: bool = False
 
+    def __post_init__(self) -> None:
+        if self.attempts < 1:
+            raise ValueError(f"attempts {self.attempts}; expected 1 or more, the first one included")
+
 
 @dataclass(frozen=True, slots=True)
 class Breaker:
@@ -40,6 +45,10 @@ class Breaker:
     failures: int = 5
     open_for: Duration = 2.0
 
+    def __post_init__(self) -> None:
+        if self.failures < 1:
+            raise ValueError(f"failures {self.failures}; expected 1 or more")
+
 
 @dataclass(frozen=True, slots=True)
 class Bulkhead:
@@ -47,6 +56,12 @@ class Bulkhead:
 
     concurrent: int = 16
     queue: int = 32
+
+    def __post_init__(self) -> None:
+        if self.concurrent < 1:
+            raise ValueError(f"concurrent {self.concurrent}; expected 1 or more")
+        if self.queue < 0:
+            raise ValueError(f"queue {self.queue}; expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +80,10 @@ class Shedding:
     """More than `concurrent` requests in a service are answered 503 with Retry-After at once (T5)."""
 
     concurrent: int = 128
+
+    def __post_init__(self) -> None:
+        if self.concurrent < 1:
+            raise ValueError(f"concurrent {self.concurrent}; expected 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +156,7 @@ def load_design(path: Path, system: System) -> Design:
     last = chain[-1]
     name, title = _text(decoder, last, "name"), _text(decoder, last, "title", "")
     decoder.finish()
+    _check_name(decoder, name, last)
     return Design(
         name,
         {link: links.get(link, link_default) for link in system.link_names},
@@ -146,35 +166,42 @@ def load_design(path: Path, system: System) -> Design:
     )
 
 
+def _check_name(decoder: Decoder, name: str, node: Mapping) -> None:
+    try:
+        require_name(name)
+    except ValueError as error:
+        found, _, expected = str(error).partition("; expected ")
+        decoder.fail(place(node, "name"), found, expected)
+    decoder.finish()
+
+
 def _chain(path: Path) -> list[Mapping]:
     """The file and all it extends, the oldest first."""
     chain: list[Mapping] = []
     seen: list[Path] = []
     current: Path | None = path
     while current is not None:
-        where = Location(str(current))
-        if current in seen:
-            raise ConfigError([Problem(where, "designs that extend each other", "a chain that ends")])
         seen.append(current)
         node = read_yaml(current)
         if not isinstance(node, Mapping):
-            raise ConfigError(
-                [Problem(node.where, "no mapping", "a design with the keys name, links, services")]
-            )
+            expected = "a design with the keys name, links, services"
+            raise ConfigError([Problem(node.where, describe(node), expected)])
         _refuse_unknown(node)
         chain.insert(0, node)
         base = node.get("extends")
         current = None
         if base is not None:
-            text = getattr(base, "text", "")
+            text = base.text if isinstance(base, Scalar) else ""
             near = sorted(file.stem for file in path.parent.glob("*.yaml"))
             homes = [seen[-1].parent, *_design_homes(seen[-1])]
             found = next((home / f"{text}.yaml" for home in homes if (home / f"{text}.yaml").is_file()), None)
             if found is None:
-                problem = Problem(
-                    base.where, f'the unknown design "{text}"', "the name of a design", nearest(text, near)
-                )
+                unknown = f'the unknown design "{text}"' if text else describe(base)
+                problem = Problem(base.where, unknown, "the name of a design", nearest(text, near))
                 raise ConfigError([problem])
+            if found.resolve() in (file.resolve() for file in seen):
+                circle = f'"{text}", which this design is a part of'
+                raise ConfigError([Problem(base.where, circle, "a chain that ends")])
             current = found
     return chain
 
@@ -201,7 +228,8 @@ def _text(decoder: Decoder, node: Mapping, key: str, default: str | None = None)
         if default is None:
             decoder.fail(node.where, f'no key "{key}"', f"{key}: text")
         return default or ""
-    return str(decoder.value(child, str))
+    value = decoder.value(child, str)
+    return "" if value is FAILED else str(value)
 
 
 def _section(
@@ -215,7 +243,7 @@ def _section(
     if node is None:
         return
     if not isinstance(node, Mapping):
-        decoder.fail(node.where, "no mapping", f"a mapping from {what} to its patterns")
+        decoder.fail(node.where, describe(node), f"a mapping from {what} to its patterns")
         return
     for key, child in node.items:
         if key.text not in known:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Literal
 
 from experiment.controls import Fault
 from experiment.errors import Location
+from experiment.names import require_name
 from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
 
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
@@ -48,6 +50,12 @@ class Load:
     journeys: dict[str, float]
     workers: int = 1
 
+    def __post_init__(self) -> None:
+        if not self.journeys or min(self.journeys.values()) < 0 or sum(self.journeys.values()) <= 0:
+            raise ValueError("no weight above 0 in journeys; expected a mix of the system with a weight of 1")
+        if not 1 <= self.workers <= 64:
+            raise ValueError(f"{self.workers} workers; expected 1 to 64 processes")
+
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
@@ -56,6 +64,12 @@ class Repeat:
     up: Duration
     down: Duration
     times: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.up <= 0:
+            raise ValueError("up 0 s; expected a time for which the fault acts")
+        if self.times is not None and self.times < 1:
+            raise ValueError(f"times {self.times}; expected at least 1, or no such key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +110,16 @@ class Expectation:
     p99: DurationBound | None = None
     degraded: bool = False  # the allowed degraded profile: labelled or pending answers count as good
 
+    def __post_init__(self) -> None:
+        if (self.success, self.p50, self.p95, self.p99) == (None, None, None, None):
+            raise ValueError("an objective for a journey without a figure; expected success, p50, p95 or p99")
+        if self.success is not None and not self.success.at_least:
+            raise ValueError(f'success "{self.success.text}"; expected a lower bound such as ">= 99%"')
+        for name in ("p50", "p95", "p99"):
+            bound = getattr(self, name)
+            if bound is not None and bound.at_least:
+                raise ValueError(f'{name} "{bound.text}"; expected an upper bound such as "<= 2s"')
+
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
@@ -104,6 +128,12 @@ class Recovery:
     within: Duration = 30.0
     hold: Duration = 10.0
     share: Share = 0.95
+
+    def __post_init__(self) -> None:
+        if self.hold <= 0:
+            raise ValueError("hold 0 s; expected a time for which the recovery lasts")
+        if self.share <= 0:
+            raise ValueError("share 0%; expected a share of the baseline such as 95%")
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +154,15 @@ class Waiver:
     reason: str
     by: str
     until: str  # ISO date
+
+    def __post_init__(self) -> None:
+        for name in ("reason", "by"):
+            if not getattr(self, name).strip():
+                raise ValueError(f"an empty {name}; expected a waiver with a reason and a name")
+        try:
+            date.fromisoformat(self.until)
+        except ValueError:
+            raise ValueError(f'until "{self.until}"; expected a date such as 2027-03-31') from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +192,11 @@ class Scenario:
     waivers: tuple[Waiver, ...] = ()
     clock_scale: float = 1.0  # long business times run this much faster; in-cluster latencies never do
     source: str = field(default="", metadata={"internal": True})
+
+    def __post_init__(self) -> None:
+        require_name(self.name)
+        if not 0 < self.clock_scale <= 1000:
+            raise ValueError(f"clock_scale {self.clock_scale:g}; expected a factor above 0 and up to 1000")
 
 
 def phase_starts(phases: Phases) -> dict[str, float]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from collections.abc import Mapping as MappingABC
 from dataclasses import fields, replace
 from pathlib import Path
 
 from experiment.controls import Fault
-from experiment.decoding import FAILED, Decoder
+from experiment.decoding import FAILED, Decoder, describe
 from experiment.errors import Location, nearest
 from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule, fault_window, phase_starts
 from experiment.topology import System
 from experiment.units import Rate
-from experiment.yaml_source import Mapping, Node, Scalar, read_yaml
+from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read_yaml
 
+MAX_VISITS = 1_000_000
+MAX_FLAPS = 1000
 COMMON_KEYS = frozenset(f.name for f in fields(Schedule))
 
 
@@ -35,7 +38,9 @@ def load_scenario(
     if isinstance(scenario, Scenario) and isinstance(node, Mapping):
         scenario = _with_source(scenario, str(path))
         _check_names(decoder, node, scenario, system, invariants)
-        _check_times(decoder, scenario)
+        _check_times(decoder, node, scenario)
+        _check_load(decoder, node, scenario, path.parent)
+        _check_objectives(decoder, node, scenario)
     decoder.finish()
     return scenario  # type: ignore[no-any-return]
 
@@ -55,7 +60,7 @@ def _arrivals(decoder: Decoder, node: Node) -> object:
 def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, type[Fault]]) -> object:
     if not isinstance(node, Mapping):
         return decoder.fail(
-            node.where, "no mapping", "a fault such as {kind: latency, link: a -> b, during: fault}"
+            node.where, describe(node), "a fault such as {kind: latency, link: a -> b, during: fault}"
         )
     kind_node = node.get("kind")
     kind = kind_node.text if isinstance(kind_node, Scalar) else ""
@@ -116,65 +121,106 @@ def _target(decoder: Decoder, node: Mapping, schedule: Schedule, fault: Fault, s
 
 def _check_names(
     decoder: Decoder,
-    node: Mapping,
+    node: Node,
     scenario: Scenario,
     system: System,
     invariants: MappingABC[str, object],
 ) -> None:
-    def place(*path: str) -> Location:
-        current: Node | None = node
-        where = node.where
-        for key in path:
-            current = current.get(key) if isinstance(current, Mapping) else None
-            where = current.where if current is not None else where
-        return where
+    """Everything that a scenario names must be there; each mistake at its own place."""
+
+    def known(name: str, names: Collection[str], what: str, home: str, where: Location) -> None:
+        if name not in names:
+            decoder.fail(where, f'the unknown {what} "{name}"', home, nearest(name, names))
 
     for mix in scenario.load.journeys:
-        if mix not in system.mixes:
-            where = place("load", "journeys")
-            decoder.fail(
-                where, f'the unknown journey mix "{mix}"', "a mix of the system", nearest(mix, system.mixes)
-            )
+        where = key_place(node, "load", "journeys", mix)
+        known(mix, system.mixes, "journey mix", "a mix of the system", where)
     for section in ("baseline", "fault", "after"):
-        for expectation in getattr(scenario.expect, section):
-            if expectation.journey not in system.journeys:
-                found = f'the unknown journey "{expectation.journey}"'
-                mend = nearest(expectation.journey, system.journeys)
-                decoder.fail(place("expect", section), found, "a journey of the system", mend)
-    named = [*scenario.expect.invariants, *(waiver.invariant for waiver in scenario.waivers)]
-    for name in named:
-        if name not in invariants:
-            where = place("expect", "invariants")
-            decoder.fail(where, f'the unknown invariant "{name}"', "an invariant", nearest(name, invariants))
+        for index, expectation in enumerate(getattr(scenario.expect, section)):
+            where = place(node, "expect", section, index, "journey")
+            known(expectation.journey, system.journeys, "journey", "a journey of the system", where)
+    for index, name in enumerate(scenario.expect.invariants):
+        known(name, invariants, "invariant", "an invariant", place(node, "expect", "invariants", index))
+    for index, waiver in enumerate(scenario.waivers):
+        where = place(node, "waivers", index, "invariant")
+        known(waiver.invariant, invariants, "invariant", "an invariant", where)
 
 
-def _check_times(decoder: Decoder, scenario: Scenario) -> None:
+def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
+    """Faults inside the fault phase, and none twice at a time on one target."""
     starts = phase_starts(scenario.phases)
-    end_of_load = starts["settle"]
     windows: list[tuple[str, str, float, float]] = []
-    for spec in scenario.faults:
+    for index, spec in enumerate(scenario.faults):
         start, end = fault_window(spec, scenario.phases)
+        found = f"a fault from {start:g} s to {end:g} s"
+        where = _time_place(node, index, late=start >= starts["fault"])
         if end <= start:
             expected = "a fault that lasts: give its phase a length, or the fault `lasting`"
-            decoder.fail(spec.where, f"a fault from {start:g} s to {end:g} s", expected)
-        elif end > end_of_load + 1e-9:
-            expected = f"a fault inside the run, which plays load until {end_of_load:g} s"
-            decoder.fail(spec.where, f"a fault from {start:g} s to {end:g} s", expected)
+            decoder.fail(where, found, expected)
+        elif end > starts["settle"] + 1e-9:
+            expected = f"a fault inside the run, which plays load until {starts['settle']:g} s"
+            decoder.fail(where, found, expected)
         elif start < starts["fault"] - 1e-9 or end > starts["recovery"] + 1e-9:
             expected = (
                 f"a fault inside the fault phase ({starts['fault']:g} s to {starts['recovery']:g} s): "
                 "the baseline is measured before it, the recovery after it"
             )
-            decoder.fail(spec.where, f"a fault from {start:g} s to {end:g} s", expected)
+            decoder.fail(where, found, expected)
         for target, kind, other_start, other_end in windows:
             if target == spec.target and kind == spec.fault.kind and start < other_end and other_start < end:
                 expected = "each kind once at a time on one target"
                 decoder.fail(spec.where, f"two overlapping {kind} faults on {target}", expected)
+        if spec.repeat is not None and end - start > MAX_FLAPS * (spec.repeat.up + spec.repeat.down):
+            where = place(node, "faults", index, "repeat")
+            decoder.fail(where, f"more than {MAX_FLAPS} activations", "a longer up or down, or times")
         windows.append((spec.target, spec.fault.kind, start, end))
+
+
+def _time_place(node: Node, index: int, late: bool) -> Location:
+    """The key that puts a fault where it is: how long it lasts when it starts well, else when it starts."""
+    fault = ("faults", index)
+    for name in ("lasting", "at", "during") if late else ("at", "during"):
+        where = place(node, *fault, name)
+        if where != place(node, *fault):
+            return where
+    return place(node, *fault)
+
+
+def _check_load(decoder: Decoder, node: Node, scenario: Scenario, folder: Path) -> None:
+    """A load that can be planned: with a rate or a file, and of a size that fits into memory."""
     arrivals = scenario.load.arrivals
-    if arrivals.process != "replay" and arrivals.rate <= 0:
-        decoder.fail(
-            Location(scenario.source), "a load without rate", "load.arrivals with a rate such as 8/s"
-        )
-    if arrivals.process == "replay" and arrivals.file is None:
-        decoder.fail(Location(scenario.source), "a replay without file", "load.arrivals.file")
+    where = place(node, "load", "arrivals")
+    if arrivals.process == "replay":
+        named = place(node, "load", "arrivals", "file")
+        if arrivals.file is None:
+            decoder.fail(where, "a replay without a file", "file: arrival times, one a line")
+        elif not (folder / arrivals.file).is_file():
+            decoder.fail(named, f'no file "{arrivals.file}"', f"a file of arrival times in {folder}")
+        return
+    if arrivals.rate <= 0:
+        rate = place(node, "load", "arrivals", "rate")
+        decoder.fail(rate, "a load without a rate", "a rate such as 8/s")
+    needed = {"ramp": ("to",), "burst": ("burst_rate", "burst_every", "burst_for")}.get(arrivals.process, ())
+    for name in needed:
+        if not getattr(arrivals, name):
+            example = "8/s" if name in ("to", "burst_rate") else "10s"
+            decoder.fail(where, f'a {arrivals.process} without "{name}"', f"{name}: such as {example}")
+    length_s = phase_starts(scenario.phases)["settle"]
+    visits = length_s * max(arrivals.rate, arrivals.to or 0.0, arrivals.burst_rate or 0.0)
+    if visits > MAX_VISITS:
+        found = f"up to {visits:,.0f} visits in {length_s:g} s"
+        decoder.fail(where, found, f"at most {MAX_VISITS:,} visits in a run: a lower rate, shorter phases")
+
+
+def _check_objectives(decoder: Decoder, node: Node, scenario: Scenario) -> None:
+    """An objective in a phase that has no length, or a recovery that cannot be seen, would never be met."""
+    sections = {"baseline": "baseline", "fault": "fault", "after": "recovery", "recovery": "recovery"}
+    for section, phase in sections.items():
+        if getattr(scenario.expect, section) and getattr(scenario.phases, phase) <= 0:
+            where = key_place(node, "expect", section)
+            decoder.fail(where, f"objectives in a {phase} phase of 0 s", f"phases.{phase} with a length")
+    recovery = scenario.expect.recovery
+    if recovery is not None and 0 < scenario.phases.recovery < recovery.hold:
+        found = f"a recovery that must hold {recovery.hold:g} s in a phase of {scenario.phases.recovery:g} s"
+        where = place(node, "expect", "recovery", "hold")
+        decoder.fail(where, found, "hold at most as long as phases.recovery")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
+from experiment.names import require_name
 from experiment.yaml_source import read_yaml
 
 
@@ -45,6 +46,7 @@ class Suite:
     source: str = field(default="", metadata={"internal": True})
 
     def __post_init__(self) -> None:
+        require_name(self.name)
         if not self.entries:
             raise ValueError("a suite without entries; expected at least one scenario with a design")
 

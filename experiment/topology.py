@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
-from experiment.errors import Location, nearest
+from experiment.errors import nearest
 from experiment.units import Duration, Share
-from experiment.yaml_source import read_yaml
+from experiment.yaml_source import Node, place, read_yaml
 
 Role = Literal["service", "instrument", "store", "bus"]
 Protocol = Literal["http", "postgres", "nats", "mllp"]
@@ -98,27 +99,36 @@ def load_system(path: Path) -> System:
     node = read_yaml(path)
     decoder = Decoder()
     system = decoder.root(node, System)
-    _check(system, decoder, Location(str(path)))
+    _check(system, decoder, node)
     decoder.finish()
     return System(
         system.name, system.services, system.links, system.journeys, system.mixes, system.title, str(path)
     )
 
 
-def _check(system: System, decoder: Decoder, where: Location) -> None:
-    def known(name: str, names: object, what: str, place: str) -> None:
-        if name not in names:  # type: ignore[operator]
-            decoder.fail(where, f'{what} "{name}" in {place}', f"a {what} of this file", nearest(name, names))  # type: ignore[arg-type]
+def _check(system: System, decoder: Decoder, node: Node) -> None:
+    """What the parts say of each other; each mistake at its own place."""
 
-    for link in system.links:
-        known(link.caller, system.services, "service", f"link {link.name}")
-        known(link.callee, system.services, "service", f"link {link.name}")
+    def known(name: str, names: Collection[str], what: str, *path: str | int) -> None:
+        if name not in names:
+            found = f'the unknown {what} "{name}"'
+            decoder.fail(place(node, *path), found, f"a {what} of this file", nearest(name, names))
+
+    seen: set[str] = set()
+    for index, link in enumerate(system.links):
+        known(link.caller, system.services, "service", "links", index, "caller")
+        known(link.callee, system.services, "service", "links", index, "callee")
+        if link.name in seen:
+            decoder.fail(place(node, "links", index), f'a second link "{link.name}"', "each link once")
+        seen.add(link.name)
     for name, journey in system.journeys.items():
-        known(journey.entry, system.services, "service", f"journey {name}")
-        for used in journey.uses:
-            known(used, system.link_names, "link", f"journey {name}")
+        known(journey.entry, system.services, "service", "journeys", name, "entry")
+        for index, used in enumerate(journey.uses):
+            known(used, system.link_names, "link", "journeys", name, "uses", index)
     for name, steps in system.mixes.items():
-        for step in steps:
-            known(step.journey, system.journeys, "journey", f"mix {name}")
+        earlier: list[str] = []
+        for index, step in enumerate(steps):
+            known(step.journey, system.journeys, "journey", "mixes", name, index, "journey")
             if step.needs is not None:
-                known(step.needs, [s.journey for s in steps], "step", f"mix {name}")
+                known(step.needs, earlier, "earlier step", "mixes", name, index, "needs")
+            earlier.append(step.journey)

@@ -5,6 +5,7 @@ The annotated types tell the YAML decoder which unit a field takes; after decodi
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from typing import Annotated
@@ -17,6 +18,7 @@ class Unit:
     name: str
     factors: tuple[tuple[str, float], ...]
     example: str
+    most: float = math.inf  # in the base unit
 
     @property
     def suffixes(self) -> str:
@@ -30,7 +32,7 @@ class Unit:
 
 DURATION = Unit("duration", (("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.0), ("h", 3600.0)), "250ms")
 RATE = Unit("rate", (("/s", 1.0), ("/min", 1 / 60)), "8/s")
-SHARE = Unit("share", (("%", 0.01),), "20%")
+SHARE = Unit("share", (("%", 0.01),), "20%", most=1.0)
 BANDWIDTH = Unit("bandwidth", (("B/s", 1.0), ("KB/s", 1e3), ("MB/s", 1e6)), "100KB/s")
 SIZE = Unit("size", (("B", 1.0), ("KB", 1e3), ("MB", 1e6), ("GB", 1e9)), "64MB")
 
@@ -53,7 +55,13 @@ def parse_quantity(text: str, unit: Unit) -> float:
         raise ValueError(f"a {unit.name} such as {unit.example}")
     for suffix, factor in unit.factors:
         if match.group(2) == suffix:
-            return float(match.group(1)) * factor
+            value = float(match.group(1)) * factor
+            if value > unit.most * (1 + 1e-9):
+                most = unit.most / factor
+                raise ValueError(f"a {unit.name} of at most {most:g}{suffix}, such as {unit.example}")
+            if math.isinf(value):
+                raise ValueError(f"a {unit.name} that is a number, such as {unit.example}")
+            return min(value, unit.most)
     raise ValueError(f"a {unit.name} in one of {unit.suffixes}, such as {unit.example}")
 
 
