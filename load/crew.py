@@ -1,8 +1,8 @@
 """The two sides of the messages between a Locust runner's master and its workers. Imports no locust: it is
 handed the runner, and with one worker both sides hang on the same local runner.
 
-To workers: load (script, workers), go (zero), stop. From workers: ready, second (a SecondReport), done,
-failed.
+To workers: script (path, workers), zero, halt. From workers: ready, second (a SecondReport), done, failed.
+Locust's own message names (stop, quit, spawn ...) are avoided: it acts on them before any listener.
 """
 
 from __future__ import annotations
@@ -33,13 +33,14 @@ class Worker:
         self._ended = ended
         self._runner: Any = None
         self._player: Player | None = None
+        self._played = False
         self._zero = AsyncResult()
 
     def attach(self, runner: Any) -> None:
         self._runner = runner
-        runner.register_message("load", lambda msg, **_: self._load(msg.data))
-        runner.register_message("go", lambda msg, **_: self._go(msg.data["zero"]))
-        runner.register_message("stop", lambda **_: self.stop())
+        runner.register_message("script", lambda msg, **_: self._load(msg.data))
+        runner.register_message("zero", lambda msg, **_: self._go(msg.data["zero"]))
+        runner.register_message("halt", lambda **_: self.stop())
 
     def stop(self) -> None:
         """Also before the start: then nothing is played."""
@@ -48,7 +49,11 @@ class Worker:
         self._go(None)
 
     def play(self) -> None:
-        """The task of the user: returns when the share has been played."""
+        """The task of the user: returns when the share has been played. Locust's master starts the users of a
+        worker again whose heartbeats it had missed; the share is not played twice for that."""
+        if self._played:
+            return
+        self._played = True
         self._runner.send_message("ready", {})
         zero = self._zero.get()
         try:
@@ -66,7 +71,7 @@ class Worker:
     def _load(self, order: dict[str, Any]) -> None:
         shard = max(0, self._runner.worker_index)
         try:
-            script = read_script(Path(order["script"]), shard, order["workers"])
+            script = read_script(Path(order["path"]), shard, order["workers"])
             self._player = Player(script, shard, self._second, self._ended)
         except (OSError, msgspec.MsgspecError) as error:
             self._runner.send_message("failed", {"message": f"the load cannot be prepared ({error})"})
@@ -90,6 +95,7 @@ class Conductor:
         self._runner = runner
         self._workers = workers
         self._tell = tell
+        self._loaded = False
         self._ready = 0
         self._done = 0
         self._reports: list[SecondReport] = []
@@ -101,14 +107,18 @@ class Conductor:
         runner.register_message("failed", lambda msg, **_: self.fail(msg.data["message"]))
 
     def load(self, script: str) -> None:
-        self._runner.send_message("load", {"script": script, "workers": self._workers})
+        self._loaded = True
+        self._runner.send_message("script", {"path": script, "workers": self._workers})
         self._runner.start(self._workers, spawn_rate=self._workers)
 
     def go(self, zero: float) -> None:
-        self._runner.send_message("go", {"zero": zero})
+        self._runner.send_message("zero", {"zero": zero})
 
     def stop(self) -> None:
-        self._runner.send_message("stop", {})
+        """The workers end their shares, and the summary follows; without any share, this is the end."""
+        if not self._loaded:
+            self.over.set()
+        self._runner.send_message("halt", {})
 
     def fail(self, message: str) -> None:
         """Tell why there will be no summary, and end."""

@@ -121,6 +121,8 @@ class LoadProcess:
             self._changed.notify_all()
 
     def _dead(self, what: str) -> LoadError:
+        with contextlib.suppress(subprocess.TimeoutExpired):  # its output ends a moment before itself
+            self._process.wait(STOP_LIMIT_S)
         return LoadError(f"the load process {what} (exit {self._process.poll()}){self._last_log()}")
 
     def _last_log(self) -> str:
