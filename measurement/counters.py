@@ -54,9 +54,10 @@ def increase(readings: list[tuple[float, float]], start: float, end: float) -> I
 
 
 def backlog_drained(history: History, heal: float, load_end: float) -> tuple[float | None, dict[str, float]]:
-    """(seconds after `heal` until every backlog was drained for good, what was left at the end).
+    """(seconds after `heal` until every backlog was drained, what was left at the end).
 
-    While load is on a backlog counts as drained at the level it had before the fault; after the load, at
+    While load is on some work is always under way: a backlog counts as drained once two readings running are
+    no higher than it had been before the fault (zero when it was not read then). After the load it must be
     zero. None when never, or when nothing was sampled after the heal (then nothing is left either).
     """
     gauges = group(history.samples, frozenset({"backlog"}))
@@ -67,10 +68,13 @@ def backlog_drained(history: History, heal: float, load_end: float) -> tuple[flo
     for (source, _, about), readings in gauges.items():
         usual = max((value for t, value in readings if t <= first_fault), default=0.0)
         after = [(t, value) for t, value in readings if t >= heal]
-        seen = seen or bool(after)
-        late = [index for index, (t, value) in enumerate(after) if value > (usual if t < load_end else 0.0)]
-        if late and late[-1] + 1 == len(after):
+        if not after:
+            continue
+        seen = True
+        calm = [value <= (usual if t < load_end else 0.0) for t, value in after]
+        if not calm[-1]:
             left[f"{source} {about}".strip()] = after[-1][1]
-        elif late:
-            drained_at = max(drained_at, after[late[-1] + 1][0] - heal)
+            continue
+        twice = (i for i in range(len(calm)) if calm[i] and (i + 1 == len(calm) or calm[i + 1]))
+        drained_at = max(drained_at, after[next(twice)][0] - heal)
     return (None if left or not seen else drained_at), left

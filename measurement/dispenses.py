@@ -62,11 +62,17 @@ def _explained(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     fits = unknown_time | (pl.col("held") & after_hold) | (~pl.col("held") & in_call)
     began = pl.when("held").then("ended").otherwise("sent")
     known_end = pl.col("certain") & ~pl.col("held")
-    pairs = records.join(asked, on="key").filter(fits)
-    causes = pairs.group_by("id").agg(
-        began=began.min(),
-        done=pl.when(known_end).then("ended").otherwise(pl.col("t") + slack).max(),
-        operation=pl.col("operation").first(),
+    told_so = known_end & (pl.col("told") == pl.col("version")).fill_null(False)
+    pairs = records.join(asked, on="key").filter(fits).with_columns(told_so=told_so)
+    # An answer that names this version explains the record; only without one may any open request have.
+    causes = (
+        pairs.filter(pl.col("told_so") | ~pl.col("told_so").any().over("id"))
+        .group_by("id")
+        .agg(
+            began=began.min(),
+            done=pl.when(known_end).then("ended").otherwise(pl.col("t") + slack).max(),
+            operation=pl.col("operation").first(),
+        )
     )
     nowhere = pl.lit(float("-inf"))
     return records.join(causes, on="id", how="left").with_columns(

@@ -21,7 +21,8 @@ FORMULA = "codeblue-1: 100 A^.30 D^.15 T^.25 C^.15 E^.15, floor 0.01"
 WEIGHTS = {"absorb": 0.30, "depth": 0.15, "recover": 0.25, "contain": 0.15, "converge": 0.15}
 FLOOR = 0.01
 WORST_SHARE = 0.10
-BLOCK_S = 5
+LONGEST_BLOCK_S = 5
+SHORTEST_FAULT_S = 6
 RESAMPLES = 1000
 
 Floats = npt.NDArray[np.float64]
@@ -120,11 +121,11 @@ def _interval(
     drawn again in blocks, so that neighbours stay together; T, C and E, single figures of a run, are
     held."""
     fault, recovery = judged[:fault_seconds], judged[fault_seconds:]
-    if np.count_nonzero(~np.isnan(fault)) < 2 * BLOCK_S:
+    if np.count_nonzero(~np.isnan(fault)) < SHORTEST_FAULT_S:
         return None
     rng = np.random.default_rng(seed)
     drawn_fault = _blocks(fault, rng)
-    drawn = np.hstack([drawn_fault, _blocks(recovery, rng)]) if recovery.size >= BLOCK_S else drawn_fault
+    drawn = np.hstack([drawn_fault, _blocks(recovery, rng)]) if recovery.size > 1 else drawn_fault
     values: list[float] = []
     for during, whole in zip(drawn_fault, drawn, strict=True):
         seen = whole[~np.isnan(whole)]
@@ -136,9 +137,10 @@ def _interval(
 
 
 def _blocks(curve: Floats, rng: np.random.Generator) -> Floats:
-    """RESAMPLES series as long as `curve`, put together from its blocks of BLOCK_S seconds."""
-    count = math.ceil(curve.size / BLOCK_S)
-    starts = rng.integers(0, curve.size - BLOCK_S + 1, size=(RESAMPLES, count))
-    picked = curve[starts[:, :, None] + np.arange(BLOCK_S)]
+    """RESAMPLES series as long as `curve`, put together from its blocks: a third of it, 5 s at most."""
+    block = max(1, min(LONGEST_BLOCK_S, curve.size // 3))
+    count = math.ceil(curve.size / block)
+    starts = rng.integers(0, curve.size - block + 1, size=(RESAMPLES, count))
+    picked = curve[starts[:, :, None] + np.arange(block)]
     drawn: Floats = picked.reshape(RESAMPLES, -1)[:, : curve.size]
     return drawn

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 
 from experiment.history import FaultEvent, History
-from experiment.scenario import PHASES, Scenario, phase_starts
+from experiment.scenario import Scenario, phase_starts
 from measurement.analysis import FaultWindow
 
 
@@ -54,16 +54,17 @@ def fault_span(history: History) -> tuple[float, float] | None:
 
 
 def phase_spans(history: History, scenario: Scenario) -> dict[str, tuple[float, float]]:
-    """Phase name to its start and end as measured; a phase that was cut off ends with the history."""
-    planned = phase_starts(scenario.phases)
+    """Phase name to its start and end: as measured, and as planned where it was not recorded (yet)."""
     spans: dict[str, tuple[float, float]] = {}
+    for name, start in phase_starts(scenario.phases).items():
+        spans[name] = (start, start + getattr(scenario.phases, name))
     for phase in history.phases:
-        if phase.name in PHASES:
-            length: float = getattr(scenario.phases, phase.name)
-            end = phase.end if phase.end is not None else phase.start + length
-            spans[phase.name] = (phase.start, end)
-    if not spans:
-        return {name: (start, start + getattr(scenario.phases, name)) for name, start in planned.items()}
+        if phase.name in spans:
+            start, end = spans[phase.name]
+            spans[phase.name] = (
+                phase.start,
+                phase.end if phase.end is not None else phase.start + end - start,
+            )
     return spans
 
 

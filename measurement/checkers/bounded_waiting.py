@@ -25,14 +25,19 @@ def find(history: History, _scenario: Scenario, system: System) -> Finding:
     """Exposed are the operations that were sent."""
     deadlines = {name: journey.deadline for name, journey in system.journeys.items()}
     sent = history.operations.lazy().filter(pl.col("sent").is_not_null())
-    judged = sent.select(
-        "id",
-        "journey",
-        "sent",
-        waited=pl.col("ended") - pl.col("sent"),
-        limit=pl.col("journey").replace_strict(deadlines, default=None, return_dtype=pl.Float64) + GRACE_S,
-        acknowledged=pl.col("outcome") == "acknowledged",
-    ).collect()
+    judged = (
+        sent.select(
+            "id",
+            "journey",
+            "sent",
+            waited=pl.col("ended") - pl.col("sent"),
+            limit=pl.col("journey").replace_strict(deadlines, default=None, return_dtype=pl.Float64)
+            + GRACE_S,
+            acknowledged=pl.col("outcome") == "acknowledged",
+        )
+        .filter(pl.col("limit").is_not_null())
+        .collect()
+    )
     if judged.height == 0:
         return saw_nothing("no operation was sent")
     late = judged.filter(pl.col("waited") > pl.col("limit")).sort("sent")

@@ -1,4 +1,4 @@
-"""I1: an acknowledged check-in is in the database, once.
+"""I1: an acknowledged check-in is in the database, once, and the front door finds it.
 
 An indeterminate check-in may or may not have happened; the final records settle which, and both are right.
 Two Encounters under one key are a violation whatever the client was told.
@@ -15,6 +15,7 @@ from experiment.verdict import Violation
 from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing, was_read
 
 STORE, KIND, JOURNEY = "checkin", "encounter", "check_in"
+FINAL_READ, ABSENT = "final_read", "absent"  # the API's own last word on a key, read like a user would
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
@@ -44,7 +45,13 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     exposed = pl.concat([promised["key"], stored["key"]]).n_unique()
     if exposed == 0:
         return saw_nothing("no check-in was acknowledged and no Encounter recorded")
-    lost = promised.join(stored, on="key", how="anti").sort("ended")
+    invisible = history.operations.filter(
+        (pl.col("journey") == FINAL_READ)
+        & (pl.col("outcome") == "acknowledged")
+        & (pl.col("value") == ABSENT)
+    )
+    visible = stored.join(invisible, on="key", how="anti")
+    lost = promised.join(visible, on="key", how="anti").sort("ended")
     doubled = stored.filter(pl.col("copies") > 1).sort("t")
     unsettled = by_key.filter(pl.col("indeterminate") & ~pl.col("acknowledged"))
     measures = {
@@ -70,7 +77,7 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
 def _violations(history: History, lost: pl.DataFrame, doubled: pl.DataFrame) -> list[Violation]:
     first_lost, first_doubled = lost.head(SHOWN), doubled.head(SHOWN)
     keys = [*first_lost["key"], *first_doubled["key"]]
-    proof = evidence(history, keys, [KIND], [JOURNEY]) if keys else {}
+    proof = evidence(history, keys, [KIND], [JOURNEY, FINAL_READ]) if keys else {}
     found = [
         Violation(f"check-in {key} was acknowledged and is not in the database", key, ended, proof[key])
         for key, ended in first_lost.select("key", "ended").iter_rows()

@@ -16,6 +16,7 @@ from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, no
 from measurement.prescriptions import WRITES, acknowledged_writes, committed_versions
 
 STORE = "prescriptions"
+FINAL_READ = "final_read"
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
@@ -34,6 +35,7 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
             _same_version(writes),
             _overwritten(writes),
             _chain_breaks(committed),
+            _shown_too_old(history, writes),
         ]
     ).sort("t", nulls_last=True)
     kinds = dict(broken["kind"].value_counts().iter_rows())
@@ -136,10 +138,26 @@ def _chain_breaks(committed: pl.DataFrame) -> pl.DataFrame:
     return _broken(breaks, "broken_chains", statement, pl.lit(None))
 
 
+def _shown_too_old(history: History, writes: pl.DataFrame) -> pl.DataFrame:
+    """The last read through the API is older than what had been acknowledged."""
+    newest = writes.group_by("key").agg(newest=pl.col("version").max(), id=pl.col("id").max())
+    last = history.operations.filter(
+        (pl.col("journey") == FINAL_READ) & (pl.col("outcome") == "acknowledged")
+    ).select("key", "version", t="ended")
+    old = last.join(newest, on="key").filter(pl.col("version").fill_null(0) < pl.col("newest"))
+    statement = pl.format(
+        "in the end the API shows version {} of {}, version {} had been acknowledged",
+        pl.col("version").cast(pl.String).fill_null("none"),
+        "key",
+        "newest",
+    )
+    return _broken(old, "shown_too_old", statement, pl.col("id"))
+
+
 def _violations(history: History, broken: pl.DataFrame) -> list[Violation]:
     first = broken.head(SHOWN)
     keys = first["key"].unique().to_list()
-    proof = evidence(history, keys, ["rx_version"], WRITES) if keys else {}
+    proof = evidence(history, keys, ["rx_version"], [*WRITES, FINAL_READ]) if keys else {}
     return [
         Violation(statement, key, t, proof[key])
         for statement, key, t in first.select("statement", "key", "t").iter_rows()

@@ -1,0 +1,90 @@
+"""I13 on hand-written histories."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from experiment.rows import Operation
+from experiment.scenario import Staleness
+from experiment.verdict import Verdict
+from measurement.checkers import CHECKERS
+from tests.measurement.histories import SYSTEM, history, op, scenario
+
+check = CHECKERS["bounded_staleness"].check
+WRITES = (
+    op(1, "prescribe", "rx-1", 1.0, version=1),
+    op(2, "change_dose", "rx-1", 2.0, version=2),
+    op(3, "change_dose", "rx-1", 4.0, version=3),
+)
+
+
+def read(number: int, version: int, at: float, **more: Any) -> Operation:
+    return op(number, "view_dose", "rx-1", at, version=version, **more)
+
+
+def test_saw_nothing_without_a_read_after_a_write() -> None:
+    """A read before the write was acknowledged cannot be stale."""
+    result = check(history(*WRITES, read(9, 1, 1.0)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.INCONCLUSIVE
+
+
+def test_current_reads_pass() -> None:
+    """The newest acknowledged version, or one newer than any acknowledged, is current."""
+    result = check(history(*WRITES, read(8, 2, 3.0), read(9, 3, 3.0)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.PASS
+    assert result.exposed == 2
+    assert result.measures["time_lag_s_max"] == 0.0
+
+
+def test_an_unlabelled_stale_read_is_measured_and_shown() -> None:
+    """Version 1 at 5 s: superseded since version 2 was acknowledged at 2.05 s, two versions behind."""
+    result = check(history(*WRITES, read(9, 1, 5.0)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert result.measures["time_lag_s_max"] == pytest.approx(2.95)
+    assert result.measures["version_lag_max"] == 2
+    assert "superseded for 2.95 s" in result.violations[0].statement
+
+
+def test_a_label_makes_a_stale_read_honest() -> None:
+    """A read that says it is cached may be old; a label that understates its age is counted."""
+    rows = [read(8, 1, 5.0, label="cached", age=3.0), read(9, 1, 5.0, label="cached", age=1.0)]
+    result = check(history(*WRITES, *rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.PASS
+    assert result.measures["stale_reads"] == 2
+    assert result.measures["unlabelled_stale_reads"] == 0
+    assert result.measures["labels_that_understate"] == 1
+
+
+@pytest.mark.parametrize(
+    ("bound", "verdict"),
+    [
+        (Staleness(age=2.0), Verdict.FAIL),
+        (Staleness(age=3.0), Verdict.PASS),
+        (Staleness(versions=1), Verdict.FAIL),
+        (Staleness(versions=2), Verdict.PASS),
+    ],
+)
+def test_the_scenario_sets_the_bounds(bound: Staleness, verdict: Verdict) -> None:
+    """2.95 s and two versions behind, against bounds on either side."""
+    assert check(history(*WRITES, read(9, 1, 5.0)), scenario(staleness=bound), SYSTEM).verdict is verdict
+
+
+def test_an_indeterminate_write_supersedes_nothing() -> None:
+    """Nobody was told of version 2: showing version 1 is right."""
+    rows = [
+        op(1, "prescribe", "rx-1", 1.0, version=1),
+        op(2, "change_dose", "rx-1", 2.0, outcome="indeterminate"),
+        read(3, 1, 3.0),
+    ]
+    assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.PASS
+
+
+def test_a_percentile_needs_its_sample() -> None:
+    """99 reads support no p99, 100 do."""
+    reads = [read(100 + i, 3, 5.0 + i / 10) for i in range(100)]
+    few = check(history(*WRITES, *reads[:99]), scenario(), SYSTEM)
+    enough = check(history(*WRITES, *reads), scenario(), SYSTEM)
+    assert few.measures["time_lag_s_p99"] is None
+    assert enough.measures["time_lag_s_p99"] == 0.0

@@ -1,0 +1,102 @@
+"""I6 on hand-written histories: every case of money and status."""
+
+from __future__ import annotations
+
+import pytest
+
+from experiment.rows import Record, Row
+from experiment.verdict import Verdict
+from measurement.checkers import CHECKERS
+from tests.measurement.histories import SYSTEM, history, op, record, scenario
+
+check = CHECKERS["sagas_terminal"].check
+
+
+def invoice(status: str, amount: float = 30.0) -> Record:
+    return record("billing", "invoice", "inv-1", status=status, amount=amount, t=3.0)
+
+
+def saga(status: str) -> Record:
+    return record("billing", "saga", "inv-1", status=status, t=3.0)
+
+
+def charge(number: str = "a", amount: float = 30.0) -> Record:
+    return record("payments", "charge", "inv-1", id=number, status="captured", amount=amount, t=2.5)
+
+
+def refund(amount: float = 30.0) -> Record:
+    return record("payments", "refund", "inv-1", id="r", amount=amount, t=4.0)
+
+
+def test_saw_nothing_without_a_payment() -> None:
+    """An open invoice that nobody tried to pay exposes nothing."""
+    assert check(history(invoice("open")), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        (invoice("paid"), charge()),
+        (invoice("paid"), charge(), saga("completed")),
+        (invoice("refunded"), charge(), refund(), saga("compensated")),
+        (invoice("failed"), saga("failed")),
+        (invoice("failed"), charge(), refund(), saga("compensated")),
+    ],
+)
+def test_ends_that_conserve_money_pass(records: tuple[Record, ...]) -> None:
+    """Paid once, given back in full, or never charged: each of these is an end."""
+    assert check(history(*records), scenario(), SYSTEM).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("records", "why"),
+    [
+        ((invoice("open"), charge()), "captured and not refunded, invoice is open"),
+        ((charge(),), "captured and not refunded, invoice is unknown to billing"),
+        ((invoice("failed"), charge()), "captured and not refunded, invoice is failed"),
+        ((invoice("refunded"), charge(), refund(10.0)), "captured and not refunded, invoice is refunded"),
+        ((invoice("paid"),), "paid without a capture"),
+        ((invoice("paid"), charge(amount=20.0)), "paid 30.0 by captures of net 20.0"),
+        ((invoice("paid"), charge("a"), charge("b")), "paid 30.0 by captures of net 60.0"),
+        ((invoice("failed"), refund()), "refunded 30.0 more than was captured"),
+        ((invoice("paying"),), "still paying after settling"),
+        ((invoice("paid"), charge(), saga("running")), "its saga still runs"),
+        ((invoice("failed"), saga("completed")), "its saga says completed"),
+    ],
+)
+def test_money_or_ends_that_do_not_fit_are_violations(records: tuple[Record, ...], why: str) -> None:
+    """Each way in which ledger, invoice and saga disagree has its own sentence and the records as
+    evidence."""
+    result = check(history(*records, record("payments", "charge", "inv-2")), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    found = next(v for v in result.violations if v.key == "inv-1")
+    assert why in found.statement
+    assert len(found.evidence) == len(records)
+
+
+def test_a_client_that_was_told_paid_must_have_paid() -> None:
+    """The answer said paid; billing lost it, and no money moved."""
+    rows: list[Row] = [op(1, "pay", "inv-1", 2.0, value="paid"), invoice("open")]
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert "the client was told paid, invoice is open" in result.violations[0].statement
+
+
+def test_an_accepted_payment_may_fail_later() -> None:
+    """202 promised to go on, not to succeed."""
+    rows: list[Row] = [op(1, "pay", "inv-1", 2.0, label="pending"), invoice("failed"), saga("failed")]
+    assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.PASS
+
+
+def test_an_indeterminate_payment_may_end_either_way() -> None:
+    """Timed out and never begun, or timed out and paid: both are right."""
+    lost = op(1, "pay", "inv-1", 2.0, outcome="indeterminate")
+    assert check(history(lost, invoice("open")), scenario(), SYSTEM).verdict is Verdict.PASS
+    assert check(history(lost, invoice("paid"), charge()), scenario(), SYSTEM).verdict is Verdict.PASS
+
+
+def test_the_total_stands_beside() -> None:
+    """Money in all: what the ledger kept minus what invoices say was paid."""
+    result = check(history(invoice("open"), charge(amount=30.0)), scenario(), SYSTEM)
+    assert result.measures["difference"] == 30.0
+    assert "ledger minus paid invoices: +30.00" in result.statement
