@@ -95,6 +95,7 @@ class LinkProbe:
     existing: Reach
     fresh: Reach
     payload_bytes: int = 0
+    measures: Mapping[str, float] | None = None  # what acts on packets says of them: packets_dropped, ...
 
 
 class LinkControl(Protocol):
@@ -131,6 +132,12 @@ class NodeControl(Protocol):
     def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None: ...
     def undo(self, fault: str) -> None: ...  # idempotent; waits until ready again
     def probe(self, deadline_s: float) -> NodeProbe: ...
+
+
+class GaugedNode(NodeControl, Protocol):
+    """A node that can be asked for single figures: what its resources are, what its clock says."""
+
+    def gauge(self, name: str) -> float: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import time
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -63,6 +64,7 @@ class Metrics:
 
     def snapshot(self) -> dict[str, Any]:
         return {
+            "unix_time": time.time(),
             "cpu_s": round(cpu_seconds() - self.cpu_base, 6),
             "requests": self.requests,
             "in_flight": self.in_flight,

@@ -163,6 +163,12 @@ class Engine(Door):
             code = self.api.exec_inspect(made["Id"])["ExitCode"]
         return Ran(int(code if code is not None else -1), output.decode("utf-8", "replace"))
 
+    def memory_in_use(self, name: str) -> int:
+        """Bytes that the kernel accounts to a running container."""
+        with self.calling(f"measure {name}"):
+            shown = self.api.stats(name, stream=False, one_shot=True)
+        return int(shown["memory_stats"].get("usage", 0))
+
     # -- what bears a label ------------------------------
 
     def containers(self, label: str) -> dict[str, Mapping[str, str]]:

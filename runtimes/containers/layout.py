@@ -1,0 +1,190 @@
+"""Who is where: addresses, names, labels and container specifications of one instance. Pure values."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiment.topology import Service, System
+from runtimes.containers.recipes import name_of
+from runtimes.containers.specs import ContainerSpec
+from runtimes.runtime import Address
+
+INSTANCE = "codeblue.instance"  # the label that everything of an instance bears
+OWNER = "codeblue.owner"  # pid, start ticks and boot id of the process that the instance belongs to
+RUN = "codeblue.run"
+PORTS = {"service": 8080, "instrument": 8080, "store": 5432, "bus": 4222}
+TOXIPROXY = "toxiproxy"
+TOOLBOX = "toolbox"
+TOXIPROXY_PORT = 8474
+SERVICE_MEMORY = 512 * 2**20
+STORE_MEMORY = 2 * 2**30
+STORE_BYTES = 512 * 2**20  # of the memory file system that holds a store's files
+SERVICE_USER = 10001
+POSTGRES_USER = 999
+INSIDE = "/run/codeblue"
+VOLUMES = "/volumes"
+SCRATCH = {"/tmp": "rw,size=64m,mode=1777"}
+
+POSTGRES_SETTINGS = {
+    "listen_addresses": "*",
+    "hba_file": f"{INSIDE}/stores/pg_hba.conf",
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "250",
+    "shared_buffers": "64MB",
+    "jit": "off",
+    "io_method": "sync",
+    "max_wal_size": "256MB",
+    "checkpoint_timeout": "30min",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+    "dynamic_shared_memory_type": "mmap",
+    "timezone": "UTC",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The network of one instance: every part has a fixed address, which survives its restart."""
+
+    instance: str
+    owner: str
+    run_id: str
+    network: str
+    addresses: Mapping[str, Address]
+    published: Mapping[str, Address]
+
+    def container(self, part: str) -> str:
+        return f"{self.network}-{part}"
+
+    def volume(self, part: str) -> str:
+        return f"{self.network}-{part}-files"
+
+    def labels(self, part: str = "") -> dict[str, str]:
+        named = {"codeblue.part": part} if part else {}
+        return {INSTANCE: self.instance, OWNER: self.owner, RUN: self.run_id, **named}
+
+
+def front_doors(system: System) -> tuple[str, ...]:
+    """The services that journeys enter at: only they are published."""
+    return tuple(sorted({journey.entry for journey in system.journeys.values()}))
+
+
+def place(
+    system: System, subnet: str, *, instance: str, owner: str, run_id: str, network: str, ports: list[int]
+) -> Layout:
+    """Addresses in the subnet (the first host is the bridge), and a port of 127.0.0.1 for each front door."""
+    hosts = ipaddress.ip_network(subnet).hosts()
+    next(hosts)
+    addresses = {TOXIPROXY: Address(str(next(hosts)), TOXIPROXY_PORT)}
+    for name, spec in system.services.items():
+        addresses[name] = Address(str(next(hosts)), PORTS[spec.role])
+    doors = dict(zip(front_doors(system), (Address("127.0.0.1", port) for port in ports), strict=True))
+    return Layout(instance, owner, run_id, network, addresses, doors)
+
+
+def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
+    address = layout.addresses[TOXIPROXY]
+    return ContainerSpec(
+        name=layout.container(TOXIPROXY),
+        hostname=TOXIPROXY,
+        image=name_of("toxiproxy"),
+        network=layout.network,
+        labels=layout.labels(TOXIPROXY),
+        address=address.host,
+        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed)),
+        user=f"{SERVICE_USER}:{SERVICE_USER}",
+        environment={"LOG_LEVEL": "error"},
+        tmpfs=SCRATCH,
+    )
+
+
+def toolbox_spec(layout: Layout, system: System) -> ContainerSpec:
+    """It lives in Toxiproxy's network, so that it can act on the packets of every link, and holds the stores'
+    volumes, which keeps their files while a store is down."""
+    kept = [name for name, spec in system.services.items() if spec.role in ("store", "bus")]
+    return ContainerSpec(
+        name=layout.container(TOOLBOX),
+        hostname=TOOLBOX,
+        image=name_of("toolbox"),
+        network=f"container:{layout.container(TOXIPROXY)}",
+        labels=layout.labels(TOOLBOX),
+        user="0:0",
+        binds=tuple(f"{layout.volume(name)}:{VOLUMES}/{name}" for name in kept),
+        tmpfs={"/tmp": "rw,size=1m", "/run": "rw,size=1m"},
+        capabilities=("NET_ADMIN", "DAC_OVERRIDE"),
+    )
+
+
+def store_spec(layout: Layout, name: str, service: Service, folder: Path, password: str) -> ContainerSpec:
+    """PostgreSQL or NATS. Their files are on a volume; how they are set up is in `folder/stores`."""
+    common = {
+        "name": layout.container(name),
+        "hostname": name,
+        "network": layout.network,
+        "labels": layout.labels(name),
+        "address": layout.addresses[name].host,
+        "memory_bytes": STORE_MEMORY,
+    }
+    settings = f"{folder / 'stores'}:{INSIDE}/stores:ro"
+    if service.role == "bus":
+        return ContainerSpec(
+            **common,  # type: ignore[arg-type]
+            image=name_of("bus"),
+            command=("--config", f"{INSIDE}/stores/nats.conf"),
+            user=f"{SERVICE_USER}:{SERVICE_USER}",
+            binds=(f"{layout.volume(name)}:/data", settings),
+            tmpfs=SCRATCH,
+        )
+    arguments = [part for key, value in POSTGRES_SETTINGS.items() for part in ("-c", f"{key}={value}")]
+    return ContainerSpec(
+        **common,  # type: ignore[arg-type]
+        image=name_of("postgres"),
+        command=("postgres", *arguments),
+        user=f"{POSTGRES_USER}:{POSTGRES_USER}",
+        environment={
+            "POSTGRES_USER": "codeblue",
+            "POSTGRES_PASSWORD": password,
+            "PGDATA": "/var/lib/postgresql/data",
+        },
+        binds=(
+            f"{layout.volume(name)}:/var/lib/postgresql",
+            settings,
+            f"{folder / 'stores' / 'databases.sql'}:/docker-entrypoint-initdb.d/databases.sql:ro",
+        ),
+        tmpfs={**SCRATCH, "/var/run/postgresql": f"rw,size=1m,uid={POSTGRES_USER},mode=755"},
+    )
+
+
+def service_spec(layout: Layout, name: str, service: Service, folder: Path) -> ContainerSpec:
+    """One service. Its wall clock is moved by the file `clocks/NAME`, its configuration is `configs/NAME.json`."""
+    address = layout.addresses[name]
+    door = layout.published.get(name)
+    return ContainerSpec(
+        name=layout.container(name),
+        hostname=name,
+        image=name_of("service"),
+        network=layout.network,
+        labels=layout.labels(name),
+        address=address.host,
+        command=(service.module, "--config", f"{INSIDE}/configs/{name}.json"),
+        user=f"{SERVICE_USER}:{SERVICE_USER}",
+        environment={
+            "LD_PRELOAD": "/usr/lib/libfaketime.so",
+            "FAKETIME_TIMESTAMP_FILE": f"{INSIDE}/clocks/{name}",
+            "FAKETIME_CACHE_DURATION": "1",
+            "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+            "DONT_FAKE_MONOTONIC": "1",
+        },
+        binds=(
+            f"{folder / 'configs'}:{INSIDE}/configs:ro",
+            f"{folder / 'clocks'}:{INSIDE}/clocks:ro",
+            f"{folder / 'traces'}:{INSIDE}/traces",
+        ),
+        tmpfs=SCRATCH,
+        published={address.port: door.port} if door else {},
+        memory_bytes=SERVICE_MEMORY,
+    )

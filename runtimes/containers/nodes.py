@@ -1,0 +1,257 @@
+"""What can be done to one container of the system, undone, and measured."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Literal
+
+from experiment.controls import NodeProbe
+from experiment.errors import UnsupportedError
+from runtimes.containers.engine import Engine
+from runtimes.containers.parts import ContainerPart, last_words, wait_until_ready
+from runtimes.containers.squeeze import squeeze_memory
+from runtimes.containers.toolbox import Toolbox
+from runtimes.http_calls import CallError, call
+from runtimes.leftovers import Journal
+
+ANY = frozenset({"crash", "pause", "cpu_limit", "disconnect"})
+ONLY_SERVICES = frozenset({"out_of_memory", "clock_skew"})
+ONLY_STORES = frozenset({"disk_full"})
+READY_WITHIN_S = 15.0
+SETTLE_S = 3.0  # a changed clock file is read again within a second
+WORK = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"  # about 0.1 s of one core
+
+State = Literal["running", "paused", "absent"]
+
+
+class ContainerNode:
+    """One part of the system. A restart keeps address, configuration and files."""
+
+    def __init__(
+        self,
+        part: ContainerPart,
+        engine: Engine,
+        network: str,
+        toolbox: Toolbox,
+        clock: Path | None,
+        journal: Journal,
+    ) -> None:
+        """`clock` is the file that moves a service's wall clock; None for stores."""
+        self.part = part
+        self._engine = engine
+        self._network = network
+        self._toolbox = toolbox
+        self._clock = clock
+        self._journal = journal
+        self._active: dict[str, str] = {}
+        self._lock = threading.RLock()
+
+    @property
+    def name(self) -> str:
+        return self.part.name
+
+    @property
+    def container(self) -> str:
+        return self.part.spec.name
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return ANY | (ONLY_STORES if self.part.is_store else ONLY_SERVICES)
+
+    # -- doing ------------------------------
+
+    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None:
+        """Do it; nothing happens when the fault is active already. Raises UnsupportedError, EngineError."""
+        if action not in self.capabilities:
+            able = ", ".join(sorted(self.capabilities))
+            raise UnsupportedError(f"containers cannot do {action} to {self.name}; they can: {able}")
+        with self._lock:
+            if fault in self._active:
+                return
+            self._journal.write("inject", fault=fault, what=action, target=self.name)
+            self._active[fault] = action
+            self._do(action, parameters)
+
+    def _do(self, action: str, parameters: Mapping[str, float | str]) -> None:
+        match action:
+            case "crash":
+                self._engine.kill(self.container)
+            case "pause":
+                if self.state == "running":
+                    self._engine.pause(self.container)
+            case "cpu_limit":
+                self._engine.limit_cpu(self.container, float(parameters["cores"]))
+            case "disconnect":
+                if self._connected():
+                    self._engine.disconnect(self._network, self.container)
+            case "out_of_memory":
+                squeeze_memory(self._engine, self.container)
+            case "disk_full":
+                self._toolbox.fill(self.name)
+            case "clock_skew":
+                self._set_clock(float(parameters["offset_s"]))
+
+    def undo(self, fault: str) -> None:
+        """Undo it once no other fault wants it so; returns when the part is ready again. Raises StartError."""
+        with self._lock:
+            action = self._active.get(fault)
+            if action is None:
+                return
+            if list(self._active.values()).count(action) == 1:
+                self._undo(action)
+                held = {"crash", "pause", "disconnect", "out_of_memory"} & set(self._active.values())
+                if held <= {action}:
+                    self._ready()
+            self._active.pop(fault)
+            self._journal.write("heal", fault=fault)
+
+    def _undo(self, action: str) -> None:
+        match action:
+            case "pause":
+                self._unpause()
+            case "cpu_limit":
+                self._engine.limit_cpu(self.container, None)
+            case "disconnect":
+                self._reconnect()
+            case "disk_full":
+                self._toolbox.empty(self.name)
+                self._start()  # a store that lost its disk may have given up
+            case "clock_skew":
+                self._set_clock(0.0)
+            case "crash" | "out_of_memory":
+                self._engine.limit_memory(self.container, self.part.spec.memory_bytes)
+                self._start()
+
+    def revive(self) -> None:
+        """Whatever was done to it: it runs as it should when this returns. Raises StartError."""
+        with self._lock:
+            state = self._engine.state(self.container)
+            if state.status == "paused":
+                self._unpause()
+            if state.cpu_quota_us > 0:
+                self._engine.limit_cpu(self.container, None)
+            if state.memory_bytes != self.part.spec.memory_bytes:
+                self._engine.limit_memory(self.container, self.part.spec.memory_bytes)
+            if self._clock is not None:
+                self._set_clock(0.0)
+            if self.part.is_store:
+                self._toolbox.empty(self.name)
+            self._reconnect()
+            self._start()
+            self._ready()
+
+    def restart(self) -> None:
+        """Stop it if it runs, start it again, return when it is ready. Raises StartError."""
+        with self._lock:
+            self._engine.stop(self.container, 3)
+            self._start()
+            self._ready()
+
+    def forget(self) -> None:
+        """It was healed as a whole: no fault is active any more."""
+        with self._lock:
+            for fault in tuple(self._active):
+                self._active.pop(fault)
+                self._journal.write("heal", fault=fault)
+
+    def _start(self) -> None:
+        if self._engine.state(self.container).status in ("exited", "created"):
+            self._engine.start(self.container)
+
+    def _unpause(self) -> None:
+        if self._engine.state(self.container).status == "paused":
+            self._engine.unpause(self.container)
+
+    def _reconnect(self) -> None:
+        if not self._connected():
+            self._engine.connect(self._network, self.container, self.part.address.host)
+
+    def _connected(self) -> bool:
+        return self._network in self._engine.state(self.container).networks
+
+    def _set_clock(self, offset_s: float) -> None:
+        """Replaced in one step: the service never reads half a line."""
+        assert self._clock is not None
+        partial = self._clock.with_suffix(".new")
+        partial.write_text(f"{offset_s:+.3f}\n")
+        partial.replace(self._clock)
+
+    def _ready(self) -> None:
+        wait_until_ready(self._engine, self.part, time.monotonic() + READY_WITHIN_S)
+
+    # -- measuring ------------------------------
+
+    @property
+    def state(self) -> State:
+        """running, paused or absent, as the engine says."""
+        status = self._engine.state(self.container).status
+        return "paused" if status == "paused" else "running" if status == "running" else "absent"
+
+    @property
+    def last_words(self) -> str:
+        """How it ended, and the last lines of its log."""
+        return last_words(self._engine, self.container)
+
+    def probe(self, deadline_s: float) -> NodeProbe:
+        """State from the engine, sign of life within the deadline."""
+        found = self._engine.state(self.container)
+        state: State = "paused" if found.status == "paused" else "absent"
+        if found.status == "running":
+            state = "running"
+        start = time.monotonic()
+        answers = state != "absent" and self.part.answers(deadline_s)
+        seconds = time.monotonic() - start if answers else None
+        return NodeProbe(state, answers, seconds, f"{found.pid}/{found.started_at}")
+
+    def gauge(self, name: str) -> float:
+        """One figure that a fault judges by; see GAUGES. Raises EngineError, UnsupportedError."""
+        if name not in GAUGES:
+            raise UnsupportedError(f"containers have no gauge {name}; they have {', '.join(sorted(GAUGES))}")
+        return GAUGES[name](self)
+
+    def work_s(self) -> float:
+        """How long a fixed piece of work (about 0.1 s of a core) takes inside the container."""
+        start = time.monotonic()
+        self._engine.run(self.container, ("sh", "-c", WORK))
+        return time.monotonic() - start
+
+    def cpu_limit(self) -> float:
+        """Cores allowed; 0 means no limit."""
+        return max(0, self._engine.state(self.container).cpu_quota_us) / 100_000
+
+    def oom_killed(self) -> float:
+        """1 when the kernel ended it for want of memory."""
+        return float(self._engine.state(self.container).oom_killed)
+
+    def connected(self) -> float:
+        """1 while it is on the instance's network."""
+        return float(self._connected())
+
+    def disk_free_bytes(self) -> float:
+        return float(self._toolbox.free_bytes(self.name))
+
+    def disk_takes_writes(self) -> float:
+        return float(self._toolbox.takes_writes(self.name))
+
+    def clock_offset_s(self) -> float:
+        """The service's wall clock minus ours, as it tells the time itself."""
+        try:
+            before = time.time()
+            told = call(self.part.address, "GET", "/metrics", deadline_s=SETTLE_S).json()["unix_time"]
+            return float(told) - (before + time.time()) / 2
+        except (CallError, KeyError) as error:
+            raise UnsupportedError(f"{self.name} does not tell its time: {error}") from None
+
+
+GAUGES: dict[str, Callable[[ContainerNode], float]] = {
+    "work_s": ContainerNode.work_s,
+    "cpu_limit": ContainerNode.cpu_limit,
+    "oom_killed": ContainerNode.oom_killed,
+    "connected": ContainerNode.connected,
+    "disk_free_bytes": ContainerNode.disk_free_bytes,
+    "disk_takes_writes": ContainerNode.disk_takes_writes,
+    "clock_offset_s": ContainerNode.clock_offset_s,
+}

@@ -1,0 +1,166 @@
+"""Acts on packets of links and on files of stores from a container of its own, with the kernel's own tools.
+
+The toolbox shares the network namespace of Toxiproxy. A link is known there by the port of its proxy: what a caller
+sends arrives at that port, what it receives leaves from it.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from experiment.controls import Direction
+from experiment.errors import UnsupportedError
+from runtimes.containers.engine import Engine
+from runtimes.containers.layout import VOLUMES
+from runtimes.docker_engine import EngineError
+
+TABLE = "inet codeblue"
+PARTS = 10_000  # numgen draws from so many numbers: losses in steps of 0.01%
+HOOKS: dict[Direction, tuple[tuple[str, str], ...]] = {
+    "to_callee": (("input", "dport"),),
+    "to_caller": (("output", "sport"),),
+    "both": (("input", "dport"), ("output", "sport")),
+}
+BALLAST = "codeblue-ballast"
+BLOCK = 65_536
+
+
+def loss_rules(chain: str, port: int, share: float, direction: Direction) -> str:
+    """An nft script that drops a random share of a proxy's packets, in chains of this name."""
+    lines = [f"add table {TABLE}"]
+    for hook, end in HOOKS[direction]:
+        lines.append(f"add chain {TABLE} {chain}_{hook} {{ type filter hook {hook} priority 0; }}")
+        wanted = f"tcp {end} {port} numgen random mod {PARTS} < {round(share * PARTS)}"
+        lines.append(f"add rule {TABLE} {chain}_{hook} {wanted} counter drop")
+    return "; ".join(lines)
+
+
+def loss_removal(chain: str, direction: Direction) -> str:
+    return "; ".join(
+        f"flush chain {TABLE} {chain}_{hook}; delete chain {TABLE} {chain}_{hook}"
+        for hook, _ in HOOKS[direction]
+    )
+
+
+def netem_commands(port: int, treatment: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """tc commands that send what leaves from a proxy's port through netem, and nothing else."""
+    device = ("dev", "eth0")
+    aside = ("prio", "bands", "2", "priomap", *("0" for _ in range(16)))
+    match = ("u32", "match", "ip", "sport", str(port), "0xffff", "flowid", "1:2")
+    return (
+        ("tc", "qdisc", "add", *device, "root", "handle", "1:", *aside),
+        ("tc", "qdisc", "add", *device, "parent", "1:2", "handle", "20:", "netem", *treatment),
+        ("tc", "filter", "add", *device, "parent", "1:", "protocol", "ip", "prio", "1", *match),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PacketAbilities:
+    """What the kernel can do to packets."""
+
+    loss: bool
+    netem: bool
+
+
+class Toolbox:
+    """The toolbox container of one instance. Raises EngineError with what the tool said."""
+
+    def __init__(self, engine: Engine, container: str) -> None:
+        self._engine = engine
+        self._container = container
+        self._netem: str | None = None
+        self._lock = threading.Lock()
+
+    def abilities(self) -> PacketAbilities:
+        """Tried for real, on chains and devices that carry nothing."""
+        script = loss_rules("trial", 1, 0.5, "both")
+        loss = self._try("nft", script) and self._try("nft", loss_removal("trial", "both"))
+        netem = self._try("tc", "qdisc", "add", "dev", "lo", "root", "netem", "corrupt", "1%")
+        if netem:
+            self._try("tc", "qdisc", "del", "dev", "lo", "root")
+        return PacketAbilities(loss, netem)
+
+    def drop(self, chain: str, port: int, share: float, direction: Direction) -> None:
+        self._run("nft", loss_rules(chain, port, share, direction))
+
+    def stop_dropping(self, chain: str, direction: Direction) -> None:
+        self._run("nft", loss_removal(chain, direction))
+
+    def packets(self, chain: str, direction: Direction) -> tuple[int, int]:
+        """Packets and bytes that these rules have dropped so far."""
+        packets = total = 0
+        for hook, _ in HOOKS[direction]:
+            listed = json.loads(self._run("nft", "-j", f"list chain {TABLE} {chain}_{hook}"))
+            for item in listed["nftables"]:
+                for expression in item.get("rule", {}).get("expr", ()):
+                    packets += expression.get("counter", {}).get("packets", 0)
+                    total += expression.get("counter", {}).get("bytes", 0)
+        return packets, total
+
+    def chains(self) -> list[str]:
+        """The chains that drop something now."""
+        listed = json.loads(self._run("nft", "-j", "list chains"))
+        return [item["chain"]["name"] for item in listed["nftables"] if "chain" in item]
+
+    def treat(self, fault: str, port: int, treatment: Sequence[str]) -> None:
+        """Send a proxy's answers through netem. One fault at a time: the device has one queue."""
+        with self._lock:
+            if self._netem is not None:
+                raise UnsupportedError(f"{self._netem} damages packets already; only one fault at a time can")
+            self._netem = fault
+            for command in netem_commands(port, treatment):
+                self._run(*command)
+
+    def stop_treating(self, fault: str) -> None:
+        with self._lock:
+            if self._netem == fault:
+                self._run("tc", "qdisc", "del", "dev", "eth0", "root")
+                self._netem = None
+
+    def treated(self) -> int:
+        """Packets that netem has handled so far."""
+        for queue in json.loads(self._run("tc", "-s", "-j", "qdisc", "show", "dev", "eth0")):
+            if queue.get("kind") == "netem":
+                return int(queue.get("packets", 0))
+        return 0
+
+    def heal(self) -> None:
+        """Let all packets through, whoever held them up."""
+        self._run("nft", "flush ruleset")
+        self._try("tc", "qdisc", "del", "dev", "eth0", "root")
+        self._netem = None
+
+    # -- files of stores ------------------------------
+
+    def fill(self, store: str) -> None:
+        """Take all free space of a store's volume."""
+        path = f"{VOLUMES}/{store}/{BALLAST}"
+        self._run("sh", "-c", f"cat /dev/zero > {path} 2>/dev/null; sync; test -s {path}")
+
+    def empty(self, store: str) -> None:
+        self._run("rm", "-f", f"{VOLUMES}/{store}/{BALLAST}")
+
+    def free_bytes(self, store: str) -> int:
+        """Free space on a store's volume."""
+        shown = self._run("df", "-B1", "--output=avail", f"{VOLUMES}/{store}")
+        return int(shown.split()[-1])
+
+    def takes_writes(self, store: str) -> bool:
+        """Whether 64 KiB can be written beside the store's files."""
+        path = f"{VOLUMES}/{store}/codeblue-trial"
+        written = self._try("sh", "-c", f"head -c {BLOCK} /dev/zero > {path}")
+        self._try("rm", "-f", path)
+        return written
+
+    def _try(self, *command: str) -> bool:
+        return self._engine.run(self._container, command).code == 0
+
+    def _run(self, *command: str) -> str:
+        ran = self._engine.run(self._container, command)
+        if ran.code != 0:
+            shown = " ".join(command)
+            raise EngineError(f"the toolbox could not do `{shown}`: {ran.output.strip()[-300:]}")
+        return ran.output
