@@ -83,7 +83,11 @@ class Journal:
         owner = identify(os.getpid())
         assert owner is not None
         ticks = owner.started_ticks
-        self.write("owner", pid=owner.pid, started_ticks=ticks, boot=_boot_id(), instance=self.instance)
+        try:
+            self.write("owner", pid=owner.pid, started_ticks=ticks, boot=_boot_id(), instance=self.instance)
+        except OSError:
+            self.close(remove=True)
+            raise
 
     def write(self, event: str, **details: str | int | float) -> None:
         """Append one line and force it to the disk."""

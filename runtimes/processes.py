@@ -89,8 +89,8 @@ class ProcessesRuntime:
                     raise StartError(f"{STARTS_TRIED} times a port was taken: {error}") from None
             except OSError as error:
                 self.stop()
-                where = f" ({error.filename})" if error.filename else ""
-                raise StartError(f"the system could not be started: {error.strerror}{where}") from None
+                where = error.filename or f"below {self._var}"
+                raise StartError(f"the system could not be started: {error.strerror} ({where})") from None
             except BaseException:
                 self.stop()
                 raise

@@ -15,6 +15,7 @@ import psutil
 import pytest
 
 from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Identity, Journal, identify, sweep
+from tests.standin.folders import open_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 20.0
@@ -123,14 +124,14 @@ def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> 
 @pytest.mark.live
 def test_a_database_of_a_killed_owner_is_swept(tmp_path: Path) -> None:
     """PostgreSQL hides its environment, and is found by the journal; its own children go with it."""
-    var = tmp_path / "var"
-    kill_owner_at("faulted store", var, without_setpriv(tmp_path))
-    survived = marked(var)
-    names = {psutil.Process(pid).name() for pid in survived}
-    assert {"postgres", "nats-server"} <= names
-    assert sweep(var).failed == ()
-    assert running(survived) == []
-    assert list((var / INSTANCES).iterdir()) == []
+    with open_folder() as var:
+        kill_owner_at("faulted store", var, without_setpriv(tmp_path))
+        survived = marked(var)
+        names = {psutil.Process(pid).name() for pid in survived}
+        assert {"postgres", "nats-server"} <= names
+        assert sweep(var).failed == ()
+        assert running(survived) == []
+        assert list((var / INSTANCES).iterdir()) == []
 
 
 def test_children_die_with_a_killed_owner(tmp_path: Path) -> None:

@@ -1,0 +1,1 @@
+"""What every runtime promises, run on each of them."""

@@ -1,0 +1,64 @@
+"""Runtimes under contract. Another runtime joins by a line in OPENERS."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from experiment.topology import System
+from runtimes.http_calls import CallError, call
+from runtimes.processes import ProcessesRuntime
+from runtimes.runtime import Runtime
+from runtimes.toxiproxy_servers import find_server
+from tests.standin.folders import open_folder
+from tests.standin.systems import pair, settings
+
+EMBEDDED = {"TOXIPROXY_SERVER": "embedded"}
+# Name -> what opens the runtime, and the environment it is opened in.
+OPENERS: dict[str, tuple[Callable[[System, Path], Runtime], dict[str, str]]] = {
+    "processes": (ProcessesRuntime, EMBEDDED),
+}
+if find_server().kind == "real":
+    OPENERS["processes with the real Toxiproxy"] = (ProcessesRuntime, {})
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """A running stand-in system, `front -> back` with stores, and a trickle of work through it."""
+
+    runtime: Runtime
+    stop_work: threading.Event
+
+
+@pytest.fixture(scope="session", params=sorted(OPENERS))
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """One system for all tests of the contract: each heals what it injects, and is checked for it."""
+    system = pair(stores=True)
+    opener, environment = OPENERS[request.param]
+    with open_folder() as var:
+        runtime = opener(system, var)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environment.items():
+                patch.setenv(name, value)
+            runtime.start(settings(system))
+        stop = threading.Event()
+        worker = threading.Thread(target=_work, args=(runtime, stop), daemon=True)
+        worker.start()
+        try:
+            yield Ground(runtime, stop)
+        finally:
+            stop.set()
+            worker.join(10)
+            runtime.stop()
+
+
+def _work(runtime: Runtime, stop: threading.Event) -> None:
+    while not stop.wait(0.02):
+        try:
+            call(runtime.address("front"), "POST", "/work", b"", deadline_s=1.0)
+        except CallError:
+            continue

@@ -1,0 +1,162 @@
+"""Every kind of fault on every runtime: it is seen to act, and after healing seen to be gone."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from experiment.controls import Effect, Fault
+from experiment.errors import UnsupportedError
+from faults import KINDS
+from faults.bandwidth import Bandwidth
+from faults.blackhole import Blackhole
+from faults.crash import Crash
+from faults.error_share import ErrorShare
+from faults.latency import Latency
+from faults.lost_response import LostResponse
+from faults.pause import Pause
+from faults.refusal import Refusal
+from faults.reset import Reset
+from faults.slow_processing import SlowProcessing
+from tests.contract.conftest import Ground
+
+pytestmark = pytest.mark.live
+
+DEADLINE_S = 8.0
+HTTP, SQL, EVENTS = "front -> back", "back -> postgres", "back -> bus"
+
+CASES: list[tuple[Fault, str]] = [
+    *((Latency(0.04), link) for link in (HTTP, SQL, EVENTS)),
+    *((Latency(0.3, 0.1, "to_caller"), link) for link in (HTTP, SQL, EVENTS)),
+    (Latency(0.2, direction="to_callee"), HTTP),
+    (Latency(20.0, 1.0), HTTP),
+    *((Bandwidth(100_000.0), link) for link in (HTTP, SQL, EVENTS)),
+    (Bandwidth(50_000.0, "to_callee"), SQL),
+    *((Blackhole(), link) for link in (HTTP, SQL, EVENTS)),
+    (Blackhole("to_callee"), HTTP),
+    (Blackhole("to_caller"), EVENTS),
+    *((Refusal(), link) for link in (HTTP, SQL, EVENTS)),
+    *((Reset(), link) for link in (HTTP, SQL, EVENTS)),
+    (LostResponse(0.5), HTTP),
+    (SlowProcessing(0.05), HTTP),
+    (ErrorShare(0.5, 503), HTTP),
+    *((Crash(), node) for node in ("back", "postgres", "bus")),
+    *((Pause(), node) for node in ("back", "postgres", "bus")),
+]
+
+
+@pytest.fixture
+def healed(ground: Ground) -> Iterator[Ground]:
+    """Whatever a test did, the next one finds a system on which nothing is left of it."""
+    assert list(ground.runtime.unhealed()) == []
+    yield ground
+    ground.runtime.heal()
+    assert list(ground.runtime.unhealed()) == []
+
+
+def until_seen(judge: object, measure: object) -> Effect:
+    """Poll a measurement until the judgement is that it is seen, or the deadline has passed."""
+    end = time.monotonic() + DEADLINE_S
+    while True:
+        effect: Effect = judge(measure())  # type: ignore[operator]
+        if effect.seen or time.monotonic() > end:
+            return effect
+        time.sleep(0.05)
+
+
+def told(case: object) -> str:
+    fault, target = case  # type: ignore[misc]
+    return f"{fault.kind} on {target}"  # type: ignore[has-type]
+
+
+@pytest.mark.parametrize("case", CASES, ids=told)
+def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], healed: Ground) -> None:
+    """No effect before, an effect while it is active, on existing connections too, and none after healing."""
+    fault, target = case
+    controls = healed.runtime.controls()
+    before = fault.measure(controls, target)
+    unharmed = fault.effect(before, fault.measure(controls, target))
+    assert not unharmed.seen, f"an effect was seen before the fault: {unharmed.statement}"
+
+    fault.inject(controls, target, "f1")
+    fault.inject(controls, target, "f1")
+    active = until_seen(lambda now: fault.effect(before, now), lambda: fault.measure(controls, target))
+    assert active.seen, active.statement
+    assert active.existing_connections == "affected", active.statement
+    assert list(healed.runtime.unhealed()), "an active fault must show when the system is read back"
+
+    fault.heal(controls, target, "f1")
+    fault.heal(controls, target, "f1")
+    gone = until_seen(lambda now: fault.gone(before, now), lambda: fault.measure(controls, target))
+    assert gone.seen, gone.statement
+    assert list(healed.runtime.unhealed()) == []
+
+
+def test_every_registered_kind_is_under_contract() -> None:
+    """A new fault kind joins this contract, or this test fails."""
+    assert {fault.kind for fault, _ in CASES} == set(KINDS)
+
+
+def test_two_faults_on_one_link_heal_apart(healed: Ground) -> None:
+    """Healing one fault leaves the other one of the same link as it is."""
+    controls = healed.runtime.controls()
+    slow, thin = Latency(0.1), Bandwidth(100_000.0)
+    before = slow.measure(controls, HTTP)
+    slow.inject(controls, HTTP, "f1")
+    thin.inject(controls, HTTP, "f2")
+    thin.heal(controls, HTTP, "f2")
+    assert slow.effect(before, slow.measure(controls, HTTP)).seen
+    slow.heal(controls, HTTP, "f1")
+    assert slow.gone(before, slow.measure(controls, HTTP)).seen
+
+
+def test_a_refusal_lasts_until_its_last_fault_is_healed(healed: Ground) -> None:
+    """Two overlapping refusals of one link do not end with the first of them."""
+    controls, fault = healed.runtime.controls(), Refusal()
+    before = fault.measure(controls, HTTP)
+    fault.inject(controls, HTTP, "f1")
+    fault.inject(controls, HTTP, "f2")
+    fault.heal(controls, HTTP, "f1")
+    assert fault.effect(before, fault.measure(controls, HTTP)).seen
+    fault.heal(controls, HTTP, "f2")
+    assert fault.gone(before, fault.measure(controls, HTTP)).seen
+
+
+def test_a_crash_gives_the_node_another_identity_and_a_pause_does_not(healed: Ground) -> None:
+    """What runs after a crash is another process; what runs after a pause is the same."""
+    controls = healed.runtime.controls()
+    node = controls.node("back")
+    first = node.probe(1.0).identity
+    Pause().inject(controls, "back", "f1")
+    Pause().heal(controls, "back", "f1")
+    assert node.probe(1.0).identity == first
+    Crash().inject(controls, "back", "f2")
+    assert node.probe(1.0).state == "absent"
+    Crash().heal(controls, "back", "f2")
+    assert node.probe(1.0).identity != first
+
+
+def test_heal_undoes_what_nobody_healed(healed: Ground) -> None:
+    """One call brings back links, nodes and behaviours, whatever was done to them."""
+    controls = healed.runtime.controls()
+    Blackhole().inject(controls, SQL, "f1")
+    Refusal().inject(controls, HTTP, "f2")
+    LostResponse(1.0).inject(controls, HTTP, "f3")
+    Pause().inject(controls, "front", "f4")
+    Crash().inject(controls, "bus", "f5")
+    assert len(list(healed.runtime.unhealed())) >= 4
+    healed.runtime.heal()
+    assert list(healed.runtime.unhealed()) == []
+
+
+def test_a_target_that_is_not_there_is_refused_by_name(healed: Ground) -> None:
+    """An unknown link or service, or a behaviour of a store, is refused with the nearest right name."""
+    controls = healed.runtime.controls()
+    with pytest.raises(UnsupportedError, match=r'found no link "front -> bak": did you mean "front -> back"'):
+        controls.link("front -> bak")
+    with pytest.raises(UnsupportedError, match='found no service "bak": did you mean "back"'):
+        controls.node("bak")
+    with pytest.raises(UnsupportedError, match="no callee that can be told to misbehave"):
+        controls.behaviour(SQL)
