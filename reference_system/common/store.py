@@ -123,6 +123,10 @@ class Store:
 
     async def _acquire(self, ends: float | None) -> asyncpg.Connection:
         """An idle connection, or a new one, or the next that comes free. Raises TimeoutError at `ends`."""
+        if self._idle and not self._idle[-1].is_closed():
+            connection = self._idle.pop()
+            self._in_use.add(connection)
+            return connection
         async with asyncio.timeout(None if ends is None else max(0.0, ends - time.monotonic())):
             while True:
                 while self._idle:

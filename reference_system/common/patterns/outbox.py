@@ -1,17 +1,20 @@
-"""T9: an event is written in the transaction of the change it tells of, and published from there until
-acknowledged.
+"""T9: an event is written in the transaction of the change it tells of, and published until the bus
+acknowledged it.
 
-Without the pattern (dual write) events wait in memory after the commit, as in a producer's buffer: what the
-bus has
-not acknowledged when the process dies is lost.
+The relay publishes what this process has just committed from memory, and sweeps the table for what an
+earlier process
+or a longer outage left there. Without the pattern (dual write) events wait in memory only, as in a
+producer's buffer:
+what the bus has not acknowledged when the process dies is lost.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import time
 from collections import deque
 from typing import Any
-from uuid import uuid4
 
 from reference_system.common import tracing
 from reference_system.common.bus import Bus, BusUnavailable, Event, decode_event, encode_event
@@ -19,22 +22,26 @@ from reference_system.common.logs import Log
 from reference_system.common.store import Store, StoreUnavailable
 
 BATCH = 256
-IDLE_LOOK_S = 1.0  # without a wake-up the table is looked at this often
+SWEEP_EVERY_S = 1.0
 LINGER_S = 0.1  # dual write: how long the buffer gathers
 AFTER_FAILURE_S = 0.25
+HELD_AT_MOST = 10_000  # with the outbox on; the table holds the rest
 
-DDL = """
-CREATE TABLE IF NOT EXISTS outbox (seq bigserial PRIMARY KEY, event bytea NOT NULL)
-"""
+DDL = "CREATE TABLE IF NOT EXISTS outbox (id text PRIMARY KEY, event text NOT NULL)"
+
+
+def insert(parameter: int, source: str) -> str:
+    """SQL that writes the row of `Outbox.row`, parameter number `parameter`, once per row of the CTE
+    `source`."""
+    row = f"${parameter}::text[]"
+    return (
+        f"INSERT INTO outbox (id, event) SELECT ({row})[1], ({row})[2] FROM {source} WHERE {row} IS NOT NULL"
+    )
 
 
 class Outbox:
-    """Both ways to publish. `statement` is the tail of the writing statement, `after` is called once it
-    committed.
-
-    With the pattern on, `row(event)` gives the bytes for the outbox table; with it off it gives None, and the
-    writing statement inserts nothing.
-    """
+    """Both ways to publish: a change writes `row(event)` in its own statement, and calls `committed`
+    afterwards."""
 
     def __init__(self, store: Store, bus: Bus, log: Log, enabled: bool, poll: float, run: str) -> None:
         self.enabled = enabled
@@ -45,7 +52,8 @@ class Outbox:
         self._poll = poll
         self._buffer: deque[Event] = deque()
         self._wake = asyncio.Event()
-        self._busy = False
+        self._last = 0
+        self._swept = 0.0
 
     def apply(self, enabled: bool, poll: float) -> None:
         self.enabled = enabled
@@ -54,72 +62,69 @@ class Outbox:
     def event(
         self, type_: str, key: str, at: float, body: dict[str, Any], version: int | None = None
     ) -> Event:
-        """A new event of this run, in the trace of the current request."""
+        """A new event of this run, in the trace of the current request; ids of one service sort by time."""
+        self._last = max(self._last + 1, time.time_ns())
         span = tracing.current.get()
+        traceparent = span.traceparent if span is not None else None
         return Event(
-            uuid4().hex,
-            self.run,
-            type_,
-            key,
-            at,
-            body,
-            version,
-            span.traceparent if span is not None else None,
+            f"{self._bus.service}-{self._last:020d}", self.run, type_, key, at, body, version, traceparent
         )
 
-    def row(self, event: Event) -> bytes | None:
-        """What the change's own statement writes into `outbox.event`."""
-        return encode_event(event) if self.enabled else None
+    def row(self, event: Event) -> list[str] | None:
+        """What the change's own statement writes; None without the pattern."""
+        return [event.id, encode_event(event).decode()] if self.enabled else None
 
     def committed(self, *events: Event) -> None:
-        """The change is durable: publish. With the outbox on, this only wakes the relay."""
-        if not self.enabled:
+        """The change is durable: publish."""
+        if not self.enabled or len(self._buffer) < HELD_AT_MOST:
             self._buffer.extend(events)
         self._wake.set()
 
     async def relay(self) -> None:
         """Publishes for as long as the process lives; the only publisher of this service."""
         while True:
-            try:
-                async with asyncio.timeout(IDLE_LOOK_S):
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(SWEEP_EVERY_S):
                     await self._wake.wait()
-            except TimeoutError:
-                pass
+                await asyncio.sleep(self._poll if self.enabled else LINGER_S)
             self._wake.clear()
-            await asyncio.sleep(self._poll if self.enabled else LINGER_S)
             try:
-                self._busy = True
-                await self._publish_buffer()
-                while await self._publish_table() == BATCH:
-                    pass
+                while self._buffer:
+                    await self._publish_buffer()
+                if time.monotonic() - self._swept > SWEEP_EVERY_S:
+                    while await self._sweep() == BATCH:
+                        pass
+                    self._swept = time.monotonic()
             except (BusUnavailable, StoreUnavailable) as error:
                 self._log.seldom("outbox waits", error=str(error))
                 await asyncio.sleep(AFTER_FAILURE_S)
                 self._wake.set()
-            finally:
-                self._busy = False
 
     async def _publish_buffer(self) -> None:
-        while self._buffer:
-            batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
-            await self._bus.publish(batch)
-            for _ in batch:
-                if self._buffer:  # a reset may have emptied it meanwhile
-                    self._buffer.popleft()
+        batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
+        await self._bus.publish(batch)
+        for event in batch:
+            if self._buffer and self._buffer[0] is event:  # else a reset emptied it meanwhile
+                self._buffer.popleft()
+        if self.enabled:
+            await self._forget([event.id for event in batch])
 
-    async def _publish_table(self) -> int:
-        rows = await self._store.rows("SELECT seq, event FROM outbox ORDER BY seq LIMIT $1", BATCH)
+    async def _sweep(self) -> int:
+        """Publish what the table holds though memory is empty: a repeat within two minutes is dropped by
+        the bus."""
+        rows = await self._store.rows("SELECT id, event FROM outbox ORDER BY id LIMIT $1", BATCH)
         if rows:
             await self._bus.publish([decode_event(row["event"]) for row in rows])
-            await self._store.run(
-                "DELETE FROM outbox WHERE seq = ANY($1::bigint[])", [row["seq"] for row in rows]
-            )
+            await self._forget([row["id"] for row in rows])
         return len(rows)
+
+    async def _forget(self, ids: list[str]) -> None:
+        await self._store.run("DELETE FROM outbox WHERE id = ANY($1::text[])", ids)
 
     async def waiting(self) -> int:
         """Events not yet acknowledged by the bus."""
         row = await self._store.row("SELECT count(*) AS n FROM outbox")
-        return len(self._buffer) + (int(row["n"]) if row else 0)
+        return max(len(self._buffer), int(row["n"]) if row else 0)
 
     def clear(self, run: str) -> None:
         self.run = run

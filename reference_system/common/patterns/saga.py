@@ -11,29 +11,34 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from reference_system.common import tracing
 
 FIRST_PAUSE_S = 0.1
 LONGEST_PAUSE_S = 1.0
 
-# Runs one round of the saga of this key. The end's name when the saga ended, None to be called again later.
-# The flag says whether an earlier attempt may have had an effect that nobody has seen.
-Advance = Callable[[str, bool], Awaitable[str | None]]
+End = TypeVar("End")
 Spawn = Callable[[Coroutine[Any, Any, Any], tracing.Span | None], "asyncio.Task[Any]"]
 
 
-class Orchestrator:
-    """Drives at most one task per saga."""
+class Orchestrator(Generic[End]):
+    """Drives at most one task per saga.
 
-    def __init__(self, advance: Advance, spawn: Spawn, rng: random.Random) -> None:
+    `advance(key, uncertain)` runs one round: how the saga ended, or None to be called again later.
+    `uncertain` says
+    that an earlier attempt may have had an effect that nobody has seen.
+    """
+
+    def __init__(
+        self, advance: Callable[[str, bool], Awaitable[End | None]], spawn: Spawn, rng: random.Random
+    ) -> None:
         self._advance = advance
         self._spawn = spawn
         self._rng = rng
-        self._running: dict[str, asyncio.Task[str | None]] = {}
+        self._running: dict[str, asyncio.Task[End | None]] = {}
 
-    def start(self, key: str, uncertain: bool = False) -> asyncio.Task[str | None]:
+    def start(self, key: str, uncertain: bool = False) -> asyncio.Task[End | None]:
         """The task that drives this saga; `uncertain` when an earlier process may have got somewhere."""
         task = self._running.get(key)
         if task is None:
@@ -42,7 +47,7 @@ class Orchestrator:
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return task
 
-    async def wait(self, key: str, timeout: float | None) -> str | None:
+    async def wait(self, key: str, timeout: float | None) -> End | None:
         """How the saga ended, None when it goes on after `timeout` seconds."""
         task = self.start(key)
         await asyncio.wait({task}, timeout=timeout)
@@ -53,7 +58,7 @@ class Orchestrator:
         for key in keys:
             self.start(key, uncertain=True)
 
-    async def _drive(self, key: str, uncertain: bool) -> str | None:
+    async def _drive(self, key: str, uncertain: bool) -> End | None:
         ceiling = FIRST_PAUSE_S
         while True:
             end = await self._advance(key, uncertain)

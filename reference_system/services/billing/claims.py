@@ -79,9 +79,9 @@ class Claims:
     async def _mark(self, sent: list[tuple[str, str]]) -> Sequence[None]:
         outbox, at = self._billing.outbox, time.time()
         events = [outbox.event("claim.submitted", id_, at, {"invoice": invoice}) for id_, invoice in sent]
-        await self._billing.store.row(
-            statements.SUBMITTED, [id_ for id_, _ in sent], [outbox.row(event) for event in events]
-        )
+        rows = [row for row in map(outbox.row, events) if row is not None]
+        ids, texts = [row[0] for row in rows], [row[1] for row in rows]
+        await self._billing.store.row(statements.SUBMITTED, [id_ for id_, _ in sent], ids, texts)
         outbox.committed(*events)
         return [None] * len(sent)
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 INLINE_WAIT_S = 1.5  # then the answer is 202 and the saga goes on behind
 CAPTURED = (200, 201)
+Ended = tuple[str, str | None]  # status of the invoice, id of the charge
 
 
 def payment_key(run: str, invoice: str) -> str:
@@ -28,6 +29,7 @@ class Payment:
 
     def __init__(self, billing: Billing) -> None:
         self._billing = billing
+        self._begun: dict[str, tuple[float, str | None]] = {}  # amount and key of sagas begun in this process
 
     async def pay(self, invoice: str) -> tuple[int, dict[str, Any]]:
         """Status and body of the answer. Raises fhir.Refused 404."""
@@ -43,13 +45,12 @@ class Payment:
             row = await self._row(invoice)
             if row["status"] != "paying":
                 return self._answer(invoice, row["status"], row["charge"])
+        else:
+            self._begun[invoice] = (float(begun["amount"]), key)
         left = deadline.remaining()
         wait = INLINE_WAIT_S if left is None else min(INLINE_WAIT_S, left)
         end = await billing.sagas.wait(invoice, wait)
-        if end is None:
-            return 202, {"invoice": invoice, "status": "processing"}
-        row = await self._row(invoice)
-        return self._answer(invoice, row["status"], row["charge"])
+        return self._answer(invoice, *(end or ("paying", None)))
 
     def _answer(self, invoice: str, status: str, charge: str | None) -> tuple[int, dict[str, Any]]:
         if status == "paid":
@@ -66,18 +67,12 @@ class Payment:
             raise fhir.Refused(404, f"invoice {invoice} is not known")
         return row
 
-    async def advance(self, invoice: str, uncertain: bool) -> str | None:
+    async def advance(self, invoice: str, uncertain: bool) -> Ended | None:
         """Look up what may have happened, else charge; then complete or compensate. None: try again later."""
         billing = self._billing
         try:
-            row = await billing.store.row(
-                "SELECT i.amount, s.key, s.status FROM invoice AS i JOIN saga AS s ON s.invoice = i.id "
-                "WHERE i.id = $1",
-                invoice,
-            )
-            if row is None or row["status"] != "running":
-                return "ended"
-            amount, key = float(row["amount"]), row["key"]
+            begun = self._begun.pop(invoice) if invoice in self._begun else await self._on_record(invoice)
+            amount, key = begun
             if uncertain and key is not None and billing.patterns.lookup_before_retry:
                 found = await self._call("GET", f"/v1/charges/by-key/{key}", None, {}, True)
                 if found is None or found.status not in (*CAPTURED, 404):
@@ -96,6 +91,14 @@ class Payment:
             billing.log.seldom("saga waits", error=str(error))
             return None
 
+    async def _on_record(self, invoice: str) -> tuple[float, str | None]:
+        row = await self._billing.store.row(
+            "SELECT i.amount, s.key FROM invoice AS i JOIN saga AS s ON s.invoice = i.id WHERE i.id = $1",
+            invoice,
+        )
+        assert row is not None, f"saga {invoice} has no record"
+        return float(row["amount"]), row["key"]
+
     async def _call(
         self, method: str, path: str, body: Any, headers: dict[str, str], idempotent: bool
     ) -> Reply | None:
@@ -107,7 +110,7 @@ class Payment:
             self._billing.log.seldom("saga waits", error=str(error))
             return None
 
-    async def _settle(self, invoice: str, amount: float, charge: dict[str, Any]) -> str | None:
+    async def _settle(self, invoice: str, amount: float, charge: dict[str, Any]) -> Ended | None:
         """The money was taken: the right amount completes the saga, a wrong one is given back."""
         if abs(float(charge["amount"]) - amount) < 0.005:
             return await self._end(invoice, "completed", "paid", str(charge["id"]))
@@ -116,7 +119,7 @@ class Payment:
             return None
         return await self._end(invoice, "compensated", "refunded", str(charge["id"]))
 
-    async def _end(self, invoice: str, end: str, status: str, charge: str | None) -> str:
+    async def _end(self, invoice: str, end: str, status: str, charge: str | None) -> Ended:
         billing, at = self._billing, time.time()
         event = billing.outbox.event(f"payment.{status}", invoice, at, {"charge": charge})
         ended = await billing.store.row(
@@ -124,7 +127,7 @@ class Payment:
         )
         if ended is not None:
             billing.outbox.committed(event)
-        return end
+        return status, charge
 
     # without a saga
 

@@ -26,7 +26,9 @@ class Billing(Service):
         super().build()
         self._claims = claims.Claims(self)
         self._payment = payment.Payment(self)
-        self.sagas = Orchestrator(self._payment.advance, self.spawn, random.Random(f"{self.seed}/saga"))
+        self.sagas: Orchestrator[payment.Ended] = Orchestrator(
+            self._payment.advance, self.spawn, random.Random(f"{self.seed}/saga")
+        )
 
     def routes(self) -> list[Route]:
         return [

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reference_system.common.patterns import outbox
+
 DDL = """
     CREATE TABLE IF NOT EXISTS claim (
         id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, status text NOT NULL, body bytea
@@ -31,34 +33,35 @@ SUBMITTED = """
     WITH c AS (
         UPDATE claim SET status = 'submitted' WHERE id = ANY($1::text[]) RETURNING id
     ), o AS (
-        INSERT INTO outbox (event) SELECT e FROM unnest($2::bytea[]) AS e WHERE e IS NOT NULL
+        INSERT INTO outbox (id, event) SELECT v.id, v.event FROM unnest($2::text[], $3::text[]) AS v (id,
+        event)
     ) SELECT count(*) FROM c
 """
 
 # The saga and its payment key are on record before anything is charged.
 BEGIN_SAGA = """
     WITH i AS (
-        UPDATE invoice SET status = 'paying' WHERE id = $1 AND status = 'open' RETURNING id
+        UPDATE invoice SET status = 'paying' WHERE id = $1 AND status = 'open' RETURNING id, amount
     ), s AS (
         INSERT INTO saga (invoice, status, key, at) SELECT id, 'running', $2::text, $3::float8 FROM i
         ON CONFLICT (invoice) DO NOTHING
-    ) SELECT id FROM i
+    ) SELECT amount FROM i
 """
 
-END_SAGA = """
+END_SAGA = f"""
     WITH s AS (
         UPDATE saga SET status = $2, at = $5 WHERE invoice = $1 AND status = 'running' RETURNING invoice
     ), i AS (
         UPDATE invoice SET status = $3, charge = $4 WHERE id IN (SELECT invoice FROM s)
     ), o AS (
-        INSERT INTO outbox (event) SELECT $6::bytea FROM s WHERE $6::bytea IS NOT NULL
+        {outbox.insert(6, "s")}
     ) SELECT invoice FROM s
 """
 
-PAID = """
+PAID = f"""
     WITH i AS (
         UPDATE invoice SET status = $2, charge = $3 WHERE id = $1 RETURNING id
     ), o AS (
-        INSERT INTO outbox (event) SELECT $4::bytea FROM i WHERE $4::bytea IS NOT NULL
+        {outbox.insert(4, "i")}
     ) SELECT id FROM i
 """

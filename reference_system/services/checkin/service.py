@@ -15,20 +15,20 @@ from starlette.routing import Route
 from reference_system.common import fhir
 from reference_system.common.bus import Event
 from reference_system.common.link import CallFailed
-from reference_system.common.patterns import idempotency
+from reference_system.common.patterns import idempotency, outbox
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
 from reference_system.common.service import Reset, Service, record
 from reference_system.services.checkin.arrival import Arrival, read_arrival
 
 DEMOGRAPHICS_AGE_S = 86_400.0
-INSERT = """
+INSERT = f"""
     WITH n AS (
         INSERT INTO encounter (id, key, guard, fingerprint, patient, patient_name, coverage, eligibility,
         label, body, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (guard) DO NOTHING RETURNING id
     ), o AS (
-        INSERT INTO outbox (event) SELECT $12::bytea FROM n WHERE $12::bytea IS NOT NULL
+        {outbox.insert(12, "n")}
     ) SELECT id FROM n
 """
 

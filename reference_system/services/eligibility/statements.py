@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reference_system.common.patterns import outbox
+
 DDL = """
     CREATE TABLE IF NOT EXISTS coverage (id text PRIMARY KEY, body bytea NOT NULL);
     CREATE TABLE IF NOT EXISTS inquiry (
@@ -12,7 +14,7 @@ DDL = """
 """
 
 # An answer of the payer; it is kept once, the first one stands.
-DECIDE = """
+DECIDE = f"""
     WITH d AS (
         INSERT INTO inquiry AS i (encounter, coverage, patient, status, source, receipt, attempts, due_at, at)
         VALUES ($1, $2, $3, $4, 'payer', $5, 1, 0, $6)
@@ -21,7 +23,7 @@ DECIDE = """
             attempts = i.attempts + 1, at = excluded.at
         WHERE i.status = 'pending' RETURNING encounter
     ), o AS (
-        INSERT INTO outbox (event) SELECT $7::bytea FROM d WHERE $7::bytea IS NOT NULL
+        {outbox.insert(7, "d")}
     ) SELECT encounter FROM d
 """
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from reference_system.common.patterns import outbox
+
 DDL = """
     CREATE TABLE IF NOT EXISTS dispense (
         id text PRIMARY KEY, rx text NOT NULL, version int, dose text, status text NOT NULL, at float8 NOT
@@ -14,7 +16,7 @@ DDL = """
 """
 
 # A held one may be completed later under its identifier; a completed one never changes.
-HAND_OVER = """
+HAND_OVER = f"""
     WITH d AS (
         INSERT INTO dispense AS d (id, rx, version, dose, status, at, body) VALUES ($1, $2, $3, $4,
         'completed', $5, $6)
@@ -22,16 +24,16 @@ HAND_OVER = """
             at = excluded.at, body = excluded.body
         WHERE d.status = 'held' RETURNING id
     ), o AS (
-        INSERT INTO outbox (event) SELECT $7::bytea FROM d WHERE $7::bytea IS NOT NULL
+        {outbox.insert(7, "d")}
     ) SELECT id FROM d
 """
 
-HOLD = """
+HOLD = f"""
     WITH d AS (
         INSERT INTO dispense (id, rx, status, at) VALUES ($1, $2, 'held', $3) ON CONFLICT (id) DO NOTHING
         RETURNING id
     ), o AS (
-        INSERT INTO outbox (event) SELECT $4::bytea FROM d WHERE $4::bytea IS NOT NULL
+        {outbox.insert(4, "d")}
     ) SELECT id FROM d
 """
 

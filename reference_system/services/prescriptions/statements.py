@@ -3,6 +3,8 @@ event."""
 
 from __future__ import annotations
 
+from reference_system.common.patterns import outbox
+
 DDL = """
     CREATE TABLE IF NOT EXISTS rx (
         id text PRIMARY KEY, version int NOT NULL, status text NOT NULL, dose text NOT NULL, patient text
@@ -15,30 +17,30 @@ DDL = """
         dispense text PRIMARY KEY, rx text NOT NULL, version int NOT NULL, at float8 NOT NULL)
 """
 
-CREATE = """
+CREATE = f"""
     WITH n AS (
         INSERT INTO rx (id, version, status, dose, patient, body, at) VALUES ($1, 1, $2, $3, $4, $5, $6)
         ON CONFLICT (id) DO NOTHING RETURNING id
     ), h AS (
         INSERT INTO rx_version (rx, version, status, dose, body, at) SELECT id, 1, $2, $3, $5, $6 FROM n
     ), o AS (
-        INSERT INTO outbox (event) SELECT $7::bytea FROM n WHERE $7::bytea IS NOT NULL
+        {outbox.insert(7, "n")}
     ) SELECT id FROM n
 """
 
-COMPARE_AND_SET = """
+COMPARE_AND_SET = f"""
     WITH u AS (
         UPDATE rx SET version = $2 + 1, status = $3, dose = $4, body = $5, at = $6
         WHERE id = $1 AND version = $2 RETURNING id, version
     ), h AS (
         INSERT INTO rx_version (rx, version, status, dose, body, at) SELECT id, version, $3, $4, $5, $6 FROM u
     ), o AS (
-        INSERT INTO outbox (event) SELECT $7::bytea FROM u WHERE $7::bytea IS NOT NULL
+        {outbox.insert(7, "u")}
     ) SELECT version FROM u
 """
 
 # Read, then write whatever was read plus one: of two writers at once the second overwrites the first.
-OVERWRITE = """
+OVERWRITE = f"""
     WITH u AS (
         UPDATE rx SET version = $2::int + 1, status = $3, dose = $4, body = $5, at = $6 WHERE id = $1
         RETURNING id, version
@@ -47,7 +49,7 @@ OVERWRITE = """
         ON CONFLICT (rx, version) DO UPDATE
         SET status = excluded.status, dose = excluded.dose, body = excluded.body, at = excluded.at
     ), o AS (
-        INSERT INTO outbox (event) SELECT $7::bytea FROM u WHERE $7::bytea IS NOT NULL
+        {outbox.insert(7, "u")}
     ) SELECT version FROM u
 """
 

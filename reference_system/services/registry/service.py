@@ -11,6 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reference_system.common import fhir
+from reference_system.common.patterns import outbox
 from reference_system.common.service import Reset, Service
 
 _encode = msgspec.json.Encoder().encode
@@ -52,7 +53,7 @@ class Registry(Service):
         body = {**patient, "id": id_, "meta": {"versionId": str(version), "lastUpdated": fhir.instant(at)}}
         event = self.outbox.event("patient.updated", id_, at, {}, version)
         written = await self.store.row(
-            """
+            f"""
             WITH u AS (
                 INSERT INTO patient AS p (id, version, body, at) VALUES ($1, $2, $3, $4)
                 ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body, at =
@@ -60,7 +61,7 @@ class Registry(Service):
                 WHERE p.version = $5 OR NOT $6
                 RETURNING id
             ), o AS (
-                INSERT INTO outbox (event) SELECT $7::bytea FROM u WHERE $7::bytea IS NOT NULL
+                {outbox.insert(7, "u")}
             ) SELECT id FROM u
             """,
             id_,
