@@ -153,7 +153,7 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
     for index, spec in enumerate(scenario.faults):
         start, end = fault_window(spec, scenario.phases)
         found = f"a fault from {start:g} s to {end:g} s"
-        where = _time_place(node, index, late=start >= starts["fault"])
+        where = _time_place(node, index, late=starts["fault"] <= start < starts["recovery"])
         if end <= start:
             expected = "a fault that lasts: give its phase a length, or the fault `lasting`"
             decoder.fail(where, found, expected)

@@ -9,8 +9,9 @@ from typing import Literal
 
 from experiment.decoding import Decoder
 from experiment.errors import nearest
+from experiment.names import require_name
 from experiment.units import Duration, Share
-from experiment.yaml_source import Node, place, read_yaml
+from experiment.yaml_source import Node, key_place, place, read_yaml
 
 Role = Literal["service", "instrument", "store", "bus"]
 Protocol = Literal["http", "postgres", "nats", "mllp"]
@@ -112,8 +113,18 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
     def known(name: str, names: Collection[str], what: str, *path: str | int) -> None:
         if name not in names:
             found = f'the unknown {what} "{name}"'
-            decoder.fail(place(node, *path), found, f"a {what} of this file", nearest(name, names))
+            article = "an" if what[0] in "aeiou" else "a"
+            decoder.fail(place(node, *path), found, f"{article} {what} of this file", nearest(name, names))
 
+    for where, name in (
+        (place(node, "name"), system.name),
+        *((key_place(node, "services", service), service) for service in system.services),
+    ):
+        try:
+            require_name(name)
+        except ValueError as error:
+            found, _, expected = str(error).partition("; expected ")
+            decoder.fail(where, found, expected)
     seen: set[str] = set()
     for index, link in enumerate(system.links):
         known(link.caller, system.services, "service", "links", index, "caller")

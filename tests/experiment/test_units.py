@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from experiment.units import (
+    BANDWIDTH,
+    DURATION,
+    RATE,
+    SHARE,
+    SIZE,
+    Unit,
+    format_duration,
+    parse_bound,
+    parse_quantity,
+)
+from tests.experiment.mistakes import NEEDS_UNIT, WRONG_UNIT
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "value"),
+    [
+        ("250ms", DURATION, 0.25),
+        ("1.5 s", DURATION, 1.5),
+        ("2min", DURATION, 120.0),
+        ("80us", DURATION, 80e-6),
+        ("1h", DURATION, 3600.0),
+        ("8/s", RATE, 8.0),
+        ("90/min", RATE, 1.5),
+        ("20%", SHARE, 0.2),
+        ("100%", SHARE, 1.0),
+        ("0%", SHARE, 0.0),
+        ("100KB/s", BANDWIDTH, 1e5),
+        ("64MB", SIZE, 64e6),
+    ],
+)  # fmt: skip
+def test_a_quantity_is_read_into_its_base_unit(text: str, unit: Unit, value: float) -> None:
+    """Seconds, per second, a share of one, bytes."""
+    assert parse_quantity(text, unit) == pytest.approx(value, rel=1e-12)
+    assert re.match(unit.pattern(), text), "the pattern for editors takes the same text"
+
+
+@pytest.mark.parametrize(
+    ("text", "unit", "expected"),
+    [
+        ("5", DURATION, NEEDS_UNIT),
+        ("0", DURATION, NEEDS_UNIT),
+        ("-5", DURATION, NEEDS_UNIT),
+        ("5m", DURATION, WRONG_UNIT),
+        ("5 sec", DURATION, WRONG_UNIT),
+        ("20%", DURATION, WRONG_UNIT),
+        ("8/s", SHARE, "a share in one of %, such as 20%"),
+        ("120%", SHARE, "a share of at most 100%, such as 20%"),
+        ("-5s", DURATION, "a duration such as 250ms"),
+        ("soon", DURATION, "a duration such as 250ms"),
+        ("", DURATION, "a duration such as 250ms"),
+        ("1e3s", DURATION, WRONG_UNIT),
+        ("1s 2s", DURATION, WRONG_UNIT),
+        ("9" * 400 + "s", DURATION, "a duration that is a number, such as 250ms"),
+    ],
+)
+def test_a_quantity_that_is_wrong_says_what_was_expected(text: str, unit: Unit, expected: str) -> None:
+    """A missing unit lists the units, a wrong one too; a share is at most the whole."""
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        parse_quantity(text, unit)
+    if "at most" not in expected and "is a number" not in expected:
+        assert not re.match(unit.pattern(), text), "the pattern for editors refuses the same text"
+
+
+def test_a_bound_has_a_side_and_a_limit() -> None:
+    """`>=` is a floor, `<=` a ceiling, and the text is kept for reports."""
+    floor, ceiling = parse_bound(">= 99%", SHARE), parse_bound("<=250ms", DURATION)
+    assert (floor.at_least, floor.text) == (True, ">= 99%")
+    assert floor.limit == pytest.approx(0.99)
+    assert floor.holds(0.99)
+    assert not floor.holds(0.98)
+    assert ceiling.holds(0.25)
+    assert not ceiling.holds(0.26)
+
+
+@pytest.mark.parametrize("text", ["99%", "> 99%", "== 99%", "at least 99%", ""])
+def test_a_bound_without_its_sign_is_refused(text: str) -> None:
+    """Strict signs and bare figures are not guessed at."""
+    with pytest.raises(ValueError, match=re.escape('a bound such as ">= 20%" or "<= 20%"')):
+        parse_bound(text, SHARE)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.00008, "80 us"), (0.25, "250 ms"), (3.2, "3.2 s"), (119.0, "119 s"), (300.0, "5 min")],
+)
+def test_durations_are_written_for_people(seconds: float, text: str) -> None:
+    """Four digits and the unit that fits."""
+    assert format_duration(seconds) == text

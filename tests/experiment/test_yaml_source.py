@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiment.errors import ConfigError, Location
+from experiment.yaml_source import MAX_BYTES, Mapping, Scalar, key_place, parse_yaml, place, read_yaml
+from tests.experiment.mistakes import problems_of, write
+
+BOMB = "a: &a [x, x]\n" + "".join(
+    f"{n}: &{n} [*{p}, *{p}]\n" for p, n in zip("abcdefgh", "bcdefghi", strict=True)
+)
+MISTAKES = [
+    ("empty", "", (1, 1), "an empty file", "a YAML mapping"),
+    ("comment only", "# nothing\n", (1, 1), "an empty file", "a YAML mapping"),
+    (
+        "no YAML",
+        "a: [1, 2\nb: 3\n",
+        (2, 2),
+        "text that is no YAML (expected ',' or ']', but got ':')",
+        "a YAML document",
+    ),
+    (
+        "unclosed quote",
+        "a: 'x\n",
+        (2, 1),
+        "text that is no YAML (found unexpected end of stream)",
+        "a YAML document",
+    ),
+    (
+        "tab",
+        "a:\n\tb: 1\n",
+        (2, 1),
+        "text that is no YAML (found character '\\t' that cannot start any token)",
+        "a YAML document",
+    ),
+    (
+        "two documents",
+        "a: 1\n---\nb: 2\n",
+        (2, 1),
+        "text that is no YAML (but found another document)",
+        "a YAML document",
+    ),
+    (
+        "duplicate key",
+        "a: 1\nb: 2\na: 3\n",
+        (3, 1),
+        'the key "a" a second time',
+        "each key once (first at line 1)",
+    ),
+    ("list as key", "[a]: 1\n", (1, 1), "a key that is a list or mapping", "a plain name"),
+    ("alias", "a: &x 1\nb: *x\n", (2, 4), "an alias (*x)", "plain values"),
+    ("bomb", BOMB, (2, 8), "an alias (*a)", "plain values"),
+    ("merge of itself", "a: &a\n  <<: *a\n", (2, 7), "an alias (*a)", "plain values"),
+    (
+        "tag",
+        "a: 1\nb: !!python/object/apply:os.system [ls]\n",
+        (2, 4),
+        "a tag (tag:yaml.org,2002:python/object/apply:os.system)",
+        "plain values without tags",
+    ),
+    ("nesting bomb", "a:\n  " + "[" * 200_000, (2, 32), "more than 30 levels of nesting", "a flat document"),
+    (
+        "control character",
+        "a: 1\nb: x\x07\n",
+        (2, 5),
+        "the character U+0007",
+        "text without control characters",
+    ),
+    (
+        "escaped control character",
+        'a: "\\0"\n',
+        (1, 4),
+        "the character U+0000",
+        "text without control characters",
+    ),
+    (
+        "newer YAML",
+        "%YAML 3.0\n---\na: 1\n",
+        (1, 1),
+        "text that is no YAML (found incompatible YAML document (version 1.* is required))",
+        "a YAML document",
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found", "expected"), [m[1:] for m in MISTAKES], ids=[m[0] for m in MISTAKES]
+)
+def test_a_file_that_cannot_be_read_says_where_and_why(
+    text: str, where: tuple[int, int], found: str, expected: str, tmp_path: Path
+) -> None:
+    """Each mistake stops the reading at its line and column."""
+    path = write(tmp_path, "bad.yaml", text)
+    (problem,) = problems_of(lambda: read_yaml(path))
+    assert problem.where == Location(str(path), *where)
+    assert (problem.found, problem.expected) == (found, expected)
+
+
+@pytest.mark.parametrize(
+    ("raw", "where", "found"),
+    [
+        (b"\x00\x01\x02", (1, 1), "the character U+0000"),
+        (b"\x89PNG\r\n\x1a\n", (1, 1), "the byte 0x89, which is no UTF-8"),
+        ("ä: 1\nb: é".encode() + b"\xff", (2, 5), "the byte 0xff, which is no UTF-8"),
+        ("a: 1".encode("utf-16"), (1, 1), "the byte 0xff, which is no UTF-8"),
+    ],
+)
+def test_bytes_that_are_no_text_are_named(
+    raw: bytes, where: tuple[int, int], found: str, tmp_path: Path
+) -> None:
+    """A binary file is refused at its first odd byte; columns count characters, not bytes."""
+    path = write(tmp_path, "bad.yaml", raw)
+    (problem,) = problems_of(lambda: read_yaml(path))
+    assert (problem.where, problem.found) == (Location(str(path), *where), found)
+
+
+def test_a_huge_file_is_refused_before_it_is_parsed(tmp_path: Path) -> None:
+    """Nobody writes a quarter of a megabyte of scenario by hand."""
+    (problem,) = problems_of(lambda: read_yaml(write(tmp_path, "big.yaml", b"#" * (MAX_BYTES + 1))))
+    assert problem.found == "more than 250,000 bytes"
+    assert problem.expected == "at most 250,000 bytes of YAML"
+
+
+def test_an_endless_file_is_not_read_to_its_end() -> None:
+    """A device that never ends is refused like a huge file."""
+    (problem,) = problems_of(lambda: read_yaml(Path("/dev/zero")))
+    assert problem.found == "more than 250,000 bytes"
+
+
+@pytest.mark.parametrize("name", ["absent.yaml", "."])
+def test_a_file_that_is_not_there_says_what_to_do(name: str, tmp_path: Path) -> None:
+    """A missing file and a folder are no readable files."""
+    (problem,) = problems_of(lambda: read_yaml(tmp_path / name))
+    assert problem.found.startswith("no readable file (")
+    assert "harness.py list" in problem.mend
+
+
+def test_a_mistake_reads_as_one_sentence_and_exits_with_64(tmp_path: Path) -> None:
+    """The printed form is file, line, column, found, expected, mend."""
+    path = write(tmp_path, "bad.yaml", "a: &x 1\nb: *x\n")
+    (problem,) = problems_of(lambda: read_yaml(path))
+    assert str(problem) == (
+        f"{path}:2:4: found an alias (*x), expected plain values\n"
+        "    write the value out: aliases can blow a file up without end"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_yaml(path)
+    assert int(caught.value.exit_code) == 64
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_key(tmp_path: Path) -> None:
+    """Files of other editors read alike."""
+    node = read_yaml(write(tmp_path, "bom.yaml", b"\xef\xbb\xbfa: 1\n"))
+    assert isinstance(node, Mapping)
+    assert node.get("a") == Scalar(Location(str(tmp_path / "bom.yaml"), 1, 4), "1", "int")
+
+
+def test_scalars_keep_their_text_and_their_kind() -> None:
+    """Nothing is converted here: `on` stays text with its kind beside it."""
+    node = parse_yaml("{a: on, b: 1.5, c: ~, d: 0x1f, e: '7'}", "f")
+    assert isinstance(node, Mapping)
+    kinds = [(value.text, value.kind) for _, value in node.items if isinstance(value, Scalar)]
+    assert kinds == [("on", "bool"), ("1.5", "float"), ("~", "null"), ("0x1f", "int"), ("7", "str")]
+
+
+def test_a_place_is_found_by_its_path() -> None:
+    """Keys and list positions lead to the value; a path that breaks off gives the last part that is there."""
+    node = parse_yaml("a:\n  - {b: 1}\n  - {b: 2}\n", "f")
+    assert place(node, "a", 1, "b") == Location("f", 3, 9)
+    assert place(node, "a", 1, "c") == Location("f", 3, 5)
+    assert place(node, "a", 7) == Location("f", 2, 3)
+    assert key_place(node, "a", 1, "b") == Location("f", 3, 6)
+    assert key_place(node, "a") == Location("f", 1, 1)
+    assert key_place(node, "z") == Location("f", 1, 1)
