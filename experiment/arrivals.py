@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import random
 from pathlib import Path
 
@@ -12,8 +14,8 @@ from experiment.scenario import Arrivals
 def arrival_times(arrivals: Arrivals, length_s: float, rng: random.Random, folder: Path) -> tuple[float, ...]:
     """Seconds since the run's zero, ascending, below `length_s`. A replay file is looked for in `folder`."""
     if arrivals.process == "constant":
-        step = 1.0 / arrivals.rate
-        return tuple(index * step for index in range(int(length_s * arrivals.rate)))
+        times = (index / arrivals.rate for index in itertools.count())
+        return tuple(itertools.takewhile(lambda t: t < length_s, times))
     if arrivals.process == "replay":
         return _replay(folder / (arrivals.file or ""), length_s)
     return _thinned(arrivals, length_s, rng)
@@ -44,19 +46,30 @@ def _thinned(arrivals: Arrivals, length_s: float, rng: random.Random) -> tuple[f
 
 
 def _replay(path: Path, length_s: float) -> tuple[float, ...]:
-    def mistake(line: int, found: str) -> ConfigError:
-        return ConfigError([Problem(Location(str(path), line), found, "one arrival time in seconds a line")])
+    """Times beyond the load are left out; a file without any inside it is a mistake, not an idle run."""
+
+    def mistake(line: int, found: str, expected: str = "one arrival time in seconds a line") -> ConfigError:
+        return ConfigError([Problem(Location(str(path), line), found, expected)])
 
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         raise mistake(1, f"no readable file ({error.strerror})") from None
+    except UnicodeDecodeError:
+        raise mistake(1, "a file that is no text") from None
     times: list[float] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         try:
-            times.append(float(line))
+            t = float(line)
         except ValueError:
-            raise mistake(number, f'"{line.strip()[:40]}"') from None
-    return tuple(sorted(t for t in times if 0 <= t < length_s))
+            t = math.nan
+        if not 0 <= t < math.inf:
+            raise mistake(number, f'"{line.strip()[:40]}"')
+        times.append(t)
+    inside = tuple(sorted(t for t in times if t < length_s))
+    if not inside:
+        found = f"{len(times)} arrival times, none of them below {length_s:g} s"
+        raise mistake(1, found, "an arrival within the load, which ends then")
+    return inside

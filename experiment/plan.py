@@ -126,9 +126,11 @@ def _operations(
     for visit, arrival in enumerate(times):
         mix = rng.choices(names, weights)[0]
         drafts.extend(_visit(visit, arrival, mix, system, population, rng, len(drafts), token))
-    ordered = sorted((op for op in drafts if op.at_s < length_s), key=lambda op: (op.at_s, op.id))
-    kept = {op.id for op in ordered}
-    return tuple(op for op in ordered if op.needs is None or op.needs in kept)
+    kept: dict[int, PlannedOperation] = {}
+    for op in drafts:  # what an operation needs stands before it
+        if op.at_s < length_s and (op.needs is None or op.needs in kept):
+            kept[op.id] = op
+    return tuple(sorted(kept.values(), key=lambda op: (op.at_s, op.id)))
 
 
 def _visit(
@@ -155,7 +157,7 @@ def _visit(
         number = first_id + len(operations)
         made.setdefault(step.journey, number)
         changes += step.journey == "change_dose"
-        dose = medicine.dose_mg * (0.5 if changes % 2 else 1.0) / (2 ** (changes // 2))
+        dose = medicine.dose_mg / 2**changes  # another one each time, so that a dose tells its version
         operations.append(
             PlannedOperation(
                 id=number,

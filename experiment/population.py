@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -13,6 +15,7 @@ from typing import Any
 
 from experiment.errors import ConfigError, Location, Problem
 
+FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, data type id
 FAMILY = (
     "Abel",
     "Bach",
@@ -133,16 +136,19 @@ def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = raw.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise ConfigError(
             [Problem(Location(str(path)), f"an unreadable file ({error})", "FHIR JSON")]
         ) from None
-    documents = [(1, text)] if path.suffix == ".json" else list(enumerate(text.splitlines(), 1))
+    documents = [(1, text)] if path.suffix == ".json" else list(enumerate(text.split("\n"), 1))
     for number, document in documents:
         if not document.strip():
             continue
         try:
             bundle = json.loads(document)
+        except RecursionError:
+            where = Location(str(path), number)
+            raise ConfigError([Problem(where, "JSON nested too deeply to read", "a FHIR bundle")]) from None
         except json.JSONDecodeError as error:
             where = Location(str(path), number + error.lineno - 1, error.colno)
             raise ConfigError(
@@ -153,7 +159,8 @@ def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def _from_bundle(bundle: dict[str, Any], path: Path, line: int) -> Iterator[Patient]:
-    resources = [entry.get("resource", {}) for entry in bundle.get("entry", []) if isinstance(entry, dict)]
+    entries = [entry for entry in bundle.get("entry") or [] if isinstance(entry, dict)]
+    resources = [entry["resource"] for entry in entries if isinstance(entry.get("resource"), dict)]
     medicines = tuple(
         medicine for resource in resources if (medicine := _medication(resource)) is not None
     ) or (Medication(*MEDICATIONS[0]),)
@@ -162,10 +169,10 @@ def _from_bundle(bundle: dict[str, Any], path: Path, line: int) -> Iterator[Pati
         if resource.get("resourceType") != "Patient":
             continue
         patient_id = resource.get("id")
-        if not isinstance(patient_id, str):
-            raise ConfigError(
-                [Problem(Location(str(path), line), "a Patient without id", "a Patient with an id")]
-            )
+        if not isinstance(patient_id, str) or FHIR_ID.fullmatch(patient_id) is None:
+            found = "a Patient without id" if patient_id is None else f"a Patient with the id {patient_id!r}"
+            expected = "an id of 1 to 64 letters, digits, - and ."
+            raise ConfigError([Problem(Location(str(path), line), found, expected)])
         status = str(covers[0].get("status", "active")) if covers else "active"
         coverage_id = str(covers[0].get("id", f"cov-{patient_id}")) if covers else f"cov-{patient_id}"
         coverage = _coverage(coverage_id, patient_id, status)
@@ -176,11 +183,11 @@ def _medication(resource: dict[str, Any]) -> Medication | None:
     """The medicine of a MedicationRequest; its strength stands in the text ("... 24 MG Oral Tablet")."""
     if resource.get("resourceType") != "MedicationRequest":
         return None
-    text = resource.get("medicationCodeableConcept", {}).get("text")
+    text = (resource.get("medicationCodeableConcept") or {}).get("text")
     if not isinstance(text, str):
         return None
     words = text.split()
     for number, unit in pairwise(words):
-        if unit.upper() == "MG" and number.replace(".", "", 1).isdigit():
+        if unit.upper() == "MG" and number.replace(".", "", 1).isdecimal() and float(number) > 0:
             return Medication(text, float(number))
     return Medication(text, 1.0)

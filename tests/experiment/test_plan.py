@@ -1,0 +1,225 @@
+"""Plans: every random choice made from the seed, and only from it."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from experiment.design import Design
+from experiment.errors import Location
+from experiment.plan import Plan, make_plan
+from experiment.population import generate
+from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
+from experiment.topology import Journey, Link, Service, Step, System
+from tests.execution.builders import Board, ScriptedFault
+
+ROOT = Path(__file__).resolve().parents[2]
+SYSTEM = System(
+    "clinic",
+    {"front": Service(), "back": Service()},
+    (Link("front", "back"),),
+    {name: Journey("front") for name in ("check_in", "claim", "pay", "prescribe", "change_dose", "dispense")},
+    {
+        "visit": (
+            Step("check_in"),
+            Step("claim", at=0.4),
+            Step("pay", at=0.8, needs="claim"),
+            Step("prescribe", at=0.3, share=0.6),
+            Step("change_dose", at=0.7, share=0.5, needs="prescribe"),
+            Step("change_dose", at=0.9, share=0.5, needs="change_dose"),
+            Step("dispense", at=1.5, needs="prescribe"),
+        ),
+        "arrival": (Step("check_in"),),
+    },
+)
+PHASES = Phases(warm_up=1.0, baseline=20.0, fault=10.0, recovery=10.0, settle=5.0)
+SCENARIO = Scenario("calm", "Calm", Load(Arrivals("poisson", 10.0), {"visit": 3.0, "arrival": 1.0}), PHASES)
+DESIGN = Design("plain", {}, {})
+
+
+def plan(seed: int = 1, scenario: Scenario = SCENARIO, design: Design = DESIGN) -> Plan:
+    return make_plan(scenario, SYSTEM, design, seed, generate(20, seed))
+
+
+def fingerprint() -> str:
+    return hashlib.sha256(repr(plan(3).operations).encode()).hexdigest()
+
+
+def faulty(*specs: FaultSpec) -> Plan:
+    return plan(scenario=replace(SCENARIO, faults=specs))
+
+
+def spec(
+    during: str | None = "fault",
+    at: float | None = None,
+    lasting: float | None = None,
+    repeat: Repeat | None = None,
+) -> FaultSpec:
+    return FaultSpec(ScriptedFault(Board()), "front -> back", during, at, lasting, repeat, Location("x"))
+
+
+def test_the_same_seed_gives_the_same_plan_bit_for_bit() -> None:
+    """Every operation and every step, to the last digit."""
+    assert repr(plan(3)) == repr(plan(3))
+    assert plan(3) == plan(3)
+    assert plan(3).operations != plan(4).operations
+
+
+@pytest.mark.parametrize("hash_seed", ["1", "2"])
+def test_another_process_makes_the_same_plan(hash_seed: str) -> None:
+    """Nothing hangs on the hash seed of the interpreter."""
+    code = "from tests.experiment.test_plan import fingerprint; print(fingerprint())"
+    made = subprocess.run(
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env={"PYTHONHASHSEED": hash_seed, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    assert made.stdout.strip() == fingerprint()
+
+
+def test_phases_follow_each_other() -> None:
+    """Each starts where the one before it ends; the load ends where the settling starts."""
+    made = plan()
+    assert [phase.name for phase in made.phases] == ["warm_up", "baseline", "fault", "recovery", "settle"]
+    assert all(a.end_s == b.start_s for a, b in pairwise(made.phases))
+    assert (made.phases[0].start_s, made.phases[-1].end_s, made.load_end_s) == (0.0, 46.0, 41.0)
+
+
+def test_operations_are_in_order_and_within_the_load() -> None:
+    """Ascending in intended start, none after the load's end, ids unique."""
+    operations = plan().operations
+    assert all(a.at_s <= b.at_s for a, b in pairwise(operations))
+    assert operations[0].at_s >= 0
+    assert operations[-1].at_s < 41.0
+    assert len({op.id for op in operations}) == len(operations)
+
+
+def test_what_an_operation_needs_is_planned_before_it_in_the_same_visit() -> None:
+    """No operation waits for one that is not in the plan."""
+    made = plan()
+    by_id = {op.id: op for op in made.operations}
+    needing = [op for op in made.operations if op.needs is not None]
+    assert needing
+    for op in needing:
+        assert op.needs is not None
+        needed = by_id[op.needs]
+        assert needed.visit == op.visit
+        assert needed.id < op.id
+
+
+def test_what_is_cut_off_by_the_end_takes_its_dependents_with_it() -> None:
+    """Also when a dependent is planned earlier than what it needs, and along a chain."""
+    mixes: dict[str, tuple[Step, ...]] = {
+        "odd": (
+            Step("claim", at=2.0),
+            Step("pay", at=0.5, needs="claim"),
+            Step("dispense", at=0.6, needs="pay"),
+            Step("check_in"),
+        )
+    }
+    load = Load(Arrivals("constant", 1.0), {"odd": 1.0})
+    scenario = Scenario("odd", "Odd", load, Phases(warm_up=0.0, baseline=1.0))
+    made = make_plan(scenario, replace(SYSTEM, mixes=mixes), DESIGN, 1, generate(3, 1))
+    assert [op.journey for op in made.operations] == ["check_in"]
+
+
+def test_business_keys_belong_to_their_visit() -> None:
+    """Claim and payment share the invoice, the steps of a prescription share it; other visits have others."""
+    made = plan()
+    for op in made.operations:
+        prefix = {"check_in": "enc", "claim": "inv", "pay": "inv"}.get(op.journey, "rx")
+        assert op.key.startswith(f"{prefix}-")
+        assert op.key.endswith(f"-{op.visit:06d}")
+    assert len({op.key for op in made.operations if op.journey == "check_in"}) == len(
+        [op for op in made.operations if op.journey == "check_in"]
+    )
+
+
+def test_runs_of_one_seed_but_different_designs_have_different_keys_and_the_same_choices() -> None:
+    """Designs are compared under the same load; their records cannot be mixed up."""
+    one, two = plan(1), plan(1, design=Design("other", {}, {}))
+    assert one.run_id != two.run_id
+    assert not {op.key for op in one.operations} & {op.key for op in two.operations}
+    assert [replace(op, key="") for op in one.operations] == [replace(op, key="") for op in two.operations]
+
+
+def test_each_dose_of_a_prescription_is_another_one() -> None:
+    """A dose tells its version, or a stale read could not be told from a fresh one."""
+    doses: dict[str, list[float]] = {}
+    for op in plan().operations:
+        if op.dose_mg is not None:
+            doses.setdefault(op.key, []).append(op.dose_mg)
+    assert max(len(values) for values in doses.values()) == 3
+    assert all(len(set(values)) == len(values) for values in doses.values())
+
+
+def test_only_writes_of_doses_have_one_and_only_money_has_amounts() -> None:
+    """Claim and payment of a visit are about one amount."""
+    amounts: dict[int, set[float | None]] = {}
+    for op in plan().operations:
+        assert (op.dose_mg is not None) == (op.journey in ("prescribe", "change_dose"))
+        assert (op.amount is not None) == (op.journey in ("claim", "pay"))
+        if op.amount is not None:
+            amounts.setdefault(op.visit, set()).add(op.amount)
+    assert all(len(values) == 1 for values in amounts.values())
+
+
+def test_mixes_and_shares_are_drawn_by_their_weights() -> None:
+    """Three visits in four are whole visits, 60% of these have a prescription; within 4 standard
+    deviations."""
+    phases = Phases(warm_up=0.0, baseline=400.0)
+    made = plan(scenario=replace(SCENARIO, phases=phases))
+    visits = {op.visit for op in made.operations}
+    whole = {op.visit for op in made.operations if op.journey == "claim"}
+    prescribed = {op.visit for op in made.operations if op.journey == "prescribe"}
+    assert abs(len(whole) - 0.75 * len(visits)) < 4 * (len(visits) * 0.75 * 0.25) ** 0.5 + 2
+    assert abs(len(prescribed) - 0.6 * len(whole)) < 4 * (len(whole) * 0.6 * 0.4) ** 0.5 + 2
+
+
+def test_a_fault_by_phase_lasts_as_long_as_the_phase() -> None:
+    """Injected at its start, healed at its end."""
+    steps = faulty(spec()).steps
+    assert [(step.at_s, step.action, step.fault) for step in steps] == [
+        (21.0, "inject", "f1"),
+        (31.0, "heal", "f1"),
+    ]
+
+
+def test_a_fault_at_a_time_for_a_duration() -> None:
+    """`at` counts from the phase when one is named, else from zero."""
+    assert [step.at_s for step in faulty(spec(at=2.0, lasting=3.0)).steps] == [23.0, 26.0]
+    assert [step.at_s for step in faulty(spec(None, 25.0, 3.0)).steps] == [25.0, 28.0]
+
+
+def test_a_flapping_fault_has_an_activation_each_time() -> None:
+    """Up, down, up ...; the last one is cut at the end of the phase."""
+    steps = faulty(spec(repeat=Repeat(2.0, 2.0))).steps
+    assert [(step.at_s, step.action, step.fault) for step in steps] == [
+        (21.0, "inject", "f1.1"),
+        (23.0, "heal", "f1.1"),
+        (25.0, "inject", "f1.2"),
+        (27.0, "heal", "f1.2"),
+        (29.0, "inject", "f1.3"),
+        (31.0, "heal", "f1.3"),
+    ]
+    assert [step.fault for step in faulty(spec(repeat=Repeat(2.0, 2.0, times=1))).steps] == ["f1.1", "f1.1"]
+    assert faulty(spec(repeat=Repeat(8.0, 1.0))).steps[-1].at_s == 31.0
+
+
+def test_healing_precedes_injecting_at_the_same_instant() -> None:
+    """Two faults in a row on one target never overlap."""
+    steps = faulty(spec(at=0.0, lasting=5.0), spec(at=5.0, lasting=5.0)).steps
+    assert [(step.at_s, step.action, step.fault) for step in steps][1:3] == [
+        (26.0, "heal", "f1"),
+        (26.0, "inject", "f2"),
+    ]
