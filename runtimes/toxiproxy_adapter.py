@@ -148,16 +148,24 @@ class Toxiproxy:
         toxicity: float = 1.0,
     ) -> ToxicState:
         """Create a toxic, or update the one of that name in place. Returns it as read back."""
-        existing = self.proxy(proxy).toxic(name)
         wanted = {"attributes": dict(attributes), "toxicity": toxicity}
-        if existing is not None and (existing.kind, existing.stream) != (kind, stream):
-            self.remove_toxic(proxy, name)
-            existing = None
-        with self._calling():
-            if existing is not None:
-                APIConsumer.post(_toxic_path(proxy, name), json=wanted)
-            else:
+
+        def add() -> None:
+            with self._calling():
                 self._named(proxy).add_toxic(name=name, type=kind, stream=stream, **wanted)
+
+        try:  # nearly always it is new: a look first would make every fault start later
+            add()
+        except ToxiproxyRefused as refusal:
+            existing = self.proxy(proxy).toxic(name) if refusal.status == 409 else None
+            if existing is None:
+                raise
+            if (existing.kind, existing.stream) != (kind, stream):
+                self.remove_toxic(proxy, name)
+                add()
+            else:
+                with self._calling():
+                    APIConsumer.post(_toxic_path(proxy, name), json=wanted)
 
         def as_wanted(state: ProxyState) -> bool:
             toxic = state.toxic(name)
