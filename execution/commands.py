@@ -22,7 +22,7 @@ from execution.pipeline import RunResult, run_plans
 from execution.preflight import Request, plans, validate_file
 from execution.progress import ProgressLine
 from execution.run_folder import RunFolder, plan_facts
-from execution.runtime_choice import INSTANCES
+from execution.runtime_choice import INSTANCES, sweep_containers, sweep_unjournaled_containers
 from execution.suite_run import Hooks, run_suite
 from experiment.errors import ExitCode
 from experiment.plan import Plan
@@ -31,7 +31,7 @@ from experiment.verdict import exit_code
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise
-from runtimes.leftovers import sweep
+from runtimes.leftovers import Swept, sweep
 from runtimes.runtime import Runtime
 
 
@@ -238,7 +238,9 @@ def doctor(as_json: bool) -> int:
 
 def clean(as_json: bool) -> int:
     """What was found and removed; 5 when something is left."""
-    swept = sweep(INSTANCES)
+    swept = sweep(INSTANCES, sweep_containers)
+    unjournaled = sweep_unjournaled_containers()
+    swept = Swept((*swept.done, *unjournaled.done), (*swept.failed, *unjournaled.failed))
     if as_json:
         dump(swept)
     else:
@@ -249,5 +251,5 @@ def clean(as_json: bool) -> int:
 
 def sweep_leftovers() -> None:
     """Every command that starts a system first removes what a killed one left, and says so."""
-    for text in sweep(INSTANCES).lines():
+    for text in sweep(INSTANCES, sweep_containers).lines():
         tell(text)

@@ -18,7 +18,7 @@ from typing import Literal
 from execution.baseline import baseline_problems
 from execution.run_folder import RunFolder
 from execution.timeline import FaultTimeline
-from experiment.errors import CodeBlueError
+from experiment.errors import CodeBlueError, StartError
 from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
@@ -158,6 +158,8 @@ class LiveRun:
         while (left := t - self._now()) > 0:
             if self._stop.wait(min(0.2, left)):
                 return False
+            if trouble := self._runtime.trouble():
+                raise StartError(trouble)
             self._latest = load.poll() or self._latest
             self._watch(self._progress(phase, tuple(timeline.active())))
             if phase == "recovery" and self._now() >= next_sample:

@@ -13,6 +13,7 @@ from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.topology import System
 from runtimes.behaviour_controls import BEHAVIOURS
+from runtimes.leftovers import Swept
 from runtimes.link_controls import IMPAIRMENTS
 from runtimes.node_controls import ACTIONS
 from runtimes.processes import ProcessesRuntime
@@ -23,17 +24,54 @@ INSTANCES = ROOT / "var"
 
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
-    """`can` maps the kind of a fault's target (link, node, behaviour) to the capabilities of its controls."""
+    """`can` takes the capabilities that are asked for and maps the kind of a fault's target (link, node,
+    behaviour), or the role of a node, to what its controls are capable of here."""
 
     make: Callable[[System, Path], Runtime]
-    can: Mapping[str, frozenset[str]]
+    can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
+
+
+def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    return {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
+
+
+# The modules of the containers runtime are imported only when it is chosen: they need the package docker.
+
+
+def _containers(system: System, var: Path) -> Runtime:
+    from runtimes.containers.runtime import ContainersRuntime
+
+    return ContainersRuntime(system, var)
+
+
+def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    from runtimes.containers.abilities import abilities
+
+    return abilities(needed)
 
 
 RUNTIMES: dict[str, RuntimeChoice] = {
-    "processes": RuntimeChoice(
-        ProcessesRuntime, {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
-    ),
+    "processes": RuntimeChoice(ProcessesRuntime, _processes_can),
+    "containers": RuntimeChoice(_containers, _containers_can),
 }
+
+
+def sweep_containers(instance: str) -> Swept:
+    """Remove the containers of an instance whose journal says that it had some."""
+    from runtimes.containers.sweeping import sweep_instance
+
+    return sweep_instance(instance)
+
+
+def sweep_unjournaled_containers() -> Swept:
+    """Remove what bears the label of a dead owner though no journal is left; nothing where no engine is."""
+    from runtimes.containers.sweeping import sweep_engine
+    from runtimes.docker_engine import EngineError
+
+    try:
+        return sweep_engine()
+    except EngineError:
+        return Swept()
 
 
 def choose(name: str) -> RuntimeChoice:
@@ -45,10 +83,12 @@ def choose(name: str) -> RuntimeChoice:
 
 def refuse_unsupported(plan: Plan, runtime: str) -> None:
     """Compare each fault with what the runtime can do. Raises UnsupportedError naming every one it cannot."""
-    can = choose(runtime).can
+    can = choose(runtime).can(frozenset(spec.fault.requires for spec in plan.scenario.faults))
     refused = []
     for spec in plan.scenario.faults:
         able = can.get(spec.fault.target_kind, frozenset())
+        if spec.fault.target_kind == "node":
+            able |= can.get(plan.system.services[spec.target].role, frozenset())
         if spec.fault.requires not in able:
             known = ", ".join(sorted(able)) or "nothing"
             what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"

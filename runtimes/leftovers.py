@@ -15,7 +15,7 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -65,7 +65,8 @@ def _stat(pid: int) -> tuple[int, str] | None:
     return int(rest[19]), rest[0]
 
 
-def _boot_id() -> str:
+def boot_id() -> str:
+    """Another one at every boot of the machine."""
     return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
@@ -84,7 +85,7 @@ class Journal:
         assert owner is not None
         ticks = owner.started_ticks
         try:
-            self.write("owner", pid=owner.pid, started_ticks=ticks, boot=_boot_id(), instance=self.instance)
+            self.write("owner", pid=owner.pid, started_ticks=ticks, boot=boot_id(), instance=self.instance)
         except OSError:
             self.close(remove=True)
             raise
@@ -131,16 +132,20 @@ class _Account:
     instance: str = ""
     processes: dict[Identity, str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
+    engine: str = ""  # where the instance's containers are, when it has any
     injected: dict[str, str] = field(default_factory=dict)
 
 
-def sweep(var: Path) -> Swept:
-    """Undo what dead owners left in `var/instances`. Instances of living owners are not touched."""
+def sweep(var: Path, containers: Callable[[str], Swept] | None = None) -> Swept:
+    """Undo what dead owners left in `var/instances`. Instances of living owners are not touched.
+
+    `containers` removes those of one instance; it is called only for instances that have some.
+    """
     done: list[str] = []
     left: list[str] = []
     for journal in sorted((var / INSTANCES).glob(f"*/{JOURNAL}")):
         account = _read(journal)
-        same_boot = account.boot == _boot_id()
+        same_boot = account.boot == boot_id()
         if same_boot and account.owner is not None and account.owner.alive:
             continue
         if account.owner is None and _younger_than(journal, END_DEADLINE_S):
@@ -153,6 +158,12 @@ def sweep(var: Path) -> Swept:
         )
         left.extend(f"{name}: {victims[one]} (pid {one.pid}) does not end" for one in survivors)
         done.extend(f"{name}: {fault} ended with its processes" for fault in account.injected.values())
+        if account.engine and containers is not None:
+            ended = containers(account.instance)
+            done.extend(f"{name}: {line}" for line in ended.done)
+            left.extend(f"{name}: {line}" for line in ended.failed)
+            if ended.failed:
+                continue
         if survivors:
             continue
         problem = _remove_instance(journal.parent, account)
@@ -195,6 +206,8 @@ def _note(account: _Account, entry: dict[str, Any]) -> None:
             account.processes[Identity(entry["pid"], entry["started_ticks"])] = entry["name"]
         case "folder":
             account.folders.append(Path(entry["path"]))
+        case "engine":
+            account.engine = entry["endpoint"]
         case "inject":
             account.injected[entry["fault"]] = f"{entry['what']} on {entry['target']}"
         case "heal":

@@ -225,6 +225,10 @@ class ProcessesRuntime:
             return []
         return read_back(self._controls, self._proxies, self._running_readings())
 
+    def trouble(self) -> str:
+        """Processes end with their owner: nothing outside can end them all."""
+        return ""
+
     # -- readings ------------------------------
 
     def sample(self, zero: Zero) -> list[Sample]:

@@ -67,6 +67,7 @@ class Runtime(Protocol):
     def address(self, service: str) -> Address: ...  # where clients reach a service, without a link between
     def heal(self) -> None: ...  # undo every fault, known or not
     def unhealed(self) -> Sequence[str]: ...  # read back: one sentence per thing still wrong; empty = healed
+    def trouble(self) -> str: ...  # why the run is invalid though nothing is left to heal; empty = it is not
     def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished
     def records(self, zero: Zero) -> list[Record]: ...  # the systems of record

@@ -150,10 +150,10 @@ class Engine(Door):
             cpu_quota_us=int(host.get("CpuQuota") or 0),
         )
 
-    def logs(self, name: str, tail: int | None = None) -> bytes:
-        """What it wrote to its standard output and error: all, or the last lines."""
+    def logs(self, name: str, tail: int | None = None, since: float | None = None) -> bytes:
+        """What it wrote to its standard output and error: all, the last lines, or since a unix time."""
         with self.calling(f"read the log of {name}"):
-            return cast(bytes, self.api.logs(name, tail="all" if tail is None else tail))
+            return cast(bytes, self.api.logs(name, tail="all" if tail is None else tail, since=since))
 
     def run(self, name: str, command: Sequence[str], user: str = "") -> Ran:
         """Run a command inside a running container and wait for it."""

@@ -79,6 +79,15 @@ def _adopt(images: Images, image: str, reference: str, say: Callable[[str], None
     images.build(archive, name_of(image), {CONTENT: reference}, "", offline=True, say=lambda _: None)
 
 
+def require_images() -> None:
+    """Raises StartError, with the mend, unless all images are there and hold this folder's code."""
+    images = Images()
+    problems = stale_images(images)
+    images.close()
+    if problems:
+        raise StartError("; ".join(problems) + f"; make them: {MEND}")
+
+
 def stale_images(images: Images) -> list[str]:
     """One sentence for each image that is missing, or that holds other code than this folder."""
     problems: list[str] = []

@@ -160,7 +160,7 @@ def store_spec(layout: Layout, name: str, service: Service, folder: Path, passwo
 
 
 def service_spec(layout: Layout, name: str, service: Service, folder: Path) -> ContainerSpec:
-    """One service. Its wall clock is moved by the file `clocks/NAME`, its configuration is `configs/NAME.json`."""
+    """One service: configured by `configs/NAME.json`, its wall clock moved by what is in `clocks/NAME`."""
     address = layout.addresses[name]
     door = layout.published.get(name)
     return ContainerSpec(

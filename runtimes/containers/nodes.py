@@ -95,7 +95,7 @@ class ContainerNode:
                 self._set_clock(float(parameters["offset_s"]))
 
     def undo(self, fault: str) -> None:
-        """Undo it once no other fault wants it so; returns when the part is ready again. Raises StartError."""
+        """Undo it once no other fault wants it so; returns when the part is ready. Raises StartError."""
         with self._lock:
             action = self._active.get(fault)
             if action is None:
@@ -183,6 +183,18 @@ class ContainerNode:
         wait_until_ready(self._engine, self.part, time.monotonic() + READY_WITHIN_S)
 
     # -- measuring ------------------------------
+
+    def remains(self) -> list[str]:
+        """What of any fault is still there, besides its state; one phrase each."""
+        state = self._engine.state(self.container)
+        clock = self._clock.read_text().strip() if self._clock is not None else "+0"
+        found = {
+            "its CPU is limited": state.cpu_quota_us > 0,
+            "its memory limit is not its own": state.memory_bytes != self.part.spec.memory_bytes,
+            "it is cut off from the network": self._network not in state.networks,
+            f"its clock is moved by {clock} s": float(clock) != 0,
+        }
+        return [phrase for phrase, true in found.items() if true]
 
     @property
     def state(self) -> State:

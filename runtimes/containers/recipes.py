@@ -103,9 +103,13 @@ def store_recipes(base: str) -> list[Recipe]:
     for path in (home / "bin" / "postgres", nats):
         if not path.is_file():
             raise StartError(f"found no {path}, expected the wheels of requirements.txt: make install")
-    script = {"postgres-entrypoint.sh": DOCKERFILES / "postgres-entrypoint.sh"}
+    files = {
+        "postgresql": home,
+        "libraries": home.parent.with_name(f"{home.parent.name}.libs"),
+        "postgres-entrypoint.sh": DOCKERFILES / "postgres-entrypoint.sh",
+    }
     return [
-        Recipe("postgres", DOCKERFILES / "postgres.Dockerfile", {"postgresql": home, **script}, base, {}),
+        Recipe("postgres", DOCKERFILES / "postgres.Dockerfile", files, base, {}),
         Recipe("bus", DOCKERFILES / "bus.Dockerfile", {"nats-server": nats}, base, {}),
     ]
 

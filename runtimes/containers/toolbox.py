@@ -1,7 +1,7 @@
 """Acts on packets of links and on files of stores from a container of its own, with the kernel's own tools.
 
-The toolbox shares the network namespace of Toxiproxy. A link is known there by the port of its proxy: what a caller
-sends arrives at that port, what it receives leaves from it.
+The toolbox shares the network namespace of Toxiproxy. A link is known there by the port of its proxy: what a
+caller sends arrives at that port, what it receives leaves from it.
 """
 
 from __future__ import annotations
@@ -102,8 +102,9 @@ class Toolbox:
 
     def chains(self) -> list[str]:
         """The chains that drop something now."""
-        listed = json.loads(self._run("nft", "-j", "list chains"))
-        return [item["chain"]["name"] for item in listed["nftables"] if "chain" in item]
+        listed = json.loads(self._run("nft", "-j", "list chains inet"))
+        found = [item["chain"] for item in listed["nftables"] if "chain" in item]
+        return [chain["name"] for chain in found if f"inet {chain['table']}" == TABLE]
 
     def treat(self, fault: str, port: int, treatment: Sequence[str]) -> None:
         """Send a proxy's answers through netem. One fault at a time: the device has one queue."""
@@ -128,8 +129,8 @@ class Toolbox:
         return 0
 
     def heal(self) -> None:
-        """Let all packets through, whoever held them up."""
-        self._run("nft", "flush ruleset")
+        """Let all packets through. The engine's own rules in this network stay."""
+        self._run("nft", f"add table {TABLE}; delete table {TABLE}")
         self._try("tc", "qdisc", "del", "dev", "eth0", "root")
         self._netem = None
 

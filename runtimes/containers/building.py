@@ -1,0 +1,236 @@
+"""Building one instance: network, volumes and containers, in an order that waits for nothing it need not."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import StartError
+from experiment.topology import System
+from runtimes.containers import layout as plan
+from runtimes.containers.engine import Engine
+from runtimes.containers.engine_images import Images
+from runtimes.containers.images import require_images
+from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
+from runtimes.containers.parts import ContainerPart, wait_until_ready
+from runtimes.containers.recipes import KIND, name_of
+from runtimes.containers.specs import ContainerSpec
+from runtimes.containers.stores import Secrets, new_secrets, write_store_files
+from runtimes.containers.toolbox import Toolbox
+from runtimes.leftovers import Journal
+from runtimes.loopback import free_ports
+from runtimes.proxies import open_proxies
+from runtimes.runtime import Address, RunSettings
+from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners
+from runtimes.toxiproxy_adapter import Toxiproxy, ToxiproxyError
+
+START_DEADLINE_S = 40.0
+TOXIPROXY_DEADLINE_S = 15.0
+AT_ONCE = 6
+LOCAL = ("unix://", "npipe://", "tcp://127.", "tcp://localhost", "http+unix://")
+
+
+@dataclass(slots=True)
+class Built:
+    """A system that runs. `doors` is where the proxy of each link listens."""
+
+    layout: Layout
+    parts: dict[str, ContainerPart]
+    folder: ServiceFolder
+    proxies: Toxiproxy
+    doors: dict[str, Address]
+    toolbox: Toolbox
+    secrets: Secrets
+    configurations: dict[str, Mapping[str, Any]]
+    toxiproxy: str
+    versions: dict[str, str]
+
+
+def check_engine(engine: Engine) -> None:
+    """Refuse, by name, an engine that cannot carry a run. Raises StartError with the mend."""
+    if not engine.url.startswith(LOCAL):
+        raise StartError(
+            f"the Docker engine at {engine.url} is on another machine: front doors are published on its own "
+            "127.0.0.1, out of reach from here; run the harness on that machine, or unset DOCKER_HOST"
+        )
+    if engine.facts().rootless:
+        raise StartError(
+            f"the Docker engine at {engine.url} is rootless: the addresses of its containers cannot be "
+            "reached from here; use an engine of the machine"
+        )
+    require_images()
+
+
+def bring_up(engine: Engine, system: System, journal: Journal, owner: str, run: RunSettings) -> Built:
+    """Everything started and ready. Raises StartError with status and last log lines of what is not."""
+    end = time.monotonic() + START_DEADLINE_S
+    folder = _make_folder(journal.folder, system)
+    layout = _make_network(engine, system, journal, owner, run)
+    secrets = new_secrets(database_owners(system))
+    write_store_files(folder.path / "stores", secrets)
+    parts = _parts(system, layout, folder.path, secrets)
+    proxies = Toxiproxy(layout.addresses[TOXIPROXY].host, plan.TOXIPROXY_PORT)
+    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="start") as pool:
+        links = pool.submit(_start_links, engine, system, layout, proxies, run.seed)
+        stores = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
+        services = [part for part in parts.values() if not part.is_store]
+        made = [pool.submit(engine.create, part.spec) for part in services]
+        doors = links.result()
+        for one in (*stores, *made):
+            one.result()
+        # The toolbox joins Toxiproxy's network and keeps the stores' files: it comes after both.
+        toolbox = pool.submit(_start, engine, plan.toolbox_spec(layout, system))
+        built = _built(engine, layout, parts, folder, proxies, doors, secrets)
+        write_configurations(built, system, run)
+        ready: list[Future[None]] = [pool.submit(_start_ready, engine, part, end) for part in services]
+        for part in parts.values():
+            if part.is_store:
+                wait_until_ready(engine, part, end)
+        for done in (toolbox, *ready):
+            done.result()
+    return built
+
+
+def _make_folder(path: Path, system: System) -> ServiceFolder:
+    folder = ServiceFolder(path)
+    folder.make()
+    for name in ("clocks", "stores"):
+        (path / name).mkdir(exist_ok=True)
+    for name in system.services:
+        (path / "clocks" / name).write_text("+0\n")
+    traces = path / "traces"
+    if os.geteuid() == 0:
+        os.chown(traces, SERVICE_USER, SERVICE_USER)
+    else:
+        traces.chmod(0o777)
+    return folder
+
+
+def _make_network(engine: Engine, system: System, journal: Journal, owner: str, run: RunSettings) -> Layout:
+    """A network on a subnet that the engine finds free. Asked for by name the second time: only then will it
+    take fixed addresses."""
+    network = f"codeblue-{journal.instance.removeprefix('containers-')}"
+    ports = free_ports(len(plan.front_doors(system)))
+    labels = Layout(journal.instance, owner, run.run_id, network, {}, {}).labels()
+    subnet = engine.create_network(network, labels)
+    engine.remove_network(network)
+    engine.create_network(network, labels, subnet)
+    layout = plan.place(
+        system,
+        subnet,
+        instance=journal.instance,
+        owner=owner,
+        run_id=run.run_id,
+        network=network,
+        ports=ports,
+    )
+    users = {"store": plan.POSTGRES_USER, "bus": SERVICE_USER}
+    for name, spec in system.services.items():
+        if spec.role in users:
+            user = str(users[spec.role])
+            options = {"size": str(plan.STORE_BYTES), "uid": user, "gid": user, "mode": "0700"}
+            engine.create_volume(layout.volume(name), layout.labels(name), options)
+    return layout
+
+
+def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> dict[str, ContainerPart]:
+    parts: dict[str, ContainerPart] = {}
+    for name, service in system.services.items():
+        if service.role in ("store", "bus"):
+            spec = plan.store_spec(layout, name, service, folder, secrets.superuser)
+        else:
+            spec = plan.service_spec(layout, name, service, folder)
+        parts[name] = ContainerPart(name, service.role, spec, layout.addresses[name])
+    return parts
+
+
+def _start(engine: Engine, spec: ContainerSpec) -> None:
+    engine.create(spec)
+    engine.start(spec.name)
+
+
+def _start_ready(engine: Engine, part: ContainerPart, end: float) -> None:
+    engine.start(part.spec.name)
+    wait_until_ready(engine, part, end)
+
+
+def _start_links(
+    engine: Engine, system: System, layout: Layout, proxies: Toxiproxy, seed: int
+) -> dict[str, Address]:
+    """Toxiproxy with a proxy for each link; returns where callers reach them."""
+    spec = plan.toxiproxy_spec(layout, seed)
+    _start(engine, spec)
+    end = time.monotonic() + TOXIPROXY_DEADLINE_S
+    while True:
+        try:
+            proxies.version()
+            break
+        except (ToxiproxyError, ValueError, KeyError) as error:
+            status = engine.state(spec.name)
+            if time.monotonic() > end or status.status not in ("running", "created"):
+                said = engine.logs(spec.name, 15).decode("utf-8", "replace")
+                raise StartError(f"Toxiproxy is not ready ({error}): {status}; it said:\n{said}") from None
+            time.sleep(0.03)
+    host = layout.addresses[TOXIPROXY].host
+    return {
+        name: Address(host, door.port)
+        for name, door in open_proxies(proxies, system, layout.addresses, "0.0.0.0").items()
+    }
+
+
+def _built(
+    engine: Engine,
+    layout: Layout,
+    parts: dict[str, ContainerPart],
+    folder: ServiceFolder,
+    proxies: Toxiproxy,
+    doors: dict[str, Address],
+    secrets: Secrets,
+) -> Built:
+    images = Images()
+    server = images.find(name_of("toxiproxy"))
+    images.close()
+    kind = server.labels.get(KIND, "real") if server is not None else "real"
+    facts = engine.facts()
+    versions = {"docker": facts.version, "kernel": facts.kernel}
+    toolbox = Toolbox(engine, layout.container(TOOLBOX))
+    label = f"{kind} {proxies.version()}"
+    return Built(layout, parts, folder, proxies, doors, toolbox, secrets, {}, label, versions)
+
+
+def write_configurations(built: Built, system: System, run: RunSettings) -> list[str]:
+    """Write the file that each service reads at its start. Returns those whose database is another now."""
+    moved: list[str] = []
+    for name, part in built.parts.items():
+        if part.is_store:
+            continue
+        wanted = _configuration(built, system, name, run)
+        before = built.configurations.get(name)
+        if before is not None and before["links"] != wanted["links"]:
+            moved.append(name)
+        built.configurations[name] = wanted
+        built.folder.config(name).write_text(json.dumps(wanted))
+    return moved
+
+
+def _configuration(built: Built, system: System, service: str, run: RunSettings) -> dict[str, Any]:
+    links: dict[str, dict[str, Any]] = {}
+    for link in system.links:
+        if link.caller != service:
+            continue
+        door = built.doors[link.name]
+        links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
+        if link.protocol == "postgres":
+            owner = database_of(service, run)
+            password = built.secrets.passwords[owner]
+            links[link.callee] |= {"database": owner, "user": owner, "password": password}
+    listen = Address("0.0.0.0", built.layout.addresses[service].port)
+    wanted = configuration(service, listen, links, run, built.folder)
+    spans = f"{plan.INSIDE}/traces/{built.folder.spans(service).name}"
+    return {**wanted, "spans": spans, "log": None}

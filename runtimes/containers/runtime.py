@@ -1,0 +1,289 @@
+"""The system as containers: a private network, one container a part, every link through Toxiproxy.
+
+Everything bears the instance's label, and what does not bear it is never touched. Only the front doors are
+published, on 127.0.0.1; the harness reaches the rest at its address in the instance's own network.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from experiment.controls import Controls
+from experiment.errors import CleanupError, StartError
+from experiment.history import Record, Sample
+from experiment.topology import System
+from runtimes.behaviour_controls import ServiceBehaviour
+from runtimes.containers.building import Built, bring_up, check_engine, write_configurations
+from runtimes.containers.collecting import collect_logs
+from runtimes.containers.engine import Engine
+from runtimes.containers.layout import TOOLBOX, TOXIPROXY
+from runtimes.containers.links import PacketLink
+from runtimes.containers.nodes import ContainerNode
+from runtimes.containers.sweeping import owner_of_this_process, remove_instance
+from runtimes.containers.watch import EngineWatch, wait_for_engine
+from runtimes.conversations import Opener
+from runtimes.docker_engine import EngineError, EngineGone
+from runtimes.leftovers import Identity, Journal, identify
+from runtimes.link_controls import ProxiedLink
+from runtimes.link_probes import LinkProber
+from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.process_readings import process_samples
+from runtimes.readings import Readings, samples_of
+from runtimes.resetting import reset_services
+from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.toxiproxy_adapter import ToxiproxyError
+
+REPLACE_DEADLINE_S = 10.0
+ENGINE_BACK_WITHIN_S = 30.0
+
+
+class ContainersRuntime:
+    """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
+
+    def __init__(self, system: System, var: Path) -> None:
+        """`var` keeps journals and the instance's files; nothing is started yet."""
+        self._system = system
+        self._var = var.resolve()  # the engine takes absolute paths only
+        self._engine: Engine | None = None
+        self._journal: Journal | None = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._watch: EngineWatch | None = None
+        self._built: Built | None = None
+        self._nodes: dict[str, ContainerNode] = {}
+        self._readings: Readings | None = None
+        self._controls: LiveControls | None = None
+        self._since = 0.0
+
+    @property
+    def name(self) -> str:
+        return "containers"
+
+    @property
+    def system(self) -> System:
+        return self._system
+
+    # -- starting ------------------------------
+
+    def start(self, run: RunSettings) -> None:
+        """Start everything and reset it for the run. On failure all is removed again. Raises StartError."""
+        try:
+            self._start(run)
+        except OSError as error:
+            self.stop()
+            where = f" ({error.filename})" if error.filename else ""
+            raise StartError(f"the system could not be started: {error.strerror}{where}") from None
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self, run: RunSettings) -> None:
+        engine = self._engine = Engine()
+        check_engine(engine)
+        journal = self._journal = Journal(self._var, "containers")
+        journal.write("engine", endpoint=engine.url)
+        self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
+        self._built = bring_up(engine, self._system, journal, str(owner_of_this_process()), run)
+        self._equip(self._built, engine, journal)
+        self.reset(run)
+
+    def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
+        """Controls and readings of the running system."""
+        able = built.toolbox.abilities()
+        links: dict[str, PacketLink] = {}
+        behaviours: dict[str, ServiceBehaviour] = {}
+        for link in self._system.links:
+            door = built.doors[link.name]
+            prober = LinkProber(Opener(link.protocol, door))
+            proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace_toxiproxy)
+            links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
+            if link.protocol == "http":
+                callee = built.layout.addresses[link.callee]
+                behaviours[link.name] = ServiceBehaviour(link, callee, journal)
+        for name, part in built.parts.items():
+            clock = None if part.is_store else built.folder.path / "clocks" / name
+            network = built.layout.network
+            self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal)
+        services = {n: part.address for n, part in built.parts.items() if not part.is_store}
+        self._readings = Readings(services)
+        self._controls = LiveControls(links, self._nodes, behaviours)
+
+    def _replace_toxiproxy(self) -> None:
+        """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError."""
+        engine, built = self._running()
+        container = built.layout.container(TOXIPROXY)
+        engine.kill(container)
+        engine.start(container)
+        end = time.monotonic() + REPLACE_DEADLINE_S
+        while True:
+            try:
+                built.proxies.version()
+                break
+            except ToxiproxyError as error:
+                if time.monotonic() > end:
+                    raise StartError(f"Toxiproxy was replaced and is not ready: {error}") from None
+                time.sleep(0.05)
+        built.proxies.rebuild()
+        toolbox = built.layout.container(TOOLBOX)  # it was in the network of the server that is gone
+        engine.kill(toolbox)
+        engine.start(toolbox)
+
+    def _running(self) -> tuple[Engine, Built]:
+        if self._engine is None or self._built is None:
+            raise StartError("the system is not running: call start first")
+        return self._engine, self._built
+
+    # -- runs ------------------------------
+
+    def reset(self, run: RunSettings) -> None:
+        """Empty all services and switch to the run's design; those that need it are restarted.
+
+        When the engine went away during the last run the system is started anew. Raises StartError.
+        """
+        if self.trouble():
+            self.stop()
+            self._start(run)
+            return
+        _, built = self._running()
+        assert self._readings is not None
+        built.folder.mark()
+        self._since = time.time()
+        self._restart(write_configurations(built, self._system, run))
+        wanting = reset_services(self._readings, run)
+        if wanting:
+            self._restart(wanting)
+            if still := reset_services(self._readings, run):
+                raise StartError(f"{', '.join(still)} want another restart after one for {run.design.name}")
+
+    def _restart(self, names: Sequence[str]) -> None:
+        if names:
+            with ThreadPoolExecutor(len(names), thread_name_prefix="restart") as pool:
+                for done in [pool.submit(self._nodes[name].restart) for name in names]:
+                    done.result()
+
+    def controls(self) -> Controls:
+        return self._live()
+
+    def address(self, service: str) -> Address:
+        """Where clients reach a service: a front door on 127.0.0.1."""
+        _, built = self._running()
+        return built.layout.published.get(service) or built.layout.addresses[service]
+
+    def heal(self) -> None:
+        """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
+        _, built = self._running()
+        problems = heal_all(self._live(), built.proxies, self._read())
+        try:
+            built.toolbox.heal()
+        except EngineError as error:
+            problems.append(str(error))
+        if problems:
+            raise CleanupError("\n".join(problems))
+
+    def unhealed(self) -> list[str]:
+        """What is still wrong, read back from proxies, engine, kernel and services. Empty: healed.
+
+        When the engine went away nothing is left to heal: the faults ended with their containers.
+        """
+        if self._controls is None or self._built is None or self.trouble():
+            return []
+        try:
+            problems = read_back(self._controls, self._built.proxies, self._read())
+            for name, node in self._nodes.items():
+                problems.extend(f"{name}: {remains}" for remains in node.remains())
+            chains = self._built.toolbox.chains()
+            return [*problems, *(f"packets are dropped by {chain}" for chain in chains)]
+        except EngineGone as error:
+            return [] if self.trouble() else [str(error)]
+
+    def trouble(self) -> str:
+        """What makes a run invalid though there is nothing to heal: the engine went away. Empty: nothing."""
+        return self._watch.gone if self._watch is not None else ""
+
+    # -- readings ------------------------------
+
+    def sample(self, zero: Zero) -> list[Sample]:
+        """All counters of all services, and CPU and memory of all containers' processes, now."""
+        engine, built = self._running()
+        t = round(time.monotonic() - zero.monotonic_s, 6)
+        rows = [row for name, one in self._read().metrics().items() for row in samples_of(name, one, t)]
+        names = {name: node.container for name, node in self._nodes.items()}
+        names[TOXIPROXY] = built.layout.container(TOXIPROXY)
+        processes: dict[str, Identity] = {}
+        for name, container in names.items():
+            identity = identify(engine.state(container).pid or 0)
+            processes |= {name: identity} if identity is not None else {}
+        return [*rows, *process_samples(processes, t)]
+
+    def backlog(self) -> Mapping[str, Mapping[str, int]]:
+        """What each service has not finished."""
+        return self._read().backlog()
+
+    def records(self, zero: Zero) -> list[Record]:
+        """All systems of record. Raises StartError when one cannot be read."""
+        if trouble := self.trouble():
+            raise EngineGone(trouble)
+        return self._read().records(zero)
+
+    def collect(self, run_folder: Path) -> None:
+        """Spans, and each container's log since the last reset, into `traces/` and `logs/` of the run;
+        how every container fares into `logs/containers.json`."""
+        engine, built = self._running()
+        built.folder.collect(run_folder)
+        parts = [*self._nodes, TOXIPROXY, TOOLBOX]
+        named = {part: built.layout.container(part) for part in parts}
+        collect_logs(engine, named, run_folder / "logs", self._since)
+
+    def describe(self) -> RuntimeFacts:
+        """Versions of what runs; the Toxiproxy in use by kind and version."""
+        _, built = self._running()
+        return RuntimeFacts(self.name, built.toxiproxy, dict(built.versions))
+
+    def _live(self) -> LiveControls:
+        if self._controls is None:
+            raise StartError("the system is not running: call start first")
+        return self._controls
+
+    def _read(self) -> Readings:
+        if self._readings is None:
+            raise StartError("the system is not running: call start first")
+        return self._readings
+
+    # -- stopping ------------------------------
+
+    def stop(self) -> None:
+        """Remove everything that bears the instance's label, and its folder. Safe to call at any time.
+
+        An engine that is away is waited for. Raises CleanupError naming what is left.
+        """
+        journal, self._journal = self._journal, None
+        if self._watch is not None:
+            self._watch.close()
+        if self._controls is not None:
+            for link in self._controls.links.values():
+                link.close()
+        if self._readings is not None:
+            self._readings.close()
+        problems = self._remove(journal.instance) if journal is not None else []
+        problem = journal.close(remove=not problems) if journal is not None else ""
+        self._forget()
+        if problems or problem:
+            raise CleanupError("\n".join([*problems, *([problem] if problem else [])]))
+
+    def _remove(self, instance: str) -> list[str]:
+        engine = wait_for_engine(ENGINE_BACK_WITHIN_S)
+        if engine is None:
+            return [
+                f"no Docker engine answers any more: containers of {instance} may be left; "
+                "the next command removes them once the engine runs"
+            ]
+        try:
+            return [f"{name} cannot be removed" for name in remove_instance(engine, instance)]
+        except EngineError as error:
+            return [str(error)]
+        finally:
+            engine.close()
