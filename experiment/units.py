@@ -67,6 +67,8 @@ def parse_quantity(text: str, unit: Unit) -> float:
 
 def format_duration(seconds: float) -> str:
     """Seconds for people: 250 ms, 3.2 s, 5 min."""
+    if seconds == 0:
+        return "0 s"
     if seconds < 1e-3:
         return f"{seconds * 1e6:.0f} us"
     if seconds < 1:

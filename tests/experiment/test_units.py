@@ -88,7 +88,7 @@ def test_a_bound_without_its_sign_is_refused(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "text"),
-    [(0.00008, "80 us"), (0.25, "250 ms"), (3.2, "3.2 s"), (119.0, "119 s"), (300.0, "5 min")],
+    [(0.0, "0 s"), (0.00008, "80 us"), (0.25, "250 ms"), (3.2, "3.2 s"), (119.0, "119 s"), (300.0, "5 min")],
 )
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     """Four digits and the unit that fits."""

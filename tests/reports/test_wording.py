@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from measurement.analysis import ExpectationResult
+from reports import wording
+from tests.reports import builder
+
+
+@pytest.mark.parametrize(
+    ("share", "text"),
+    [(1.0, "100%"), (0.9999, "> 99.9%"), (0.9931, "99.3%"), (0.5, "50%"), (0.0, "0%"), (0.0004, "0%")],
+)
+def test_only_a_whole_share_is_printed_as_all(share: float, text: str) -> None:
+    """Rounding never turns one failure in ten thousand into 100%."""
+    assert wording.percent(share) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (None, "–"),
+        (0.0, "0 s"),
+        (0.0213456, "21.3 ms"),
+        (1.23456, "1.23 s"),
+        (90.0, "90 s"),
+        (3600.0, "60 min"),
+    ],
+)
+def test_durations_have_three_digits(seconds: float | None, text: str) -> None:
+    """No figure is a dash, never a nought."""
+    assert wording.duration(seconds) == text
+
+
+def test_a_veto_keeps_the_score_that_would_have_been() -> None:
+    """The wording of the verdict page."""
+    assert wording.score_text(builder.fragile_fail().analysis.score) == (
+        "0 (vetoed: 3 duplicate charges; would have been 91)"
+    )
+    assert wording.score_text(builder.resilient_pass().analysis.score) == "93"
+    assert wording.score_text(builder.invalid().analysis.score) == "no score"
+
+
+def test_an_interval_is_labelled_as_one_of_a_single_run() -> None:
+    """One run's interval is not one of repeats."""
+    assert wording.interval_text(builder.resilient_pass().analysis.score) == "90 to 96 (95%, within this run)"
+    assert wording.interval_text(builder.fragile_fail().analysis.score) == ""
+
+
+def test_control_characters_and_direction_overrides_are_replaced() -> None:
+    """Newlines and tabs stay; escapes, overrides and lone surrogates do not."""
+    assert (
+        wording.clean("a\nb\tc\x1b[0m\x00\u202e\ud800\u2028é") == "a\nb\tc\ufffd[0m\ufffd\ufffd\ufffd\ufffdé"
+    )
+
+
+def test_an_expectation_is_one_sentence() -> None:
+    """Success in percent, latencies as durations, no data said."""
+    item = ExpectationResult("fault", "pay", "p95", "<= 2s", 0.164, "met")
+    assert wording.expectation_text(item) == "pay, fault: p95 <= 2s, measured 164 ms (met)"
+    missing = replace(item, measured=None, status="no data")
+    assert wording.expectation_text(missing) == "pay, fault: p95 <= 2s, no data (no data)"
+
+
+def test_what_is_broken_is_listed_once_each() -> None:
+    """Validity, checks and objectives that do not hold, in that order."""
+    assert wording.broken(builder.resilient_pass().analysis) == ()
+    assert wording.broken(builder.fragile_fail().analysis) == (
+        "3 duplicate charges on 214 invoices",
+        "pay, fault: success >= 99%, measured 71.2% (not met)",
+    )
+
+
+def test_phases_are_put_in_their_order() -> None:
+    """Whatever the order of the rows; an unknown phase comes last."""
+    rows = [builder.journey_phase("pay", phase) for phase in ("recovery", "other", "fault", "baseline")]
+    assert [row.phase for row in wording.by_phase(rows)] == ["baseline", "fault", "recovery", "other"]
+
+
+def test_a_wall_clock_time_is_utc_with_milliseconds() -> None:
+    """The zero of the run plus the time of the run."""
+    assert wording.wall(1.5, 1_790_000_000.0) == "2026-09-21 14:13:21.500 UTC"
