@@ -1,4 +1,5 @@
-"""The reference system without proxies, for its own tests: PostgreSQL, NATS and the services as local processes."""
+"""The reference system without proxies, for its own tests: PostgreSQL, NATS and the services as local
+processes."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
+from urllib.parse import quote
 from urllib.request import Request, urlopen
 
 import asyncpg
@@ -28,9 +30,18 @@ from experiment.topology import System, load_system
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "reference_system"
+VALVES = (
+    "eligibility -> payer",
+    "billing -> payments",
+    "billing -> postgres",
+    "pharmacy -> prescriptions",
+    "pharmacy -> bus",
+    "prescriptions -> bus",
+    "checkin -> registry",
+)
 
 
-def wait_for(what: str, probe: Callable[[], Any], within: float = 15.0) -> Any:
+def wait_for(what: str, probe: Callable[[], Any], within: float = 30.0) -> Any:
     """Poll until `probe` returns something true; on failure say what it returned last."""
     ends, last = time.monotonic() + within, None
     while time.monotonic() < ends:
@@ -77,7 +88,9 @@ def call(
     timeout: float = 10.0,
 ) -> Answer:
     raw = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-    request = Request(f"http://127.0.0.1:{port}{path}", raw, {"x-caller": "client", **(headers or {})}, method=method)
+    request = Request(
+        f"http://127.0.0.1:{port}{path}", raw, {"x-caller": "client", **(headers or {})}, method=method
+    )
     try:
         with urlopen(request, timeout=timeout) as response:
             text, status, received = response.read(), response.status, response.headers
@@ -121,7 +134,9 @@ class Cluster:
             check=True, capture_output=True, timeout=60, **user,
         )  # fmt: skip
         port = self.ports["postgres"] = free_port()
-        settings = "fsync=off full_page_writes=off scram_iterations=64 max_connections=200 jit=off io_method=sync"
+        settings = (
+            "fsync=off full_page_writes=off scram_iterations=64 max_connections=200 jit=off io_method=sync"
+        )
         flags = [part for setting in settings.split() for part in ("-c", setting)]
         with (self.folder / "postgres.log").open("wb") as log:
             self.processes["postgres"] = subprocess.Popen(
@@ -135,7 +150,11 @@ class Cluster:
         for _ in range(500):
             try:
                 connection = await asyncpg.connect(
-                    host="127.0.0.1", port=self.ports["postgres"], user="codeblue", password="codeblue", database="postgres"
+                    host="127.0.0.1",
+                    port=self.ports["postgres"],
+                    user="codeblue",
+                    password="codeblue",
+                    database="postgres",
                 )
                 break
             except (OSError, asyncpg.PostgresError):
@@ -160,6 +179,50 @@ class Cluster:
         with (self.folder / "nats.log").open("ab") as log:
             self.processes["bus"] = subprocess.Popen([binary, "-c", str(config)], stdout=log, stderr=log)
 
+    def start_valves(self) -> None:
+        """A Toxiproxy-compatible server in front of the links that the tests break."""
+        port = self.ports["toxiproxy"] = free_port()
+        with (self.folder / "toxiproxy.log").open("wb") as log:
+            self.processes["toxiproxy"] = subprocess.Popen(
+                [sys.executable, "-m", "runtimes.toxiproxy", "-host", "127.0.0.1", "-port", str(port)],
+                cwd=ROOT, stdout=log, stderr=log,
+            )  # fmt: skip
+        wait_for("proxies", lambda: call(port, "GET", "/version").status == 200)
+        for name in VALVES:
+            callee = name.split(" -> ")[1]
+            self.ports[name] = free_port()
+            proxy = {
+                "name": name,
+                "listen": f"127.0.0.1:{self.ports[name]}",
+                "upstream": f"127.0.0.1:{self.ports[callee]}",
+                "enabled": True,
+            }
+            answer = call(port, "POST", "/proxies", proxy)
+            assert answer.status == 201, answer
+
+    def blackhole(self, link: str) -> None:
+        """Accepts, never answers, in both directions."""
+        for stream in ("upstream", "downstream"):
+            toxic = {"name": stream, "type": "timeout", "stream": stream, "attributes": {"timeout": 0}}
+            answer = call(self.ports["toxiproxy"], "POST", f"/proxies/{quote(link)}/toxics", toxic)
+            assert answer.status == 200, answer
+
+    def slow(self, link: str, latency_ms: int) -> None:
+        """Latency on the way back to the caller."""
+        attributes = {"latency": latency_ms, "jitter": 0}
+        toxic = {"name": "slow", "type": "latency", "stream": "downstream", "attributes": attributes}
+        answer = call(self.ports["toxiproxy"], "POST", f"/proxies/{quote(link)}/toxics", toxic)
+        assert answer.status == 200, answer
+
+    def refuse(self, link: str) -> None:
+        """Cuts what is open and refuses what comes."""
+        answer = call(self.ports["toxiproxy"], "POST", f"/proxies/{quote(link)}", {"enabled": False})
+        assert answer.status == 200, answer
+
+    def heal(self) -> None:
+        """All links are as new: open, without toxics."""
+        assert call(self.ports["toxiproxy"], "POST", "/reset", b"").status == 204
+
     # services
 
     @property
@@ -170,7 +233,11 @@ class Cluster:
         links: dict[str, Any] = {}
         for link in self.system.links:
             if link.caller == service:
-                address = {"protocol": link.protocol, "host": "127.0.0.1", "port": self.ports[link.callee]}
+                address = {
+                    "protocol": link.protocol,
+                    "host": "127.0.0.1",
+                    "port": self.ports.get(link.name, 0) or self.ports[link.callee],
+                }
                 if link.protocol == "postgres":
                     address |= {"database": service, "user": service, "password": service}
                 links[link.callee] = address
@@ -202,6 +269,7 @@ class Cluster:
         self.start_nats()
         for service in self.services:
             self.ports[service] = free_port()
+        self.start_valves()
         for service in self.services:
             self.start(service, design)
         self.ready(*self.services)
@@ -209,7 +277,8 @@ class Cluster:
     def ready(self, *services: str) -> None:
         for service in services:
             wait_for(
-                f"{service} ready", lambda s=service: call(self.ports[s], "GET", "/ready").status == 200  # type: ignore[misc]
+                f"{service} ready",
+                lambda s=service: call(self.ports[s], "GET", "/ready").status == 200,  # type: ignore[misc]
             )
 
     def kill(self, service: str) -> None:

@@ -26,7 +26,9 @@ def claim_body(claim: str, invoice: str, amount: float = 120.5) -> dict[str, Any
             {"system": "urn:codeblue:invoice", "value": invoice},
         ],
         "status": "active",
-        "type": {"coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": "professional"}]},
+        "type": {
+            "coding": [{"system": "http://terminology.hl7.org/CodeSystem/claim-type", "code": "professional"}]
+        },
         "use": "claim",
         "patient": {"reference": "Patient/pat-0"},
         "created": "2026-01-05",
