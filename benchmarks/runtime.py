@@ -70,7 +70,7 @@ def run_of(design: str, number: int) -> RunSettings:
 
 
 def lifecycles(var: Path, rounds: int) -> ProcessesRuntime:
-    """Start and stop a few times; the first start makes the template of the databases. One is left running."""
+    """Start and stop a few times; the first start makes the databases. One is left running."""
     starts: list[float] = []
     stops: list[float] = []
     while True:

@@ -1,0 +1,33 @@
+"""The registry of fault kinds is what scenarios, the command line and the documentation are read from."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, cast
+
+import pytest
+
+from experiment.scenario import Schedule
+from faults import KINDS
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_a_kind_is_registered_under_its_own_name(name: str) -> None:
+    """The class knows its name, which control it takes and which capability it needs."""
+    kind = KINDS[name]
+    assert vars(kind)["kind"] == name
+    assert vars(kind)["target_kind"] in ("link", "node", "behaviour")
+    assert vars(kind)["requires"]
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_parameters_do_not_hide_the_keys_that_all_faults_share(name: str) -> None:
+    """A parameter called `at` or `link` could never be given in a scenario."""
+    own = fields(cast(Any, KINDS[name]))
+    assert not {field.name for field in own} & {field.name for field in fields(Schedule)}
+
+
+@pytest.mark.parametrize("name", sorted(KINDS))
+def test_a_kind_says_in_its_docstring_what_it_does(name: str) -> None:
+    """The generated docstring of a dataclass, its signature, says nothing."""
+    assert not (KINDS[name].__doc__ or KINDS[name].__name__).startswith(KINDS[name].__name__)

