@@ -164,7 +164,7 @@ class BothServers(RuleBasedStateMachine):
         toxicity: object,
         attributes: dict[str, Any],
     ) -> None:
-        body = {"name": toxic, "type": kind, "stream": stream, "attributes": attributes}
+        body: dict[str, object] = {"name": toxic, "type": kind, "stream": stream, "attributes": attributes}
         if toxicity != "absent":
             body["toxicity"] = toxicity
         self.both("POST", f"/proxies/{quote(name)}/toxics", body)
@@ -193,7 +193,7 @@ class BothServers(RuleBasedStateMachine):
                 body["toxicity"] = toxicity
             self.both(method, f"/proxies/{quote(name)}/toxics/{quote(toxic)}", body)
         else:
-            # The real server keeps attributes that it read before a wrong toxicity: compare the error only.
+            # The real server keeps attributes that it read before a wrong toxicity: compare errors only.
             self.both(method, f"/proxies/{quote(name)}/toxics/{quote(toxic)}", {"toxicity": toxicity})
 
     @rule(name=names, toxic=toxic_names)
@@ -241,7 +241,7 @@ def _is_a_toxicity(value: object) -> bool:
 
 @pytest.mark.slow
 def test_random_sequences_leave_both_servers_in_the_same_state(start: Start) -> None:
-    """After every call of any sequence both servers have answered alike and show the same proxies and toxics."""
+    """After every call of a sequence both servers have answered alike and show the same proxies and toxics."""
     BothServers.real = start("real")
     BothServers.embedded = start("embedded")
     found = stable_ports(2 * SLOTS)
@@ -253,7 +253,7 @@ def test_random_sequences_leave_both_servers_in_the_same_state(start: Start) -> 
             stateful_step_count=25,
             deadline=None,
             database=None,
-            phases=(Phase.generate,),  # a server that hangs would hang again at every step of shrinking
+            phases=(Phase.generate,),  # shrinking would wait for a server that hangs again and again
             suppress_health_check=list(HealthCheck),
         ),
     )
