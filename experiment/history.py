@@ -7,7 +7,7 @@ loaded History is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
+from experiment.history_lines import chunks, sort_lines
 from experiment.rows import (
     FORMAT,
     End,
@@ -51,7 +52,7 @@ __all__ = [
     "load_history",
 ]
 
-CHUNK_BYTES = 48_000_000
+CATEGORIES = ("journey", "outcome", "error", "label", "store", "kind", "status", "caller")
 
 OPERATION_SCHEMA: dict[str, Any] = {
     "id": pl.Int64,
@@ -87,7 +88,7 @@ RECORD_SCHEMA: dict[str, Any] = {
 @dataclass(frozen=True, slots=True)
 class History:
     """A loaded history. `operations` and `records` are polars frames with the columns of Operation and
-    Record."""
+    Record; the columns named in CATEGORIES are categorical."""
 
     header: Header
     operations: pl.DataFrame
@@ -119,7 +120,7 @@ def build(rows: Iterable[Row]) -> History:
 
 def _frame(rows: list[Any], schema: dict[str, Any]) -> pl.DataFrame:
     columns = {name: [getattr(row, name) for row in rows] for name in schema}
-    return pl.DataFrame(columns, schema=schema)
+    return _narrow(pl.DataFrame(columns, schema=schema))
 
 
 def load_history(path: Path) -> History:
@@ -128,53 +129,24 @@ def load_history(path: Path) -> History:
     records: list[pl.DataFrame] = []
     others: list[Row] = []
     try:
-        for lines in _chunks(path):
-            by_type = _split(lines, path)
-            if by_type.operations:
-                operations.append(_parse_frame(by_type.operations, OPERATION_SCHEMA))
-            if by_type.records:
-                records.append(_parse_frame(by_type.records, RECORD_SCHEMA))
-            others.extend(by_type.others)
+        for block in chunks(path):
+            lines = sort_lines(block)
+            if lines.operations:
+                operations.append(_parse_frame(lines.operations, OPERATION_SCHEMA))
+            if lines.records:
+                records.append(_parse_frame(lines.records, RECORD_SCHEMA))
+            others.extend(_other(line, path) for line in lines.others)
     except OSError as error:
         raise HistoryError(f"{path}: no readable history ({error.strerror}); name a run folder") from None
-    ops = pl.concat(operations) if operations else pl.DataFrame(schema=OPERATION_SCHEMA)
-    recs = pl.concat(records) if records else pl.DataFrame(schema=RECORD_SCHEMA)
-    return _assemble(ops, recs, others, str(path))
+    whole = _taken(operations, OPERATION_SCHEMA), _taken(records, RECORD_SCHEMA)
+    return _assemble(*whole, others, str(path))
 
 
-def _chunks(path: Path) -> Iterator[list[bytes]]:
-    """Whole lines, a bounded number of bytes at a time; a last line without newline was cut off and is
-    dropped."""
-    with path.open("rb") as file:
-        rest = b""
-        while block := file.read(CHUNK_BYTES):
-            block = rest + block
-            cut = block.rfind(b"\n") + 1
-            rest = block[cut:]
-            yield block[:cut].splitlines()
-
-
-@dataclass(slots=True)
-class _Split:
-    operations: list[bytes]
-    records: list[bytes]
-    others: list[Row]
-
-
-def _split(lines: list[bytes], path: Path) -> _Split:
-    """Sort lines by type. A line that was cut off by a full disk or a crash lacks its brace and is
-    dropped."""
-    result = _Split([], [], [])
-    for line in lines:
-        if not line.endswith(b"}"):
-            continue
-        if line.startswith(b'{"type":"op"'):
-            result.operations.append(line)
-        elif line.startswith(b'{"type":"record"'):
-            result.records.append(line)
-        else:
-            result.others.append(_other(line, path))
-    return result
+def _taken(parts: list[pl.DataFrame], schema: dict[str, Any]) -> pl.DataFrame:
+    """The parts as one; the list is emptied, so that nothing else holds their memory."""
+    whole = pl.concat(parts) if parts else _frame([], schema)
+    parts.clear()
+    return whole
 
 
 def _other(line: bytes, path: Path) -> Row:
@@ -188,8 +160,35 @@ def _other(line: bytes, path: Path) -> Row:
     return row
 
 
-def _parse_frame(lines: list[bytes], schema: dict[str, Any]) -> pl.DataFrame:
-    return pl.read_ndjson(b"\n".join(lines), schema=schema)
+def _parse_frame(text: bytes, schema: dict[str, Any]) -> pl.DataFrame:
+    """NDJSON into columns. Lines that are no JSON (torn in the middle by a crash) are dropped."""
+    try:
+        frame = pl.read_ndjson(text, schema=schema)
+    except pl.exceptions.ComputeError:
+        frame = pl.read_ndjson(
+            b"".join(line for line in text.splitlines(True) if _whole(line)), schema=schema
+        )
+    return _narrow(frame)
+
+
+def _whole(line: bytes) -> bool:
+    try:
+        msgspec.json.decode(line, type=dict)
+    except msgspec.MsgspecError:
+        return False
+    return True
+
+
+def _narrow(frame: pl.DataFrame) -> pl.DataFrame:
+    """Columns of few distinct texts as categories: a fourth of the memory, and faster to group."""
+    texts = [name for name in CATEGORIES if frame.schema.get(name) == pl.String]
+    return frame.with_columns(pl.col(name).cast(pl.Categorical) for name in texts)
+
+
+def _in_order(operations: pl.DataFrame) -> pl.DataFrame:
+    """Sorted by intended start, one column after the other: sorting all at once would hold them twice."""
+    order = operations.select(pl.arg_sort_by("intended", "id")).to_series()
+    return pl.DataFrame([operations.drop_in_place(name).gather(order) for name in operations.columns])
 
 
 def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[Row], where: str) -> History:
@@ -209,7 +208,7 @@ def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[
     ends = of(End, "t")
     return History(
         headers[0],
-        operations.sort("intended", "id"),
+        _in_order(operations),
         records,
         of(PhaseEvent, "start"),
         of(FaultEvent, "t"),

@@ -13,17 +13,18 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing
-from measurement.ledger import invoices
+from measurement.ledger import captures, invoices
 
 JOURNEYS = ("pay",)
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     """Exposed are the invoices with at least one capture in the ledger."""
-    ledger = invoices(history).filter(pl.col("captures") > 0)
+    ledger = captures(history)
     if ledger.height == 0:
         return saw_nothing("the payment ledger holds no charge")
-    doubled = ledger.filter(pl.col("captures") > 1).sort("last_capture")
+    twice = ledger.filter(pl.col("captures") > 1)
+    doubled = invoices(history, twice["key"]).sort("last_capture")
     due = pl.coalesce("amount", "first_amount")
     over = doubled.select((pl.col("net") - due).clip(lower_bound=0).alias("over"))["over"].sum()
     extra = int((doubled["captures"] - 1).sum())

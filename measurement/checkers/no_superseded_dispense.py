@@ -59,9 +59,13 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
 def _superseded(dispenses: pl.DataFrame, writes: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
     """Dispenses with `why` and `newest`: a newer write was acknowledged before they began, an earlier
     dispense had shown a newer version, or the version itself is a stop."""
-    after_write = newest_before(dispenses, "began", writes).filter(pl.col("newest") > pl.col("version"))
     as_writes = dispenses.select("key", "version", ended="done")
-    after_read = newest_before(dispenses, "began", as_writes).filter(pl.col("newest") > pl.col("version"))
+    # Only what is not the highest version of its prescription can be superseded.
+    top = pl.concat([writes.select("key", "version"), as_writes.select("key", "version")])
+    highest = top.group_by("key").agg(top=pl.col("version").max())
+    suspects = dispenses.join(highest, on="key").filter(pl.col("version") < pl.col("top")).drop("top")
+    after_write = newest_before(suspects, "began", writes).filter(pl.col("newest") > pl.col("version"))
+    after_read = newest_before(suspects, "began", as_writes).filter(pl.col("newest") > pl.col("version"))
     stops = committed.filter(pl.col("status") == "stopped").select("key", "version", newest="version")
     stopped = dispenses.join(stops, on=["key", "version"])
     columns = [*dispenses.columns, "newest", "why"]
