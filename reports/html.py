@@ -19,6 +19,7 @@ from reports.waterfall import waterfall
 
 MAX_FAULTS = 8
 MAX_VIOLATIONS = 10
+OPEN_VIOLATIONS = 3
 MAX_CHECK_EVIDENCE_COLUMNS = 14
 WORDING = (
     *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
@@ -41,7 +42,7 @@ def _pages() -> Environment:
     environment.globals.update(
         marks=wording.VERDICT_MARKS,
         time_columns=("t", "intended", "sent", "ended"),
-        columns=evidence_columns,
+        evidence_tables=evidence_tables,
         **{name: getattr(wording, name) for name in WORDING},
     )
     return environment
@@ -68,6 +69,7 @@ def render_run(report: RunReport) -> str:
             span_kinds=("operation", "server", "client", "producer", "consumer"),
             max_faults=MAX_FAULTS,
             max_violations=MAX_VIOLATIONS,
+            open_violations=OPEN_VIOLATIONS,
         )
     )
 
@@ -105,6 +107,16 @@ def _cell(entries: Sequence[SuiteEntry]) -> Cell:
         return Cell(None, "not run" if not runs else runs[0].verdict.value)
     mean = sum(scores) / len(scores)
     return Cell(mean, f"{mean:.0f}" + (" veto" if vetoed else ""), vetoed)
+
+
+def evidence_tables(
+    rows: Iterable[Mapping[str, Any]],
+) -> list[tuple[str, list[str], list[Mapping[str, Any]]]]:
+    """One table for each type of row (records of a store, operations of the client): title, columns, rows."""
+    kinds: dict[str, list[Mapping[str, Any]]] = {}
+    for row in rows:
+        kinds.setdefault(str(row.get("type", "")), []).append(row)
+    return [(kind, [c for c in evidence_columns(held) if c != "type"], held) for kind, held in kinds.items()]
 
 
 def evidence_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:

@@ -15,7 +15,7 @@ import matplotlib
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import FuncFormatter, NullLocator
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 from reports import svg
 from reports.wording import clean, duration
@@ -67,9 +67,14 @@ def board(height_in: float, name: str, alt: str) -> Iterator[Board]:
         drawn.svg = svg.inline(text.getvalue(), name, clean(alt))
 
 
-def log_durations(axis: Any) -> None:
-    """Makes the vertical axis a logarithmic one of durations in seconds."""
+def log_durations(axis: Any, low: float, high: float) -> None:
+    """Makes the vertical axis a logarithmic one of durations from `low` to `high` seconds, over a decade at
+    least, so that noise does not look like a wave."""
+    stretch = max(1.3, (10 * low / high) ** 0.5)
     axis.set_yscale("log")
+    axis.set_ylim(low / stretch, high * stretch)
+    subs = (1.0,) if high / low > 1e3 else (1.0, 3.0) if high / low > 30 else (1.0, 2.0, 5.0)
+    axis.yaxis.set_major_locator(LogLocator(subs=subs))
     axis.yaxis.set_major_formatter(FuncFormatter(lambda value, _: duration(value)))
     axis.yaxis.set_minor_locator(NullLocator())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -35,13 +36,14 @@ def timelines(
         figure.subplots_adjust(left=0.085, right=0.87, top=0.965, bottom=0.06, hspace=0.16)
         _rate(axes[0], whole, step)
         _latency(axes[1], whole, step)
+        _scale(axes[1:2], [whole])
         _errors(axes[2], whole, step)
         _quality(axes[3], series, step)
         for axis in axes:
             axis.set_title("", y=1.0)  # else its place is worked out anew, at great cost
             _mark(axis, faults, phases)
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), borderaxespad=0.3, handlelength=2.2)
-        _name_phases(axes[0], phases)
+        _name_phases(axes[0], phases, len(whole.offered))
         axes[3].set_xlim(0, len(whole.offered))
         axes[3].set_xlabel("seconds since the run's zero")
     return drawn.svg
@@ -72,6 +74,7 @@ def journeys(
             _mark(axis, faults, phases)
             axis.set_ylabel("")
             axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
+        _scale([grid[0][0]], lines)
         for axis in list(grid.flat)[len(lines) :]:
             axis.set_visible(False)
         grid[0][0].set_xlim(0, max(len(line.offered) for line in lines))
@@ -97,11 +100,18 @@ def _latency(axis: Any, line: Timeline, step: int) -> None:
     for number, (label, colour) in enumerate((("p50", svg.GREEN), ("p95", svg.ORANGE), ("p99", svg.PURPLE))):
         values = buckets.thin(buckets.as_values(getattr(line, label)), step, "max")
         values = np.where(values > 0, values, np.nan)
-        axis.plot(t, values, color=colour, linestyle=DASHES[number], label=label)
+        shown = label if np.isfinite(values).any() else f"{label}: too few"
+        axis.plot(t, values, color=colour, linestyle=DASHES[number], label=shown)
         dots = buckets.lone(values)
         axis.plot(t[dots], values[dots], ".", color=colour, markersize=3)
-    log_durations(axis)
     axis.set_ylabel("latency (log)")
+
+
+def _scale(axes: Sequence[Any], lines: Sequence[Timeline]) -> None:
+    """One logarithmic scale for all latencies of the lines."""
+    seen = [v for line in lines for v in (*line.p50, *line.p95, *line.p99) if v is not None and v > 0]
+    for axis in axes:
+        log_durations(axis, min(seen, default=0.01), max(seen, default=0.1))
 
 
 def _errors(axis: Any, line: Timeline, step: int) -> None:
@@ -145,8 +155,12 @@ def _mark(axis: Any, faults: Sequence[FaultWindow], phases: Sequence[PhaseEvent]
         axis.axvline(phase.start, color=svg.MUTED, linewidth=0.7, linestyle=DASHES[2])
 
 
-def _name_phases(axis: Any, phases: Sequence[PhaseEvent]) -> None:
+def _name_phases(axis: Any, phases: Sequence[PhaseEvent], length_s: float) -> None:
+    """A name above each phase that is long enough to hold it."""
     for phase in phases:
+        following = min((other.start for other in phases if other.start > phase.start), default=math.inf)
+        if following - phase.start < 0.0095 * len(phase.name) * length_s:
+            continue
         axis.annotate(
             clean(phase.name).replace("_", " "),
             (phase.start, 1.0),

@@ -11,6 +11,7 @@ from measurement.analysis import Analysis
 
 SLOWEST = 6
 VIOLATING = 4
+VIOLATIONS = 2  # of one checker
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,19 +58,12 @@ def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperatio
     `operations` has the columns of experiment.history.Operation; operations without a trace are passed over.
     """
     traced = operations.filter(pl.col("trace").is_not_null())
-    keys = {
-        violation.key: check.checker
-        for check in analysis.checks
-        for violation in check.violations[:VIOLATING]
-    }
-    shown = list(keys)[:VIOLATING]
-    rows = (
-        traced.filter(pl.col("key").is_in(shown))
-        .sort("intended")
-        .group_by("key", maintain_order=True)
-        .head(2)
-    )
-    violating = [_operation(row, f"violates {keys[row['key']]}") for row in rows.iter_rows(named=True)]
+    blamed = _blamed(traced, analysis)
+    rows = traced.filter(pl.col("trace").is_in(list(blamed))).sort("intended")
+    violating = [
+        _operation(row, f"violates {' and '.join(blamed[row['trace']])}")
+        for row in rows.iter_rows(named=True)
+    ]
     slowest = (
         traced.with_columns(latency=pl.col("ended") - pl.col("intended"))
         .filter(pl.col("latency") == pl.col("latency").max().over("journey"))
@@ -82,6 +76,18 @@ def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperatio
     for row in slowest.iter_rows(named=True):
         picked.setdefault(row["trace"], _operation(row, f"slowest {row['journey']}"))
     return tuple(picked.values())
+
+
+def _blamed(traced: pl.DataFrame, analysis: Analysis) -> dict[str, list[str]]:
+    """Trace to the checkers it offends: from the evidence, or by the violation's key when that names no trace."""
+    found: dict[str, list[str]] = {}
+    for check in analysis.checks:
+        for violation in check.violations[:VIOLATIONS]:
+            named = [str(row["trace"]) for row in violation.evidence if row.get("trace")]
+            for trace in named or traced.filter(pl.col("key") == violation.key)["trace"].to_list():
+                if trace in found or len(found) < VIOLATING:
+                    found.setdefault(trace, []).append(check.checker)
+    return {trace: list(dict.fromkeys(checkers)) for trace, checkers in found.items()}
 
 
 def _operation(row: Mapping[str, object], why: str) -> TracedOperation:

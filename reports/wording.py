@@ -19,11 +19,11 @@ SOURCES = {
     "simulation": "simulation: a prediction, not evidence",
 }
 PART_NAMES = {
-    "A": ("absorb", "mean quality during the fault"),
-    "D": ("depth", "mean of the worst 10% of the seconds"),
-    "T": ("recover", "1 - time to recover / budget, under load"),
-    "C": ("contain", "mean quality of journeys that do not depend on the faulted part"),
-    "E": ("converge", "1 - time until backlogs are drained / budget"),
+    "absorb": ("A", "mean quality during the fault"),
+    "depth": ("D", "mean of the worst 10% of the seconds"),
+    "recover": ("T", "1 - time to recover / budget, under load"),
+    "contain": ("C", "mean quality of journeys that do not depend on the faulted part"),
+    "converge": ("E", "1 - time until backlogs are drained / budget"),
 }
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"

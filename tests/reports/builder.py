@@ -142,7 +142,7 @@ def analysis() -> Analysis:
             "1",
             93.4,
             93.4,
-            {"A": 0.98, "D": 0.91, "T": 0.88, "C": None, "E": 0.95},
+            {"absorb": 0.98, "depth": 0.91, "recover": 0.88, "contain": None, "converge": 0.95},
             (90.1, 95.8),
             0.978,
             66.0,
@@ -218,7 +218,7 @@ def fragile_fail() -> RunReport:
         timelines=timelines(0.5),
         recovery=RecoveryResult(None, True, 10.0, "not back to 95% of the baseline within 10 s"),
         score=Score(
-            "1", 0.0, 90.6, {"A": 0.78, "D": 0.41, "T": 0.01, "C": 0.99, "E": 0.95}, None, 0.84, 480.0,
+            "1", 0.0, 90.6, {"absorb": 0.78, "depth": 0.41, "recover": 0.01, "contain": 0.99, "converge": 0.95}, None, 0.84, 480.0,
             "3 duplicate charges",
         ),
     )  # fmt: skip

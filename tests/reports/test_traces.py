@@ -6,6 +6,7 @@ import polars as pl
 
 from experiment.history import OPERATION_SCHEMA
 from experiment.rows import Operation
+from experiment.verdict import Violation
 from reports.traces import Span, choose, tree
 from tests.reports import builder
 
@@ -82,3 +83,17 @@ def test_spans_that_are_each_others_parents_are_walked_once() -> None:
 def test_a_span_that_is_written_twice_counts_once() -> None:
     """The same id is the same span."""
     assert walked(span("a", None), replace(span("a", None), start=0.5)) == [("a", 0)]
+
+
+def test_the_evidence_says_which_trace_offends_and_whom() -> None:
+    """A trace that is named in the evidence is taken, and all checkers that it offends are told."""
+    evidence = ({"type": "operation", "trace": "t7"},)
+    violation = Violation("charged twice", "inv-other", 1.0, evidence)
+    base = builder.fragile_fail().analysis
+    checks = tuple(
+        replace(builder.duplicate_charges(), checker=name, violations=(violation,))
+        for name in ("no_duplicate_charge", "sagas_terminal")
+    )
+    rows = operations(operation(7, "pay", "inv-7", 0.2), operation(8, "pay", "inv-8", 0.1))
+    (first, *_) = choose(rows, replace(base, checks=checks))
+    assert (first.trace, first.why) == ("t7", "violates no_duplicate_charge and sagas_terminal")
