@@ -153,7 +153,8 @@ class LiveRun:
         return bool(problems)
 
     def _until(self, t: float, phase: str, load: RunningLoad, timeline: FaultTimeline) -> bool:
-        """Watch until t; False when the run was interrupted. Recovery samples backlogs once a second."""
+        """Watch until t; False when the run was interrupted. Baseline and recovery sample the backlogs once a
+        second: what is usual under load, and when it is back."""
         next_sample = self._now()
         while (left := t - self._now()) > 0:
             if self._stop.wait(min(0.2, left)):
@@ -162,7 +163,7 @@ class LiveRun:
                 raise StartError(trouble)
             self._latest = load.poll() or self._latest
             self._watch(self._progress(phase, tuple(timeline.active())))
-            if phase == "recovery" and self._now() >= next_sample:
+            if phase in ("baseline", "recovery") and self._now() >= next_sample:
                 self._sample_backlog()
                 next_sample += 1.0
         return True

@@ -157,11 +157,13 @@ def _reasons(
     waived: frozenset[str],
     left: Mapping[str, float],
 ) -> tuple[str, ...]:
-    """Most serious first: what makes the run invalid, what broke safety, what was not met, what was not
-    seen."""
+    """Most serious first: what makes the run invalid, what broke safety, what was not met, what was not seen.
+    Of an invalid run nothing else is claimed, but a violation that was seen is not hidden."""
     lines = [f"{check.name}: {check.statement}" for check in validity if not check.ok]
     unsafe = _broken_safety(checks, waived)
     lines += [f"{check.checker}: {check.statement}" for check in unsafe]
+    if verdict is Verdict.INVALID:
+        return _distinct(lines)
     for wanted in (Verdict.FAIL, Verdict.INCONCLUSIVE):
         lines += [
             f"{check.checker}: {check.statement}"
@@ -176,7 +178,16 @@ def _reasons(
         judged = [check for check in checks if check.judged and check.verdict is Verdict.PASS]
         held = f"all {len(judged)} properties held and all {len(expectations)} objectives were met"
         lines.insert(0, held)
-    return tuple(lines)
+    return _distinct(lines)
+
+
+def _distinct(lines: Sequence[str]) -> tuple[str, ...]:
+    """Each on one line, and what two conditions say alike only once."""
+    kept: dict[str, str] = {}
+    for line in lines:
+        flat = " ".join(line.split())
+        kept.setdefault(flat.partition(": ")[2] or flat, flat)
+    return tuple(kept.values())
 
 
 def analysis_to_json(analysis: Analysis) -> bytes:

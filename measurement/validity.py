@@ -50,7 +50,7 @@ def _complete(history: History, scenario: Scenario) -> ValidityCheck:
     if end is None:
         statement = "the history was cut off: it has no end"
     elif end.reason != "completed":
-        statement = f"the run was {end.reason}: {end.statement or 'no reason was recorded'}"
+        statement = end.statement or f"the run was {end.reason}, no reason was recorded"
     elif missing:
         statement = f"phases that never ended: {', '.join(missing)}"
     else:
