@@ -17,11 +17,18 @@ class LinkProber:
         self._lock = threading.Lock()
 
     def prepare(self, deadline_s: float) -> None:
-        """See to it that a connection is open and was used before a fault begins; a failure shows in the
-        probe."""
-        with self._lock:
+        """See to it that a connection is open and was used before a fault begins.
+
+        It never holds up a fault: while another fault of the link is being measured there is such a
+        connection.
+        """
+        if not self._lock.acquire(blocking=False):
+            return
+        try:
             if self._existing is None or not self._existing.is_open():
                 self._reopen(deadline_s)
+        finally:
+            self._lock.release()
 
     def probe(self, deadline_s: float, payload_bytes: int, *, impaired: bool) -> LinkProbe:
         """Both round trips at once. A link that is not impaired gets a new older connection when the last

@@ -15,7 +15,7 @@ from runtimes.process_parts import Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
 
 ACTIONS = frozenset({"crash", "pause"})
-RESTART_DEADLINE_S = 10.0
+RESTART_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 3.0
 HOLD_DEADLINE_S = 0.5
 

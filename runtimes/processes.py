@@ -33,12 +33,13 @@ from runtimes.proxies import open_proxies
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
-from runtimes.service_files import ServiceFolder, configuration, database_of
+from runtimes.service_files import ServiceFolder, callees, configuration
 from runtimes.toxiproxy_adapter import Toxiproxy
 from runtimes.toxiproxy_servers import RunningToxiproxy, find_server, start_server
+from runtimes.toxiproxy_states import ToxiproxyError
 
 STARTS_TRIED = 3
-START_DEADLINE_S = 25.0
+START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
 REPLACE_DEADLINE_S = 5.0
 
@@ -135,16 +136,7 @@ class ProcessesRuntime:
             self._services[name] = service
 
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
-        links: dict[str, dict[str, Any]] = {}
-        for link in self._system.links:
-            if link.caller != service:
-                continue
-            door = self._doors[link.name]
-            links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
-            if link.protocol == "postgres":
-                owner = database_of(service, run)
-                password = self._stores.passwords[owner]
-                links[link.callee] |= {"database": owner, "user": owner, "password": password}
+        links = callees(self._system, service, self._doors, run, self._stores.passwords)
         return configuration(service, self._addresses[service], links, run, self._folder)
 
     def _launch(self, part: Part, journal: Journal) -> None:
@@ -215,9 +207,20 @@ class ProcessesRuntime:
 
     def heal(self) -> None:
         """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
-        problems = heal_all(self._running_controls(), self._proxies, self._running_readings())
+        controls, readings = self._running_controls(), self._running_readings()
+        problems = heal_all(controls, self._proxies, readings)
+        if problems and not self._toxiproxy_answers():
+            self._replace_toxiproxy()
+            problems = heal_all(controls, self._proxies, readings)
         if problems:
             raise CleanupError("\n".join(problems))
+
+    def _toxiproxy_answers(self) -> bool:
+        try:
+            self._proxies.proxies()
+        except ToxiproxyError:
+            return False
+        return True
 
     def unhealed(self) -> list[str]:
         """What is still wrong, read back from proxies, kernel and services. Empty: healed."""

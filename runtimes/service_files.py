@@ -26,6 +26,26 @@ def reset_body(run: RunSettings) -> bytes:
     ).encode()
 
 
+def callees(
+    system: System,
+    service: str,
+    doors: Mapping[str, Address],
+    run: RunSettings,
+    passwords: Mapping[str, str],
+) -> dict[str, dict[str, Any]]:
+    """How a service reaches each of its callees; `doors` is the address of each link's proxy."""
+    found: dict[str, dict[str, Any]] = {}
+    for link in system.links:
+        if link.caller != service:
+            continue
+        door = doors[link.name]
+        found[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
+        if link.protocol == "postgres":
+            owner = database_of(service, run)
+            found[link.callee] |= {"database": owner, "user": owner, "password": passwords[owner]}
+    return found
+
+
 def configuration(
     service: str,
     listen: Address,

@@ -103,3 +103,11 @@ def test_a_server_that_died_is_replaced_at_the_next_fault(running: ProcessesRunt
     assert not link.probe(1.0).fresh.connected
     link.restore("f1")
     assert link.probe(2.0).fresh.seconds is not None
+
+
+def test_healing_all_replaces_a_server_that_hangs(running: ProcessesRuntime, tmp_path: Path) -> None:
+    """A last heal before the end must not depend on a server that no longer answers."""
+    running.controls().link("front -> back").impair("f1", Blackhole())
+    os.kill(toxiproxy_pid(running, tmp_path), signal.SIGSTOP)
+    running.heal()
+    assert list(running.unhealed()) == []
