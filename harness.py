@@ -9,6 +9,7 @@ import click
 
 from execution import commands
 from execution.options import Options
+from execution.suite_run import SuiteOrder
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -77,11 +78,14 @@ def run(
 @cli.command(epilog="Example: python harness.py suite smoke --population path/to/fhir/bundles")
 @click.argument("suite")
 @click.option("--seed", type=int, help="instead of the suite's own")
+@click.option("--repeats", type=click.IntRange(1, 1000), default=1, show_default=True, help="a new seed each")
+@click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
 @live_options
 @json_option
-def suite(suite: str, seed: int | None, as_json: bool, **live: object) -> int:
+def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, **live: object) -> int:
     """Run a suite; exit 0 when every entry gives the verdict that the suite expects of it."""
-    return commands.suite(suite, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    order = SuiteOrder(repeats, resume)
+    return commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
 @cli.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")

@@ -6,12 +6,14 @@ import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
 from execution import doctor as doctor_findings
+from execution.campaign import Hooks, runtime_line
 from execution.catalogue import ROOT, Catalogue, default_catalogue, unique_scenarios
 from execution.interrupts import Interruption, interruptible
 from execution.judging import judge, render
@@ -21,18 +23,18 @@ from execution.options import Options
 from execution.pipeline import RunResult, run_plans
 from execution.preflight import Request, plans, validate_file
 from execution.progress import ProgressLine
+from execution.records import RunRecord
 from execution.run_folder import RunFolder, plan_facts
 from execution.runtime_choice import INSTANCES, sweep_containers, sweep_unjournaled_containers
-from execution.suite_run import Hooks, run_suite
+from execution.suite_run import SuiteOrder, entry_met, run_suite
 from experiment.errors import ExitCode
 from experiment.plan import Plan
-from experiment.suite import Entry, load_suite
+from experiment.suite import load_suite
 from experiment.verdict import exit_code
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise
 from runtimes.leftovers import Swept, sweep
-from runtimes.runtime import Runtime
 
 
 def say(text: str) -> None:
@@ -60,10 +62,16 @@ def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Op
     sweep_leftovers()
     results: list[RunResult] = []
     with interruptible() as interruption:
-        for result in run_plans(prepared, options, _watchers(as_json), interruption.stop, _started):
+        for result in run_plans(
+            prepared,
+            options,
+            _watchers(as_json),
+            interruption.stop,
+            lambda up: _started(runtime_line(up.describe())),
+        ):
             results.append(result)
             if not as_json:
-                _say_run(result)
+                _say_run(result.folder.path)
     if as_json:
         dump([_run_json(result) for result in results])
     return int(_exit_code(results, interruption))
@@ -81,18 +89,17 @@ def _watchers(quiet: bool) -> Any:
     return watch
 
 
-def _started(runtime: Runtime) -> None:
-    facts = runtime.describe()
-    tell(f"system up ({facts.name}, Toxiproxy {facts.toxiproxy})")
+def _started(what: str) -> None:
+    tell(f"system up ({what})")
 
 
-def _say_run(result: RunResult) -> None:
-    report = load_run_report(result.folder.path)
+def _say_run(folder: Path) -> None:
+    report = load_run_report(folder)
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", err=True, nl=False)
     for text in run_lines(report, colour=sys.stdout.isatty()):
         say(text)
-    say(f"  report: {_shown(result.folder.path / 'report.html')}")
+    say(f"  report: {_shown(folder / 'report.html')}")
 
 
 def _shown(path: Path) -> str:
@@ -124,24 +131,24 @@ def _exit_code(results: Sequence[RunResult], interruption: Interruption) -> Exit
     return next((code for code in gravity if code in codes), ExitCode.INCONCLUSIVE)
 
 
-def suite(name: str, seed: int | None, options: Options, as_json: bool) -> int:
+def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_json: bool) -> int:
     """Run a suite with its reports; 0 when every entry met its expectation."""
     catalogue = catalogue_of(options)
     loaded = load_suite(catalogue.suite_path(name))
     if seed is not None:
-        loaded = type(loaded)(loaded.name, loaded.entries, loaded.title, seed, loaded.source)
-    command = shlex.join(["python", "harness.py", *sys.argv[1:]])
+        loaded = replace(loaded, seed=seed)
+    order = replace(order, command=shlex.join(["python", "harness.py", *sys.argv[1:]]))
     sweep_leftovers()
 
-    def finished(entry: Entry, result: RunResult, met: bool) -> None:
+    def finished(record: RunRecord, folder: Path) -> None:
         if not as_json:
-            mark = "as expected" if met else f"EXPECTED {entry.expect}"
-            _say_run(result)
-            say(f"  {mark}")
+            entry = loaded.entries[record.entry]
+            _say_run(folder)
+            say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
 
     with interruptible() as interruption:
         hooks = Hooks(_watchers(as_json), _started, finished)
-        result = run_suite(loaded, catalogue, options, hooks, interruption.stop, command)
+        result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
     if as_json:
         say((result.folder / "suite.json").read_text(encoding="utf-8"))
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+from execution.records import RunRecord
+from experiment.suite import Suite
 from experiment.topology import System
-from experiment.verdict import Verdict
+from measurement.statistics import score_estimate
 from reports.report import FourNumbers
 
-LINK_CLASSES = ("slow", "cut", "lost reply")
 NODE_CLASSES = ("crash", "pause")
 CLASS_OF_KIND = {
     "latency": "slow",
@@ -23,20 +23,6 @@ CLASS_OF_KIND = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Scored:
-    """One judged run as a suite counts it: `exercised` holds (target, fault kind) of faults whose effect was
-    seen."""
-
-    design: str
-    scenario: str
-    weight: float
-    verdict: Verdict
-    vetoed: bool
-    score: float | None
-    exercised: frozenset[tuple[str, str]]
-
-
 def coverable(system: System) -> int:
     """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http link,
     crash and pause of every service and instrument."""
@@ -45,34 +31,46 @@ def coverable(system: System) -> int:
     return links + nodes
 
 
-def four_numbers(runs: Sequence[Scored], system: System) -> tuple[FourNumbers, ...]:
-    """One row a design, in the order of appearance. An unscored run (invalid) makes the mean unknown."""
-    designs = list(dict.fromkeys(run.design for run in runs))
-    return tuple(
-        _of_design(design, [run for run in runs if run.design == design], system) for design in designs
-    )
+def four_numbers(suite: Suite, records: Sequence[RunRecord], system: System) -> tuple[FourNumbers, ...]:
+    """One row a design, in the order of appearance. An entry that was not run or not scored leaves the mean
+    unknown; with repeats the mean has an interval over seeds."""
+    designs = dict.fromkeys(entry.design for entry in suite.entries)
+    return tuple(_of_design(design, suite, records, system) for design in designs)
 
 
-def _of_design(design: str, runs: Sequence[Scored], system: System) -> FourNumbers:
-    scored = [run for run in runs if run.score is not None]
-    worst = min(scored, key=lambda run: run.score or 0.0, default=None)
+def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: System) -> FourNumbers:
+    entries = {index for index, entry in enumerate(suite.entries) if entry.design == design}
+    mine = [record for record in records if record.entry in entries]
+    scored = [record for record in mine if record.score is not None]
+    worst = min(scored, key=lambda record: record.score or 0.0, default=None)
+    means = [
+        weighted_mean(suite, entries, [record for record in mine if record.seed == seed])
+        for seed in dict.fromkeys(record.seed for record in mine)
+    ]
+    known = [mean for mean in means if mean is not None]
+    estimate = score_estimate(known) if known and len(known) == len(means) else None
+    interval = None
+    if estimate is not None and estimate.low is not None and estimate.high is not None:
+        interval = (estimate.low, estimate.high)
     return FourNumbers(
         design=design,
-        mean=weighted_mean(runs),
+        mean=estimate.mean if estimate else None,
         worst=worst.score if worst else None,
         worst_scenario=worst.scenario if worst else "",
-        covered=len(_classes(pair for run in runs for pair in run.exercised)),
+        covered=len(_classes(pair for record in mine for pair in record.exercised)),
         coverable=coverable(system),
-        vetoes=sum(run.vetoed for run in runs),
+        vetoes=sum(record.vetoed for record in mine),
+        interval=interval,
     )
 
 
-def weighted_mean(runs: Sequence[Scored]) -> float | None:
-    """None when a run has no score: an unknown part leaves the whole unknown."""
-    if not runs or any(run.score is None for run in runs):
+def weighted_mean(suite: Suite, entries: set[int], records: Sequence[RunRecord]) -> float | None:
+    """Mean score of one seed's runs; None when an entry was not run or has no score."""
+    scores = {record.entry: record.score for record in records}
+    if not entries or any(scores.get(entry) is None for entry in entries):
         return None
-    total = sum(run.weight for run in runs)
-    return sum(run.weight * (run.score or 0.0) for run in runs) / total
+    weights = {entry: suite.entries[entry].weight for entry in entries}
+    return sum(weights[entry] * (scores[entry] or 0.0) for entry in entries) / sum(weights.values())
 
 
 def _classes(pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:

@@ -1,28 +1,26 @@
-"""A suite on one running system: every entry once, its verdict beside the one it must have."""
+"""A suite on one running system: every entry, once or with many seeds, beside the verdict it must have."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from execution.campaign import Hooks, Job, begin, play, resume, seeds_of, shuffled
 from execution.catalogue import ROOT, Catalogue
 from execution.facts import git_commit, machine, versions
-from execution.live_run import Watcher
 from execution.options import Options
-from execution.pipeline import RunResult, run_plans
-from execution.preflight import Request, check_suite, plans
-from execution.suite_numbers import Scored, four_numbers
+from execution.preflight import check_suite
+from execution.records import RunRecord
+from execution.suite_numbers import four_numbers
 from experiment.errors import ExitCode
-from experiment.plan import Plan
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from reports import SUITE_FORMATS
 from reports.loading import load_run_report
 from reports.report import SuiteEntry, SuiteReport, summarise
-from runtimes.runtime import Runtime
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,119 +32,117 @@ class SuiteResult:
     exit_code: ExitCode
 
 
-@dataclass(slots=True)
-class Hooks:
-    """What a suite tells its watcher."""
+@dataclass(frozen=True, slots=True)
+class SuiteOrder:
+    """How a suite is to be run. One repeat keeps designs together, more are shuffled."""
 
-    watch: Callable[[Plan], Watcher]
-    started: Callable[[Runtime], None]
-    finished: Callable[[Entry, RunResult, bool], None]
+    repeats: int = 1
+    resume: bool = False
+    command: str = ""
 
 
 def run_suite(
-    suite: Suite, catalogue: Catalogue, options: Options, hooks: Hooks, stop: threading.Event, command: str
-) -> SuiteResult:
-    """Play every entry; designs stay together so that the system changes as rarely as possible."""
-    check_suite(suite, catalogue)
-    order = sorted(range(len(suite.entries)), key=lambda i: _first(suite.entries, i))
-    requests = [_request(suite, index) for index in order]
-    results: dict[int, RunResult] = {}
-    prepared = plans(requests, catalogue, options)
-    for index, result in zip(
-        order, run_plans(prepared, options, hooks.watch, stop, hooks.started), strict=False
-    ):
-        results[index] = result
-        hooks.finished(suite.entries[index], result, entry_met(suite.entries[index], result))
-    return _report(suite, results, catalogue, options, command, stop.is_set())
-
-
-def _first(entries: Sequence[Entry], index: int) -> int:
-    """Where the entry's design appears first."""
-    return next(i for i, entry in enumerate(entries) if entry.design == entries[index].design)
-
-
-def _request(suite: Suite, index: int) -> Request:
-    entry = suite.entries[index]
-    return Request(entry.scenario, entry.design, suite.seed)
-
-
-def entry_met(entry: Entry, result: RunResult) -> bool:
-    """The expected verdict, and for the expected reason when the suite names one."""
-    violated = {check.checker for check in result.analysis.checks if check.violation_count}
-    return result.verdict == Verdict(entry.expect) and set(entry.violates) <= violated
-
-
-def _report(
     suite: Suite,
-    results: dict[int, RunResult],
     catalogue: Catalogue,
     options: Options,
-    command: str,
-    interrupted: bool,
+    order: SuiteOrder,
+    hooks: Hooks,
+    stop: threading.Event,
 ) -> SuiteResult:
-    stamp = datetime.now(UTC)
-    folder = options.out / f"{stamp.strftime('%Y%m%dT%H%M%S')}-suite-{suite.name}"
-    folder.mkdir(parents=True, exist_ok=True)
-    entries = tuple(_entry(entry, results.get(index)) for index, entry in enumerate(suite.entries))
-    report = SuiteReport(
+    """Play what is to be played and write the suite's reports, also when it was interrupted."""
+    check_suite(suite, catalogue)
+    jobs = suite_jobs(suite, order.repeats)
+    name = f"suite-{suite.name}"
+    campaign = resume(options.out, name, jobs) if order.resume else begin(options.out, name, jobs)
+    for _record in play(campaign, catalogue, options, hooks, stop):
+        pass
+    records = campaign.records()
+    report = suite_report(suite, jobs, records, catalogue, order.command, campaign.folder)
+    for file, rendering in SUITE_FORMATS.items():
+        (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
+    return SuiteResult(report, campaign.folder, suite_exit_code(suite, jobs, records))
+
+
+def suite_jobs(suite: Suite, repeats: int) -> tuple[Job, ...]:
+    """Every entry with every seed. Designs stay together when each entry runs once: the system changes
+    least."""
+    jobs = [
+        Job(index, entry.scenario, entry.design, seed)
+        for seed in seeds_of(suite.seed, repeats)
+        for index, entry in enumerate(suite.entries)
+    ]
+    if repeats > 1:
+        return shuffled(jobs, suite.seed)
+    designs = list(dict.fromkeys(entry.design for entry in suite.entries))
+    return tuple(sorted(jobs, key=lambda job: designs.index(job.design)))
+
+
+def entry_met(entry: Entry, record: RunRecord) -> bool:
+    """The expected verdict, and for the expected reason when the suite names one."""
+    return record.verdict == Verdict(entry.expect) and set(entry.violates) <= set(record.violated)
+
+
+def suite_report(
+    suite: Suite,
+    jobs: Sequence[Job],
+    records: Sequence[RunRecord],
+    catalogue: Catalogue,
+    command: str,
+    folder: Path,
+) -> SuiteReport:
+    """The report value: one entry for every job in the order of the suite, played or not."""
+    found = {(record.entry, record.seed): record for record in records}
+    ordered = sorted(jobs, key=lambda job: (job.entry, job.seed))
+    return SuiteReport(
         name=suite.name,
-        started_at=stamp.isoformat(timespec="seconds"),
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        entries=entries,
+        entries=tuple(
+            _entry(suite.entries[job.entry], found.get((job.entry, job.seed)), folder) for job in ordered
+        ),
         title=suite.title,
-        numbers=four_numbers(_scored(suite, results), catalogue.system()),
+        numbers=four_numbers(suite, records, catalogue.system()),
         machine=machine(),
         versions=versions(),
         git=git_commit(ROOT),
     )
-    for name, rendering in SUITE_FORMATS.items():
-        (folder / name).write_text(rendering(report), encoding="utf-8")
-    return SuiteResult(report, folder, _exit_code(suite, results, interrupted))
 
 
-def _scored(suite: Suite, results: dict[int, RunResult]) -> list[Scored]:
-    return [
-        Scored(
-            design=entry.design,
-            scenario=entry.scenario,
-            weight=entry.weight,
-            verdict=results[index].verdict,
-            vetoed=results[index].analysis.vetoed,
-            score=results[index].analysis.score.value,
-            exercised=frozenset((f.target, f.kind) for f in results[index].analysis.faults if f.observed),
-        )
-        for index, entry in enumerate(suite.entries)
-        if index in results
-    ]
-
-
-def _entry(entry: Entry, result: RunResult | None) -> SuiteEntry:
+def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
     expected = Verdict(entry.expect)
-    if result is None:
-        return SuiteEntry(entry.scenario, entry.design, expected, None, entry.weight)
-    link = f"../{result.folder.path.name}/report.html"
-    summary = summarise(load_run_report(result.folder.path))
-    return SuiteEntry(entry.scenario, entry.design, expected, summary, entry.weight, link)
+    if record is None:
+        return SuiteEntry(entry.scenario, entry.design, expected, None, entry.weight, violates=entry.violates)
+    run = Path(record.folder)
+    link = f"../{run.name}/report.html" if run.parent == folder.parent else str(run / "report.html")
+    summary = summarise(load_run_report(run))
+    return SuiteEntry(
+        entry.scenario, entry.design, expected, summary, entry.weight, link, violates=entry.violates
+    )
 
 
-def _exit_code(suite: Suite, results: dict[int, RunResult], interrupted: bool) -> ExitCode:
-    """0 only when every entry ran and met its expectation; else the gravest of what was not met."""
-    if interrupted:
-        return ExitCode.INTERRUPTED
-    codes = {ExitCode.PASS}
-    for index, entry in enumerate(suite.entries):
-        result = results.get(index)
-        if result is None:
-            codes.add(ExitCode.INCONCLUSIVE)
-        elif not entry_met(entry, result):
-            codes.add(_unmet(entry, result))
-    gravity = (ExitCode.SAFETY_VETO, ExitCode.INVALID, ExitCode.FAIL, ExitCode.INCONCLUSIVE, ExitCode.PASS)
+def suite_exit_code(suite: Suite, jobs: Sequence[Job], records: Sequence[RunRecord]) -> ExitCode:
+    """0 only when every job ran and met its expectation; else the gravest of what was not met."""
+    codes = {_code(suite.entries[record.entry], record) for record in records} | {ExitCode.PASS}
+    if len(records) < len(jobs):
+        codes.add(ExitCode.INCONCLUSIVE)
+    gravity = (
+        ExitCode.CLEANUP_INCOMPLETE,
+        ExitCode.SAFETY_VETO,
+        ExitCode.INVALID,
+        ExitCode.FAIL,
+        ExitCode.INCONCLUSIVE,
+        ExitCode.PASS,
+    )
     return next(code for code in gravity if code in codes)
 
 
-def _unmet(entry: Entry, result: RunResult) -> ExitCode:
-    if result.verdict is Verdict.INVALID:
+def _code(entry: Entry, record: RunRecord) -> ExitCode:
+    if not record.clean:
+        return ExitCode.CLEANUP_INCOMPLETE
+    if entry_met(entry, record):
+        return ExitCode.PASS
+    if record.verdict is Verdict.INVALID:
         return ExitCode.INVALID
-    if result.verdict is Verdict.INCONCLUSIVE:
+    if record.verdict is Verdict.INCONCLUSIVE:
         return ExitCode.INCONCLUSIVE
-    return ExitCode.SAFETY_VETO if result.analysis.vetoed and entry.expect == "pass" else ExitCode.FAIL
+    return ExitCode.SAFETY_VETO if record.vetoed and entry.expect == "pass" else ExitCode.FAIL

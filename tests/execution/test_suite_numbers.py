@@ -4,40 +4,53 @@ from __future__ import annotations
 
 import pytest
 
-from execution.suite_numbers import Scored, coverable, four_numbers, weighted_mean
-from experiment.verdict import Verdict
-from tests.execution.builders import SYSTEM
+from execution.suite_numbers import coverable, four_numbers, weighted_mean
+from experiment.suite import Entry, Suite
+from tests.execution.builders import SYSTEM, record
 
-
-def run(score: float | None, weight: float = 1.0, scenario: str = "s", *pairs: tuple[str, str]) -> Scored:
-    verdict = Verdict.INVALID if score is None else Verdict.PASS
-    return Scored("d", scenario, weight, verdict, score == 0.0, score, frozenset(pairs))
+SUITE = Suite("two", (Entry("a", "d", impact=3.0), Entry("b", "d")))
 
 
 def test_weights_count() -> None:
     """A scenario of weight three pulls the mean three times as hard."""
-    assert weighted_mean([run(100.0, 3.0), run(60.0, 1.0)]) == pytest.approx(90.0)
+    records = [record(0, score=100.0), record(1, score=60.0)]
+    assert weighted_mean(SUITE, {0, 1}, records) == pytest.approx(90.0)
 
 
 def test_an_unknown_score_leaves_the_mean_unknown() -> None:
     """An invalid run is not left out of the mean, it makes it unknown."""
-    assert weighted_mean([run(100.0), run(None)]) is None
+    assert weighted_mean(SUITE, {0, 1}, [record(0, score=100.0), record(1, score=None)]) is None
+
+
+def test_a_run_that_is_missing_leaves_the_mean_unknown() -> None:
+    """A scenario that was not run is not left out either."""
+    assert weighted_mean(SUITE, {0, 1}, [record(0, score=100.0)]) is None
 
 
 def test_coverage_counts_places_and_classes_once() -> None:
     """Blackhole and refusal on one link are the same class."""
     link = "front -> back"
-    runs = [
-        run(90.0, 1.0, "a", (link, "blackhole")),
-        run(50.0, 1.0, "b", (link, "refusal"), ("back", "crash")),
+    records = [
+        record(0, score=90.0, exercised=((link, "blackhole"),)),
+        record(1, score=50.0, exercised=((link, "refusal"), ("back", "crash"))),
     ]
-    (numbers,) = four_numbers(runs, SYSTEM)
+    (numbers,) = four_numbers(SUITE, records, SYSTEM)
     assert numbers.covered == 2
     assert numbers.coverable == coverable(SYSTEM) == 7
-    assert (numbers.worst, numbers.worst_scenario) == (50.0, "b")
+    assert (numbers.worst, numbers.worst_scenario) == (50.0, "s1")
+
+
+def test_repeats_give_an_interval() -> None:
+    """Three seeds give the mean an interval; one does not."""
+    records = [record(entry, seed, score=80.0 + seed) for seed in (1, 2, 3) for entry in (0, 1)]
+    (numbers,) = four_numbers(SUITE, records, SYSTEM)
+    assert numbers.interval is not None and numbers.mean is not None
+    assert numbers.interval[0] < numbers.mean < numbers.interval[1]
+    (single,) = four_numbers(SUITE, records[:2], SYSTEM)
+    assert single.interval is None
 
 
 def test_vetoes_are_counted() -> None:
     """Vetoed runs stand in a number of their own."""
-    (numbers,) = four_numbers([run(0.0), run(90.0)], SYSTEM)
+    (numbers,) = four_numbers(SUITE, [record(0, score=0.0, vetoed=True), record(1, score=90.0)], SYSTEM)
     assert numbers.vetoes == 1

@@ -1,0 +1,42 @@
+"""The JSON Schemas that are published in docs/schemas: `python -m execution.schemas` writes them again."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from execution.catalogue import ROOT
+from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
+from faults import KINDS
+from measurement.checkers import CHECKERS
+from reports.json_report import run_schema
+from reports.json_report import suite_schema as suite_report_schema
+
+FOLDER = ROOT / "docs" / "schemas"
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """File name to schema, of every file that people write and every report that programs read."""
+    return {
+        "system.schema.json": system_schema(),
+        "scenario.schema.json": scenario_schema(KINDS, CHECKERS),
+        "design.schema.json": design_schema(),
+        "suite.schema.json": suite_schema(CHECKERS),
+        "run_report.schema.json": run_schema(),
+        "suite_report.schema.json": suite_report_schema(),
+    }
+
+
+def text_of(schema: dict[str, Any]) -> str:
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def write() -> None:
+    """Write every schema to its file."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    for name, schema in published().items():
+        (FOLDER / name).write_text(text_of(schema), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write()

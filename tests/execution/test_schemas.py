@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from execution.catalogue import ROOT
+from execution.schemas import FOLDER, published, text_of
+from experiment.yaml_source import read_yaml
+from tests.experiment.test_schema import plain
+
+FILES = {
+    "system": ["reference_system/system.yaml"],
+    "design": ["reference_system/designs/*.yaml", "scenarios/planted_bugs/designs/*.yaml"],
+    "scenario": ["scenarios/smoke/*.yaml", "scenarios/catalogue/*.yaml", "scenarios/planted_bugs/*.yaml"],
+    "suite": ["scenarios/suites/*.yaml"],
+}
+ALL = [
+    (kind, path) for kind, globs in FILES.items() for pattern in globs for path in sorted(ROOT.glob(pattern))
+]
+
+
+@pytest.mark.parametrize("name", published())
+def test_the_published_schema_is_the_generated_one(name: str) -> None:
+    """A change of a type is a change of its schema: `python -m execution.schemas` writes them again."""
+    assert (FOLDER / name).read_text(encoding="utf-8") == text_of(published()[name])
+
+
+def test_no_schema_is_published_that_nothing_generates() -> None:
+    """The folder holds these files and no others."""
+    assert {path.name for path in FOLDER.iterdir()} == set(published())
+
+
+@pytest.mark.parametrize(("kind", "path"), ALL, ids=[str(path.relative_to(ROOT)) for _, path in ALL])
+def test_every_file_of_the_project_satisfies_its_schema(kind: str, path: Path) -> None:
+    """What the loader takes, editors take too, with either version of YAML."""
+    schema: dict[str, Any] = json.loads((FOLDER / f"{kind}.schema.json").read_text(encoding="utf-8"))
+    node = read_yaml(path)
+    for newer in (False, True):
+        jsonschema.Draft202012Validator(schema).validate(plain(node, newer))
+
+
+def test_there_are_files_of_every_kind() -> None:
+    """The test above looks at something."""
+    assert {kind for kind, _ in ALL} == set(FILES)
