@@ -1,7 +1,5 @@
 """The HTTP API: routes, calls and answers of Toxiproxy 2.12."""
 
-# ruff: noqa: ARG002 - every call has the same signature
-
 from __future__ import annotations
 
 import itertools

@@ -1,7 +1,5 @@
 """HTTP/1.1 on an asyncio protocol: requests in, answers out, in order; all else is answered 400."""
 
-# ruff: noqa: ARG002 - the event loop passes what it passes
-
 from __future__ import annotations
 
 import asyncio

@@ -23,6 +23,8 @@ from runtimes.toxiproxy.options import Options
 from runtimes.toxiproxy.proxy import Surroundings
 from runtimes.toxiproxy.timers import Timers
 
+WANTED_DESCRIPTORS = 65_536
+
 
 class CannotStart(Exception):
     """The server cannot do what its command line asks; the text says what and why."""
@@ -90,10 +92,12 @@ async def _create_configured(proxies: ProxyCollection, path: Path, log: Log) -> 
 
 
 def _allow_many_connections() -> None:
-    """Two descriptors a connection: take all that the system gives."""
+    """Two descriptors a connection: take all that the system gives, and more where it may be asked."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    with contextlib.suppress(OSError, ValueError):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    for limit in (max(hard, WANTED_DESCRIPTORS), hard):
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
+            return
 
 
 def _described(context: dict[str, Any]) -> str:

@@ -1,7 +1,5 @@
 """bandwidth: bytes leave no faster than a rate."""
 
-# ruff: noqa: ARG002 - every toxic is run with the same arguments
-
 from __future__ import annotations
 
 from dataclasses import dataclass

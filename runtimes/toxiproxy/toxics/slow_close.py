@@ -1,7 +1,5 @@
 """slow_close: the end of the stream arrives later."""
 
-# ruff: noqa: ARG002 - every toxic is run with the same arguments
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """timeout: nothing passes, and an idle connection is closed after a while."""
 
-# ruff: noqa: ARG002 - every toxic is run with the same arguments
-
 from __future__ import annotations
 
 from dataclasses import dataclass

@@ -241,7 +241,7 @@ def _is_a_toxicity(value: object) -> bool:
 
 @pytest.mark.slow
 def test_random_sequences_leave_both_servers_in_the_same_state(start: Start) -> None:
-    """After every call of a sequence both servers have answered alike and show the same proxies and toxics."""
+    """After every call of a sequence both servers have answered alike and show the same state."""
     BothServers.real = start("real")
     BothServers.embedded = start("embedded")
     found = stable_ports(2 * SLOTS)
