@@ -1,7 +1,8 @@
 """The two sides of the messages between a Locust runner's master and its workers. Imports no locust: it is
 handed the runner, and with one worker both sides hang on the same local runner.
 
-To workers: script (path, workers), zero, halt. From workers: ready, second (a SecondReport), done, failed.
+To workers: script (path, workers), zero, halt. From workers: joined, ready, second (a SecondReport), done,
+failed.
 Locust's own message names (stop, quit, spawn ...) are avoided: it acts on them before any listener.
 """
 
@@ -37,10 +38,12 @@ class Worker:
         self._zero = AsyncResult()
 
     def attach(self, runner: Any) -> None:
+        """Listen, and say so: a message to a worker that does not listen yet is lost."""
         self._runner = runner
         runner.register_message("script", lambda msg, **_: self._load(msg.data))
         runner.register_message("zero", lambda msg, **_: self._go(msg.data["zero"]))
         runner.register_message("halt", lambda **_: self.stop())
+        runner.send_message("joined", {})
 
     def stop(self) -> None:
         """Also before the start: then nothing is played."""
@@ -57,7 +60,9 @@ class Worker:
         self._runner.send_message("ready", {})
         zero = self._zero.get()
         try:
-            if zero is not None and self._player is not None:
+            if zero is not None:
+                if self._player is None:
+                    raise RuntimeError("there is nothing to play: no script came")
                 self._player.play(zero)
             self._runner.send_message("done", {})
         except OSError as error:
@@ -96,11 +101,14 @@ class Conductor:
         self._workers = workers
         self._tell = tell
         self._loaded = False
+        self._joined = 0
         self._ready = 0
         self._done = 0
         self._reports: list[SecondReport] = []
         self._latest: dict[float, list[SecondReport]] = {}
+        self.joined = Event()
         self.over = Event()
+        runner.register_message("joined", lambda **_: self._on_joined())
         runner.register_message("ready", lambda **_: self._on_ready())
         runner.register_message("second", lambda msg, **_: self._on_second(report_from(msg.data)))
         runner.register_message("done", lambda **_: self._on_done())
@@ -126,6 +134,11 @@ class Conductor:
             self._tell({"event": "failed", "message": message})
             self.stop()
             self.over.set()
+
+    def _on_joined(self) -> None:
+        self._joined += 1
+        if self._joined == self._workers:
+            self.joined.set()
 
     def _on_ready(self) -> None:
         self._ready += 1

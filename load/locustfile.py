@@ -73,8 +73,8 @@ def environment_of_worker() -> tuple[Environment, Worker]:
 def play_local(tell: Callable[[dict[str, Any]], None]) -> int:
     environment, worker = environment_of_worker()
     runner = environment.create_local_runner()
-    worker.attach(runner)
     conductor = Conductor(runner, 1, tell)
+    worker.attach(runner)
     return conduct(conductor, runner)
 
 
@@ -98,14 +98,9 @@ def play_as_master(workers: int, tell: Callable[[dict[str, Any]], None]) -> int:
     for pipe in pipes:
         os.write(pipe, f"{runner.server.port}\n".encode())
     gevent.spawn(watch_children, children, conductor)
-    deadline = gevent.Timeout.start_new(JOIN_LIMIT_S)
-    try:
-        while runner.worker_count < workers and not conductor.over.is_set():
-            gevent.sleep(0.01)
-    except gevent.Timeout:
+    gevent.wait([conductor.joined, conductor.over], timeout=JOIN_LIMIT_S, count=1)
+    if not conductor.joined.is_set():
         conductor.fail(f"{runner.worker_count} of {workers} Locust workers joined within {JOIN_LIMIT_S:g} s")
-    finally:
-        deadline.close()
     return conduct(conductor, runner)
 
 

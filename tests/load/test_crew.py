@@ -95,6 +95,28 @@ def test_a_user_that_is_started_again_plays_nothing_again(tmp_path: Path) -> Non
     assert [event["event"] for event in told].count("ready") == 1
 
 
+def test_a_worker_without_a_script_fails_instead_of_playing_nothing() -> None:
+    """A message that was lost is no load of nothing."""
+    runner, conductor, told = crew()
+    worker = Worker(lambda _: None)
+    worker.attach(runner)
+    assert conductor.joined.is_set()
+    gevent.spawn(worker.play)
+    conductor.go(time.monotonic())
+    assert conductor.over.wait(5)
+    assert told[-1]["event"] == "failed"
+    assert "nothing to play" in told[-1]["message"]
+
+
+def test_all_have_joined_when_each_listens() -> None:
+    """The script is sent to workers that listen, not to ones that have only connected."""
+    runner, conductor, _ = crew(workers=2)
+    runner.send_message("joined", {})
+    assert not conductor.joined.is_set()
+    runner.send_message("joined", {})
+    assert conductor.joined.is_set()
+
+
 def test_ready_is_told_when_all_are() -> None:
     """One worker of two is not enough."""
     runner, _, told = crew(workers=2)
