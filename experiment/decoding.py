@@ -82,9 +82,9 @@ class Decoder:
     def record(self, node: Node, cls: type, ignore: frozenset[str] = frozenset()) -> Any:
         """A mapping as the dataclass `cls`; keys in `ignore` are somebody else's."""
         if not isinstance(node, Mapping):
-            keys = ", ".join(field.name for field in fields(cls))
+            keys = ", ".join(field.name for field in fields(cls) if not field.metadata.get("internal"))
             return self.fail(node.where, describe(node), f"a mapping with the keys {keys}")
-        names = {field.name: field for field in fields(cls) if field.init}
+        names = {f.name: f for f in fields(cls) if f.init and not f.metadata.get("internal")}
         values: dict[str, Any] = {}
         for key, child in node.items:
             if key.text in ignore:

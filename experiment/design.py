@@ -125,7 +125,7 @@ class Design:
 
 
 @dataclass(frozen=True, slots=True)
-class _DesignFile:
+class DesignFile:
     """The file as written: defaults for every link and service, then single ones."""
 
     name: str
@@ -212,7 +212,7 @@ def _design_homes(path: Path) -> list[Path]:
 
 
 def _refuse_unknown(node: Mapping) -> None:
-    names = set(hints_of(_DesignFile))
+    names = set(hints_of(DesignFile))
     problems = [
         Problem(key.where, f'the unknown key "{key.text}"', "a key of a design", nearest(key.text, names))
         for key, _ in node.items

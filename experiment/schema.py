@@ -1,0 +1,221 @@
+"""JSON Schemas of the YAML files, for editors: generated from the same dataclasses that read them.
+
+A schema is laxer than the decoder: it knows keys, units, choices and registered names, but not what a system
+holds or which times fit together.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import textwrap
+import types
+from collections.abc import Collection, Mapping
+from dataclasses import MISSING, Field, fields, is_dataclass
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
+
+from experiment.controls import Fault
+from experiment.decoding import NONE_WORDS, hints_of
+from experiment.design import DesignFile, LinkPatterns, ServicePatterns
+from experiment.names import PATTERN
+from experiment.scenario import Arrivals, Expect, FaultSpec, Scenario, Schedule, Waiver
+from experiment.suite import Entry, Suite
+from experiment.topology import System
+from experiment.units import RATE, Bound, Unit
+
+Schema = dict[str, Any]
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+PLAIN = {str: "string", int: "integer", float: "number"}
+ON_OFF = [True, False, "on", "off", "yes", "no"]
+LINK = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a link: caller -> callee"}
+
+
+def system_schema() -> Schema:
+    """Of `system.yaml`."""
+    return _Generator({}).document(System, "The system under test: services, links, journeys")
+
+
+def scenario_schema(kinds: Mapping[str, type[Fault]], invariants: Collection[str]) -> Schema:
+    """Of a scenario; `kinds` and `invariants` are the registries of faults and checkers."""
+    generator = _Generator(_invariant_fields(invariants))
+    generator.special[FaultSpec] = {"oneOf": [generator.fault(kind) for kind in kinds.values()]}
+    rate = {**generator.quantity(RATE), "description": "short for Poisson arrivals at this rate"}
+    generator.special[Arrivals] = {"anyOf": [rate, generator.record(Arrivals)]}
+    return generator.document(Scenario, "A scenario: load, phases, faults, expectations")
+
+
+def design_schema() -> Schema:
+    """Of a design."""
+    generator = _Generator({})
+    link, service = generator.of(LinkPatterns), generator.of(ServicePatterns)
+    links = {"type": "object", "propertyNames": LINK, "additionalProperties": link}
+    generator.fields |= {
+        (DesignFile, "link_defaults"): link,
+        (DesignFile, "service_defaults"): service,
+        (DesignFile, "links"): links,
+        (DesignFile, "services"): {"type": "object", "additionalProperties": service},
+    }
+    return generator.document(DesignFile, "A design: which resilience patterns the system uses")
+
+
+def suite_schema(invariants: Collection[str]) -> Schema:
+    """Of a suite."""
+    return _Generator(_invariant_fields(invariants)).document(Suite, "A suite: scenarios on designs")
+
+
+def _invariant_fields(invariants: Collection[str]) -> dict[tuple[type, str], Schema]:
+    one = {"enum": sorted(invariants)}
+    many = {"type": "array", "items": one}
+    return {(Expect, "invariants"): many, (Entry, "violates"): many, (Waiver, "invariant"): one}
+
+
+class _Generator:
+    """Turns annotations into schemas; dataclasses go to `$defs` once each. `fields` replaces single fields,
+    `special` whole types."""
+
+    def __init__(self, replaced: dict[tuple[type, str], Schema]) -> None:
+        self.fields = replaced
+        self.special: dict[type, Schema] = {}
+        self._defs: dict[str, Schema] = {}
+
+    def document(self, cls: type, title: str) -> Schema:
+        root = self.record(cls)
+        root["properties"]["name"] = {"type": "string", "pattern": PATTERN}
+        return {"$schema": DRAFT, "title": title, **root, "$defs": dict(sorted(self._defs.items()))}
+
+    def of(self, annotation: Any) -> Schema:
+        origin, members = get_origin(annotation), get_args(annotation)
+        if origin is Annotated:
+            return self.bound(members[1]) if members[0] is Bound else self.quantity(members[1])
+        if origin in (Union, types.UnionType):
+            return self._union(members)
+        if origin is Literal:
+            return {"enum": list(members)}
+        if origin is tuple:
+            return {"type": "array", "items": self.of(members[0])}
+        if origin is dict:
+            return {"type": "object", "additionalProperties": self.of(members[1])}
+        if annotation in self.special:
+            return self.special[annotation]
+        if is_dataclass(annotation) and isinstance(annotation, type):
+            return self._reference(annotation)
+        if annotation is bool:
+            return self._shared("switch", {"enum": ON_OFF})
+        return {"type": PLAIN[annotation]} if annotation in PLAIN else {}
+
+    def record(self, cls: type) -> Schema:
+        """A dataclass as an object that takes its keys and no others."""
+        comments = _comments(cls)
+        properties: Schema = {}
+        required = []
+        for field in _own(cls):
+            schema = self.fields.get((cls, field.name)) or self.of(hints_of(cls)[field.name])
+            properties[field.name] = _told(
+                schema, comments.get(field.name, ""), field, hints_of(cls)[field.name]
+            )
+            if field.default is MISSING and field.default_factory is MISSING:
+                required.append(field.name)
+        schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        if required:
+            schema["required"] = required
+        return schema
+
+    def fault(self, kind: type[Fault]) -> Schema:
+        """One kind of fault: its own keys beside those that say where and when."""
+        name, target = str(kind.kind), str(kind.target_kind)
+        common, own = self.record(Schedule), self.record(kind)
+        place, other = ("service", "link") if target == "node" else ("link", "service")
+        properties = {**common["properties"], **own["properties"], "kind": {"const": name}}
+        properties.pop(other)
+        if place == "link":
+            properties["link"] = LINK
+        return {
+            "title": name,
+            "description": inspect.getdoc(kind) or "",
+            "type": "object",
+            "properties": properties,
+            "additionalProperties": False,
+            "required": ["kind", place, *own.get("required", [])],
+            "anyOf": [{"required": ["during"]}, {"required": ["at", "lasting"]}],
+        }
+
+    def quantity(self, unit: Unit) -> Schema:
+        found = {"type": "string", "pattern": unit.pattern(), "examples": [unit.example]}
+        return self._shared(unit.name, found)
+
+    def bound(self, unit: Unit) -> Schema:
+        pattern = rf"^\s*(>=|<=)\s*{unit.pattern().removeprefix('^')}"
+        found = {"type": "string", "pattern": pattern, "examples": [f"<= {unit.example}"]}
+        return self._shared(f"{unit.name}_bound", found)
+
+    def _shared(self, name: str, schema: Schema) -> Schema:
+        self._defs[name] = schema
+        return {"$ref": f"#/$defs/{name}"}
+
+    def _union(self, members: tuple[Any, ...]) -> Schema:
+        inner = [self.of(member) for member in members if member is not type(None)]
+        if len(inner) < len(members):
+            inner.append(self._shared("nothing", {"enum": [None, False, *filter(None, NONE_WORDS)]}))
+        return inner[0] if len(inner) == 1 else {"anyOf": inner}
+
+    def _reference(self, cls: type) -> Schema:
+        if cls.__name__ not in self._defs:
+            self._defs[cls.__name__] = {}  # a type that holds itself ends here
+            self._defs[cls.__name__] = {"description": inspect.getdoc(cls) or "", **self.record(cls)}
+        return {"$ref": f"#/$defs/{cls.__name__}"}
+
+
+def _own(cls: type) -> list[Field[Any]]:
+    return [field for field in fields(cls) if field.init and not field.metadata.get("internal")]
+
+
+def _told(schema: Schema, comment: str, field: Field[Any], annotation: Any) -> Schema:
+    """The schema with the comment beside the field, and the default as it would be written."""
+    told = dict(schema)
+    if comment:
+        told["description"] = comment
+    default = _written(field.default, annotation)
+    if default is not None:
+        told["default"] = default
+    return told
+
+
+def _written(value: Any, annotation: Any) -> str | int | float | bool | None:
+    """A default in the words of a file: 0.8 of a Duration is `800ms`; None where no word is needed."""
+    units = [
+        args[1]
+        for member in (annotation, *get_args(annotation))
+        if (args := get_args(member)) and _is_unit(args)
+    ]
+    if value is MISSING or value is None or value == "":
+        return None
+    if units and isinstance(value, (int, float)):
+        return _quantity_text(float(value), units[0])
+    return value if isinstance(value, (str, int, float, bool)) else None
+
+
+def _is_unit(args: tuple[Any, ...]) -> bool:
+    return len(args) > 1 and isinstance(args[1], Unit)
+
+
+def _quantity_text(value: float, unit: Unit) -> str:
+    """In the largest unit that gives a whole number: 90s, 20ms, 95%."""
+    for suffix, factor in reversed(unit.factors):
+        if value and abs(value / factor - round(value / factor)) < 1e-9:
+            return f"{round(value / factor)}{suffix}"
+    suffix, factor = next(((s, f) for s, f in unit.factors if f == 1.0), unit.factors[0])
+    return f"{value / factor:g}{suffix}"
+
+
+def _comments(cls: type) -> dict[str, str]:
+    """Field name to the comment at the end of its line."""
+    lines = textwrap.dedent(inspect.getsource(cls)).splitlines()
+    (tree,) = ast.parse("\n".join(lines)).body
+    assert isinstance(tree, ast.ClassDef)
+    found: dict[str, str] = {}
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            _, mark, comment = lines[(node.end_lineno or node.lineno) - 1].partition("  # ")
+            if mark:
+                found[node.target.id] = comment
+    return found
