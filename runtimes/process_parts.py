@@ -73,11 +73,12 @@ def _not_ready(part: Part, child: Child, seen: str) -> StartError:
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """PostgreSQL on its data folder."""
+    """PostgreSQL on its data folder, which its first start copies from the template."""
 
     name: str
     address: Address
     programs: postgres.Programs
+    template: postgres.Template
     data: Path
     log: Path
     journal: Journal
@@ -85,6 +86,8 @@ class Database:
     stop_signal: signal.Signals = signal.SIGQUIT
 
     def start(self) -> Child:
+        if not self.data.exists():
+            postgres.copy_template(self.template, self.data, self.programs)
         return postgres.start_server(
             self.programs, self.data, self.address.port, self.log, self.journal, self.name
         )

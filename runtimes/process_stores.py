@@ -1,4 +1,4 @@
-"""The stores and the bus of an instance: folders and configuration made, not yet started."""
+"""The stores and the bus of an instance, found and configured, not yet started."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Stores:
 
 
 def make_stores(system: System, var: Path, addresses: Mapping[str, Address], journal: Journal) -> Stores:
-    """A data folder for each store, below the instance's. Raises StartError, OSError."""
+    """Programs, templates and passwords for all of them. Raises StartError, OSError."""
     made = Stores()
     logs = journal.folder / "logs"
     for name, kind in stores(system).items():
@@ -47,7 +47,6 @@ def _database(
     home = storage / "instances" / journal.instance / "postgres"
     if storage != var:
         journal.write("folder", path=str(home.parent))
-    postgres.copy_template(template, home / "data", programs)
     made.passwords |= template.passwords
     made.versions["postgresql"] = programs.version
-    return Database(name, address, programs, home / "data", log, journal)
+    return Database(name, address, programs, template, home / "data", log, journal)

@@ -101,25 +101,25 @@ class ProcessesRuntime:
         journal = self._journal = Journal(self._var, "processes")
         self._folder = ServiceFolder(journal.folder)
         self._folder.make()
-        named = list(self._system.services)
-        addresses = [Address(HOST, port) for port in free_ports(len(named))]
-        self._addresses = dict(zip(named, addresses, strict=True))
-        with ThreadPoolExecutor(1, thread_name_prefix="toxiproxy") as pool:
+        ports = free_ports(len(self._system.services))
+        self._addresses = {n: Address(HOST, p) for n, p in zip(self._system.services, ports, strict=True)}
+        with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
             folder = journal.folder / "logs"
             toxiproxy = pool.submit(
                 start_server, find_server(), folder=folder, seed=run.seed, deadline_s=10.0, journal=journal
             )
             try:
                 self._stores = make_stores(self._system, self._var, self._addresses, journal)
+                starting = [pool.submit(self._launch, p, journal) for p in self._stores.parts.values()]
             finally:
                 self._toxiproxy = toxiproxy.result()
-        self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
-        for part in self._stores.parts.values():
-            self._launch(part, journal)
-        self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
-        self._make_services(journal, run)
-        for part in self._services.values():
-            self._launch(part, journal)
+            self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
+            self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
+            self._make_services(journal, run)
+            for part in self._services.values():
+                self._launch(part, journal)
+            for one in starting:
+                one.result()
         wait_until_ready([(node.part, node.child) for node in self._nodes.values()], end)
         self._equip(journal)
         self.reset(run)
