@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from execution import commands
+from execution import commands, file_commands, model_commands
 from execution.options import Options
 from execution.suite_run import SuiteOrder
 from experiment.errors import CodeBlueError, ExitCode
@@ -93,7 +93,7 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
 @json_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check scenario, design, suite and system files (all of the project's by default); starts nothing."""
-    return commands.validate(files, as_json)
+    return file_commands.validate(files, as_json)
 
 
 @cli.command("list", epilog="Example: python harness.py list --json")
@@ -101,7 +101,7 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 @json_option
 def list_(runs: bool, as_json: bool) -> int:
     """List scenarios, designs, suites, fault kinds and invariants."""
-    return commands.list_all(runs, as_json)
+    return file_commands.list_all(runs, as_json)
 
 
 @cli.command(epilog="Example: python harness.py plan smoke/registry_flapping --seed 3")
@@ -112,7 +112,7 @@ def list_(runs: bool, as_json: bool) -> int:
 @json_option
 def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -> int:
     """Print the timeline that a run would follow, without running anything."""
-    return commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    return file_commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
 @cli.command(epilog="Example: python harness.py check reports/runs/NAME")
@@ -120,14 +120,26 @@ def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -
 @json_option
 def check(folder: Path, as_json: bool) -> int:
     """Judge a finished run again from its history."""
-    return commands.check(folder, as_json)
+    return file_commands.check(folder, as_json)
 
 
 @cli.command(epilog="Example: python harness.py report reports/runs/NAME")
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> int:
     """Render the reports of a judged run again."""
-    return commands.report(folder)
+    return file_commands.report(folder)
+
+
+@cli.command(epilog="Example: python harness.py linearizable history.jsonl --initial 0")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--initial", help="value of every register at the start (default: empty), as JSON")
+@click.option(
+    "--within", type=click.FloatRange(0.001), default=60.0, show_default=True, help="seconds allowed"
+)
+@json_option
+def linearizable(file: Path, initial: str | None, within: float, as_json: bool) -> int:
+    """Judge a history of register operations (JSON Lines): exit 0 linearizable, 1 not, 2 not known."""
+    return model_commands.linearizable(file, initial, within, as_json)
 
 
 @cli.command()

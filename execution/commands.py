@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 import sys
 from collections.abc import Mapping, Sequence
@@ -14,18 +13,16 @@ import click
 
 from execution import doctor as doctor_findings
 from execution.campaign import Hooks, runtime_line
-from execution.catalogue import ROOT, Catalogue, default_catalogue, unique_scenarios
+from execution.catalogue import Catalogue, default_catalogue
 from execution.interrupts import Interruption, interruptible
-from execution.judging import judge, render
-from execution.listing import contents, finished_runs
 from execution.live_run import Watcher
 from execution.options import Options
 from execution.pipeline import RunResult, run_plans
-from execution.preflight import Request, plans, validate_file
+from execution.preflight import Request, plans
 from execution.progress import ProgressLine
 from execution.records import RunRecord
-from execution.run_folder import RunFolder, plan_facts
 from execution.runtime_choice import INSTANCES, sweep_containers, sweep_unjournaled_containers
+from execution.saying import dump, say, shown, tell
 from execution.suite_run import SuiteOrder, entry_met, run_suite
 from experiment.errors import ExitCode
 from experiment.plan import Plan
@@ -35,19 +32,6 @@ from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise
 from runtimes.leftovers import Swept, sweep
-
-
-def say(text: str) -> None:
-    click.echo(text)
-
-
-def tell(text: str) -> None:
-    """To stderr: what is no result."""
-    click.echo(text, err=True)
-
-
-def dump(plain: Any) -> None:
-    say(json.dumps(plain, indent=1, default=str))
 
 
 def catalogue_of(options: Options) -> Catalogue:
@@ -99,11 +83,7 @@ def _say_run(folder: Path) -> None:
         click.echo("\r\x1b[2K", err=True, nl=False)
     for text in run_lines(report, colour=sys.stdout.isatty()):
         say(text)
-    say(f"  report: {_shown(folder / 'report.html')}")
-
-
-def _shown(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    say(f"  report: {shown(folder / 'report.html')}")
 
 
 def _run_json(result: RunResult) -> Mapping[str, Any]:
@@ -154,78 +134,8 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
     else:
         for text in suite_lines(result.report, colour=sys.stdout.isatty()):
             say(text)
-        say(f"report: {_shown(result.folder / 'suite.html')}")
+        say(f"report: {shown(result.folder / 'suite.html')}")
     return int(interruption.exit_code or result.exit_code)
-
-
-def validate(files: Sequence[Path], as_json: bool) -> int:
-    """Every mistake of every file; 64 when there is one."""
-    catalogue = default_catalogue()
-    chosen = list(files) or _all_files(catalogue)
-    errors = {path: error for path in chosen if (error := validate_file(path, catalogue)) is not None}
-    if as_json:
-        dump({"files": len(chosen), "errors": {str(path): str(error) for path, error in errors.items()}})
-    else:
-        for error in errors.values():
-            tell(str(error))
-        say(f"{len(chosen)} files, {len(chosen) - len(errors)} valid, {len(errors)} with mistakes")
-    return int(ExitCode.BAD_CONFIGURATION if errors else ExitCode.PASS)
-
-
-def _all_files(catalogue: Catalogue) -> list[Path]:
-    files = [catalogue.system_path, *catalogue.design_files().values(), *catalogue.suite_files().values()]
-    return files + [path for _, path in unique_scenarios(catalogue)]
-
-
-def list_all(runs: bool, as_json: bool) -> int:
-    """What there is, by kind."""
-    found = {"runs": finished_runs(Options().out)} if runs else contents(default_catalogue())
-    if as_json:
-        dump(found)
-        return int(ExitCode.PASS)
-    for kind, rows in found.items():
-        say(f"{kind}:")
-        width = max((len(name) for name in rows), default=0)
-        for name, title in rows.items():
-            say(f"  {name:<{width}}  {title}".rstrip())
-    return int(ExitCode.PASS)
-
-
-def plan(scenario: str, design: str, seed: int, options: Options, as_json: bool) -> int:
-    """The timeline, for people or as JSON."""
-    (made,) = plans([Request(scenario, design, seed)], catalogue_of(options), options)
-    if as_json:
-        dump(plan_facts(made))
-        return int(ExitCode.PASS)
-    say(f"{made.scenario.name}: {made.scenario.title}")
-    count = len(made.operations)
-    say(f"design {made.design.name}, seed {made.seed}, {count} operations, {made.population.source}")
-    events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
-    events += [(step.at_s, f"{step.action} {step.fault} {step.kind} on {step.target}") for step in made.steps]
-    for t, text in sorted(events, key=lambda event: event[0]):
-        say(f"  {t:8.3f} s  {text}")
-    say(f"  {made.phases[-1].end_s:8.3f} s  end at the latest")
-    return int(ExitCode.PASS)
-
-
-def check(path: Path, as_json: bool) -> int:
-    """Judge again and render again; the exit code is the run's."""
-    folder = RunFolder(path)
-    analysis = judge(folder)
-    render(folder)
-    if as_json:
-        say(folder.analysis_path.read_text(encoding="utf-8"))
-    else:
-        for text in run_lines(load_run_report(path), colour=sys.stdout.isatty()):
-            say(text)
-    return int(exit_code(analysis.verdict, analysis.vetoed))
-
-
-def report(path: Path) -> int:
-    """Render again without judging again."""
-    for written in render(RunFolder(path)):
-        say(str(written))
-    return int(ExitCode.PASS)
 
 
 def doctor(as_json: bool) -> int:

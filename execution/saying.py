@@ -1,0 +1,29 @@
+"""What a command says: results to stdout, everything else to stderr."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from execution.catalogue import ROOT
+
+
+def say(text: str) -> None:
+    click.echo(text)
+
+
+def tell(text: str) -> None:
+    """To stderr: what is no result."""
+    click.echo(text, err=True)
+
+
+def dump(plain: Any) -> None:
+    say(json.dumps(plain, indent=1, default=str))
+
+
+def shown(path: Path) -> str:
+    """A path as a person would type it: below the project without the project's own path."""
+    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
