@@ -57,12 +57,11 @@ def sort_lines(block: bytes) -> Lines:
 def _kinds(
     text: npt.NDArray[np.uint8], starts: npt.NDArray[np.int64], ends: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.uint8]:
-    """The type of every line, by the two letters after the mark."""
-    first = text[np.minimum(starts + MARK, ends)]
-    second = text[np.minimum(starts + MARK + 1, ends)]
+    """The type of every line, by the three letters after the mark."""
+    first, second, third = (text[np.minimum(starts + MARK + i, ends)] for i in range(3))
     kinds = np.full(ends.size, OTHER, np.uint8)
-    kinds[(first == ord("o")) & (second == ord("p"))] = OPERATION
-    kinds[(first == ord("r")) & (second == ord("e"))] = RECORD
+    kinds[(first == ord("o")) & (second == ord("p")) & (third == ord('"'))] = OPERATION
+    kinds[(first == ord("r")) & (second == ord("e")) & (third == ord("c"))] = RECORD
     kinds[text[np.maximum(ends - 1, 0)] != ord("}")] = TORN
     return kinds
 

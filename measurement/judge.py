@@ -176,8 +176,8 @@ def _reasons(
         lines.append("backlog left: " + ", ".join(f"{name} {value:.0f}" for name, value in left.items()))
     if verdict is Verdict.PASS:
         judged = [check for check in checks if check.judged and check.verdict is Verdict.PASS]
-        held = f"all {len(judged)} properties held and all {len(expectations)} objectives were met"
-        lines.insert(0, held)
+        met = f", all objectives ({len(expectations)}) were met" if expectations else ""
+        lines.insert(0, f"all properties that were judged ({len(judged)}) held{met}")
     return _distinct(lines)
 
 

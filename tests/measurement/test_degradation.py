@@ -1,0 +1,160 @@
+"""What was offered, good and slow: by phase, by second, and in Q."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from experiment.history import History, Row
+from experiment.rows import Operation
+from experiment.scenario import Expectation, Recovery, Scenario
+from experiment.units import SHARE, parse_bound
+from measurement.checkers.findings import NO_OPERATIONS
+from measurement.degradation import by_phase, timelines
+from measurement.quality import grade
+from measurement.resilience import Quality, quality_of, time_to_recover
+from measurement.windows import phase_spans
+from tests.measurement.histories import SYSTEM, history, op, scenario, steady
+
+
+def quality(seen: History, run: Scenario | None = None) -> Quality:
+    run = run or scenario()
+    return quality_of(seen, run, SYSTEM, grade(seen, run, SYSTEM, NO_OPERATIONS))
+
+
+def failing(rows: list[Row], start: float, end: float, share: int = 1) -> list[Row]:
+    """Every `share`-th operation intended in [start, end) fails."""
+    return [
+        replace(row, outcome="rejected")
+        if isinstance(row, Operation) and start <= row.intended < end and row.id % share == 0
+        else row
+        for row in rows
+    ]
+
+
+def test_phases_count_by_intended_start() -> None:
+    """An operation begun in the baseline and ended under the fault belongs to the baseline."""
+    seen = history(op(1, "pay", "inv-1", 10.9, 0.5), op(2, "pay", "inv-2", 11.0, 0.5))
+    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    rows = by_phase(graded, phase_spans(seen, scenario()))
+    assert [(row.phase, row.offered, row.good) for row in rows] == [("baseline", 1, 1), ("fault", 1, 1)]
+
+
+def test_errors_are_counted_by_kind_and_refusals_do_not_flatter_percentiles() -> None:
+    """Quick refusals are errors, no latencies: p50 is that of the answers and the timeouts."""
+    rows = [op(i, "pay", f"inv-{i}", 2 + i / 100, 0.001, "rejected", status=503) for i in range(50)]
+    rows += [
+        op(100 + i, "pay", f"inv-{i}", 3 + i / 100, 2.0, "indeterminate", error="timeout") for i in range(3)
+    ]
+    rows += [op(200, "pay", "inv-9", 4.0, 0.1)]
+    graded = grade(history(*rows), scenario(), SYSTEM, NO_OPERATIONS)
+    row = by_phase(graded, phase_spans(history(*rows), scenario()))[0]
+    assert row.errors == {"status 503": 50, "timeout": 3}
+    assert row.p50 == pytest.approx(2.0)
+    assert (row.rejected, row.indeterminate, row.acknowledged) == (50, 3, 1)
+    assert row.p95 is None
+
+
+def test_what_was_never_sent_is_not_offered() -> None:
+    """The claim failed, so the payment was not sent: the loss is counted once, at the claim."""
+    rows = [
+        op(1, "claim", "inv-1", 2.0, outcome="rejected"),
+        op(2, "pay", "inv-1", 2.4, outcome="rejected", sent=None, error="prerequisite"),
+    ]
+    graded = grade(history(*rows), scenario(), SYSTEM, NO_OPERATIONS)
+    pay = next(r for r in by_phase(graded, phase_spans(history(*rows), scenario())) if r.journey == "pay")
+    assert (pay.offered, pay.not_sent, pay.errors, pay.success_ratio) == (0, 1, {}, None)
+
+
+def test_good_is_in_time_unlabelled_and_right() -> None:
+    """Slow, labelled or semantically wrong answers are acknowledged and not good."""
+    rows = [
+        op(1, "pay", "inv-1", 2.0, 0.9),
+        op(2, "pay", "inv-2", 2.0, 1.1),
+        op(3, "pay", "inv-3", 2.0, label="pending"),
+        op(4, "pay", "inv-4", 2.0),
+    ]
+    graded = grade(history(*rows), scenario(), SYSTEM, pl.Series("id", [4]))
+    row = by_phase(graded, phase_spans(history(*rows), scenario()))[0]
+    assert (row.acknowledged, row.good) == (4, 1)
+    assert row.success_ratio == 0.5  # in time or not: 1 and 2; labelled and wrong are no success
+
+
+def test_the_degraded_profile_counts_only_where_it_is_allowed() -> None:
+    """Pending is good under the fault when the scenario says so, and not in the baseline."""
+    rows = [
+        op(1, "check_in", "enc-1", 5.0, label="pending"),
+        op(2, "check_in", "enc-2", 15.0, label="pending"),
+    ]
+    run = scenario(
+        expect={"fault": (Expectation("check_in", success=parse_bound(">= 99%", SHARE), degraded=True),)}
+    )
+    graded = grade(history(*rows), run, SYSTEM, NO_OPERATIONS)
+    assert [row.good for row in by_phase(graded, phase_spans(history(*rows), run))] == [0, 1]
+
+
+def test_timelines_have_an_entry_for_every_second() -> None:
+    """Empty seconds are empty, not zero quality."""
+    seen = history(op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
+    q = quality(seen)
+    lines = timelines(q.table, {**q.journeys, "all": q.combined}, q.seconds)
+    assert [line.journey for line in lines] == ["all", "pay"]
+    pay = lines[1]
+    assert len(pay.offered) == len(pay.q) == q.seconds == 35
+    assert (pay.offered[2], pay.good[2], pay.errors[34]) == (1, 1, 1)
+    assert pay.q[3] is None
+    assert pay.q[34] == 0.0
+    assert pay.max[2] == pytest.approx(0.3)
+
+
+def test_q_is_normalised_by_the_runs_own_baseline() -> None:
+    """Half good before the fault and half good under it is no degradation."""
+    q = quality(history(*failing(steady(), 0, 36, share=2)))
+    assert q.baseline == {"check_in": 0.5}
+    assert np.nanmin(q.combined) == pytest.approx(1.0)
+
+
+def test_q_weighs_journeys_by_criticality() -> None:
+    """Payments (weight 2) fail under the fault, check-ins (weight 1) go on: Q is one third."""
+    pays = [replace(row, id=row.id + 1000) for row in steady("pay") if isinstance(row, Operation)]
+    q = quality(history(*steady(), *failing(list(pays), 11, 21)))
+    assert q.combined[15] == pytest.approx(1 / 3)
+    assert q.combined[25] == pytest.approx(1.0)
+    assert q.fault == (11, 21)
+
+
+@pytest.mark.parametrize(("back", "expected"), [(21.0, 0.0), (24.0, 3.0), (29.0, 8.0)])
+def test_time_to_recover_counts_from_the_heal(back: float, expected: float) -> None:
+    """Healed at 21 s, back at a known second."""
+    q = quality(history(*failing(steady(), 11, back)))
+    result = time_to_recover(q, Recovery(within=9.0, hold=5.0))
+    assert result is not None
+    assert result.seconds == pytest.approx(expected)
+
+
+def test_a_relapse_within_the_hold_is_no_recovery() -> None:
+    """Back at 22 s, gone again from 24 s to 28 s: recovered at 28 s."""
+    rows = failing(failing(steady(), 11, 22), 24, 28)
+    result = time_to_recover(quality(history(*rows)), Recovery(within=9.0, hold=5.0))
+    assert result is not None
+    assert result.seconds == pytest.approx(7.0)
+
+
+def test_a_single_weak_second_does_not_undo_a_recovery() -> None:
+    """One failure of ten in one second: the mean over the hold is still above the share."""
+    rows = failing(failing(steady(), 11, 21), 24, 25, share=10)
+    result = time_to_recover(quality(history(*rows)), Recovery(within=9.0, hold=5.0))
+    assert result is not None
+    assert result.seconds == 0.0
+
+
+def test_what_never_came_back_is_censored() -> None:
+    """It is known only that it took longer than the 15 s that were observed."""
+    result = time_to_recover(quality(history(*failing(steady(), 11, 36))), Recovery(within=9.0, hold=5.0))
+    assert result is not None
+    assert result.censored
+    assert result.seconds is None
+    assert "15.0 s of load observed" in result.statement

@@ -1,0 +1,302 @@
+"""What a run may claim: validity, veto, waivers and verdict on synthetic histories. The cases in which other
+tools report success wrongly are here, each by name."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Literal
+
+import pytest
+
+from experiment.errors import HistoryError
+from experiment.history import History, build
+from experiment.rows import End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row
+from experiment.scenario import Expectation, Recovery, Waiver
+from experiment.units import DURATION, SHARE, parse_bound
+from experiment.verdict import Verdict, exit_code
+from measurement.analysis import Analysis
+from measurement.judge import analyse, analysis_from_json, analysis_to_json
+from tests.measurement.histories import (
+    FAULT,
+    SYSTEM,
+    frame,
+    history,
+    op,
+    record,
+    sample,
+    scenario,
+    steady,
+    stored,
+)
+
+PAY = {"invariants": ("no_duplicate_charge",), "recovery": Recovery(within=5.0, hold=5.0)}
+AT_LEAST_99 = parse_bound(">= 99%", SHARE)
+
+
+def payments(outcome: Literal["acknowledged", "rejected"] = "acknowledged", took: float = 0.05) -> list[Row]:
+    """Payments at 10/s, each charged once; those begun under the fault (11 s to 21 s) end as told."""
+    rows: list[Row] = []
+    for i in range(360):
+        faulty = 11 <= i / 10 < 21
+        how = outcome if faulty else "acknowledged"
+        rows.append(op(i, "pay", f"inv-{i}", i / 10, took if faulty else 0.05, how))
+        if how == "acknowledged":
+            charged: dict[str, Any] = {"id": f"ch-{i}", "t": i / 10, "amount": 5.0}
+            rows.append(record("payments", "charge", f"inv-{i}", status="captured", **charged))
+            rows.append(record("billing", "invoice", f"inv-{i}", status="paid", amount=5.0))
+    rows += [sample(t, "billing", "backlog", 0.0, "outbox") for t in (5.0, 21.2, 22.2, 36.1, 37.1)]
+    return rows
+
+
+def judged(rows: list[Row], **changes: Any) -> Analysis:
+    changes.setdefault("expect", PAY)
+    return analyse(history(*rows), scenario(**changes), SYSTEM)
+
+
+def without(rows: list[Row], unwanted: Any) -> History:
+    return build([row for row in [*frame(), *rows] if not unwanted(row)])
+
+
+def broken(analysis: Analysis) -> set[str]:
+    return {check.name for check in analysis.validity if not check.ok}
+
+
+def test_a_run_that_holds_passes_with_full_score() -> None:
+    """Everything observed, nothing lost, quality never fell: 100, and the first reason says so."""
+    analysis = judged(payments())
+    assert analysis.verdict is Verdict.PASS
+    assert analysis.reasons == ("all properties that were judged (2) held, all objectives (1) were met",)
+    assert analysis.score.value == pytest.approx(100, abs=0.5)
+    assert exit_code(analysis.verdict, analysis.vetoed) == 0
+
+
+def test_the_steady_state_broken_before_the_method_is_invalid() -> None:
+    """Elsewhere exit 0: here a baseline outside its own expectation makes the run invalid, without a
+    score."""
+    rows = [
+        replace(row, outcome="rejected") if isinstance(row, Operation) and 1 <= row.intended < 6 else row
+        for row in payments()
+    ]
+    expect = {"baseline": (Expectation("pay", success=AT_LEAST_99),)}
+    analysis = judged(rows, expect=expect)
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"baseline_met"}
+    assert "pay success in the baseline: 50.00%, expected >= 99%" in analysis.reasons[0]
+    assert analysis.score.value is None
+    assert exit_code(analysis.verdict, analysis.vetoed) == 3
+
+
+def test_a_baseline_that_is_mostly_bad_is_invalid_without_being_asked() -> None:
+    """A scenario without a baseline expectation cannot hide that there was nothing to be degraded from."""
+    rows = [
+        replace(row, outcome="rejected") if isinstance(row, Operation) and 1 <= row.intended < 8 else row
+        for row in payments()
+    ]
+    analysis = judged(rows)
+    assert broken(analysis) == {"baseline_met"}
+    assert "only 30 of 100 operations were good" in analysis.reasons[0]
+
+
+def test_checks_that_fail_all_through_the_fault_fail_the_run() -> None:
+    """Elsewhere exit 0: here the expectation during the fault is not met, and the run fails."""
+    expect = {**PAY, "fault": (Expectation("pay", success=AT_LEAST_99),)}
+    analysis = judged(payments("rejected"), expect=expect)
+    assert analysis.verdict is Verdict.FAIL
+    assert "pay success during the fault: 0.00%, expected >= 99%" in analysis.reasons
+    assert not analysis.vetoed
+
+
+@pytest.mark.parametrize("event", ["failed", "no_effect"])
+def test_a_fault_action_that_raised_or_did_nothing_is_invalid(event: Literal["failed", "no_effect"]) -> None:
+    """Elsewhere exit 0: here a fault that was not seen to act proves nothing about the system."""
+    extra = FaultEvent("f1", "latency", FAULT.target, event, 11.2, 11.0, "round trip 2 ms -> 2 ms")
+    analysis = judged([*payments(), extra])
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"fault_observed"}
+
+
+def test_a_fault_that_was_never_measured_is_invalid() -> None:
+    """Injecting is not acting: without an `active` event the run is invalid."""
+    seen = without(payments(), lambda row: isinstance(row, FaultEvent) and row.event == "active")
+    analysis = analyse(seen, scenario(expect=PAY), SYSTEM)
+    assert broken(analysis) == {"fault_observed"}
+    assert "its effect was never measured" in analysis.reasons[0]
+
+
+def test_a_fault_that_was_never_injected_is_invalid() -> None:
+    """The scenario has a fault, the history has none."""
+    analysis = analyse(history(*payments(), with_fault=False), scenario(expect=PAY), SYSTEM)
+    assert analysis.verdict is Verdict.INVALID
+    assert "f1 (latency on billing -> payments) was never injected" in " ".join(analysis.reasons)
+
+
+def test_a_fault_left_in_place_is_invalid() -> None:
+    """Elsewhere the fault stays after an interrupt and nobody is told: not healed is invalid."""
+    seen = without(payments(), lambda row: isinstance(row, FaultEvent) and row.event == "healed")
+    analysis = analyse(seen, scenario(expect=PAY), SYSTEM)
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"clean_up_verified"}
+
+
+def test_an_interrupted_run_is_never_a_pass() -> None:
+    """Ctrl-C: the history says so, and so does the verdict."""
+    rows = [*frame(end=End(41.0, "interrupted", True)), *payments()]
+    analysis = analyse(build(rows), scenario(expect=PAY), SYSTEM)
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"complete"}
+
+
+def test_a_killed_run_is_never_a_pass() -> None:
+    """`kill -9`: no last line, so nothing is known of the clean-up."""
+    seen = without(payments(), lambda row: isinstance(row, End))
+    analysis = analyse(seen, scenario(expect=PAY), SYSTEM)
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"complete", "clean_up_verified"}
+
+
+def test_an_unclean_end_is_invalid() -> None:
+    """The run completed and left something behind."""
+    rows = [*frame(end=End(41.0, "completed", False, "link billing -> payments")), *payments()]
+    analysis = analyse(build(rows), scenario(expect=PAY), SYSTEM)
+    assert broken(analysis) == {"clean_up_verified"}
+    assert "link billing -> payments" in analysis.reasons[0]
+
+
+def test_a_phase_that_never_ended_is_invalid() -> None:
+    """The recovery was cut off, whatever the last line says."""
+    cut = PhaseEvent("recovery", 21.0, None)
+    kept = without([*payments(), cut], lambda row: isinstance(row, PhaseEvent) and row.end == 36.0)
+    analysis = analyse(kept, scenario(expect=PAY), SYSTEM)
+    assert "phases that never ended: recovery" in analysis.reasons[0]
+
+
+def test_an_objection_of_the_harness_is_invalid() -> None:
+    """A note of level invalid decides, its text is the reason."""
+    analysis = judged([*payments(), Note(5.0, "invalid", "the clock jumped")])
+    assert analysis.verdict is Verdict.INVALID
+    assert "the clock jumped" in analysis.reasons[0]
+
+
+def test_a_generator_that_fell_behind_is_invalid() -> None:
+    """98 of 100 operations sent: the load was not the one that was asked for."""
+    analysis = judged([*payments(), LoadReport(2.0, 0, 100, 98, 0.0, 0.0, 0.0)])
+    assert analysis.verdict is Verdict.PASS  # 99% over the run is enough
+    analysis = judged([*payments(), LoadReport(2.0, 0, 100, 90, 0.0, 0.0, 0.0)])
+    assert broken(analysis) == {"generator_kept_up"}
+
+
+def test_a_generator_that_was_late_is_invalid() -> None:
+    """2% of the operations were sent 20 ms late, the tightest objective is 1 s: 1% of it is 10 ms."""
+    rows = [
+        replace(row, sent=row.intended + 0.02) if isinstance(row, Operation) and row.id % 50 == 0 else row
+        for row in payments()
+    ]
+    analysis = judged(rows)
+    assert broken(analysis) == {"generator_kept_up"}
+    assert "lag p99 20 ms, expected at most 10 ms" in analysis.reasons[0]
+
+
+def test_too_few_operations_under_the_fault_are_inconclusive() -> None:
+    """Check-ins do not travel the faulted link: the payments alone are counted, and there are too few."""
+    few = [row for row in payments() if not isinstance(row, Operation) or not 11 <= row.intended < 20]
+    checkins = [replace(row, id=row.id + 1000) for row in steady() if isinstance(row, Operation)]
+    analysis = judged([*few, *checkins, *stored(list(checkins))])
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert "12 operations overlapped" in analysis.reasons[0]
+
+
+def test_no_data_for_a_named_invariant_is_inconclusive() -> None:
+    """Elsewhere objectives without data are dropped, which raises the score: here nothing seen is no pass."""
+    analysis = judged(payments(), expect={"invariants": ("no_superseded_dispense",)})
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert "no_superseded_dispense: saw nothing" in analysis.reasons[0]
+
+
+def test_no_data_for_an_objective_is_inconclusive() -> None:
+    """p99 of 100 operations can be told, of 99 it cannot."""
+    slow = parse_bound("<= 2s", DURATION)
+    expect = {"fault": (Expectation("check_in", p99=slow),)}
+    analysis = judged(payments(), expect=expect)
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert analysis.reasons == ("check_in p99 during the fault: no data, expected <= 2s",)
+
+
+def double_charge() -> Row:
+    return record("payments", "charge", "inv-150", id="again", t=15.5, amount=5.0, status="captured")
+
+
+def test_one_violation_vetoes_whatever_the_rest() -> None:
+    """Elsewhere a weighted mean of booleans: here one duplicate charge is score 0, and what it would have
+    been."""
+    analysis = judged([*payments(), double_charge()])
+    assert analysis.verdict is Verdict.FAIL
+    assert analysis.vetoed
+    assert analysis.score.value == 0.0
+    assert analysis.score.without_veto is not None
+    assert analysis.score.without_veto > 90
+    assert analysis.score.veto.startswith("1 duplicate charge on 1 invoice")
+    assert exit_code(analysis.verdict, analysis.vetoed) == 4
+
+
+def test_safety_is_judged_also_when_nobody_named_it() -> None:
+    """The scenario asks for recovery only; a duplicate charge fails it all the same."""
+    analysis = judged([*payments(), double_charge()], expect={"recovery": Recovery(within=5.0)})
+    assert analysis.vetoed
+
+
+def test_a_violation_of_an_invalid_run_is_not_hidden() -> None:
+    """No verdict is claimed, but the reasons say what was seen."""
+    analysis = judged([*payments(), double_charge(), Note(5.0, "invalid", "the clock jumped")])
+    assert analysis.verdict is Verdict.INVALID
+    assert not analysis.vetoed
+    assert any("duplicate charge" in reason for reason in analysis.reasons)
+
+
+@pytest.mark.parametrize(("until", "lifted"), [("2026-03-01", True), ("2026-02-28", False)])
+def test_only_a_dated_waiver_lifts_a_veto(until: str, lifted: bool) -> None:
+    """In force through the day it names, counted at the day of the run; it is shown either way."""
+    named = ("no_duplicate_charge", "sagas_terminal")
+    waivers = tuple(Waiver(name, "known, ticket 7", "Dana", until) for name in named)
+    analysis = judged([*payments(), double_charge()], waivers=waivers)
+    assert analysis.vetoed is not lifted
+    assert (analysis.verdict is Verdict.PASS) is lifted
+    assert analysis.waivers[0].startswith(f"no_duplicate_charge, waived by Dana until {until}")
+    assert ("lifts a violation of this run" in analysis.waivers[0]) is lifted
+
+
+def test_a_run_without_faults_is_judged_whole() -> None:
+    """A control needs no fault checks; its quality is not normalised, so that a bad run cannot look like
+    100."""
+    rows = [
+        replace(row, outcome="rejected") if isinstance(row, Operation) and row.id % 4 == 0 else row
+        for row in steady()
+    ]
+    control = scenario(faults=(), expect={"invariants": ("no_lost_checkin",)})
+    analysis = analyse(history(*rows, *stored(rows), with_fault=False), control, SYSTEM)
+    assert {check.name for check in analysis.validity} == {
+        "complete",
+        "no_objection",
+        "baseline_met",
+        "generator_kept_up",
+        "clean_up_verified",
+    }
+    assert analysis.verdict is Verdict.PASS
+    assert analysis.score.parts["absorb"] == pytest.approx(0.75, abs=0.01)
+    assert analysis.score.parts["recover"] is None
+
+
+def test_an_analysis_survives_its_file() -> None:
+    """analysis.json read back is the same value, with evidence."""
+    analysis = judged([*payments(), double_charge()])
+    assert analysis_from_json(analysis_to_json(analysis)) == analysis
+
+
+def test_a_file_that_is_no_analysis_says_what_to_do() -> None:
+    """The message names the command that mends it."""
+    with pytest.raises(HistoryError, match="judge the run again with `check`"):
+        analysis_from_json(b'{"verdict": "splendid"}')
+
+
+def test_the_same_history_gives_the_same_analysis() -> None:
+    """Judging is pure, the bootstrap included."""
+    assert judged(payments("rejected")) == judged(payments("rejected"))

@@ -1,0 +1,133 @@
+"""The formula, its floors and what is left out."""
+
+from __future__ import annotations
+
+import hypothesis.strategies as st
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+
+from measurement.analysis import RecoveryResult
+from measurement.resilience import Quality
+from measurement.score import FORMULA, WEIGHTS, combine, converge_part, score_run
+
+ALL = tuple(WEIGHTS)
+shares = st.floats(0, 1)
+
+
+def quality(curve: list[float], fault: tuple[int, int] | None, recovery: tuple[int, int] | None) -> Quality:
+    """Q given second by second, one journey."""
+    values = np.array(curve)
+    journeys = {"pay": values}
+    return Quality(
+        pl.DataFrame(),
+        {"pay": 1.0},
+        journeys,
+        values,
+        {"pay": 1.0},
+        len(curve),
+        (0, 5),
+        fault,
+        recovery,
+        None,
+    )
+
+
+def test_the_formula_is_that_of_the_plan() -> None:
+    """Five parts worked out by hand."""
+    parts = dict(zip(ALL, (0.9, 0.5, 0.8, 1.0, 0.7), strict=True))
+    by_hand = 100 * 0.9**0.30 * 0.5**0.15 * 0.8**0.25 * 1.0**0.15 * 0.7**0.15
+    assert combine(parts) == pytest.approx(by_hand)
+    assert FORMULA.startswith("codeblue-1")
+
+
+def test_a_terrible_part_is_floored_and_cannot_be_bought_back() -> None:
+    """Never recovered, all else perfect: 100 * 0.01^.25."""
+    parts = {**dict.fromkeys(ALL, 1.0), "recover": 0.0}
+    assert combine(parts) == pytest.approx(100 * 0.01**0.25)
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(ALL, st.one_of(st.none(), shares))))
+def test_it_stays_between_its_worst_and_best_part(parts: dict[str, float | None]) -> None:
+    """A geometric mean whatever is missing; without any part there is no score."""
+    score = combine(parts)
+    known = [max(0.01, value) for value in parts.values() if value is not None]
+    if not known:
+        assert score is None
+    else:
+        assert score is not None
+        assert 100 * min(known) - 1e-9 <= score <= 100 * max(known) + 1e-9
+
+
+@given(st.fixed_dictionaries(dict.fromkeys(ALL, shares)), st.sampled_from(ALL), shares)
+def test_a_better_part_never_lowers_the_score(parts: dict[str, float], name: str, better: float) -> None:
+    """Monotone in every part."""
+    improved = {**parts, name: max(parts[name], better)}
+    low, high = combine(parts), combine(improved)
+    assert low is not None
+    assert high is not None
+    assert high >= low - 1e-9
+
+
+def test_parts_from_a_curve() -> None:
+    """Fault from 5 s to 15 s at 0.5, recovery at 1: absorb, depth and the triangle under Q."""
+    run = quality([1.0] * 5 + [0.5] * 10 + [1.0] * 10, (5, 15), (15, 25))
+    back = RecoveryResult(2.0, False, 10.0, "")
+    score = score_run(run, (), back, 0.6, seed=1)
+    assert score.parts == {"absorb": 0.5, "depth": 0.5, "recover": 0.8, "contain": None, "converge": 0.6}
+    assert score.area_under_q == pytest.approx(0.75)
+    assert score.resilience_loss == pytest.approx(500.0)
+
+
+def test_contain_is_the_quality_of_what_the_fault_cannot_reach() -> None:
+    """The journey that does not depend on the fault lost a tenth of its quality under it."""
+    run = quality([1.0] * 5 + [0.9] * 10 + [1.0] * 10, (5, 15), (15, 25))
+    assert score_run(run, ("pay",), None, None, seed=1).parts["contain"] == pytest.approx(0.9)
+
+
+def test_never_recovered_counts_as_zero() -> None:
+    """Censored: no time is made up for it."""
+    run = quality([1.0] * 5 + [0.0] * 20, (5, 15), (15, 25))
+    assert score_run(run, (), RecoveryResult(None, True, 10.0, ""), None, seed=1).parts["recover"] == 0.0
+
+
+def test_empty_seconds_carry_no_weight() -> None:
+    """Where nothing was offered nothing is judged."""
+    run = quality([1.0] * 5 + [np.nan] * 5 + [1.0] * 5 + [1.0] * 10, (5, 15), (15, 25))
+    assert score_run(run, (), None, None, seed=1).parts["absorb"] == 1.0
+
+
+def test_a_run_without_any_quality_has_no_score() -> None:
+    """Nothing was offered: no number."""
+    run = quality([np.nan] * 25, (5, 15), (15, 25))
+    assert score_run(run, (), None, None, seed=1).value is None
+
+
+def test_the_interval_holds_the_score_and_is_that_of_its_seed() -> None:
+    """A noisy fault: the bootstrap brackets the score, and the same seed draws the same."""
+    noise = np.random.default_rng(3).uniform(0.3, 0.9, 20).tolist()
+    run = quality([1.0] * 5 + noise + [1.0] * 15, (5, 25), (25, 40))
+    score = score_run(run, (), None, None, seed=7)
+    assert score.interval is not None
+    assert score.value is not None
+    low, high = score.interval
+    assert low < score.value < high
+    assert score_run(run, (), None, None, seed=7).interval == score.interval
+
+
+def test_a_short_fault_supports_no_interval() -> None:
+    """Five seconds cannot be resampled in blocks."""
+    run = quality([1.0] * 5 + [0.5] * 5 + [1.0] * 10, (5, 10), (10, 20))
+    assert score_run(run, (), None, None, seed=1).interval is None
+
+
+@pytest.mark.parametrize(
+    ("converged", "observed", "part"),
+    [(0.0, True, 1.0), (5.0, True, 0.5), (20.0, True, 0.0), (None, True, 0.0), (None, False, None)],
+)
+def test_converging_is_measured_against_its_budget(
+    converged: float | None, observed: bool, part: float | None
+) -> None:
+    """At once, half way, too late, never; and nothing when nobody looked."""
+    assert converge_part(converged, observed, 10.0) == part
