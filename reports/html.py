@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from experiment.verdict import CheckResult, Verdict
 from reports import buckets, wording
@@ -58,8 +57,8 @@ def render_run(report: RunReport) -> str:
         .get_template("run.html")
         .render(
             report=report,
-            timeline=Markup(timelines(*drawn)),
-            journey_plot=Markup(journeys(*drawn)),
+            timeline=timelines(*drawn),
+            journey_plot=journeys(*drawn),
             stride=buckets.stride(len(whole.offered)) if whole else 1,
             ordered_checks=ordered_checks,
             waterfalls=[(trace, waterfall(trace)) for trace in report.traces],
@@ -89,7 +88,7 @@ def render_suite(suite: SuiteReport) -> str:
         .render(
             suite=suite,
             verdict_word=suite.verdict.value,
-            heat=Markup(heat_map(list(titles), designs, cells)),
+            heat=heat_map(list(titles), designs, cells),
             scenarios=list(titles.items()),
             designs=designs,
             grid=grid,

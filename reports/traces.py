@@ -79,7 +79,7 @@ def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperatio
 
 
 def _blamed(traced: pl.DataFrame, analysis: Analysis) -> dict[str, list[str]]:
-    """Trace to the checkers it offends: from the evidence, or by the violation's key when that names no trace."""
+    """Trace to the checkers it offends: from the evidence, or else by the key."""
     found: dict[str, list[str]] = {}
     for check in analysis.checks:
         for violation in check.violations[:VIOLATIONS]:

@@ -218,8 +218,9 @@ def fragile_fail() -> RunReport:
         timelines=timelines(0.5),
         recovery=RecoveryResult(None, True, 10.0, "not back to 95% of the baseline within 10 s"),
         score=Score(
-            "1", 0.0, 90.6, {"absorb": 0.78, "depth": 0.41, "recover": 0.01, "contain": 0.99, "converge": 0.95}, None, 0.84, 480.0,
-            "3 duplicate charges",
+            "1", 0.0, 90.6,
+            {"absorb": 0.78, "depth": 0.41, "recover": 0.01, "contain": 0.99, "converge": 0.95},
+            None, 0.84, 480.0, "3 duplicate charges",
         ),
     )  # fmt: skip
     built = report(judged, traces=(trace("violates no_duplicate_charge"), trace()))

@@ -3,6 +3,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 from html.parser import HTMLParser
 
 import pytest
@@ -38,6 +39,12 @@ PAGE_TAGS = {
 DRAWING_TAGS = {"svg", "g", "path", "defs", "use", "text", "tspan", "clippath", "rect", "style", "pattern"}
 
 
+@cache
+def drawn(build: Callable[[], RunReport]) -> str:
+    """The page of a run, made once for all tests."""
+    return html.render_run(build())
+
+
 class Page(HTMLParser):
     """Collects tags, attributes and visible text."""
 
@@ -68,7 +75,7 @@ def test_a_page_holds_only_plain_elements_and_needs_nothing_from_elsewhere(
     build: Callable[[], RunReport],
 ) -> None:
     """Whatever the run holds, the page has no script, no handler, no address but its fragments."""
-    page = Page(html.render_run(build()))
+    page = Page(drawn(build))
     assert set(page.tags) <= PAGE_TAGS | DRAWING_TAGS
     assert [name for _, name, _ in page.attributes if name.startswith("on")] == []
     addresses = page.values("href") + page.values("src") + page.values("xlink:href")
@@ -80,7 +87,7 @@ def test_a_page_holds_only_plain_elements_and_needs_nothing_from_elsewhere(
 @pytest.mark.parametrize("build", RUNS, ids=lambda build: build.__name__)
 def test_ids_are_unique_and_every_fragment_leads_somewhere(build: Callable[[], RunReport]) -> None:
     """Two drawings in one page do not share ids, and the section links work."""
-    page = Page(html.render_run(build()))
+    page = Page(drawn(build))
     ids = Counter(page.values("id"))
     assert [name for name, count in ids.items() if count > 1] == []
     fragments = {
@@ -91,12 +98,12 @@ def test_ids_are_unique_and_every_fragment_leads_somewhere(build: Callable[[], R
 
 def test_the_same_report_gives_the_same_page() -> None:
     """Nothing in a page depends on the clock or on chance."""
-    assert html.render_run(builder.fragile_fail()) == html.render_run(builder.fragile_fail())
+    assert html.render_run(builder.fragile_fail()) == drawn(builder.fragile_fail)
 
 
 def test_hostile_text_is_shown_and_does_nothing() -> None:
     """Names and errors of services are text: they appear as written, without control characters."""
-    page = Page(html.render_run(builder.hostile()))
+    page = Page(drawn(builder.hostile))
     assert "<script>alert(1)</script>" in page.text
     assert "\x1b" not in page.text
     assert "\u202e" not in page.text
@@ -105,7 +112,7 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
 
 def test_the_first_screen_says_verdict_why_score_validity_source_and_windows() -> None:
     """Before the first section heading stands everything that a hurried reader needs."""
-    first = Page(html.render_run(builder.fragile_fail()).split("<main>")[0]).text
+    first = Page(drawn(builder.fragile_fail).split("<main>")[0]).text
     for expected in (
         "FAIL", "safety veto", "3 duplicate charges on 214 invoices",
         "0 (vetoed: 3 duplicate charges; would have been 91)", "all 5 conditions met",
@@ -116,7 +123,7 @@ def test_the_first_screen_says_verdict_why_score_validity_source_and_windows() -
 
 def test_a_simulated_run_calls_itself_a_prediction() -> None:
     """A simulated pass is never shown as evidence, and its calibration stands beside it."""
-    first = Page(html.render_run(builder.simulated()).split("<main>")[0]).text
+    first = Page(drawn(builder.simulated).split("<main>")[0]).text
     assert "a prediction, not evidence" in first
     assert "p95 within 8%" in first
 
@@ -130,14 +137,14 @@ def test_a_simulated_run_without_calibration_says_that_the_distance_is_unknown()
 
 def test_a_violation_shows_both_charges_with_ids_and_times() -> None:
     """The evidence is the rows themselves."""
-    text = Page(html.render_run(builder.fragile_fail())).text
+    text = Page(drawn(builder.fragile_fail)).text
     for expected in ("ch-0002", "ch-0003", "15.200 s", "15.900 s", "30.50"):
         assert expected in text
 
 
 def test_an_invalid_run_has_no_score_and_names_the_broken_condition() -> None:
     """Nothing may be claimed from it."""
-    first = Page(html.render_run(builder.invalid()).split("<main>")[0]).text
+    first = Page(drawn(builder.invalid).split("<main>")[0]).text
     assert "no score" in first
     assert "1 of 5 conditions not met" in first
     assert "not observed" in first
@@ -145,7 +152,7 @@ def test_an_invalid_run_has_no_score_and_names_the_broken_condition() -> None:
 
 def test_an_interrupted_run_still_renders_with_an_open_fault_window() -> None:
     """A crash leaves a page that shows how far it came."""
-    text = Page(html.render_run(builder.interrupted())).text
+    text = Page(drawn(builder.interrupted)).text
     assert "the run was interrupted at 17.2 s" in text
     assert "cut off" in text
 
