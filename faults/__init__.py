@@ -6,12 +6,20 @@ from __future__ import annotations
 from experiment.controls import Fault
 from faults.bandwidth import Bandwidth
 from faults.blackhole import Blackhole
+from faults.clock_skew import ClockSkew
+from faults.corruption import Corruption
+from faults.cpu_limit import CpuLimit
 from faults.crash import Crash
+from faults.disk_full import DiskFull
 from faults.error_share import ErrorShare
 from faults.latency import Latency
 from faults.lost_response import LostResponse
+from faults.network_disconnect import NetworkDisconnect
+from faults.out_of_memory import OutOfMemory
+from faults.packet_loss import PacketLoss
 from faults.pause import Pause
 from faults.refusal import Refusal
+from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
 
@@ -26,4 +34,12 @@ KINDS: dict[str, type[Fault]] = {
     "error_share": ErrorShare,
     "crash": Crash,
     "pause": Pause,
+    "packet_loss": PacketLoss,
+    "corruption": Corruption,
+    "reordering": Reordering,
+    "cpu_limit": CpuLimit,
+    "out_of_memory": OutOfMemory,
+    "network_disconnect": NetworkDisconnect,
+    "disk_full": DiskFull,
+    "clock_skew": ClockSkew,
 }

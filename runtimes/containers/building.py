@@ -22,6 +22,7 @@ from runtimes.containers.parts import ContainerPart, wait_until_ready
 from runtimes.containers.recipes import KIND, name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import Secrets, new_secrets, write_store_files
+from runtimes.containers.sweeping import owner_of_this_process
 from runtimes.containers.toolbox import Toolbox
 from runtimes.leftovers import Journal
 from runtimes.loopback import free_ports
@@ -67,11 +68,11 @@ def check_engine(engine: Engine) -> None:
     require_images()
 
 
-def bring_up(engine: Engine, system: System, journal: Journal, owner: str, run: RunSettings) -> Built:
+def bring_up(engine: Engine, system: System, journal: Journal, run: RunSettings, service_image: str) -> Built:
     """Everything started and ready. Raises StartError with status and last log lines of what is not."""
     end = time.monotonic() + START_DEADLINE_S
     folder = _make_folder(journal.folder, system)
-    layout = _make_network(engine, system, journal, owner, run)
+    layout = _make_network(engine, system, journal, run, service_image)
     secrets = new_secrets(database_owners(system))
     write_store_files(folder.path / "stores", secrets)
     parts = _parts(system, layout, folder.path, secrets)
@@ -112,9 +113,12 @@ def _make_folder(path: Path, system: System) -> ServiceFolder:
     return folder
 
 
-def _make_network(engine: Engine, system: System, journal: Journal, owner: str, run: RunSettings) -> Layout:
+def _make_network(
+    engine: Engine, system: System, journal: Journal, run: RunSettings, service_image: str
+) -> Layout:
     """A network on a subnet that the engine finds free. Asked for by name the second time: only then will it
     take fixed addresses."""
+    owner = str(owner_of_this_process())
     network = f"codeblue-{journal.instance.removeprefix('containers-')}"
     ports = free_ports(len(plan.front_doors(system)))
     labels = Layout(journal.instance, owner, run.run_id, network, {}, {}).labels()
@@ -129,6 +133,7 @@ def _make_network(engine: Engine, system: System, journal: Journal, owner: str, 
         run_id=run.run_id,
         network=network,
         ports=ports,
+        service_image=service_image,
     )
     users = {"store": plan.POSTGRES_USER, "bus": SERVICE_USER}
     for name, spec in system.services.items():

@@ -163,6 +163,12 @@ class Engine(Door):
             code = self.api.exec_inspect(made["Id"])["ExitCode"]
         return Ran(int(code if code is not None else -1), output.decode("utf-8", "replace"))
 
+    def held_back_s(self, name: str) -> float:
+        """For how long in all a CPU limit has kept a running container from the CPU."""
+        with self.calling(f"measure {name}"):
+            shown = self.api.stats(name, stream=False, one_shot=True)
+        return float(shown["cpu_stats"]["throttling_data"]["throttled_time"]) / 1e9
+
     def memory_in_use(self, name: str) -> int:
         """Bytes that the kernel accounts to a running container."""
         with self.calling(f"measure {name}"):

@@ -56,6 +56,7 @@ class Layout:
     network: str
     addresses: Mapping[str, Address]
     published: Mapping[str, Address]
+    service_image: str = name_of("service")
 
     def container(self, part: str) -> str:
         return f"{self.network}-{part}"
@@ -74,7 +75,15 @@ def front_doors(system: System) -> tuple[str, ...]:
 
 
 def place(
-    system: System, subnet: str, *, instance: str, owner: str, run_id: str, network: str, ports: list[int]
+    system: System,
+    subnet: str,
+    *,
+    instance: str,
+    owner: str,
+    run_id: str,
+    network: str,
+    ports: list[int],
+    service_image: str,
 ) -> Layout:
     """Addresses in the subnet (the first host is the bridge), and a port of 127.0.0.1 for each front door."""
     hosts = ipaddress.ip_network(subnet).hosts()
@@ -83,7 +92,7 @@ def place(
     for name, spec in system.services.items():
         addresses[name] = Address(str(next(hosts)), PORTS[spec.role])
     doors = dict(zip(front_doors(system), (Address("127.0.0.1", port) for port in ports), strict=True))
-    return Layout(instance, owner, run_id, network, addresses, doors)
+    return Layout(instance, owner, run_id, network, addresses, doors, service_image)
 
 
 def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
@@ -166,7 +175,7 @@ def service_spec(layout: Layout, name: str, service: Service, folder: Path) -> C
     return ContainerSpec(
         name=layout.container(name),
         hostname=name,
-        image=name_of("service"),
+        image=layout.service_image,
         network=layout.network,
         labels=layout.labels(name),
         address=address.host,

@@ -70,7 +70,7 @@ class PacketLink:
                     self._toolbox.treat(fault, self._port, ("corrupt", f"{share:.2%}"))
                 case Reorder(share, delay_s):
                     delay = ("delay", f"{round(delay_s * 1e6)}us")
-                    self._toolbox.treat(fault, self._port, (*delay, "reorder", f"{1 - share:.2%}"))
+                    self._toolbox.treat(fault, self._port, (*delay, "reorder", f"{share:.2%}"))
 
     def restore(self, fault: str) -> None:
         """Undo the fault; others on the link stay. Nothing happens when it is not active."""

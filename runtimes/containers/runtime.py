@@ -22,7 +22,8 @@ from runtimes.containers.engine import Engine
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
-from runtimes.containers.sweeping import owner_of_this_process, remove_instance
+from runtimes.containers.recipes import name_of
+from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
 from runtimes.conversations import Opener
 from runtimes.docker_engine import EngineError, EngineGone
@@ -43,8 +44,9 @@ ENGINE_BACK_WITHIN_S = 30.0
 class ContainersRuntime:
     """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
 
-    def __init__(self, system: System, var: Path) -> None:
+    def __init__(self, system: System, var: Path, service_image: str = name_of("service")) -> None:
         """`var` keeps journals and the instance's files; nothing is started yet."""
+        self._service_image = service_image
         self._system = system
         self._var = var.resolve()  # the engine takes absolute paths only
         self._engine: Engine | None = None
@@ -87,7 +89,7 @@ class ContainersRuntime:
         journal = self._journal = Journal(self._var, "containers")
         journal.write("engine", endpoint=engine.url)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
-        self._built = bring_up(engine, self._system, journal, str(owner_of_this_process()), run)
+        self._built = bring_up(engine, self._system, journal, run, self._service_image)
         self._equip(self._built, engine, journal)
         self.reset(run)
 
@@ -195,8 +197,9 @@ class ContainersRuntime:
             problems = read_back(self._controls, self._built.proxies, self._read())
             for name, node in self._nodes.items():
                 problems.extend(f"{name}: {remains}" for remains in node.remains())
-            chains = self._built.toolbox.chains()
-            return [*problems, *(f"packets are dropped by {chain}" for chain in chains)]
+            problems.extend(f"packets are dropped by {chain}" for chain in self._built.toolbox.chains())
+            problems.extend(f"{name}: its disk is full" for name in self._built.toolbox.filled())
+            return problems
         except EngineGone as error:
             return [] if self.trouble() else [str(error)]
 

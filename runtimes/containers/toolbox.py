@@ -144,6 +144,11 @@ class Toolbox:
     def empty(self, store: str) -> None:
         self._run("rm", "-f", f"{VOLUMES}/{store}/{BALLAST}")
 
+    def filled(self) -> list[str]:
+        """The stores whose free space is taken now."""
+        shown = self._run("find", VOLUMES, "-maxdepth", "2", "-name", BALLAST)
+        return sorted(line.split("/")[-2] for line in shown.splitlines())
+
     def free_bytes(self, store: str) -> int:
         """Free space on a store's volume."""
         shown = self._run("df", "-B1", "--output=avail", f"{VOLUMES}/{store}")

@@ -14,13 +14,23 @@ from runtimes.http_calls import CallError, call
 from runtimes.processes import ProcessesRuntime
 from runtimes.runtime import Runtime
 from runtimes.toxiproxy_servers import find_server
+from tests.standin.containers import require_engine, standin_image
 from tests.standin.folders import open_folder
 from tests.standin.systems import pair, settings
 
 EMBEDDED = {"TOXIPROXY_SERVER": "embedded"}
+
+
+def _containers(system: System, var: Path) -> Runtime:
+    from runtimes.containers.runtime import ContainersRuntime
+
+    return ContainersRuntime(system, var, standin_image())
+
+
 # Name -> what opens the runtime, and the environment it is opened in.
 OPENERS: dict[str, tuple[Callable[[System, Path], Runtime], dict[str, str]]] = {
     "processes": (ProcessesRuntime, EMBEDDED),
+    "containers": (_containers, {}),
 }
 if find_server().kind == "real":
     OPENERS["processes with the real Toxiproxy"] = (ProcessesRuntime, {})
@@ -34,9 +44,16 @@ class Ground:
     stop_work: threading.Event
 
 
-@pytest.fixture(scope="session", params=sorted(OPENERS))
+@pytest.fixture(
+    scope="session",
+    params=[
+        pytest.param(name, marks=[pytest.mark.docker] * (name == "containers")) for name in sorted(OPENERS)
+    ],
+)
 def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
     """One system for all tests of the contract: each heals what it injects, and is checked for it."""
+    if request.param == "containers":
+        require_engine()
     system = pair(stores=True)
     opener, environment = OPENERS[request.param]
     with open_folder() as var:

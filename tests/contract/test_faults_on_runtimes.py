@@ -7,17 +7,25 @@ from collections.abc import Iterator
 
 import pytest
 
-from experiment.controls import Effect, Fault
+from experiment.controls import BehaviourControl, Controls, Effect, Fault, LinkControl, NodeControl
 from experiment.errors import UnsupportedError
 from faults import KINDS
 from faults.bandwidth import Bandwidth
 from faults.blackhole import Blackhole
+from faults.clock_skew import ClockSkew
+from faults.corruption import Corruption
+from faults.cpu_limit import CpuLimit
 from faults.crash import Crash
+from faults.disk_full import DiskFull
 from faults.error_share import ErrorShare
 from faults.latency import Latency
 from faults.lost_response import LostResponse
+from faults.network_disconnect import NetworkDisconnect
+from faults.out_of_memory import OutOfMemory
+from faults.packet_loss import PacketLoss
 from faults.pause import Pause
 from faults.refusal import Refusal
+from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
 from tests.contract.conftest import Ground
@@ -44,6 +52,17 @@ CASES: list[tuple[Fault, str]] = [
     (ErrorShare(0.5, 503), HTTP),
     *((Crash(), node) for node in ("back", "postgres", "bus")),
     *((Pause(), node) for node in ("back", "postgres", "bus")),
+    *((PacketLoss(0.5), link) for link in (HTTP, SQL, EVENTS)),
+    (PacketLoss(0.7, "to_callee"), HTTP),
+    (PacketLoss(0.7, "to_caller"), SQL),
+    (Corruption(0.3), HTTP),
+    (Reordering(0.3, 0.02), HTTP),
+    *((CpuLimit(0.1), node) for node in ("back", "postgres", "bus")),
+    *((NetworkDisconnect(), node) for node in ("back", "postgres", "bus")),
+    (OutOfMemory(), "back"),
+    *((DiskFull(), node) for node in ("postgres", "bus")),
+    (ClockSkew(300.0), "back"),
+    (ClockSkew(86_400.0, "behind"), "back"),
 ]
 
 
@@ -56,12 +75,15 @@ def healed(ground: Ground) -> Iterator[Ground]:
     assert list(ground.runtime.unhealed()) == []
 
 
-def until_seen(judge: object, measure: object) -> Effect:
-    """Poll a measurement until the judgement is that it is seen, or the deadline has passed."""
+def until_seen(judge: object, measure: object, *, healing: bool = False) -> Effect:
+    """Poll a measurement until it is seen, on older connections too, or the deadline has passed.
+
+    A single packet that is lost hits one connection only.
+    """
     end = time.monotonic() + DEADLINE_S
     while True:
         effect: Effect = judge(measure())  # type: ignore[operator]
-        if effect.seen or time.monotonic() > end:
+        if (effect.seen and (healing or effect.existing_connections == "affected")) or time.monotonic() > end:
             return effect
         time.sleep(0.05)
 
@@ -71,11 +93,27 @@ def told(case: object) -> str:
     return f"{fault.kind} on {target}"  # type: ignore[has-type]
 
 
+def control_of(controls: Controls, case: tuple[Fault, str]) -> LinkControl | NodeControl | BehaviourControl:
+    """The control that a fault takes."""
+    fault, target = case
+    if fault.target_kind == "link":
+        return controls.link(target)
+    return controls.node(target) if fault.target_kind == "node" else controls.behaviour(target)
+
+
 @pytest.mark.parametrize("case", CASES, ids=told)
 def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], healed: Ground) -> None:
-    """No effect before, an effect while it is active, on existing connections too, and none after healing."""
+    """No effect before, an effect while it is active, on existing connections too, and none after healing.
+
+    What a runtime is not capable of is refused by name, and nothing is injected.
+    """
     fault, target = case
     controls = healed.runtime.controls()
+    if fault.requires not in control_of(controls, case).capabilities:
+        with pytest.raises(UnsupportedError, match=target):
+            fault.inject(controls, target, "f1")
+        assert list(healed.runtime.unhealed()) == []
+        return
     before = fault.measure(controls, target)
     unharmed = fault.effect(before, fault.measure(controls, target))
     assert not unharmed.seen, f"an effect was seen before the fault: {unharmed.statement}"
@@ -89,7 +127,9 @@ def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], h
 
     fault.heal(controls, target, "f1")
     fault.heal(controls, target, "f1")
-    gone = until_seen(lambda now: fault.gone(before, now), lambda: fault.measure(controls, target))
+    gone = until_seen(
+        lambda now: fault.gone(before, now), lambda: fault.measure(controls, target), healing=True
+    )
     assert gone.seen, gone.statement
     assert list(healed.runtime.unhealed()) == []
 

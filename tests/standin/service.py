@@ -63,7 +63,12 @@ class Service:
         if path == "/work":
             return await self.work(headers.get("x-caller", ""))
         pages: dict[str, Any] = {
-            "/metrics": {"service": self.config["service"], "received": self.received, "links": {}},
+            "/metrics": {
+                "service": self.config["service"],
+                "unix_time": time.time(),
+                "received": self.received,
+                "links": {},
+            },
             "/backlog": {"outbox": 0},
         }
         if path == "/records":

@@ -1,0 +1,47 @@
+"""Disk full: a store has no room left for what it must write."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Effect
+from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+
+
+@dataclass(frozen=True, slots=True)
+class DiskFull:
+    """All free space of a store's volume is taken. Healing gives it back, and starts a store that gave up."""
+
+    kind: ClassVar[str] = "disk_full"
+    target_kind: ClassVar[Literal["node"]] = "node"
+    requires: ClassVar[str] = "disk_full"
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).act(fault, "disk_full", {})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).undo(fault)
+
+    def measure(self, controls: Controls, target: str) -> NodeFigures:
+        return measure_node(controls, target, "disk_free_bytes", "disk_takes_writes")
+
+    def effect(self, before: object, during: object) -> Effect:
+        """A write beside the store's files worked before and fails now."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(during, NodeFigures)
+        seen = before.gauges["disk_takes_writes"] == 1 and during.gauges["disk_takes_writes"] == 0
+        statement = f"{_room(before)} -> {_room(during)}"
+        return Effect(seen, statement, figures_of(before, during), "affected" if seen else "not affected")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Writes work again, and the store runs and answers."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(after, NodeFigures)
+        back = after.well and after.gauges["disk_takes_writes"] == 1
+        return Effect(back, f"{_room(after)}, {answer(after)}", figures_of(before, after))
+
+
+def _room(figures: NodeFigures) -> str:
+    works = "a write works" if figures.gauges["disk_takes_writes"] else "a write fails"
+    return f"{figures.gauges['disk_free_bytes'] / 1e6:.1f} MB free, {works}"

@@ -1,0 +1,51 @@
+"""Network disconnect: a node is cut off from everybody, both ways."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Effect
+from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+
+
+@dataclass(frozen=True, slots=True)
+class NetworkDisconnect:
+    """A true partition: the node runs on without a network. Nobody is told: connections just fall silent.
+
+    Healing gives it the same address back; what of its connections still lives goes on.
+    """
+
+    kind: ClassVar[str] = "network_disconnect"
+    target_kind: ClassVar[Literal["node"]] = "node"
+    requires: ClassVar[str] = "disconnect"
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).act(fault, "disconnect", {})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).undo(fault)
+
+    def measure(self, controls: Controls, target: str) -> NodeFigures:
+        return measure_node(controls, target, "connected")
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The same process runs, without a network, and cannot be reached."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(during, NodeFigures)
+        same = during.probe.state == "running" and during.probe.identity == before.probe.identity
+        cut = during.gauges["connected"] == 0 and not during.probe.answers
+        seen = before.well and same and cut
+        statement = f"{answer(before)} -> runs, {answer(during)}, {_network(during)}"
+        return Effect(seen, statement, figures_of(before, during), "affected" if seen else "not affected")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """It is on the network again and answers."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(after, NodeFigures)
+        back = after.well and after.gauges["connected"] == 1
+        return Effect(back, f"{_network(after)}, {answer(after)}", figures_of(before, after))
+
+
+def _network(figures: NodeFigures) -> str:
+    return "on the network" if figures.gauges["connected"] else "off the network"

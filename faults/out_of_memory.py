@@ -1,0 +1,47 @@
+"""Out of memory: the kernel ends a service at its memory limit."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Effect
+from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The memory limit is set to what is in use, and more is asked for: the kernel kills the service.
+
+    Healing gives the limit back and starts the service again.
+    """
+
+    kind: ClassVar[str] = "out_of_memory"
+    target_kind: ClassVar[Literal["node"]] = "node"
+    requires: ClassVar[str] = "out_of_memory"
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).act(fault, "out_of_memory", {})
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.node(target).undo(fault)
+
+    def measure(self, controls: Controls, target: str) -> NodeFigures:
+        return measure_node(controls, target, "oom_killed")
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The service is gone, and the kernel says that it ended it for want of memory."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(during, NodeFigures)
+        killed = during.probe.state == "absent" and during.gauges["oom_killed"] == 1
+        seen = before.probe.state == "running" and killed
+        ending = "ended by the kernel for want of memory" if killed else during.probe.state
+        statement = f"{before.probe.state} -> {ending}, {answer(during)}"
+        return Effect(seen, statement, figures_of(before, during), "affected" if seen else "not affected")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Another process runs in its place and answers."""
+        assert isinstance(before, NodeFigures)
+        assert isinstance(after, NodeFigures)
+        back = after.well and after.probe.identity != before.probe.identity
+        return Effect(back, f"{after.probe.state}, {answer(after)}", figures_of(before, after))

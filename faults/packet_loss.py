@@ -1,0 +1,54 @@
+"""Packet loss: a share of a link's packets never arrives."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Direction, Effect, Loss
+from experiment.units import Share
+from faults.link_measures import RoundTrips, measure_link
+from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
+
+
+@dataclass(frozen=True, slots=True)
+class PacketLoss:
+    """The kernel drops packets at random; TCP sends them again, later and later: round trips get a long tail.
+
+    `to_callee` drops what the caller sends to the link's proxy, `to_caller` what comes back to it. The draws
+    are the kernel's own and not seeded.
+    """
+
+    kind: ClassVar[str] = "packet_loss"
+    target_kind: ClassVar[Literal["link"]] = "link"
+    requires: ClassVar[str] = "loss"
+
+    share: Share
+    direction: Direction = "both"
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 0.9:
+            raise ValueError(
+                f"a share of {self.share:.1%} of the packets; expected more than 0% and at most 90%"
+            )
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).impair(fault, Loss(self.share, self.direction))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).restore(fault)
+
+    def measure(self, controls: Controls, target: str) -> RoundTrips:
+        return measure_link(controls, target, DEADLINE_S, ROUNDS)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The kernel counted packets that it dropped."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(during, RoundTrips)
+        return packet_effect(before, during, "packets_dropped", "dropped")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Nothing acts on packets, and both kinds of connection are answered again."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(after, RoundTrips)
+        return packets_unharmed(before, after)

@@ -1,0 +1,34 @@
+"""What faults on packets measure: how many the kernel hit, and whether an older connection felt it."""
+
+from __future__ import annotations
+
+from experiment.controls import Effect
+from faults.link_measures import Existing, RoundTrips, answers, figures, shown
+
+ROUNDS = 5
+DEADLINE_S = 0.6
+RETRANSMISSION_S = 0.15  # TCP waits at least 0.2 s before it sends a lost packet again
+
+
+def hit(trips: RoundTrips, counter: str) -> int:
+    """Packets hit so far, as the last probe that knows says."""
+    counts = [probe.measures[counter] for probe in trips.probes if probe.measures is not None]
+    return round(counts[-1]) if counts else 0
+
+
+def packet_effect(before: RoundTrips, during: RoundTrips, counter: str, done: str) -> Effect:
+    """The kernel's own counter is not zero. An older connection was hit when a round trip over it had to
+    wait for packets to be sent again."""
+    count = hit(during, counter)
+    late = any(one.seconds is None or one.seconds > RETRANSMISSION_S for one in during.existing)
+    touched: Existing = "affected" if count and late else "unknown"
+    trip = f"round trip {shown(before.fresh, DEADLINE_S)} -> {shown(during.fresh, DEADLINE_S)}"
+    statement = f"{count} packets {done}; {trip}"
+    return Effect(count > 0, statement, {**figures(before, during), counter: count}, touched)
+
+
+def packets_unharmed(before: RoundTrips, after: RoundTrips) -> Effect:
+    """No rule acts on the link's packets any more, and both kinds of connection are answered."""
+    acting = any(probe.measures is not None for probe in after.probes)
+    statement = f"round trip {shown(after.fresh, DEADLINE_S)}"
+    return Effect(answers(after) and not acting, statement, figures(before, after))

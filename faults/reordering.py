@@ -1,0 +1,53 @@
+"""Reordering: a share of a link's packets overtakes the others."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from experiment.controls import Controls, Effect, Reorder
+from experiment.units import Duration, Share
+from faults.link_measures import RoundTrips, measure_link
+from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
+
+
+@dataclass(frozen=True, slots=True)
+class Reordering:
+    """Packets on the way to the caller are held for `delay`, but for a share that overtakes them.
+
+    TCP puts them in order again: what a service sees is the wait.
+    """
+
+    kind: ClassVar[str] = "reordering"
+    target_kind: ClassVar[Literal["link"]] = "link"
+    requires: ClassVar[str] = "reorder"
+
+    share: Share
+    delay: Duration = 0.02
+
+    def __post_init__(self) -> None:
+        if not 0 < self.share <= 0.9:
+            raise ValueError(
+                f"a share of {self.share:.1%} of the packets; expected more than 0% and at most 90%"
+            )
+
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).impair(fault, Reorder(self.share, self.delay))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.link(target).restore(fault)
+
+    def measure(self, controls: Controls, target: str) -> RoundTrips:
+        return measure_link(controls, target, DEADLINE_S, ROUNDS)
+
+    def effect(self, before: object, during: object) -> Effect:
+        """The kernel counted packets that went through the reordering queue."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(during, RoundTrips)
+        return packet_effect(before, during, "packets_treated", "through the reordering queue")
+
+    def gone(self, before: object, after: object) -> Effect:
+        """Nothing acts on packets, and both kinds of connection are answered again."""
+        assert isinstance(before, RoundTrips)
+        assert isinstance(after, RoundTrips)
+        return packets_unharmed(before, after)
