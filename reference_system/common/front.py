@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
-from reference_system.common import fhir, tracing
+from reference_system.common import fhir, store, tracing
 from reference_system.common.bus import BusUnavailable
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
@@ -33,6 +33,7 @@ class Front:
         if scope["type"] != "http":
             return
         if scope["path"].startswith(OPERATIONS):
+            store.unhurried.set(True)
             await self._answered(scope, receive, send)
             return
         service, caller, trace, deadline_ms = self._service, "", None, None
@@ -111,6 +112,7 @@ class Front:
             return refusal < 500
         pause = behaviours.delay(caller)
         if pause > 0:
+            receive = await _received(receive)
             await asyncio.sleep(pause)
         if not behaviours.loses_response(caller):
             return await self._answered(scope, receive, send)
@@ -126,3 +128,18 @@ class Front:
             0
         )  # lets the server notice that its client is gone, so that it adds no reply of its own
         return ok
+
+
+async def _received(receive: Receive) -> Receive:
+    """The whole request taken in now: what it asks for is done even if its client goes away meanwhile."""
+    body, more = b"", True
+    while more:
+        message = await receive()
+        body += message.get("body", b"")
+        more = message["type"] == "http.request" and message.get("more_body", False)
+    waiting = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replay() -> Any:
+        return waiting.pop() if waiting else await receive()
+
+    return replay

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from dataclasses import dataclass
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from reference_system.common import tracing
 from reference_system.common.config import Address, LinkPatterns
+from reference_system.common.http_client import HttpClient, NotConnected, Reply
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.breaker import Breaker
@@ -19,22 +18,8 @@ from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.retry import Retries
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
-REFUSED = (aiohttp.ClientConnectorError, ConnectionRefusedError)
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder().decode
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """What came back: any status. `json` decodes the body."""
-
-    status: int
-    body: bytes
-    headers: Any
-
-    def json(self) -> Any:
-        return _decode(self.body)
 
 
 class CallFailed(Exception):
@@ -47,7 +32,11 @@ class CallFailed(Exception):
 
 
 class Link:
-    """One outgoing HTTP link. One session serves all links of a process."""
+    """One outgoing HTTP link.
+
+    A link without a bulkhead of its own takes its connections from `shared`, the one bounded pool of the
+    process: there one slow callee can use up what all others need.
+    """
 
     def __init__(
         self,
@@ -56,7 +45,7 @@ class Link:
         address: Address,
         patterns: LinkPatterns,
         counters: LinkCounters,
-        session: aiohttp.ClientSession,
+        shared: Bulkhead,
         tracer: tracing.Tracer,
         rng: random.Random,
     ) -> None:
@@ -65,8 +54,8 @@ class Link:
         self.patterns = patterns
         self._caller = caller
         self._callee = callee
-        self._base = f"http://{address.host}:{address.port}"
-        self._session = session
+        self._client = HttpClient(address.host, address.port)
+        self._shared = shared
         self._tracer = tracer
         self._rng = rng
         self.apply(patterns)
@@ -75,7 +64,7 @@ class Link:
         """Take on a design's patterns; breaker, budget and bulkhead start afresh."""
         self.patterns = patterns
         self._breaker = Breaker(patterns.breaker, self.counters)
-        self._bulkhead = Bulkhead(patterns.bulkhead)
+        self._bulkhead = Bulkhead(patterns.bulkhead) if patterns.bulkhead else self._shared
         self._retries = Retries(patterns.retry, self._rng)
 
     async def call(
@@ -173,10 +162,7 @@ class Link:
         ok = False
         try:
             async with asyncio.timeout(limit):
-                async with self._session.request(
-                    method, self._base + path, data=payload, headers=sending
-                ) as response:
-                    reply = Reply(response.status, await response.read(), response.headers)
+                reply = await self._client.request(method, path, sending, payload)
             ok = reply.status not in RETRYABLE
             if not ok:
                 self.counters.errors += 1
@@ -184,10 +170,10 @@ class Link:
         except TimeoutError as error:
             self.counters.timeouts += 1
             raise CallFailed(self.name, "timeout", sent=True) from error
-        except (aiohttp.ClientError, OSError) as error:
+        except OSError as error:
             self.counters.errors += 1
             reason = f"{type(error).__name__}: {error}"
-            raise CallFailed(self.name, reason, sent=not isinstance(error, REFUSED)) from error
+            raise CallFailed(self.name, reason, sent=not isinstance(error, NotConnected)) from error
         except asyncio.CancelledError:
             breaker.abandoned()
             raise
@@ -197,3 +183,6 @@ class Link:
             elif breaker is self._breaker:
                 breaker.failed()
             self._tracer.finish(span, ok)
+
+    def close(self) -> None:
+        self._client.close()

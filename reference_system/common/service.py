@@ -10,7 +10,6 @@ import random
 from collections.abc import Coroutine
 from typing import Any, ClassVar
 
-import aiohttp
 import asyncpg
 import msgspec
 from starlette.routing import Route
@@ -19,15 +18,17 @@ from reference_system.common import tracing
 from reference_system.common.behaviours import Behaviours
 from reference_system.common.bus import LOST as BUS_LOST
 from reference_system.common.bus import Bus, Event
-from reference_system.common.config import Config, Design, ServicePatterns
+from reference_system.common.config import BulkheadPattern, Config, Design, ServicePatterns
 from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
 from reference_system.common.patterns import consumer, outbox
+from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.shedding import Shedding
 from reference_system.common.store import Store, StoreUnavailable
 
 CONNECT_AGAIN_S = 0.1
+SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
 META = """
 CREATE TABLE IF NOT EXISTS meta (
     one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL, clock_scale float8 NOT
@@ -72,7 +73,6 @@ class Service:
         self.links: dict[str, Link] = {}
         self._tasks: set[asyncio.Task[Any]] = set()  # work of a run: ends with it
         self._loops: set[asyncio.Task[Any]] = set()  # live as long as the process
-        self._session: aiohttp.ClientSession | None = None
         self.bus: Bus | None = None
         self.outbox: outbox.Outbox
         self.consumer: consumer.Consumer | None = None
@@ -132,19 +132,13 @@ class Service:
     def build(self) -> None:
         """Make the parts; called once inside the event loop, nothing is connected yet."""
         config = self.config
-        connector = aiohttp.TCPConnector(limit=100, ttl_dns_cache=300)
-        self._session = aiohttp.ClientSession(
-            connector=connector,
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=None),
-            auto_decompress=False,
-            skip_auto_headers=("User-Agent", "Accept", "Accept-Encoding"),
-        )
+        shared = Bulkhead(SHARED_POOL)
         for callee, address in config.links.items():
             patterns, counters = self.design.link(f"{self.name} -> {callee}"), self.metrics.link(callee)
             if address.protocol == "http":
                 rng = random.Random(f"{config.seed}/{self.name}/{callee}")
                 self.links[callee] = Link(
-                    self.name, callee, address, patterns, counters, self._session, self.tracer, rng
+                    self.name, callee, address, patterns, counters, shared, self.tracer, rng
                 )
             elif address.protocol == "postgres":
                 self.store = Store(self.name, address, patterns, counters, self.log)
@@ -266,8 +260,8 @@ class Service:
             await self.bus.close()
         if hasattr(self, "store"):
             await self.store.close()
-        if self._session is not None:
-            await self._session.close()
+        for link in self.links.values():
+            link.close()
 
 
 def record(kind: str, **fields: Any) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
@@ -25,7 +26,11 @@ from reference_system.common.patterns.breaker import Breaker
 
 MAX_CONNECTIONS = 10
 CONNECT_TIMEOUT_S = 2.0
+OPERATOR_LIMIT_S = 20.0
 Row = Any  # asyncpg.Record
+
+# Set for requests of operators: a reset or a list of all records may take longer than a user's request.
+unhurried: ContextVar[bool] = ContextVar("unhurried", default=False)
 
 LOST = (
     asyncpg.PostgresConnectionError,
@@ -92,7 +97,7 @@ class Store:
         if not breaker.allow():
             raise StoreUnavailable("breaker open", sent=False)
         ends = None
-        limit = deadline.within(self._patterns.timeout)
+        limit = OPERATOR_LIMIT_S if unhurried.get() else deadline.within(self._patterns.timeout)
         if limit is not None:
             ends = time.monotonic() + limit
         ok, sent, connection = False, False, None

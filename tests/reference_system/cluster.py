@@ -130,7 +130,8 @@ class Cluster:
                 os.chown(path, user["user"], user["group"])
         subprocess.run(
             [binaries / "initdb", "-D", home / "data", "-U", "codeblue", "--auth-host=scram-sha-256",
-             "--auth-local=trust", f"--pwfile={home / 'password'}", "--encoding=UTF8", "--locale=C", "--no-sync"],
+             "--auth-local=trust", f"--pwfile={home / 'password'}", "--encoding=UTF8", "--locale=C",
+             "--no-sync"],
             check=True, capture_output=True, timeout=60, **user,
         )  # fmt: skip
         port = self.ports["postgres"] = free_port()
@@ -140,7 +141,8 @@ class Cluster:
         flags = [part for setting in settings.split() for part in ("-c", setting)]
         with (self.folder / "postgres.log").open("wb") as log:
             self.processes["postgres"] = subprocess.Popen(
-                [binaries / "postgres", "-D", home / "data", "-h", "127.0.0.1", "-p", str(port), "-k", "", *flags],
+                [binaries / "postgres", "-D", home / "data", "-h", "127.0.0.1", "-p", str(port), "-k", "",
+                 *flags],
                 stdout=log, stderr=log, **user,
             )  # fmt: skip
         asyncio.run(self._make_databases())

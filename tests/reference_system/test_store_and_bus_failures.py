@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import subprocess
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -76,11 +77,17 @@ def test_a_restarted_bus_is_found_again(system: Cluster) -> None:
 
 
 def test_too_many_at_once_are_shed(system: Cluster) -> None:
-    """A service with a bound of zero requests refuses with Retry-After, and counts it."""
-    system.reset(with_service(system.design("resilient"), "registry", shedding=Shedding(concurrent=0)))
-    answer = system.call("registry", "GET", "/fhir/Patient/pat-1")
-    assert (answer.status, answer.headers["retry-after"]) == (503, "1")
-    assert system.call("registry", "GET", "/metrics").body["shed"] == 1
+    """With room for one request, of four at once the others are refused with Retry-After, and counted."""
+    system.reset(with_service(system.design("resilient"), "registry", shedding=Shedding(concurrent=1)))
+    system.call("registry", "PUT", "/admin/behaviour/slow_processing", {"delay_s": 1.0})
+    with ThreadPoolExecutor(4) as clients:
+        answers = list(
+            clients.map(lambda n: system.call("registry", "GET", f"/fhir/Patient/pat-{n}"), range(4))
+        )
+    refused = [answer for answer in answers if answer.status == 503]
+    assert len(refused) >= 1
+    assert {answer.headers["retry-after"] for answer in refused} == {"1"}
+    assert system.call("registry", "GET", "/metrics").body["shed"] == len(refused)
 
 
 def test_a_lost_response_is_a_closed_connection(system: Cluster) -> None:

@@ -6,7 +6,8 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from reference_system.common import fhir
-from reference_system.common.link import CallFailed, Reply
+from reference_system.common.http_client import Reply
+from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline, idempotency
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.billing import statements

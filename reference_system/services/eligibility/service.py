@@ -15,7 +15,8 @@ from starlette.routing import Route
 
 from reference_system.common import fhir, tracing
 from reference_system.common.bus import Event
-from reference_system.common.link import CallFailed, Reply
+from reference_system.common.http_client import Reply
+from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
