@@ -9,8 +9,9 @@ JsonOut = dict[str, "JsonOut"] | list["JsonOut"] | str | float | bool | None
 
 _TO_ESCAPE = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029\ud800-\udfff]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
-SMALLEST_PLAIN = 1e-6
-LARGEST_PLAIN = 1e21
+# The bounds of plain notation, as 32-bit floats like the numbers compared with them.
+(SMALLEST_PLAIN,) = struct.unpack("f", struct.pack("f", 1e-6))
+(LARGEST_PLAIN,) = struct.unpack("f", struct.pack("f", 1e21))
 
 
 def write(value: JsonOut) -> str:

@@ -1,0 +1,78 @@
+"""The command line takes what the original takes, in its syntax, and says what it does not take."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from runtimes.toxiproxy.options import FLAGS, HelpWanted, Options, UsageError, parse, usage
+from runtimes.toxiproxy_servers import ROOT
+
+
+def test_nothing_given_is_the_original_s_default() -> None:
+    """Without options the API is on localhost:8474, without metrics and with a random seed."""
+    assert parse([]) == Options()
+    assert (Options().host, Options().port, Options().seed) == ("localhost", "8474", None)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["-port", "1", "-host", "h", "-seed", "7", "-proxy-metrics"],
+        ["--port=1", "--host=h", "--seed=7", "--proxy-metrics"],
+        ["-port=1", "-host=h", "-seed=0x7", "-proxy-metrics=true"],
+    ],
+)
+def test_options_are_written_in_any_of_go_s_ways(words: list[str]) -> None:
+    """One dash or two, a space or an equals sign."""
+    assert parse(words) == Options(host="h", port="1", seed=7, proxy_metrics=True)
+
+
+def test_our_own_options() -> None:
+    """Dial timeout with a unit, half-close and resets."""
+    found = parse(
+        ["-dial-timeout", "250ms", "-half-close", "-pass-reset", "-runtime-metrics=f", "-config", "c"]
+    )
+    assert found == Options(dial_timeout_s=0.25, half_close=True, pass_reset=True, config="c")
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [
+        (["-nope"], "flag provided but not defined: -nope"),
+        (["-port"], "flag needs an argument: -port"),
+        (["-seed", "x"], 'invalid value "x" for flag -seed'),
+        (["-dial-timeout", "3"], "want a number with a unit, such as 10s"),
+        (["-proxy-metrics=maybe"], 'invalid boolean value "maybe" for -proxy-metrics'),
+        (["start"], "unexpected argument: start"),
+    ],
+)
+def test_mistakes_are_named(words: list[str], reason: str) -> None:
+    """What cannot be understood is an error that names it."""
+    with pytest.raises(UsageError) as error:
+        parse(words)
+    assert reason in str(error.value)
+
+
+def test_help_names_every_option() -> None:
+    """-help shows all of them."""
+    with pytest.raises(HelpWanted):
+        parse(["-help"])
+    assert all(f"-{name}" in usage() for name in FLAGS)
+
+
+def test_the_process_prints_its_version_and_ends() -> None:
+    """-version prints what the original prints."""
+    command = [sys.executable, "-m", "runtimes.toxiproxy", "-version"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (ended.returncode, ended.stdout) == (0, "toxiproxy-server version 2.12.0\n")
+
+
+def test_a_mistake_ends_the_process_with_2() -> None:
+    """The exit code of a wrong command line is that of Go's flags."""
+    command = [sys.executable, "-m", "runtimes.toxiproxy", "-nope"]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("flag provided but not defined: -nope\nUsage of ")
