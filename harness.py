@@ -1,4 +1,7 @@
-"""Code Blue's command line: parse, call one function, print, exit code."""
+"""Code Blue's command line: parse, call one function, exit code.
+
+Each command imports what it needs itself: judging a small file must not wait for the libraries of a live run.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,7 @@ from pathlib import Path
 
 import click
 
-from execution import commands, file_commands, model_commands
 from execution.options import Options
-from execution.suite_run import SuiteOrder
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -72,6 +73,8 @@ def run(
     scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, **live: object
 ) -> int:
     """Run scenarios on the live system, once for each design."""
+    from execution import commands
+
     return commands.run(scenarios, designs, seed, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
@@ -84,6 +87,9 @@ def run(
 @json_option
 def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, **live: object) -> int:
     """Run a suite; exit 0 when every entry gives the verdict that the suite expects of it."""
+    from execution import commands
+    from execution.suite_run import SuiteOrder
+
     order = SuiteOrder(repeats, resume)
     return commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
 
@@ -93,6 +99,8 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
 @json_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check scenario, design, suite and system files (all of the project's by default); starts nothing."""
+    from execution import file_commands
+
     return file_commands.validate(files, as_json)
 
 
@@ -101,6 +109,8 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 @json_option
 def list_(runs: bool, as_json: bool) -> int:
     """List scenarios, designs, suites, fault kinds and invariants."""
+    from execution import file_commands
+
     return file_commands.list_all(runs, as_json)
 
 
@@ -112,6 +122,8 @@ def list_(runs: bool, as_json: bool) -> int:
 @json_option
 def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -> int:
     """Print the timeline that a run would follow, without running anything."""
+    from execution import file_commands
+
     return file_commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
@@ -120,6 +132,8 @@ def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -
 @json_option
 def check(folder: Path, as_json: bool) -> int:
     """Judge a finished run again from its history."""
+    from execution import file_commands
+
     return file_commands.check(folder, as_json)
 
 
@@ -127,6 +141,8 @@ def check(folder: Path, as_json: bool) -> int:
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> int:
     """Render the reports of a judged run again."""
+    from execution import file_commands
+
     return file_commands.report(folder)
 
 
@@ -139,6 +155,8 @@ def report(folder: Path) -> int:
 @json_option
 def linearizable(file: Path, initial: str | None, within: float, as_json: bool) -> int:
     """Judge a history of register operations (JSON Lines): exit 0 linearizable, 1 not, 2 not known."""
+    from execution import model_commands
+
     return model_commands.linearizable(file, initial, within, as_json)
 
 
@@ -146,6 +164,8 @@ def linearizable(file: Path, initial: str | None, within: float, as_json: bool) 
 @json_option
 def doctor(as_json: bool) -> int:
     """Say what this machine can run, and how to mend what it cannot."""
+    from execution import commands
+
     return commands.doctor(as_json)
 
 
@@ -153,6 +173,8 @@ def doctor(as_json: bool) -> int:
 @json_option
 def clean(as_json: bool) -> int:
     """Stop and remove what an interrupted run left behind."""
+    from execution import commands
+
     return commands.clean(as_json)
 
 

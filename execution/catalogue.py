@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from execution.places import ROOT
 from experiment.design import Design, load_design
 from experiment.errors import UsageError, nearest
 from experiment.scenario import Scenario
@@ -14,7 +15,6 @@ from experiment.topology import System, load_system
 from faults import KINDS
 from measurement.checkers import CHECKERS
 
-ROOT = Path(__file__).resolve().parent.parent
 SCENARIO_FOLDERS = ("smoke", "catalogue", "planted_bugs")
 
 

@@ -18,10 +18,11 @@ from execution.interrupts import Interruption, interruptible
 from execution.live_run import Watcher
 from execution.options import Options
 from execution.pipeline import RunResult, run_plans
+from execution.places import INSTANCES
 from execution.preflight import Request, plans
 from execution.progress import ProgressLine
 from execution.records import RunRecord
-from execution.runtime_choice import INSTANCES, sweep_containers, sweep_unjournaled_containers
+from execution.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from execution.saying import dump, say, shown, tell
 from execution.suite_run import SuiteOrder, entry_met, run_suite
 from experiment.errors import ExitCode

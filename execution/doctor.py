@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import ROOT, default_catalogue, unique_scenarios
+from execution.catalogue import default_catalogue, unique_scenarios
 from execution.facts import machine
+from execution.places import ROOT
 from experiment.errors import CodeBlueError
 from runtimes.toxiproxy_servers import find_server
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import ROOT
+from execution.places import RUNS
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +17,7 @@ class Options:
     time_scale: float = 1.0
     population: Path | None = None
     patients: int = 200
-    out: Path = ROOT / "reports" / "runs"
+    out: Path = RUNS
     system: Path | None = None
 
     def words(self) -> str:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from execution.catalogue import ROOT
 from execution.descriptions import run_facts, yardstick
 from execution.facts import git_commit, machine, versions
 from execution.judging import judge, render
 from execution.live_run import LiveRun, Watcher, header_maker
 from execution.options import Options
+from execution.places import ROOT
 from execution.run_folder import RunFolder, RunInputs, create, write_facts
 from execution.runtime_choice import open_runtime, refuse_unsupported
 from experiment.plan import Plan

@@ -14,10 +14,11 @@ from typing import Any
 
 import pytest
 
-from execution.catalogue import ROOT, SCENARIO_FOLDERS, default_catalogue
+from execution.catalogue import SCENARIO_FOLDERS, default_catalogue
 from execution.live_run import Progress
 from execution.options import Options
 from execution.pipeline import Bench, RunResult, open_bench
+from execution.places import ROOT
 from execution.preflight import Request, plans
 from experiment.errors import CodeBlueError
 from experiment.plan import Plan

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import ROOT
 from execution.live_run import run_settings
+from execution.places import INSTANCES
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.topology import System
@@ -18,8 +18,6 @@ from runtimes.link_controls import IMPAIRMENTS
 from runtimes.node_controls import ACTIONS
 from runtimes.processes import ProcessesRuntime
 from runtimes.runtime import Runtime
-
-INSTANCES = ROOT / "var"
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from execution.catalogue import ROOT
+from execution.places import ROOT
 
 
 def say(text: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from execution.catalogue import ROOT
+from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from faults import KINDS
 from measurement.checkers import CHECKERS

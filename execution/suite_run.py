@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from execution.campaign import Hooks, Job, begin, play, resume, seeds_of, shuffled
-from execution.catalogue import ROOT, Catalogue
+from execution.catalogue import Catalogue
 from execution.facts import git_commit, machine, versions
 from execution.options import Options
+from execution.places import ROOT
 from execution.preflight import check_suite
 from execution.records import RunRecord
 from execution.suite_numbers import four_numbers

@@ -7,7 +7,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from execution.catalogue import ROOT
+from execution.places import ROOT
 from execution.schemas import FOLDER, published, text_of
 from experiment.yaml_source import read_yaml
 from tests.experiment.test_schema import plain
