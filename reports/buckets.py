@@ -33,6 +33,11 @@ def times(length: int, step: int) -> Values:
     return np.arange(0, length, step, dtype=np.float64)
 
 
+def middles(length: int, step: int) -> Values:
+    """The middle of each point, in seconds: a line through the starts would rise before its cause."""
+    return times(length, step) + step / 2
+
+
 def closed(starts: Values, step: int) -> Values:
     """The starts and the end of the last one: the edges of a step plot."""
     return np.append(starts, starts[-1] + step) if len(starts) else starts

@@ -14,6 +14,8 @@ from reports import buckets, svg
 from reports.plots import DASHES, board, log_durations
 from reports.wording import clean
 
+TOLD = 5  # fault windows in the text alternative
+
 
 def timelines(
     series: Sequence[Timeline],
@@ -41,7 +43,7 @@ def timelines(
         _quality(axes[3], series, step)
         for axis in axes:
             axis.set_title("", y=1.0)  # else its place is worked out anew, at great cost
-            _mark(axis, faults, phases)
+            _mark(axis, faults, phases, len(whole.offered))
             axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), borderaxespad=0.3, handlelength=2.2)
         _name_phases(axes[0], phases, len(whole.offered))
         axes[3].set_xlim(0, len(whole.offered))
@@ -71,7 +73,7 @@ def journeys(
         )
         for axis, line in zip(grid.flat, lines, strict=False):
             _latency(axis, line, buckets.stride(len(line.offered), buckets.MAX_POINTS // 2))
-            _mark(axis, faults, phases)
+            _mark(axis, faults, phases, len(line.offered))
             axis.set_ylabel("")
             axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
         _scale([grid[0][0]], lines)
@@ -96,7 +98,7 @@ def _rate(axis: Any, line: Timeline, step: int) -> None:
 
 
 def _latency(axis: Any, line: Timeline, step: int) -> None:
-    t = buckets.times(len(line.offered), step)
+    t = buckets.middles(len(line.offered), step)
     for number, (label, colour) in enumerate((("p50", svg.GREEN), ("p95", svg.ORANGE), ("p99", svg.PURPLE))):
         values = buckets.thin(buckets.as_values(getattr(line, label)), step, "max")
         values = np.where(values > 0, values, np.nan)
@@ -129,7 +131,7 @@ def _quality(axis: Any, series: Sequence[Timeline], step: int) -> None:
         whole = line.journey == "all"
         values = buckets.thin(buckets.as_values(line.q), step, "min")
         axis.plot(
-            buckets.times(len(line.q), step),
+            buckets.middles(len(line.q), step),
             values,
             color=svg.INK if whole else svg.SERIES[number % len(svg.SERIES)],
             linestyle="-" if whole else DASHES[number % len(DASHES)],
@@ -140,19 +142,19 @@ def _quality(axis: Any, series: Sequence[Timeline], step: int) -> None:
     axis.set_ylim(-0.03, 1.08)
 
 
-def _mark(axis: Any, faults: Sequence[FaultWindow], phases: Sequence[PhaseEvent]) -> None:
-    for fault in faults:
-        if fault.start is not None:
-            end = (
-                fault.end
-                if fault.end is not None
-                else max((p.end or p.start for p in phases), default=fault.start)
-            )
-            axis.axvspan(fault.start, end, color=svg.FAULT, alpha=0.16, linewidth=0)
-            for edge in (fault.start, end):
-                axis.axvline(edge, color=svg.FAULT, linewidth=0.8)
-    for phase in phases:
-        axis.axvline(phase.start, color=svg.MUTED, linewidth=0.7, linestyle=DASHES[2])
+def _mark(axis: Any, faults: Sequence[FaultWindow], phases: Sequence[PhaseEvent], length_s: float) -> None:
+    """Shades what acted, up to the end when it never healed, and dots the starts of the phases.
+
+    One artist each: a flapping fault can have hundreds of windows.
+    """
+    upwards = axis.get_xaxis_transform()
+    windows = [(f.start, length_s if f.end is None else f.end) for f in faults if f.start is not None]
+    spans = [(start, end - start) for start, end in windows]
+    axis.broken_barh(spans, (0, 1), transform=upwards, color=svg.FAULT, alpha=0.16, linewidth=0)
+    edges = [edge for window in windows for edge in window]
+    axis.vlines(edges, 0, 1, transform=upwards, color=svg.FAULT, linewidth=0.8)
+    starts = [phase.start for phase in phases]
+    axis.vlines(starts, 0, 1, transform=upwards, color=svg.MUTED, linewidth=0.7, linestyle=DASHES[2])
 
 
 def _name_phases(axis: Any, phases: Sequence[PhaseEvent], length_s: float) -> None:
@@ -174,12 +176,13 @@ def _name_phases(axis: Any, phases: Sequence[PhaseEvent], length_s: float) -> No
 
 
 def _alt(line: Timeline, faults: Sequence[FaultWindow], step: int) -> str:
-    windows = "; ".join(
+    told = [
         f"{fault.kind} on {fault.target} from {fault.start:.1f} s"
         + (f" to {fault.end:.1f} s" if fault.end is not None else ", never healed")
         for fault in faults
         if fault.start is not None
-    )
+    ]
+    windows = "; ".join(told[:TOLD]) + (f"; and {len(told) - TOLD} more" if len(told) > TOLD else "")
     lowest = min((value for value in line.q if value is not None), default=None)
     quality = "" if lowest is None else f" Lowest quality of all journeys: {lowest:.2f}."
     thinned = f" Each point covers {step} s: mean rate, worst latency and quality." if step > 1 else ""

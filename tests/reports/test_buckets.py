@@ -20,6 +20,7 @@ def test_thinning_keeps_the_worst_and_leaves_gaps_empty() -> None:
     np.testing.assert_equal(buckets.thin(values, 2, "min"), [1, np.nan, 2, 7])
     np.testing.assert_equal(buckets.thin(values, 2, "mean"), [3, np.nan, 2, 7])
     np.testing.assert_equal(buckets.times(7, 2), [0, 2, 4, 6])
+    np.testing.assert_equal(buckets.middles(7, 2), [1, 3, 5, 7])
 
 
 def test_a_value_between_gaps_is_found() -> None:

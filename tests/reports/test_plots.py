@@ -62,11 +62,21 @@ def test_the_alternative_text_names_the_faults_as_measured() -> None:
 
 
 def test_a_fault_that_never_healed_is_shaded_to_the_end() -> None:
-    """An open window is drawn up to the end of the last phase."""
+    """An open window is drawn up to the end of what was measured."""
     open_window = builder.window(end=None, healed=False)
     drawing = timelines(builder.timelines(), (open_window,), builder.phases())
     assert "from 13.0 s, never healed" in drawing
-    assert drawing != timelines(builder.timelines(), (), builder.phases())
+    closed = builder.window(end=float(len(builder.timelines()[0].offered)))
+    shaded = timelines(builder.timelines(), (closed,), builder.phases())
+    assert drawing.split(">", 1)[1] == shaded.split(">", 1)[1]
+
+
+def test_a_flapping_fault_is_told_by_its_first_windows() -> None:
+    """A text alternative of hundreds of windows would help nobody."""
+    flaps = tuple(builder.window(start=13.0 + n / 10, end=13.05 + n / 10) for n in range(100))
+    drawing = timelines(builder.timelines(), flaps, builder.phases())
+    assert drawing.count("lost_response") == 5
+    assert "; and 95 more." in drawing
 
 
 def test_a_fault_that_never_began_is_not_shaded() -> None:
