@@ -107,12 +107,10 @@ class Link:
 
     def sink_ready(self) -> None:
         """The sink takes bytes again."""
-        if self.dead:
-            return
-        if self.stages:
+        if self.stages and not self.dead:
             self.wake(self.stages[-1])
             self._pump()
-        else:
+        elif not self.dead:
             self._regulate()
 
     # -- toxics come and go ------------------------------
@@ -160,6 +158,8 @@ class Link:
         if before is not None:
             before.interrupt(removed=False)
         del self.stages[at]
+        if stage.awake:
+            self._awake.remove(stage)
         self._deliver(stage, at)
         if before is not None:
             before.start()
@@ -290,10 +290,7 @@ class Link:
             full = not self.sink.ready
         if full != self._paused:
             self._paused = full
-            if full:
-                self.source.pause()
-            else:
-                self.source.resume()
+            (self.source.pause if full else self.source.resume)()
 
     def _end_sink(self) -> None:
         if not self._sink_ended:

@@ -70,6 +70,11 @@ class Timers:
             self._arm(due)
         return timer
 
+    @property
+    def waiting(self) -> int:
+        """How many timers are kept, cancelled ones included."""
+        return len(self._heap)
+
     def close(self) -> None:
         """Forget all timers."""
         self._loop.remove_reader(self._fd)
