@@ -147,7 +147,10 @@ class ProxiedLink:
         Raises UnsupportedError, ToxiproxyError; ToxiproxyReplaced when it is done at the price of all
         connections.
         """
-        plans = toxics_of(impairment)
+        try:
+            plans = toxics_of(impairment)
+        except UnsupportedError as error:
+            raise UnsupportedError(f"{self.name}: {error}") from None
         with self._lock:
             if fault in self._active:
                 return
