@@ -1,8 +1,10 @@
 """I15: retries do not multiply load: at most 1.1 calls on a link for each logical request, also under fault.
 
-The callers count logical requests and attempts; the callee counts what it received, which is the ground truth
-against a caller (or its HTTP library) that repeats more than it says. The window from the fault to the end is
-judged beside the whole run, so that a long calm does not dilute a storm.
+The callers count logical requests and attempts; the callee counts what it received, which is the ground
+truth against a caller (or its HTTP library) that repeats more than it says. The fault, and all from the
+fault on, are judged beside the whole run, so that a long calm does not dilute a storm. Such a later window
+may also spend what the requests before it saved of the tenth, at most `SAVED` retries, as the token bucket
+of a retry budget does.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from measurement.counters import Key, group, increase
 from measurement.windows import fault_span
 
 LIMIT = 1.1
+SAVED = 10
+WHOLE = "whole run"
 ENOUGH = 20  # logical requests on a link below which a ratio says nothing
 
 
@@ -29,10 +33,20 @@ class Amplification:
     attempts: float
     received: float | None
     resets: int
+    saved: float  # retries earned before the window and not spent
+
+    @property
+    def calls(self) -> float:
+        return max(self.attempts, self.received or 0.0)
 
     @property
     def ratio(self) -> float:
-        return max(self.attempts, self.received or 0.0) / self.logical
+        return self.calls / self.logical
+
+    @property
+    def excess(self) -> float:
+        """Calls beyond what is allowed; positive is too many."""
+        return self.calls - LIMIT * self.logical - self.saved
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
@@ -48,11 +62,10 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     if not judged:
         return saw_nothing(f"no link counted {ENOUGH} logical requests")
     worst: dict[str, Amplification] = {}
-    for found in judged:
-        if found.link not in worst or found.ratio > worst[found.link].ratio:
-            worst[found.link] = found
-    broken = sorted((w for w in worst.values() if w.ratio > LIMIT), key=lambda w: -w.ratio)
-    top = max(worst.values(), key=lambda w: w.ratio)
+    for found in sorted(judged, key=lambda found: (found.excess > 0, found.ratio)):
+        worst[found.link] = found
+    broken = sorted((w for w in worst.values() if w.excess > 0), key=lambda w: -w.ratio)
+    top = max(worst.values(), key=lambda w: (w.excess > 0, w.ratio))
     measures: dict[str, float | int | str | None] = {
         link: round(found.ratio, 3) for link, found in worst.items()
     }
@@ -73,7 +86,7 @@ def _windows(history: History) -> dict[str, tuple[float, float]]:
     times = [sample.t for sample in history.samples]
     if not times:
         return {}
-    windows = {"whole run": (min(times), max(times))}
+    windows = {WHOLE: (min(times), max(times))}
     span = fault_span(history)
     if span is not None:
         windows["from the fault on"] = (span[0], max(times))
@@ -94,6 +107,13 @@ def _measure(
     received = increase(counters.get((callee, "received", caller), []), start, end)
     if logical is None or attempts is None or logical.value < ENOUGH:
         return None
+    before = [
+        increase(counters.get((caller, name, callee), []), float("-inf"), start)
+        for name in ("logical", "attempts")
+    ]
+    saved = 0.0
+    if window != WHOLE and before[0] is not None and before[1] is not None:
+        saved = min(SAVED, max(0.0, LIMIT * before[0].value - before[1].value))
     # After a crash of either side the two counters no longer cover the same time.
     comparable = received is not None and not (received.resets or logical.resets)
     return Amplification(
@@ -103,6 +123,7 @@ def _measure(
         attempts.value,
         received.value if comparable and received is not None else None,
         logical.resets,
+        saved,
     )
 
 

@@ -57,3 +57,19 @@ def test_a_restart_begins_the_counters_again() -> None:
     result = check(history(*rows), scenario(), SYSTEM)
     assert result.verdict is Verdict.PASS
     assert result.exposed == 100
+
+
+def test_a_fault_may_spend_what_the_calm_saved() -> None:
+    """100 requests before the fault saved 10 retries: 30 requests may make 43 calls, not 44."""
+    within = counted((1, 0, 0), (11, 100, 100), (21, 130, 143), (36, 300, 313))
+    beyond = counted((1, 0, 0), (11, 100, 100), (21, 130, 144), (36, 300, 314))
+    assert check(history(*within), scenario(), SYSTEM).verdict is Verdict.PASS
+    result = check(history(*beyond), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert "1.47 calls per logical request during the fault" in result.violations[0].statement
+
+
+def test_nothing_is_saved_twice() -> None:
+    """What was spent before the fault is gone: 110 calls for 100 requests leave no retry for the fault."""
+    rows = counted((1, 0, 0), (11, 100, 110), (21, 130, 144), (36, 300, 330))
+    assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.FAIL
