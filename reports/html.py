@@ -92,10 +92,20 @@ def render_suite(suite: SuiteReport) -> str:
             scenarios=list(titles.items()),
             designs=designs,
             grid=grid,
+            grouped=grouped,
             simulated=sum(1 for e in suite.entries if e.summary and e.summary.source == "simulation"),
             provenance=_provenance(suite.git, suite.versions, suite.machine),
         )
     )
+
+
+def grouped(entries: Iterable[SuiteEntry]) -> list[list[SuiteEntry]]:
+    """Repeats that came out alike in one group each, the unexpected ones first."""
+    alike: dict[tuple[object, ...], list[SuiteEntry]] = {}
+    for entry in entries:
+        run = entry.summary
+        alike.setdefault((entry.met, run and run.verdict, run and run.vetoed), []).append(entry)
+    return sorted(alike.values(), key=lambda group: group[0].met)
 
 
 def _cell(entries: Sequence[SuiteEntry]) -> Cell:

@@ -199,3 +199,11 @@ def test_a_suite_of_nothing_is_a_page_too() -> None:
     page = Page(html.render_suite(suite()))
     assert "INCONCLUSIVE" in page.text
     assert page.tags["svg"] == 0
+
+
+def test_repeats_that_came_out_alike_are_counted_in_their_field() -> None:
+    """Ten repeats are no ten badges; the run that differs stands first."""
+    good, bad = entry(builder.resilient_pass()), replace(entry(builder.invalid()), design="resilient")
+    text = Page(html.render_suite(suite(good, good, bad, good))).text
+    table = text.split("Runs")[0]
+    assert table.index("invalid expected pass") < table.index("3 × ✓ pass")
