@@ -18,6 +18,7 @@ from urllib.parse import quote
 
 import requests
 import toxiproxy.api
+import urllib3
 from toxiproxy import Proxy as ClientProxy
 from toxiproxy import Toxiproxy as ClientServer
 from toxiproxy.api import APIConsumer
@@ -225,13 +226,13 @@ class Toxiproxy:
                 allow_redirects=False,
             )
             body = bytearray()
-            for part in response.iter_content(65_536):
+            while part := response.raw.read1(65_536, decode_content=True):  # as it comes: it may only drip
                 body += part
                 if time.monotonic() > end:
                     raise requests.ReadTimeout
-        except requests.Timeout:
+        except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
             raise ToxiproxyHung(f"Toxiproxy did not answer {sent} within {self.deadline_s:g} s") from None
-        except requests.RequestException as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             raise ToxiproxyUnreachable(f"Toxiproxy could not be sent {sent}: {error}") from None
         response._content = bytes(body)  # read in pieces: hand it to the client as if read at once
         if not 200 <= response.status_code < 300:

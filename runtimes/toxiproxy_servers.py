@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -15,7 +16,7 @@ import psutil
 
 from experiment.errors import StartError
 from runtimes.leftovers import Journal
-from runtimes.loopback import HOST, free_port
+from runtimes.loopback import HOST, free_port, taken
 from runtimes.spawning import Child, Command
 from runtimes.toxiproxy_adapter import Toxiproxy
 from runtimes.toxiproxy_states import ToxiproxyError
@@ -121,7 +122,7 @@ class RunningToxiproxy:
         if self._child is not None:
             self._child.stop(deadline_s)
         if self._journal is not None and self._journal_is_own:
-            self._journal.close(remove=True)
+            _remove(self._journal)
             self._journal = None
 
 
@@ -155,7 +156,7 @@ def start_server(
         except BaseException:
             child.stop(STOP_DEADLINE_S)
             if own_journal is not None:
-                own_journal.close(remove=True)
+                _remove(own_journal)
             raise
         return RunningToxiproxy(
             choice.kind,
@@ -167,6 +168,12 @@ def start_server(
             _journal_is_own=own_journal is not None,
         )
     raise StartError(f"{choice}: every one of {MOST_PORTS_TRIED} free ports was taken by another process")
+
+
+def _remove(journal: Journal) -> None:
+    journal.close(remove=True)
+    with suppress(OSError):  # another instance may live in the same folder
+        journal.folder.parent.rmdir()
 
 
 class _PortTaken(Exception):
@@ -195,6 +202,8 @@ def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
     seen = "nothing yet"
     while time.monotonic() < end:
         if not child.running:
+            if taken(port):
+                raise _PortTaken
             break
         try:
             version = adapter.version()
