@@ -47,6 +47,11 @@ def _pages() -> Environment:
     return environment
 
 
+def render_page(template: str, **values: Any) -> str:
+    """Any other page of ours, from the template of that name."""
+    return _pages().get_template(template).render(**values)
+
+
 def render_run(report: RunReport) -> str:
     """The page of one run."""
     analysis = report.analysis
