@@ -46,6 +46,7 @@ class JourneyPhase:
     offered_rate: float  # per second
     good_rate: float
     not_sent: int = 0  # what they needed had failed before; not among the offered
+    histogram: tuple[tuple[int, int], ...] = ()  # of the latencies behind the percentiles, see `histogram`
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from measurement.analysis import JourneyPhase, Timeline
+from measurement.histogram import Histogram, bucket_of
 
 Floats = npt.NDArray[np.float64]
 
@@ -17,10 +18,13 @@ Floats = npt.NDArray[np.float64]
 PERCENTILES = {"p50": (0.5, 2), "p95": (0.95, 20), "p99": (0.99, 100)}
 
 
+_WAITED = pl.col("is_sent") & (pl.col("outcome") != "rejected")
+
+
 def _percentiles() -> dict[str, pl.Expr]:
     """Exact, by rank, over what was acknowledged or timed out. Refusals are left out: failing fast must not
     flatter a percentile; they show in the success ratio."""
-    waited = pl.col("latency").filter(pl.col("is_sent") & (pl.col("outcome") != "rejected"))
+    waited = pl.col("latency").filter(_WAITED)
     return {
         name: pl.when(waited.len() >= enough).then(waited.quantile(q, "higher"))
         for name, (q, enough) in PERCENTILES.items()
@@ -60,6 +64,7 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
     )
     for journey, phase, kind, count in errors.iter_rows():
         kinds[journey, phase][kind] = count
+    histograms = _histograms(graded)
     found: list[JourneyPhase] = []
     for row in table.iter_rows(named=True):
         start, end = spans.get(row["phase"], (0.0, 0.0))
@@ -73,9 +78,26 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
                 success_ratio=succeeded / offered if offered else None,
                 offered_rate=offered / length if length > 0 else 0.0,
                 good_rate=good / length if length > 0 else 0.0,
+                histogram=histograms[row["journey"], row["phase"]],
             )
         )
     return tuple(found)
+
+
+def _histograms(graded: pl.DataFrame) -> dict[tuple[str, str], Histogram]:
+    """Of the latencies that the percentiles are of, so that runs can be told together."""
+    counted = (
+        graded.lazy()
+        .filter(_WAITED & pl.col("phase").is_not_null())
+        .group_by("journey", "phase", bucket_of(pl.col("latency")).alias("bucket"))
+        .len()
+        .collect()
+        .sort("bucket")
+    )
+    found: dict[tuple[str, str], list[tuple[int, int]]] = defaultdict(list)
+    for journey, phase, bucket, count in counted.iter_rows():
+        found[journey, phase].append((bucket, count))
+    return defaultdict(tuple, {key: tuple(pairs) for key, pairs in found.items()})
 
 
 def of_window(graded: pl.DataFrame, journey: str, start: float, end: float) -> dict[str, float | int | None]:

@@ -36,13 +36,13 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
         "reads": reads.height,
         "stale_reads": stale.height,
         "unlabelled_stale_reads": unlabelled.height,
+        "unlabelled_lag_s_max": _top(unlabelled["lag_s"]),
         "beyond_bound": beyond.height,
         "labels_that_understate": understated.height,
         **_percentiles(reads, "lag_s", "time_lag"),
         **_percentiles(reads, "version_lag", "version_lag"),
     }
-    worst = stale["lag_s"].max() if stale.height else 0.0
-    assert isinstance(worst, float)
+    worst = _top(stale["lag_s"])
     good = (
         f"none of {noun(reads.height, 'projection read')} was stale without a label beyond the bound "
         f"({format_duration(bounds.age)}); {noun(stale.height, 'labelled or allowed stale read')}, "
@@ -57,16 +57,21 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
     )
 
 
+def _top(values: pl.Series) -> float:
+    """The largest; 0 of none."""
+    largest = values.max()
+    return float(largest) if isinstance(largest, int | float) else 0.0
+
+
 def _percentiles(reads: pl.DataFrame, column: str, name: str) -> dict[str, float | None]:
     """p50, p99 and max over all exposed reads; p99 only when at least 100 were seen."""
     values = reads[column].cast(pl.Float64)
     p99 = values.quantile(0.99, "higher") if reads.height >= 100 else None
     unit = "_s" if name == "time_lag" else ""
-    top = values.max()
     return {
         f"{name}{unit}_p50": values.quantile(0.5, "higher"),
         f"{name}{unit}_p99": p99,
-        f"{name}{unit}_max": float(top) if isinstance(top, float) else None,
+        f"{name}{unit}_max": _top(values),
     }
 
 
