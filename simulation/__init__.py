@@ -1,0 +1,1 @@
+"""The SimPy twin: the same plan in virtual time, giving the same history."""

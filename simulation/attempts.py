@@ -1,0 +1,66 @@
+"""One request on its way over a channel: a single slotted object that is its own event."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Protocol
+
+from simulation.clock import Occurrence
+
+if TYPE_CHECKING:
+    from simulation.channels import Channel
+
+NOT_SENT = -1  # an attempt that waits for a slot of the bulkhead
+
+# What happens next to an attempt, the order of Channel.stages.
+ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS = range(4)
+
+
+class Owner(Protocol):
+    """Who made a call and hears its end: `error` is None when it succeeded."""
+
+    def resume(self, attempt: Attempt, error: str | None) -> None: ...
+
+
+class Attempt(Occurrence):
+    """One request on its way.
+
+    `answer` is what the handler replied and `failure` the error it replied instead; `step` belongs to the
+    handler; `done` is when the server finishes; `number` counts the attempts of one call.
+    """
+
+    __slots__ = (
+        "answer",
+        "channel",
+        "context",
+        "done",
+        "epoch",
+        "failure",
+        "live",
+        "number",
+        "owner",
+        "request",
+        "sent",
+        "stage",
+        "step",
+        "waited",
+    )
+
+    answer: Any
+    done: float
+    epoch: int
+    failure: str | None
+    number: int
+    step: int
+    waited: float
+    channel: Channel
+    context: Any
+    live: bool
+    owner: Owner
+    request: Any
+    sent: float
+    stage: int
+
+    @property
+    def fire(self) -> Callable[[Attempt], None]:  # type: ignore[override]  # derived from the stage
+        return self.channel.stages[self.stage]

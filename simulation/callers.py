@@ -1,0 +1,281 @@
+"""The caller's own protection: time limit, retries with backoff and budget, breaker, bulkhead.
+
+Attempts wait for their time limit in a deque, since the limit is the same for all; one sweep event serves
+them all. While nothing is out of the ordinary (`guarded` is false) a call takes the short path; everything
+else is decided on the longer one.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from heapq import heappush
+from math import inf
+from typing import Any
+
+from simulation.attempts import ARRIVES, NOT_SENT, Attempt, Owner
+from simulation.clock import Clock, Occurrence
+from simulation.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.randomness import Sampler
+from simulation.wire import Wire
+
+
+@dataclass(slots=True)
+class Protection:
+    """What a caller does on one link; it holds state, so that each channel needs its own.
+
+    `timeout` None waits for ever. `attempts` counts all of them, the first included. `concurrent` and `queue`
+    are the bulkhead. `may_repeat(request, error)` says whether a request may be sent again.
+    """
+
+    timeout: float | None = None
+    attempts: int = 1
+    backoff: Backoff = field(default_factory=Backoff)
+    budget: RetryBudget | None = None
+    breaker: CircuitBreaker | None = None
+    concurrent: int | None = None
+    queue: int = 0
+    may_repeat: Callable[[Any, str], bool] | None = None
+
+
+class Caller:
+    """The near end of a channel. `latencies` collects what each answered attempt took."""
+
+    __slots__ = (
+        "_heap",
+        "_pending",
+        "_plain_calls",
+        "_slow_attempts",
+        "_slow_calls",
+        "_sweep",
+        "_sweeping",
+        "_waiting",
+        "backoff",
+        "breaker",
+        "budget",
+        "changed_at",
+        "clock",
+        "concurrent",
+        "errors",
+        "guarded",
+        "impaired",
+        "in_use",
+        "latencies",
+        "max_attempts",
+        "may_repeat",
+        "name",
+        "queue_limit",
+        "rejected_bulkhead",
+        "retries",
+        "serial",
+        "short_circuited",
+        "there",
+        "timeout",
+        "timeouts",
+        "uniform",
+        "wire",
+    )
+
+    wire: Wire
+
+    def __init__(
+        self, clock: Clock, name: str, there: Sampler, uniform: Sampler, protection: Protection
+    ) -> None:
+        self.clock, self.name, self.there, self.uniform = clock, name, there, uniform
+        self.timeout = protection.timeout
+        self.max_attempts = protection.attempts
+        self.backoff = protection.backoff
+        self.budget, self.breaker = protection.budget, protection.breaker
+        self.concurrent, self.queue_limit = protection.concurrent, protection.queue
+        self.may_repeat = protection.may_repeat
+        self.retries = self.timeouts = self.errors = self.short_circuited = self.rejected_bulkhead = 0
+        self.latencies: list[float] = []
+        self.in_use = 0
+        self._plain_calls = self._slow_calls = self._slow_attempts = 0
+        self._heap = clock.heap
+        self.serial = clock.serial
+        self._waiting: deque[Attempt] = deque()
+        self._pending: deque[Attempt] = deque()
+        self._sweep = _Sweep(self)
+        self._sweeping = False
+        self.impaired = False
+        self.changed_at = -1.0  # when the wire last changed; it has not
+        self.guarded = True
+
+    @property
+    def logical(self) -> int:
+        """Calls made, whatever became of them."""
+        return self._plain_calls + self._slow_calls
+
+    @property
+    def attempts(self) -> int:
+        """Requests that were sent."""
+        return self._plain_calls + self._slow_attempts
+
+    def watch(self) -> None:
+        """Find out whether calls need the longer path, after anything they depend on has changed."""
+        breaker = self.breaker
+        self.guarded = (
+            self.budget is not None
+            or self.concurrent is not None
+            or self.impaired
+            or (breaker is not None and (breaker.failed > 0 or breaker.state != "closed"))
+        )
+
+    def call(self, owner: Owner, request: Any, context: Any = None) -> Attempt:
+        """Send a request; `owner.resume(attempt, error)` hears of the end of the last attempt."""
+        now = self.clock._now
+        attempt = Attempt()  # without a constructor: the slots are filled here, once for every hop
+        attempt.channel = self  # type: ignore[assignment]  # every Caller is a Channel
+        attempt.owner = owner
+        attempt.request = request
+        attempt.context = context
+        attempt.sent = now
+        attempt.stage = ARRIVES
+        attempt.live = True
+        attempt.number = 1
+        attempt.step = 0
+        if self.guarded:
+            self._slow_calls += 1
+            if self.budget is not None:
+                self.budget.request()
+            self._send(attempt)
+            return attempt
+        self._plain_calls += 1
+        self._pending.append(attempt)
+        if not self._sweeping:
+            self._tend(now)
+        heappush(self._heap, (now + next(self.there), 1, next(self.serial), attempt))
+        return attempt
+
+    def _tend(self, now: float) -> None:
+        """Start the sweep of time limits; without a limit, only forget attempts that have ended."""
+        if self.timeout is not None:
+            self._sweeping = True
+            self.clock.schedule_at(now + self.timeout, self._sweep)
+            return
+        pending = self._pending
+        while not pending[0].live:
+            pending.popleft()
+
+    def _send(self, attempt: Attempt) -> None:
+        """Let an attempt out: past the breaker and the bulkhead, under its time limit, onto the wire."""
+        now = self.clock._now
+        if self.breaker is not None and not self.breaker.allows(now):
+            self.short_circuited += 1
+            self._refuse(attempt, "short_circuited")
+            return
+        if self.concurrent is not None and self.in_use >= self.concurrent:
+            if len(self._waiting) >= self.queue_limit:
+                self.rejected_bulkhead += 1
+                self._refuse(attempt, "rejected_bulkhead")
+                return
+            attempt.step = NOT_SENT
+            self._waiting.append(attempt)
+        self._pending.append(attempt)
+        if not self._sweeping:
+            self._tend(now)
+        if attempt.step != NOT_SENT:
+            self.in_use += 1
+            self._launch(attempt, now)
+
+    def _refuse(self, attempt: Attempt, error: str) -> None:
+        attempt.live = False
+        self.clock.call_at(self.clock._now, lambda: attempt.owner.resume(attempt, error))
+
+    def _launch(self, attempt: Attempt, now: float) -> None:
+        self._slow_attempts += 1
+        if self.impaired:
+            self.wire.send(attempt)
+        else:
+            heappush(self._heap, (now + next(self.there), 1, next(self.serial), attempt))
+
+    def _release(self) -> None:
+        """A slot of the bulkhead is free: the first one still waiting takes it."""
+        while self._waiting:
+            attempt = self._waiting.popleft()
+            if attempt.live:
+                attempt.step = 0
+                self._launch(attempt, self.clock._now)
+                return
+        self.in_use -= 1
+
+    def in_flight(self) -> list[Attempt]:
+        """Attempts that were sent and have not ended."""
+        return [attempt for attempt in self._pending if attempt.live and attempt.step != NOT_SENT]
+
+    def fail(self, attempt: Attempt, error: str) -> None:
+        """The caller learns that a live attempt failed: by its time limit, or from the connection."""
+        if not attempt.live:
+            return
+        attempt.live = False
+        if self.concurrent is not None and attempt.step != NOT_SENT:
+            self._release()
+        self._failed(attempt, error)
+
+    def _failed(self, attempt: Attempt, error: str) -> None:
+        if error == "timeout":
+            self.timeouts += 1
+        else:
+            self.errors += 1
+        if self.breaker is not None:
+            self.breaker.failed_at(self.clock._now)
+            self.watch()
+        if attempt.number < self.max_attempts and (
+            self.may_repeat is None or self.may_repeat(attempt.request, error)
+        ):
+            if self.budget is None or self.budget.take():
+                self._retry(attempt)
+                return
+            error = f"{error}, retry budget spent"
+        attempt.owner.resume(attempt, error)
+
+    def _retry(self, attempt: Attempt) -> None:
+        previous = attempt.waited if attempt.number > 1 else 0.0
+        wait = self.backoff.delay(attempt.number, previous, self.uniform)
+        self.retries += 1
+        if wait == 0.0:
+            self._again(attempt, 0.0)
+        else:
+            self.clock.call_at(self.clock._now + wait, lambda: self._again(attempt, wait))
+
+    def _again(self, earlier: Attempt, waited: float) -> None:
+        attempt = Attempt()
+        attempt.channel, attempt.owner = earlier.channel, earlier.owner
+        attempt.request, attempt.context = earlier.request, earlier.context
+        attempt.sent = self.clock._now
+        attempt.stage = ARRIVES
+        attempt.live = True
+        attempt.step = 0
+        attempt.number = earlier.number + 1
+        attempt.waited = waited
+        self._send(attempt)
+
+    def _sweep_due(self) -> None:
+        """Fail every attempt whose time limit has passed; look again when the next one's does."""
+        now = self.clock._now
+        timeout = self.timeout or inf
+        pending = self._pending
+        while pending:
+            attempt = pending[0]
+            if attempt.live:
+                if attempt.sent + timeout > now:
+                    self.clock.schedule_at(attempt.sent + timeout, self._sweep)
+                    return
+                pending.popleft()
+                self.fail(attempt, "timeout")
+            else:
+                pending.popleft()
+        self._sweeping = False
+
+
+class _Sweep(Occurrence):
+    __slots__ = ("caller",)
+
+    def __init__(self, caller: Caller) -> None:
+        self.caller = caller
+        self.fire = _Sweep._due
+
+    def _due(self) -> None:
+        self.caller._sweep_due()

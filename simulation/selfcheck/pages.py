@@ -1,0 +1,63 @@
+"""Check rows for people: a table for the terminal, a Markdown page for the record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from simulation.selfcheck.cases import Case, CheckRow
+
+
+def figure(value: float) -> str:
+    """Six significant digits; a whole number without its point."""
+    return f"{value:.6g}"
+
+
+def text_table(rows: Sequence[CheckRow]) -> str:
+    """Aligned columns, one row a line."""
+    cells = [("quantity", "expected", "simulated", "standard error", "verdict")]
+    cells += [
+        (r.quantity, figure(r.expected), figure(r.simulated), figure(r.standard_error), r.verdict)
+        for r in rows
+    ]
+    widths = [max(len(line[column]) for line in cells) for column in range(5)]
+    return "\n".join(
+        "  ".join(
+            cell.ljust(width) if column in (0, 4) else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in cells
+    )
+
+
+def markdown_section(case: Case, parameters: Mapping[str, Any], rows: Sequence[CheckRow]) -> str:
+    """One case: what it shows, with which parameters, and its rows."""
+    values = {parameter.name: parameter.default for parameter in case.parameters} | dict(parameters)
+    options = " ".join(
+        f"{parameter.option} {values[parameter.name]}"
+        if parameter.type is not str or not any(c in str(values[parameter.name]) for c in " (+")
+        else f"{parameter.option} '{values[parameter.name]}'"
+        for parameter in case.parameters
+    )
+    lines = [
+        f"## {case.name}",
+        "",
+        f"{case.title}. Expected figures: {case.source}.",
+        "",
+        f"    selfcheck simulation {case.name} {options}",
+        "",
+        "| quantity | expected | simulated | standard error | verdict |",
+        "|---|---:|---:|---:|---|",
+    ]
+    lines += [
+        f"| {r.quantity} | {figure(r.expected)} | {figure(r.simulated)} | {figure(r.standard_error)} "
+        f"| {r.verdict} |"
+        for r in rows
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def markdown_page(sections: Sequence[str], failed: int) -> str:
+    """All cases on one page."""
+    verdict = "every figure holds" if not failed else f"{failed} figures do not hold"
+    return "\n".join([f"# The simulator against known figures: {verdict}", "", *sections])

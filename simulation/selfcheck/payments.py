@@ -1,0 +1,232 @@
+"""Retries: charges made twice without an idempotency key, and the load that retrying adds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import exp, sqrt
+from typing import Any
+
+import numpy as np
+
+from simulation.attempts import Attempt
+from simulation.callers import Protection
+from simulation.channels import Channel
+from simulation.clock import Clock
+from simulation.graphs import Source
+from simulation.loop import run_out
+from simulation.policies import RetryBudget
+from simulation.randomness import Constant, Exponential, sampler, stream, uniform_sampler
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, spread
+from simulation.selfcheck.queues import SEED, SEEDS
+from simulation.servers import Server
+
+GAP_S = 0.001  # between invoices; the server has no limit, so it does not matter
+
+
+class Ledger:
+    """Charges once for every request it completes or, by an atomic key, once for every invoice."""
+
+    def __init__(self, keyed: bool) -> None:
+        self.keyed = keyed
+        self.charges: dict[Any, int] = {}
+
+    def handle(self, attempt: Attempt) -> None:
+        invoice = attempt.request
+        if not self.keyed or invoice not in self.charges:
+            self.charges[invoice] = self.charges.get(invoice, 0) + 1
+        attempt.channel.reply(attempt, self.charges[invoice])
+
+
+class Payers:
+    """What the clients were told."""
+
+    def __init__(self) -> None:
+        self.told_failed: set[Any] = set()
+
+    def resume(self, attempt: Attempt, error: str | None) -> None:
+        if error is not None:
+            self.told_failed.add(attempt.request)
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Sums over the invoices of one run."""
+
+    duplicates: int
+    charges: int
+    charges_squared: int
+    charged_but_failed: int
+
+
+def simulate_charges(
+    seed: int,
+    invoices: int,
+    rate: float,
+    timeout: float,
+    delay: float,
+    request_loss: float,
+    response_loss: float,
+    retries: int,
+    keyed: bool,
+) -> Charged:
+    """`invoices` are paid over one lossy channel by clients that give up on an attempt after `timeout`."""
+    clock = Clock()
+    ledger, payers = Ledger(keyed), Payers()
+    service = sampler(Exponential(1 / rate), stream(seed, "service"))
+    server = Server(clock, "payments", service, slots=None)
+    server.handler = ledger
+    nothing, back = sampler(Constant(0.0), stream(seed)), sampler(Constant(delay), stream(seed))
+    uniform = uniform_sampler(stream(seed, "loss"))
+    protection = Protection(timeout, retries + 1)
+    channel = Channel(clock, "pay", server, nothing, back, uniform, protection)
+    channel.wire.request_loss = request_loss
+    channel.wire.response_loss = response_loss
+    channel.wire.refresh()
+    Source(clock, sampler(Constant(GAP_S), stream(seed)), lambda n: channel.call(payers, n), count=invoices)
+    run_out(clock)
+    counts = np.asarray(list(ledger.charges.values()))
+    return Charged(
+        int((counts > 1).sum()),
+        int(counts.sum()),
+        int((counts**2).sum()),
+        len(payers.told_failed & ledger.charges.keys()),
+    )
+
+
+def duplicates(
+    *,
+    service_rate: float,
+    timeout: float,
+    delay: float,
+    request_loss: float,
+    response_loss: float,
+    retries: int,
+    customers: int,
+    seeds: int,
+    seed: int,
+) -> list[CheckRow]:
+    """One attempt is acknowledged with probability a, has its effect unseen with b, and is not acknowledged
+    with f = 1 - a; the attempts of an invoice are independent because nothing queues."""
+    r, q, n = request_loss, response_loss, retries
+    require(0 <= r < 1 and 0 <= q <= 1, "found a loss outside 0 to 1, expected a share")
+    require(service_rate > 0 and timeout > 0 and retries >= 0, "expected a rate, a timeout and retries")
+    a = (1 - r) * (1 - q) * (1 - exp(-service_rate * max(timeout - delay, 0.0)))
+    b, f = (1 - r) - a, 1 - a
+    # Sums instead of the quotients (1 - x**m) / (1 - x), which have no value at r = 0 or a = 0.
+    duplicate = 1 - r ** (n + 1) - a * sum(r**k for k in range(n + 1)) - (n + 1) * b * r**n
+    charges = (1 - r) * sum(f**k for k in range(n + 1))
+    unseen = f ** (n + 1) - r ** (n + 1)
+
+    def run(keyed: bool) -> list[Charged]:
+        arguments = (customers, service_rate, timeout, delay, r, q, n, keyed)
+        return spread(simulate_charges, [(seed + k, *arguments) for k in range(seeds)])
+
+    runs, keyed = run(False), run(True)
+    total = customers * seeds
+    mean = sum(each.charges for each in runs) / total
+    variance = sum(each.charges_squared for each in runs) / total - mean**2
+    rows = []
+    for quantity, expected, count in (
+        ("P(duplicate charge)", duplicate, sum(each.duplicates for each in runs)),
+        ("P(charged, told it failed)", unseen, sum(each.charged_but_failed for each in runs)),
+    ):
+        rows.append(row(quantity, expected, count / total, sqrt(expected * (1 - expected) / total)))
+    rows.insert(1, row("E[charges]", charges, mean, sqrt(variance / total)))
+    with_key = sum(each.duplicates for each in keyed) / total
+    rows.append(row("P(duplicate charge) with a key", 0.0, with_key, 0.0))
+    return rows
+
+
+@dataclass(slots=True)
+class Outcomes:
+    ok: int = 0
+    failed: int = 0
+
+    def resume(self, attempt: Attempt, error: str | None) -> None:
+        if error is None:
+            self.ok += 1
+        else:
+            self.failed += 1
+
+
+def simulate_retries(
+    seed: int, requests: int, failure: float, retries: int, ratio: float | None, initial: float
+) -> tuple[int, int, int]:
+    """Successes, attempts and squared attempts a request, of requests that fail independently."""
+    clock = Clock()
+    nothing = sampler(Constant(0.0), stream(seed))
+    server = Server(clock, "server", nothing, slots=None)
+    budget = RetryBudget(ratio, initial) if ratio is not None else None
+    channel = Channel(
+        clock,
+        "calls",
+        server,
+        nothing,
+        nothing,
+        uniform_sampler(stream(seed, "failure")),
+        Protection(attempts=retries + 1, budget=budget),
+    )
+    channel.wire.error_share = failure
+    channel.wire.refresh()
+    outcomes = Outcomes()
+    Source(clock, sampler(Constant(1.0), stream(seed)), lambda n: channel.call(outcomes, n), count=requests)
+    run_out(clock)
+    return outcomes.ok, channel.attempts, channel.logical
+
+
+def retries(
+    *, failure: float, retries: int, budget: float, initial: float, customers: int, seeds: int, seed: int
+) -> list[CheckRow]:
+    """Success 1 - p^(n+1), load (1 - p^(n+1)) / (1 - p); a token bucket bounds it by ratio and size."""
+    p, n = failure, retries
+    require(0 <= p < 1, f"found failure {p}, expected a share below 1")
+    require(n >= 0 and budget >= 0, "expected no negative retries or budget")
+    free = spread(simulate_retries, [(seed + k, customers, p, n, None, 0.0) for k in range(seeds)])
+    bound = spread(simulate_retries, [(seed + k, customers, p, n, budget, initial) for k in range(seeds)])
+    total = customers * seeds
+    success = 1 - p ** (n + 1)
+    load = sum(p**k for k in range(n + 1))
+    # Attempts are the sum of indicators "at least k failures in a row".
+    second = sum((2 * k + 1) * p**k for k in range(n + 1))
+    ok = sum(each[0] for each in free) / total
+    sent = sum(each[1] for each in free) / total
+    bounded = sum(each[1] for each in bound) / total
+    return [
+        row("P(success)", success, ok, sqrt(success * (1 - success) / total)),
+        row("attempts per request", load, sent, sqrt(max(second - load**2, 0.0) / total)),
+        at_most("attempts per request with the budget, at most", 1 + budget + initial / customers, bounded),
+    ]
+
+
+DUPLICATES = Case(
+    "duplicates",
+    "Charges made twice when a payment without an idempotency key is retried",
+    "the attempts of an invoice as independent trials with late effects still applied",
+    (
+        Parameter("service_rate", float, 10.0, "rate mu of the exponential service time, per second"),
+        Parameter("timeout", float, 0.3, "client time limit T in seconds"),
+        Parameter("delay", float, 0.0, "added response delay d in seconds"),
+        Parameter("request_loss", float, 0.02, "share r of requests that are lost"),
+        Parameter("response_loss", float, 0.01, "share q of responses that are lost"),
+        Parameter("retries", int, 2, "retries n after the first attempt"),
+        Parameter("customers", int, 100_000, "invoices of one run"),
+        SEEDS,
+        SEED,
+    ),
+    duplicates,
+)
+RETRIES = Case(
+    "retries",
+    "The load that retries add, with and without a retry budget",
+    "geometric series of independent failures",
+    (
+        Parameter("failure", float, 0.5, "probability p that an attempt fails"),
+        Parameter("retries", int, 3, "retries after the first attempt"),
+        Parameter("budget", float, 0.1, "tokens that each request adds to the retry budget"),
+        Parameter("initial", float, 10.0, "tokens in the full budget, also at the start"),
+        Parameter("customers", int, 50_000, "requests of one run"),
+        SEEDS,
+        SEED,
+    ),
+    retries,
+)

@@ -1,0 +1,217 @@
+"""Queues with known answers: M/M/c (Erlang C), M/G/1 (Pollaczek-Khinchine), M/M/c/K (Erlang's loss)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import factorial, log
+
+import numpy as np
+
+from simulation.channels import Channel
+from simulation.clock import Clock
+from simulation.graphs import Source
+from simulation.loop import run_out
+from simulation.randomness import Array, Constant, Distribution, Exponential, sampler, stream, with_variation
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, spread
+from simulation.selfcheck.statistics import batch_means, estimate, quantile, queue_controls
+from simulation.servers import Server
+
+WARM_UP = 0.05  # share of the customers of a run that are not counted
+EXACT_BELOW = 0.8  # utilisation up to which figures must be within RELATIVE too
+RELATIVE = 0.01
+
+CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run")
+SEEDS = Parameter("seeds", int, 10, "independent runs")
+SEED = Parameter("seed", int, 1, "the first run's seed")
+
+
+@dataclass(frozen=True, slots=True)
+class QueueRun:
+    """One run: waiting times of the accepted in order of arrival, and what there is to control for."""
+
+    waits: Array
+    accepted: Array
+    controls: Array
+
+
+class _Drain:
+    """The customers' end of the channel: they do not come back."""
+
+    def resume(self, attempt: object, error: str | None) -> None:
+        """Nothing follows."""
+
+
+def simulate_queue(
+    seed: int,
+    customers: int,
+    slots: int,
+    service: Distribution,
+    rate: float,
+    capacity: int | None,
+    cv2: float,
+) -> QueueRun:
+    """Poisson customers through one channel into one server."""
+    clock = Clock()
+    services = service.draw(stream(seed, "service"), customers)
+    gaps = Exponential(1 / rate).draw(stream(seed, "gap"), customers)
+    server = Server(clock, "server", iter(services.tolist()), slots, capacity)
+    nothing = sampler(Constant(0.0), stream(seed))
+    channel = Channel(clock, "customers", server, nothing, nothing, nothing)
+    accepted: list[bool] = []
+    drain = _Drain()
+
+    def arrive(number: int) -> None:
+        channel.call(drain, number)
+
+    Source(clock, iter([*gaps.tolist(), 0.0]), arrive, count=customers)
+    if capacity is not None:
+        server.admissions = accepted
+    run_out(clock)
+    skip = int(customers * WARM_UP)
+    taken = np.asarray(accepted, dtype=float) if capacity is not None else np.ones(customers)
+    waits = np.asarray(server.waits)[int(taken[:skip].sum()) :]
+    # The n-th customer's wait depends on the services before it and the gap just before it.
+    controls = queue_controls(
+        np.concatenate([[service.mean], services[:-1]])[skip:],
+        gaps[skip:],
+        slots,
+        cv2 * service.mean**2,
+        (service.mean, 1 / rate),
+    )
+    return QueueRun(waits, taken[skip:], controls)
+
+
+def erlang_b(slots: int, load: float) -> float:
+    """Share of customers blocked by `slots` servers offered `load` erlangs, by the stable recursion."""
+    blocked = 1.0
+    for servers in range(1, slots + 1):
+        blocked = load * blocked / (servers + load * blocked)
+    return blocked
+
+
+def erlang_c(slots: int, load: float) -> float:
+    """Share of customers who wait in M/M/c."""
+    blocked = erlang_b(slots, load)
+    return blocked / (1 - load / slots * (1 - blocked))
+
+
+def _runs(seeds: int, seed: int, *arguments: object) -> list[QueueRun]:
+    require(seeds >= 2, "found --seeds below 2, expected 2 or more: errors come from comparing runs")
+    return spread(simulate_queue, [(seed + number, *arguments) for number in range(seeds)])
+
+
+def _relative(utilisation: float) -> float | None:
+    return RELATIVE if utilisation <= EXACT_BELOW else None
+
+
+def mmc(*, servers: int, utilisation: float, customers: int, seeds: int, seed: int) -> list[CheckRow]:
+    """Service rate 1: P(wait > t) = C exp(-(c - load) t), with Erlang's C."""
+    require(0 < utilisation < 1, f"found utilisation {utilisation}, expected between 0 and 1")
+    require(servers >= 1, f"found {servers} servers, expected at least 1")
+    load = servers * utilisation
+    runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, None, 1.0)
+    controls = np.concatenate([run.controls for run in runs])
+    waiting, spare = erlang_c(servers, load), servers - load
+    relative = _relative(utilisation)
+    waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
+    mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
+    rows = [
+        row("P(wait)", waiting, *waited, relative=relative),
+        row("mean wait", waiting / spare, *mean, relative=relative),
+    ]
+    for level in (0.95, 0.99):
+        if waiting > 1 - level:
+            expected = log(waiting / (1 - level)) / spare
+            simulated = quantile([run.waits for run in runs], level, controls)
+            rows.append(row(f"p{100 * level:.0f} wait", expected, *simulated, relative=relative))
+    return rows
+
+
+def mg1(*, utilisation: float, cv2: float, customers: int, seeds: int, seed: int) -> list[CheckRow]:
+    """Mean service 1: mean wait = rho (1 + cv2) / (2 (1 - rho)); P(wait) = rho."""
+    require(0 < utilisation < 1, f"found utilisation {utilisation}, expected between 0 and 1")
+    require(cv2 >= 0, f"found cv2 {cv2}, expected 0 or more")
+    runs = _runs(seeds, seed, customers, 1, with_variation(1.0, cv2), utilisation, None, cv2)
+    controls = np.concatenate([run.controls for run in runs])
+    mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
+    waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
+    expected = utilisation * (1 + cv2) / (2 * (1 - utilisation))
+    relative = _relative(utilisation)
+    return [
+        row("mean wait", expected, *mean, relative=relative),
+        row("P(wait)", utilisation, *waited, relative=relative),
+    ]
+
+
+def finite_queue(servers: int, capacity: int, load: float) -> tuple[float, float]:
+    """Loss and mean wait of the accepted in M/M/c/K, service rate 1, from the stationary distribution."""
+    weights = [
+        load**n / factorial(n)
+        if n <= servers
+        else load**servers / factorial(servers) * (load / servers) ** (n - servers)
+        for n in range(capacity + 1)
+    ]
+    total = sum(weights)
+    loss = weights[capacity] / total
+    queued = sum((n - servers) * weights[n] for n in range(servers, capacity + 1)) / total
+    return loss, queued / (load * (1 - loss))
+
+
+def mmck(
+    *, servers: int, capacity: int, load: float, customers: int, seeds: int, seed: int
+) -> list[CheckRow]:
+    """Service rate 1, `capacity` customers in the system at most, waiting ones included."""
+    require(servers >= 1 and load > 0, "expected at least one server and a load above 0")
+    require(capacity >= servers, f"found capacity {capacity}, expected at least the {servers} servers")
+    runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
+    loss, wait = finite_queue(servers, capacity, load)
+    controls = np.concatenate([run.controls for run in runs])
+    relative = _relative(load / servers)
+    lost = estimate(np.concatenate([batch_means(1 - run.accepted) for run in runs]), controls)
+    rows = [row("loss", loss, *lost, relative=relative)]
+    if capacity > servers:
+        mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
+        rows.append(row("mean wait of the accepted", wait, *mean, relative=relative))
+    return rows
+
+
+MMC = Case(
+    "mmc",
+    "M/M/c: waiting in a queue of c servers",
+    "Erlang C",
+    (
+        Parameter("servers", int, 4, "servers c"),
+        Parameter("utilisation", float, 0.8, "utilisation of each server"),
+        CUSTOMERS,
+        SEEDS,
+        SEED,
+    ),
+    mmc,
+)
+MG1 = Case(
+    "mg1",
+    "M/G/1: waiting for one server with any service time",
+    "Pollaczek-Khinchine",
+    (
+        Parameter("utilisation", float, 0.8, "utilisation of the server"),
+        Parameter("cv2", float, 4.0, "squared coefficient of variation of the service time (0: constant)"),
+        CUSTOMERS,
+        SEEDS,
+        SEED,
+    ),
+    mg1,
+)
+MMCK = Case(
+    "mmck",
+    "M/M/c/K: customers lost by a bounded queue",
+    "the birth-death process; Erlang B when there is no waiting room",
+    (
+        Parameter("servers", int, 10, "servers c"),
+        Parameter("capacity", int, 30, "customers K in the system at most"),
+        Parameter("load", float, 12.0, "offered load in erlangs"),
+        CUSTOMERS,
+        SEEDS,
+        SEED,
+    ),
+    mmck,
+)

@@ -1,0 +1,174 @@
+"""What is wrong with a channel now: the impairments of `experiment.controls`, and lost messages.
+
+The twin's impairments have the effects of a TCP proxy: a black hole swallows bytes and its removal closes the
+connections; a refusal drops them; lost packets are sent again, so that a total loss delays everything until
+it ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from experiment.controls import (
+    Blackhole,
+    Corrupt,
+    Delay,
+    Direction,
+    Impairment,
+    Loss,
+    Refuse,
+    Reorder,
+    Reset,
+    Throttle,
+)
+
+if TYPE_CHECKING:
+    from simulation.attempts import Attempt
+    from simulation.channels import Channel
+
+RETRANSMIT_S = 0.2  # Linux' smallest retransmission timeout, doubled at each loss (RFC 6298 with TCP_RTO_MIN)
+
+
+class Wire:
+    """The impairments of one channel, by the fault that brought each.
+
+    `request_loss` and `response_loss` are shares of messages that vanish; a lost response is one whose effect
+    stands. With `silent` false the connection is closed instead, so that the caller learns of it at once.
+    """
+
+    def __init__(self, channel: Channel) -> None:
+        self.channel = channel
+        self.impairments: dict[str, Impairment] = {}
+        self.request_loss = 0.0
+        self.response_loss = 0.0
+        self.silent = True
+        self.error_share = 0.0
+        self.error = "status_503"
+        self.slow_s = 0.0
+        self.slow_jitter_s = 0.0
+        self.request_bytes = 0.0
+        self.response_bytes = 0.0
+        self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
+        self._kept: list[tuple[bool, Attempt]] = []
+
+    def refresh(self) -> None:
+        """To be called after the shares were set."""
+        shares = self.request_loss or self.response_loss or self.error_share or self.slow_s
+        self.channel.impaired = bool(self.impairments or shares)
+        self.channel.changed_at = self.channel.clock._now
+        self.channel.watch()
+
+    def impair(self, fault: str, impairment: Impairment) -> None:
+        self.impairments[fault] = impairment
+        self.refresh()
+        if isinstance(impairment, Refuse):
+            self.drop_connections("reset")
+        elif isinstance(impairment, Reset):
+            self._reset_after(fault, impairment)
+
+    def _reset_after(self, fault: str, reset: Reset) -> None:
+        clock = self.channel.clock
+
+        def strike() -> None:
+            if self.impairments.get(fault) is reset:
+                self.drop_connections("reset")
+
+        clock.call_after(reset.after_s, strike)
+
+    def restore(self, fault: str) -> None:
+        gone = self.impairments.pop(fault, None)
+        self.refresh()
+        if isinstance(gone, Blackhole):
+            self.drop_connections("reset")
+        kept, self._kept = self._kept, []
+        for answering, attempt in kept:
+            self._travel(attempt, answering)
+
+    def drop_connections(self, error: str) -> None:
+        for attempt in self.channel.in_flight():
+            self.channel.fail(attempt, error)
+
+    def reject(self, attempt: Attempt) -> None:
+        """Nobody listens behind the proxy: the caller's connection is closed."""
+        channel = self.channel
+        channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "refused"))
+
+    def send(self, attempt: Attempt) -> None:
+        """Put a request on an impaired wire."""
+        channel = self.channel
+        for impairment in self.impairments.values():
+            if isinstance(impairment, Refuse):
+                channel.clock.call_after(next(channel.there), lambda: channel.fail(attempt, "refused"))
+                return
+            if isinstance(impairment, Reset):
+                wait = next(channel.there) + impairment.after_s
+                channel.clock.call_after(wait, lambda: channel.fail(attempt, "reset"))
+                return
+        if self.request_loss and next(channel.uniform) < self.request_loss:
+            return
+        if self.error_share and next(channel.uniform) < self.error_share:
+            self.touched["error_share"] += 1
+            channel.bounce(attempt, self.error)
+            return
+        self._travel(attempt, False)
+
+    def answer(self, attempt: Attempt) -> None:
+        """Put an answer on an impaired wire."""
+        channel = self.channel
+        if self.response_loss and next(channel.uniform) < self.response_loss:
+            self.touched["lost_response"] += 1
+            if not self.silent:
+                channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "disconnected"))
+            return
+        self._travel(attempt, True)
+
+    def _travel(self, attempt: Attempt, answering: bool) -> None:
+        """One direction: vanish, wait for the link to come back, or arrive after the delays."""
+        channel = self.channel
+        wait = next(channel.back) if answering else next(channel.there)
+        if self.slow_s and not answering:
+            self.touched["slow_processing"] += 1
+            wait += self.slow_s + self.slow_jitter_s * (2 * next(channel.uniform) - 1)
+        extra = self.delay(answering)
+        if extra is None:
+            return
+        if extra < 0.0:
+            self._kept.append((answering, attempt))
+            return
+        channel.clock.schedule_at(channel.clock._now + wait + extra, attempt)
+
+    def delay(self, answering: bool) -> float | None:
+        """What the impairments add to one direction: None: the bytes vanish; -1: they wait for the heal."""
+        uniform = self.channel.uniform
+        total = 0.0
+        for one in self.impairments.values():
+            if not _concerns(getattr(one, "direction", "both"), answering):
+                continue
+            if isinstance(one, Blackhole):
+                return None
+            if isinstance(one, Delay):
+                total += max(0.0, one.latency_s + one.jitter_s * (2 * next(uniform) - 1))
+            elif isinstance(one, Throttle):
+                if one.bytes_per_s == 0:
+                    return -1.0
+                total += (self.response_bytes if answering else self.request_bytes) / one.bytes_per_s
+            elif isinstance(one, Loss):
+                if one.share >= 1.0:
+                    return -1.0
+                total += self._retransmissions(one.share)
+            elif isinstance(one, Corrupt):
+                total += self._retransmissions(one.share)  # a bad checksum is a lost packet
+            elif isinstance(one, Reorder):
+                total += one.delay_s if next(uniform) < one.share else 0.0
+        return total
+
+    def _retransmissions(self, share: float) -> float:
+        total, timeout = 0.0, RETRANSMIT_S
+        while next(self.channel.uniform) < share:
+            total += timeout
+            timeout *= 2
+        return total
+
+
+def _concerns(direction: Direction, answering: bool) -> bool:
+    return direction == "both" or (direction == "to_caller") == answering

@@ -1,0 +1,145 @@
+"""The simulator against closed forms and published figures, at several parameters."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from experiment.errors import UsageError
+from simulation.selfcheck import CASES
+from simulation.selfcheck.cases import CheckRow
+from simulation.selfcheck.pages import markdown_page, markdown_section, text_table
+from simulation.selfcheck.queues import erlang_c, finite_queue
+from simulation.selfcheck.quorums import delay_mixture
+from simulation.selfcheck.staleness import Delays, Staleness
+
+SMALL: list[tuple[str, dict[str, Any]]] = [
+    ("mmc", {"servers": 1, "utilisation": 0.5, "customers": 40_000, "seeds": 4}),
+    ("mmc", {"servers": 10, "utilisation": 0.9, "customers": 40_000, "seeds": 4}),
+    ("mg1", {"utilisation": 0.7, "cv2": 0.0, "customers": 40_000, "seeds": 4}),
+    ("mmck", {"servers": 3, "capacity": 7, "load": 4.0, "customers": 40_000, "seeds": 4}),
+    ("duplicates", {"customers": 20_000, "seeds": 2}),
+    (
+        "duplicates",
+        {"timeout": 0.1, "delay": 0.02, "response_loss": 0.3, "retries": 4, "customers": 20_000, "seeds": 2},
+    ),
+    ("retries", {"failure": 0.3, "retries": 5, "customers": 20_000, "seeds": 2}),
+    ("backoff", {"clients": 12, "policy": "equal_jitter", "repetitions": 600}),
+    ("metastable", {"load": 140.0}),
+    ("metastable", {"load": 200.0, "capacity": 300.0, "budget": 0.05}),
+    ("pbs", {"trials": 8_000, "seeds": 2, "read_quorum": 2, "write_quorum": 2}),
+]
+
+
+def failed(rows: list[CheckRow], relative: bool = True) -> list[CheckRow]:
+    """Rows beyond their tolerance; small runs are held to three standard errors only."""
+    if relative:
+        return [row for row in rows if row.verdict == "fail"]
+    return [row for row in rows if abs(row.simulated - row.expected) > 3 * row.standard_error + 1e-9]
+
+
+@pytest.mark.parametrize(("case", "parameters"), SMALL, ids=[f"{c}-{i}" for i, (c, _) in enumerate(SMALL)])
+def test_a_small_run_agrees_with_the_exact_figures(case: str, parameters: dict[str, Any]) -> None:
+    """Within three standard errors, whatever the parameters."""
+    rows = CASES[case].check(**parameters)
+    exact = case in ("metastable", "backoff")
+    budgeted = [row for row in rows if "at most" in row.quantity]
+    assert failed([row for row in rows if row not in budgeted], relative=exact) == []
+    assert failed(budgeted) == []
+
+
+def test_the_closed_forms_give_the_published_figures() -> None:
+    """Erlang's formulas, the loss formula and the staleness quadrature against printed values."""
+    assert erlang_c(4, 3.2) == pytest.approx(0.596432, abs=1e-6)
+    assert erlang_c(10, 9.0) == pytest.approx(0.668732, abs=1e-6)
+    assert finite_queue(10, 10, 8.0)[0] == pytest.approx(0.12166, abs=1e-5)
+    assert finite_queue(10, 30, 12.0) == pytest.approx((0.168637, 1.53456), abs=1e-5)
+    fast = delay_mixture("0.9122:pareto(0.235,10)+0.0878:exp(1.66)")
+    slow = delay_mixture("0.38:pareto(1.05,1.51)+0.62:exp(0.183)")
+    ssd = Staleness(Delays(fast, fast, fast, fast), 3, 1, 1)
+    disk = Staleness(Delays(slow, fast, fast, fast), 3, 1, 1)
+    assert 1 - ssd.probability(0.0) == pytest.approx(0.974, abs=0.003)
+    assert 1 - disk.probability(0.0) == pytest.approx(0.439, abs=0.003)
+    assert 1 - disk.probability(10.0) == pytest.approx(0.925, abs=0.003)
+
+
+def test_backoff_gives_the_published_order() -> None:
+    """At 100 clients full jitter makes the fewest calls, and exponential backoff alone takes the longest."""
+    rows = {row.quantity: row for row in CASES["backoff"].check(repetitions=20)}
+    calls = {name: rows[f"{name}: calls"].simulated for name in ("none", "full_jitter", "decorrelated")}
+    assert calls["full_jitter"] < calls["decorrelated"] < calls["none"]
+    assert rows["policies in the expected order of calls"].verdict == "pass"
+
+
+def test_a_retry_budget_of_a_fifth_does_not_save_an_overloaded_database() -> None:
+    """280 + 56 > 300: goodput stays zero, and the lower load brings it back."""
+    rows = {row.quantity: row for row in CASES["metastable"].check(load=280.0)}
+    assert rows["goodput with a retry budget of 20%"].simulated == 0.0
+    assert rows["goodput under the same load, per second"].simulated == 0.0
+    assert rows["goodput after the load drops to 100/s"].simulated == pytest.approx(100.0, rel=0.02)
+
+
+def test_hedging_cuts_the_tail() -> None:
+    """A second request after 10 ms turns the slowest thousandth from seconds into tens of milliseconds."""
+    rows = {row.quantity: row for row in CASES["hedging"].check(requests=1_000, seeds=2)}
+    assert rows["P(a request meets a leaf's slowest 1%)"].expected == pytest.approx(0.634, abs=5e-4)
+    assert rows["p99.9 ms"].expected == pytest.approx(1800, rel=0.01)
+    assert rows["p99.9 ms hedged"].expected == pytest.approx(74, rel=0.1)
+    assert rows["p99.9 ms hedged"].simulated < rows["p99.9 ms"].simulated / 5
+    assert rows["additional requests"].simulated == pytest.approx(0.02, abs=0.001)
+
+
+@pytest.mark.slow
+def test_a_full_sized_queue_is_right_to_one_percent() -> None:
+    """Ten runs of 400,000 customers: within three standard errors, the mean within one percent."""
+    rows = {row.quantity: row for row in CASES["mmc"].check(servers=4, utilisation=0.8)}
+    assert rows["mean wait"].expected == pytest.approx(0.745541, abs=1e-6)
+    assert rows["p95 wait"].expected == pytest.approx(3.0987, abs=1e-4)
+    assert rows["mean wait"].verdict == "pass"
+    assert failed(list(rows.values()), relative=False) == []
+
+
+def test_results_do_not_depend_on_the_number_of_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One core and several give the same rows."""
+    parameters = {"customers": 5_000, "seeds": 2}
+    several = CASES["mmc"].check(**parameters)
+    monkeypatch.setattr("simulation.selfcheck.cases.sched_getaffinity", lambda _: {0})
+    assert CASES["mmc"].check(**parameters) == several
+
+
+@pytest.mark.parametrize(
+    ("case", "parameters", "message"),
+    [
+        ("mmc", {"utilisation": 1.2}, "found utilisation 1.2, expected between 0 and 1"),
+        ("mmc", {"server": 1}, 'mmc has no parameter "server"; did you mean "servers"?'),
+        ("mmck", {"servers": 4, "capacity": 2}, "found capacity 2, expected at least the 4 servers"),
+        ("backoff", {"policy": "random"}, "--policy: found random, expected one of all, none"),
+        ("pbs", {"write": "pareto"}, 'found the delay "pareto"'),
+        ("hedging", {"curve": "1"}, 'found --curve "1"'),
+        ("metastable", {"load": 400.0}, "found load 400.0, expected below the capacity 300.0"),
+    ],
+)
+def test_a_wrong_parameter_is_refused(case: str, parameters: dict[str, Any], message: str) -> None:
+    """What has no expected figure is no check."""
+    with pytest.raises(UsageError) as caught:
+        CASES[case].check(**parameters)
+    assert message in str(caught.value)
+
+
+def test_rows_are_written_for_people_and_machines() -> None:
+    """JSON has exactly the promised keys; the page carries the command and every row."""
+    rows = CASES["metastable"].check()
+    assert all(
+        set(row.to_json()) == {"quantity", "expected", "simulated", "standard_error", "verdict"}
+        for row in rows
+    )
+    assert all(
+        isinstance(row.simulated, float) and not isinstance(row.simulated, np.floating) for row in rows
+    )
+    section = markdown_section(CASES["metastable"], {"load": 140.0}, rows)
+    assert "selfcheck simulation metastable --load 140.0" in section
+    assert "| seconds to recover, at most | 133 |" in section
+    assert "every figure holds" in markdown_page([section], 0)
+    assert text_table(rows).splitlines()[0].split()[:2] == ["quantity", "expected"]
