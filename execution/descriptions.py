@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from execution.places import ROOT
 from experiment.design import Design, differences, load_design
 from experiment.errors import ConfigError
 from experiment.plan import Plan
@@ -19,7 +20,7 @@ def run_facts(plan: Plan, machine: Mapping[str, str], compared_to: Design | None
     facts = ScenarioFacts(
         name=scenario.name,
         title=scenario.title,
-        file=scenario.source,
+        file=below_root(scenario.source),
         load=_load(scenario),
         phases=tuple((phase.name, phase.end_s - phase.start_s) for phase in plan.phases),
         faults=tuple(_fault(spec, scenario) for spec in scenario.faults),
@@ -30,11 +31,16 @@ def run_facts(plan: Plan, machine: Mapping[str, str], compared_to: Design | None
     design = DesignFacts(
         name=plan.design.name,
         title=plan.design.title,
-        file=plan.design.source,
+        file=below_root(plan.design.source),
         compared_to=compared_to.name if compared_to else "",
         differences=tuple(differences(compared_to, plan.design)) if compared_to else (),
     )
     return RunFacts(facts, design, machine)
+
+
+def below_root(source: str) -> str:
+    """A path of the project as it is typed there."""
+    return source.removeprefix(f"{ROOT}/")
 
 
 def yardstick(plan: Plan) -> Design | None:

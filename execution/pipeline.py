@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from execution.descriptions import run_facts, yardstick
+from execution.descriptions import below_root, run_facts, yardstick
 from execution.facts import git_commit, machine, versions
 from execution.judging import judge, render
 from execution.live_run import LiveRun, Watcher, header_maker
@@ -38,14 +38,10 @@ class RunResult:
 
 def reproduce_command(plan: Plan, options: Options) -> str:
     """What to type to repeat the run."""
-    words = f"python harness.py run {_name(plan.scenario.source)} --design {_name(plan.design.source)}"
+    words = (
+        f"python harness.py run {below_root(plan.scenario.source)} --design {below_root(plan.design.source)}"
+    )
     return f"{words} --seed {plan.seed} {options.words()}".strip()
-
-
-def _name(source: str) -> str:
-    """A path below the project as it would be typed there."""
-    root = f"{ROOT}/"
-    return source.removeprefix(root)
 
 
 class Bench:
@@ -74,8 +70,8 @@ class Bench:
         return RunInputs(
             run_id=plan.run_id,
             runtime=self.runtime.name,
-            scenario=_name(plan.scenario.source),
-            design=_name(plan.design.source),
+            scenario=below_root(plan.scenario.source),
+            design=below_root(plan.design.source),
             seed=plan.seed,
             time_scale=self._options.time_scale,
             population=plan.population.source,

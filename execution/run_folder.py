@@ -88,8 +88,6 @@ def create(parent: Path, plan: Plan, inputs: RunInputs) -> RunFolder:
         number += 1
         path = parent / f"{stamp}-{plan.run_id}-{number}"
     path.mkdir(parents=True)
-    (path / "logs").mkdir()
-    (path / "spans").mkdir()
     shutil.copyfile(plan.scenario.source, path / "scenario.yaml")
     shutil.copyfile(plan.system.source, path / "system.yaml")
     _write(path / "design.json", plan.design.to_wire())
