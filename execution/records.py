@@ -12,6 +12,7 @@ from experiment.errors import HistoryError
 from experiment.history import History, Sample
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
+from measurement.histogram import Histogram, merge
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class RunRecord:
 
     Costs: `calls` between services for each client operation, `cpu_ms` of all services for each client
     operation,
-    `baseline_p95_s` of all journeys together before any fault.
+    `baseline_latency` of all journeys together before any fault, as counts, so that runs can be merged.
     """
 
     entry: int
@@ -42,7 +43,7 @@ class RunRecord:
     stale_s: float | None  # largest lag of an unlabelled read
     calls: float | None
     cpu_ms: float | None
-    baseline_p95_s: float | None
+    baseline_latency: Histogram
     exercised: tuple[tuple[str, str], ...]  # (target, fault kind) whose effect was seen
     headline: str = ""
     clean: bool = True
@@ -57,7 +58,7 @@ def record_of(
     censored = recovery is not None and recovery.seconds is None
     operations = max(1, history.operations.height)
     staleness = next((check for check in analysis.checks if check.checker == "bounded_staleness"), None)
-    stale = staleness.measures.get("time_lag_max_s") if staleness else None
+    stale = staleness.measures.get("unlabelled_lag_s_max") if staleness else None
     return RunRecord(
         entry=entry,
         scenario=scenario,
@@ -75,7 +76,7 @@ def record_of(
         stale_s=float(stale) if isinstance(stale, int | float) else None,
         calls=_total(history.samples, "attempts", operations),
         cpu_ms=_total(history.samples, "cpu_s", operations, 1000.0),
-        baseline_p95_s=_baseline_p95(history),
+        baseline_latency=merge(row.histogram for row in analysis.journeys if row.phase == "baseline"),
         exercised=tuple(sorted({(f.target, f.kind) for f in analysis.faults if f.observed})),
         headline=analysis.reasons[0] if analysis.reasons else "",
         clean=clean,
@@ -103,15 +104,6 @@ def _total(samples: Sequence[Sample], name: str, operations: int, factor: float 
             total += sample.value - before if sample.value >= before else sample.value
         last[key] = sample.value
     return factor * total / operations if seen else None
-
-
-def _baseline_p95(history: History) -> float | None:
-    phase = history.phase("baseline")
-    if phase is None or phase.end is None:
-        return None
-    operations = history.operations.filter(history.operations["intended"].is_between(phase.start, phase.end))
-    latency = (operations["ended"] - operations["intended"]).quantile(0.95, "higher")
-    return float(latency) if latency is not None else None
 
 
 class Ledger:

@@ -99,7 +99,7 @@ def record(entry: int, seed: int = 1, **known: Any) -> RunRecord:
         "stale_s": None,
         "calls": None,
         "cpu_ms": None,
-        "baseline_p95_s": None,
+        "baseline_latency": (),
         "exercised": (),
     }
     return RunRecord(**{**values, **known})
