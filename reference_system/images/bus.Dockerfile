@@ -2,6 +2,7 @@
 ARG BASE_IMAGE
 FROM ${BASE_IMAGE}
 COPY nats-server /usr/local/bin/nats-server
+RUN mkdir /data && chown 10001:10001 /data
 USER 10001:10001
 EXPOSE 4222
 HEALTHCHECK --interval=10s --timeout=2s --start-period=5s \

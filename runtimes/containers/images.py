@@ -11,6 +11,7 @@ from experiment.errors import StartError
 from runtimes.containers import recipes
 from runtimes.containers.base_image import ensure_base
 from runtimes.containers.engine_images import Images
+from runtimes.containers.layout import SERVICE_USER
 from runtimes.containers.recipes import CODE, CONTENT, Recipe, name_of
 from runtimes.containers.wheelhouse import wheelhouse
 
@@ -69,12 +70,16 @@ def _adopt(images: Images, image: str, reference: str, say: Callable[[str], None
         return
     say(f"{name_of(image)}: pulling {reference}")
     images.pull(reference)
-    text = f"FROM {reference}\n".encode()
+    # A volume at /data takes its owner from the image: the bus does not run as root.
+    text = f"FROM {reference}\nCOPY --chown={SERVICE_USER}:{SERVICE_USER} data /data\n".encode()
     archive = io.BytesIO()
     with tarfile.open(fileobj=archive, mode="w") as tar:
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(text)
         tar.addfile(entry, io.BytesIO(text))
+        empty = tarfile.TarInfo("data")
+        empty.type, empty.mode = tarfile.DIRTYPE, 0o755
+        tar.addfile(empty)
     archive.seek(0)
     images.build(archive, name_of(image), {CONTENT: reference}, "", offline=True, say=lambda _: None)
 

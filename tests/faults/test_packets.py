@@ -1,0 +1,63 @@
+"""Faults on packets are judged by the kernel's own count, never by a round trip alone."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from experiment.controls import Fault
+from faults.corruption import Corruption
+from faults.link_measures import RoundTrips
+from faults.packet_loss import PacketLoss
+from faults.reordering import Reordering
+from tests.faults.link_probes import QUICK, SILENT, answered, trips
+
+
+def counted(seen: RoundTrips, **measures: float) -> RoundTrips:
+    """The same round trips on a link where a rule acts on packets."""
+    return RoundTrips(tuple(replace(p, measures=measures) for p in seen.probes), seen.deadline_s)
+
+
+LATE = trips(answered(0.21), existing=answered(0.22))
+
+
+def test_loss_is_what_the_kernel_dropped() -> None:
+    """A slow round trip without a dropped packet is no loss; a dropped packet is one, however quick."""
+    fault = PacketLoss(0.2)
+    effect = fault.effect(QUICK, counted(LATE, packets_dropped=7, packets_treated=0))
+    assert effect.seen
+    assert effect.statement == "7 packets dropped; round trip 2.0 ms -> 210.0 ms"
+    assert effect.existing_connections == "affected"
+    assert not fault.effect(QUICK, LATE).seen
+    assert not fault.effect(QUICK, counted(LATE, packets_dropped=0, packets_treated=0)).seen
+
+
+def test_an_older_connection_counts_as_hit_only_when_it_had_to_wait() -> None:
+    """A packet of another connection may have been the one that was dropped."""
+    effect = PacketLoss(0.01).effect(QUICK, counted(QUICK, packets_dropped=1, packets_treated=0))
+    assert effect.seen
+    assert effect.existing_connections == "unknown"
+
+
+@pytest.mark.parametrize("fault", [Corruption(0.1), Reordering(0.2, 0.05)], ids=lambda fault: fault.kind)
+def test_damage_is_what_went_through_the_queue(fault: Fault) -> None:
+    """Dropped packets of another fault are not taken for damaged ones."""
+    assert fault.effect(QUICK, counted(QUICK, packets_dropped=0, packets_treated=12)).seen
+    assert not fault.effect(QUICK, counted(QUICK, packets_dropped=12, packets_treated=0)).seen
+
+
+@pytest.mark.parametrize("fault", [PacketLoss(0.1), Corruption(0.1), Reordering(0.2)], ids=lambda f: f.kind)
+def test_it_is_gone_when_no_rule_acts_and_both_connections_answer(fault: Fault) -> None:
+    """A rule that has dropped nothing yet is still there."""
+    assert fault.gone(QUICK, QUICK).seen
+    assert not fault.gone(QUICK, counted(QUICK, packets_dropped=0, packets_treated=0)).seen
+    assert not fault.gone(QUICK, trips(SILENT)).seen
+
+
+@pytest.mark.parametrize("share", [0.0, 0.95, 1.0])
+def test_a_share_that_is_no_loss_or_a_blackhole_is_refused(share: float) -> None:
+    """Nothing lost is no fault; all lost is a blackhole, which has a kind of its own."""
+    for kind in (PacketLoss, Corruption, Reordering):
+        with pytest.raises(ValueError, match="expected more than 0% and at most 90%"):
+            kind(share)
