@@ -3,6 +3,7 @@ validator."""
 
 from __future__ import annotations
 
+import re
 import time
 from typing import Any
 
@@ -19,6 +20,8 @@ DISPENSE = "urn:codeblue:dispense"
 COVERAGE_EXTENSION = "urn:codeblue:coverage"
 ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
 MEDIA_TYPE = "application/fhir+json"
+KEY = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+LARGEST_VERSION = 2**31 - 2
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -63,15 +66,19 @@ def parse(body: bytes, expected: str) -> Resource:
 
 
 def identifier(resource: Resource, system: str) -> str | None:
-    """The value of the identifier with this system; with one identifier only, its value whatever the
-    system."""
+    """The value of the identifier with this system; with one identifier only, its value whatever the system.
+
+    Raises Refused 400 for a value that cannot be a key: it goes into headers, paths and tables.
+    """
     identifiers = resource.get("identifier") or []
     if isinstance(identifiers, dict):
         identifiers = [identifiers]
-    for entry in identifiers:
-        if entry.get("system") == system:
-            return str(entry.get("value"))
-    return str(identifiers[0]["value"]) if len(identifiers) == 1 and "value" in identifiers[0] else None
+    named = [entry for entry in identifiers if entry.get("system") == system]
+    chosen = named[0] if named else identifiers[0] if len(identifiers) == 1 else {}
+    value = chosen.get("value")
+    if value is not None and not (isinstance(value, str) and KEY.fullmatch(value)):
+        raise Refused(400, f"identifier {value!r}; expected up to 128 letters, digits, and . _ : -")
+    return value
 
 
 def reference_id(resource: Resource | None, kind: str) -> str | None:
@@ -114,7 +121,7 @@ def version_of(if_match: str | None) -> int | None:
     if if_match is None:
         return None
     text = if_match.strip().removeprefix("W/").strip('"')
-    if not text.isdigit():
+    if not text.isdigit() or int(text) > LARGEST_VERSION:
         raise Refused(400, f'If-Match is {if_match!r}; expected W/"n"')
     return int(text)
 

@@ -58,7 +58,13 @@ class Link:
         self._shared = shared
         self._tracer = tracer
         self._rng = rng
+        self._attributes = {"link": self.name}
         self.apply(patterns)
+
+    @property
+    def lets_through(self) -> bool:
+        """Whether a call would get past the breaker now."""
+        return self._breaker.lets_through
 
     def apply(self, patterns: LinkPatterns) -> None:
         """Take on a design's patterns; breaker, budget and bulkhead start afresh."""
@@ -154,6 +160,7 @@ class Link:
             raise CallFailed(self.name, "deadline passed", sent=False)
         self.counters.attempts += 1
         span = self._tracer.start(f"{method} {self._callee}", "client")
+        span.attributes = self._attributes
         sending = {"x-caller": self._caller, "traceparent": span.traceparent, **headers}
         if payload is not None:
             sending["content-type"] = "application/fhir+json"

@@ -50,8 +50,7 @@ def routes(service: Service) -> list[Route]:
         return plain(counts)
 
     async def records(_: Request) -> Response:
-        rows = await service.records()
-        return StreamingResponse(ndjson(rows), media_type="application/x-ndjson")
+        return StreamingResponse(ndjson(await service.records()), media_type="application/x-ndjson")
 
     async def reset(request: Request) -> Response:
         started = time.perf_counter()
@@ -62,9 +61,8 @@ def routes(service: Service) -> list[Route]:
         if not service.ready:
             raise StoreUnavailable(f"not ready: {service.waiting_for}", sent=False)
         await service.reset(order)
-        return plain(
-            {"service": service.name, "run": service.run, "ms": (time.perf_counter() - started) * 1000}
-        )
+        took_ms = (time.perf_counter() - started) * 1000
+        return plain({"service": service.name, "run": service.run, "ms": took_ms})
 
     async def behaviour(request: Request) -> Response:
         name = request.path_params["name"]

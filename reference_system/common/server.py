@@ -74,7 +74,7 @@ async def _serve(service: Service) -> None:
     finally:
         starting.cancel()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(0.8):
+            async with asyncio.timeout(0.6):
                 await service.stop()
 
 

@@ -141,7 +141,7 @@ class Service:
                     self.name, callee, address, patterns, counters, shared, self.tracer, rng
                 )
             elif address.protocol == "postgres":
-                self.store = Store(self.name, address, patterns, counters, self.log)
+                self.store = Store(self.name, address, patterns, counters, self.tracer)
             elif address.protocol == "nats":
                 self.bus = Bus(self.name, address, patterns, counters, self.log)
         if self.bus is not None:

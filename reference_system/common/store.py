@@ -19,14 +19,15 @@ from typing import Any
 import asyncpg
 
 from reference_system.common.config import Address, LinkPatterns
-from reference_system.common.logs import Log
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.breaker import Breaker
+from reference_system.common.tracing import Tracer
 
 MAX_CONNECTIONS = 10
 CONNECT_TIMEOUT_S = 2.0
 OPERATOR_LIMIT_S = 20.0
+SPAN_FROM_S = 0.02  # quicker statements leave no span of their own: there are several in every request
 Row = Any  # asyncpg.Record
 
 # Set for requests of operators: a reset or a list of all records may take longer than a user's request.
@@ -58,12 +59,13 @@ class Store:
     database."""
 
     def __init__(
-        self, schema: str, address: Address, patterns: LinkPatterns, counters: LinkCounters, log: Log
+        self, schema: str, address: Address, patterns: LinkPatterns, counters: LinkCounters, tracer: Tracer
     ) -> None:
         self.schema = schema
         self._address = address
         self._counters = counters
-        self._log = log
+        self._tracer = tracer
+        self._attributes = {"link": f"{schema} -> postgres"}
         self._idle: list[asyncpg.Connection] = []
         self._waiters: deque[asyncio.Future[None]] = deque()
         self._in_use: set[asyncpg.Connection] = set()
@@ -96,7 +98,7 @@ class Store:
         breaker = self._breaker
         if not breaker.allow():
             raise StoreUnavailable("breaker open", sent=False)
-        ends = None
+        ends, started = None, time.time()
         limit = OPERATOR_LIMIT_S if unhurried.get() else deadline.within(self._patterns.timeout)
         if limit is not None:
             ends = time.monotonic() + limit
@@ -125,6 +127,8 @@ class Store:
                 breaker.failed()
             if connection is not None:
                 self._release(connection, ok)
+            if not ok or time.time() - started > SPAN_FROM_S:
+                self._tracer.past("postgres", started, ok, self._attributes)
 
     async def _acquire(self, ends: float | None) -> asyncpg.Connection:
         """An idle connection, or a new one, or the next that comes free. Raises TimeoutError at `ends`."""

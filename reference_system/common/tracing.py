@@ -71,6 +71,12 @@ class Tracer:
         span_id = f"{self._random.getrandbits(64):016x}"
         return Span(trace, span_id, parent_id, self._service, name, kind, time.time())
 
+    def past(self, name: str, start: float, ok: bool, attributes: dict[str, Any]) -> None:
+        """A client span that began at `start` (unix seconds) and ends now, under the current span."""
+        span = self.start(name, "client")
+        span.start, span.attributes = start, attributes
+        self.finish(span, ok)
+
     def finish(self, span: Span, ok: bool = True) -> None:
         if self._fd is None:
             return

@@ -26,15 +26,21 @@ class Breaker:
         self._probing = False
         counters.breaker_state = "closed"
 
-    def allow(self) -> bool:
-        """Whether a call may go out now; a True while half open is the one probe and must be answered for."""
+    @property
+    def lets_through(self) -> bool:
+        """Whether `allow` would say yes; asking changes nothing."""
         if self._pattern is None or self._opened_at is None:
             return True
-        if self._probing or self._clock() - self._opened_at < self._pattern.open_for:
+        return not self._probing and self._clock() - self._opened_at >= self._pattern.open_for
+
+    def allow(self) -> bool:
+        """Whether a call may go out now; a True while half open is the one probe and must be answered for."""
+        if not self.lets_through:
             self._counters.short_circuited += 1
             return False
-        self._probing = True
-        self._counters.breaker_state = "half_open"
+        if self._opened_at is not None:
+            self._probing = True
+            self._counters.breaker_state = "half_open"
         return True
 
     def succeeded(self) -> None:

@@ -152,10 +152,10 @@ class Consumer:
         run = self._run()
         events = [event for event in (decode_event(m.data) for m in batch) if event.run == run]
         if events:
-            span = self._tracer.start("consume", "consumer", events[0].traceparent)
-            span.attributes = {"events": len(events), "type": events[0].type}
+            spans = [self._tracer.start(event.type, "consumer", event.traceparent) for event in events]
             await self._until_committed(events)
-            self._tracer.finish(span)
+            for span in spans:
+                self._tracer.finish(span)
         self._metrics.count("consumed", len(events))
         await batch[-1].ack()
 

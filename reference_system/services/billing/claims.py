@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from reference_system.services.billing.service import Billing
 
 WORKERS = 4
-MARK_LINGER_S = 0.02
+MARK_LINGER_S = 0.1
 AGAIN_S = (0.1, 1.0)  # first and longest pause of a worker whose payer does not answer
 
 _encode = msgspec.json.Encoder().encode
@@ -58,9 +58,16 @@ class Claims:
         if later:
             self._queue.put_nowait((id_, invoice, float(amount)))
         else:
-            await self._submit(id_, invoice, float(amount))
-            await self._marking.add((id_, invoice))
+            await self._submit_at_once(id_, invoice, float(amount))
         return True
+
+    async def _submit_at_once(self, id_: str, invoice: str, amount: float) -> None:
+        """The claim is on record already: whatever fails from here on, the answer cannot be "not done"."""
+        try:
+            await self._submit(id_, invoice, amount)
+            await self._marking.add((id_, invoice))
+        except (CallFailed, StoreUnavailable) as error:
+            raise fhir.Refused(504, f"claim {id_} is on record, but: {error}") from error
 
     async def _submit(self, id_: str, invoice: str, amount: float) -> None:
         """Raises CallFailed, or fhir.Refused when the payer refuses."""

@@ -148,6 +148,9 @@ class Payment:
             raise fhir.Refused(502, f"payments answered {charged.status}")
         charge = str(charged.json()["id"])
         event = billing.outbox.event("payment.paid", invoice, time.time(), {"charge": charge})
-        await billing.store.row(statements.PAID, invoice, "paid", charge, billing.outbox.row(event))
+        try:
+            await billing.store.row(statements.PAID, invoice, "paid", charge, billing.outbox.row(event))
+        except StoreUnavailable as error:
+            raise fhir.Refused(504, f"invoice {invoice} was charged, but: {error}") from error
         billing.outbox.committed(event)
         return 200, {"invoice": invoice, "status": "paid", "charge": charge}

@@ -25,6 +25,8 @@ def read_arrival(body: bytes, key: str | None, key_required: bool) -> Arrival:
     identifier = fhir.identifier(encounter, fhir.ENCOUNTER)
     if key_required and not key:
         raise fhir.Refused(400, "no Idempotency-Key; expected the check-in's own key in that header")
+    if key and not fhir.KEY.fullmatch(key):
+        raise fhir.Refused(400, f"Idempotency-Key {key!r}; expected up to 128 letters, digits, and . _ : -")
     chosen = key or identifier
     patient = fhir.reference_id(encounter.get("subject"), "Patient")
     coverage = fhir.coverage_of(encounter)

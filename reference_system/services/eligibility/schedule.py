@@ -16,8 +16,9 @@ class Schedule:
     """One due time per encounter; `put` moves it later or earlier, `drop` forgets it. Times are unix
     seconds."""
 
-    def __init__(self, repeat: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(self, repeat: Callable[[str], Awaitable[None]], gate: Callable[[], bool]) -> None:
         self._repeat = repeat
+        self._gate = gate  # False while the payer's breaker is open: nothing is started in vain
         self._due: dict[str, float] = {}
         self._heap: list[tuple[float, str]] = []
         self._running = 0
@@ -45,7 +46,11 @@ class Schedule:
     async def run(self, spawn: Callable[[Any], Any]) -> None:
         """Starts what is due, at most AT_ONCE at a time, for as long as the process lives."""
         while True:
-            while self._running < AT_ONCE and (encounter := self.next_due(time.time())) is not None:
+            while (
+                self._running < AT_ONCE
+                and self._gate()
+                and (encounter := self.next_due(time.time())) is not None
+            ):
                 self._running += 1
                 spawn(self._one(encounter))
             await asyncio.sleep(LOOK_EVERY_S)

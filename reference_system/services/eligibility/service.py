@@ -59,7 +59,7 @@ class Eligibility(Service):
     def build(self) -> None:
         super().build()
         self._active: dict[str, asyncio.Task[str | None]] = {}
-        self._schedule = Schedule(self._repeat)
+        self._schedule = Schedule(self._repeat, lambda: self.links["payer"].lets_through)
 
     async def ask(self, request: Request) -> Response:
         resource = fhir.parse(await request.body(), "CoverageEligibilityRequest")
@@ -160,15 +160,11 @@ class Eligibility(Service):
         now = time.time()
         due = now + (self._spacing if sent else UNSENT_AGAIN_S)
         self._schedule.put(inquiry.encounter, due)
+        if not sent:
+            return None  # on record by its request or its event
         try:
             await self.store.run(
-                statements.KEEP,
-                inquiry.encounter,
-                inquiry.coverage,
-                inquiry.patient,
-                1 if sent else 0,
-                due if sent else 0.0,
-                now,
+                statements.KEEP, inquiry.encounter, inquiry.coverage, inquiry.patient, 1, due, now
             )
         except StoreUnavailable as error:
             self.log.seldom("inquiry kept in memory only", error=str(error))
