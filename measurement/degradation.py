@@ -100,11 +100,9 @@ def _histograms(graded: pl.DataFrame) -> dict[tuple[str, str], Histogram]:
     return defaultdict(tuple, {key: tuple(pairs) for key, pairs in found.items()})
 
 
-def of_window(graded: pl.DataFrame, journey: str, start: float, end: float) -> dict[str, float | int | None]:
-    """The figures of one journey over the buckets that begin in [start, end)."""
-    chosen = graded.filter(
-        (pl.col("journey") == journey) & (pl.col("bucket") >= start) & (pl.col("bucket") < end)
-    )
+def figures(graded: pl.DataFrame, journey: str, during: pl.Expr) -> dict[str, float | int | None]:
+    """Counts and percentiles of one journey over the operations that `during` selects."""
+    chosen = graded.filter((pl.col("journey") == journey) & during)
     return chosen.select(**_counts(), **_percentiles()).row(0, named=True)
 
 

@@ -11,7 +11,7 @@ from experiment.history import History
 from experiment.scenario import Expectation, Scenario
 from experiment.units import Bound, format_duration
 from measurement.analysis import ExpectationResult, RecoveryResult, Status
-from measurement.degradation import PERCENTILES, of_window
+from measurement.degradation import PERCENTILES, figures
 from measurement.windows import load_end, phase_spans
 
 Figures = Mapping[str, float | int | None]
@@ -29,21 +29,19 @@ def judge_expectations(
     `after` counts from where the run had recovered; when it never did, from the heal, so that it is not
     excused.
     """
-    spans = phase_spans(history, scenario)
     results: list[ExpectationResult] = []
     for phase in ("baseline", "fault"):
         for expectation in getattr(scenario.expect, phase):
-            start, end = spans.get(phase, (0.0, 0.0))
-            figures = of_window(graded, expectation.journey, round(start), round(end))
-            results.extend(_judge(phase, expectation, figures))
+            seen = figures(graded, expectation.journey, pl.col("phase") == phase)
+            results.extend(_judge(phase, expectation, seen))
     asked = scenario.expect.recovery
     if asked is not None:
         results.append(_recovery(asked.within, recovery))
-    since = heal if heal is not None else spans.get("recovery", (0.0, 0.0))[0]
+    since = heal if heal is not None else phase_spans(history, scenario)["recovery"][0]
     since += (recovery.seconds or 0.0) if recovery is not None else 0.0
+    recovered = (pl.col("bucket") >= math.ceil(since - 1e-6)) & (pl.col("bucket") < load_end(history))
     for expectation in scenario.expect.after:
-        figures = of_window(graded, expectation.journey, math.ceil(since - 1e-6), load_end(history))
-        results.extend(_judge("after", expectation, figures))
+        results.extend(_judge("after", expectation, figures(graded, expectation.journey, recovered)))
     return tuple(results)
 
 
@@ -69,12 +67,12 @@ def _recovery(within: float, recovery: RecoveryResult | None) -> ExpectationResu
     return ExpectationResult("recovery", "all", "recovery", f"<= {format_duration(within)}", seconds, status)
 
 
-def _judge(phase: str, expectation: Expectation, figures: Figures) -> Iterator[ExpectationResult]:
+def _judge(phase: str, expectation: Expectation, seen: Figures) -> Iterator[ExpectationResult]:
     for figure in ("success", *PERCENTILES):
         bound: Bound | None = getattr(expectation, figure)
         if bound is None:
             continue
-        value = _success(figures) if figure == "success" else figures[figure]
+        value = _success(seen) if figure == "success" else seen[figure]
         status: Status = "no data"
         if value is not None:
             status = _status(bound.holds(value))
@@ -85,6 +83,6 @@ def _status(holds: bool) -> Status:
     return "met" if holds else "not met"
 
 
-def _success(figures: Figures) -> float | None:
-    offered, succeeded = figures["offered"], figures["succeeded"]
+def _success(seen: Figures) -> float | None:
+    offered, succeeded = seen["offered"], seen["succeeded"]
     return succeeded / offered if offered and succeeded is not None else None
