@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+
 from experiment.topology import load_system
-from experiment.yaml_source import read_yaml
+from experiment.yaml_source import Mapping, read_yaml
 from runtimes.containers.compose import as_yaml, generated
 from runtimes.containers.recipes import SYSTEM
 
@@ -22,8 +23,11 @@ def test_every_service_and_every_link_of_the_system_is_there() -> None:
     """Each service has a container, each link a proxy, and callers know only the proxies."""
     system = load_system(SYSTEM / "system.yaml")
     files = generated()
-    shown = read_yaml(SYSTEM / "compose.yaml").get("services")  # type: ignore[union-attr]
-    assert {key.text for key, _ in shown.items} == {*system.services, "toxiproxy"}  # type: ignore[union-attr]
+    root = read_yaml(SYSTEM / "compose.yaml")
+    assert isinstance(root, Mapping)
+    shown = root.get("services")
+    assert isinstance(shown, Mapping)
+    assert {key.text for key, _ in shown.items} == {*system.services, "toxiproxy"}
     proxies = json.loads(files["compose/toxiproxy.json"])
     assert {proxy["name"] for proxy in proxies} == {f"{link.caller}--{link.callee}" for link in system.links}
     for name, spec in system.services.items():
