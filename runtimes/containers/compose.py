@@ -116,7 +116,7 @@ def _compose(system: System) -> dict[str, Any]:
     kept: dict[str, Any] = {
         f"{name}-files": {} for name, spec in system.services.items() if spec.role in ("store", "bus")
     }
-    return {"name": "codeblue", "services": services, "volumes": kept}
+    return {"services": services, "volumes": kept}
 
 
 def _service(name: str, module: str) -> dict[str, Any]:
