@@ -94,6 +94,65 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     return commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
+suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")
+seed_option = click.option("--seed", type=int, help="first seed, instead of the suite's own")
+
+
+@cli.command(epilog="Example: python harness.py compare fragile article_minimum resilient --repeats 5")
+@click.argument("names", nargs=-1, metavar="DESIGNS...")
+@click.option("--designs", multiple=True, help="one more design")
+@suite_option
+@seed_option
+@click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="a new seed each")
+@click.option(
+    "--screen", default="", metavar="RUNTIME", help="run all there first, and only the best two here"
+)
+@click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
+@live_options
+@json_option
+def compare(
+    names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int, screen: str,
+    resume: bool, as_json: bool, **live: object,
+) -> int:  # fmt: skip
+    """Compare designs over the same scenarios and seeds, interleaved: scores, effects, costs."""
+    from execution import release_commands
+    from execution.comparison import ComparisonOrder
+
+    order = ComparisonOrder((), repeats, screen, resume)
+    chosen = (*designs, *names)
+    return release_commands.compare(suite, seed, chosen, order, options_of(**live), as_json)  # type: ignore[arg-type]
+
+
+@cli.command(
+    epilog="Examples: python harness.py gate --baseline resilient --candidate no_key\n\n"
+    "python harness.py gate --baseline-system ../released --candidate-system ."
+)
+@click.option("--baseline", default="resilient", show_default=True, help="design, FOLDER or FOLDER:DESIGN")
+@click.option("--candidate", default="resilient", show_default=True, help="design, FOLDER or FOLDER:DESIGN")
+@click.option("--baseline-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
+@click.option("--candidate-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
+@suite_option
+@seed_option
+@click.option("--margin", type=click.FloatRange(0, 100), default=3.0, show_default=True, help="points")
+@click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
+@click.option("--on-inconclusive", type=click.Choice(["fail", "warn"]), default="fail", show_default=True)
+@click.option("--min-score", type=click.FloatRange(0, 100), help="the candidate's least mean score")
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="the largest loss of points, interval or not")
+@live_options
+@json_option
+def gate(
+    suite: str, seed: int | None, n_max: int, as_json: bool, runtime: str, time_scale: float,
+    population: Path | None, system: Path | None, out: Path | None, **chosen: object,
+) -> int:  # fmt: skip
+    """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known."""
+    from execution import release_commands
+    from execution.gate_run import GateOrder
+
+    order = GateOrder(n_max=n_max, **chosen)  # type: ignore[arg-type]
+    options = options_of(runtime, time_scale, population, system, out)
+    return release_commands.gate(suite, seed, order, options, as_json)
+
+
 @cli.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @json_option

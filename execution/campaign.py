@@ -5,8 +5,9 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import msgspec
 from execution.catalogue import Catalogue
 from execution.live_run import Watcher
 from execution.options import Options
-from execution.pipeline import RunResult, run_plans
+from execution.pipeline import Bench, RunResult, open_bench
 from execution.preflight import Request, plans
 from execution.records import Ledger, RunRecord, record_of
 from experiment.errors import UsageError
@@ -27,12 +28,13 @@ JOBS_FILE = "campaign.json"
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One run to do. `entry` is its place in the suite."""
+    """One run to do. `entry` is its place in the suite; `side` tells the two of a gate apart."""
 
     entry: int
     scenario: str
     design: str
     seed: int
+    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,13 @@ class Campaign:
 
     def left(self) -> tuple[Job, ...]:
         """Jobs without a record."""
-        done = {(record.entry, record.design, record.seed) for record in self.records()}
-        return tuple(job for job in self.jobs if (job.entry, job.design, job.seed) not in done)
+        done = {job_of(record) for record in self.records()}
+        return tuple(job for job in self.jobs if job not in done)
+
+
+def job_of(record: RunRecord) -> Job:
+    """What was asked for."""
+    return Job(record.entry, record.scenario, record.design, record.seed, record.side)
 
 
 def begin(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
@@ -91,24 +98,49 @@ def resume(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
 
 
 def play(
-    campaign: Campaign, catalogue: Catalogue, options: Options, hooks: Hooks, stop: threading.Event
-) -> Iterator[RunRecord]:
-    """Play what is left, recording each run as it finishes."""
+    campaign: Campaign,
+    catalogue: Catalogue,
+    options: Options,
+    hooks: Hooks,
+    stop: threading.Event,
+    systems: Mapping[str, Catalogue] | None = None,
+) -> Generator[RunRecord, None, None]:
+    """Play what is left, recording each run as it finishes. `systems` gives a side of its own system; every
+    system is started once and stays up until the last run, so that turns may alternate."""
     jobs = campaign.left()
-    if not jobs:
-        return
-    prepared = plans([Request(job.scenario, job.design, job.seed) for job in jobs], catalogue, options)
+    homes = {job: (systems or {}).get(job.side, catalogue) for job in jobs}
+    prepared = _prepared(jobs, homes, options)
     ledger = Ledger(campaign.folder)
-    results = run_plans(
-        prepared, options, hooks.watch, stop, lambda runtime: hooks.started(runtime_line(runtime.describe()))
-    )
-    for job, result in zip(jobs, results, strict=False):
-        if stop.is_set():
-            return  # the run that was cut short is played again on resumption
-        record = record_job(job, result)
-        ledger.append(record)
-        hooks.finished(record, result.folder.path)
-        yield record
+    with ExitStack() as up:
+        benches: dict[Path, Bench] = {}
+        for job in jobs:
+            if stop.is_set():
+                return
+            home = homes[job]
+            if home.system_path not in benches:
+                mine = [prepared[other] for other in jobs if homes[other] == home]
+                own = options if home == catalogue else replace(options, system=home.system_path)
+                bench = up.enter_context(open_bench(mine, own, stop))
+                hooks.started(runtime_line(bench.runtime.describe()))
+                benches[home.system_path] = bench
+            plan = prepared[job]
+            result = benches[home.system_path].run(plan, hooks.watch(plan))
+            if stop.is_set():
+                return  # the run that was cut short is played again on resumption
+            record = record_job(job, result)
+            ledger.append(record)
+            hooks.finished(record, result.folder.path)
+            yield record
+
+
+def _prepared(jobs: Sequence[Job], homes: Mapping[Job, Catalogue], options: Options) -> dict[Job, Plan]:
+    """The plan of every job; every mistake of all files is found before anything is started."""
+    found: dict[Job, Plan] = {}
+    for home in dict.fromkeys(homes.values()):
+        mine = [job for job in jobs if homes[job] == home]
+        requests = [Request(job.scenario, job.design, job.seed) for job in mine]
+        found.update(zip(mine, plans(requests, home, options), strict=True))
+    return found
 
 
 def runtime_line(facts: RuntimeFacts) -> str:
@@ -117,9 +149,10 @@ def runtime_line(facts: RuntimeFacts) -> str:
 
 
 def record_job(job: Job, result: RunResult) -> RunRecord:
-    return record_of(
-        job.entry, job.scenario, result.folder.path, result.folder.history(), result.analysis, result.clean
-    )
+    """The design is named as it was asked for, so that jobs and records meet."""
+    folder = result.folder
+    record = record_of(job.entry, job.scenario, folder.path, folder.history(), result.analysis, result.clean)
+    return replace(record, design=job.design, side=job.side)
 
 
 def seeds_of(first: int, repeats: int) -> tuple[int, ...]:

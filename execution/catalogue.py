@@ -66,6 +66,11 @@ def read_scenario(path: Path, system: System) -> Scenario:
 
 
 def default_catalogue(system: Path | None = None) -> Catalogue:
+    """Of the project's own scenarios, for its own system or another one: a system.yaml, its folder, or a
+    checkout of the project."""
+    if system is not None and system.is_dir():
+        inside = system / "reference_system" / "system.yaml"
+        system = inside if inside.is_file() else system / "system.yaml"
     return Catalogue(ROOT, system or ROOT / "reference_system" / "system.yaml")
 
 

@@ -50,19 +50,19 @@ def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Op
         for result in run_plans(
             prepared,
             options,
-            _watchers(as_json),
+            watchers(as_json),
             interruption.stop,
-            lambda up: _started(runtime_line(up.describe())),
+            lambda up: started(runtime_line(up.describe())),
         ):
             results.append(result)
             if not as_json:
-                _say_run(result.folder.path)
+                say_run(result.folder.path)
     if as_json:
         dump([_run_json(result) for result in results])
     return int(_exit_code(results, interruption))
 
 
-def _watchers(quiet: bool) -> Any:
+def watchers(quiet: bool) -> Any:
     lines: dict[str, ProgressLine] = {}
 
     def watch(plan: Plan) -> Watcher:
@@ -74,11 +74,11 @@ def _watchers(quiet: bool) -> Any:
     return watch
 
 
-def _started(what: str) -> None:
+def started(what: str) -> None:
     tell(f"system up ({what})")
 
 
-def _say_run(folder: Path) -> None:
+def say_run(folder: Path) -> None:
     report = load_run_report(folder)
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", err=True, nl=False)
@@ -124,11 +124,11 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
     def finished(record: RunRecord, folder: Path) -> None:
         if not as_json:
             entry = loaded.entries[record.entry]
-            _say_run(folder)
+            say_run(folder)
             say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
 
     with interruptible() as interruption:
-        hooks = Hooks(_watchers(as_json), _started, finished)
+        hooks = Hooks(watchers(as_json), started, finished)
         result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
     if as_json:
         say((result.folder / "suite.json").read_text(encoding="utf-8"))

@@ -32,6 +32,14 @@ FINALISTS = 2
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is: a design, and in a gate the side it plays for."""
+
+    design: str
+    side: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonOrder:
     """What is compared. `screen` names the runtime that chooses the finalists first (empty: none)."""
 
@@ -42,18 +50,18 @@ class ComparisonOrder:
     command: str = ""
 
 
-def comparison_jobs(
-    scenarios: Sequence[str], designs: Sequence[str], seeds: Sequence[int]
-) -> tuple[Job, ...]:
+def comparison_jobs(scenarios: Sequence[str], turns: Sequence[Turn], seeds: Sequence[int]) -> tuple[Job, ...]:
     """A, B, B, A for every scenario and seed: scenarios in random order, designs forth and back."""
     rng = random.Random(f"comparison-{seeds[0]}")
     jobs: list[Job] = []
-    for number, seed in enumerate(seeds):
+    forth = True
+    for seed in seeds:
         order = list(enumerate(scenarios))
         rng.shuffle(order)
-        for place, (index, scenario) in enumerate(order):
-            ordered = designs if (number + place) % 2 == 0 else tuple(reversed(designs))
-            jobs.extend(Job(index, scenario, design, seed) for design in ordered)
+        for index, scenario in order:
+            ordered = turns if forth else tuple(reversed(turns))
+            jobs.extend(Job(index, scenario, turn.design, seed, turn.side) for turn in ordered)
+            forth = not forth
     return tuple(jobs)
 
 
@@ -77,7 +85,8 @@ def compare(
         screened = (f"Screened by {order.screen}: {', '.join(left_out) or 'none'} left out.",)
         order = replace(order, designs=tuple(name for name in order.designs if name in finalists))
     scenarios = tuple(dict.fromkeys(entry.scenario for entry in suite.entries))
-    jobs = comparison_jobs(scenarios, order.designs, seeds_of(suite.seed, order.repeats))
+    turns = [Turn(design) for design in order.designs]
+    jobs = comparison_jobs(scenarios, turns, seeds_of(suite.seed, order.repeats))
     name = f"compare-{suite.name}-{options.runtime}"
     campaign = resume(options.out, name, jobs) if order.resume else begin(options.out, name, jobs)
     for _record in play(campaign, catalogue, options, hooks, stop):

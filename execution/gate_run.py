@@ -5,32 +5,33 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from contextlib import closing
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from execution.campaign import Hooks, begin, play, seeds_of
-from execution.catalogue import Catalogue
-from execution.comparison import comparison_jobs
-from execution.facts import machine
+from execution.campaign import Hooks, Job, begin, play, seeds_of
+from execution.catalogue import Catalogue, default_catalogue
+from execution.comparison import Turn, comparison_jobs
 from execution.options import Options
-from execution.places import ROOT
-from execution.records import Ledger, RunRecord
-from execution.run_folder import RunFolder
+from execution.pairing import paired_runs, stem
+from execution.records import RunRecord
+from execution.stored_runs import machine_warnings, stored_records
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Suite
-from experiment.verdict import Verdict
-from measurement.gate import MARGIN, Decision, GateResult, PairedRun, decide
-from reports.gate import GATE_FORMATS, GateReport, GateViolation
+from measurement.gate import MARGIN, Decision, GateResult, Look, decide
+from measurement.statistics import Estimate, score_estimate
+from reports.gate import GATE_FORMATS, GateReport, GateViolation, Rate
 
 MIN_PAIRS = 3
+BASELINE, CANDIDATE = "baseline", "candidate"
 
 
 @dataclass(frozen=True, slots=True)
 class GateOrder:
-    """`baseline` is a design, or the folder of an earlier campaign; `candidate` a design.
-    `on_inconclusive` says
-    what an honest "not known" does to the exit code."""
+    """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN). The
+    systems are files or checkouts; None: the catalogue's own. `on_inconclusive` says what an honest "not
+    known" does to the exit code."""
 
     baseline: str
     candidate: str
@@ -39,7 +40,21 @@ class GateOrder:
     on_inconclusive: str = "fail"  # or warn
     min_score: float | None = None
     max_drop: float | None = None
+    baseline_system: Path | None = None
+    candidate_system: Path | None = None
     command: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ground:
+    """What does not change while pairs are played. `old` are the records of a side that is not played."""
+
+    suite: Suite
+    order: GateOrder
+    old: dict[str, list[RunRecord]]
+    homes: dict[str, Catalogue]
+    weights: dict[str, float]
+    seeds: tuple[int, ...]
 
 
 def run_gate(
@@ -51,95 +66,124 @@ def run_gate(
     stop: threading.Event,
 ) -> tuple[GateReport, Path]:
     """Play pairs seed by seed until the gate has decided. Writes every output into the campaign's folder."""
-    scenarios = tuple(dict.fromkeys(entry.scenario for entry in suite.entries))
-    stored = Path(order.baseline)
-    old = Ledger(stored).read() if (stored / "finished.jsonl").is_file() else []
-    if not old and stored.is_dir():
-        expected = "the folder of a finished campaign, or a design"
-        raise UsageError(f"found no finished.jsonl in {stored}, expected {expected}")
-    designs = (order.candidate,) if old else (order.baseline, order.candidate)
-    seeds = _seeds(suite, order, old)
-    jobs = comparison_jobs(scenarios, designs, seeds)
+    ground = _ground(suite, catalogue, order)
+    jobs = _jobs(ground)
     campaign = begin(options.out, f"gate-{suite.name}", jobs)
-    candidate = catalogue.design(order.candidate, catalogue.system()).name
-    result = decide([], order.margin)
     records: list[RunRecord] = []
-    for number, seed in enumerate(seeds, 1):
-        mine = [job for job in jobs if job.seed == seed]
-        part = type(campaign)(campaign.folder, campaign.name, tuple(mine))
-        records += list(play(part, catalogue, options, hooks, stop))
-        candidates = [record for record in records if record.design == candidate]
-        baselines = old or [record for record in records if record.design != candidate]
-        result = decide(paired_runs(baselines, candidates, scenarios), order.margin)
-        if stop.is_set() or (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE):
-            break
-        if result.evidence and result.decision is Decision.REGRESSION:
-            break  # a new veto needs no second look
-    report = _report(suite, catalogue, order, result, records, old)
+    result = _look(ground, records, len(ground.seeds)) if not jobs else decide([], order.margin)
+    per_seed = len(jobs) // len(ground.seeds)
+    with closing(play(campaign, catalogue, options, hooks, stop, ground.homes)) as runs:
+        for record in runs:
+            records.append(record)
+            if len(records) % per_seed == 0:
+                number = len(records) // per_seed
+                result = _look(ground, records, number)
+                decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
+                if decided or result.new_vetoes:
+                    break
+    if stop.is_set() and result.decision is Decision.PASS:
+        result = replace(result, decision=Decision.INCONCLUSIVE, sentence="the gate was interrupted")
+    report = _report(ground, result, records)
     for file, rendering in GATE_FORMATS.items():
         (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
     return report, campaign.folder
 
 
-def _seeds(suite: Suite, order: GateOrder, old: Sequence[RunRecord]) -> tuple[int, ...]:
-    """Those of the stored baseline, or new ones."""
-    if old:
-        return tuple(dict.fromkeys(record.seed for record in old))[: order.n_max]
-    return seeds_of(suite.seed, order.n_max)
+def _ground(suite: Suite, catalogue: Catalogue, order: GateOrder) -> _Ground:
+    old = {
+        side: found
+        for side, what in ((BASELINE, order.baseline), (CANDIDATE, order.candidate))
+        if (found := stored_records(what)) is not None
+    }
+    systems = {BASELINE: order.baseline_system, CANDIDATE: order.candidate_system}
+    homes = {side: default_catalogue(path) if path else catalogue for side, path in systems.items()}
+    weights: dict[str, float] = {}
+    for entry in suite.entries:
+        weights[stem(entry.scenario)] = max(weights.get(stem(entry.scenario), 0.0), entry.weight)
+    return _Ground(suite, order, old, homes, weights, _seeds(suite, order, old))
 
 
-def paired_runs(
-    baseline: Sequence[RunRecord], candidate: Sequence[RunRecord], scenarios: Sequence[str]
-) -> list[PairedRun]:
-    """Pairs of scenario and seed that both sides have."""
-    one = {(record.scenario, record.seed): record for record in baseline}
-    other = {(record.scenario, record.seed): record for record in candidate}
-    return [
-        PairedRun(
-            scenario=key[0],
-            seed=key[1],
-            baseline=one[key].score,
-            candidate=other[key].score,
-            baseline_vetoes=frozenset(one[key].safety),
-            candidate_vetoes=frozenset(other[key].safety),
+def _seeds(suite: Suite, order: GateOrder, old: dict[str, list[RunRecord]]) -> tuple[int, ...]:
+    """Those that the stored sides have, or new ones. Raises UsageError when two stored sides share none."""
+    if not old:
+        return seeds_of(suite.seed, order.n_max)
+    known = [dict.fromkeys(record.seed for record in records) for records in old.values()]
+    shared = tuple(seed for seed in known[0] if all(seed in seeds for seeds in known))
+    if not shared:
+        raise UsageError(
+            f"found seeds {list(known[0])} in {order.baseline} and {list(known[-1])} in {order.candidate}, "
+            "expected runs of the same seeds, which alone are pairs"
         )
-        for key in one
-        if key in other and key[0] in scenarios
-    ]
+    return shared if len(old) == 2 else shared[: order.n_max]
 
 
-def _report(
-    suite: Suite,
-    catalogue: Catalogue,
-    order: GateOrder,
-    result: GateResult,
-    records: Sequence[RunRecord],
-    old: Sequence[RunRecord],
-) -> GateReport:
-    candidate = catalogue.design(order.candidate, catalogue.system()).name
-    mine = [record for record in records if record.design == candidate]
-    scores = [record.score for record in mine if record.score is not None]
-    score = sum(scores) / len(scores) if scores else None
+def _jobs(ground: _Ground) -> tuple[Job, ...]:
+    """The runs of the sides that are not stored, in turns."""
+    names = {BASELINE: ground.order.baseline, CANDIDATE: ground.order.candidate}
+    turns = [Turn(name, side) for side, name in names.items() if side not in ground.old]
+    scenarios = list(dict.fromkeys(entry.scenario for entry in ground.suite.entries))
+    return comparison_jobs(scenarios, turns, ground.seeds) if turns else ()
+
+
+def _side(ground: _Ground, records: Sequence[RunRecord], side: str) -> list[RunRecord]:
+    return ground.old.get(side) or [record for record in records if record.side == side]
+
+
+def _look(ground: _Ground, records: Sequence[RunRecord], number: int) -> GateResult:
+    pairs = paired_runs(_side(ground, records, BASELINE), _side(ground, records, CANDIDATE))
+    last = number >= len(ground.seeds)
+    look = Look(last, max(1, len(ground.seeds) - MIN_PAIRS))
+    return decide(pairs, ground.order.margin, ground.weights, look)
+
+
+def _report(ground: _Ground, result: GateResult, records: Sequence[RunRecord]) -> GateReport:
+    order = ground.order
+    baseline, candidate = (_side(ground, records, side) for side in (BASELINE, CANDIDATE))
+    score = _score(candidate)
     return GateReport(
-        baseline=order.baseline,
-        candidate=order.candidate,
-        suite=suite.name,
+        baseline=_named(order.baseline, order.baseline_system),
+        candidate=_named(order.candidate, order.candidate_system),
+        suite=ground.suite.name,
         result=result,
         pairs=result.difference.n if result.difference else 0,
         score=score,
         refusals=tuple(_refusals(order, result, score)),
-        violations=tuple(_violations(mine, catalogue)),
-        warnings=tuple(_warnings(old)),
+        violations=tuple(_violations(candidate, ground.homes[CANDIDATE])),
+        rates=tuple(
+            Rate(what, sum(chosen), len(chosen))
+            for what, chosen in (
+                ("baseline vetoed", [record.vetoed for record in baseline]),
+                ("candidate vetoed", [record.vetoed for record in candidate]),
+                ("baseline invalid", [record.score is None for record in baseline]),
+                ("candidate invalid", [record.score is None for record in candidate]),
+            )
+            if chosen
+        ),
+        warnings=tuple(_warnings(ground, baseline, candidate)),
         command=order.command,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        on_inconclusive=order.on_inconclusive,
     )
 
 
-def _refusals(order: GateOrder, result: GateResult, score: float | None) -> list[str]:
+def _named(what: str, system: Path | None) -> str:
+    return f"{what} of {system}" if system else what
+
+
+def _score(records: Sequence[RunRecord]) -> Estimate | None:
+    """Over seeds, each the mean of its scored runs."""
+    by_seed: dict[int, list[float]] = {}
+    for record in records:
+        if record.score is not None:
+            by_seed.setdefault(record.seed, []).append(record.score)
+    return score_estimate([sum(s) / len(s) for s in by_seed.values()]) if by_seed else None
+
+
+def _refusals(order: GateOrder, result: GateResult, score: Estimate | None) -> list[str]:
     """Floors that hold whatever the interval says."""
     refusals = []
-    if order.min_score is not None and (score is None or score < order.min_score):
-        shown = "no score" if score is None else f"{score:.1f}"
+    if order.min_score is not None and (score is None or score.mean < order.min_score):
+        shown = "no score" if score is None else f"{score.mean:.1f}"
         refusals.append(f"the candidate's mean score is {shown}, expected at least {order.min_score:g}")
     if order.max_drop is not None and result.difference and result.difference.mean < -order.max_drop:
         lost = -result.difference.mean
@@ -148,22 +192,18 @@ def _refusals(order: GateOrder, result: GateResult, score: float | None) -> list
 
 
 def _violations(records: Sequence[RunRecord], catalogue: Catalogue) -> list[GateViolation]:
-    return [
-        GateViolation(
-            invariant=name,
-            scenario=record.scenario,
-            seed=record.seed,
-            statement=record.headline,
-            file=str(catalogue.scenario_path(record.scenario)).removeprefix(f"{ROOT}/"),
-            line=_line_of(catalogue.scenario_path(record.scenario), name),
-        )
-        for record in records
-        for name in record.safety
-        if record.verdict is Verdict.FAIL
-    ]
+    known = catalogue.scenario_files()
+    found = []
+    for record in records:
+        path = known.get(record.scenario) or known.get(stem(record.scenario))
+        for name in record.safety:
+            file = str(path.relative_to(catalogue.root)) if path else record.scenario
+            line = line_of(path, name) if path else 1
+            found.append(GateViolation(name, stem(record.scenario), record.seed, record.headline, file, line))
+    return found
 
 
-def _line_of(path: Path, invariant: str) -> int:
+def line_of(path: Path, invariant: str) -> int:
     """Where the scenario names the invariant; its first line when it does not."""
     for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
         if invariant in text:
@@ -171,26 +211,24 @@ def _line_of(path: Path, invariant: str) -> int:
     return 1
 
 
-def _warnings(old: Sequence[RunRecord]) -> list[str]:
-    """A stored baseline of another machine is good for vetoes and validity, less so for scores."""
-    if not old:
-        return []
-    there = RunFolder(Path(old[0].folder))
-    try:
-        other = dict(there.inputs().machine)
-    except Exception:  # noqa: BLE001 - an old folder may be gone; the records still count
-        return [f"the run folder of the baseline is gone ({there.path}): its machine is not known"]
-    if other != machine():
-        where = other.get("cpu", "unknown")
-        return [f"the baseline was run on another machine ({where}): trust vetoes, not points"]
-    return []
+def _warnings(ground: _Ground, baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    warnings = [text for records in ground.old.values() for text in machine_warnings(records)]
+    pairs = paired_runs(baseline, candidate)
+    if left_out := sum(not pair.measured for pair in pairs):
+        warnings.append(
+            f"{left_out} of {len(pairs)} pairs were left out: the load generator could not keep up"
+        )
+    old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
+    if old:
+        warnings.append(f"broken on both, so that it is not new: {', '.join(old)}")
+    return warnings
 
 
-def gate_exit_code(report: GateReport, order: GateOrder) -> ExitCode:
+def gate_exit_code(report: GateReport) -> ExitCode:
     """0 pass, 1 regression, 4 a new veto, 2 inconclusive (0 when the policy is to warn)."""
     if report.decision is Decision.PASS:
         return ExitCode.PASS
     if report.decision is Decision.INCONCLUSIVE:
-        return ExitCode.PASS if order.on_inconclusive == "warn" else ExitCode.INCONCLUSIVE
-    vetoed = any("violates" in evidence for evidence in report.result.evidence)
-    return ExitCode.SAFETY_VETO if vetoed else ExitCode.FAIL
+        return ExitCode.PASS if report.on_inconclusive == "warn" else ExitCode.INCONCLUSIVE
+    return ExitCode.SAFETY_VETO if report.result.new_vetoes else ExitCode.FAIL

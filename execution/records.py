@@ -17,13 +17,11 @@ from measurement.histogram import Histogram, merge
 
 @dataclass(frozen=True, slots=True)
 class RunRecord:
-    """A line of a campaign. Times in seconds; `score` is None when the run is invalid; `recovery_s` is
-    None with
-    `censored_s` set when it was looked for that long and never came, and both are None when there was no
+    """A line of a campaign. Times in seconds; `score` is None when the run is invalid; `recovery_s` is None
+    with `censored_s` set when it was looked for that long and never came, and both are None when there was no
     fault.
 
-    Costs: `calls` between services for each client operation, `cpu_ms` of all services for each client
-    operation,
+    Costs: `calls` between services and `cpu_ms` of all services for each client operation,
     `baseline_latency` of all journeys together before any fault, as counts, so that runs can be merged.
     """
 
@@ -35,7 +33,7 @@ class RunRecord:
     verdict: Verdict
     vetoed: bool
     violated: tuple[str, ...]  # every checker that found something
-    safety: tuple[str, ...]  # those of them whose violation is a veto
+    safety: tuple[str, ...]  # those of them whose violation is a veto and not waived
     score: float | None
     recovery_s: float | None
     censored_s: float | None
@@ -47,6 +45,16 @@ class RunRecord:
     exercised: tuple[tuple[str, str], ...]  # (target, fault kind) whose effect was seen
     headline: str = ""
     clean: bool = True
+    side: str = ""  # "baseline" or "candidate" of a gate
+    source: str = ""  # the runtime
+    formula: str = ""  # of the score
+    load_latency: Histogram = ()  # as `baseline_latency`, from the baseline to the end of the load
+    offered: int = 0  # operations from the baseline to the end of the load
+    good: int = 0  # those of them that were good
+    broken: tuple[str, ...] = ()  # conditions of validity that did not hold
+
+
+LOAD_PHASES = ("baseline", "fault", "recovery")
 
 
 def record_of(
@@ -59,6 +67,8 @@ def record_of(
     operations = max(1, history.operations.height)
     staleness = next((check for check in analysis.checks if check.checker == "bounded_staleness"), None)
     stale = staleness.measures.get("unlabelled_lag_s_max") if staleness else None
+    loaded = [row for row in analysis.journeys if row.phase in LOAD_PHASES]
+    waived = {line.partition(",")[0] for line in analysis.waivers if "lifts a violation" in line}
     return RunRecord(
         entry=entry,
         scenario=scenario,
@@ -68,7 +78,7 @@ def record_of(
         verdict=analysis.verdict,
         vetoed=analysis.vetoed,
         violated=tuple(found),
-        safety=tuple(name for name, check in found.items() if check.safety),
+        safety=tuple(name for name, check in found.items() if check.safety and name not in waived),
         score=analysis.score.value,
         recovery_s=recovery.seconds if recovery else None,
         censored_s=_observed_after_heal(analysis, history) if censored else None,
@@ -80,6 +90,12 @@ def record_of(
         exercised=tuple(sorted({(f.target, f.kind) for f in analysis.faults if f.observed})),
         headline=analysis.reasons[0] if analysis.reasons else "",
         clean=clean,
+        source=history.header.source,
+        formula=analysis.score.formula,
+        load_latency=merge(row.histogram for row in loaded),
+        offered=sum(row.offered for row in loaded),
+        good=sum(row.good for row in loaded),
+        broken=tuple(check.name for check in analysis.validity if not check.ok),
     )
 
 

@@ -10,7 +10,7 @@ import msgspec
 from measurement.statistics import Estimate, MedianTime, PairedDifference
 from reports import html
 from reports.comparison_plots import Cell, Interval, Point, heat_map, interval_plot, pareto
-from reports.wording import duration
+from reports.wording import clean, duration
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +196,18 @@ def render_html(report: ComparisonReport) -> str:
         cell_rows=[cell_row(cell) for cell in report.cells],
         effects=[effect_text(effect) for effect in report.effects],
     )
+
+
+def lines(report: ComparisonReport) -> list[str]:
+    """For the terminal: designs, cells, words."""
+    heads = [list(DESIGN_HEAD), list(CELL_HEAD)]
+    blocks = [[design_row(d) for d in report.designs], [cell_row(cell) for cell in report.cells]]
+    found: list[str] = []
+    for head, rows in zip(heads, blocks, strict=True):
+        wide = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
+        found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in (head, *rows)]
+        found.append("")
+    return [clean(line.rstrip()) for line in (*found, *report.screened, *report.words)]
 
 
 COMPARISON_FORMATS = {

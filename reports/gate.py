@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any, Literal
 from xml.etree import ElementTree
 
 import msgspec
 
-from measurement.gate import Decision, GateResult
-from reports.wording import clean
+from measurement.gate import Decision, FigureFlag, GateResult, ScenarioFlag, figure_text
+from measurement.statistics import Estimate, proportion
+from reports.markdown import code, table, text
+from reports.wording import clean, percent
 
 SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
+MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
 LEVELS = {Decision.PASS: "notice", Decision.REGRESSION: "error", Decision.INCONCLUSIVE: "warning"}
 
 
@@ -29,6 +33,21 @@ class GateViolation:
 
 
 @dataclass(frozen=True, slots=True)
+class Rate:
+    """How many of the runs; the share has an exact interval."""
+
+    what: str
+    events: int
+    runs: int
+
+    @property
+    def text(self) -> str:
+        """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
+        low, high = proportion(self.events, self.runs)
+        return f"{self.what}: {self.events} of {self.runs} runs (95%: {percent(low)} to {percent(high)})"
+
+
+@dataclass(frozen=True, slots=True)
 class GateReport:
     """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
 
@@ -37,13 +56,14 @@ class GateReport:
     suite: str
     result: GateResult
     pairs: int
-    score: float | None
+    score: Estimate | None
     refusals: tuple[str, ...]
     violations: tuple[GateViolation, ...]
     warnings: tuple[str, ...]
     command: str
     started_at: str
-    format: int = 1
+    rates: tuple[Rate, ...] = ()
+    on_inconclusive: str = "fail"
 
     @property
     def decision(self) -> Decision:
@@ -55,53 +75,103 @@ class GateReport:
         return self.refusals[0] if self.refusals else self.result.sentence
 
 
+@dataclass(frozen=True, slots=True)
+class GateDocument:
+    """gate.json. `format` counts up when a reader would have to change."""
+
+    format: Literal[1]
+    kind: Literal["gate"]
+    decision: Decision
+    sentence: str
+    report: GateReport
+
+
 def render_json(report: GateReport) -> str:
     """Schema: docs/schemas/gate_report.schema.json."""
-    plain = {"decision": report.decision, "sentence": report.sentence, **msgspec.to_builtins(report)}
-    return msgspec.json.format(msgspec.json.encode(plain), indent=1).decode()
+    document = GateDocument(1, "gate", report.decision, report.sentence, report)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+def gate_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `render_json` writes."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(GateDocument)}
 
 
 def render_markdown(report: GateReport) -> str:
     """For the summary of a pipeline."""
     lines = [
-        f"## Resilience gate: {report.decision.value}",
+        f"## {MARKS[report.decision]} Resilience gate: {report.decision.value}",
         "",
-        f"**{report.sentence}**",
+        f"**{text(report.sentence)}**",
         "",
-        f"Candidate `{report.candidate}` against baseline `{report.baseline}` over suite `{report.suite}`, "
-        f"{report.pairs} pairs.",
+        f"Candidate {code(report.candidate)} against baseline {code(report.baseline)}, suite "
+        f"{code(report.suite)}, {report.pairs} complete pairs. Candidate's score {estimate(report.score)}.",
         "",
-        "| scenario | difference (points) | 95% interval | pairs | worse |",
-        "|---|---|---|---|---|",
+        *table(
+            ("scenario", "points", "95% interval", "pairs", "worse"),
+            [_scenario_row(flag) for flag in report.result.scenarios],
+        ),
+        "",
     ]
-    for flag in report.result.scenarios:
-        d = flag.difference
-        interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
-        lines.append(
-            f"| {flag.scenario} | {d.mean:+.1f} | {interval} | {d.n} | {'yes' if flag.worse else ''} |"
-        )
-    lines += ["", *(f"- {text}" for text in (*report.refusals, *report.result.evidence, *report.warnings))]
-    lines += [f"- {v.scenario}, seed {v.seed}: {v.invariant}: {v.statement}" for v in report.violations]
-    return "\n".join([*lines, "", f"Again: `{report.command}`", ""])
+    if report.result.figures:
+        heads = ("figure", "candidate / baseline", "95% interval", "tolerated", "worse")
+        lines += [*table(heads, [_figure_row(figure) for figure in report.result.figures]), ""]
+    lines += [f"- {text(line)}" for line in (*report.refusals, *report.result.evidence)]
+    lines += [f"- {text(rate.text)}" for rate in report.rates]
+    lines += [
+        f"- {text(v.scenario)}, seed {v.seed}: {text(v.statement)} ({code(f'{v.file}:{v.line}')})"
+        for v in report.violations
+    ]
+    lines += [f"- ⚠ {text(warning)}" for warning in report.warnings]
+    return "\n".join([*lines, "", f"Again: {code(report.command)}", ""])
+
+
+def estimate(score: Estimate | None) -> str:
+    """`91 (95%: 88 to 94)`."""
+    if score is None:
+        return "not known"
+    if score.low is None or score.high is None:
+        return f"{score.mean:.0f}"
+    return f"{score.mean:.0f} (95%: {score.low:.0f} to {score.high:.0f})"
+
+
+def _scenario_row(flag: ScenarioFlag) -> tuple[str, ...]:
+    d = flag.difference
+    interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
+    return (text(flag.scenario), f"{d.mean:+.1f}", interval, str(d.n), "**yes**" if flag.worse else "")
+
+
+def _figure_row(flag: FigureFlag) -> tuple[str, ...]:
+    interval = "–" if flag.low is None else f"{flag.low:.2f} to {flag.high:.2f}"
+    worse = "**yes**" if flag.worse else ("not known" if flag.unclear else "")
+    return (text(flag.figure), f"{flag.ratio:.2f}", interval, f"{flag.tolerated:g}", worse)
 
 
 def render_junit(report: GateReport) -> str:
-    """One test case a scenario and one for the whole; a regression is a failure, inconclusive is skipped."""
+    """One test case a scenario, one a figure and one for the whole. A regression is a failure; inconclusive
+    is an error, or skipped where the policy is to warn."""
     root = ElementTree.Element("testsuites", name="resilience gate")
     suite = ElementTree.SubElement(root, "testsuite", name=clean(report.suite))
     whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision")
     if report.decision is Decision.REGRESSION:
         ElementTree.SubElement(whole, "failure", message=clean(report.sentence))
     elif report.decision is Decision.INCONCLUSIVE:
-        ElementTree.SubElement(whole, "skipped", message=clean(report.sentence))
+        kind = "skipped" if report.on_inconclusive == "warn" else "error"
+        ElementTree.SubElement(whole, kind, message=clean(report.sentence))
     for flag in report.result.scenarios:
         case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(flag.scenario))
-        if flag.worse:
+        found = [v for v in report.violations if v.scenario == flag.scenario]
+        if report.result.new_vetoes and found:
+            ElementTree.SubElement(case, "failure", message=clean(found[0].statement))
+        elif flag.worse:
             ElementTree.SubElement(case, "failure", message=f"{flag.difference.mean:+.1f} points")
-    failures = len(suite.findall("testcase/failure"))
+    for figure in report.result.figures:
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(figure.figure))
+        if figure.worse:
+            ElementTree.SubElement(case, "failure", message=clean(figure_text(figure)))
     suite.set("tests", str(len(suite)))
-    suite.set("failures", str(failures))
-    suite.set("skipped", str(len(suite.findall("testcase/skipped"))))
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
 
@@ -143,22 +213,31 @@ def _sarif_result(violation: GateViolation) -> dict[str, object]:
 
 def workflow_commands(report: GateReport) -> list[str]:
     """Workflow commands that GitHub shows beside the files."""
-    lines = [f"::{LEVELS[report.decision]} title=Resilience gate::{_escaped(report.sentence)}"]
+    level = LEVELS[report.decision]
+    if report.decision is Decision.INCONCLUSIVE and report.on_inconclusive == "fail":
+        level = "error"
+    lines = [f"::{level} title=Resilience gate::{_escaped(report.sentence)}"]
     lines += [
-        f"::error file={v.file},line={v.line},title={v.invariant}::{_escaped(v.statement)}"
+        f"::error file={_property(v.file)},line={v.line},title={_property(v.invariant)}::"
+        + _escaped(f"{v.scenario}, seed {v.seed}: {v.statement}")
         for v in report.violations
     ]
     return lines
 
 
-def _escaped(text: str) -> str:
+def _escaped(words: str) -> str:
     """Workflow commands end at a line's end; percent signs start an escape."""
-    return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+    return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(words: str) -> str:
+    """In a property, colons and commas end it too."""
+    return _escaped(words).replace(":", "%3A").replace(",", "%2C")
 
 
 def render_badge(report: GateReport) -> str:
     """A small SVG for a README: the decision and the candidate's score."""
-    score = "" if report.score is None else f" {report.score:.0f}"
+    score = "" if report.score is None else f" {report.score.mean:.0f}"
     return badge("resilience", f"{report.decision.value}{score}", COLOURS[report.decision])
 
 
@@ -179,9 +258,14 @@ def badge(left: str, right: str, colour: str) -> str:
 
 def lines(report: GateReport) -> Sequence[str]:
     """For the terminal."""
-    text = [f"gate {report.decision.value.upper()}: {report.sentence}"]
-    text += [f"  {evidence}" for evidence in (*report.refusals[1:], *report.result.evidence)]
-    return [*text, *(f"  warning: {warning}" for warning in report.warnings)]
+    found = [f"gate {report.decision.value.upper()}: {report.sentence}"]
+    for flag in report.result.scenarios:
+        points, interval, pairs = _scenario_row(flag)[1:4]
+        found.append(f"  {flag.scenario}: {points} points ({interval}), {pairs} pairs")
+    found += [f"  {figure_text(figure)}" for figure in report.result.figures]
+    found += [f"  {evidence}" for evidence in (*report.refusals[1:], *report.result.evidence)]
+    found += [f"  {rate.text}" for rate in report.rates]
+    return [clean(line) for line in (*found, *(f"  warning: {warning}" for warning in report.warnings))]
 
 
 GATE_FORMATS = {

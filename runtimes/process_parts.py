@@ -133,6 +133,7 @@ class ServiceProcess:
     journal: Journal
     configuration: Mapping[str, Any] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
+    root: Path = ROOT  # where the module is found
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = configuration
@@ -140,7 +141,7 @@ class ServiceProcess:
 
     def start(self) -> Child:
         argv = (sys.executable, "-m", self.module, "--config", str(self.config))
-        return Child(Command(self.name, argv, ROOT, self.log, service_environment()), self.journal)
+        return Child(Command(self.name, argv, self.root, self.log, service_environment()), self.journal)
 
     def complaint(self) -> str:
         try:
@@ -156,6 +157,16 @@ class ServiceProcess:
             return call(self.address, "GET", "/health", deadline_s=deadline_s).status == 200
         except CallError:
             return False
+
+
+def module_root(system_file: str, module: str) -> Path:
+    """The folder above the system's file from which `module` is found: another checkout of the system has
+    services of its own. Ours, when there is none."""
+    place = Path(*module.split("."))
+    for folder in Path(system_file).resolve().parents if system_file else ():
+        if (folder / place).is_dir() or (folder / place).with_suffix(".py").is_file():
+            return folder
+    return ROOT
 
 
 def service_environment() -> dict[str, str]:

@@ -26,7 +26,7 @@ from runtimes.link_probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.node_controls import ProcessNode, stop_nodes
-from runtimes.process_parts import Part, PortTaken, ServiceProcess, wait_until_ready
+from runtimes.process_parts import Part, PortTaken, ServiceProcess, module_root, wait_until_ready
 from runtimes.process_readings import process_samples
 from runtimes.process_stores import Stores, make_stores
 from runtimes.proxies import open_proxies
@@ -130,7 +130,13 @@ class ProcessesRuntime:
                 continue
             folder, address = self._folder, self._addresses[name]
             service = ServiceProcess(
-                name, address, spec.module, folder.config(name), folder.log(name), journal
+                name,
+                address,
+                spec.module,
+                folder.config(name),
+                folder.log(name),
+                journal,
+                root=module_root(self._system.source, spec.module),
             )
             service.configure(self._configuration(name, run))
             self._services[name] = service

@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
-from measurement.gate import Decision, PairedRun, decide
+from dataclasses import replace
+
+import pytest
+
+from measurement.gate import Decision, Look, PairedRun, Side, decide
 
 VETO = frozenset({"no_duplicate_charge"})
 
 
 def pairs(baseline: list[float], candidate: list[float], scenario: str = "s") -> list[PairedRun]:
     return [
-        PairedRun(scenario, seed, a, b) for seed, (a, b) in enumerate(zip(baseline, candidate, strict=True))
+        PairedRun(scenario, seed, Side(a), Side(b))
+        for seed, (a, b) in enumerate(zip(baseline, candidate, strict=True))
+    ]
+
+
+def measured(slower: float = 1.0, good: int = 100, noise: int = 1) -> list[PairedRun]:
+    """Five pairs of equal scores; the candidate's latencies are `slower` times as long."""
+    shift = round(35 * (slower - 1))  # 35 buckets of 2% double a latency
+    return [
+        PairedRun(
+            "s",
+            seed,
+            Side(90, latency=((400 + noise * (seed % 2), 100),), good=100, offered=100),
+            Side(90, latency=((400 + shift, 100),), good=good - noise * (seed % 2), offered=100),
+        )
+        for seed in range(5)
     ]
 
 
@@ -20,10 +39,10 @@ def test_the_same_scores_pass() -> None:
 
 
 def test_a_clear_loss_is_a_regression() -> None:
-    """Ten points less on every seed is a regression, with the interval in the sentence."""
+    """Ten points less on every seed is a regression, with the scenario in the sentence."""
     result = decide(pairs([90, 91, 92, 90, 91], [80, 81.5, 81, 80, 81]))
     assert result.decision is Decision.REGRESSION
-    assert "points" in result.sentence or "worse in" in result.sentence
+    assert "worse in s" in result.sentence
 
 
 def test_noise_is_inconclusive() -> None:
@@ -44,22 +63,52 @@ def test_nothing_decides_nothing() -> None:
 
 def test_a_new_veto_is_a_regression_whatever_the_numbers() -> None:
     """One duplicate charge of the candidate outweighs better scores."""
-    runs = pairs([80, 80, 80], [99, 99, 99]) + [PairedRun("t", 1, 90, 0, candidate_vetoes=VETO)]
+    runs = pairs([80, 80, 80], [99, 99, 99]) + [PairedRun("t", 1, Side(90), Side(0, VETO))]
     result = decide(runs)
     assert result.decision is Decision.REGRESSION
-    assert "no_duplicate_charge" in result.sentence
+    assert "no_duplicate_charge in 1 of 1 runs" in result.sentence
+    assert result.new_vetoes == (result.sentence,)
 
 
 def test_an_old_veto_is_not_new() -> None:
     """What the baseline violates too is no regression of the candidate."""
-    runs = [PairedRun("s", seed, 0, 0, VETO, VETO) for seed in range(4)]
+    runs = [PairedRun("s", seed, Side(0, VETO), Side(0, VETO)) for seed in range(4)]
     assert decide(runs).decision is Decision.PASS
 
 
 def test_a_scenario_turned_invalid_is_a_regression() -> None:
-    """A candidate whose run is invalid where the baseline's is not does not pass."""
-    runs = [*pairs([90, 90, 90], [90, 90, 90]), PairedRun("t", 5, 90, None)]
+    """A candidate whose runs are invalid where the baseline's are not does not pass."""
+    runs = [*pairs([90, 90, 90], [90, 90, 90]), PairedRun("t", 5, Side(90), Side(None))]
     assert decide(runs).decision is Decision.REGRESSION
+
+
+def test_one_invalid_run_is_looked_at_again() -> None:
+    """Before the last look one invalid run does not decide; a second one does."""
+    early = Look(last=False, early=4)
+    once = [PairedRun("s", 1, Side(90), Side(None))]
+    assert decide(once, look=early).decision is Decision.INCONCLUSIVE
+    twice = [*once, PairedRun("s", 2, Side(90), Side(None))]
+    assert decide(twice, look=early).decision is Decision.REGRESSION
+
+
+def test_a_machine_that_could_not_keep_up_accuses_nobody() -> None:
+    """Runs in which the load generator fell behind are neither a regression nor a pass."""
+    runs = [PairedRun("s", seed, Side(90), Side(None), measured=False) for seed in range(3)]
+    assert decide(runs).decision is Decision.INCONCLUSIVE
+
+
+def test_a_seed_without_a_scenario_is_no_pair() -> None:
+    """The mean of a suite is never taken over some of its scenarios."""
+    runs = [*pairs([90, 91, 90], [90, 91, 90]), PairedRun("t", 0, Side(50), Side(50))]
+    difference = decide(runs).difference
+    assert difference is not None and difference.n == 1
+
+
+def test_weights_count() -> None:
+    """A scenario of weight three pulls the difference three times as hard."""
+    runs = pairs([90, 91, 90], [90, 91, 90], "light") + pairs([90, 91, 90], [86, 87, 86], "heavy")
+    difference = decide(runs, weights={"heavy": 3.0}).difference
+    assert difference is not None and difference.mean == pytest.approx(-3.0)
 
 
 def test_one_bad_scenario_is_not_averaged_away() -> None:
@@ -70,3 +119,44 @@ def test_one_bad_scenario_is_not_averaged_away() -> None:
     result = decide(runs)
     assert result.decision is Decision.REGRESSION
     assert "bad" in result.sentence
+
+
+def test_a_doubled_p95_is_a_regression_at_equal_scores() -> None:
+    """The score has objectives of seconds; a system that became twice as slow below them is found."""
+    result = decide(measured(slower=2.0))
+    assert result.decision is Decision.REGRESSION
+    assert "p95 before the fault is 1.98" in result.sentence
+
+
+def test_a_halved_goodput_is_a_regression_at_equal_scores() -> None:
+    """Half of the good answers are missed though the score, normalised by the baseline, is the same."""
+    result = decide(measured(good=50))
+    assert result.decision is Decision.REGRESSION
+    assert "goodput is 0.5" in result.sentence
+
+
+def test_slightly_slower_passes() -> None:
+    """A p95 within what is tolerated does not stop a release."""
+    assert decide(measured(slower=1.1)).decision is Decision.PASS
+
+
+def test_a_p95_that_jumps_about_is_unclear() -> None:
+    """One slow run of two shows nothing, and does not pass."""
+    runs = [
+        PairedRun("s", n, Side(90, latency=((400, 100),)), Side(90, latency=((400 + 60 * n, 100),)))
+        for n in (0, 1)
+    ]
+    assert decide(runs).decision is Decision.INCONCLUSIVE
+
+
+def test_early_looks_are_stricter() -> None:
+    """What is a regression at the last look is not yet one while more pairs are to come."""
+    runs = pairs([90, 91, 92, 90], [83, 87, 82, 86])
+    assert decide(runs).decision is Decision.REGRESSION
+    assert decide(runs, look=Look(False, 4)).decision is Decision.INCONCLUSIVE
+
+
+def test_pairs_may_be_replayed() -> None:
+    """The decision depends on the pairs alone, not on their order."""
+    runs = pairs([90, 91, 92, 90], [84, 87, 83, 86])
+    assert decide(runs).decision is decide([replace(run) for run in reversed(runs)]).decision
