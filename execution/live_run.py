@@ -62,14 +62,22 @@ class LiveRun:
     """The state of one run in flight; `play` is called once."""
 
     def __init__(
-        self, plan: Plan, runtime: Runtime, folder: RunFolder, watch: Watcher, stop: threading.Event
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        folder: RunFolder,
+        watch: Watcher,
+        stop: threading.Event,
+        remark: str = "",
     ) -> None:
+        """`remark` goes into the history for readers of the report."""
         self._plan = plan
         self._runtime = runtime
         self._folder = folder
         self._watch = watch
         self._stop = stop
         self._recorder = Recorder(folder.history_path)
+        self._remark = remark
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
 
@@ -105,6 +113,8 @@ class LiveRun:
             load.ready(READY_WITHIN_S)
             self._zero = Zero(time.monotonic() + LEAD_S, time.time() + LEAD_S)
             self._record(header(self._zero.wall_s))
+            if self._remark:
+                self._record(Note(0.0, "warning", self._remark))
             load.go(self._zero.monotonic_s)
             controls = self._runtime.controls()
             timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)

@@ -44,6 +44,11 @@ def reproduce_command(plan: Plan, options: Options) -> str:
     return f"{words} --seed {plan.seed} {options.words()}".strip()
 
 
+def generator_alone_failed(analysis: Analysis) -> bool:
+    """Whether the run is invalid for no other reason than a load that came late."""
+    return [check.name for check in analysis.validity if not check.ok] == ["generator_kept_up"]
+
+
 class Bench:
     """A system that is up, and what every run on it shares. Made by `open_bench`."""
 
@@ -56,12 +61,27 @@ class Bench:
         self._machine = machine()
 
     def run(self, plan: Plan, watch: Watcher) -> RunResult:
-        """Play one plan, judge it and write its reports."""
+        """Play one plan, judge it and write its reports.
+
+        A run that is invalid only because the load generator fell behind says nothing about the system: it is
+        played once more, and the history of the second attempt names the first.
+        """
+        result = self._attempt(plan, watch, "")
+        if not self._stop.is_set() and generator_alone_failed(result.analysis):
+            result = self._attempt(
+                plan,
+                watch,
+                f"second attempt: in {result.folder.path.name} the load generator "
+                "fell behind, which said nothing about the system",
+            )
+        return result
+
+    def _attempt(self, plan: Plan, watch: Watcher, remark: str) -> RunResult:
         inputs = self._inputs(plan)
         folder = create(self._options.out, plan, inputs)
         write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
         header = header_maker(plan, self.runtime, inputs.command, self._commit, self._versions)
-        ended = LiveRun(plan, self.runtime, folder, watch, self._stop).play(header)
+        ended = LiveRun(plan, self.runtime, folder, watch, self._stop, remark).play(header)
         analysis = judge(folder)
         render(folder)
         return RunResult(plan, folder, analysis, ended.clean)
