@@ -129,15 +129,9 @@ class ProcessesRuntime:
             if not spec.module:
                 continue
             folder, address = self._folder, self._addresses[name]
-            service = ServiceProcess(
-                name,
-                address,
-                spec.module,
-                folder.config(name),
-                folder.log(name),
-                journal,
-                root=module_root(self._system.source, spec.module),
-            )
+            root = module_root(self._system.source, spec.module)
+            files = folder.config(name), folder.log(name)
+            service = ServiceProcess(name, address, spec.module, *files, journal, root=root)
             service.configure(self._configuration(name, run))
             self._services[name] = service
 
