@@ -48,6 +48,7 @@ class ContainerNode:
         self._clock = clock
         self._journal = journal
         self._active: dict[str, str] = {}
+        self._held_back_s = 0.0
         self._lock = threading.RLock()
 
     @property
@@ -227,15 +228,16 @@ class ContainerNode:
 
     def work_s(self) -> float:
         """How long a fixed piece of work (about 0.1 s of a core) takes inside the container."""
+        held_back_s = self._engine.held_back_s(self.container)
         start = time.monotonic()
         self._engine.run(self.container, ("sh", "-c", WORK))
-        return time.monotonic() - start
+        took_s = time.monotonic() - start
+        self._held_back_s = self._engine.held_back_s(self.container) - held_back_s
+        return took_s
 
     def work_held_back_s(self) -> float:
-        """For how long the kernel kept the container from the CPU during that piece of work."""
-        before = self._engine.held_back_s(self.container)
-        self.work_s()
-        return self._engine.held_back_s(self.container) - before
+        """For how long the kernel kept the container from the CPU during the last piece of work."""
+        return self._held_back_s
 
     def cpu_limit(self) -> float:
         """Cores allowed; 0 means no limit."""
