@@ -11,6 +11,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Literal
@@ -18,7 +19,7 @@ from typing import Literal
 from execution.baseline import baseline_problems
 from execution.run_folder import RunFolder
 from execution.timeline import FaultTimeline
-from experiment.errors import CodeBlueError, StartError
+from experiment.errors import CleanupError, CodeBlueError, StartError
 from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
@@ -56,6 +57,7 @@ class Ended:
 
     reason: Reason
     clean: bool
+    statement: str = ""
 
 
 class LiveRun:
@@ -89,14 +91,18 @@ class LiveRun:
         try:
             self._runtime.reset(run_settings(self._plan))
             reason = self._played(header, process)
-        except CodeBlueError as error:
+        except (CodeBlueError, OSError) as error:
             statement = str(error)
-            self._ensure_header(header)
-            self._record(Note(self._now(), "invalid", statement))
+            with suppress(OSError):  # the disk may be full: then the history ends where it is
+                self._ensure_header(header)
+                self._record(Note(self._now(), "invalid", statement))
         finally:
             process.stop()
-            clean = self._close(reason, statement)
-        return Ended(reason, clean)
+            problems = self._healed_in_the_end()
+            with suppress(OSError):
+                self._close(reason, statement, problems)
+            self._recorder.close()
+        return Ended(reason, not problems, statement)
 
     def _played(self, header: Callable[[float], Header], process: LoadProcess) -> Reason:
         plan = self._plan
@@ -203,14 +209,20 @@ class LiveRun:
         self._recorder.write_all(final_reads(self._plan, self._endpoints(), history, self._zero.monotonic_s))
         self._recorder.write_all(self._runtime.records(self._zero))
 
-    def _close(self, reason: Reason, statement: str) -> bool:
-        problems = self._runtime.unhealed()
-        for problem in problems:
-            self._record(Note(self._now(), "invalid", f"not healed: {problem}"))
+    def _healed_in_the_end(self) -> list[str]:
+        """What is still wrong after everything was healed once more; one sentence each."""
+        problems = list(self._runtime.unhealed())
+        if problems:
+            with suppress(OSError):
+                self._record(*(Note(self._now(), "invalid", f"not healed: {text}") for text in problems))
+            with suppress(CleanupError):
+                self._runtime.heal()
+            problems = list(self._runtime.unhealed())
+        return problems
+
+    def _close(self, reason: Reason, statement: str, problems: list[str]) -> None:
         self._record(End(self._now(), reason, not problems, statement))
-        self._recorder.close()
         self._runtime.collect(self._folder.path)
-        return not problems
 
     def _ensure_header(self, header: Callable[[float], Header]) -> None:
         if not self._zero.monotonic_s:

@@ -16,6 +16,7 @@ from execution.options import Options
 from execution.places import ROOT
 from execution.run_folder import RunFolder, RunInputs, create, write_facts
 from execution.runtime_choice import open_runtime, refuse_unsupported
+from experiment.errors import StorageError
 from experiment.plan import Plan
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
@@ -82,8 +83,14 @@ class Bench:
         write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
         header = header_maker(plan, self.runtime, inputs.command, self._commit, self._versions)
         ended = LiveRun(plan, self.runtime, folder, watch, self._stop, remark).play(header)
-        analysis = judge(folder)
-        render(folder)
+        try:
+            analysis = judge(folder)
+            render(folder)
+        except OSError as error:
+            again = f"free some space, then `python harness.py check {folder.path}`"
+            raise StorageError(
+                f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
+            ) from None
         return RunResult(plan, folder, analysis, ended.clean)
 
     def _inputs(self, plan: Plan) -> RunInputs:

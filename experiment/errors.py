@@ -95,6 +95,12 @@ class HistoryError(CodeBlueError):
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
+class StorageError(CodeBlueError):
+    """The disk did not take what a run has to keep; its history holds what was written until then."""
+
+    exit_code = ExitCode.INVALID
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """A sentence naming the nearest right name, or the list of right names when none is near."""
     known = sorted(names)
