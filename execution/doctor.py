@@ -9,7 +9,6 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from execution.catalogue import default_catalogue, unique_scenarios
 from execution.facts import machine
@@ -93,13 +92,20 @@ def _toxiproxy() -> Finding:
 
 
 def _docker() -> Finding:
-    path = shutil.which("dockerd")
-    socket_path = Path("/var/run/docker.sock")
-    host = os.environ.get("DOCKER_HOST", "")
-    ok = bool(host) or socket_path.exists()
-    found = host or (f"{socket_path}" if socket_path.exists() else "no engine answers")
-    mend = "start Docker Engine" if path else "install Docker Engine (Debian: apt-get install docker.io)"
-    return Finding("docker", ok, found, f"for --runtime containers: {mend}", needed=False)
+    """The engine that would be used, and whether its images are made from what is here now."""
+    from runtimes.containers.engine_images import Images
+    from runtimes.containers.images import MEND, stale_images
+    from runtimes.docker_engine import EngineError
+
+    start = "start Docker Engine" if shutil.which("dockerd") else "install Docker Engine (Debian: docker.io)"
+    try:
+        images = Images()
+        facts, problems = images.facts(), stale_images(images)
+        images.close()
+    except EngineError as error:
+        return Finding("docker", False, str(error), f"for --runtime containers: {start}", needed=False)
+    found = f"{facts.version} at {images.url}" + "".join(f"; {problem}" for problem in problems)
+    return Finding("docker", not problems, found, f"for --runtime containers: {MEND}", needed=False)
 
 
 def _go() -> Finding:
