@@ -15,6 +15,7 @@ from math import inf
 from typing import Any
 
 from simulation.attempts import ARRIVES, NOT_SENT, Attempt, Owner
+from simulation.bulkheads import Bulkhead
 from simulation.clock import Clock, Occurrence
 from simulation.policies import Backoff, CircuitBreaker, RetryBudget
 from simulation.randomness import Sampler
@@ -25,8 +26,9 @@ from simulation.wire import Wire
 class Protection:
     """What a caller does on one link; it holds state, so that each channel needs its own.
 
-    `timeout` None waits for ever. `attempts` counts all of them, the first included. `concurrent` and `queue`
-    are the bulkhead. `may_repeat(request, error)` says whether a request may be sent again.
+    `timeout` None waits for ever. `attempts` counts all, the first included. Channels may share a `bulkhead`.
+    `may_repeat(request, error)` says whether a request may be sent again, `left(request)` how many seconds
+    remain before its own deadline (None: it has none).
     """
 
     timeout: float | None = None
@@ -34,9 +36,9 @@ class Protection:
     backoff: Backoff = field(default_factory=Backoff)
     budget: RetryBudget | None = None
     breaker: CircuitBreaker | None = None
-    concurrent: int | None = None
-    queue: int = 0
+    bulkhead: Bulkhead | None = None
     may_repeat: Callable[[Any, str], bool] | None = None
+    left: Callable[[Any], float | None] | None = None
 
 
 class Caller:
@@ -50,22 +52,21 @@ class Caller:
         "_slow_calls",
         "_sweep",
         "_sweeping",
-        "_waiting",
         "backoff",
         "breaker",
         "budget",
+        "bulkhead",
         "changed_at",
         "clock",
-        "concurrent",
         "errors",
+        "generation",
         "guarded",
         "impaired",
-        "in_use",
         "latencies",
+        "left",
         "max_attempts",
         "may_repeat",
         "name",
-        "queue_limit",
         "rejected_bulkhead",
         "retries",
         "serial",
@@ -87,15 +88,14 @@ class Caller:
         self.max_attempts = protection.attempts
         self.backoff = protection.backoff
         self.budget, self.breaker = protection.budget, protection.breaker
-        self.concurrent, self.queue_limit = protection.concurrent, protection.queue
-        self.may_repeat = protection.may_repeat
+        self.bulkhead = protection.bulkhead
+        self.may_repeat, self.left = protection.may_repeat, protection.left
+        self.generation = 0  # of the calling process; what an earlier one began is not gone on with
         self.retries = self.timeouts = self.errors = self.short_circuited = self.rejected_bulkhead = 0
         self.latencies: list[float] = []
-        self.in_use = 0
         self._plain_calls = self._slow_calls = self._slow_attempts = 0
         self._heap = clock.heap
         self.serial = clock.serial
-        self._waiting: deque[Attempt] = deque()
         self._pending: deque[Attempt] = deque()
         self._sweep = _Sweep(self)
         self._sweeping = False
@@ -118,7 +118,8 @@ class Caller:
         breaker = self.breaker
         self.guarded = (
             self.budget is not None
-            or self.concurrent is not None
+            or self.bulkhead is not None
+            or self.left is not None
             or self.impaired
             or (breaker is not None and (breaker.failed > 0 or breaker.state != "closed"))
         )
@@ -162,44 +163,43 @@ class Caller:
     def _send(self, attempt: Attempt) -> None:
         """Let an attempt out: past the breaker and the bulkhead, under its time limit, onto the wire."""
         now = self.clock._now
+        limit = self.left(attempt.request) if self.left is not None else None
+        bulkhead = self.bulkhead
+        if limit is not None and limit <= 0.0:
+            self._refuse(attempt, "deadline_passed")
+            return
         if self.breaker is not None and not self.breaker.allows(now):
             self.short_circuited += 1
             self._refuse(attempt, "short_circuited")
             return
-        if self.concurrent is not None and self.in_use >= self.concurrent:
-            if len(self._waiting) >= self.queue_limit:
+        if bulkhead is not None and bulkhead.in_use >= bulkhead.concurrent:
+            if len(bulkhead.waiting) >= bulkhead.queue:
                 self.rejected_bulkhead += 1
                 self._refuse(attempt, "rejected_bulkhead")
                 return
             attempt.step = NOT_SENT
-            self._waiting.append(attempt)
+            bulkhead.waiting.append(attempt)
         self._pending.append(attempt)
+        if limit is not None and (self.timeout is None or limit < self.timeout):
+            self.clock.call_at(now + limit, lambda: self.fail(attempt, "timeout"))
         if not self._sweeping:
             self._tend(now)
         if attempt.step != NOT_SENT:
-            self.in_use += 1
-            self._launch(attempt, now)
+            if bulkhead is not None:
+                bulkhead.in_use += 1
+            self.launch(attempt)
 
     def _refuse(self, attempt: Attempt, error: str) -> None:
         attempt.live = False
         self.clock.call_at(self.clock._now, lambda: attempt.owner.resume(attempt, error))
 
-    def _launch(self, attempt: Attempt, now: float) -> None:
+    def launch(self, attempt: Attempt) -> None:
+        """Put an attempt on the wire."""
         self._slow_attempts += 1
         if self.impaired:
             self.wire.send(attempt)
         else:
-            heappush(self._heap, (now + next(self.there), 1, next(self.serial), attempt))
-
-    def _release(self) -> None:
-        """A slot of the bulkhead is free: the first one still waiting takes it."""
-        while self._waiting:
-            attempt = self._waiting.popleft()
-            if attempt.live:
-                attempt.step = 0
-                self._launch(attempt, self.clock._now)
-                return
-        self.in_use -= 1
+            heappush(self._heap, (self.clock._now + next(self.there), 1, next(self.serial), attempt))
 
     def in_flight(self) -> list[Attempt]:
         """Attempts that were sent and have not ended."""
@@ -210,8 +210,8 @@ class Caller:
         if not attempt.live:
             return
         attempt.live = False
-        if self.concurrent is not None and attempt.step != NOT_SENT:
-            self._release()
+        if self.bulkhead is not None and attempt.step != NOT_SENT:
+            self.bulkhead.release()
         self._failed(attempt, error)
 
     def _failed(self, attempt: Attempt, error: str) -> None:
@@ -225,22 +225,46 @@ class Caller:
         if attempt.number < self.max_attempts and (
             self.may_repeat is None or self.may_repeat(attempt.request, error)
         ):
-            if self.budget is None or self.budget.take():
-                self._retry(attempt)
+            if self.budget is not None and not self.budget.take():
+                error = f"{error}, retry budget spent"
+            elif self._retry(attempt):
                 return
-            error = f"{error}, retry budget spent"
         attempt.owner.resume(attempt, error)
 
-    def _retry(self, attempt: Attempt) -> None:
+    def _retry(self, attempt: Attempt) -> bool:
+        """Send it again after the backoff, unless its own deadline leaves no time for that."""
         previous = attempt.waited if attempt.number > 1 else 0.0
         wait = self.backoff.delay(attempt.number, previous, self.uniform)
+        left = self.left(attempt.request) if self.left is not None else None
+        if left is not None and left <= wait:
+            return False
         self.retries += 1
         if wait == 0.0:
-            self._again(attempt, 0.0)
+            self._again(attempt, 0.0, self.generation)
         else:
-            self.clock.call_at(self.clock._now + wait, lambda: self._again(attempt, wait))
+            generation = self.generation
+            self.clock.call_after(wait, lambda: self._again(attempt, wait, generation))
+        return True
 
-    def _again(self, earlier: Attempt, waited: float) -> None:
+    def forget(self) -> None:
+        """The calling process died: its calls are nobody's, its counters and its policies start afresh."""
+        self.generation += 1
+        for attempt in self._pending:
+            attempt.live = False
+        self.retries = self.timeouts = self.errors = self.short_circuited = self.rejected_bulkhead = 0
+        self._plain_calls = self._slow_calls = self._slow_attempts = 0
+        if self.bulkhead is not None:
+            self.bulkhead.waiting.clear()
+            self.bulkhead.in_use = 0
+        if self.breaker is not None:
+            self.breaker = CircuitBreaker(self.breaker.failures, self.breaker.open_for)
+        if self.budget is not None:
+            self.budget = RetryBudget(self.budget.ratio, self.budget.size, 0.0)
+        self.watch()
+
+    def _again(self, earlier: Attempt, waited: float, generation: int) -> None:
+        if generation != self.generation:
+            return
         attempt = Attempt()
         attempt.channel, attempt.owner = earlier.channel, earlier.owner
         attempt.request, attempt.context = earlier.request, earlier.context

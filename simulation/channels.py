@@ -132,8 +132,8 @@ class Channel(Caller):
         self.latencies.append(self.clock._now - attempt.sent)
         failure = attempt.failure
         if self.guarded or failure is not None:
-            if self.concurrent is not None:
-                self._release()
+            if self.bulkhead is not None:
+                self.bulkhead.release()
             if failure is not None:
                 self._failed(attempt, failure)
                 return

@@ -51,8 +51,8 @@ class Timer(Occurrence):
 
     __slots__ = ("action",)
 
-    def __init__(self, action: Callable[[], None]) -> None:
-        self.action: Callable[[], None] | None = action
+    def __init__(self, action: Callable[[], object]) -> None:
+        self.action: Callable[[], object] | None = action
         self.fire = Timer._ring
 
     def _ring(self) -> None:
@@ -74,12 +74,12 @@ class Clock(simpy.Environment):
     def schedule_at(self, when: float, occurrence: Occurrence) -> None:
         heappush(self.heap, (when, NORMAL, next(self.serial), occurrence))
 
-    def call_at(self, when: float, action: Callable[[], None]) -> Timer:
+    def call_at(self, when: float, action: Callable[[], object]) -> Timer:
         timer = Timer(action)
         heappush(self.heap, (when, NORMAL, next(self.serial), timer))
         return timer
 
-    def call_after(self, delay: float, action: Callable[[], None]) -> Timer:
+    def call_after(self, delay: float, action: Callable[[], object]) -> Timer:
         return self.call_at(self._now + delay, action)
 
     def run_until(self, end: float) -> None:

@@ -41,18 +41,18 @@ class Backoff:
 
 
 class RetryBudget:
-    """A token bucket: every request puts in `ratio`, every retry takes 1; `initial` is also its size."""
+    """A token bucket: every request puts in `ratio`, every retry takes 1. It starts full unless told."""
 
-    __slots__ = ("denied", "initial", "ratio", "tokens")
+    __slots__ = ("denied", "ratio", "size", "tokens")
 
-    def __init__(self, ratio: float, initial: float) -> None:
+    def __init__(self, ratio: float, size: float, start: float | None = None) -> None:
         self.ratio = ratio
-        self.initial = initial
-        self.tokens = initial
+        self.size = size
+        self.tokens = size if start is None else start
         self.denied = 0
 
     def request(self) -> None:
-        self.tokens = min(self.initial, self.tokens + self.ratio)
+        self.tokens = min(self.size, self.tokens + self.ratio)
 
     def take(self) -> bool:
         if self.tokens >= 1.0:
@@ -94,7 +94,16 @@ class CircuitBreaker:
 
     def failed_at(self, now: float) -> None:
         self.failed += 1
-        if self.state == "half_open" or (self.state == "closed" and self.failed >= self.failures):
+        if self.state == "half_open":  # the probe failed: it was never closed, so it does not open anew
+            self.state = "open"
+            self.opened_at = now
+        elif self.state == "closed" and self.failed >= self.failures:
             self.state = "open"
             self.opened_at = now
             self.openings += 1
+
+    def lets_through(self, now: float) -> bool:
+        """Whether `allows` would say yes; asking changes nothing."""
+        if self.state == "open":
+            return now >= self.opened_at + self.open_for
+        return self.state == "closed" or not self.probing

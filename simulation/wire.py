@@ -49,6 +49,7 @@ class Wire:
         self.request_bytes = 0.0
         self.response_bytes = 0.0
         self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
+        self.retransmissions = 0
         self._kept: list[tuple[bool, Attempt]] = []
 
     def refresh(self) -> None:
@@ -84,6 +85,11 @@ class Wire:
         for answering, attempt in kept:
             self._travel(attempt, answering)
 
+    @property
+    def closed(self) -> bool:
+        """Whether no connection can stay open now."""
+        return any(isinstance(one, (Refuse, Reset)) for one in self.impairments.values())
+
     def drop_connections(self, error: str) -> None:
         for attempt in self.channel.in_flight():
             self.channel.fail(attempt, error)
@@ -91,7 +97,7 @@ class Wire:
     def reject(self, attempt: Attempt) -> None:
         """Nobody listens behind the proxy: the caller's connection is closed."""
         channel = self.channel
-        channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "refused"))
+        channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "disconnected"))
 
     def send(self, attempt: Attempt) -> None:
         """Put a request on an impaired wire."""
@@ -165,6 +171,7 @@ class Wire:
     def _retransmissions(self, share: float) -> float:
         total, timeout = 0.0, RETRANSMIT_S
         while next(self.channel.uniform) < share:
+            self.retransmissions += 1
             total += timeout
             timeout *= 2
         return total

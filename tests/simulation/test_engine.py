@@ -10,6 +10,7 @@ import simpy
 from benchmarks.simulation_model import build
 from experiment.controls import Blackhole, Delay, Impairment, Loss, Refuse, Reset, Throttle
 from simulation.attempts import Attempt
+from simulation.bulkheads import Bulkhead
 from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
@@ -107,7 +108,7 @@ def test_a_crash_loses_what_was_in_flight() -> None:
     assert bench.play() == [
         ("lost", 0.6, "reset"),
         ("queued", 0.6, "reset"),
-        ("refused", 0.9, "refused"),
+        ("refused", 0.9, "disconnected"),
         ("fresh", 3.2, None),
     ]
     assert bench.effects.committed == ["fresh"]
@@ -221,7 +222,7 @@ def test_a_breaker_opens_probes_and_closes() -> None:
 
 def test_a_bulkhead_lets_few_in_and_some_wait() -> None:
     """One at work, one waiting, the third refused; the waiting one goes when the first ends."""
-    bench = Bench(protection=Protection(9.0, concurrent=1, queue=1), slots=None)
+    bench = Bench(protection=Protection(9.0, bulkhead=Bulkhead(1, 1)), slots=None)
     for name in "abc":
         bench.call_at(0.0, name)
     assert bench.play() == [("c", 0.0, "rejected_bulkhead"), ("a", 1.2, None), ("b", 2.4, None)]
@@ -229,7 +230,7 @@ def test_a_bulkhead_lets_few_in_and_some_wait() -> None:
 
 def test_a_waiting_call_that_times_out_never_leaves() -> None:
     """Time spent waiting for the bulkhead counts, and a call given up there is not sent."""
-    bench = Bench(service=5.0, protection=Protection(1.0, concurrent=1, queue=1), slots=None)
+    bench = Bench(service=5.0, protection=Protection(1.0, bulkhead=Bulkhead(1, 1)), slots=None)
     bench.call_at(0.0, "a")
     bench.call_at(0.5, "b")
     assert bench.play() == [("a", 1.0, "timeout"), ("b", 1.5, "timeout")]

@@ -1,0 +1,232 @@
+"""The bus of the twin: one durable stream, publishers with outbox or buffer, and durable consumers."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from simulation.attempts import Attempt
+from simulation.nodes import CallFailed, Node, Reply
+from simulation.tasks import Future, ModelError, Work, within
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What happened: `at` is when it was made, `version` that of the thing it tells of."""
+
+    id: str
+    type: str
+    key: str
+    at: float
+    body: dict[str, Any] = field(default_factory=dict)
+    version: int | None = None
+
+
+class BusNode(Node):
+    """NATS JetStream: appends what is published once per id, and wakes the consumers."""
+
+    def handle(self, attempt: Attempt) -> None:
+        stream = self.tables.setdefault("stream", [])
+        known = self.tables.setdefault("ids", set())
+        for event in attempt.request.body["events"]:
+            if event.id not in known:
+                known.add(event.id)
+                stream.append(event)
+        attempt.channel.reply(attempt, Reply(200))
+        for consumer in self.world.consumers:
+            consumer.pump()
+
+    def opened(self) -> None:
+        """After a restart the consumers come back by themselves."""
+
+
+class Outbox:
+    """Publishes events of committed changes, in order.
+
+    With the pattern an event is in the table `outbox` from the change's own transaction on; without it, it
+    waits in memory only, and what the bus has not acknowledged when the process dies is lost.
+    """
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._buffer: deque[Event] = deque()
+        self._wake = Future()
+
+    def event(
+        self, type_: str, key: str, body: dict[str, Any] | None = None, version: int | None = None
+    ) -> Event:
+        number = self._node.world.next_number()
+        name = f"{self._node.name}-{number:012d}"
+        return Event(name, type_, key, self._node.clock._now, body or {}, version)
+
+    def write(self, *events: Event) -> None:
+        """To be called inside the statement of the change."""
+        if self._node.patterns.outbox:
+            table = self._node.tables.setdefault("outbox", {})
+            table.update({event.id: event for event in events})
+
+    def committed(self, *events: Event) -> None:
+        """The change is durable: publish."""
+        self._buffer.extend(events)
+        self._wake.resolve()
+
+    def waiting(self) -> int:
+        return max(len(self._buffer), len(self._node.tables.get("outbox", {})))
+
+    def relay(self) -> Work[None]:
+        """Publishes for as long as the process lives."""
+        node = self._node
+        swept = node.clock._now
+        while True:
+            woken = yield within(node.clock, self._wake, node.constant("outbox_sweep_s"))
+            if woken:
+                linger = (
+                    node.patterns.outbox_poll if node.patterns.outbox else node.constant("outbox_linger_s")
+                )
+                yield from node.pause_for(linger)
+            self._wake = Future()
+            try:
+                while self._buffer:
+                    batch = list(self._buffer)
+                    yield from self._publish(batch)
+                    for _ in batch:
+                        self._buffer.popleft()
+                if node.clock._now - swept >= node.constant("outbox_sweep_s"):
+                    left = list(node.tables.get("outbox", {}).values())
+                    if left:
+                        yield from self._publish(left)
+                    swept = node.clock._now
+            except ModelError:
+                yield from node.pause_for(node.constant("bus_retry_s"))
+                self._wake.resolve()
+
+    def _publish(self, batch: list[Event]) -> Work[None]:
+        node = self._node
+        yield from node.call("bus", "publish", {"events": batch})
+        if node.patterns.outbox:
+            table = node.tables.get("outbox", {})
+
+            def forget() -> None:
+                for event in batch:
+                    table.pop(event.id, None)
+
+            yield from node.store(forget)
+
+
+class Consumer:
+    """Delivers the stream to one service: in order over its link, handled in batches, acknowledged after.
+
+    `position` is what was acknowledged and survives crashes; everything behind it is delivered again when the
+    connection or the process is lost.
+    """
+
+    def __init__(
+        self, node: Node, subjects: tuple[str, ...], handler: Callable[[list[Event]], Work[None]]
+    ) -> None:
+        self.node = self._node = node
+        self.link = node.links["bus"].name
+        self._subjects = subjects
+        self._handler = handler
+        self._position = 0
+        self._sent = 0
+        self._session = 0
+        self._last_arrival = 0.0
+        self._arrived: deque[tuple[int, Event]] = deque()
+        self._busy = False
+        self.consumed = 0
+
+    @property
+    def _stream(self) -> list[Event]:
+        stream: list[Event] = self._node.world.nodes["bus"].tables.setdefault("stream", [])
+        return stream
+
+    def lag(self) -> int:
+        return sum(self._wants(event) for event in self._stream[self._position :])
+
+    def _wants(self, event: Event) -> bool:
+        return any(
+            event.type == subject or (subject.endswith(".>") and event.type.startswith(subject[:-1]))
+            for subject in self._subjects
+        )
+
+    def reconnect(self) -> None:
+        """A new session: what was not acknowledged comes again."""
+        self._session += 1
+        self._sent = self._position
+        self._arrived.clear()
+        self._busy = False
+        session, clock = self._session, self._node.clock
+        pause = self._node.constant("bus_reconnect_s")
+        clock.call_after(pause, lambda: self.pump() if session == self._session else None)
+
+    def pump(self) -> None:
+        """Send what is new over the link, as far as the link lets it pass."""
+        node, stream = self._node, self._stream
+        channel = node.links["bus"]
+        bus = node.world.nodes["bus"]
+        if not node.server.up or not bus.server.up or bus.server.paused:
+            return
+        while self._sent < len(stream):
+            if channel.wire.closed:
+                return  # reconnect is called when the link heals
+            event, index = stream[self._sent], self._sent
+            self._sent += 1
+            if not self._wants(event):
+                continue
+            extra = channel.wire.delay(True)
+            if extra is None or extra < 0:
+                continue  # vanished, or kept back: the heal makes a new session
+            arrival = max(self._last_arrival, node.clock._now + next(channel.back) + extra)
+            self._last_arrival = arrival
+            session = self._session
+            node.clock.call_at(arrival, lambda s=session, i=index, e=event: self._arrive(s, i, e))  # type: ignore[misc]
+
+    def _arrive(self, session: int, index: int, event: Event) -> None:
+        if session != self._session or not self._node.ready:
+            return
+        self._arrived.append((index, event))
+        if not self._busy:
+            self._busy = True
+            self._node.spawn(self._drain(session))
+
+    def _drain(self, session: int) -> Work[None]:
+        node = self._node
+        while self._arrived and session == self._session:
+            batch = list(self._arrived)
+            self._arrived.clear()
+            while True:
+                try:
+                    yield from self._handler([event for _, event in batch])
+                    break
+                except CallFailed:
+                    yield from node.pause_for(node.constant("bus_retry_s"))
+            self.consumed += len(batch)
+            if session == self._session:
+                self._position = batch[-1][0] + 1
+        if session == self._session:
+            self._busy = False
+
+
+def fresh(node: Node, events: list[Event]) -> list[Event]:
+    """The events not handled before, remembered as handled; all of them in a design without dedupe.
+
+    To be called inside the statement that applies them.
+    """
+    if not node.patterns.dedupe:
+        return events
+    seen: set[str] = node.tables.setdefault("consumed", set())
+    new = [event for event in events if event.id not in seen]
+    seen.update(event.id for event in new)
+    return new
+
+
+def winners(events: list[Event], fence: bool) -> list[Event]:
+    """One event a key: the highest version when the fence is on, else the one that arrived last."""
+    chosen: dict[str, Event] = {}
+    for event in events:
+        held = chosen.get(event.key)
+        if held is None or not fence or (event.version or 0) > (held.version or 0):
+            chosen[event.key] = event
+    return list(chosen.values())

@@ -1,0 +1,135 @@
+"""The sizes of the twin's parts: service times, delays and message sizes, from one calibration file.
+
+Nothing in the model has a magnitude of its own. `uncalibrated.json` holds figures measured once, on one
+machine, so that the twin runs before anything was calibrated; a report of a simulated run names the file and
+its age.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from experiment.errors import ConfigError, Location, Problem
+from simulation.randomness import (
+    Constant,
+    Distribution,
+    Exponential,
+    Gamma,
+    LogNormal,
+    Mixture,
+    Uniform,
+)
+
+UNCALIBRATED = Path(__file__).parent / "uncalibrated.json"
+FAMILIES: dict[str, type] = {
+    "constant": Constant,
+    "uniform": Uniform,
+    "exponential": Exponential,
+    "lognormal": LogNormal,
+    "gamma": Gamma,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How well a fitted distribution describes its sample: the Kolmogorov-Smirnov distance and its size."""
+
+    samples: int
+    distance: float
+    family: str
+
+
+@dataclass(frozen=True, slots=True)
+class Magnitudes:
+    """All times in seconds, sizes in bytes.
+
+    `service` is a service's own work per request, `one_way` a link's delay in one direction by protocol
+    (a link's own name wins), `processing` what an instrument takes before it commits.
+    """
+
+    name: str
+    made_at: str  # ISO 8601, UTC
+    source: str
+    service: Mapping[str, Distribution]
+    one_way: Mapping[str, Distribution]
+    processing: Mapping[str, Distribution]
+    constants: Mapping[str, float]
+    fits: Mapping[str, Fit] = field(default_factory=dict)
+
+    def of_service(self, service: str) -> Distribution:
+        return self.service.get(service, self.service["default"])
+
+    def of_link(self, link: str, protocol: str) -> Distribution:
+        return self.one_way.get(link, self.one_way[protocol])
+
+
+def distribution(plain: Any, where: Location) -> Distribution:
+    """`{"family": "lognormal", "median": 0.002, "sigma": 0.3}`, or a list of [weight, distribution] pairs."""
+    try:
+        if isinstance(plain, list):
+            return Mixture(tuple((float(weight), distribution(part, where)) for weight, part in plain))
+        arguments = dict(plain)
+        made: Distribution = FAMILIES[arguments.pop("family")](**arguments)
+        return made
+    except (KeyError, TypeError, ValueError) as error:
+        found = f"{plain} ({type(error).__name__}: {error})"
+        expected = f"a distribution of the family {', '.join(FAMILIES)}, with its parameters"
+        raise ConfigError([Problem(where, found, expected)]) from None
+
+
+def plain_distribution(one: Distribution) -> Any:
+    """The inverse of `distribution`."""
+    if isinstance(one, Mixture):
+        return [[weight, plain_distribution(part)] for weight, part in one.parts]
+    family = next(name for name, cls in FAMILIES.items() if isinstance(one, cls))
+    fields = type(one).__slots__  # type: ignore[attr-defined]  # every family is a slotted dataclass
+    return {"family": family, **{name: getattr(one, name) for name in fields}}
+
+
+def load_magnitudes(path: Path = UNCALIBRATED) -> Magnitudes:
+    """Read a calibration file. Raises ConfigError."""
+    where = Location(str(path))
+    try:
+        plain = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        groups = {
+            group: {name: distribution(one, where) for name, one in plain[group].items()}
+            for group in ("service", "one_way", "processing")
+        }
+        return Magnitudes(
+            name=plain["name"],
+            made_at=plain["made_at"],
+            source=plain["source"],
+            constants={name: float(value) for name, value in plain["constants"].items()},
+            fits={name: Fit(**fit) for name, fit in plain.get("fits", {}).items()},
+            **groups,
+        )
+    except OSError as error:
+        expected = "a calibration file, as `harness.py calibrate RUN` writes it"
+        raise ConfigError([Problem(where, f"no readable file ({error.strerror})", expected)]) from None
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+        found = f"{type(error).__name__}: {error}"
+        raise ConfigError([Problem(where, found, "the keys of a calibration file")]) from None
+
+
+def save_magnitudes(magnitudes: Magnitudes, path: Path) -> None:
+    """Write a calibration file that `load_magnitudes` reads back."""
+    plain = {
+        "name": magnitudes.name,
+        "made_at": magnitudes.made_at,
+        "source": magnitudes.source,
+        **{
+            group: {name: plain_distribution(one) for name, one in getattr(magnitudes, group).items()}
+            for group in ("service", "one_way", "processing")
+        },
+        "constants": dict(magnitudes.constants),
+        "fits": {
+            name: {"samples": fit.samples, "distance": fit.distance, "family": fit.family}
+            for name, fit in magnitudes.fits.items()
+        },
+    }
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n")

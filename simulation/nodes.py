@@ -1,0 +1,325 @@
+"""A node of the simulated system: one process with its queue, links, store and state that a crash clears."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from experiment.design import Design, ServicePatterns
+from simulation.attempts import Attempt
+from simulation.channels import Channel
+from simulation.servers import Server
+from simulation.tasks import Future, ModelError, Task, Work, sleep
+
+if TYPE_CHECKING:
+    from simulation.world import World
+
+RETRYABLE = frozenset({429, 500, 502, 503, 504})
+# What a caller is told when its request certainly never reached the callee.
+UNSENT = ("short_circuited", "rejected_bulkhead", "refused", "deadline_passed")
+
+
+@dataclass(slots=True)
+class Request:
+    """A call between services: `what` names the operation, `body` carries its plain arguments.
+
+    `deadline` is the caller's own (absolute), `callee_deadline` the one it hands on. `sent` turns true once
+    the callee may have seen it.
+    """
+
+    what: str
+    body: dict[str, Any]
+    caller: str
+    key: str | None = None
+    idempotent: bool = True
+    limit: float | None = None
+    deadline: float | None = None
+    hands_on: bool = False
+    sent: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """An answer with its status; `label` is what it says of itself, `refused` that nothing was done."""
+
+    status: int
+    body: dict[str, Any] = field(default_factory=dict)
+    label: str | None = None
+    age: float | None = None
+    refused: bool = False
+
+
+class CallFailed(ModelError):
+    """No reply came over a link."""
+
+    def __init__(self, link: str, reason: str, sent: bool) -> None:
+        super().__init__(f"{link}: {reason}")
+        self.reason = reason
+        self.sent = sent
+
+
+class Refused(ModelError):
+    """The service answers with this status."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(str(status))
+        self.status = status
+
+
+class CallEnd(Future):
+    """Turns the end of a channel's call into a Reply or a CallFailed."""
+
+    __slots__ = ("_link", "_request")
+
+    def __init__(self, link: str, request: Request) -> None:
+        super().__init__()
+        self._link = link
+        self._request = request
+
+    def resume(self, attempt: Attempt, error: str | None) -> None:
+        if error is None:
+            self.resolve(attempt.answer)
+        elif error.startswith("status_"):
+            reply = attempt.answer
+            self.resolve(reply if reply is not None else Reply(int(error.split("_")[1].split(",")[0])))
+        else:
+            sent = self._request.sent or not error.startswith(UNSENT)
+            self.reject(CallFailed(self._link, error, sent))
+
+
+class Node:
+    """One service. Subclasses say what it does: `serve` answers a request, `opened` starts what runs behind.
+
+    `tables` outlives a crash, everything else in memory does not. The current request's deadline is handed
+    down explicitly.
+    """
+
+    CONSUMES: tuple[str, ...] = ()
+
+    def __init__(self, world: World, name: str) -> None:
+        self.world = world
+        self.clock = world.clock
+        self.name = name
+        self.generation = 0
+        self.server: Server = world.server(name)
+        self.server.handler = self
+        self.links: dict[str, Channel] = {}
+        self.tables: dict[str, Any] = {}
+        self.ready = True
+        self.requests = self.shed = self.in_flight = 0
+        self.received: dict[str, int] = {}
+        self.connected: Callable[[], None] | None = None  # what a new connection to the bus starts
+        self._rate_tokens = 0.0
+        self._rate_at = 0.0
+        self._deferred: list[Callable[[], None]] = []
+        self.rng = world.random(name, "choices")
+
+    @property
+    def design(self) -> Design:
+        return self.world.plan.design
+
+    @property
+    def patterns(self) -> ServicePatterns:
+        return self.design.services[self.name]
+
+    @property
+    def scale(self) -> float:
+        return self.world.plan.scenario.clock_scale
+
+    def constant(self, name: str) -> float:
+        return self.world.magnitudes.constants[name]
+
+    # what subclasses say
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        raise NotImplementedError
+
+    def opened(self) -> None:
+        """The process is up with an empty memory: load what it needs, start what runs behind."""
+
+    def backlog(self) -> dict[str, int]:
+        return {}
+
+    # the front
+
+    def handle(self, attempt: Attempt) -> None:
+        request: Request = attempt.request
+        self.requests += 1
+        self.received[request.caller] = self.received.get(request.caller, 0) + 1
+        if not self.ready:
+            attempt.channel.reply(attempt, Reply(503), "status_503")
+        elif not self._admits():
+            self.shed += 1
+            attempt.channel.reply(attempt, Reply(503, refused=True), "status_503")
+        else:
+            self.in_flight += 1
+            Task(self._answer(attempt, request), self)
+
+    def _admits(self) -> bool:
+        patterns = self.patterns
+        if patterns.shedding is not None and self.in_flight >= patterns.shedding.concurrent:
+            return False
+        if patterns.max_rate is None:
+            return True
+        now = self.clock._now
+        most = max(1.0, patterns.max_rate * 0.5)
+        self._rate_tokens = min(most, self._rate_tokens + (now - self._rate_at) * patterns.max_rate)
+        self._rate_at = now
+        self._rate_tokens -= 1.0 if self._rate_tokens >= 1.0 else 0.0
+        return self._rate_tokens >= 0.0 and most >= 1.0
+
+    def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
+        try:
+            reply = yield from self.serve(request, self._deadline(attempt, request))
+        except Refused as refused:
+            reply = Reply(refused.status)
+        except CallFailed as failed:
+            # 503 says that nothing was done; once something was sent, only 504 is honest.
+            reply = Reply(504) if failed.sent else Reply(503, refused=failed.reason == "not done")
+        self.in_flight -= 1
+        failure = f"status_{reply.status}" if reply.status in RETRYABLE else None
+        attempt.channel.reply(attempt, reply, failure)
+
+    def _deadline(self, attempt: Attempt, request: Request) -> float | None:
+        """As the live front: where the design hands deadlines on, a request has one."""
+        handed: float | None = None
+        if request.hands_on:
+            left = self.world.time_left(request, attempt.channel.timeout, attempt.sent)
+            handed = None if left is None else attempt.sent + left
+        own = self.design.links
+        if any(own[channel.name].propagate_deadline for channel in self.links.values()):
+            return handed if handed is not None else self.clock._now + self.constant("default_deadline_s")
+        return handed
+
+    # calls
+
+    def call(
+        self,
+        callee: str,
+        what: str,
+        body: dict[str, Any],
+        deadline: float | None = None,
+        *,
+        key: str | None = None,
+        idempotent: bool = True,
+        limit: float | None = None,
+    ) -> Work[Reply]:
+        """Call another service over its link; any status is an answer. Raises CallFailed."""
+        channel = self.links[callee]
+        hands_on = self.design.links[channel.name].propagate_deadline
+        request = Request(what, body, self.name, key, idempotent, limit, deadline, hands_on)
+        end = CallEnd(channel.name, request)
+        channel.call(end, request)
+        reply: Reply = yield end
+        return reply
+
+    def store(self, statement: Callable[[], Any], deadline: float | None = None) -> Work[Any]:
+        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed."""
+        channel = self.links.get("postgres")
+        if channel is None:
+            return statement()
+        request = Request("statement", {"run": statement}, self.name, deadline=deadline)
+        end = CallEnd(channel.name, request)
+        channel.call(end, request)
+        reply: Reply = yield end
+        return reply.body["result"]
+
+    def pause_for(self, seconds: float) -> Work[None]:
+        yield sleep(self.clock, seconds)
+
+    def spawn(self, work: Work[Any]) -> Task:
+        """Background work of this process."""
+        return Task(work, self)
+
+    def remaining(self, deadline: float | None) -> float | None:
+        """Seconds of a request's deadline left to work in, never negative."""
+        if deadline is None:
+            return None
+        return max(0.0, deadline - self.clock._now - self.constant("reply_margin_s"))
+
+    # crash and pause
+
+    def defer(self, action: Callable[[], None]) -> bool:
+        if not self.server.paused:
+            return False
+        self._deferred.append(action)
+        return True
+
+    def crash(self) -> None:
+        self.generation += 1
+        self.ready = False
+        self.in_flight = 0
+        self._deferred.clear()
+        self.server.crash()
+        for channel in self.links.values():
+            channel.forget()
+
+    def restart(self) -> None:
+        """The process starts; it is ready after its own start-up time."""
+        self.server.restart()
+        self.requests = self.shed = 0
+        self.received = {}
+        generation = self.generation
+
+        def open_up() -> None:
+            if generation == self.generation:
+                self.ready = True
+                self.opened()
+                if self.connected is not None:
+                    self.connected()
+
+        self.clock.call_after(self.constant("restart_s"), open_up)
+
+    def pause(self) -> None:
+        self.server.pause()
+
+    def resume(self) -> None:
+        self.server.resume()
+        deferred, self._deferred = self._deferred, []
+        for action in deferred:
+            action()
+
+
+class StoreNode(Node):
+    """PostgreSQL, or any store: runs statements as they are committed."""
+
+    def handle(self, attempt: Attempt) -> None:
+        if not self.ready:
+            attempt.channel.reply(attempt, None, "disconnected")
+        else:
+            attempt.channel.reply(attempt, Reply(200, {"result": attempt.request.body["run"]()}))
+
+
+class Group:
+    """Writes what arrives within `linger` in one statement; every member waits for it."""
+
+    def __init__(
+        self, node: Node, write: Callable[[list[Any]], Work[list[Any]]], linger: Callable[[], float]
+    ) -> None:
+        self._node, self._write, self._linger = node, write, linger
+        self._waiting: list[tuple[Any, Future]] = []
+        self._running = False
+
+    def add(self, item: Any) -> Work[Any]:
+        future = Future()
+        self._waiting.append((item, future))
+        if not self._running:
+            self._running = True
+            self._node.spawn(self._drain())
+        result = yield future
+        return result
+
+    def _drain(self) -> Work[None]:
+        while self._waiting:
+            yield from self._node.pause_for(self._linger())
+            batch, self._waiting = self._waiting, []
+            try:
+                results = yield from self._write([item for item, _ in batch])
+            except ModelError as error:
+                for _, future in batch:
+                    future.reject(error)
+                continue
+            for (_, future), result in zip(batch, results, strict=True):
+                future.resolve(result)
+        self._running = False

@@ -1,0 +1,298 @@
+"""One simulated run: a plan in, the same History out that a live run gives.
+
+load from zero -> faults on their timeline, each proven by its own measurement -> settle until every
+backlog is empty -> final reads and records -> end
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import floor
+
+from experiment.controls import Effect
+from experiment.history import FORMAT, End, Header, History, LoadReport, PhaseEvent, build
+from experiment.plan import FaultStep, Plan
+from experiment.rows import FaultEvent, Operation, Row, Sample
+from simulation.controls import CAPABILITIES, SimulatedControls
+from simulation.loop import run_until
+from simulation.magnitudes import Magnitudes
+from simulation.nodes import Node
+from simulation.records import records_of
+from simulation.users import Outcomes, Users
+from simulation.world import World, refuse_unknown
+
+SOURCE = "simulation"
+MEASURE_AHEAD_S = 0.35
+POLL_S = 0.1
+GONE_WITHIN_S = 10.0
+DRAIN_POLL_S = 0.15
+STABLE_POLLS = 3
+PATIENCE_MARGIN_S = 3.0
+BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What the header of a simulated history says beside the plan."""
+
+    git: str = ""
+    command: str = ""
+    versions: dict[str, str] = field(default_factory=dict)
+    zero_wall: float = 0.0
+
+
+def simulate(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None) -> History:
+    """Play the plan in virtual time. The same arguments give the same history.
+
+    `outcomes` is the table that judges what a user saw, the live load's own. Raises UnsupportedError naming
+    every service, switch and fault that the model does not know.
+    """
+    return build(simulated_rows(plan, magnitudes, outcomes, origin))
+
+
+def simulated_rows(
+    plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None
+) -> list[Row]:
+    """The rows of a simulated history, header first. Raises UnsupportedError."""
+    refuse_unknown(plan, CAPABILITIES)
+    world = World(plan, magnitudes)
+    users = Users(world, outcomes)
+    watcher = _Watcher(world)
+    controls = SimulatedControls(world)
+    for step in plan.steps:
+        if step.action == "inject":
+            heal = next(s for s in plan.steps if s.fault == step.fault and s.action == "heal")
+            _Activation(world, controls, step, heal, watcher.rows)
+    for phase in plan.phases:
+        if phase.name == "settle":
+            break
+        if phase.end_s > phase.start_s:
+            watcher.phase(phase.name, phase.start_s, phase.end_s)
+    run_until(world.clock, plan.load_end_s)
+    settled = _settle(world, watcher, users)
+    rows: list[Row] = [_header(plan, magnitudes, origin or Origin()), *watcher.rows]
+    rows.extend(_load_reports(plan))
+    rows.append(Sample(settled, "load", "lag_p99", 0.0))
+    rows.append(PhaseEvent("settle", plan.load_end_s, settled))
+    rows.extend(users.rows)
+    rows.extend(_final_reads(world, users.rows, settled))
+    rows.extend(records_of(world.nodes))
+    rows.append(End(settled, "completed", True))
+    return rows
+
+
+def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:
+    return Header(
+        format=FORMAT,
+        run_id=plan.run_id,
+        source=SOURCE,
+        scenario=plan.scenario.name,
+        design=plan.design.name,
+        system=plan.system.name,
+        seed=plan.seed,
+        started_at=datetime.fromtimestamp(origin.zero_wall, UTC).isoformat(timespec="milliseconds"),
+        zero_wall=origin.zero_wall,
+        population=plan.population.source,
+        versions=origin.versions,
+        git=origin.git,
+        command=origin.command,
+        calibration=f"{magnitudes.name}, made {magnitudes.made_at} from {magnitudes.source}",
+        clock_scale=plan.scenario.clock_scale,
+    )
+
+
+def _settle(world: World, watcher: _Watcher, users: Users) -> float:
+    """Go on until the load has ended and every backlog was empty a few times, or the phase is over."""
+    plan = world.plan
+    end = plan.phase("settle").end_s
+    empty = 0
+    while world.clock.now < end:
+        over = len(users.rows) == len(plan.operations)
+        empty = empty + 1 if watcher.backlog() == 0 and over else 0
+        if empty >= STABLE_POLLS:
+            break
+        run_until(world.clock, min(end, world.clock.now + DRAIN_POLL_S))
+    settled = world.clock.now
+    last = settled + PATIENCE_MARGIN_S
+    while len(users.rows) < len(plan.operations) and world.clock.now < last:
+        run_until(world.clock, min(last, world.clock.now + DRAIN_POLL_S))
+    watcher.all()
+    return settled
+
+
+def _load_reports(plan: Plan) -> Iterator[LoadReport]:
+    """Virtual users are never late."""
+    seconds: dict[int, int] = {}
+    for op in plan.operations:
+        seconds[floor(op.at_s)] = seconds.get(floor(op.at_s), 0) + 1
+    for second, count in sorted(seconds.items()):
+        yield LoadReport(float(second + 1), 0, count, count, 0.0, 0.0, 0.0)
+
+
+def _final_reads(world: World, operations: list[Operation], at: float) -> Iterator[Operation]:
+    """What the users' own keys show in the end: every key that was sent, read as an ordinary operation."""
+    number = max((op.id for op in world.plan.operations), default=0)
+    kinds = {"enc": "checkin", "inv": "billing", "rx": "prescriptions"}
+    for key in dict.fromkeys(op.key for op in operations if op.sent is not None):
+        owner = kinds.get(key.partition("-")[0])
+        if owner is None or owner not in world.nodes:
+            continue
+        number += 1
+        version, value = _now_held(world.nodes[owner], key)
+        facts = {"status": 200 if value != "absent" else 404, "version": version, "value": value}
+        yield Operation(number, "final_read", key, at, at, at, "acknowledged", **facts)  # type: ignore[arg-type]
+
+
+def _now_held(node: Node, key: str) -> tuple[int | None, str]:
+    if node.name == "checkin":
+        row = next((row for row in node.tables.get("encounter", []) if row["key"] == key), None)
+        return None, row["status"] if row is not None else "absent"
+    if node.name == "billing":
+        row = node.tables.get("invoice", {}).get(key)
+        return None, row["status"] if row is not None else "absent"
+    row = node.tables.get("rx", {}).get(key)
+    return (row["version"], row["dose"]) if row is not None else (None, "absent")
+
+
+class _Watcher:
+    """Samples counters at the phases' borders and backlogs once a second, as a live run does."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.rows: list[Row] = []
+
+    def phase(self, name: str, start: float, end: float) -> None:
+        clock = self._world.clock
+        clock.call_at(start, self.all)
+        if name in ("baseline", "recovery"):
+            for second in range(int(end - start)):
+                clock.call_at(start + second, self.backlog)
+        clock.call_at(end, lambda: self.rows.append(PhaseEvent(name, start, end)))
+
+    def all(self) -> None:
+        """One reading of every service's counters."""
+        now = self._world.clock.now
+        for name, node in self._world.nodes.items():
+            if self._world.plan.system.services[name].role in ("store", "bus"):
+                continue
+            self._sample(now, name, "up", float(node.server.up and node.ready))
+            if not (node.server.up and node.ready):
+                continue
+            for counter in ("requests", "shed", "in_flight"):
+                self._sample(now, name, counter, getattr(node, counter))
+            for caller, count in node.received.items():
+                self._sample(now, name, "received", count, caller)
+            self._links(now, node)
+
+    def _links(self, now: float, node: Node) -> None:
+        for callee, channel in node.links.items():
+            for counter in (
+                "logical",
+                "attempts",
+                "retries",
+                "timeouts",
+                "errors",
+                "short_circuited",
+                "rejected_bulkhead",
+            ):
+                self._sample(now, node.name, counter, getattr(channel, counter), callee)
+            denied = channel.budget.denied if channel.budget is not None else 0
+            self._sample(now, node.name, "budget_denied", denied, callee)
+            breaker = channel.breaker
+            self._sample(now, node.name, "breaker_openings", breaker.openings if breaker else 0, callee)
+            state = BREAKER_STATES[breaker.state] if breaker else 0.0
+            self._sample(now, node.name, "breaker_state", state, callee)
+
+    def backlog(self) -> float:
+        """One reading of every backlog; the total."""
+        now, total = self._world.clock.now, 0.0
+        for name, node in self._world.nodes.items():
+            counts = dict(node.backlog())
+            outbox = getattr(node, "outbox", None)
+            if outbox is not None:
+                counts["outbox"] = outbox.waiting()
+            for consumer in self._world.consumers:
+                if consumer.node is node:
+                    counts["consumer_lag"] = consumer.lag()
+            for about, count in counts.items():
+                self._sample(now, name, "backlog", count, about)
+                total += count
+        return total
+
+    def _sample(self, t: float, source: str, name: str, value: float, about: str = "") -> None:
+        self.rows.append(Sample(t, source, name, float(value), about))
+
+
+class _Activation:
+    """One injection and its heal, with the proof of both."""
+
+    def __init__(
+        self, world: World, controls: SimulatedControls, inject: FaultStep, heal: FaultStep, rows: list[Row]
+    ) -> None:
+        self._clock = world.clock
+        self._controls = controls
+        self._heal = heal
+        self._rows = rows
+        self._step = inject
+        self._before: object = None
+        self._healed_by = 0.0
+        self._clock.call_at(max(0.0, inject.at_s - MEASURE_AHEAD_S), self._measure)
+        self._clock.call_at(inject.at_s, self._inject)
+        self._clock.call_at(heal.at_s, self._end)
+        self._proven = False
+
+    def _measure(self) -> None:
+        self._before = self._step.effect.measure(self._controls, self._step.target)
+
+    def _inject(self) -> None:
+        step = self._step
+        self._event("inject")
+        step.effect.inject(self._controls, step.target, step.fault)
+        self._prove()
+
+    def _prove(self) -> None:
+        step = self._step
+        if self._clock.now >= self._heal.at_s:
+            return
+        effect = step.effect.effect(self._before, step.effect.measure(self._controls, step.target))
+        if effect.seen:
+            self._proven = True
+            self._event("active", effect)
+        else:
+            self._clock.call_after(POLL_S, self._prove)
+
+    def _end(self) -> None:
+        step = self._step
+        if not self._proven:
+            effect = step.effect.effect(self._before, step.effect.measure(self._controls, step.target))
+            self._event("active" if effect.seen else "no_effect", effect)
+        self._event("heal")
+        step.effect.heal(self._controls, step.target, step.fault)
+        self._healed_by = self._clock.now + GONE_WITHIN_S
+        self._check_gone()
+
+    def _check_gone(self) -> None:
+        step = self._step
+        effect = step.effect.gone(self._before, step.effect.measure(self._controls, step.target))
+        if effect.seen or self._clock.now >= self._healed_by:
+            self._event("healed" if effect.seen else "not_healed", effect)
+        else:
+            self._clock.call_after(POLL_S, self._check_gone)
+
+    def _event(self, event: str, effect: Effect | None = None) -> None:
+        step = self._heal if event in ("heal", "healed", "not_healed") else self._step
+        self._rows.append(
+            FaultEvent(
+                fault=step.fault,
+                kind=step.kind,
+                target=step.target,
+                event=event,  # type: ignore[arg-type]  # one of the names of FaultEvent
+                t=round(self._clock.now, 6),
+                planned=step.at_s,
+                statement=effect.statement if effect else "",
+                existing_connections=effect.existing_connections if effect else "",
+                measured=dict(effect.measured) if effect else {},
+            )
+        )

@@ -1,0 +1,119 @@
+"""Check-in: an Encounter per arrival, with the patient from the registry and the insurance's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulation.bus import Event, fresh
+from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.tasks import Work
+
+
+class Checkin(Node):
+    CONSUMES = ("eligibility.resolved",)
+
+    def opened(self) -> None:
+        self._names: set[str] = {
+            row["patient"] for row in self._encounters if row["label"] not in ("temporary",)
+        }
+        self.outbox = self.world.outbox(self)
+
+    @property
+    def _encounters(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.tables.setdefault("encounter", [])
+        return rows
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        label = yield from self._demographics(request.body["patient"], deadline)
+        if self.patterns.eligibility == "sync":
+            return (yield from self._at_once(request, label, deadline))
+        event = self._accepted_event(request)
+        row = yield from self.store(lambda: self._insert(request, "pending", label, event), deadline)
+        if row is None:
+            return self._replay(request)
+        self.outbox.committed(event)
+        state = yield from self._ask_inline(request, deadline)
+        return self._reply(201, state, label)
+
+    def _accepted_event(self, request: Request) -> Event:
+        body = {"coverage": request.body["coverage"], "patient": request.body["patient"]}
+        return self.outbox.event("checkin.accepted", request.body["key"], body)
+
+    def _at_once(self, request: Request, label: str | None, deadline: float | None) -> Work[Reply]:
+        """The insurer is asked inside the request."""
+        answer = yield from self._ask(request, deadline, None)
+        if answer.status != 200:
+            raise Refused(502)
+        state = answer.body["status"]
+        event = self._accepted_event(request)
+        row = yield from self.store(lambda: self._insert(request, state, label, event), deadline)
+        if row is None:
+            return self._replay(request)
+        self.outbox.committed(event)
+        return self._reply(201, state, label)
+
+    def _insert(self, request: Request, state: str, label: str | None, event: Event) -> Any:
+        key = request.body["key"]
+        if self.patterns.idempotency_key and any(row["key"] == key for row in self._encounters):
+            return None
+        self._encounters.append(
+            {
+                "key": key,
+                "id": self.world.new_id("encounter"),
+                "at": self.clock._now,
+                "status": state,
+                "patient": request.body["patient"],
+                "label": label,
+            }
+        )
+        self.outbox.write(event)
+        return key
+
+    def _replay(self, request: Request) -> Reply:
+        row = next(row for row in self._encounters if row["key"] == request.body["key"])
+        return self._reply(200, row["status"], row["label"])
+
+    @staticmethod
+    def _reply(status: int, state: str, label: str | None) -> Reply:
+        return Reply(status, {"value": state}, "pending" if state == "pending" else label)
+
+    def _demographics(self, patient: str, deadline: float | None) -> Work[str | None]:
+        """The label that the name carries; with the fallback an unreachable registry costs no more."""
+        try:
+            reply = yield from self.call("registry", "read", {"patient": patient}, deadline)
+        except CallFailed:
+            if not self.patterns.registry_fallback:
+                raise
+            return self._remembered(patient)
+        if reply.status != 200:
+            if not self.patterns.registry_fallback:
+                raise Refused(502)
+            return self._remembered(patient)
+        self._names.add(patient)
+        return None
+
+    def _remembered(self, patient: str) -> str:
+        return "cached" if patient in self._names else "temporary"
+
+    def _ask(self, request: Request, deadline: float | None, limit: float | None) -> Work[Reply]:
+        body = {name: request.body[name] for name in ("key", "coverage", "patient")}
+        return (yield from self.call("eligibility", "ask", body, deadline, limit=limit))
+
+    def _ask_inline(self, request: Request, deadline: float | None) -> Work[str]:
+        try:
+            answer = yield from self._ask(request, deadline, self.patterns.inline_wait)
+        except CallFailed:
+            return "pending"
+        return str(answer.body["status"]) if answer.status == 200 else "pending"
+
+    def on_events(self, events: list[Event]) -> Work[None]:
+        def statement() -> None:
+            states = {event.key: event.body["status"] for event in fresh(self, events)}
+            for row in self._encounters:
+                if row["status"] == "pending" and row["key"] in states:
+                    row["status"] = states[row["key"]]
+
+        yield from self.store(statement)
+
+    def backlog(self) -> dict[str, int]:
+        return {"eligibility_pending": sum(row["status"] == "pending" for row in self._encounters)}

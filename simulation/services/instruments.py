@@ -1,0 +1,143 @@
+"""The outside world: the payer with the true cover, the card processor with the true ledger, the registry."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulation.nodes import Group, Node, Refused, Reply, Request
+from simulation.randomness import sampler, stream
+from simulation.tasks import Work
+
+
+class Payer(Node):
+    """Writes what it receives once per interval, then answers; a claim with a key is accepted once."""
+
+    def opened(self) -> None:
+        processing = self.world.magnitudes.processing["payer"]
+        linger = sampler(processing, stream(self.world.plan.seed, "payer", self.generation))
+        self._inquiries = Group(self, self._write, lambda: next(linger))
+        self._claims = Group(self, self._write, lambda: next(linger))
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        if request.what == "inquire":
+            state = self.world.cover[request.body["coverage"]]
+            yield from self._inquiries.add(lambda: self._inquired(request, state))
+            return Reply(200, {"status": state})
+        accepted = yield from self._claims.add(lambda: self._accept(request))
+        return Reply(201 if accepted else 200)
+
+    def _write(self, statements: list[Any]) -> Work[list[Any]]:
+        results: list[Any] = yield from self.store(lambda: [statement() for statement in statements])
+        return results
+
+    def _inquired(self, request: Request, state: str) -> None:
+        row = {"key": request.body["coverage"], "status": state, "caller": request.caller}
+        self.tables.setdefault("inquiry", []).append(
+            {**row, "id": self.world.new_id("receipt"), "at": self.clock._now}
+        )
+
+    def _accept(self, request: Request) -> bool:
+        rows = self.tables.setdefault("claim", [])
+        if request.key is not None and any(row["guard"] == request.key for row in rows):
+            return False
+        rows.append(
+            {
+                "key": request.body["claim"],
+                "id": self.world.new_id("claim"),
+                "at": self.clock._now,
+                "amount": request.body["amount"],
+                "caller": request.caller,
+                "guard": request.key,
+            }
+        )
+        return True
+
+
+class Payments(Node):
+    """Honours a key when one is given: 409 in progress, 422 other amount, replay when done."""
+
+    def opened(self) -> None:
+        processing = self.world.magnitudes.processing["payments"]
+        self._work = sampler(processing, stream(self.world.plan.seed, "payments", self.generation))
+        self._in_progress: set[str] = set()
+
+    @property
+    def _charges(self) -> list[dict[str, Any]]:
+        rows: list[dict[str, Any]] = self.tables.setdefault("charge", [])
+        return rows
+
+    def _by(self, name: str, value: str) -> dict[str, Any] | None:
+        return next((row for row in self._charges if row[name] == value), None)
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        if request.what == "charge":
+            return (yield from self._charge(request, deadline))
+        if request.what == "by_key":
+            key = request.body["key"]
+            row = yield from self.store(lambda: self._by("guard", key), deadline)
+            if row is None:
+                raise Refused(409 if key in self._in_progress else 404)
+            return Reply(200, dict(row))
+        return (yield from self._refund(request, deadline))
+
+    def _charge(self, request: Request, deadline: float | None) -> Work[Reply]:
+        key = request.key
+        if key is not None and key in self._in_progress:
+            raise Refused(409)
+        if key is not None:
+            self._in_progress.add(key)
+        try:
+            yield from self.pause_for(next(self._work))
+            new, row = yield from self.store(lambda: self._capture(request), deadline)
+        finally:
+            if key is not None:
+                self._in_progress.discard(key)
+        if not new and row["amount"] != request.body["amount"]:
+            raise Refused(422)
+        return Reply(201 if new else 200, dict(row))
+
+    def _capture(self, request: Request) -> tuple[bool, dict[str, Any]]:
+        held = self._by("guard", request.key) if request.key is not None else None
+        if held is not None:
+            return False, held
+        row = {
+            "id": self.world.new_id("ch"),
+            "invoice": request.body["invoice"],
+            "amount": request.body["amount"],
+            "guard": request.key,
+            "caller": request.caller,
+            "at": self.clock._now,
+        }
+        self._charges.append(row)
+        return True, row
+
+    def _refund(self, request: Request, deadline: float | None) -> Work[Reply]:
+        def statement() -> dict[str, Any] | None:
+            charge = self._by("id", request.body["charge"])
+            if charge is None:
+                return None
+            refunds = self.tables.setdefault("refund", {})
+            row: dict[str, Any] = refunds.setdefault(
+                charge["id"], {**charge, "id": self.world.new_id("re"), "at": self.clock._now}
+            )
+            row["charge"] = charge["id"]
+            return row
+
+        refund = yield from self.store(statement, deadline)
+        if refund is None:
+            raise Refused(404)
+        return Reply(201, {"id": refund["id"]})
+
+
+class Registry(Node):
+    """Answers who a patient is."""
+
+    def opened(self) -> None:
+        self.outbox = self.world.outbox(self)
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        known = request.body["patient"] in self.world.patients
+        found = yield from self.store(lambda: known, deadline)
+        if not found:
+            raise Refused(404)
+        return Reply(200)

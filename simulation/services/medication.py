@@ -1,0 +1,206 @@
+"""Prescriptions and pharmacy: versions of a dose, a copy fed by events, and the hand-over."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from simulation.bus import Event, fresh, winners
+from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.tasks import ModelError, Work
+
+
+class Unreachable(ModelError):
+    """The prescription could not be read where it is kept."""
+
+
+class Prescriptions(Node):
+    """Every version that was ever committed is kept."""
+
+    def opened(self) -> None:
+        self.outbox = self.world.outbox(self)
+
+    @property
+    def _rx(self) -> dict[str, dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = self.tables.setdefault("rx", {})
+        return rows
+
+    @property
+    def _versions(self) -> dict[tuple[str, int], dict[str, Any]]:
+        rows: dict[tuple[str, int], dict[str, Any]] = self.tables.setdefault("rx_version", {})
+        return rows
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        if request.what == "prescribe":
+            return (yield from self._create(request, deadline))
+        if request.what == "change_dose":
+            return (yield from self._change(request, deadline))
+        row = yield from self.store(lambda: self._current(request), deadline)
+        if row is None:
+            raise Refused(404)
+        return Reply(200, row)
+
+    def _current(self, request: Request) -> dict[str, Any] | None:
+        row = self._rx.get(request.body["rx"])
+        return dict(row) if row is not None else None
+
+    def _keep(self, rx: str, version: int, dose: str) -> None:
+        row = {"rx": rx, "version": version, "dose": dose, "status": "active", "at": self.clock._now}
+        self._rx[rx] = row
+        self._versions[rx, version] = dict(row)
+
+    def _create(self, request: Request, deadline: float | None) -> Work[Reply]:
+        rx, dose = request.body["key"], request.body["dose"]
+        label = yield from self._check_patient(request.body["patient"], deadline)
+        event = self.outbox.event("rx.created", rx, {"dose": dose}, 1)
+
+        def statement() -> bool:
+            if rx in self._rx:
+                return False
+            self._keep(rx, 1, dose)
+            self.outbox.write(event)
+            return True
+
+        if not (yield from self.store(statement, deadline)):
+            return Reply(200, {"version": self._rx[rx]["version"], "value": dose})
+        self.outbox.committed(event)
+        return Reply(201, {"version": 1, "value": dose}, label)
+
+    def _check_patient(self, patient: str, deadline: float | None) -> Work[str | None]:
+        try:
+            reply = yield from self.call("registry", "read", {"patient": patient}, deadline)
+        except CallFailed:
+            if not self.patterns.registry_fallback:
+                raise
+            return "unverified-patient"
+        if reply.status == 404:
+            raise Refused(404)
+        if reply.status != 200:
+            if not self.patterns.registry_fallback:
+                raise Refused(502)
+            return "unverified-patient"
+        return None
+
+    def _change(self, request: Request, deadline: float | None) -> Work[Reply]:
+        rx, dose, guarded = request.body["key"], request.body["dose"], self.patterns.if_match
+        base = request.body["expected"]
+        if guarded and base is None:
+            raise Refused(428)
+        if not guarded:
+            row = yield from self.store(lambda: self._rx.get(rx), deadline)
+            base = row["version"] if row is not None else 0
+        version = base + 1
+        event = self.outbox.event("rx.changed", rx, {"dose": dose}, version)
+
+        def statement() -> bool:
+            held = self._rx.get(rx)
+            if held is None or (guarded and held["version"] != base):
+                return False
+            self._keep(rx, version, dose)
+            self.outbox.write(event)
+            return True
+
+        if not (yield from self.store(statement, deadline)):
+            raise Refused(412 if rx in self._rx else 404)
+        self.outbox.committed(event)
+        return Reply(200, {"version": version, "value": dose})
+
+
+class Pharmacy(Node):
+    """Hands over what its design takes to be the current version."""
+
+    CONSUMES = ("rx.>",)
+
+    def opened(self) -> None:
+        self.outbox = self.world.outbox(self)
+
+    @property
+    def _copies(self) -> dict[str, dict[str, Any]]:
+        rows: dict[str, dict[str, Any]] = self.tables.setdefault("projection", {})
+        return rows
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        if request.what == "view_dose":
+            return (yield from self._view(request, deadline))
+        rx, id_ = request.body["key"], request.body["dispense"]
+        try:
+            found = yield from self._found(rx, self.patterns.dispense_check, deadline)
+        except Unreachable:
+            return (yield from self._hold(rx, id_, deadline))
+        if found is None:
+            raise Refused(404)
+        return (yield from self._hand_over(rx, id_, found, deadline))
+
+    def _found(self, rx: str, check: str, deadline: float | None) -> Work[dict[str, Any] | None]:
+        """The version to act on: the copy, or the current one, reserved or only read."""
+        if check == "projection":
+            copy: dict[str, Any] | None = yield from self.store(lambda: self._copies.get(rx), deadline)
+            return copy
+        what = "reserve" if check == "reservation" else "read"
+        try:
+            reply = yield from self.call("prescriptions", what, {"rx": rx}, deadline)
+        except CallFailed as failed:
+            raise Unreachable(str(failed)) from failed
+        if reply.status == 404:
+            return None
+        if reply.status != 200:
+            raise Unreachable(str(reply.status))
+        return reply.body
+
+    def _view(self, request: Request, deadline: float | None) -> Work[Reply]:
+        rx = request.body["key"]
+        check = "projection" if self.patterns.dispense_check == "projection" else "current_read"
+        label, age = None, None
+        try:
+            found = yield from self._found(rx, check, deadline)
+        except Unreachable:
+            found = yield from self.store(lambda: self._copies.get(rx), deadline)
+            if found is None:
+                raise Refused(503) from None
+            label, age = "stale", self.clock._now - found["at"]
+        if found is None:
+            raise Refused(404)
+        return Reply(200, {"version": found["version"], "value": found["dose"]}, label, age)
+
+    def _hand_over(self, rx: str, id_: str, found: dict[str, Any], deadline: float | None) -> Work[Reply]:
+        at = self.clock._now
+        event = self.outbox.event("dispense.completed", id_, {"version": found["version"]})
+
+        def statement() -> dict[str, Any]:
+            rows = self.tables.setdefault("dispense", {})
+            held = rows.get(id_)
+            if held is None or held["status"] == "held":
+                facts = {"version": found["version"], "dose": found["dose"]}
+                rows[id_] = {"rx": rx, "at": at, "status": "completed", **facts}
+                self.outbox.write(event)
+            row: dict[str, Any] = rows[id_]
+            return row
+
+        row = yield from self.store(statement, deadline)
+        self.outbox.committed(event)
+        return Reply(201, {"version": row["version"], "value": row["dose"]})
+
+    def _hold(self, rx: str, id_: str, deadline: float | None) -> Work[Reply]:
+        event = self.outbox.event("dispense.held", id_)
+
+        def statement() -> None:
+            row = {"rx": rx, "at": self.clock._now, "status": "held", "version": None, "dose": None}
+            self.tables.setdefault("dispense", {}).setdefault(id_, row)
+            self.outbox.write(event)
+
+        yield from self.store(statement, deadline)
+        self.outbox.committed(event)
+        return Reply(202, {}, "held")
+
+    def on_events(self, events: list[Event]) -> Work[None]:
+        """Bring the copy up to date; without the fence whatever arrives last stays."""
+        fence = self.patterns.version_fence
+        chosen = winners(events, fence)
+
+        def statement() -> None:
+            for event in fresh(self, chosen):
+                held = self._copies.get(event.key)
+                if held is None or not fence or (event.version or 0) > held["version"]:
+                    facts = {"version": event.version or 0, "dose": event.body["dose"]}
+                    self._copies[event.key] = {"status": "active", "at": event.at, **facts}
+
+        yield from self.store(statement)
