@@ -4,4 +4,5 @@ FROM ${BASE_IMAGE}
 RUN { command -v nft && command -v tc; } >/dev/null \
  || { apt-get update -qq && apt-get install -qq -y --no-install-recommends nftables iproute2 \
       && rm -rf /var/lib/apt/lists/*; }
-ENTRYPOINT ["sleep", "infinity"]
+# The first process of a container takes only signals that it handles.
+ENTRYPOINT ["sh", "-c", "trap 'exit 0' TERM; sleep infinity & wait"]

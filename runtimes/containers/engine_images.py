@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,12 +41,20 @@ class Images(Door):
     def pull(self, reference: str) -> ImageFacts:
         """Fetch an image by its pinned name. Raises EngineError when no registry gives it."""
         repository, _, tag = reference.rpartition(":")
-        with self.calling(f"pull {reference}"):
-            self.api.pull(repository, tag=tag)
+        try:
+            with self.calling(f"pull {reference}"):
+                self.api.pull(repository, tag=tag)
+        except EngineError as error:
+            raise EngineError(f"{error}; where no container registry can be reached: OFFLINE=1") from None
         found = self.find(reference)
         if found is None:
             raise EngineMissing(f"Docker pulled {reference}, but does not have it")
         return found
+
+    def discard(self, image_id: str) -> None:
+        """Remove an image that a newer one took the name of; one that is still in use is left."""
+        with contextlib.suppress(EngineError), self.calling(f"discard {image_id}"):
+            self.api.remove_image(image_id)
 
     def import_base(self, archive: Path, name: str) -> None:
         """A one-layer image from a root file system (tar)."""

@@ -59,6 +59,8 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
         images.build(context, name, labels, recipe.base, offline=offline, say=lambda _: None)
     made = images.find(name)
     assert made is not None
+    if present is not None and present.id != made.id:
+        images.discard(present.id)
     say(f"{name}: built ({made.size_bytes / 1e6:.0f} MB)")
 
 
