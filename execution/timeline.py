@@ -61,7 +61,8 @@ class FaultTimeline:
         """Whether every activation has come to its end within the deadline."""
         until = time.monotonic() + deadline_s
         for thread in self._threads:
-            thread.join(max(0.0, until - time.monotonic()))
+            if thread.ident is not None:  # a run that was interrupted early has not started them
+                thread.join(max(0.0, until - time.monotonic()))
         return not any(thread.is_alive() for thread in self._threads)
 
     def active(self) -> list[str]:

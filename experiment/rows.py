@@ -85,7 +85,7 @@ class PhaseEvent:
     TAG: ClassVar[str] = "phase"
     name: str
     start: float
-    end: float | None  # None: the run was cut off inside it
+    end: float | None = None  # None: the run was cut off inside it
 
 
 @dataclass(frozen=True, slots=True)

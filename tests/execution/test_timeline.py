@@ -70,3 +70,10 @@ def test_an_abandoned_run_injects_nothing_new() -> None:
     board = Board()
     assert played(plan(board, baseline=30.0), abandon_after=0.05) == []
     assert board.calls == []
+
+
+def test_a_timeline_that_never_started_can_be_joined() -> None:
+    """A run that is interrupted before its faults has nothing to wait for."""
+    timeline = FaultTimeline(plan(Board()), NO_CONTROLS, time.monotonic(), [].append)
+    timeline.abandon()
+    assert timeline.join(1.0)
