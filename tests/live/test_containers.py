@@ -19,6 +19,7 @@ import pytest
 from experiment.errors import StartError
 from faults.crash import Crash
 from faults.pause import Pause
+from runtimes.containers.abilities import abilities, kernel_abilities
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
 from runtimes.containers.layout import INSTANCE
@@ -29,6 +30,7 @@ from runtimes.containers.sweeping import sweep_engine, sweep_instance
 from runtimes.docker_engine import EngineGone
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import INSTANCES, sweep
+from runtimes.link_controls import IMPAIRMENTS
 from runtimes.runtime import Zero
 from tests.live.engine_forwarder import Forwarder
 from tests.standin.containers import require_engine, standin_image
@@ -306,3 +308,13 @@ def test_the_service_image_is_small_and_holds_no_tools(engine: Engine) -> None:
     tools = {"gcc", "cc", "make", "pip", "pip3", "ld", "as"}
     assert not [name for name in names if name.rpartition("/")[2] in tools and "/bin/" in f"/{name}"]
     assert not [name for name in names if "/site-packages/pip/" in name or name.startswith("opt/site/pip/")]
+
+
+@pytest.mark.usefixtures("engine")
+def test_what_this_kernel_cannot_do_is_known_before_anything_starts() -> None:
+    """The kernel is asked only when a scenario needs it, and by trying."""
+    assert abilities(frozenset({"delay"}))["link"] == IMPAIRMENTS
+    found = abilities(frozenset({"loss", "corrupt"}))["link"]
+    able = kernel_abilities()
+    assert ("loss" in found, "corrupt" in found) == (able.loss, able.netem)
+    assert abilities(frozenset())["store"] == {"disk_full"}

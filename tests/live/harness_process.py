@@ -1,0 +1,86 @@
+"""`python harness.py` as a child process, watched through the history that its run writes."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+SCENARIOS = Path(__file__).resolve().parent / "scenarios"
+WITHIN_S = 60.0
+
+
+class HarnessProcess:
+    """One command. `said` is what it wrote, when it has ended."""
+
+    def __init__(self, out: Path, *words: str) -> None:
+        self.out = out
+        self._log = (out / "said.txt").open("w+b")
+        self.started = subprocess.Popen(
+            [sys.executable, "harness.py", *words, "--out", str(out)],
+            cwd=ROOT,
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
+        )
+
+    @property
+    def said(self) -> str:
+        self._log.seek(0)
+        return self._log.read().decode("utf-8", "replace")
+
+    def exit_code(self) -> int:
+        """Waits for the end."""
+        try:
+            return self.started.wait(WITHIN_S)
+        finally:
+            if self.started.poll() is None:
+                self.started.terminate()
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """Rows of that type in the history, as far as it is written."""
+        found = []
+        for path in self.out.glob("*/history.jsonl"):
+            for line in path.read_bytes().split(b"\n")[:-1]:
+                row = json.loads(line)
+                if row["type"] == kind:
+                    found.append(row)
+        return found
+
+    def until(self, event: str) -> None:
+        """Wait for a fault to be told with that event."""
+        self._wait(lambda: any(row["event"] == event for row in self.rows("fault")), f"a fault {event}")
+
+    def until_phase(self, name: str) -> None:
+        """Wait for the end of a phase."""
+        self._wait(lambda: any(row["name"] == name for row in self.rows("phase")), f"the end of {name}")
+
+    def _wait(self, met: Any, what: str) -> None:
+        end = time.monotonic() + WITHIN_S
+        while not met():
+            assert self.started.poll() is None, f"ended before {what}:\n{self.said}"
+            assert time.monotonic() < end, f"no {what} within {WITHIN_S:g} s:\n{self.said}"
+            time.sleep(0.05)
+
+    def family(self) -> list[psutil.Process]:
+        """Everything that it has started."""
+        return list(psutil.Process(self.started.pid).children(recursive=True))
+
+    def kill(self) -> None:
+        self.started.send_signal(signal.SIGKILL)
+        self.started.wait(10)
+
+
+def alive(processes: list[psutil.Process]) -> list[str]:
+    """Names of those that still run."""
+    return [
+        " ".join(process.cmdline()[:4])
+        for process in processes
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
