@@ -41,7 +41,12 @@ def live_options(function: click.decorators.FC) -> click.decorators.FC:
     """Options that every command that runs the system takes."""
     for option in reversed(
         (
-            click.option("--runtime", default="processes", show_default=True, help="processes or containers"),
+            click.option(
+                "--runtime",
+                default="processes",
+                show_default=True,
+                help="processes, containers or simulation",
+            ),
             click.option(
                 "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="longer or shorter phases"
             ),

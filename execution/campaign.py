@@ -21,7 +21,6 @@ from execution.preflight import Request, plans
 from execution.records import Ledger, RunRecord, record_of
 from experiment.errors import UsageError
 from experiment.plan import Plan
-from runtimes.runtime import RuntimeFacts
 
 JOBS_FILE = "campaign.json"
 
@@ -121,7 +120,7 @@ def play(
                 mine = [prepared[other] for other in jobs if homes[other] == home]
                 own = options if home == catalogue else replace(options, system=home.system_path)
                 bench = up.enter_context(open_bench(mine, own, stop))
-                hooks.started(runtime_line(bench.runtime.describe()))
+                hooks.started(bench.describe())
                 benches[home.system_path] = bench
             plan = prepared[job]
             result = benches[home.system_path].run(plan, hooks.watch(plan))
@@ -141,11 +140,6 @@ def _prepared(jobs: Sequence[Job], homes: Mapping[Job, Catalogue], options: Opti
         requests = [Request(job.scenario, job.design, job.seed) for job in mine]
         found.update(zip(mine, plans(requests, home, options), strict=True))
     return found
-
-
-def runtime_line(facts: RuntimeFacts) -> str:
-    """`processes, Toxiproxy real 2.12.0`."""
-    return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
 
 
 def record_job(job: Job, result: RunResult) -> RunRecord:

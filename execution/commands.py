@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from execution import doctor as doctor_findings
-from execution.campaign import Hooks, runtime_line
+from execution.campaign import Hooks
 from execution.catalogue import Catalogue, default_catalogue
 from execution.interrupts import Interruption, interruptible
 from execution.live_run import Watcher
@@ -52,7 +52,7 @@ def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Op
             options,
             watchers(as_json),
             interruption.stop,
-            lambda up: started(runtime_line(up.describe())),
+            started,
         ):
             results.append(result)
             if not as_json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from execution.live_run import LiveRun, Watcher, header_maker
 from execution.options import Options
 from execution.places import ROOT
 from execution.run_folder import RunFolder, RunInputs, create, write_facts
-from execution.runtime_choice import open_runtime, refuse_unsupported
+from execution.runtime_choice import SIMULATION, open_runtime, refuse_unsupported
 from experiment.errors import StorageError
 from experiment.plan import Plan
 from experiment.verdict import Verdict
@@ -50,16 +51,24 @@ def generator_alone_failed(analysis: Analysis) -> bool:
     return [check.name for check in analysis.validity if not check.ok] == ["generator_kept_up"]
 
 
-class Bench:
-    """A system that is up, and what every run on it shares. Made by `open_bench`."""
+class Bench(ABC):
+    """Where plans are played one after the other, and what every run there shares. Made by `open_bench`."""
 
-    def __init__(self, runtime: Runtime, options: Options, stop: threading.Event) -> None:
-        self.runtime = runtime
+    def __init__(self, name: str, options: Options, stop: threading.Event) -> None:
+        self._name = name
         self._options = options
         self._stop = stop
         self._commit = git_commit(ROOT)
         self._versions = versions()
         self._machine = machine()
+
+    @abstractmethod
+    def describe(self) -> str:
+        """`processes, Toxiproxy real 2.12.0`."""
+
+    @abstractmethod
+    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+        """Write the history; says whether everything injected was seen healed."""
 
     def run(self, plan: Plan, watch: Watcher) -> RunResult:
         """Play one plan, judge it and write its reports.
@@ -81,8 +90,7 @@ class Bench:
         inputs = self._inputs(plan)
         folder = create(self._options.out, plan, inputs)
         write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
-        header = header_maker(plan, self.runtime, inputs.command, self._commit, self._versions)
-        ended = LiveRun(plan, self.runtime, folder, watch, self._stop, remark).play(header)
+        clean = self._play(plan, folder, inputs.command, watch, remark)
         try:
             analysis = judge(folder)
             render(folder)
@@ -91,12 +99,12 @@ class Bench:
             raise StorageError(
                 f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
             ) from None
-        return RunResult(plan, folder, analysis, ended.clean)
+        return RunResult(plan, folder, analysis, clean)
 
     def _inputs(self, plan: Plan) -> RunInputs:
         return RunInputs(
             run_id=plan.run_id,
-            runtime=self.runtime.name,
+            runtime=self._name,
             scenario=below_root(plan.scenario.source),
             design=below_root(plan.design.source),
             seed=plan.seed,
@@ -110,13 +118,34 @@ class Bench:
         )
 
 
+class LiveBench(Bench):
+    """A system that is up."""
+
+    def __init__(self, runtime: Runtime, options: Options, stop: threading.Event) -> None:
+        super().__init__(runtime.name, options, stop)
+        self._runtime = runtime
+
+    def describe(self) -> str:
+        facts = self._runtime.describe()
+        return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
+
+    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+        header = header_maker(plan, self._runtime, command, self._commit, self._versions)
+        return LiveRun(plan, self._runtime, folder, watch, self._stop, remark).play(header).clean
+
+
 @contextmanager
 def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -> Iterator[Bench]:
     """Start the system for these plans, after refusing what the runtime cannot do; it is always stopped."""
+    if options.runtime == SIMULATION:
+        from execution.simulated_bench import SimulatedBench
+
+        yield SimulatedBench(plans, options, stop)
+        return
     for plan in plans:
         refuse_unsupported(plan, options.runtime)
     with open_runtime(options.runtime, plans[0]) as runtime:
-        yield Bench(runtime, options, stop)
+        yield LiveBench(runtime, options, stop)
 
 
 def run_plans(
@@ -124,11 +153,11 @@ def run_plans(
     options: Options,
     watch: Callable[[Plan], Watcher],
     stop: threading.Event,
-    started: Callable[[Runtime], None],
+    started: Callable[[str], None],
 ) -> Iterator[RunResult]:
     """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""
     with open_bench(plans, options, stop) as bench:
-        started(bench.runtime)
+        started(bench.describe())
         for plan in plans:
             if stop.is_set():
                 return

@@ -48,6 +48,7 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
     return abilities(needed)
 
 
+SIMULATION = "simulation"  # has no system to start: see simulated_bench
 RUNTIMES: dict[str, RuntimeChoice] = {
     "processes": RuntimeChoice(ProcessesRuntime, _processes_can),
     "containers": RuntimeChoice(_containers, _containers_can),
@@ -75,7 +76,9 @@ def sweep_unjournaled_containers() -> Swept:
 def choose(name: str) -> RuntimeChoice:
     """Raises UsageError naming the nearest."""
     if name not in RUNTIMES:
-        raise UsageError(f'found the runtime "{name}", expected a known one: {nearest(name, RUNTIMES)}')
+        raise UsageError(
+            f'found the runtime "{name}", expected a known one: {nearest(name, [*RUNTIMES, SIMULATION])}'
+        )
     return RUNTIMES[name]
 
 
