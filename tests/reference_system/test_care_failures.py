@@ -177,7 +177,7 @@ def test_the_version_fence_withstands_reordering(system: Cluster, fence: bool, v
 
     async def publish() -> None:
         client = await nats.connect(f"nats://127.0.0.1:{system.ports['bus']}")
-        await client.jetstream().publish("rx.created", json.dumps(old).encode())
+        await client.jetstream().publish("rx.events", json.dumps([old]).encode())
         await client.close()
 
     before = system.call("pharmacy", "GET", "/metrics").body["events"]["consumed"]

@@ -19,7 +19,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from reference_system.common import tracing
-from reference_system.common.bus import LOST, STREAM, Bus, BusUnavailable, Event, decode_event
+from reference_system.common.bus import LOST, STREAM, Bus, BusUnavailable, Event, decode_events
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
 from reference_system.common.store import StoreUnavailable
@@ -150,7 +150,7 @@ class Consumer:
 
     async def _handle(self, batch: list[Msg]) -> None:
         run = self._run()
-        events = [event for event in (decode_event(m.data) for m in batch) if event.run == run]
+        events = [event for m in batch for event in decode_events(m.data) if event.run == run]
         if events:
             spans = [self._tracer.start(event.type, "consumer", event.traceparent) for event in events]
             await self._until_committed(events)

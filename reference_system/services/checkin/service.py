@@ -48,7 +48,7 @@ class Checkin(Service):
         CREATE INDEX IF NOT EXISTS encounter_key ON encounter (key)
     """
     TABLES: ClassVar[tuple[str, ...]] = ("encounter",)
-    CONSUMES: ClassVar[tuple[str, ...]] = ("eligibility.resolved",)
+    CONSUMES: ClassVar[tuple[str, ...]] = ("eligibility.>",)
 
     _names: AgedCache[str] = AgedCache(None)
 

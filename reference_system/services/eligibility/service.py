@@ -46,7 +46,7 @@ class Eligibility(Service):
 
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("inquiry", "coverage")
-    CONSUMES: ClassVar[tuple[str, ...]] = ("checkin.accepted",)
+    CONSUMES: ClassVar[tuple[str, ...]] = ("checkin.>",)
 
     _cache: AgedCache[str] = AgedCache(None)
 
