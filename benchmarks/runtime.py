@@ -25,6 +25,7 @@ from faults.lost_response import LostResponse
 from faults.pause import Pause
 from faults.refusal import Refusal
 from faults.reset import Reset
+from runtimes.conversations import Opener
 from runtimes.processes import ProcessesRuntime
 from runtimes.runtime import RunSettings
 
@@ -55,7 +56,7 @@ def main() -> None:
         try:
             resets(runtime, rounds)
             for link in LINKS:
-                latency_error(runtime.controls(), link)
+                latency_error(runtime, link)
             for fault, target in PLANNED:
                 punctuality(runtime.controls(), fault, target, rounds)
         finally:
@@ -104,27 +105,30 @@ def resets(runtime: ProcessesRuntime, rounds: int) -> None:
         print(f"reset, {title:<12} {spread(seconds, 1e3)} ms, {PATIENTS} patients")
 
 
-def latency_error(controls: Controls, link: str) -> None:
-    """Added round-trip time against the one asked for, at the median of fresh and of older connections."""
+def latency_error(runtime: ProcessesRuntime, link: str) -> None:
+    """Added round-trip time against the one asked for, one trip after the other on one connection."""
+    controls = runtime.controls()
     for asked in (0.02, 0.1):
         fault = Latency(asked)
-        before = trips(controls, link)
+        before = trips(runtime, link)
         fault.inject(controls, link, "f1")
-        during = trips(controls, link)
+        during = trips(runtime, link)
         fault.heal(controls, link, "f1")
-        errors = [1e3 * (now - base - asked) for base, now in zip(before, during, strict=True)]
+        added = [1e3 * (trip - median(before)) for trip in during]
+        errors = sorted(abs(one - 1e3 * asked) for one in added)
         print(
-            f"latency {1e3 * asked:3.0f} ms     {link}: error at p50 {errors[0]:+.2f} ms on fresh "
-            f"connections, {errors[1]:+.2f} ms on older ones"
+            f"latency {1e3 * asked:3.0f} ms     {link}: added p50 {median(added):.2f} ms, "
+            f"error p50 {median(errors):.2f}, p90 {errors[int(0.9 * len(errors))]:.2f} ms"
         )
 
 
-def trips(controls: Controls, link: str) -> tuple[float, float]:
-    """Median round trip over fresh and older connections, in seconds."""
-    probes = [controls.link(link).probe(2.0) for _ in range(PROBES)]
-    fresh = [probe.fresh.seconds for probe in probes if probe.fresh.seconds is not None]
-    older = [probe.existing.seconds for probe in probes if probe.existing.seconds is not None]
-    return median(fresh), median(older)
+def trips(runtime: ProcessesRuntime, link: str) -> list[float]:
+    """Round trips over one connection of the link, in seconds."""
+    conversation = Opener(runtime.system.link(link).protocol, runtime.door(link)).open(5.0)
+    try:
+        return [conversation.exchange(5.0) for _ in range(PROBES)]
+    finally:
+        conversation.close()
 
 
 def punctuality(controls: Controls, fault: Fault, target: str, rounds: int) -> None:

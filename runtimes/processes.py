@@ -41,7 +41,6 @@ from runtimes.toxiproxy_states import ToxiproxyError
 STARTS_TRIED = 3
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
-REPLACE_DEADLINE_S = 5.0
 
 
 class ProcessesRuntime:
@@ -52,8 +51,7 @@ class ProcessesRuntime:
         self._system = system
         self._var = var.resolve()
         self._journal: Journal | None = None
-        self._replacing = threading.Lock()
-        self._replaced_at = float("-inf")
+        self._replacing, self._replaced_at = threading.Lock(), float("-inf")
         self._forget()
 
     def _forget(self) -> None:
@@ -104,9 +102,9 @@ class ProcessesRuntime:
         ports = free_ports(len(self._system.services))
         self._addresses = {n: Address(HOST, p) for n, p in zip(self._system.services, ports, strict=True)}
         with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
-            folder = journal.folder / "logs"
+            logs, seed = self._folder.path / "logs", run.seed
             toxiproxy = pool.submit(
-                start_server, find_server(), folder=folder, seed=run.seed, deadline_s=10.0, journal=journal
+                start_server, find_server(), folder=logs, seed=seed, deadline_s=10.0, journal=journal
             )
             try:
                 self._stores = make_stores(self._system, self._var, self._addresses, journal)
@@ -162,7 +160,7 @@ class ProcessesRuntime:
         with self._replacing:
             if self._toxiproxy is None or time.monotonic() - self._replaced_at < self._proxies.deadline_s:
                 return
-            self._toxiproxy.replace(REPLACE_DEADLINE_S)
+            self._toxiproxy.replace(STOP_DEADLINE_S)
             self._proxies.rebuild()
             self._replaced_at = time.monotonic()
 
@@ -205,6 +203,10 @@ class ProcessesRuntime:
         """Where clients reach a service, without a link between."""
         return self._addresses[service]
 
+    def door(self, link: str) -> Address:
+        """Where the caller of a link connects: its proxy."""
+        return self._doors[link]
+
     def heal(self) -> None:
         """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
         controls, readings = self._running_controls(), self._running_readings()
@@ -236,8 +238,7 @@ class ProcessesRuntime:
 
     def sample(self, zero: Zero) -> list[Sample]:
         """All counters of all services, and CPU and memory of all processes, now."""
-        t = round(time.monotonic() - zero.monotonic_s, 6)
-        found = self._running_readings().metrics()
+        t, found = round(time.monotonic() - zero.monotonic_s, 6), self._running_readings().metrics()
         rows = [row for name, metrics in found.items() for row in samples_of(name, metrics, t)]
         processes = {name: node.child.identity for name, node in self._nodes.items()}
         if self._toxiproxy is not None and self._toxiproxy.pid is not None:
