@@ -16,7 +16,7 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
-from experiment.history_lines import chunks, sort_lines
+from experiment.history_lines import read_ahead
 from experiment.rows import (
     FORMAT,
     End,
@@ -129,8 +129,7 @@ def load_history(path: Path) -> History:
     records: list[pl.DataFrame] = []
     others: list[Row] = []
     try:
-        for block in chunks(path):
-            lines = sort_lines(block)
+        for lines in read_ahead(path):
             if lines.operations:
                 operations.append(_parse_frame(lines.operations, OPERATION_SCHEMA))
             if lines.records:

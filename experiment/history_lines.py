@@ -4,6 +4,7 @@ are operations and records, which go to the column reader as they are."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,6 +36,22 @@ def chunks(path: Path) -> Iterator[bytes]:
             rest = block[cut:]
             if cut:
                 yield block if cut == len(block) else block[:cut]
+
+
+def read_ahead(path: Path) -> Iterator[Lines]:
+    """The sorted lines of every chunk; the next chunk is read and sorted while the caller works on this one.
+    Raises OSError."""
+    blocks = chunks(path)
+
+    def following() -> Lines | None:
+        block = next(blocks, None)
+        return None if block is None else sort_lines(block)
+
+    with ThreadPoolExecutor(1, thread_name_prefix="history") as pool:
+        ahead = pool.submit(following)
+        while (lines := ahead.result()) is not None:
+            ahead = pool.submit(following)
+            yield lines
 
 
 def sort_lines(block: bytes) -> Lines:
