@@ -15,9 +15,9 @@ def captures(history: History) -> pl.DataFrame:
 def invoices(history: History, keys: pl.Series | None = None) -> pl.DataFrame:
     """One row per invoice that any system of record knows; only those of `keys` when given.
 
-    Columns: key; captures, captured, refunded, net (captured - refunded), first_amount, last_capture from the
-    payment ledger; amount, invoice (status), billed_t from billing; sagas (statuses, joined by comma),
-    open_sagas.
+    Columns: key; captures, captured, refunded, net (captured - refunded), first_amount, last_capture from
+    the payment ledger; amount, invoice (status), billed_t from billing; sagas, open_sagas, completed_sagas
+    (counts).
     """
     records = history.records.lazy()
     if keys is not None:
@@ -30,10 +30,12 @@ def invoices(history: History, keys: pl.Series | None = None) -> pl.DataFrame:
     )
     sagas = (
         records.filter(pl.col("kind") == "saga")
-        .group_by("key", "status")
-        .agg(open_sagas=((pl.col("status") == "running").sum()).cast(pl.Int64))
         .group_by("key")
-        .agg(sagas=pl.col("status").cast(pl.String).str.join(", "), open_sagas=pl.col("open_sagas").sum())
+        .agg(
+            sagas=pl.len().cast(pl.Int64),
+            open_sagas=(pl.col("status") == "running").sum().cast(pl.Int64),
+            completed_sagas=(pl.col("status") == "completed").sum().cast(pl.Int64),
+        )
     )
     joined = (
         _captures(records)
@@ -42,7 +44,7 @@ def invoices(history: History, keys: pl.Series | None = None) -> pl.DataFrame:
         .join(sagas, on="key", how="full", coalesce=True)
     )
     return joined.with_columns(
-        pl.col("captures", "open_sagas").fill_null(0),
+        pl.col("captures", "sagas", "open_sagas", "completed_sagas").fill_null(0),
         pl.col("captured", "refunded").fill_null(0.0),
         net=pl.col("captured").fill_null(0.0) - pl.col("refunded").fill_null(0.0),
     ).collect()

@@ -27,17 +27,18 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
             return saw_nothing(f"the records of {store} were not read")
     asked = _payments_asked(history)
     money = invoices(history).join(asked, on="key", how="full", coalesce=True)
-    money = money.with_columns(pl.col("captures", "open_sagas", "told_paid").fill_null(0))
+    money = money.with_columns(
+        pl.col("captures", "sagas", "open_sagas", "completed_sagas", "told_paid").fill_null(0)
+    )
     begun = money.filter(
         (pl.col("captures") > 0)
-        | pl.col("sagas").is_not_null()
+        | (pl.col("sagas") > 0)
         | (pl.col("invoice") != "open").fill_null(False)
         | pl.col("asked").is_not_null()
     ).with_columns(pl.col("net", "captured", "refunded").fill_null(0.0))
     if begun.height == 0:
         return saw_nothing("no payment was begun")
-    judged = begun.with_columns(why=_why()).filter(pl.col("why").is_not_null())
-    broken = judged.sort(pl.coalesce("last_capture", "billed_t"), nulls_last=True)
+    broken = _broken(begun).sort(pl.coalesce("last_capture", "billed_t"), nulls_last=True)
     paid = begun.filter(pl.col("invoice") == "paid")
     difference = float(begun["net"].sum()) - float(paid["amount"].sum())
     measures = {
@@ -83,31 +84,38 @@ def _payments_asked(history: History) -> pl.DataFrame:
     )
 
 
-def _why() -> pl.Expr:
-    """The first of these that holds is what is wrong with a payment; null when nothing is."""
+def _faults() -> list[tuple[pl.Expr, pl.Expr]]:
+    """(condition, what is wrong), the first that holds counts."""
     moved = pl.col("net") > CENT
     paid = (pl.col("invoice") == "paid").fill_null(False)
-    running = pl.col("open_sagas") > 0
     due = (pl.col("net") - pl.col("amount")).abs() > CENT
-    completed = pl.col("sagas").fill_null("").str.contains("completed")
-    status = pl.col("invoice").fill_null("unknown to billing")
-    return (
-        pl.when(running)
-        .then(pl.lit("its saga still runs after settling"))
-        .when(paid & (pl.col("captures") == 0))
-        .then(pl.lit("paid without a capture"))
-        .when(moved & ~paid)
-        .then(pl.format("{} captured and not refunded, invoice is {}", pl.col("net").round(2), status))
-        .when(paid & due)
-        .then(pl.format("paid {} by captures of net {}", "amount", pl.col("net").round(2)))
-        .when(pl.col("net") < -CENT)
-        .then(pl.format("refunded {} more than was captured", (-pl.col("net")).round(2)))
-        .when((pl.col("invoice") == "paying").fill_null(False))
-        .then(pl.lit("still paying after settling, without a saga that could end it"))
-        .when((pl.col("told_paid") > 0) & ~paid & (pl.col("invoice") != "refunded").fill_null(True))
-        .then(pl.format("the client was told paid, invoice is {}", status))
-        .when(completed & ~paid)
-        .then(pl.format("its saga says completed, invoice is {}", status))
+    told_in_vain = (pl.col("told_paid") > 0) & (pl.col("invoice") != "refunded").fill_null(True)
+    status = pl.col("invoice").cast(pl.String).fill_null("unknown to billing")
+    net = pl.col("net").round(2)
+    return [
+        (pl.col("open_sagas") > 0, pl.lit("its saga still runs after settling")),
+        (paid & (pl.col("captures") == 0), pl.lit("paid without a capture")),
+        (moved & ~paid, pl.format("{} captured and not refunded, invoice is {}", net, status)),
+        (paid & due, pl.format("paid {} by captures of net {}", "amount", net)),
+        (pl.col("net") < -CENT, pl.format("refunded {} more than was captured", -net)),
+        (
+            (pl.col("invoice") == "paying").fill_null(False),
+            pl.lit("still paying after settling, without a saga that could end it"),
+        ),
+        (~paid & told_in_vain, pl.format("the client was told paid, invoice is {}", status)),
+        (
+            ~paid & (pl.col("completed_sagas") > 0),
+            pl.format("its saga says completed, invoice is {}", status),
+        ),
+    ]
+
+
+def _broken(begun: pl.DataFrame) -> pl.DataFrame:
+    """The payments with something wrong, and `why`. Sentences are made for these only."""
+    faults = _faults()
+    wrong = begun.filter(pl.any_horizontal(condition.fill_null(False) for condition, _ in faults))
+    return wrong.with_columns(
+        why=pl.coalesce(pl.when(condition).then(sentence) for condition, sentence in faults)
     )
 
 
