@@ -116,6 +116,8 @@ class ContainersRuntime:
 
     def _replace_toxiproxy(self) -> None:
         """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError."""
+        if trouble := self.trouble():
+            raise EngineGone(trouble)
         engine, built = self._running()
         container = built.layout.container(TOXIPROXY)
         engine.kill(container)
