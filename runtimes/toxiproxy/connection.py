@@ -199,7 +199,18 @@ class Endpoint(asyncio.Protocol):
 class Connection:
     """The two endpoints of one client's connection. ``dial`` is called when the client is there."""
 
-    __slots__ = ("client", "dial", "dialing", "forget", "number", "rules", "start", "started", "upstream")
+    __slots__ = (
+        "_reset_early",
+        "client",
+        "dial",
+        "dialing",
+        "forget",
+        "number",
+        "rules",
+        "start",
+        "started",
+        "upstream",
+    )
 
     def __init__(
         self,
@@ -218,6 +229,7 @@ class Connection:
         self.client = Endpoint(self)
         self.upstream = Endpoint(self)
         self.started = False
+        self._reset_early = False
         self.dialing: asyncio.Task[None] | None = None
 
     def endpoint_ready(self, endpoint: Endpoint) -> None:
@@ -230,12 +242,16 @@ class Connection:
         self.upstream.writes, self.client.writes = up, down
         self.client.start_forwarding(self.upstream, up)
         self.upstream.start_forwarding(self.client, down)
+        if self.client.gone:  # it did not wait for the dial; what it has sent goes on all the same
+            self.endpoint_lost(self.client, was_reset=self._reset_early)
 
     def endpoint_lost(self, endpoint: Endpoint, *, was_reset: bool) -> None:
         """A side is closed: what it had sent goes on, what it was to receive is dropped."""
         peer = self.upstream if endpoint is self.client else self.client
         if not self.started:
-            self.forget(self)
+            self._reset_early = was_reset
+            if self.dialing is None:
+                self.forget(self)
             return
         if was_reset and self.rules.pass_reset:
             peer.reset()

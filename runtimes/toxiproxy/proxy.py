@@ -110,23 +110,22 @@ class Proxy:
         connection.dialing = self._around.loop.create_task(self._connect(connection))
 
     async def _connect(self, connection: Connection) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        deadline = self._around.loop.call_later(self._around.dial_timeout_s, task.cancel)
         try:
             host, port = addresses.split(self.upstream)
-            await self._around.loop.create_connection(
-                lambda: connection.upstream, host or "localhost", addresses.port_number(port)
-            )
-        except (OSError, ValueError, asyncio.CancelledError) as error:
+            async with asyncio.timeout(self._around.dial_timeout_s):
+                await self._around.loop.create_connection(
+                    lambda: connection.upstream, host or "localhost", addresses.port_number(port)
+                )
+        except (OSError, ValueError) as error:
             reason = str(error) or f"no answer within {self._around.dial_timeout_s:g} s"
             self._around.log.error(
                 "Unable to open connection to upstream", name=self.name, upstream=self.upstream, error=reason
             )
             connection.refuse()
         finally:
-            deadline.cancel()
             connection.dialing = None
+            if connection.client.gone and not connection.started:
+                self._forget(connection)
 
     def _link(self, connection: Connection) -> tuple[Link, Link]:
         client, upstream = connection.client, connection.upstream
@@ -145,10 +144,6 @@ class Proxy:
 
     def _forget(self, connection: Connection) -> None:
         self._connections.discard(connection)
-        if not connection.started:
-            if connection.dialing is not None:
-                connection.dialing.cancel()
-            return
         sinks = ((Direction.UPSTREAM, connection.upstream), (Direction.DOWNSTREAM, connection.client))
         for direction, sink in sinks:
             if (link := sink.writes) is not None:

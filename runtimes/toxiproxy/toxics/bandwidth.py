@@ -10,9 +10,9 @@ from runtimes.toxiproxy.toxics.pipe import RECEIVE, Chunk, Interrupted, Pipe, Pl
 
 SLICE_S = 0.1
 """A chunk that takes longer than this leaves in slices of this length."""
-GAP_S = 0.002
+GAP_S = 0.01
 """A pause in the input shorter than this is our own reading, not an idle sender."""
-CATCH_UP_S = 0.02
+CATCH_UP_S = 0.1
 """How much of a delay of ours (a late wake-up, a slow reader behind us) is made up for by sending faster."""
 FOREVER = float("inf")
 

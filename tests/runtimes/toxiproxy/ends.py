@@ -6,10 +6,11 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from runtimes.toxiproxy_adapter import ProxyState, Toxiproxy
+from runtimes.toxiproxy_adapter import Toxiproxy
 from runtimes.toxiproxy_servers import RunningToxiproxy
 
 DEADLINE_S = 10.0
@@ -17,7 +18,7 @@ TOGETHER_MS = 5.0
 """Data events closer than this are one: a chunk may be read in two parts."""
 LEAST_TOLERANCE_MS = 20.0
 TOLERANCE_RATIO = 0.15
-ATTEMPTS = 4
+ATTEMPTS = 5
 FIN, RST = "fin", "rst"
 
 
@@ -28,9 +29,10 @@ class Seen:
     at_ms: float
     what: bytes | str
 
-    def like(self, expected: Seen) -> bool:
-        """Whether the time is right within 20 ms or 15 %."""
-        return abs(self.at_ms - expected.at_ms) <= max(LEAST_TOLERANCE_MS, expected.at_ms * TOLERANCE_RATIO)
+    def like(self, expected: Seen, slack_ms: float) -> bool:
+        """Whether the time is right within 20 ms or 15 %, and what the script itself was late."""
+        tolerance_ms = max(LEAST_TOLERANCE_MS, expected.at_ms * TOLERANCE_RATIO) + slack_ms
+        return abs(self.at_ms - expected.at_ms) <= tolerance_ms
 
 
 class End:
@@ -104,6 +106,8 @@ class Stage:
         self.proxy = self.adapter.create_proxy(name, listen="127.0.0.1:0", upstream=self.upstream_address)
         self._begun = time.monotonic()
         self._ends: list[End] = []
+        self.slack_ms = 0.0
+        """How late the script was at most: what it did later than planned is seen later."""
 
     def clock(self) -> float:
         """Milliseconds since `begin`."""
@@ -114,6 +118,7 @@ class Stage:
         client = socket.create_connection(("127.0.0.1", self.proxy.port), timeout=DEADLINE_S)
         upstream, _ = self._listener.accept()
         self._begun = time.monotonic()
+        self.slack_ms = 0.0
         ends = End(client, self.clock), End(upstream, self.clock)
         self._ends += ends
         return ends
@@ -131,26 +136,37 @@ class Stage:
 
     def toxic(self, kind: str, stream: str = "downstream", toxicity: float = 1.0, **attributes: int) -> None:
         """Put the toxic of this kind and stream."""
-        self.adapter.put_toxic(
-            self.name,
-            f"{kind}_{stream}",
-            kind=kind,
-            stream=stream,
-            attributes=attributes,
-            toxicity=toxicity,
-        )
+        with self._timed():
+            self.adapter.put_toxic(
+                self.name,
+                f"{kind}_{stream}",
+                kind=kind,
+                stream=stream,
+                attributes=attributes,
+                toxicity=toxicity,
+            )
 
     def heal(self, kind: str, stream: str = "downstream") -> None:
         """Remove the toxic of this kind and stream."""
-        self.adapter.remove_toxic(self.name, f"{kind}_{stream}")
+        with self._timed():
+            self.adapter.remove_toxic(self.name, f"{kind}_{stream}")
 
-    def set_enabled(self, enabled: bool) -> ProxyState:
-        return self.adapter.set_enabled(self.name, enabled)
+    def set_enabled(self, enabled: bool) -> None:
+        """Enable or disable the proxy."""
+        with self._timed():
+            self.adapter.set_enabled(self.name, enabled)
+
+    @contextmanager
+    def _timed(self) -> Iterator[None]:
+        begun = self.clock()
+        yield
+        self.slack_ms = max(self.slack_ms, self.clock() - begun)
 
     def at(self, ms: float) -> None:
         """Wait until this time of the script."""
         while (left := ms - self.clock()) > 0:
             time.sleep(left / 1000)
+        self.slack_ms = max(self.slack_ms, -left)
 
     def clear(self) -> None:
         """Close everything."""
@@ -161,11 +177,12 @@ class Stage:
             self.adapter.delete_proxy(self.name)
 
 
-def difference(found: Sequence[Seen], expected: Sequence[Seen]) -> str:
+def difference(found: Sequence[Seen], expected: Sequence[Seen], slack_ms: float) -> str:
     """What is wrong with the events found, or nothing."""
     if [event.what for event in found] != [event.what for event in expected]:
         return f"saw {list(found)}, expected {list(expected)}"
-    late = [(ours, wanted) for ours, wanted in zip(found, expected, strict=True) if not ours.like(wanted)]
+    pairs = zip(found, expected, strict=True)
+    late = [(ours, wanted) for ours, wanted in pairs if not ours.like(wanted, slack_ms)]
     return "; ".join(
         f"{ours.what!r} came at {ours.at_ms:.0f} ms, expected {wanted.at_ms:.0f}" for ours, wanted in late
     )

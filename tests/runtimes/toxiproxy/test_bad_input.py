@@ -6,6 +6,7 @@ import json
 import re
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from random import Random
@@ -161,9 +162,11 @@ def rude_upstream(dice: Random) -> Iterator[int]:
 
 
 def test_noise_at_a_proxied_port_under_any_toxics(embedded: RunningToxiproxy) -> None:
-    """Noise through random chains of toxics, with rude ends, leaves the server alive."""
+    """Noise through random chains of toxics, with rude ends, leaves the server alive and unburdened."""
     dice = Random(21)
     adapter = Toxiproxy(embedded.host, embedded.port, deadline_s=PATIENCE_S)
+    process = psutil.Process(embedded.pid)
+    before = process.num_fds()
     with rude_upstream(dice) as port:
         proxy = adapter.create_proxy("noise", listen="127.0.0.1:0", upstream=f"127.0.0.1:{port}")
         try:
@@ -179,7 +182,10 @@ def test_noise_at_a_proxied_port_under_any_toxics(embedded: RunningToxiproxy) ->
         finally:
             adapter.delete_proxy("noise")
     assert adapter.version() == "2.12.0"
-    assert psutil.Process(embedded.pid).is_running()
+    end = time.monotonic() + PATIENCE_S
+    while (left := process.num_fds()) > before and time.monotonic() < end:
+        time.sleep(0.02)
+    assert left <= before, f"{left} descriptors are open, {before} were before"
 
 
 def noisy_call(server: RunningToxiproxy, dice: Random) -> None:
