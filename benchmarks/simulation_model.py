@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 
 from experiment.controls import Delay
 from simulation.attempts import Attempt
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.graphs import CallsInTurn, Source
 from simulation.policies import Backoff, CircuitBreaker
+from simulation.protection import Protection
 from simulation.randomness import Exponential, Uniform, sampler, stream, uniform_sampler
 from simulation.servers import Server
 

@@ -8,37 +8,16 @@ else is decided on the longer one.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from heapq import heappush
 from math import inf
 from typing import Any
 
 from simulation.attempts import ARRIVES, NOT_SENT, Attempt, Owner
-from simulation.bulkheads import Bulkhead
 from simulation.clock import Clock, Occurrence
-from simulation.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.policies import CircuitBreaker, RetryBudget
+from simulation.protection import Protection
 from simulation.randomness import Sampler
 from simulation.wire import Wire
-
-
-@dataclass(slots=True)
-class Protection:
-    """What a caller does on one link; it holds state, so that each channel needs its own.
-
-    `timeout` None waits for ever. `attempts` counts all, the first included. Channels may share a `bulkhead`.
-    `may_repeat(request, error)` says whether a request may be sent again, `left(request)` how many seconds
-    remain before its own deadline (None: it has none).
-    """
-
-    timeout: float | None = None
-    attempts: int = 1
-    backoff: Backoff = field(default_factory=Backoff)
-    budget: RetryBudget | None = None
-    breaker: CircuitBreaker | None = None
-    bulkhead: Bulkhead | None = None
-    may_repeat: Callable[[Any, str], bool] | None = None
-    left: Callable[[Any], float | None] | None = None
 
 
 class Caller:

@@ -11,8 +11,9 @@ from heapq import heappush, heapreplace
 from typing import Any
 
 from simulation.attempts import COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
-from simulation.callers import Caller, Protection
+from simulation.callers import Caller
 from simulation.clock import Clock
+from simulation.protection import Protection
 from simulation.randomness import Sampler
 from simulation.servers import Server
 from simulation.wire import Wire

@@ -22,6 +22,7 @@ from simulation.randomness import (
     Gamma,
     LogNormal,
     Mixture,
+    Quantiles,
     Uniform,
 )
 
@@ -32,7 +33,10 @@ FAMILIES: dict[str, type] = {
     "exponential": Exponential,
     "lognormal": LogNormal,
     "gamma": Gamma,
+    "quantiles": Quantiles,
 }
+
+GROUPS = ("service", "one_way", "processing", "work")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +53,8 @@ class Magnitudes:
     """All times in seconds, sizes in bytes.
 
     `service` is a service's own work per request, `one_way` a link's delay in one direction by protocol
-    (a link's own name wins), `processing` what an instrument takes before it commits.
+    (a link's own name wins), `processing` what an instrument takes before it commits, `work` what an
+    operation takes beyond all that: `registry/read` inside a service, `users/pay` at its user.
     """
 
     name: str
@@ -58,6 +63,7 @@ class Magnitudes:
     service: Mapping[str, Distribution]
     one_way: Mapping[str, Distribution]
     processing: Mapping[str, Distribution]
+    work: Mapping[str, Distribution]
     constants: Mapping[str, float]
     fits: Mapping[str, Fit] = field(default_factory=dict)
 
@@ -73,8 +79,8 @@ def distribution(plain: Any, where: Location) -> Distribution:
     try:
         if isinstance(plain, list):
             return Mixture(tuple((float(weight), distribution(part, where)) for weight, part in plain))
-        arguments = dict(plain)
-        made: Distribution = FAMILIES[arguments.pop("family")](**arguments)
+        arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
+        made: Distribution = FAMILIES[str(arguments.pop("family"))](**arguments)
         return made
     except (KeyError, TypeError, ValueError) as error:
         found = f"{plain} ({type(error).__name__}: {error})"
@@ -97,8 +103,7 @@ def load_magnitudes(path: Path = UNCALIBRATED) -> Magnitudes:
     try:
         plain = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
         groups = {
-            group: {name: distribution(one, where) for name, one in plain[group].items()}
-            for group in ("service", "one_way", "processing")
+            group: {name: distribution(one, where) for name, one in plain[group].items()} for group in GROUPS
         }
         return Magnitudes(
             name=plain["name"],
@@ -124,7 +129,7 @@ def save_magnitudes(magnitudes: Magnitudes, path: Path) -> None:
         "source": magnitudes.source,
         **{
             group: {name: plain_distribution(one) for name, one in getattr(magnitudes, group).items()}
-            for group in ("service", "one_way", "processing")
+            for group in GROUPS
         },
         "constants": dict(magnitudes.constants),
         "fits": {

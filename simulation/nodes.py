@@ -170,7 +170,11 @@ class Node:
         return self._rate_tokens >= 0.0 and most >= 1.0
 
     def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
+        began = self.clock._now
         try:
+            work = self.world.work(self.name, request.what)
+            if work > 0.0:
+                yield sleep(self.clock, work)
             reply = yield from self.serve(request, self._deadline(attempt, request))
         except Refused as refused:
             reply = Reply(refused.status)
@@ -178,6 +182,7 @@ class Node:
             # 503 says that nothing was done; once something was sent, only 504 is honest.
             reply = Reply(504) if failed.sent else Reply(503, refused=failed.reason == "not done")
         self.in_flight -= 1
+        self.world.spans.setdefault((self.name, request.what), []).append(self.clock._now - began)
         failure = f"status_{reply.status}" if reply.status in RETRYABLE else None
         attempt.channel.reply(attempt, reply, failure)
 
@@ -289,37 +294,3 @@ class StoreNode(Node):
             attempt.channel.reply(attempt, None, "disconnected")
         else:
             attempt.channel.reply(attempt, Reply(200, {"result": attempt.request.body["run"]()}))
-
-
-class Group:
-    """Writes what arrives within `linger` in one statement; every member waits for it."""
-
-    def __init__(
-        self, node: Node, write: Callable[[list[Any]], Work[list[Any]]], linger: Callable[[], float]
-    ) -> None:
-        self._node, self._write, self._linger = node, write, linger
-        self._waiting: list[tuple[Any, Future]] = []
-        self._running = False
-
-    def add(self, item: Any) -> Work[Any]:
-        future = Future()
-        self._waiting.append((item, future))
-        if not self._running:
-            self._running = True
-            self._node.spawn(self._drain())
-        result = yield future
-        return result
-
-    def _drain(self) -> Work[None]:
-        while self._waiting:
-            yield from self._node.pause_for(self._linger())
-            batch, self._waiting = self._waiting, []
-            try:
-                results = yield from self._write([item for item, _ in batch])
-            except ModelError as error:
-                for _, future in batch:
-                    future.reject(error)
-                continue
-            for (_, future), result in zip(batch, results, strict=True):
-                future.resolve(result)
-        self._running = False

@@ -225,6 +225,24 @@ class TailCurve:
         return np.asarray(np.exp(np.interp(np.log(np.maximum(x, self.points[0][0])), logs, p)))
 
 
+@dataclass(frozen=True, slots=True)
+class Quantiles:
+    """Given by its values at evenly spaced probabilities from 0 to 1, straight between them."""
+
+    values: tuple[float, ...]
+
+    @property
+    def mean(self) -> float:
+        return float(np.trapezoid(self.values, dx=1 / (len(self.values) - 1)))
+
+    def draw(self, rng: np.random.Generator, size: int) -> Array:
+        return np.interp(rng.random(size), np.linspace(0, 1, len(self.values)), self.values)
+
+    def tail(self, x: Array) -> Array:
+        levels = np.linspace(0, 1, len(self.values))
+        return np.asarray(1 - np.interp(x, self.values, levels, left=0.0, right=1.0))
+
+
 def with_variation(mean: float, cv2: float) -> Distribution:
     """A service time with the given mean and squared coefficient of variation (0 is constant).
 

@@ -49,13 +49,19 @@ def simulate(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Ori
     `outcomes` is the table that judges what a user saw, the live load's own. Raises UnsupportedError naming
     every service, switch and fault that the model does not know.
     """
-    return build(simulated_rows(plan, magnitudes, outcomes, origin))
+    return build(play(plan, magnitudes, outcomes, origin).rows)
 
 
-def simulated_rows(
-    plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None
-) -> list[Row]:
-    """The rows of a simulated history, header first. Raises UnsupportedError."""
+@dataclass(frozen=True, slots=True)
+class Played:
+    """The rows of a run, and the seconds each request took inside each service, by (service, operation)."""
+
+    rows: list[Row]
+    spans: dict[tuple[str, str], list[float]]
+
+
+def play(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None) -> Played:
+    """As `simulate`, with what calibration needs beside the history."""
     refuse_unknown(plan, CAPABILITIES)
     world = World(plan, magnitudes)
     users = Users(world, outcomes)
@@ -80,7 +86,7 @@ def simulated_rows(
     rows.extend(_final_reads(world, users.rows, settled))
     rows.extend(records_of(world.nodes))
     rows.append(End(settled, "completed", True))
-    return rows
+    return Played(rows, world.spans)
 
 
 def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:

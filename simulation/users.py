@@ -7,10 +7,10 @@ from typing import Any, Protocol
 
 from experiment.plan import PlannedOperation
 from experiment.rows import Operation, Outcome
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.nodes import CallEnd, CallFailed, Reply, Request
-from simulation.tasks import Future, Task, Work, within
+from simulation.protection import Protection
+from simulation.tasks import Future, Task, Work, sleep, within
 from simulation.world import World
 
 KEYED = frozenset({"check_in", "pay"})
@@ -68,6 +68,10 @@ class Users:
             self._channel(journey.entry).call(end, request)
             try:
                 reply = yield end
+                work = world.work("users", op.journey)
+                if work > 0.0:
+                    yield sleep(world.clock, work)
+                world.spans.setdefault(("users", op.journey), []).append(world.clock.now - op.at_s)
                 headers = {"retry-after": "1"} if reply.refused else {}
                 seen = self._outcomes.seen_status(reply.status, headers, op.journey in KEYED)
             except CallFailed as failed:

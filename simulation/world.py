@@ -10,12 +10,12 @@ from experiment.plan import Plan
 from experiment.topology import Link
 from simulation.bulkheads import Bulkhead
 from simulation.bus import BusNode, Consumer, Outbox
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.magnitudes import Magnitudes
 from simulation.nodes import UNSENT, Node, Request, StoreNode
 from simulation.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.protection import Protection
 from simulation.randomness import Sampler, sampler, stream, uniform_sampler
 from simulation.servers import Server
 from simulation.services.billing import Billing
@@ -67,6 +67,10 @@ class World:
         self.clock = Clock()
         self.consumers: list[Consumer] = []
         self._numbers = 0
+        self.spans: dict[tuple[str, str], list[float]] = {}  # seconds each request took inside a service
+        self._works = {
+            name: sampler(one, stream(plan.seed, "work", name)) for name, one in magnitudes.work.items()
+        }
         self.patients = {patient.id for patient in plan.population.patients}
         self.cover = {
             patient.coverage_id: "in-force" if patient.coverage.get("status") == "active" else "not-covered"
@@ -184,6 +188,11 @@ class World:
         for consumer in self.consumers:
             if consumer.link == link:
                 consumer.reconnect()
+
+    def work(self, service: str, what: str) -> float:
+        """What an operation takes beyond its own service's queue and the calls it makes."""
+        drawn = self._works.get(f"{service}/{what}")
+        return next(drawn) if drawn is not None else 0.0
 
     # names
 

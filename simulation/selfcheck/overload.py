@@ -6,12 +6,12 @@ from dataclasses import dataclass, field
 
 from experiment.controls import Loss
 from simulation.attempts import Attempt
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.graphs import Source
 from simulation.loop import run_until
 from simulation.policies import RetryBudget
+from simulation.protection import Protection
 from simulation.randomness import Constant, sampler, stream
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_least, at_most, require, row
 from simulation.servers import Server

@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from simulation.attempts import Attempt
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.graphs import Source
 from simulation.loop import run_out
 from simulation.policies import RetryBudget
+from simulation.protection import Protection
 from simulation.randomness import Constant, Exponential, sampler, stream, uniform_sampler
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, spread
 from simulation.selfcheck.queues import SEED, SEEDS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from simulation.nodes import CallFailed, Group, Node, Refused, Reply, Request
+from simulation.groups import Group
+from simulation.nodes import CallFailed, Node, Refused, Reply, Request
 from simulation.tasks import Future, Task, Work, within
 
 CAPTURED = (200, 201)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulation.nodes import Group, Node, Refused, Reply, Request
+from simulation.groups import Group
+from simulation.nodes import Node, Refused, Reply, Request
 from simulation.randomness import sampler, stream
 from simulation.tasks import Work
 

@@ -11,11 +11,11 @@ from benchmarks.simulation_model import build
 from experiment.controls import Blackhole, Delay, Impairment, Loss, Refuse, Reset, Throttle
 from simulation.attempts import Attempt
 from simulation.bulkheads import Bulkhead
-from simulation.callers import Protection
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.loop import run_out, run_until
 from simulation.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.protection import Protection
 from simulation.randomness import Constant, sampler, stream, uniform_sampler
 from simulation.servers import Server
 

@@ -1,0 +1,177 @@
+"""Calibration: the sizes of the twin's parts, fitted to a live run without faults.
+
+Delays come straight from the traces: half of what a client's span is longer than its server's. What a service
+takes for an operation is fitted so that the twin, playing the same plan, shows the same durations inside the
+service: the difference of the two at every percentile is what the operation takes beyond the parts that the
+model already has. Callers contain their callees, so the callees come first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+from scipy.stats import kstest
+
+from experiment.errors import HistoryError
+from experiment.history import History
+from experiment.plan import Plan
+from simulation.magnitudes import Fit, Magnitudes
+from simulation.randomness import Array, Constant, Distribution, Exponential, Gamma, LogNormal, Quantiles
+from simulation.run import play
+from simulation.users import Outcomes
+
+LEAST_S = 1e-6
+# Callees first: what a caller takes contains what its callees take.
+LEVELS = (
+    ("registry", "payer", "payments"),
+    ("eligibility", "prescriptions"),
+    ("checkin", "pharmacy", "billing"),
+    ("users",),
+)
+ROUNDS = 2  # a level
+LEAST_LIKELY = 0.05  # a family less likely than this to have made the sample is not believed
+ENOUGH = 15  # spans of one operation; with fewer it keeps the figures it had
+TABLE = 41  # points of a quantile table
+PERCENTILES = np.linspace(0.005, 0.995, 199)
+
+# A service's server span to the operation of the model.
+OPERATIONS: dict[str, dict[str, str]] = {
+    "checkin": {"POST /checkins": "check_in"},
+    "eligibility": {"POST /fhir/CoverageEligibilityRequest": "ask"},
+    "payer": {"POST /x12/270": "inquire", "POST /x12/837": "claim"},
+    "registry": {"GET /fhir/Patient/*": "read"},
+    "prescriptions": {
+        "GET /fhir/MedicationRequest/*": "read",
+        "POST /fhir/MedicationRequest": "prescribe",
+        "PUT /fhir/MedicationRequest/*": "change_dose",
+        "POST /fhir/MedicationRequest/*/$reserve": "reserve",
+    },
+    "pharmacy": {"GET /worklist/*": "view_dose", "POST /dispenses": "dispense"},
+    "billing": {"POST /claims": "claim", "POST /invoices/*/pay": "pay"},
+    "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Spans:
+    """Durations in seconds: inside services by (service, operation), one way of links by name."""
+
+    inside: Mapping[tuple[str, str], Array]
+    one_way: Mapping[str, Array]
+
+
+def read_spans(spans: Iterable[Mapping[str, Any]], history: History, entries: Mapping[str, str]) -> Spans:
+    """Sort the spans of a run; `entries` names each journey's service. Raises HistoryError without spans."""
+    servers: dict[str, Mapping[str, Any]] = {}
+    clients: list[Mapping[str, Any]] = []
+    inside: dict[tuple[str, str], list[float]] = {}
+    roots: dict[str, float] = {}
+    end_of_load = next((p.start for p in history.phases if p.name == "settle"), float("inf"))
+    until = history.header.zero_wall + end_of_load
+    for span in spans:
+        if span["start"] > until:
+            continue
+        if span["kind"] == "client" and "link" in (span["attributes"] or {}):
+            clients.append(span)
+        operation = OPERATIONS.get(span["service"], {}).get(span["name"])
+        if span["kind"] == "server" and operation is not None:
+            seconds = span["end"] - span["start"]
+            inside.setdefault((span["service"], operation), []).append(seconds)
+            servers[span["parent"] or ""] = span
+            roots[f"{span['trace']}/{span['service']}"] = seconds
+    if not inside:
+        raise HistoryError("the run has no spans; calibration needs a live run with its traces")
+    one_way: dict[str, list[float]] = {}
+    for span in clients:
+        served = servers.get(span["span"])
+        if served is not None:
+            between = (span["end"] - span["start"]) - (served["end"] - served["start"])
+            one_way.setdefault(span["attributes"]["link"], []).append(max(LEAST_S, between / 2))
+    one_way["client"] = _client_delays(history, roots, entries)
+    for (journey,), rows in history.operations.filter(pl.col("sent").is_not_null()).group_by("journey"):
+        answered = rows.filter(pl.col("status").is_not_null() & (pl.col("intended") < end_of_load))
+        if str(journey) != "final_read":
+            inside["users", str(journey)] = (answered["ended"] - answered["intended"]).to_list()
+    return Spans(
+        {key: np.asarray(values) for key, values in inside.items()},
+        {key: np.asarray(values) for key, values in one_way.items() if values},
+    )
+
+
+def _client_delays(history: History, roots: Mapping[str, float], entries: Mapping[str, str]) -> list[float]:
+    rows = history.operations.filter(pl.col("outcome") == "acknowledged")
+    return [
+        max(LEAST_S, (ended - sent - roots[f"{trace}/{entries[journey]}"]) / 2)
+        for journey, trace, sent, ended in rows.select("journey", "trace", "sent", "ended").iter_rows()
+        if f"{trace}/{entries.get(journey)}" in roots
+    ]
+
+
+def fit(sample: Array) -> tuple[Distribution, Fit]:
+    """The family that lies nearest to the sample, if a Kolmogorov-Smirnov test believes it; else the sample's
+    own quantiles."""
+    values = np.sort(np.maximum(sample, LEAST_S))
+    if values.max() <= 2 * LEAST_S:
+        return Constant(0.0), Fit(len(values), 0.0, "constant")
+    logs = np.log(values)
+    mean, spread = float(values.mean()), float(values.std())
+    families: dict[str, Distribution] = {
+        "lognormal": LogNormal(float(np.exp(np.median(logs))), max(float(logs.std()), 1e-3)),
+        "gamma": Gamma(mean, max((spread / mean) ** 2, 1e-4)),
+        "exponential": Exponential(mean),
+    }
+    tests = {
+        name: kstest(values, lambda x, one=one: 1 - one.tail(np.asarray(x))) for name, one in families.items()
+    }
+    best = min(tests, key=lambda name: float(tests[name].statistic))
+    if tests[best].pvalue >= LEAST_LIKELY:
+        return families[best], Fit(len(values), float(tests[best].statistic), best)
+    levels = np.linspace(0, 1, TABLE)
+    table = Quantiles(tuple(float(value) for value in np.quantile(values, levels)))
+    distance = float(kstest(values, lambda x: 1 - table.tail(np.asarray(x))).statistic)
+    return table, Fit(len(values), distance, "quantiles")
+
+
+def calibrate(
+    plan: Plan,
+    history: History,
+    spans: Sequence[Mapping[str, Any]],
+    base: Magnitudes,
+    outcomes: Outcomes,
+    *,
+    name: str,
+    made_at: str,
+) -> Magnitudes:
+    """Magnitudes with which the twin plays `plan` as the live run `history` did.
+
+    `made_at` is an ISO 8601 time. Raises HistoryError for a run with faults or without spans.
+    """
+    if plan.steps:
+        raise HistoryError(f"{plan.run_id}: found a run with faults, expected one without to calibrate from")
+    entries = {name: journey.entry for name, journey in plan.system.journeys.items()}
+    live = read_spans(spans, history, entries)
+    fits: dict[str, Fit] = {}
+    one_way = dict(base.one_way)
+    for link, sample in live.one_way.items():
+        if len(sample) >= ENOUGH:
+            one_way[link], fits[f"one way {link}"] = fit(sample)
+    magnitudes = replace(
+        base, name=name, made_at=made_at, source=f"live run {plan.run_id}", one_way=one_way, work={}
+    )
+    extra: dict[tuple[str, str], Array] = {}
+    for level in (level for level in LEVELS for _ in range(ROUNDS)):
+        shown = play(plan, magnitudes, outcomes).spans
+        work = dict(magnitudes.work)
+        for key, sample in live.inside.items():
+            twin = np.asarray(shown.get(key, []))
+            if key[0] not in level or len(sample) < ENOUGH or not len(twin):
+                continue
+            missing = np.quantile(sample, PERCENTILES) - np.quantile(twin, PERCENTILES)
+            extra[key] = np.maximum(extra.get(key, 0.0) + missing, 0.0)
+            work["/".join(key)], fits["inside " + "/".join(key)] = fit(np.sort(extra[key]))
+        magnitudes = replace(magnitudes, work=work)
+    return replace(magnitudes, fits=fits)
