@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,8 +58,8 @@ def backlog_drained(history: History, heal: float, load_end: float) -> tuple[flo
     """(seconds after `heal` until every backlog was drained, what was left at the end).
 
     While load is on some work is always under way: a backlog counts as drained once two readings running are
-    no higher than it had been before the fault (zero when it was not read then). After the load it must be
-    zero. None when never, or when nothing was sampled after the heal (then nothing is left either).
+    at their usual level, see `_usual`. After the load it must be zero. None when never, or when nothing was
+    sampled after the heal (then nothing is left either).
     """
     gauges = group(history.samples, frozenset({"backlog"}))
     first_fault = min((event.t for event in history.faults), default=heal)
@@ -66,7 +67,7 @@ def backlog_drained(history: History, heal: float, load_end: float) -> tuple[flo
     left: dict[str, float] = {}
     seen = False
     for (source, _, about), readings in gauges.items():
-        usual = max((value for t, value in readings if t <= first_fault), default=0.0)
+        usual = _usual([value for t, value in readings if t <= first_fault])
         after = [(t, value) for t, value in readings if t >= heal]
         if not after:
             continue
@@ -78,3 +79,10 @@ def backlog_drained(history: History, heal: float, load_end: float) -> tuple[flo
         twice = (i for i in range(len(calm)) if calm[i] and (i + 1 == len(calm) or calm[i + 1]))
         drained_at = max(drained_at, after[next(twice)][0] - heal)
     return (None if left or not seen else drained_at), left
+
+
+def _usual(before: list[float]) -> float:
+    """The highest level that work under way explains: what was read before the fault, and for so small a
+    sample three standard deviations of a count (Poisson) above its mean."""
+    mean = sum(before) / len(before) if before else 0.0
+    return max([mean + 3 * math.sqrt(max(1.0, mean)), *before])
