@@ -25,7 +25,8 @@ bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
 	$(BIN)/python -m benchmarks
 
 toxiproxy: install  ## build the real Toxiproxy server with Go, into the virtual environment
-	GOBIN="$(CURDIR)/$(BIN)" go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
+	GOBIN="$(CURDIR)/$(BIN)" go install -ldflags "-X github.com/Shopify/toxiproxy/v2.Version=2.12.0" \
+	  github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 	mv "$(BIN)/server" "$(BIN)/toxiproxy-server"
 
 images: install  ## make the container images (OFFLINE=1 without a registry, BASE_IMAGE=... another base)
