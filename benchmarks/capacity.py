@@ -73,8 +73,8 @@ def _say(plan: Plan, history: History, verdict: str, seconds: float) -> None:
     for journey in sorted(str(name) for name in set(inside["journey"])):
         rows = inside.filter(inside["journey"] == journey)
         latency = (rows["ended"] - rows["intended"]) * 1000
-        good = (rows["outcome"] == "acknowledged").mean()
-        p50, p95 = latency.quantile(0.5) or 0.0, latency.quantile(0.95) or 0.0
+        good = rows.filter(rows["outcome"] == "acknowledged").height / rows.height
+        p50, p95 = (float(latency.quantile(q) or 0.0) for q in (0.5, 0.95))
         print(f"  {journey:<12} p50 {p50:6.1f} ms  p95 {p95:6.1f} ms  {good:.2%} of {rows.height}")
     print(f"  CPU ms per visit: {_cpu(history, visits)}")
 
