@@ -72,8 +72,9 @@ def plan(scenario: str, design: str, seed: int, options: Options, as_json: bool)
 def check(path: Path, as_json: bool) -> int:
     """Judge again and render again; the exit code is the run's."""
     folder = RunFolder(path)
-    analysis = judge(folder)
-    render(folder)
+    history = folder.history()
+    analysis = judge(folder, history)
+    render(folder, history)
     if as_json:
         say(folder.analysis_path.read_text(encoding="utf-8"))
     else:

@@ -92,8 +92,9 @@ class Bench(ABC):
         write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
         clean = self._play(plan, folder, inputs.command, watch, remark)
         try:
-            analysis = judge(folder)
-            render(folder)
+            history = folder.history()
+            analysis = judge(folder, history)
+            render(folder, history)
         except OSError as error:
             again = f"free some space, then `python harness.py check {folder.path}`"
             raise StorageError(
