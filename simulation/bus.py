@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulation.attempts import Attempt
+from simulation.clock import Timer
 from simulation.nodes import CallFailed, Node, Reply
 from simulation.tasks import Future, ModelError, Work, within
 
@@ -133,6 +134,7 @@ class Consumer:
         self._sent = 0
         self._session = 0
         self._last_arrival = 0.0
+        self._travelling: deque[tuple[Timer, int, int, Event]] = deque()
         self._arrived: deque[tuple[int, Event]] = deque()
         self._busy = False
         self.consumed = 0
@@ -180,10 +182,22 @@ class Consumer:
                 continue  # vanished, or kept back: the heal makes a new session
             arrival = max(self._last_arrival, node.clock._now + next(channel.back) + extra)
             self._last_arrival = arrival
-            session = self._session
-            node.clock.call_at(arrival, lambda s=session, i=index, e=event: self._arrive(s, i, e))  # type: ignore[misc]
+            self._travel(arrival, self._session, index, event)
+
+    def _travel(self, arrival: float, session: int, index: int, event: Event) -> None:
+        timer = self._node.clock.call_at(arrival, lambda: self._arrive(session, index, event))
+        self._travelling.append((timer, session, index, event))
+
+    def hurry(self) -> None:
+        """A delay was taken away: what it held arrives at once, in order."""
+        self._last_arrival = self._node.clock._now
+        travelling, self._travelling = self._travelling, deque()
+        for timer, session, index, event in travelling:
+            timer.cancel()
+            self._travel(self._last_arrival, session, index, event)
 
     def _arrive(self, session: int, index: int, event: Event) -> None:
+        self._travelling.popleft()
         if session != self._session or not self._node.ready:
             return
         self._arrived.append((index, event))

@@ -71,9 +71,10 @@ def read_spans(spans: Iterable[Mapping[str, Any]], history: History, entries: Ma
     inside: dict[tuple[str, str], list[float]] = {}
     roots: dict[str, float] = {}
     end_of_load = next((p.start for p in history.phases if p.name == "settle"), float("inf"))
-    until = history.header.zero_wall + end_of_load
+    start = next((p.start for p in history.phases if p.name == "baseline"), 0.0)
+    since, until = history.header.zero_wall + start, history.header.zero_wall + end_of_load
     for span in spans:
-        if span["start"] > until:
+        if not since <= span["start"] <= until:  # a cold start is no size of a part
             continue
         if span["kind"] == "client" and "link" in (span["attributes"] or {}):
             clients.append(span)
@@ -93,7 +94,9 @@ def read_spans(spans: Iterable[Mapping[str, Any]], history: History, entries: Ma
             one_way.setdefault(span["attributes"]["link"], []).append(max(LEAST_S, between / 2))
     one_way["client"] = _client_delays(history, roots, entries)
     for (journey,), rows in history.operations.filter(pl.col("sent").is_not_null()).group_by("journey"):
-        answered = rows.filter(pl.col("status").is_not_null() & (pl.col("intended") < end_of_load))
+        answered = rows.filter(
+            pl.col("status").is_not_null() & pl.col("intended").is_between(start, end_of_load)
+        )
         if str(journey) != "final_read":
             inside["users", str(journey)] = (answered["ended"] - answered["intended"]).to_list()
     return Spans(

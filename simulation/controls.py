@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from experiment.controls import (
     BehaviourProbe,
     Blackhole,
+    Delay,
     Impairment,
     LinkProbe,
     Loss,
@@ -57,6 +58,8 @@ class SimulatedLink:
         if isinstance(gone, CUTS):
             self._world.reconnect(self._channel.name)
             self._cut = False
+        elif isinstance(gone, Delay):
+            self._world.hurry(self._channel.name)
 
     def probe(self, deadline_s: float, payload_bytes: int = 0) -> LinkProbe:
         fresh = self._reach(deadline_s, payload_bytes)

@@ -11,22 +11,19 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import floor
 
-from experiment.controls import Effect
 from experiment.history import FORMAT, End, Header, History, LoadReport, PhaseEvent, build
-from experiment.plan import FaultStep, Plan
-from experiment.rows import FaultEvent, Operation, Row, Sample
+from experiment.plan import Plan
+from experiment.rows import Operation, Row, Sample
 from simulation.controls import CAPABILITIES, SimulatedControls
 from simulation.loop import run_until
 from simulation.magnitudes import Magnitudes
 from simulation.nodes import Node
 from simulation.records import records_of
+from simulation.timeline import Activation
 from simulation.users import Outcomes, Users
 from simulation.world import World, refuse_unknown
 
 SOURCE = "simulation"
-MEASURE_AHEAD_S = 0.35
-POLL_S = 0.1
-GONE_WITHIN_S = 10.0
 DRAIN_POLL_S = 0.15
 STABLE_POLLS = 3
 PATIENCE_MARGIN_S = 3.0
@@ -70,7 +67,7 @@ def play(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin 
     for step in plan.steps:
         if step.action == "inject":
             heal = next(s for s in plan.steps if s.fault == step.fault and s.action == "heal")
-            _Activation(world, controls, step, heal, watcher.rows)
+            Activation(world, controls, step, heal, watcher.rows)
     for phase in plan.phases:
         if phase.name == "settle":
             break
@@ -229,76 +226,3 @@ class _Watcher:
 
     def _sample(self, t: float, source: str, name: str, value: float, about: str = "") -> None:
         self.rows.append(Sample(t, source, name, float(value), about))
-
-
-class _Activation:
-    """One injection and its heal, with the proof of both."""
-
-    def __init__(
-        self, world: World, controls: SimulatedControls, inject: FaultStep, heal: FaultStep, rows: list[Row]
-    ) -> None:
-        self._clock = world.clock
-        self._controls = controls
-        self._heal = heal
-        self._rows = rows
-        self._step = inject
-        self._before: object = None
-        self._healed_by = 0.0
-        self._clock.call_at(max(0.0, inject.at_s - MEASURE_AHEAD_S), self._measure)
-        self._clock.call_at(inject.at_s, self._inject)
-        self._clock.call_at(heal.at_s, self._end)
-        self._proven = False
-
-    def _measure(self) -> None:
-        self._before = self._step.effect.measure(self._controls, self._step.target)
-
-    def _inject(self) -> None:
-        step = self._step
-        self._event("inject")
-        step.effect.inject(self._controls, step.target, step.fault)
-        self._prove()
-
-    def _prove(self) -> None:
-        step = self._step
-        if self._clock.now >= self._heal.at_s:
-            return
-        effect = step.effect.effect(self._before, step.effect.measure(self._controls, step.target))
-        if effect.seen:
-            self._proven = True
-            self._event("active", effect)
-        else:
-            self._clock.call_after(POLL_S, self._prove)
-
-    def _end(self) -> None:
-        step = self._step
-        if not self._proven:
-            effect = step.effect.effect(self._before, step.effect.measure(self._controls, step.target))
-            self._event("active" if effect.seen else "no_effect", effect)
-        self._event("heal")
-        step.effect.heal(self._controls, step.target, step.fault)
-        self._healed_by = self._clock.now + GONE_WITHIN_S
-        self._check_gone()
-
-    def _check_gone(self) -> None:
-        step = self._step
-        effect = step.effect.gone(self._before, step.effect.measure(self._controls, step.target))
-        if effect.seen or self._clock.now >= self._healed_by:
-            self._event("healed" if effect.seen else "not_healed", effect)
-        else:
-            self._clock.call_after(POLL_S, self._check_gone)
-
-    def _event(self, event: str, effect: Effect | None = None) -> None:
-        step = self._heal if event in ("heal", "healed", "not_healed") else self._step
-        self._rows.append(
-            FaultEvent(
-                fault=step.fault,
-                kind=step.kind,
-                target=step.target,
-                event=event,  # type: ignore[arg-type]  # one of the names of FaultEvent
-                t=round(self._clock.now, 6),
-                planned=step.at_s,
-                statement=effect.statement if effect else "",
-                existing_connections=effect.existing_connections if effect else "",
-                measured=dict(effect.measured) if effect else {},
-            )
-        )

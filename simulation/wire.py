@@ -25,6 +25,7 @@ from experiment.controls import (
 if TYPE_CHECKING:
     from simulation.attempts import Attempt
     from simulation.channels import Channel
+    from simulation.clock import Timer
 
 RETRANSMIT_S = 0.2  # Linux' smallest retransmission timeout, doubled at each loss (RFC 6298 with TCP_RTO_MIN)
 
@@ -51,6 +52,7 @@ class Wire:
         self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
         self.retransmissions = 0
         self._kept: list[tuple[bool, Attempt]] = []
+        self._delayed: dict[Attempt, Timer] = {}
 
     def refresh(self) -> None:
         """To be called after the shares were set."""
@@ -81,6 +83,8 @@ class Wire:
         self.refresh()
         if isinstance(gone, Blackhole):
             self.drop_connections("reset")
+        elif isinstance(gone, Delay):
+            self._hurry()
         kept, self._kept = self._kept, []
         for answering, attempt in kept:
             self._travel(attempt, answering)
@@ -141,7 +145,22 @@ class Wire:
         if extra < 0.0:
             self._kept.append((answering, attempt))
             return
-        channel.clock.schedule_at(channel.clock._now + wait + extra, attempt)
+        if extra == 0.0:
+            channel.clock.schedule_at(channel.clock._now + wait, attempt)
+        else:
+            due = channel.clock._now + wait + extra
+            self._delayed[attempt] = channel.clock.call_at(due, lambda: self._arrive(attempt))
+
+    def _arrive(self, attempt: Attempt) -> None:
+        self._delayed.pop(attempt, None)
+        attempt.fire(attempt)
+
+    def _hurry(self) -> None:
+        """A delay that is taken away lets go at once of what it held."""
+        delayed, self._delayed = self._delayed, {}
+        for attempt, timer in delayed.items():
+            timer.cancel()
+            self.channel.clock.schedule_at(self.channel.clock._now, attempt)
 
     def delay(self, answering: bool) -> float | None:
         """What the impairments add to one direction: None: the bytes vanish; -1: they wait for the heal."""

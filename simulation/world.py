@@ -194,6 +194,12 @@ class World:
         drawn = self._works.get(f"{service}/{what}")
         return next(drawn) if drawn is not None else 0.0
 
+    def hurry(self, link: str) -> None:
+        """A delay on a link ended: what it held of the events arrives."""
+        for consumer in self.consumers:
+            if consumer.link == link:
+                consumer.hurry()
+
     # names
 
     def next_number(self) -> int:
