@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 
 from execution.options import Options
+from execution.selfcheck_cli import simulation
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -158,6 +159,71 @@ def gate(
     return release_commands.gate(suite, seed, order, options, as_json)
 
 
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), help="results.sqlite3 (default: below reports/runs)"
+)
+
+
+@cli.command(epilog="Example: python harness.py trend smoke --scenario payer_blackhole")
+@click.argument("suite")
+@click.option("--scenario", default="", help="one scenario instead of all")
+@click.option("--out", type=click.Path(path_type=Path), help="folder of the page")
+@results_option
+@json_option
+def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:
+    """Show score, p95 and time to recover over runs and commits, and where they changed."""
+    from execution import trend_commands
+
+    return trend_commands.trend(suite, scenario, results, out, as_json)
+
+
+@cli.command(epilog="Example: python harness.py rescore --all")
+@click.option("--all", "every", is_flag=True, help="also runs that have today's formula")
+@results_option
+def rescore(every: bool, results: Path | None) -> int:
+    """Score stored runs again from their histories when the formula has changed."""
+    from execution import trend_commands
+
+    return trend_commands.rescore(results, every)
+
+
+@cli.group()
+def selfcheck() -> None:
+    """Check what Code Blue itself is worth."""
+
+
+selfcheck.add_command(simulation)
+
+
+@selfcheck.command(
+    "gate", epilog="Example: python harness.py selfcheck gate --runtime simulation --out gate_figures.md"
+)
+@click.option("--scenario", "scenarios", multiple=True, help="of A/A trials and worsened figures")
+@click.option("--same", type=click.IntRange(1), default=200, show_default=True, help="A/A trials")
+@click.option("--bugs", type=click.IntRange(1), default=100, show_default=True, help="trials of each bug")
+@click.option(
+    "--minus", type=click.IntRange(1), default=10, show_default=True, help="trials of each switch off"
+)
+@click.option("--only", multiple=True, help="a bug to try; default: all")
+@click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--runtime", default="simulation", show_default=True, help="simulation, processes or containers"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Markdown file to write")
+@json_option
+def selfcheck_gate(
+    scenarios: tuple[str, ...], runtime: str, out: Path | None, as_json: bool, **chosen: object
+) -> int:
+    """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
+    from execution import release_commands
+    from execution.gate_selfcheck import GateTrials
+
+    trials = GateTrials(**chosen)  # type: ignore[arg-type]
+    usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")
+    return release_commands.selfcheck_gate(usual, trials, Options(runtime), out, as_json)
+
+
 @cli.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")
 @click.argument("files", nargs=-1, type=click.Path(path_type=Path))
 @json_option
@@ -219,9 +285,9 @@ def report(folder: Path) -> int:
 @json_option
 def linearizable(file: Path, initial: str | None, within: float, as_json: bool) -> int:
     """Judge a history of register operations (JSON Lines): exit 0 linearizable, 1 not, 2 not known."""
-    from execution import model_commands
+    from execution import register_commands
 
-    return model_commands.linearizable(file, initial, within, as_json)
+    return register_commands.linearizable(file, initial, within, as_json)
 
 
 @cli.command()

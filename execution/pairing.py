@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from execution.records import RunRecord
+from experiment.verdict import Verdict
 from measurement.gate import PairedRun, Side
 
 MACHINE_CONDITIONS = frozenset({"generator_kept_up"})
@@ -24,8 +25,8 @@ def paired_runs(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -
         PairedRun(
             scenario=key[0],
             seed=key[1],
-            baseline=_side(one[key]),
-            candidate=_side(other[key]),
+            baseline=side_of(one[key]),
+            candidate=side_of(other[key]),
             measured=not (_machine_failed(one[key]) or _machine_failed(other[key])),
         )
         for key in one
@@ -33,13 +34,14 @@ def paired_runs(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -
     ]
 
 
-def _side(record: RunRecord) -> Side:
+def side_of(record: RunRecord) -> Side:
     return Side(
         score=record.score,
         vetoes=frozenset(record.safety),
         latency=record.baseline_latency,
         good=record.good,
         offered=record.offered,
+        failed=record.verdict is Verdict.FAIL,
     )
 
 

@@ -9,21 +9,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from execution.campaign import Hooks
 from execution.commands import catalogue_of, say_run, started, sweep_leftovers, watchers
 from execution.comparison import ComparisonOrder
 from execution.comparison import compare as compare_designs
 from execution.gate_run import GateOrder, gate_exit_code, run_gate
+from execution.gate_selfcheck import GateTrials, figures
+from execution.gate_trials import trial_source, trials_of
 from execution.interrupts import interruptible
 from execution.options import Options
 from execution.preflight import check_suite
 from execution.records import RunRecord
-from execution.saying import say, shown
+from execution.saying import dump, say, shown, tell
 from experiment.errors import ExitCode
 from experiment.suite import load_suite
 from reports.comparison import lines as comparison_lines
 from reports.gate import GateReport, render_markdown, workflow_commands
 from reports.gate import lines as gate_lines
+from reports.gate_selfcheck import render_markdown as render_figures
 
 
 def typed() -> str:
@@ -100,3 +105,26 @@ def tell_pipeline(report: GateReport, as_json: bool) -> None:
     if summary:
         with Path(summary).open("a", encoding="utf-8") as file:
             file.write(render_markdown(report))
+
+
+def selfcheck_gate(
+    scenarios: Sequence[str], trials: GateTrials, options: Options, out: Path | None, as_json: bool
+) -> int:
+    """What the gate is worth; 1 when it misses its own bars."""
+    catalogue = catalogue_of(options)
+    same, bugs = trials_of(catalogue, scenarios)
+    if trials.only:
+        bugs = tuple(bug for bug in bugs if bug.name in trials.only)
+    sweep_leftovers()
+    with interruptible() as interruption, trial_source(catalogue, options, interruption.stop) as source:
+        found = figures(source, same, bugs, trials, tell)
+    found = replace(found, source=options.runtime, command=typed())
+    if out is not None:
+        out.write_text(render_figures(found), encoding="utf-8")
+    if as_json:
+        dump(msgspec.to_builtins(found))
+    else:
+        say(render_figures(found))
+    for text in found.missed:
+        tell(f"missed: {text}")
+    return int(interruption.exit_code or (ExitCode.FAIL if found.missed else ExitCode.PASS))

@@ -16,7 +16,7 @@ from experiment.recorder import Recorder
 from load import outcomes
 from simulation.controls import CAPABILITIES
 from simulation.magnitudes import load_magnitudes
-from simulation.run import Origin, simulated_rows
+from simulation.run import Origin, play
 from simulation.world import refuse_unknown
 
 
@@ -36,7 +36,7 @@ class SimulatedBench(Bench):
         origin = Origin(self._commit, command, self._versions, time.time())
         recorder = Recorder(folder.history_path)
         try:
-            recorder.write_all(simulated_rows(plan, self._magnitudes, outcomes, origin))
+            recorder.write_all(play(plan, self._magnitudes, outcomes, origin).rows)
         finally:
             recorder.close()
         return True

@@ -16,6 +16,7 @@ from execution.places import ROOT
 from execution.preflight import check_suite
 from execution.records import RunRecord
 from execution.suite_numbers import four_numbers
+from execution.trend_store import FILE_NAME, Occasion, Results
 from experiment.errors import ExitCode
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
@@ -59,6 +60,9 @@ def run_suite(
         pass
     records = campaign.records()
     report = suite_report(suite, jobs, records, catalogue, order.command, campaign.folder)
+    occasion = Occasion(report.started_at, campaign.folder.name, report.git, suite.name)
+    weighted = [(record, suite.entries[record.entry].weight) for record in records]
+    Results(options.out / FILE_NAME).append(occasion, weighted)
     for file, rendering in SUITE_FORMATS.items():
         (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
     return SuiteResult(report, campaign.folder, suite_exit_code(suite, jobs, records))

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from measurement.histogram import Histogram, merge, quantile
-from measurement.statistics import PairedDifference, holm, paired_difference
+from measurement.statistics import PairedDifference, holm, more_often, paired_difference
 
 MARGIN = 3.0
 LAST_LEVEL = 0.02
@@ -33,13 +33,15 @@ class Decision(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One run of a pair. `score` is None when the run was invalid; `good` of `offered` operations."""
+    """One run of a pair. `score` is None when the run was invalid; `good` of `offered` operations; `failed`:
+    its verdict was fail."""
 
     score: float | None
     vetoes: frozenset[str] = frozenset()  # names of violated safety invariants
     latency: Histogram = ()  # before any fault
     good: int = 0
     offered: int = 0
+    failed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +70,16 @@ class Look:
 
 @dataclass(frozen=True, slots=True)
 class ScenarioFlag:
-    """One scenario on its own, after Holm's correction."""
+    """One scenario on its own, after Holm's correction: its score, and how many runs failed of how many
+    that were valid. `unclear`: more runs failed, and it is not shown that this is no chance."""
 
     scenario: str
     difference: PairedDifference
     worse: bool
+    failed_baseline: int = 0
+    failed_candidate: int = 0
+    fails_more: bool = False
+    unclear: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +128,9 @@ def decide(
         return result(Decision.REGRESSION, (*vetoes, *invalid)[0], (*vetoes, *invalid))
     worse = [flag for flag in flags if flag.worse]
     slower = [figure for figure in figures if figure.worse]
+    failing = [_failing(flag) for flag in flags if flag.fails_more]
+    if failing and not worse:
+        return result(Decision.REGRESSION, failing[0], failing + _texts(slower))
     if worse:
         names = ", ".join(flag.scenario for flag in worse)
         evidence = [f"{flag.scenario}: {flag.difference.mean:+.1f} points" for flag in worse]
@@ -133,11 +143,10 @@ def decide(
     sure = difference.p_worse is not None and difference.p_worse <= look.level
     if difference.high < 0 and difference.mean < -margin and sure:
         return result(Decision.REGRESSION, f"the candidate's mean score changed by {interval}")
-    unclear = [figure for figure in figures if figure.unclear]
+    unclear = [_failing(flag) for flag in flags if flag.unclear]
+    unclear += _texts([figure for figure in figures if figure.unclear])
     if unclear:
-        return result(
-            Decision.INCONCLUSIVE, f"{_texts(unclear)[0]} is neither shown nor excluded", _texts(unclear)
-        )
+        return result(Decision.INCONCLUSIVE, f"{unclear[0]}, which may be chance", unclear)
     if difference.low > -margin:
         return result(Decision.PASS, f"the candidate is not worse by more than {margin:g} points: {interval}")
     return result(Decision.INCONCLUSIVE, f"{interval} neither excludes nor shows a loss of {margin:g} points")
@@ -151,6 +160,11 @@ def figure_text(figure: FigureFlag) -> str:
 
 def _texts(figures: Sequence[FigureFlag]) -> list[str]:
     return [figure_text(figure) for figure in figures]
+
+
+def _failing(flag: ScenarioFlag) -> str:
+    n, before, now = flag.difference.n, flag.failed_baseline, flag.failed_candidate
+    return f"{flag.scenario}: the candidate failed in {now} of {n} runs, the baseline in {before}"
 
 
 def _scenarios(runs: Sequence[PairedRun]) -> dict[str, list[PairedRun]]:
@@ -204,16 +218,29 @@ def _flags(
         if pairs := _scores(mine):
             scenarios[scenario] = paired_difference([a for a, _ in pairs], [b for _, b in pairs])
     figures = _figures(runs)
-    tested = [d for d in (*scenarios.values(), *(d for _, d, _ in figures)) if d.p_worse is not None]
-    rejected = {
-        id(d)
-        for d, hit in zip(tested, holm([d.p_worse or 0.0 for d in tested], look.level), strict=True)
-        if hit
-    }
+    failures = {name: _failures(_scenarios(runs)[name]) for name in scenarios}
+    tested = {f"score {name}": d.p_worse for name, d in scenarios.items()}
+    tested |= {f"failures {name}": more_often(*counts) for name, counts in failures.items()}
+    tested |= {name: d.p_worse for name, d, _ in figures}
+    p_values = {name: p for name, p in tested.items() if p is not None}
+    rejected = dict(zip(p_values, holm(list(p_values.values()), look.level), strict=True))
+    flags = []
+    for name, d in scenarios.items():
+        before, now, _ = failures[name]
+        more = rejected[f"failures {name}"]
+        worse = rejected.get(f"score {name}", False) and d.mean < -margin
+        unclear = not more and now - before >= CONFIRMED
+        flags.append(ScenarioFlag(name, d, worse, before, now, more, unclear))
     return (
-        tuple(ScenarioFlag(name, d, id(d) in rejected and d.mean < -margin) for name, d in scenarios.items()),
-        tuple(_figure_flag(name, d, sign, id(d) in rejected) for name, d, sign in figures),
+        tuple(flags),
+        tuple(_figure_flag(name, d, sign, rejected.get(name, False)) for name, d, sign in figures),
     )
+
+
+def _failures(runs: Iterable[PairedRun]) -> tuple[int, int, int]:
+    """(failed on the baseline, failed on the candidate, pairs) of the pairs in which both were valid."""
+    mine = [run for run in runs if _scores([run])]
+    return sum(r.baseline.failed for r in mine), sum(r.candidate.failed for r in mine), len(mine)
 
 
 def _figures(runs: Sequence[PairedRun]) -> list[tuple[str, PairedDifference, int]]:

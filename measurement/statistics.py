@@ -125,6 +125,12 @@ def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[bool
     return tuple(rejected)
 
 
+def more_often(before: int, now: int, n: int) -> float:
+    """One-sided p that `now` of n is no more than chance beside `before` of n (Fisher's exact test)."""
+    table = [[now, n - now], [before, n - before]]
+    return float(stats.fisher_exact(table, alternative="greater").pvalue)
+
+
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
     """candidate - baseline over pairs of one seed: t interval, one-sided p that it is below zero, Cohen's

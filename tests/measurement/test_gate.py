@@ -160,3 +160,17 @@ def test_pairs_may_be_replayed() -> None:
     """The decision depends on the pairs alone, not on their order."""
     runs = pairs([90, 91, 92, 90], [84, 87, 83, 86])
     assert decide(runs).decision is decide([replace(run) for run in reversed(runs)]).decision
+
+
+def test_a_scenario_that_fails_now_is_a_regression_at_equal_scores() -> None:
+    """A broken property that is no veto and hardly moves the score is found by how often runs fail."""
+    runs = [PairedRun("s", seed, Side(90 + seed % 2), Side(90, failed=True)) for seed in range(7)]
+    result = decide(runs)
+    assert result.decision is Decision.REGRESSION
+    assert "failed in 7 of 7 runs" in result.sentence
+
+
+def test_a_few_failures_more_are_unclear() -> None:
+    """Two failed runs of five may be chance: no pass, and no regression."""
+    runs = [PairedRun("s", seed, Side(90), Side(90, failed=seed < 2)) for seed in range(5)]
+    assert decide(runs).decision is Decision.INCONCLUSIVE

@@ -1,0 +1,93 @@
+"""The operating figures of the gate as Markdown, with exact intervals."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from measurement.statistics import proportion
+from reports.markdown import table, text
+from reports.wording import percent
+
+MOST_FALSE_ALARMS = 0.05
+LEAST_DETECTED = 0.95
+
+
+@dataclass(frozen=True, slots=True)
+class Bug:
+    """One kind of trial: how many ended as a regression, how many without an answer."""
+
+    name: str
+    safety: bool
+    trials: int
+    regressions: int
+    inconclusive: int
+    most_pairs: int
+    mean_pairs: float
+    sentence: str = ""  # the first reason given
+    worsened: bool = False  # measured figures made worse
+
+    @property
+    def share(self) -> str:
+        """`98.0% (95%: 95.0% to 99.5%)`."""
+        low, high = proportion(self.regressions, self.trials)
+        return f"{percent(self.regressions / self.trials)} (95%: {percent(low)} to {percent(high)})"
+
+    @property
+    def text(self) -> str:
+        """One line for a terminal."""
+        return f"{self.name}: regression in {self.regressions} of {self.trials} trials, {self.share}"
+
+
+@dataclass(frozen=True, slots=True)
+class GateFigures:
+    """All trials; `same` is the baseline against itself."""
+
+    bugs: tuple[Bug, ...]
+    same: Bug
+    n_max: int
+    scenarios: tuple[str, ...]
+    source: str = ""
+    command: str = ""
+
+    @property
+    def missed(self) -> tuple[str, ...]:
+        """Bars that were not met: false alarms, safety bugs, worsened figures."""
+        found = []
+        if self.same.regressions > MOST_FALSE_ALARMS * self.same.trials:
+            found.append(f"false alarms {self.same.share}, expected at most {percent(MOST_FALSE_ALARMS)}")
+        for bug in self.bugs:
+            least = 1.0 if bug.safety else LEAST_DETECTED if bug.worsened else 0.0
+            if bug.regressions < least * bug.trials:
+                found.append(f"{bug.name} found in {bug.share}, expected at least {percent(least)}")
+        return tuple(found)
+
+
+def render_markdown(figures: GateFigures) -> str:
+    """A section for docs/gate.md."""
+    same = figures.same
+    lines = [
+        f"At most {figures.n_max} pairs a gate; runtime {text(figures.source)}; scenarios "
+        f"{', '.join(map(text, figures.scenarios))}.",
+        "",
+        f"**False alarms** (resilient against itself): {same.regressions} of {same.trials} trials, "
+        f"{same.share}. No answer: {same.inconclusive}. Mean pairs: {same.mean_pairs:.1f}.",
+        "",
+        *table(
+            ("seeded bug", "found", "rate (95%)", "no answer", "pairs (mean, most)", "first reason"),
+            [
+                (
+                    text(bug.name) + (" (safety)" if bug.safety else ""),
+                    f"{bug.regressions} of {bug.trials}",
+                    bug.share,
+                    str(bug.inconclusive),
+                    f"{bug.mean_pairs:.1f}, {bug.most_pairs}",
+                    text(bug.sentence[:110]),
+                )
+                for bug in figures.bugs
+            ],
+        ),
+        "",
+        f"Again: `{figures.command}`",
+        "",
+    ]
+    return "\n".join(lines)

@@ -1,0 +1,170 @@
+"""Results of suites over time: a table and plots on a page, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from reports import html
+from reports.comparison_plots import trend
+from reports.markdown import code, table, text
+from reports.wording import clean, duration
+
+
+@dataclass(frozen=True, slots=True)
+class TrendPoint:
+    """One design in one suite. `score` is None when a run had none; `never` counts runs that never
+    recovered."""
+
+    recorded_at: str
+    git: str
+    campaign: str
+    runs: int
+    score: float | None
+    p95_s: float | None
+    recovery_s: float | None
+    never: int
+    vetoes: int
+    formulas: tuple[str, ...]
+
+    @property
+    def label(self) -> str:
+        """The commit, or the time outside git."""
+        return self.git[:8] or self.recorded_at[:16]
+
+
+@dataclass(frozen=True, slots=True)
+class TrendLine:
+    """The points of a design, oldest first, and the positions before which a figure changed its level."""
+
+    design: str
+    source: str
+    points: tuple[TrendPoint, ...]
+    score_changes: tuple[int, ...] = ()
+    p95_changes: tuple[int, ...] = ()
+    recovery_changes: tuple[int, ...] = ()
+
+    @property
+    def name(self) -> str:
+        return f"{self.design} ({self.source})"
+
+
+@dataclass(frozen=True, slots=True)
+class TrendReport:
+    """`scenario` is empty for all scenarios of the suite together."""
+
+    suite: str
+    scenario: str
+    lines: tuple[TrendLine, ...]
+    command: str
+
+
+HEAD = ("when", "commit", "runs", "score", "p95", "recovered in", "vetoes", "changed")
+
+
+def rows(line: TrendLine) -> list[list[str]]:
+    """The figures of a line as text, in the order of HEAD."""
+    return [
+        [
+            point.recorded_at[:19].replace("T", " "),
+            point.git or "–",
+            str(point.runs),
+            "–" if point.score is None else f"{point.score:.1f}",
+            duration(point.p95_s),
+            duration(point.recovery_s) + (f" ({point.never} never)" if point.never else ""),
+            str(point.vetoes),
+            ", ".join(_changed(line, place)),
+        ]
+        for place, point in enumerate(line.points)
+    ]
+
+
+def _changed(line: TrendLine, place: int) -> list[str]:
+    named = (("score", line.score_changes), ("p95", line.p95_changes), ("recovery", line.recovery_changes))
+    return [name for name, places in named if place in places]
+
+
+_Figure = tuple[str, Sequence[int], Callable[[TrendPoint], float | None], Callable[[float], str]]
+
+
+def changes(line: TrendLine) -> list[str]:
+    """One sentence for each change of level."""
+    figures: tuple[_Figure, ...] = (
+        ("score", line.score_changes, lambda point: point.score, lambda value: f"{value:.1f}"),
+        ("p95", line.p95_changes, lambda point: point.p95_s, duration),
+        ("time to recover", line.recovery_changes, lambda point: point.recovery_s, duration),
+    )
+    found = []
+    for name, places, figure, shown in figures:
+        edges = [0, *places, len(line.points)]
+        for before, place, after in zip(edges, places, edges[2:], strict=False):
+            sides = (line.points[before:place], line.points[place:after])
+            left, right = (_mean([figure(point) for point in side]) for side in sides)
+            where = line.points[place].label
+            found.append(f"{line.name}: {name} changed at {where} from {shown(left)} to {shown(right)}")
+    return found
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
+
+
+def render_json(report: TrendReport) -> str:
+    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+
+
+def render_markdown(report: TrendReport) -> str:
+    """A table a design, the changes first."""
+    lines = [f"## Trend of suite {text(_title(report))}", ""]
+    lines += [f"- **{text(change)}**" for line in report.lines for change in changes(line)]
+    for line in report.lines:
+        lines += [
+            "",
+            f"### {text(line.name)}",
+            "",
+            *table(HEAD, [[text(v) for v in row] for row in rows(line)]),
+        ]
+    return "\n".join([*lines, "", f"Again: {code(report.command)}", ""])
+
+
+def _title(report: TrendReport) -> str:
+    return f"{report.suite}, {report.scenario}" if report.scenario else report.suite
+
+
+def render_html(report: TrendReport) -> str:
+    """The page. Each design has three plots, because their scales differ."""
+    drawn = []
+    for number, line in enumerate(report.lines):
+        labels = [point.label for point in line.points]
+        series: tuple[tuple[str, str, list[float | None], tuple[int, ...]], ...] = (
+            ("score", "score", [p.score for p in line.points], line.score_changes),
+            ("p95", "seconds", [p.p95_s for p in line.points], line.p95_changes),
+            ("time to recover", "seconds", [p.recovery_s for p in line.points], line.recovery_changes),
+        )
+        plots = [
+            (name, trend({name: values}, labels, unit, places, f"trend-{number}-{place}"))
+            for place, (name, unit, values, places) in enumerate(series)
+            if any(value is not None for value in values)
+        ]
+        drawn.append((line.name, changes(line), plots, rows(line)))
+    return html.render_page(
+        "trend.html", title=_title(report), drawn=drawn, head=HEAD, command=report.command
+    )
+
+
+def lines(report: TrendReport) -> list[str]:
+    """For the terminal."""
+    found: list[str] = []
+    for line in report.lines:
+        body = [list(HEAD), *rows(line)]
+        wide = [max(len(row[i]) for row in body) for i in range(len(HEAD))]
+        found.append(f"{line.name}:")
+        found += ["  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in body]
+        found += [f"  ! {change}" for change in changes(line)]
+    return [clean(text.rstrip()) for text in found]
+
+
+TREND_FORMATS = {"trend.html": render_html, "trend.md": render_markdown, "trend.json": render_json}
