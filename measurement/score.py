@@ -47,7 +47,7 @@ def score_run(
         contain = _mean(apart[slice(*quality.fault)])
     parts = {
         "absorb": _mean(during),
-        "depth": _worst(seen),
+        "depth": float(_worst(judged[None, :])[0]),
         "recover": _recover_part(recovery),
         "contain": contain,
         "converge": converge,
@@ -108,10 +108,13 @@ def _mean(curve: Floats) -> float | None:
     return float(seen.mean()) if seen.size else None
 
 
-def _worst(seen: Floats) -> float:
-    """Mean of the worst tenth of the seconds, one at least."""
-    count = max(1, math.ceil(seen.size * WORST_SHARE))
-    return float(np.sort(seen)[:count].mean())
+def _worst(curves: Floats) -> Floats:
+    """Of each row the mean of its worst tenth of seconds, one at least; empty seconds do not count."""
+    ascending = np.sort(curves, axis=1)  # empty seconds come last
+    count = np.maximum(1, np.ceil(np.count_nonzero(~np.isnan(curves), axis=1) * WORST_SHARE))
+    chosen = np.where(np.arange(curves.shape[1]) < count[:, None], ascending, 0.0)
+    worst: Floats = chosen.sum(axis=1) / count
+    return worst
 
 
 def _interval(
@@ -126,13 +129,14 @@ def _interval(
     rng = np.random.default_rng(seed)
     drawn_fault = _blocks(fault, rng)
     drawn = np.hstack([drawn_fault, _blocks(recovery, rng)]) if recovery.size > 1 else drawn_fault
-    values: list[float] = []
-    for during, whole in zip(drawn_fault, drawn, strict=True):
-        seen = whole[~np.isnan(whole)]
-        value = combine({**parts, "absorb": _mean(during), "depth": _worst(seen) if seen.size else None})
-        if value is not None:
-            values.append(value)
-    low, high = np.quantile(values, [0.025, 0.975])
+    some = ~np.isnan(drawn_fault).all(axis=1)  # a draw without any operation says nothing
+    kept = {name: value for name, value in parts.items() if name not in ("absorb", "depth")}
+    absorb, depth = np.nanmean(drawn_fault[some], axis=1), _worst(drawn[some])
+    values = [
+        combine({"absorb": one, "depth": other, **kept})
+        for one, other in zip(absorb.tolist(), depth.tolist(), strict=True)
+    ]
+    low, high = np.quantile([value for value in values if value is not None], [0.025, 0.975])
     return float(low), float(high)
 
 

@@ -116,6 +116,14 @@ def test_the_interval_holds_the_score_and_is_that_of_its_seed() -> None:
     assert score_run(run, (), None, None, seed=7).interval == score.interval
 
 
+@pytest.mark.filterwarnings("error")
+def test_sparse_seconds_are_drawn_without_harm() -> None:
+    """Most seconds of the fault are empty: the interval is made of the others, all of which were 0.5."""
+    sparse = [0.5 if second % 10 == 0 else np.nan for second in range(60)]
+    score = score_run(quality([1.0] * 5 + sparse + [np.nan] * 5, (5, 65), (65, 70)), (), None, None, seed=7)
+    assert score.interval == pytest.approx((50.0, 50.0))
+
+
 def test_a_short_fault_supports_no_interval() -> None:
     """Five seconds cannot be resampled in blocks."""
     run = quality([1.0] * 5 + [0.5] * 5 + [1.0] * 10, (5, 10), (10, 20))
