@@ -30,9 +30,8 @@ LOST = (nats.errors.Error, nats.js.errors.Error, ConnectionError, OSError, Timeo
 
 
 class Event(msgspec.Struct, frozen=True):
-    """A fact, as it travels. `key` names the thing it is about; `version` orders facts about one key; `at`
-    is unix
-    seconds; `run` keeps runs apart that share a stream."""
+    """A fact, as it travels. `key` names the thing it is about; `version` orders facts about one key;
+    `at` is unix seconds; `run` keeps runs apart that share a stream."""
 
     id: str
     run: str
@@ -132,8 +131,7 @@ class Bus:
         """Publish and wait until the stream has acknowledged all of them. Raises BusUnavailable.
 
         Events of one domain (`rx` of `rx.changed`) travel together in one message, in their order. A repeat
-        of a
-        message within two minutes is dropped by JetStream, a repeat in other company by its consumers.
+        of a message within two minutes is dropped by JetStream, a repeat in other company by its consumers.
         """
         domains: dict[str, list[Event]] = {}
         for event in events:

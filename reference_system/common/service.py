@@ -145,10 +145,8 @@ class Service:
             elif address.protocol == "nats":
                 self.bus = Bus(self.name, address, patterns, counters, self.log)
         if self.bus is not None:
-            patterns_of = self.patterns
-            self.outbox = outbox.Outbox(
-                self.store, self.bus, self.log, patterns_of.outbox, patterns_of.outbox_poll, self.run
-            )
+            self.outbox = outbox.Outbox(self.store, self.bus, self.log, self.metrics)
+            self.outbox.apply(self.patterns.outbox, self.patterns.outbox_poll)
             if self.CONSUMES:
                 self.consumer = consumer.Consumer(
                     self.bus,

@@ -1,9 +1,8 @@
 """PostgreSQL over the service's own link: a small pool that gives up on a dead connection at once.
 
 asyncpg's own pool asks the server to cancel and waits for its answer when a connection is released after a
-timeout,
-which never comes through a black hole; and it resets the session in one more round trip per use. Here a
-connection that timed out is dropped, and a healthy one is handed on as it is.
+timeout, which never comes through a black hole; and it resets the session in one more round trip per use.
+Here a connection that timed out is dropped, and a healthy one is handed on as it is.
 """
 
 from __future__ import annotations

@@ -117,8 +117,7 @@ def test_an_accepted_check_in_gets_its_inquiry_without_the_request(system: Clust
 
 def test_what_cannot_be_read_is_held(system: Cluster) -> None:
     """With prescriptions out of reach a hand-over is held and the work list says how old it is; a second
-    visit of
-    the same identifier hands over the version that is current then."""
+    visit of the same identifier hands over the version that is current then."""
     journeys.prescribe(system, "rx-y1")
     wait_for("the copy", lambda: system.records("pharmacy", "projection"))
     try:
@@ -211,6 +210,32 @@ def test_only_the_outbox_keeps_events_over_a_kill(system: Cluster, outbox: bool,
 
     wait_for("events up to the marker", lambda: marker in keys())
     assert len(keys() - {marker}) == copies
+
+
+@pytest.mark.parametrize(("outbox", "copies"), [(True, 3), (False, 0)])
+def test_only_the_outbox_outlasts_an_absent_bus(system: Cluster, outbox: bool, copies: int) -> None:
+    """Nobody is killed, the bus is away for a moment: a dual write has lost what it wanted to say, and
+    counts it."""
+    system.reset(with_service(system.design("resilient"), "prescriptions", outbox=outbox))
+    try:
+        system.refuse("prescriptions -> bus")
+        for n in range(3):
+            assert journeys.prescribe(system, f"rx-m{n}").status == 201
+        if not outbox:
+            wait_for("events given up", lambda: lost_events(system) == 3)
+    finally:
+        system.heal()
+    system.settled(20)
+    wait_for("the copies", lambda: copied(system, "rx-m") == copies)
+    assert lost_events(system) == 3 - copies
+
+
+def lost_events(cluster: Cluster) -> int:
+    return int(cluster.call("prescriptions", "GET", "/metrics").body["events"].get("events_lost", 0))
+
+
+def copied(cluster: Cluster, prefix: str) -> int:
+    return sum(row["key"][:-1] == prefix for row in cluster.records("pharmacy", "projection"))
 
 
 def test_two_prescribers_one_version(system: Cluster) -> None:

@@ -129,8 +129,7 @@ def test_a_patient_is_not_overwritten(system: Cluster) -> None:
 
 def test_what_leaves_the_system_is_valid_fhir(system: Cluster) -> None:
     """Encounter, bundles, Claim, MedicationRequest, MedicationDispense, Patient, Coverage and
-    OperationOutcome
-    pass a full FHIR R4 validator."""
+    OperationOutcome pass a full FHIR R4 validator."""
     valid(journeys.check_in(system, "enc-g1").body)
     valid(system.call("checkin", "GET", "/fhir/Encounter?identifier=enc-g1").body)
     valid(journeys.claim(system, "g1").body)
@@ -192,9 +191,8 @@ def test_a_bad_request_is_refused_with_its_reason(system: Cluster, send: Send, s
 
 
 def test_one_trace_runs_through_all_services(system: Cluster) -> None:
-    """The trace id of the client's traceparent is in the spans of every service that the check-in reached,
-    over HTTP
-    and over events."""
+    """The trace id of the client's traceparent is in the spans of every service that the check-in
+    reached, over HTTP and over events."""
     trace = "ab" * 16
     headers = {"idempotency-key": "enc-j1", "traceparent": f"00-{trace}-{'cd' * 8}-01"}
     system.call("checkin", "POST", "/checkins", journeys.encounter("enc-j1"), headers=headers)

@@ -2,8 +2,7 @@
 newer).
 
 Events arrive through a JetStream pull consumer that survives the process. A batch is handled in one
-statement and
-acknowledged by its last message; what was handled but not acknowledged comes again.
+statement and acknowledged by its last message; what was handled but not acknowledged comes again.
 """
 
 from __future__ import annotations

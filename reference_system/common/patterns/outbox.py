@@ -1,11 +1,9 @@
-"""T9: an event is written in the transaction of the change it tells of, and published until the bus
-acknowledged it.
+"""T9: an event is written in the transaction of the change it tells of, and published until acknowledged.
 
 The relay publishes what this process has just committed from memory, and sweeps the table for what an
-earlier process
-or a longer outage left there. Without the pattern (dual write) events wait in memory only, as in a
-producer's buffer:
-what the bus has not acknowledged when the process dies is lost.
+earlier process or a longer outage left there. Without the pattern (dual write) events wait in memory for a
+moment, as in a producer's buffer, and are published once: what the bus does not take, or what waits when
+the process dies, is lost.
 """
 
 from __future__ import annotations
@@ -19,6 +17,7 @@ from typing import Any
 from reference_system.common import tracing
 from reference_system.common.bus import Bus, BusUnavailable, Event, decode_event, encode_event
 from reference_system.common.logs import Log
+from reference_system.common.metrics import Metrics
 from reference_system.common.store import Store, StoreUnavailable
 
 BATCH = 256
@@ -43,13 +42,14 @@ class Outbox:
     """Both ways to publish: a change writes `row(event)` in its own statement, and calls `committed`
     afterwards."""
 
-    def __init__(self, store: Store, bus: Bus, log: Log, enabled: bool, poll: float, run: str) -> None:
-        self.enabled = enabled
-        self.run = run
+    def __init__(self, store: Store, bus: Bus, log: Log, metrics: Metrics) -> None:
+        self.enabled = False
+        self.run = ""
         self._store = store
         self._bus = bus
         self._log = log
-        self._poll = poll
+        self._metrics = metrics
+        self._poll = LINGER_S
         self._buffer: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._last = 0
@@ -96,7 +96,7 @@ class Outbox:
                         pass
                     self._swept = time.monotonic()
             except (BusUnavailable, StoreUnavailable) as error:
-                self._log.seldom("outbox waits", error=str(error))
+                self._give_up(str(error))
                 await asyncio.sleep(AFTER_FAILURE_S)
                 self._wake.set()
 
@@ -108,6 +108,16 @@ class Outbox:
                 self._buffer.popleft()
         if self.enabled:
             await self._forget([event.id for event in batch])
+
+    def _give_up(self, why: str) -> None:
+        """With the outbox nothing is lost by a failure: it is tried again. Without it there is no second
+        place."""
+        if self.enabled or not self._buffer:
+            self._log.seldom("outbox waits", error=why)
+            return
+        self._metrics.count("events_lost", len(self._buffer))
+        self._log.seldom("events lost", error=why, events=len(self._buffer))
+        self._buffer.clear()
 
     async def _sweep(self) -> int:
         """Publish what the table holds though memory is empty: a repeat within two minutes is dropped by

@@ -2,8 +2,7 @@
 compensated.
 
 The orchestrator knows no steps: it drives `advance(key)` again and again, in this process's lifetime and,
-by `resume`,
-in the next one's after a crash.
+by `resume`, in the next one's after a crash.
 """
 
 from __future__ import annotations
@@ -26,8 +25,7 @@ class Orchestrator(Generic[End]):
     """Drives at most one task per saga.
 
     `advance(key, uncertain)` runs one round: how the saga ended, or None to be called again later.
-    `uncertain` says
-    that an earlier attempt may have had an effect that nobody has seen.
+    `uncertain` says that an earlier attempt may have had an effect that nobody has seen.
     """
 
     def __init__(

@@ -28,8 +28,7 @@ _encode = msgspec.json.Encoder().encode
 
 class Claims:
     """The claims of billing. With the outbox a claim is on record as queued, and workers submit what is
-    queued; without
-    it, the payer is called inside the request."""
+    queued; without it, the payer is called inside the request."""
 
     def __init__(self, billing: Billing) -> None:
         self._billing = billing

@@ -1,6 +1,5 @@
 """Pharmacy: the work list and the hand-over. Never dispenses a superseded or stopped version, unless the
-design trusts
-a copy. When the prescription cannot be read, the medicine is held, not guessed."""
+design trusts a copy. When the prescription cannot be read, the medicine is held, not guessed."""
 
 from __future__ import annotations
 
