@@ -20,6 +20,8 @@ import psutil
 
 LIMIT_S, LIMIT_GB = 10.0, 1.0
 
+Mark = tuple[str, float, float]  # stage, monotonic and CPU seconds at its end
+
 
 def main() -> None:
     plain = argparse.RawDescriptionHelpFormatter
@@ -47,10 +49,10 @@ def main() -> None:
 
 def measure(folder: Path, operations: int, rate: float) -> None:
     """Print the seconds of each stage and the highest resident memory of this process."""
-    marks = [("start", time.monotonic())]
+    marks = [("start", time.monotonic(), time.process_time())]
 
     def mark(name: str) -> None:
-        marks.append((name, time.monotonic()))
+        marks.append((name, time.monotonic(), time.process_time()))
 
     from benchmarks.generated_history import scenario, system
     from experiment.history import load_history
@@ -73,13 +75,14 @@ def measure(folder: Path, operations: int, rate: float) -> None:
     print(f"verdict  {analysis.verdict}: {analysis.reasons[0]}")
 
 
-def print_figures(folder: Path, marks: list[tuple[str, float]], operations: int, records: int) -> None:
+def print_figures(folder: Path, marks: list[Mark], operations: int, records: int) -> None:
     size = (folder / "history.jsonl").stat().st_size / 1e6
     print(f"machine  {platform.machine()}, {os.cpu_count()} cores, "
           f"{psutil.virtual_memory().total / 1e9:.0f} GB, Python {platform.python_version()}")  # fmt: skip
     print(f"history  {operations:,} operations, {records:,} records, {size:.0f} MB")
-    for (_, before), (name, at) in pairwise(marks):
-        print(f"{name:28} {at - before:7.2f} s")
+    print(f"load     {os.getloadavg()[0]:.1f} processes ran or waited to run over the last minute")
+    for (_, before, busy), (name, at, busy_then) in pairwise(marks):
+        print(f"{name:28} {at - before:7.2f} s  CPU {busy_then - busy:6.2f} s")
     total = marks[-1][1] - marks[0][1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
     print(f"{'total':28} {total:7.2f} s  (limit {LIMIT_S:.0f} s)")
