@@ -273,13 +273,8 @@ def test_a_run_without_faults_is_judged_whole() -> None:
     ]
     control = scenario(faults=(), expect={"invariants": ("no_lost_checkin",)})
     analysis = analyse(history(*rows, *stored(rows), with_fault=False), control, SYSTEM)
-    assert {check.name for check in analysis.validity} == {
-        "complete",
-        "no_objection",
-        "baseline_met",
-        "generator_kept_up",
-        "clean_up_verified",
-    }
+    conditions = {check.name for check in analysis.validity}
+    assert conditions.isdisjoint({"fault_observed", "enough_operations"})
     assert analysis.verdict is Verdict.PASS
     assert analysis.score.parts["absorb"] == pytest.approx(0.75, abs=0.01)
     assert analysis.score.parts["recover"] is None
