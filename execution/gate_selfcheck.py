@@ -8,6 +8,7 @@ latency doubled, every second good operation taken away.
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -16,6 +17,7 @@ from execution.gate_run import MIN_PAIRS
 from execution.pairing import side_of, stem
 from execution.records import RunRecord
 from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.errors import UsageError
 from measurement.gate import Decision, GateResult, Look, PairedRun, Side, decide
 from measurement.histogram import WIDTH_OF_DOUBLE
 from reports.gate_selfcheck import Bug, GateFigures
@@ -83,36 +85,40 @@ def figures(
     same: Candidate,
     bugs: Sequence[Candidate],
     trials: GateTrials,
+    stop: threading.Event,
     told: Callable[[str], None] = lambda _: None,
 ) -> GateFigures:
-    """The baseline of every trial is the design of `same`, the A/A trial."""
+    """The baseline of every trial is the design of `same`, the A/A trial. When `stop` is set, what was tried
+    until then."""
     found: list[Bug] = []
     for candidate in (same, *bugs):
-        wanted = trials.same if candidate is same else trials.of(candidate.name)
-        results = [
-            _trial(
-                source,
-                same.design,
-                candidate,
-                trials.n_max,
-                random.Random(f"{trials.seed}-{candidate.name}-{i}"),
-            )
-            for i in range(wanted)
-        ]
-        bug = Bug(
-            candidate.name,
-            candidate.safety,
-            wanted,
-            sum(result.decision is Decision.REGRESSION for result, _ in results),
-            sum(result.decision is Decision.INCONCLUSIVE for result, _ in results),
-            max(pairs for _, pairs in results),
-            sum(pairs for _, pairs in results) / wanted,
-            next((result.sentence for result, _ in results if result.decision is Decision.REGRESSION), ""),
-            candidate.worsen is not None,
-        )
-        told(bug.text)
-        found.append(bug)
+        results: list[tuple[GateResult, int]] = []
+        for number in range(trials.same if candidate is same else trials.of(candidate.name)):
+            if stop.is_set():
+                break
+            rng = random.Random(f"{trials.seed}-{candidate.name}-{number}")
+            results.append(_trial(source, same.design, candidate, trials.n_max, rng))
+        if results:
+            found.append(_bug(candidate, results))
+            told(found[-1].text)
+    if not found:
+        raise UsageError("found no trial that was finished, expected one at least")
     return GateFigures(tuple(found[1:]), found[0], trials.n_max, tuple(map(stem, same.scenarios)))
+
+
+def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug:
+    alarms = [result for result, _ in results if result.decision is Decision.REGRESSION]
+    return Bug(
+        name=candidate.name,
+        safety=candidate.safety,
+        trials=len(results),
+        regressions=len(alarms),
+        inconclusive=sum(result.decision is Decision.INCONCLUSIVE for result, _ in results),
+        most_pairs=max(pairs for _, pairs in results),
+        mean_pairs=sum(pairs for _, pairs in results) / len(results),
+        sentence=alarms[0].sentence if alarms else "",
+        worsened=candidate.worsen is not None,
+    )
 
 
 def _trial(

@@ -117,7 +117,7 @@ def selfcheck_gate(
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
     sweep_leftovers()
     with interruptible() as interruption, trial_source(catalogue, options, interruption.stop) as source:
-        found = figures(source, same, bugs, trials, tell)
+        found = figures(source, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())
     if out is not None:
         out.write_text(render_figures(found), encoding="utf-8")
