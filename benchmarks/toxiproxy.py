@@ -27,6 +27,8 @@ from runtimes.toxiproxy_servers import RunningToxiproxy, ServerChoice, find_serv
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ServerChoice("embedded", "compared", argv=(sys.executable, "-m", "runtimes.toxiproxy"))
+OPEN_LOOP_PER_S = (200, 1000)
+CONNECTIONS = (1, 32, 256)
 LATENCIES_MS = (1, 5, 20, 100)
 RATES_MB_PER_S = (1, 10, 100)
 
@@ -101,7 +103,7 @@ def subject(choice: ServerChoice, traffic: Traffic, folder: Path) -> Iterator[Su
 
 
 def saturation(one: Subject, traffic: Traffic, seconds: float) -> None:
-    for connections in (1, 32, 256):
+    for connections in CONNECTIONS:
         found = traffic.run("closed_loop", port=one.echo[0], connections=connections, seconds=seconds)
         one.note(f"requests/s, {connections} connections", found["per_s"])
         if connections == 256:
@@ -118,7 +120,7 @@ def bulk(one: Subject, traffic: Traffic, seconds: float) -> None:
 
 
 def open_loop(one: Subject, traffic: Traffic, seconds: float) -> None:
-    for per_s in (200, 1000):
+    for per_s in OPEN_LOOP_PER_S:
         before, begun = one.cpu_s(), time.monotonic()
         found = traffic.run("open_loop", ports=one.echo, per_s=per_s, seconds=seconds * 2)
         elapsed = time.monotonic() - begun
@@ -137,8 +139,8 @@ def latency(one: Subject, traffic: Traffic, seconds: float) -> None:
             stream="downstream",
             attributes={"latency": delay_ms, "jitter": 0},
         )
-        samples = int(200 * seconds)
-        found = traffic.run("paced", port=one.echo[1], samples=samples, gap_s=0.01, connections=8)
+        samples = int(400 * seconds)
+        found = traffic.run("paced", port=one.echo[1], samples=samples, gap_s=0.02, connections=20)
         one.note(f"latency {delay_ms} ms: error p50 us", found["p50_us"] - delay_ms * 1000)
         one.note(f"latency {delay_ms} ms: error p99 us", found["p99_us"] - delay_ms * 1000)
     one.adapter.remove_toxic("echo1", "slow")
@@ -162,6 +164,39 @@ MEASURES: dict[str, Measure] = {
     "bulk": bulk,
     "latency": latency,
     "bandwidth": bandwidth,
+}
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is wanted of a figure: a ratio to the real server's, a difference from it, or a value."""
+
+    text: str
+    holds: Callable[[float, float], bool]
+
+
+def at_least(ratio: float) -> Target:
+    return Target(f">= {ratio:g}x", lambda mine, theirs: mine >= ratio * theirs)
+
+
+def at_most(ratio: float) -> Target:
+    return Target(f"<= {ratio:g}x", lambda mine, theirs: mine <= ratio * theirs)
+
+
+HALF_A_MS_MORE = Target("<= real + 500", lambda mine, theirs: mine <= theirs + 500)
+TARGETS = {
+    **{f"20 proxies, {per_s}/s: p50 us": at_most(1.1) for per_s in OPEN_LOOP_PER_S},
+    **{f"20 proxies, {per_s}/s: p99 us": at_most(1.25) for per_s in OPEN_LOOP_PER_S},
+    **{f"20 proxies, {per_s}/s: CPU %": at_most(1.1) for per_s in OPEN_LOOP_PER_S},
+    "memory MB": Target("<= 40", lambda mine, _: mine <= 40),
+    **{f"requests/s, {connections} connections": at_least(1.0) for connections in CONNECTIONS},
+    "new connections/s": at_least(1.0),
+    "bulk MB/s": at_least(2.0),
+    **{f"latency {delay_ms} ms: error p99 us": HALF_A_MS_MORE for delay_ms in LATENCIES_MS},
+    **{
+        f"bandwidth {rate} MB/s: got / asked": Target("1 +- 0.01", lambda mine, _: abs(mine - 1) <= 0.01)
+        for rate in RATES_MB_PER_S
+    },
 }
 
 
@@ -209,13 +244,15 @@ def _rounds(
 
 def _print(measured: dict[str, dict[str, list[float]]]) -> None:
     embedded, real = measured["embedded"], measured.get("real", {})
-    print(f"{'':<38}{'embedded':>12}{'real':>12}{'embedded/real':>15}")
+    print(f"{'':<38}{'embedded':>12}{'real':>12}{'ratio':>9}  wanted")
     for name, values in embedded.items():
         mine = median(values)
         line = f"{name:<38}{mine:>12.3f}"
         if name in real:
             theirs = median(real[name])
-            line += f"{theirs:>12.3f}{mine / theirs if theirs else float('nan'):>15.3f}"
+            line += f"{theirs:>12.3f}{mine / theirs if theirs else float('nan'):>9.3f}"
+            if (target := TARGETS.get(name)) is not None:
+                line += f"  {target.text}{'' if target.holds(mine, theirs) else '  MISSED'}"
         print(line)
 
 

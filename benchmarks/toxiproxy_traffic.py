@@ -4,7 +4,7 @@
 a line from standard input and answers each with one line. Latencies are microseconds, from sending to answer.
 """
 
-# ruff: noqa: ARG002 - the event loop passes what it passes
+
 
 from __future__ import annotations
 
