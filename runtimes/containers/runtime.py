@@ -273,6 +273,8 @@ class ContainersRuntime:
                 link.close()
         if self._readings is not None:
             self._readings.close()
+        if self._engine is not None:
+            self._engine.close()
         problems = self._remove(journal.instance) if journal is not None else []
         problem = journal.close(remove=not problems) if journal is not None else ""
         self._forget()
