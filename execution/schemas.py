@@ -9,6 +9,8 @@ from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from faults import KINDS
 from measurement.checkers import CHECKERS
+from reports.comparison import comparison_schema
+from reports.gate import gate_schema
 from reports.json_report import run_schema
 from reports.json_report import suite_schema as suite_report_schema
 
@@ -24,6 +26,8 @@ def published() -> dict[str, dict[str, Any]]:
         "suite.schema.json": suite_schema(CHECKERS),
         "run_report.schema.json": run_schema(),
         "suite_report.schema.json": suite_report_schema(),
+        "comparison.schema.json": comparison_schema(),
+        "gate_report.schema.json": gate_schema(),
     }
 
 

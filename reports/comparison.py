@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Literal
 
 import msgspec
 
@@ -76,8 +77,25 @@ class ComparisonReport:
     git: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class ComparisonDocument:
+    """comparison.json. `format` counts up when a reader would have to change."""
+
+    format: Literal[1]
+    kind: Literal["comparison"]
+    report: ComparisonReport
+
+
 def render_json(report: ComparisonReport) -> str:
-    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode()
+    """Schema: docs/schemas/comparison.schema.json."""
+    document = ComparisonDocument(1, "comparison", report)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+def comparison_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `render_json` writes."""
+    schema = msgspec.json.schema(ComparisonDocument)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
 def estimate_text(estimate: Estimate | None) -> str:

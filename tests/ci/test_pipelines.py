@@ -1,0 +1,108 @@
+"""The GitHub Action and the GitLab template, as far as they can be tried without the services."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from execution.places import ROOT
+from experiment.yaml_source import read_yaml
+from tests.experiment.test_schema import plain
+
+SUITE = Path(__file__).resolve().parent / "suites" / "one.yaml"
+
+
+@pytest.fixture(scope="module")
+def action() -> Any:
+    return plain(read_yaml(ROOT / "action.yml"), True)
+
+
+@pytest.fixture(scope="module")
+def template() -> Any:
+    return plain(read_yaml(ROOT / "ci" / "gitlab.yml"), True)[".resilience-gate"]
+
+
+def evaluated(text: str, inputs: dict[str, str], workspace: Path) -> str:
+    """What the service does with its expressions, for those that the action uses."""
+    known = {f"inputs.{name}": value for name, value in inputs.items()}
+    known |= {"github.workspace": str(workspace), "github.action_path": str(ROOT)}
+    return re.sub(r"\$\{\{\s*(.+?)\s*\}\}", lambda found: known[found.group(1)], text)
+
+
+def gate_step(action: Any) -> Any:
+    (step,) = [step for step in action["runs"]["steps"] if step.get("id") == "gate"]
+    return step
+
+
+def run_gate_step(action: Any, tmp_path: Path, **chosen: str) -> tuple[int, str, Path]:
+    """Exit code and output of the action's gate step with these inputs, in a fake environment."""
+    inputs = {name: str(value.get("default", "")) for name, value in action["inputs"].items()}
+    inputs |= {name.replace("_", "-"): value for name, value in chosen.items()}
+    step = gate_step(action)
+    env = {name: evaluated(str(value), inputs, tmp_path) for name, value in step["env"].items()}
+    env |= {
+        "GATE_PYTHON": sys.executable,
+        "GITHUB_ACTIONS": "true",
+        "GITHUB_OUTPUT": str(tmp_path / "output"),
+        "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
+    }
+    done = subprocess.run(
+        ["bash", "-c", step["run"]], cwd=evaluated(step["working-directory"], inputs, tmp_path),
+        env={**os.environ, **env}, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr, tmp_path / inputs["out"] / "latest"
+
+
+def test_the_action_is_composite_and_uses_every_input(action: Any) -> None:
+    """Each step has a shell, as composite actions need; no input is declared for nothing."""
+    assert action["runs"]["using"] == "composite"
+    assert all(step["shell"] == "bash" for step in action["runs"]["steps"])
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    for name in action["inputs"]:
+        assert f"inputs.{name} " in text, f"the input {name} is not used"
+    for output in action["outputs"].values():
+        assert output["value"].startswith("${{ steps.gate.outputs.")
+
+
+def test_expressions_never_enter_a_script(action: Any) -> None:
+    """Inputs reach scripts as environment variables only: text from outside is never run."""
+    assert not [step["name"] for step in action["runs"]["steps"] if "${{" in step["run"]]
+
+
+def test_the_action_stops_an_unsafe_release(action: Any, tmp_path: Path) -> None:
+    """Exit code 4, the decision among the outputs, the summary written, the scenario's line annotated."""
+    code, said, latest = run_gate_step(
+        action, tmp_path, candidate="no_key", runtime="simulation", suite=str(SUITE)
+    )
+    assert code == 4, said
+    assert (tmp_path / "output").read_text().split() == ["decision=regression", "exit-code=4"]
+    assert "no\\_duplicate\\_charge" in (tmp_path / "summary").read_text(encoding="utf-8")
+    where = r"::error file=scenarios/smoke/charge_response_lost\.yaml,line=9,title=no_duplicate_charge::"
+    assert re.search(where, said), said
+    assert json.loads((latest / "gate.json").read_text())["decision"] == "regression"
+    assert {path.name for path in latest.iterdir()} >= {"junit.xml", "gate.sarif", "badge.svg", "gate.md"}
+
+
+def test_a_gate_that_cannot_start_says_so(action: Any, tmp_path: Path) -> None:
+    """A wrong design is exit code 64, and no decision."""
+    code, said, _ = run_gate_step(action, tmp_path, candidate="no_such_design", runtime="simulation")
+    assert code == 64, said
+    assert (tmp_path / "output").read_text().split() == ["decision=none", "exit-code=64"]
+
+
+def test_the_gitlab_template_runs_the_same_script(template: Any) -> None:
+    """Its variables are those that the script reads, its artifacts what the script leaves."""
+    script = (ROOT / "ci" / "gate.sh").read_text(encoding="utf-8")
+    assert template["script"] == ["bash ci/gate.sh"]
+    assert all(name in script for name in template["variables"])
+    out = template["variables"]["GATE_OUT"]
+    assert template["artifacts"]["reports"]["junit"] == f"{out}/latest/junit.xml"
+    assert template["artifacts"]["when"] == "always"
+    assert template["allow_failure"]["exit_codes"] == [2]

@@ -1,0 +1,141 @@
+"""What a gate says in each form that a pipeline reads."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from typing import Any
+from xml.etree import ElementTree
+
+import jsonschema
+import pytest
+
+from measurement.gate import Decision, PairedRun, Side, decide
+from measurement.statistics import Estimate
+from reports.gate import (
+    GATE_FORMATS,
+    GateReport,
+    GateViolation,
+    Rate,
+    badge,
+    gate_schema,
+    lines,
+    render_badge,
+    render_json,
+    render_junit,
+    render_markdown,
+    render_sarif,
+    workflow_commands,
+)
+
+VETO = frozenset({"no_duplicate_charge"})
+
+
+def report(candidate: list[Side], **known: Any) -> GateReport:
+    base = [Side(90 + n % 2, latency=((400, 50),), good=99, offered=100) for n in range(len(candidate))]
+    runs = [PairedRun("lost", n, a, b) for n, (a, b) in enumerate(zip(base, candidate, strict=True))]
+    result = decide(runs)
+    values: dict[str, Any] = {
+        "baseline": "resilient", "candidate": "new", "suite": "smoke", "result": result,
+        "pairs": len(runs), "score": Estimate(88.2, 85.0, 91.0, 5, "t on logit"), "refusals": (),
+        "violations": (), "warnings": (), "command": "python harness.py gate", "started_at": "2026-11-20",
+        "rates": (Rate("candidate vetoed", 0, 5),),
+    }  # fmt: skip
+    return GateReport(**{**values, **known})
+
+
+def passing() -> GateReport:
+    return report([Side(90 + n % 2, latency=((400, 50),), good=99, offered=100) for n in range(5)])
+
+
+def unsafe() -> GateReport:
+    found = GateViolation(
+        "no_duplicate_charge", "lost", 3, "2 charges: 100% more\nthan one", "scenarios/a,b.yaml", 9
+    )
+    return report([Side(0, VETO) for _ in range(5)], violations=(found,))
+
+
+def unclear() -> GateReport:
+    return report([Side(60 + 12 * n) for n in range(5)])
+
+
+@pytest.mark.parametrize("made", [passing(), unsafe(), unclear()], ids=["pass", "unsafe", "unclear"])
+def test_json_satisfies_its_schema(made: GateReport) -> None:
+    """Decision and sentence stand at the top, the evidence below."""
+    document = json.loads(render_json(made))
+    jsonschema.Draft202012Validator(gate_schema()).validate(document)
+    assert document["decision"] == made.decision.value and document["sentence"]
+
+
+def test_a_broken_floor_is_a_regression() -> None:
+    """--min-score decides whatever the pairs say, and the sentence is its own."""
+    made = replace(passing(), refusals=("the candidate's mean score is 50.0, expected at least 80",))
+    assert made.decision is Decision.REGRESSION
+    assert "at least 80" in lines(made)[0]
+
+
+def test_junit_tells_failures_from_errors() -> None:
+    """A regression is a failure, not known is an error, and skipped where the policy is to warn."""
+    counts = {}
+    for name, made in {
+        "pass": passing(), "unsafe": unsafe(), "fail": unclear(),
+        "warn": replace(unclear(), on_inconclusive="warn"),
+    }.items():  # fmt: skip
+        suite = ElementTree.fromstring(render_junit(made).split("\n", 1)[1])[0]
+        counts[name] = tuple(int(suite.get(key) or 0) for key in ("failures", "errors", "skipped"))
+    assert counts == {"pass": (0, 0, 0), "unsafe": (2, 0, 0), "fail": (0, 1, 0), "warn": (0, 0, 1)}
+
+
+def test_sarif_has_what_the_format_demands() -> None:
+    """Version, driver, a rule for each result, level, message, and a place with a line from 1."""
+    log = json.loads(render_sarif(unsafe()))
+    assert log["version"] == "2.1.0" and log["$schema"].endswith("sarif-2.1.0.json")
+    (run,) = log["runs"]
+    rules = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
+    assert run["tool"]["driver"]["name"] and len(rules) == len(set(rules))
+    (result,) = run["results"]
+    assert result["ruleId"] in rules and result["message"]["text"]
+    assert result["level"] in ("none", "note", "warning", "error")
+    place = result["locations"][0]["physicalLocation"]
+    assert place["region"]["startLine"] == 9
+    assert not place["artifactLocation"]["uri"].startswith("/")
+
+
+def test_sarif_of_a_pass_is_an_empty_run() -> None:
+    """No violation is no result, which a service reads as all fixed."""
+    (run,) = json.loads(render_sarif(passing()))["runs"]
+    assert run["results"] == [] and run["tool"]["driver"]["rules"] == []
+
+
+def test_annotations_escape_what_ends_them() -> None:
+    """Percent signs, line ends, and the commas of a file's name."""
+    first, second = workflow_commands(unsafe())
+    assert first.startswith("::error title=Resilience gate::")
+    assert second == (
+        "::error file=scenarios/a%2Cb.yaml,line=9,title=no_duplicate_charge::"
+        "lost, seed 3: 2 charges: 100%25 more%0Athan one"
+    )
+    assert workflow_commands(passing())[0].startswith("::notice ")
+    assert workflow_commands(unclear())[0].startswith("::error ")
+    assert workflow_commands(replace(unclear(), on_inconclusive="warn"))[0].startswith("::warning ")
+
+
+def test_markdown_has_the_reason_and_the_evidence() -> None:
+    """Decision, sentence, a row a scenario, a row a figure, rates with exact intervals."""
+    text = render_markdown(unsafe())
+    assert "## ✗ Resilience gate: regression" in text
+    assert "| lost | -90" in text
+    assert "candidate vetoed: 0 of 5 runs (95%: 0% to 52.2%)" in text
+
+
+def test_badge_is_svg_with_a_text_alternative() -> None:
+    """Decision and score."""
+    root = ElementTree.fromstring(render_badge(passing()))
+    assert root.get("aria-label") == "resilience: pass 88"
+    assert ElementTree.fromstring(badge("a", "b", "#000")).get("height") == "20"
+
+
+def test_every_format_renders_every_decision() -> None:
+    """No format fails on a gate that has seen nothing."""
+    empty = report([], rates=(), score=None)
+    assert all(rendering(empty) for rendering in GATE_FORMATS.values())
