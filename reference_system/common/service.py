@@ -31,9 +31,8 @@ CONNECT_AGAIN_S = 0.1
 SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
 META = """
 CREATE TABLE IF NOT EXISTS meta (
-    one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL, clock_scale float8 NOT
-    NULL,
-    config_digest text NOT NULL, design bytea NOT NULL)
+    one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL,
+    clock_scale float8 NOT NULL, config_digest text NOT NULL, design bytea NOT NULL)
 """
 RECORD_FIELDS = ("kind", "key", "id", "at", "version", "status", "amount", "value", "caller")
 

@@ -6,22 +6,21 @@ from reference_system.common.patterns import outbox
 
 DDL = """
     CREATE TABLE IF NOT EXISTS claim (
-        id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, status text NOT NULL, body bytea
-        NOT NULL,
-        fingerprint text NOT NULL, at float8 NOT NULL);
+        id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, status text NOT NULL,
+        body bytea NOT NULL, fingerprint text NOT NULL, at float8 NOT NULL);
     CREATE INDEX IF NOT EXISTS claim_queued ON claim (at) WHERE status = 'queued';
     CREATE TABLE IF NOT EXISTS invoice (
         id text PRIMARY KEY, claim text NOT NULL, amount float8 NOT NULL, status text NOT NULL, charge text,
         at float8 NOT NULL);
     CREATE TABLE IF NOT EXISTS saga (
-        invoice text PRIMARY KEY, status text NOT NULL, key text, attempts int NOT NULL DEFAULT 0, at float8
-        NOT NULL)
+        invoice text PRIMARY KEY, status text NOT NULL, key text, attempts int NOT NULL DEFAULT 0,
+        at float8 NOT NULL)
 """
 
 OPEN_CLAIM = """
     WITH c AS (
-        INSERT INTO claim (id, invoice, amount, status, body, fingerprint, at) VALUES ($1, $2, $3, $4, $5,
-        $6, $7)
+        INSERT INTO claim (id, invoice, amount, status, body, fingerprint, at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
         ON CONFLICT (id) DO NOTHING RETURNING id, invoice
     ), i AS (
         INSERT INTO invoice (id, claim, amount, status, at) SELECT invoice, id, $3, 'open', $7 FROM c
@@ -33,8 +32,8 @@ SUBMITTED = """
     WITH c AS (
         UPDATE claim SET status = 'submitted' WHERE id = ANY($1::text[]) RETURNING id
     ), o AS (
-        INSERT INTO outbox (id, event) SELECT v.id, v.event FROM unnest($2::text[], $3::text[]) AS v (id,
-        event)
+        INSERT INTO outbox (id, event) SELECT v.id, v.event
+        FROM unnest($2::text[], $3::text[]) AS v (id, event)
     ) SELECT count(*) FROM c
 """
 

@@ -24,8 +24,8 @@ from reference_system.services.checkin.arrival import Arrival, read_arrival
 DEMOGRAPHICS_AGE_S = 86_400.0
 INSERT = f"""
     WITH n AS (
-        INSERT INTO encounter (id, key, guard, fingerprint, patient, patient_name, coverage, eligibility,
-        label, body, at)
+        INSERT INTO encounter (id, key, guard, fingerprint, patient, patient_name, coverage,
+            eligibility, label, body, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (guard) DO NOTHING RETURNING id
     ), o AS (
         {outbox.insert(12, "n")}
@@ -41,10 +41,9 @@ class Checkin(Service):
 
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS encounter (
-            id text PRIMARY KEY, key text NOT NULL, guard text NOT NULL UNIQUE, fingerprint text NOT NULL,
+            id text NOT NULL, key text NOT NULL, guard text PRIMARY KEY, fingerprint text NOT NULL,
             patient text NOT NULL, patient_name text, coverage text NOT NULL, eligibility text NOT NULL,
-            label text,
-            body bytea NOT NULL, at float8 NOT NULL);
+            label text, body bytea NOT NULL, at float8 NOT NULL);
         CREATE INDEX IF NOT EXISTS encounter_key ON encounter (key)
     """
     TABLES: ClassVar[tuple[str, ...]] = ("encounter",)

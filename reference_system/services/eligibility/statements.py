@@ -8,9 +8,8 @@ DDL = """
     CREATE TABLE IF NOT EXISTS coverage (id text PRIMARY KEY, body bytea NOT NULL);
     CREATE TABLE IF NOT EXISTS inquiry (
         encounter text PRIMARY KEY, coverage text NOT NULL, patient text NOT NULL, status text NOT NULL,
-        source text,
-        receipt text, attempts int NOT NULL DEFAULT 0, due_at float8 NOT NULL, at float8 NOT NULL,
-        cached text, cached_at float8)
+        source text, receipt text, attempts int NOT NULL DEFAULT 0,
+        due_at float8 NOT NULL, at float8 NOT NULL, cached text, cached_at float8)
 """
 
 # An answer of the payer; it is kept once, the first one stands.
@@ -18,9 +17,8 @@ DECIDE = f"""
     WITH d AS (
         INSERT INTO inquiry AS i (encounter, coverage, patient, status, source, receipt, attempts, due_at, at)
         VALUES ($1, $2, $3, $4, 'payer', $5, 1, 0, $6)
-        ON CONFLICT (encounter) DO UPDATE SET status = excluded.status, source = 'payer', receipt =
-        excluded.receipt,
-            attempts = i.attempts + 1, at = excluded.at
+        ON CONFLICT (encounter) DO UPDATE SET status = excluded.status, source = 'payer',
+            receipt = excluded.receipt, attempts = i.attempts + 1, at = excluded.at
         WHERE i.status = 'pending' RETURNING encounter
     ), o AS (
         {outbox.insert(7, "d")}

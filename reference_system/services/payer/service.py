@@ -36,11 +36,11 @@ class Payer(Service):
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS truth (coverage text PRIMARY KEY, status text NOT NULL);
         CREATE TABLE IF NOT EXISTS inquiry (
-            receipt text PRIMARY KEY, coverage text NOT NULL, status text NOT NULL, at float8 NOT NULL,
-            caller text);
+            receipt text PRIMARY KEY, coverage text NOT NULL, status text NOT NULL,
+            at float8 NOT NULL, caller text);
         CREATE TABLE IF NOT EXISTS claim (
-            id text PRIMARY KEY, claim text NOT NULL, amount float8 NOT NULL, at float8 NOT NULL, caller text,
-            guard text NOT NULL UNIQUE)
+            id text PRIMARY KEY, claim text NOT NULL, amount float8 NOT NULL, at float8 NOT NULL,
+            caller text, guard text NOT NULL UNIQUE)
     """
     TABLES: ClassVar[tuple[str, ...]] = ("truth", "inquiry", "claim")
 

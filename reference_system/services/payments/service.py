@@ -29,9 +29,8 @@ class Payments(Service):
 
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS charge (
-            id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, key text, guard text NOT
-            NULL UNIQUE,
-            fingerprint text NOT NULL, caller text, at float8 NOT NULL);
+            id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, key text,
+            guard text NOT NULL UNIQUE, fingerprint text NOT NULL, caller text, at float8 NOT NULL);
         CREATE INDEX IF NOT EXISTS charge_invoice ON charge (invoice);
         CREATE TABLE IF NOT EXISTS refund (
             id text PRIMARY KEY, charge text NOT NULL UNIQUE, invoice text NOT NULL, amount float8 NOT NULL,

@@ -7,9 +7,8 @@ from reference_system.common.patterns import outbox
 
 DDL = """
     CREATE TABLE IF NOT EXISTS rx (
-        id text PRIMARY KEY, version int NOT NULL, status text NOT NULL, dose text NOT NULL, patient text
-        NOT NULL,
-        body bytea NOT NULL, at float8 NOT NULL);
+        id text PRIMARY KEY, version int NOT NULL, status text NOT NULL, dose text NOT NULL,
+        patient text NOT NULL, body bytea NOT NULL, at float8 NOT NULL);
     CREATE TABLE IF NOT EXISTS rx_version (
         rx text NOT NULL, version int NOT NULL, status text NOT NULL, dose text NOT NULL, body bytea NOT NULL,
         at float8 NOT NULL, PRIMARY KEY (rx, version));
@@ -42,8 +41,8 @@ COMPARE_AND_SET = f"""
 # Read, then write whatever was read plus one: of two writers at once the second overwrites the first.
 OVERWRITE = f"""
     WITH u AS (
-        UPDATE rx SET version = $2::int + 1, status = $3, dose = $4, body = $5, at = $6 WHERE id = $1
-        RETURNING id, version
+        UPDATE rx SET version = $2::int + 1, status = $3, dose = $4, body = $5, at = $6
+        WHERE id = $1 RETURNING id, version
     ), h AS (
         INSERT INTO rx_version (rx, version, status, dose, body, at) SELECT id, version, $3, $4, $5, $6 FROM u
         ON CONFLICT (rx, version) DO UPDATE
@@ -58,8 +57,8 @@ RESERVE = """
     WITH r AS (
         SELECT id, version, status, dose, patient FROM rx WHERE id = $1 FOR UPDATE
     ), i AS (
-        INSERT INTO reservation (dispense, rx, version, at) SELECT $2, id, version, $3 FROM r WHERE status =
-        'active'
+        INSERT INTO reservation (dispense, rx, version, at) SELECT $2, id, version, $3 FROM r
+        WHERE status = 'active'
         ON CONFLICT (dispense) DO UPDATE SET version = excluded.version, at = excluded.at
     ) SELECT version, status, dose, patient FROM r
 """

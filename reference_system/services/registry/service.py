@@ -56,8 +56,8 @@ class Registry(Service):
             f"""
             WITH u AS (
                 INSERT INTO patient AS p (id, version, body, at) VALUES ($1, $2, $3, $4)
-                ON CONFLICT (id) DO UPDATE SET version = excluded.version, body = excluded.body, at =
-                excluded.at
+                ON CONFLICT (id) DO UPDATE SET version = excluded.version,
+                    body = excluded.body, at = excluded.at
                 WHERE p.version = $5 OR NOT $6
                 RETURNING id
             ), o AS (
