@@ -4,6 +4,7 @@ answers."""
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import Router
@@ -70,14 +71,11 @@ class Front:
             service.tracer.finish(span, ok)
 
     def _set_deadline(self, header: str | None) -> None:
-        if not any(link.patterns.propagate_deadline for link in self._service.links.values()):
-            if header is not None and self._service.store.bounded:
-                deadline.current.set(deadline.from_header(header))
-            return
-        ends = deadline.from_header(header)
-        deadline.current.set(
-            ends if ends is not None else deadline.from_header(str(deadline.DEFAULT_BUDGET_S * 1000))
-        )
+        """The caller's, where the design knows limits; who hands deadlines on gives one where none came."""
+        ends = deadline.from_header(header) if self._service.store.bounded else None
+        if ends is None and self._service.propagates:
+            ends = time.monotonic() + deadline.DEFAULT_BUDGET_S
+        deadline.current.set(ends)
 
     @staticmethod
     def _route_name(path: str) -> str:

@@ -7,6 +7,7 @@ and the import a fraction; it speaks only what a link between two services needs
 from __future__ import annotations
 
 import asyncio
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
@@ -15,6 +16,7 @@ import httptools
 import msgspec
 
 SAFE = "/?&=$:,;@+-_.~%"
+PLAIN_PATH = re.compile(r"[A-Za-z0-9/$._-]*").fullmatch
 _decode = msgspec.json.Decoder().decode
 
 
@@ -128,7 +130,8 @@ class HttpClient:
         return reply
 
     def _encoded(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> bytes:
-        parts = [method, " ", quote(path, SAFE), " ", self._head]
+        target = path if PLAIN_PATH(path) else quote(path, SAFE)
+        parts = [method, " ", target, " ", self._head]
         for name, value in headers.items():
             if not value.isprintable():
                 raise ValueError(f"header {name} has control characters: {value!r}")

@@ -70,6 +70,7 @@ class Service:
         self.shedding = Shedding(self.patterns)
         self.waiting_for = "start"
         self.links: dict[str, Link] = {}
+        self.propagates = False  # deadlines are handed on to the callees
         self._tasks: set[asyncio.Task[Any]] = set()  # work of a run: ends with it
         self._loops: set[asyncio.Task[Any]] = set()  # live as long as the process
         self.bus: Bus | None = None
@@ -143,6 +144,7 @@ class Service:
                 self.store = Store(self.name, address, patterns, counters, self.tracer)
             elif address.protocol == "nats":
                 self.bus = Bus(self.name, address, patterns, counters, self.log)
+        self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         if self.bus is not None:
             self.outbox = outbox.Outbox(self.store, self.bus, self.log, self.metrics)
             self.outbox.apply(self.patterns.outbox, self.patterns.outbox_poll)
@@ -211,6 +213,7 @@ class Service:
         self.shedding = Shedding(self.patterns)
         for callee, link in self.links.items():
             link.apply(design.link(f"{self.name} -> {callee}"))
+        self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         self.store.apply(design.link(f"{self.name} -> postgres"))
         if self.bus is not None:
             self.bus.apply(design.link(f"{self.name} -> bus"))
