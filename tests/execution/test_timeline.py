@@ -74,6 +74,7 @@ def test_an_abandoned_run_injects_nothing_new() -> None:
 
 def test_a_timeline_that_never_started_can_be_joined() -> None:
     """A run that is interrupted before its faults has nothing to wait for."""
-    timeline = FaultTimeline(plan(Board()), NO_CONTROLS, time.monotonic(), [].append)
+    rows: list[Any] = []
+    timeline = FaultTimeline(plan(Board()), NO_CONTROLS, time.monotonic(), rows.append)
     timeline.abandon()
     assert timeline.join(1.0)

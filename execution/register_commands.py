@@ -1,4 +1,4 @@
-"""Commands around models: linearizability of a history, the simulator against what is known."""
+"""Judging register histories; in a file of its own, since it must start quickly."""
 
 from __future__ import annotations
 
