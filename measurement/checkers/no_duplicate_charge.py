@@ -51,7 +51,8 @@ def _violations(history: History, doubled: pl.DataFrame) -> list[Violation]:
     proof = evidence(history, first["key"].to_list(), ["charge", "refund"], JOURNEYS) if first.height else {}
     found: list[Violation] = []
     for key, t in first.select("key", "last_capture").iter_rows():
-        amounts = [f"{row['amount']:.2f}" for row in proof[key] if row.get("kind") == "charge"]
+        charges = [row for row in proof[key] if row.get("kind") == "charge"]
+        amounts = [f"{row['amount']:.2f}" if "amount" in row else "unknown" for row in charges]
         times = "twice" if len(amounts) == 2 else f"{len(amounts)} times"
         statement = f"invoice {key} was charged {times} ({' and '.join(amounts)})"
         found.append(Violation(statement, key, t, proof[key]))

@@ -60,7 +60,8 @@ def _broken(frame: pl.DataFrame, kind: str, statement: pl.Expr, operation: pl.Ex
         "key",
         pl.col("t").cast(pl.Float64),
         kind=pl.lit(kind),
-        statement=statement,
+        # A sentence about a record that lacks its version would be null.
+        statement=pl.coalesce(statement, pl.format("{}: {}", "key", pl.lit(kind.replace("_", " ")))),
         operation=operation.cast(pl.Int64),
     )
 
