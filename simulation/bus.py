@@ -9,7 +9,8 @@ from typing import Any
 
 from simulation.attempts import Attempt
 from simulation.clock import Timer
-from simulation.nodes import CallFailed, Node, Reply
+from simulation.messages import CallFailed, Reply
+from simulation.nodes import Node
 from simulation.tasks import Future, ModelError, Work, within
 
 
@@ -60,7 +61,7 @@ class Outbox:
     ) -> Event:
         number = self._node.world.next_number()
         name = f"{self._node.name}-{number:012d}"
-        return Event(name, type_, key, self._node.clock._now, body or {}, version)
+        return Event(name, type_, key, self._node.wall, body or {}, version)
 
     def write(self, *events: Event) -> None:
         """To be called inside the statement of the change."""
@@ -100,6 +101,8 @@ class Outbox:
                         yield from self._publish(left)
                     swept = node.clock._now
             except ModelError:
+                if not node.patterns.outbox:
+                    self._buffer.clear()  # there is no second place from which they could be tried again
                 yield from node.pause_for(node.constant("bus_retry_s"))
                 self._wake.resolve()
 

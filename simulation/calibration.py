@@ -32,7 +32,7 @@ LEVELS = (
     ("checkin", "pharmacy", "billing"),
     ("users",),
 )
-ROUNDS = 2  # a level
+ROUNDS = 3  # a level
 LEAST_LIKELY = 0.05  # a family less likely than this to have made the sample is not believed
 ENOUGH = 15  # spans of one operation; with fewer it keeps the figures it had
 TABLE = 41  # points of a quantile table

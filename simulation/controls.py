@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from experiment.controls import (
     BehaviourProbe,
     Blackhole,
+    Corrupt,
     Delay,
     Impairment,
     LinkProbe,
@@ -14,6 +15,7 @@ from experiment.controls import (
     NodeProbe,
     Reach,
     Refuse,
+    Reorder,
     Reset,
     Throttle,
 )
@@ -21,11 +23,14 @@ from simulation.channels import Channel
 from simulation.nodes import Node
 from simulation.world import World
 
-IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "refuse", "reset", "loss"})
-ACTIONS = frozenset({"crash", "pause"})
+IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "refuse", "reset", "loss", "corrupt", "reorder"})
+ACTIONS = frozenset({"crash", "pause", "out_of_memory", "cpu_limit", "disconnect", "disk_full", "clock_skew"})
+FIXED_WORK_S = 0.05  # what a probe of the CPU asks for; only its ratio to itself matters
+DISK_BYTES = 1e9
 BEHAVIOURS = frozenset({"lost_response", "slow_processing", "error_share"})
 CAPABILITIES = {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
 CUTS = (Blackhole, Refuse, Reset, Loss)
+PACKETS = (Loss, Corrupt, Reorder)
 
 
 class SimulatedLink:
@@ -66,8 +71,9 @@ class SimulatedLink:
         existing = Reach(False, None, "closed") if self._cut else fresh
         self._opened = True
         wire = self._channel.wire
-        losing = any(isinstance(one, Loss) for one in wire.impairments.values())
-        measures = {"packets_dropped": float(wire.retransmissions)} if losing else None
+        treated = any(isinstance(one, PACKETS) for one in wire.impairments.values())
+        count = float(wire.treated)
+        measures = {"packets_dropped": count, "packets_treated": count} if treated else None
         return LinkProbe(existing, fresh, payload_bytes, measures)
 
     def _reach(self, deadline_s: float, payload_bytes: int) -> Reach:
@@ -88,11 +94,13 @@ class SimulatedLink:
 
 
 class SimulatedNode:
-    """A node as its simulated process."""
+    """A node as its simulated process; `channels` are all ways to it and from it."""
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, channels: Sequence[Channel]) -> None:
         self._node = node
+        self._channels = channels
         self._acting: dict[str, str] = {}
+        self._cores: float | None = None
 
     @property
     def name(self) -> str:
@@ -106,23 +114,64 @@ class SimulatedNode:
         if fault in self._acting:
             return
         self._acting[fault] = action
-        if action == "crash":
-            self._node.crash()
+        node = self._node
+        if action in ("crash", "out_of_memory"):
+            node.crash()
+        elif action == "pause":
+            node.pause()
+        elif action == "cpu_limit":
+            self._cores = float(parameters["cores"])
+            node.server.limit(self._cores)
+        elif action == "disconnect":
+            for channel in self._channels:
+                channel.wire.impair(fault, Loss(1.0))
+        elif action == "disk_full":
+            node.full = True
         else:
-            self._node.pause()
+            node.skew = float(parameters["offset_s"])
 
     def undo(self, fault: str) -> None:
         action = self._acting.pop(fault, None)
-        if action == "crash":
-            self._node.restart()
+        node = self._node
+        if action in ("crash", "out_of_memory"):
+            node.restart()
         elif action == "pause":
-            self._node.resume()
+            node.resume()
+        elif action == "cpu_limit":
+            self._cores = None
+            node.server.limit(None)
+        elif action == "disconnect":
+            for channel in self._channels:
+                channel.wire.restore(fault)
+                node.world.reconnect(channel.name)
+        elif action == "disk_full":
+            node.full = False
+        elif action is not None:
+            node.skew = 0.0
 
     def probe(self, deadline_s: float) -> NodeProbe:
         node = self._node
         state = "paused" if node.server.paused else "running" if node.server.up else "absent"
-        answers = state == "running" and node.ready
-        return NodeProbe(state, answers, 0.0 if answers else None, f"{node.name}#{node.generation}")  # type: ignore[arg-type]
+        acting = set(self._acting.values())
+        answers = state == "running" and node.ready and "disconnect" not in acting
+        seconds = 0.0 if answers else None
+        return NodeProbe(state, answers, seconds, f"{node.name}#{node.generation}")  # type: ignore[arg-type]
+
+    def gauge(self, name: str) -> float:
+        """One figure of the node's resources, as a container runtime could tell it."""
+        node, acting = self._node, set(self._acting.values())
+        work = FIXED_WORK_S / (self._cores or 1.0)
+        gauges = {
+            "cpu_limit": self._cores or 0.0,
+            "work_s": work,
+            "work_held_back_s": work - FIXED_WORK_S,
+            "clock_offset_s": node.skew,
+            "oom_killed": float("out_of_memory" in acting),
+            "connected": float("disconnect" not in acting),
+            "disk_free_bytes": 0.0 if node.full else DISK_BYTES,
+            "disk_takes_writes": float(not node.full),
+        }
+        return gauges[name]
 
 
 class SimulatedBehaviour:
@@ -186,7 +235,10 @@ class SimulatedControls:
         return self._links.setdefault(name, SimulatedLink(self._world, self._world.channels[name]))
 
     def node(self, name: str) -> SimulatedNode:
-        return self._nodes.setdefault(name, SimulatedNode(self._world.nodes[name]))
+        links = self._world.plan.system.links
+        touching = [link.name for link in links if name in (link.caller, link.callee)]
+        channels = [self._world.channels[link] for link in touching] + self._world.user_channels(name)
+        return self._nodes.setdefault(name, SimulatedNode(self._world.nodes[name], channels))
 
     def behaviour(self, link: str) -> SimulatedBehaviour:
         found = self._world.plan.system.link(link)

@@ -3,89 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from experiment.design import Design, ServicePatterns
 from simulation.attempts import Attempt
 from simulation.channels import Channel
+from simulation.messages import RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
 from simulation.servers import Server
-from simulation.tasks import Future, ModelError, Task, Work, sleep
+from simulation.tasks import Task, Work, sleep
 
 if TYPE_CHECKING:
     from simulation.world import World
-
-RETRYABLE = frozenset({429, 500, 502, 503, 504})
-# What a caller is told when its request certainly never reached the callee.
-UNSENT = ("short_circuited", "rejected_bulkhead", "refused", "deadline_passed")
-
-
-@dataclass(slots=True)
-class Request:
-    """A call between services: `what` names the operation, `body` carries its plain arguments.
-
-    `deadline` is the caller's own (absolute), `callee_deadline` the one it hands on. `sent` turns true once
-    the callee may have seen it.
-    """
-
-    what: str
-    body: dict[str, Any]
-    caller: str
-    key: str | None = None
-    idempotent: bool = True
-    limit: float | None = None
-    deadline: float | None = None
-    hands_on: bool = False
-    sent: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer with its status; `label` is what it says of itself, `refused` that nothing was done."""
-
-    status: int
-    body: dict[str, Any] = field(default_factory=dict)
-    label: str | None = None
-    age: float | None = None
-    refused: bool = False
-
-
-class CallFailed(ModelError):
-    """No reply came over a link."""
-
-    def __init__(self, link: str, reason: str, sent: bool) -> None:
-        super().__init__(f"{link}: {reason}")
-        self.reason = reason
-        self.sent = sent
-
-
-class Refused(ModelError):
-    """The service answers with this status."""
-
-    def __init__(self, status: int) -> None:
-        super().__init__(str(status))
-        self.status = status
-
-
-class CallEnd(Future):
-    """Turns the end of a channel's call into a Reply or a CallFailed."""
-
-    __slots__ = ("_link", "_request")
-
-    def __init__(self, link: str, request: Request) -> None:
-        super().__init__()
-        self._link = link
-        self._request = request
-
-    def resume(self, attempt: Attempt, error: str | None) -> None:
-        if error is None:
-            self.resolve(attempt.answer)
-        elif error.startswith("status_"):
-            reply = attempt.answer
-            self.resolve(reply if reply is not None else Reply(int(error.split("_")[1].split(",")[0])))
-        else:
-            sent = self._request.sent or not error.startswith(UNSENT)
-            self.reject(CallFailed(self._link, error, sent))
 
 
 class Node:
@@ -107,6 +35,8 @@ class Node:
         self.links: dict[str, Channel] = {}
         self.tables: dict[str, Any] = {}
         self.ready = True
+        self.full = False  # no room for writes
+        self.skew = 0.0  # seconds that its wall clock is off
         self.requests = self.shed = self.in_flight = 0
         self.received: dict[str, int] = {}
         self.connected: Callable[[], None] | None = None  # what a new connection to the bus starts
@@ -122,6 +52,11 @@ class Node:
     @property
     def patterns(self) -> ServicePatterns:
         return self.design.services[self.name]
+
+    @property
+    def wall(self) -> float:
+        """What the node's own clock says."""
+        return self.clock._now + self.skew
 
     @property
     def scale(self) -> float:
@@ -219,15 +154,24 @@ class Node:
         reply: Reply = yield end
         return reply
 
-    def store(self, statement: Callable[[], Any], deadline: float | None = None) -> Work[Any]:
-        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed."""
+    def look(self, statement: Callable[[], Any], deadline: float | None = None) -> Work[Any]:
+        """Read from the node's own database. Raises CallFailed."""
+        return self.store(statement, deadline, "look")
+
+    def store(
+        self, statement: Callable[[], Any], deadline: float | None = None, what: str = "write"
+    ) -> Work[Any]:
+        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed, and
+        Refused when the database cannot write."""
         channel = self.links.get("postgres")
         if channel is None:
             return statement()
-        request = Request("statement", {"run": statement}, self.name, deadline=deadline)
+        request = Request(what, {"run": statement}, self.name, deadline=deadline)
         end = CallEnd(channel.name, request)
         channel.call(end, request)
         reply: Reply = yield end
+        if reply.status != 200:
+            raise Refused(reply.status)
         return reply.body["result"]
 
     def pause_for(self, seconds: float) -> Work[None]:
@@ -292,5 +236,7 @@ class StoreNode(Node):
     def handle(self, attempt: Attempt) -> None:
         if not self.ready:
             attempt.channel.reply(attempt, None, "disconnected")
+        elif self.full and attempt.request.what == "write":
+            attempt.channel.reply(attempt, Reply(500))
         else:
             attempt.channel.reply(attempt, Reply(200, {"result": attempt.request.body["run"]()}))

@@ -46,6 +46,7 @@ class Server:
         "_backlog",
         "_held",
         "_inside",
+        "_unlimited",
         "admissions",
         "capacity",
         "channels",
@@ -71,6 +72,7 @@ class Server:
         self.clock = clock
         self.name = name
         self.demand = demand
+        self._unlimited = demand
         self.slots = slots
         self.capacity = capacity
         self.free: list[float] = [0.0] * (slots or 0)
@@ -147,6 +149,10 @@ class Server:
         if shift > 0.0:
             self.clock.schedule_at(self.clock._now + shift, attempt)
         return shift > 0.0
+
+    def limit(self, cores: float | None) -> None:
+        """Give the process a share of a core: its work takes so much longer. None gives it back."""
+        self.demand = self._unlimited if cores is None else (one / cores for one in self._unlimited)
 
     def crash(self) -> None:
         """The process dies: what it was doing and what it held in its queue is gone."""

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from experiment.plan import PlannedOperation
 from experiment.rows import Operation, Outcome
 from simulation.channels import Channel
-from simulation.nodes import CallEnd, CallFailed, Reply, Request
+from simulation.messages import CallEnd, CallFailed, Reply, Request
 from simulation.protection import Protection
 from simulation.tasks import Future, Task, Work, sleep, within
 from simulation.world import World

@@ -50,7 +50,7 @@ class Wire:
         self.request_bytes = 0.0
         self.response_bytes = 0.0
         self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
-        self.retransmissions = 0
+        self.treated = 0
         self._kept: list[tuple[bool, Attempt]] = []
         self._delayed: dict[Attempt, Timer] = {}
 
@@ -184,13 +184,14 @@ class Wire:
             elif isinstance(one, Corrupt):
                 total += self._retransmissions(one.share)  # a bad checksum is a lost packet
             elif isinstance(one, Reorder):
-                total += one.delay_s if next(uniform) < one.share else 0.0
+                self.treated += 1
+                total += one.delay_s if next(uniform) >= one.share else 0.0  # the share overtakes
         return total
 
     def _retransmissions(self, share: float) -> float:
         total, timeout = 0.0, RETRANSMIT_S
         while next(self.channel.uniform) < share:
-            self.retransmissions += 1
+            self.treated += 1
             total += timeout
             timeout *= 2
         return total

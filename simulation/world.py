@@ -13,7 +13,8 @@ from simulation.bus import BusNode, Consumer, Outbox
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.magnitudes import Magnitudes
-from simulation.nodes import UNSENT, Node, Request, StoreNode
+from simulation.messages import UNSENT, Request
+from simulation.nodes import Node, StoreNode
 from simulation.policies import Backoff, CircuitBreaker, RetryBudget
 from simulation.protection import Protection
 from simulation.randomness import Sampler, sampler, stream, uniform_sampler
@@ -121,6 +122,10 @@ class World:
         )
         channel.wire.silent = False
         return channel
+
+    def user_channels(self, entry: str) -> list[Channel]:
+        """The ways that users take to a service."""
+        return [channel for channel in self.nodes[entry].server.channels if channel.name.startswith("users")]
 
     def _protection(self, node: Node, link: Link) -> Protection:
         """The link's patterns as the live services apply them: stores and the bus get one attempt."""

@@ -6,7 +6,8 @@ from collections import deque
 from typing import Any
 
 from simulation.groups import Group
-from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.messages import CallFailed, Refused, Reply, Request
+from simulation.nodes import Node
 from simulation.tasks import Future, Task, Work, within
 
 CAPTURED = (200, 201)
@@ -50,7 +51,7 @@ class Billing(Node):
     def _claim(self, request: Request, deadline: float | None) -> Work[Reply]:
         id_, invoice, amount = request.body["claim"], request.body["key"], request.body["amount"]
         later = self.patterns.outbox
-        row = {"id": id_, "invoice": invoice, "amount": amount, "at": self.clock._now}
+        row = {"id": id_, "invoice": invoice, "amount": amount, "at": self.wall}
         row["status"] = "queued" if later else "sending"
 
         def statement() -> bool:
@@ -130,12 +131,12 @@ class Billing(Node):
             if bill is None or bill["status"] != "open":
                 return False
             bill["status"] = "paying"
-            saga = {"status": "running", "key": key, "at": self.clock._now}
+            saga = {"status": "running", "key": key, "at": self.wall}
             self.tables.setdefault("saga", {})[invoice] = saga
             return True
 
         if not (yield from self.store(begin, deadline)):
-            bill = yield from self.store(lambda: self._invoices.get(invoice), deadline)
+            bill = yield from self.look(lambda: self._invoices.get(invoice), deadline)
             if bill is None:
                 raise Refused(404)
             if bill["status"] != "paying":
@@ -207,7 +208,7 @@ class Billing(Node):
             saga = self.tables["saga"][invoice]
             if saga["status"] != "running":
                 return False
-            saga.update(status=end, at=self.clock._now)
+            saga.update(status=end, at=self.wall)
             self._invoices[invoice].update(status=status, charge=charge)
             self.outbox.write(event)
             return True
@@ -220,7 +221,7 @@ class Billing(Node):
 
     def _pay_at_once(self, invoice: str, deadline: float | None) -> Work[Reply]:
         """Charge, then update: what happens between the two is nobody's concern."""
-        bill = yield from self.store(lambda: self._invoices.get(invoice), deadline)
+        bill = yield from self.look(lambda: self._invoices.get(invoice), deadline)
         if bill is None:
             raise Refused(404)
         if bill["status"] != "open":

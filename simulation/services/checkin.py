@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulation.bus import Event, fresh
-from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.messages import CallFailed, Refused, Reply, Request
+from simulation.nodes import Node
 from simulation.tasks import Work
 
 
@@ -60,7 +61,7 @@ class Checkin(Node):
             {
                 "key": key,
                 "id": self.world.new_id("encounter"),
-                "at": self.clock._now,
+                "at": self.wall,
                 "status": state,
                 "patient": request.body["patient"],
                 "label": label,

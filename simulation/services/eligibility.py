@@ -6,7 +6,8 @@ from heapq import heappop, heappush
 from typing import Any
 
 from simulation.bus import Event, fresh
-from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.messages import CallFailed, Refused, Reply, Request
+from simulation.nodes import Node
 from simulation.tasks import Task, Work, within
 
 
@@ -75,7 +76,7 @@ class Eligibility(Node):
 
     def _open(self, inquiry: dict[str, Any], due: float) -> dict[str, Any]:
         row = self._inquiries.setdefault(
-            inquiry["key"], {**inquiry, "status": "pending", "due": due, "at": self.clock._now}
+            inquiry["key"], {**inquiry, "status": "pending", "due": due, "at": self.wall}
         )
         row["due"] = max(row["due"], due)
         return row
@@ -161,7 +162,7 @@ class Eligibility(Node):
 
     def _repeat(self, key: str) -> Work[None]:
         try:
-            row = yield from self.store(lambda: self._inquiries.get(key))
+            row = yield from self.look(lambda: self._inquiries.get(key))
             if row is not None and row["status"] == "pending":
                 yield self._start({name: row[name] for name in ("key", "coverage", "patient")})
         except CallFailed:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulation.groups import Group
-from simulation.nodes import Node, Refused, Reply, Request
+from simulation.messages import Refused, Reply, Request
+from simulation.nodes import Node
 from simulation.randomness import sampler, stream
 from simulation.tasks import Work
 
@@ -34,7 +35,7 @@ class Payer(Node):
     def _inquired(self, request: Request, state: str) -> None:
         row = {"key": request.body["coverage"], "status": state, "caller": request.caller}
         self.tables.setdefault("inquiry", []).append(
-            {**row, "id": self.world.new_id("receipt"), "at": self.clock._now}
+            {**row, "id": self.world.new_id("receipt"), "at": self.wall}
         )
 
     def _accept(self, request: Request) -> bool:
@@ -45,7 +46,7 @@ class Payer(Node):
             {
                 "key": request.body["claim"],
                 "id": self.world.new_id("claim"),
-                "at": self.clock._now,
+                "at": self.wall,
                 "amount": request.body["amount"],
                 "caller": request.caller,
                 "guard": request.key,
@@ -75,7 +76,7 @@ class Payments(Node):
             return (yield from self._charge(request, deadline))
         if request.what == "by_key":
             key = request.body["key"]
-            row = yield from self.store(lambda: self._by("guard", key), deadline)
+            row = yield from self.look(lambda: self._by("guard", key), deadline)
             if row is None:
                 raise Refused(409 if key in self._in_progress else 404)
             return Reply(200, dict(row))
@@ -107,7 +108,7 @@ class Payments(Node):
             "amount": request.body["amount"],
             "guard": request.key,
             "caller": request.caller,
-            "at": self.clock._now,
+            "at": self.wall,
         }
         self._charges.append(row)
         return True, row
@@ -119,7 +120,7 @@ class Payments(Node):
                 return None
             refunds = self.tables.setdefault("refund", {})
             row: dict[str, Any] = refunds.setdefault(
-                charge["id"], {**charge, "id": self.world.new_id("re"), "at": self.clock._now}
+                charge["id"], {**charge, "id": self.world.new_id("re"), "at": self.wall}
             )
             row["charge"] = charge["id"]
             return row
@@ -138,7 +139,7 @@ class Registry(Node):
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         known = request.body["patient"] in self.world.patients
-        found = yield from self.store(lambda: known, deadline)
+        found = yield from self.look(lambda: known, deadline)
         if not found:
             raise Refused(404)
         return Reply(200)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from simulation.bus import Event, fresh, winners
-from simulation.nodes import CallFailed, Node, Refused, Reply, Request
+from simulation.messages import CallFailed, Refused, Reply, Request
+from simulation.nodes import Node
 from simulation.tasks import ModelError, Work
 
 
@@ -34,7 +35,7 @@ class Prescriptions(Node):
             return (yield from self._create(request, deadline))
         if request.what == "change_dose":
             return (yield from self._change(request, deadline))
-        row = yield from self.store(lambda: self._current(request), deadline)
+        row = yield from self.look(lambda: self._current(request), deadline)
         if row is None:
             raise Refused(404)
         return Reply(200, row)
@@ -44,7 +45,7 @@ class Prescriptions(Node):
         return dict(row) if row is not None else None
 
     def _keep(self, rx: str, version: int, dose: str) -> None:
-        row = {"rx": rx, "version": version, "dose": dose, "status": "active", "at": self.clock._now}
+        row = {"rx": rx, "version": version, "dose": dose, "status": "active", "at": self.wall}
         self._rx[rx] = row
         self._versions[rx, version] = dict(row)
 
@@ -86,7 +87,7 @@ class Prescriptions(Node):
         if guarded and base is None:
             raise Refused(428)
         if not guarded:
-            row = yield from self.store(lambda: self._rx.get(rx), deadline)
+            row = yield from self.look(lambda: self._rx.get(rx), deadline)
             base = row["version"] if row is not None else 0
         version = base + 1
         event = self.outbox.event("rx.changed", rx, {"dose": dose}, version)
@@ -133,7 +134,7 @@ class Pharmacy(Node):
     def _found(self, rx: str, check: str, deadline: float | None) -> Work[dict[str, Any] | None]:
         """The version to act on: the copy, or the current one, reserved or only read."""
         if check == "projection":
-            copy: dict[str, Any] | None = yield from self.store(lambda: self._copies.get(rx), deadline)
+            copy: dict[str, Any] | None = yield from self.look(lambda: self._copies.get(rx), deadline)
             return copy
         what = "reserve" if check == "reservation" else "read"
         try:
@@ -153,7 +154,7 @@ class Pharmacy(Node):
         try:
             found = yield from self._found(rx, check, deadline)
         except Unreachable:
-            found = yield from self.store(lambda: self._copies.get(rx), deadline)
+            found = yield from self.look(lambda: self._copies.get(rx), deadline)
             if found is None:
                 raise Refused(503) from None
             label, age = "stale", self.clock._now - found["at"]
@@ -183,7 +184,7 @@ class Pharmacy(Node):
         event = self.outbox.event("dispense.held", id_)
 
         def statement() -> None:
-            row = {"rx": rx, "at": self.clock._now, "status": "held", "version": None, "dose": None}
+            row = {"rx": rx, "at": self.wall, "status": "held", "version": None, "dose": None}
             self.tables.setdefault("dispense", {}).setdefault(id_, row)
             self.outbox.write(event)
 

@@ -1,0 +1,195 @@
+"""Hundreds of simulated runs side by side: seeds, designs and variants, over processes or a Dask cluster.
+
+A run is a pure function of its point, so that where it is computed changes nothing. A run is one row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from importlib import import_module
+from multiprocessing import get_context
+from os import sched_getaffinity
+from typing import Any
+
+import polars as pl
+
+from experiment.design import Design
+from experiment.errors import UsageError
+from experiment.history import History
+from experiment.plan import make_plan
+from experiment.population import Population
+from experiment.scenario import Scenario
+from experiment.topology import System
+from measurement.analysis import Analysis
+from measurement.judge import analyse
+from simulation.magnitudes import Magnitudes
+from simulation.run import simulate
+from simulation.users import Judgement
+from simulation.variation import Variation, apply, combinations
+
+
+@dataclass(frozen=True, slots=True)
+class OutcomeTable:
+    """The live load's table as two functions, which travel to other processes by name."""
+
+    judge: Callable[[str, bool], Judgement]
+    seen_status: Callable[[int, Mapping[str, str], bool], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """One run of a sweep. `variant` holds the varied keys and their values as written."""
+
+    scenario: Scenario
+    system: System
+    design: Design
+    seed: int
+    variant: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def label(self) -> str:
+        """The design with what was varied: what runs of the same label differ in is the seed."""
+        varied = ", ".join(f"{key}={value}" for key, value in self.variant.items())
+        return f"{self.design.name} ({varied})" if varied else self.design.name
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all runs of a sweep share."""
+
+    population: Population
+    magnitudes: Magnitudes
+    outcomes: OutcomeTable
+
+
+CONNECT_S = 10.0
+Figures = dict[str, float | int | str | None]
+
+
+def points(
+    scenario: Scenario,
+    system: System,
+    designs: Sequence[Design],
+    seeds: Sequence[int],
+    variations: Sequence[Variation],
+) -> list[Point]:
+    """Every design, variant and seed. Raises UsageError for a key or value that is none."""
+    made: list[Point] = []
+    for design in designs:
+        for chosen in combinations(variations):
+            varied, other = apply(design, scenario, chosen)
+            made.extend(Point(other, system, varied, seed, chosen) for seed in seeds)
+    return made
+
+
+def run_point(point: Point, setting: Setting) -> Figures:
+    """One row: what was run and its figures."""
+    plan = make_plan(point.scenario, point.system, point.design, point.seed, setting.population)
+    history = simulate(plan, setting.magnitudes, setting.outcomes)
+    analysis = analyse(history, point.scenario, point.system)
+    return {
+        "scenario": point.scenario.name,
+        "design": point.design.name,
+        "label": point.label,
+        **point.variant,
+        "seed": point.seed,
+        **figures(history, analysis),
+    }
+
+
+def figures(history: History, analysis: Analysis) -> Figures:
+    """The figures of one run: verdict, score, latencies and good shares a phase, calls, violations."""
+    row: Figures = {
+        "verdict": str(analysis.verdict),
+        "score": analysis.score.value,
+        "recovery_s": analysis.recovery.seconds if analysis.recovery is not None else None,
+        "convergence_s": analysis.convergence_s,
+        "violations": sum(check.violation_count for check in analysis.checks if check.judged),
+    }
+    for journey in analysis.journeys:
+        if journey.phase not in ("baseline", "fault", "recovery"):
+            continue
+        name = f"{journey.journey}.{journey.phase}"
+        row[f"{name}.good_ratio"] = journey.good / journey.offered if journey.offered else None
+        row[f"{name}.p50_s"], row[f"{name}.p95_s"] = journey.p50, journey.p95
+        row[f"{name}.p99_s"] = journey.p99
+    for counter in ("attempts", "retries", "timeouts", "breaker_openings"):
+        last = {(s.source, s.about): s.value for s in history.samples if s.name == counter and s.about}
+        row[counter] = sum(last.values())
+    return row
+
+
+Progress = Callable[[int, int], None]
+
+
+def run_sweep(
+    todo: Sequence[Point], setting: Setting, progress: Progress | None = None, processes: int | None = None
+) -> pl.DataFrame:
+    """All points over this machine's processes; rows in the order of the points."""
+    cores = processes or min(len(sched_getaffinity(0)), len(todo))
+    if cores <= 1:
+        rows = []
+        for number, point in enumerate(todo, 1):
+            rows.append(run_point(point, setting))
+            if progress is not None:
+                progress(number, len(todo))
+        return frame(rows)
+    with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
+        futures = {pool.submit(run_point, point, setting): index for index, point in enumerate(todo)}
+        results: dict[int, Figures] = {}
+        for future in as_completed(futures):
+            results[futures[future]] = future.result()
+            if progress is not None:
+                progress(len(results), len(todo))
+    return frame([results[index] for index in range(len(todo))])
+
+
+def run_on_dask(
+    todo: Sequence[Point], setting: Setting, address: str, progress: Progress | None = None
+) -> pl.DataFrame:
+    """The same on a Dask cluster. Raises UsageError without the optional package or the scheduler."""
+    try:
+        dask: Any = import_module("distributed")
+    except ImportError:
+        message = "--dask needs the optional package: pip install 'code-blue[dask]'"
+        raise UsageError(message) from None
+    try:
+        client = dask.Client(address, timeout=CONNECT_S)
+    except (OSError, TimeoutError, ValueError) as error:
+        raise UsageError(f"--dask {address}: found no scheduler there ({error}), expected one") from None
+    with client:
+        shared = client.scatter(setting, broadcast=True)
+        futures = {
+            client.submit(run_point, point, shared, pure=False): index for index, point in enumerate(todo)
+        }
+        results: dict[int, Figures] = {}
+        for future in dask.as_completed(futures):
+            results[futures[future]] = future.result()
+            if progress is not None:
+                progress(len(results), len(todo))
+    return frame([results[index] for index in range(len(todo))])
+
+
+def frame(rows: Sequence[Figures]) -> pl.DataFrame:
+    """One row a run; a figure that some runs lack is null there."""
+    return pl.DataFrame(list(rows), infer_schema_length=None)
+
+
+def write_results(results: pl.DataFrame, path: object) -> None:
+    """Parquet or CSV, by the file's ending. Raises UsageError for another."""
+    name = str(path)
+    if name.endswith(".parquet"):
+        results.write_parquet(name)
+    elif name.endswith(".csv"):
+        results.write_csv(name)
+    else:
+        raise UsageError(f"--out: found {name}, expected a file that ends in .parquet or .csv")
+
+
+def metrics_of(results: pl.DataFrame) -> Iterator[str]:
+    """The columns that are figures."""
+    for name, kind in results.schema.items():
+        if name != "seed" and kind.is_numeric():
+            yield name

@@ -1,0 +1,114 @@
+"""Sweeps: variants of a design, many seeds, over processes and on a Dask cluster."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from experiment.errors import UsageError
+from load import outcomes
+from simulation.effects import effects, intervals
+from simulation.magnitudes import load_magnitudes
+from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_sweep, write_results
+from simulation.variation import apply, combinations, parse_variation
+from tests.simulation.reference import design, population, scenario, system
+
+
+def setting() -> Setting:
+    return Setting(population(), load_magnitudes(), OutcomeTable(outcomes.judge, outcomes.seen_status))
+
+
+def test_a_value_is_varied_in_its_unit() -> None:
+    """Durations, numbers, words and switches of links and services, and the load's rate."""
+    chosen = {
+        "billing -> payments.timeout": "250ms",
+        "checkin.shedding.concurrent": "7",
+        "*.retry.attempts": "5",
+        "pharmacy.dispense_check": "projection",
+        "registry.outbox": "off",
+        "load.rate": "30/s",
+    }
+    varied, other = apply(design("resilient"), scenario("control"), chosen)
+    assert varied.links["billing -> payments"].timeout == 0.25
+    assert varied.services["checkin"].shedding.concurrent == 7  # type: ignore[union-attr]
+    assert varied.links["billing -> payments"].retry.attempts == 5  # type: ignore[union-attr]
+    assert varied.links["checkin -> registry"].retry is None  # it had none to vary
+    assert varied.services["pharmacy"].dispense_check == "projection"
+    assert varied.services["registry"].outbox is False
+    assert other.load.arrivals.rate == 30.0
+    assert design("resilient").services["registry"].outbox is True
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("*.timeout", "250", "expected a duration with its unit (us, ms, s, min, h), such as 250ms or off"),
+        ("*.timeoot", "1s", 'did you mean "timeout"?'),
+        ("biling.outbox", "on", 'did you mean "billing"?'),
+        ("pharmacy.dispense_check", "guess", "expected projection or current_read or reservation"),
+        ("checkin.shedding.concurent", "4", 'did you mean "concurrent"?'),
+        ("timeout", "1s", "expected TARGET.PATTERN or load.rate"),
+    ],
+)
+def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> None:
+    """What was found, what was expected and the nearest right name."""
+    with pytest.raises(UsageError) as caught:
+        apply(design("resilient"), scenario("control"), {key: value})
+    assert message in str(caught.value)
+
+
+def test_variations_multiply() -> None:
+    """Two keys of two values give four variants; a text without values is refused."""
+    variations = [parse_variation("a.timeout=1s,2s"), parse_variation("load.rate=1/s, 2/s")]
+    assert len(combinations(variations)) == 4
+    assert combinations([]) == [{}]
+    with pytest.raises(UsageError, match="expected KEY=V1,V2"):
+        parse_variation("a.timeout")
+
+
+def test_a_sweep_shows_what_a_remedy_changes(tmp_path: Path) -> None:
+    """The key against duplicate charges: an effect of full size on every seed, in rows that are kept."""
+    todo = points(
+        scenario("charge_response_lost"),
+        system(),
+        [design("resilient")],
+        range(1, 5),
+        [parse_variation("billing.idempotency_key=on,off")],
+    )
+    seen: list[tuple[int, int]] = []
+    results = run_sweep(todo, setting(), lambda done, total: seen.append((done, total)), processes=1)
+    assert seen[-1] == (8, 8)
+    assert results["seed"].to_list() == [1, 2, 3, 4] * 2
+    without = results.filter(pl.col("billing.idempotency_key") == "off")
+    assert without["violations"].min() > 0  # type: ignore[operator]
+    score = next(effect for effect in effects(results) if effect.metric == "score")
+    assert score.baseline == "resilient (billing.idempotency_key=on)"
+    assert (score.pairs, score.larger) == (4, 0.0)
+    assert score.high < 0
+    pay = [i for i in intervals(results) if i.metric == "pay.baseline.p50_s"]
+    assert len(pay) == 2
+    assert all(i.low <= i.mean <= i.high for i in pay)
+    for name in ("results.csv", "results.parquet"):
+        write_results(results, tmp_path / name)
+    assert pl.read_parquet(tmp_path / "results.parquet").equals(results)
+    with pytest.raises(UsageError, match=r"ends in \.parquet or \.csv"):
+        write_results(results, tmp_path / "results.txt")
+
+
+def test_where_a_run_is_computed_changes_nothing() -> None:
+    """One process, two processes and a Dask cluster give the same rows in the same order."""
+    distributed = pytest.importorskip("distributed")
+    todo = points(scenario("control"), system(), [design("fragile"), design("resilient")], [1, 2], [])
+    alone = run_sweep(todo, setting(), processes=1)
+    assert run_sweep(todo, setting(), processes=2).equals(alone)
+    with distributed.LocalCluster(
+        n_workers=1,
+        threads_per_worker=1,
+        dashboard_address=None,
+        processes=False,
+        protocol="tcp",
+        host="127.0.0.1",
+    ) as cluster:
+        assert run_on_dask(todo, setting(), cluster.scheduler_address).equals(alone)
