@@ -9,7 +9,6 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 from urllib.parse import urlsplit
 
 import psutil
@@ -40,19 +39,6 @@ class ServerChoice:
     def __str__(self) -> str:
         what = self.url if self.kind == "external" else " ".join(self.argv)
         return f"{self.kind}: {what} ({self.reason})"
-
-
-class ToxiproxyServer(Protocol):
-    """A running server. `kind` is "real", "embedded" or "external"; `pid` is None for one not ours."""
-
-    @property
-    def kind(self) -> str: ...
-    @property
-    def version(self) -> str: ...
-    @property
-    def url(self) -> str: ...
-    @property
-    def pid(self) -> int | None: ...
 
 
 def find_server() -> ServerChoice:

@@ -60,10 +60,6 @@ class Log:
         """What starts and stops."""
         self.write(Level.INFO, message, **fields)
 
-    def warn(self, message: str, **fields: str | int | float) -> None:
-        """What the user should look at."""
-        self.write(Level.WARN, message, **fields)
-
     def error(self, message: str, **fields: str | int | float) -> None:
         """What failed."""
         self.write(Level.ERROR, message, **fields)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -65,14 +64,3 @@ def server(request: pytest.FixtureRequest) -> RunningToxiproxy:
     """Each server in turn: what holds for one is to hold for the other."""
     found: RunningToxiproxy = request.getfixturevalue(request.param)
     return found
-
-
-@pytest.fixture
-def log_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[RunningToxiproxy], str]:
-    """The log of a server, for messages."""
-
-    def read(server: RunningToxiproxy) -> str:
-        base = tmp_path_factory.getbasetemp()
-        return "\n".join(Path(path).read_text() for path in base.glob(f"{server.kind}*/toxiproxy.log"))
-
-    return read
