@@ -140,7 +140,7 @@ def latency(one: Subject, traffic: Traffic, seconds: float) -> None:
             attributes={"latency": delay_ms, "jitter": 0},
         )
         samples = int(400 * seconds)
-        found = traffic.run("paced", port=one.echo[1], samples=samples, gap_s=0.02, connections=20)
+        found = traffic.run("paced", port=one.echo[1], samples=samples, gap_s=0.05, connections=20)
         one.note(f"latency {delay_ms} ms: error p50 us", found["p50_us"] - delay_ms * 1000)
         one.note(f"latency {delay_ms} ms: error p99 us", found["p99_us"] - delay_ms * 1000)
     one.adapter.remove_toxic("echo1", "slow")

@@ -4,8 +4,6 @@
 a line from standard input and answers each with one line. Latencies are microseconds, from sending to answer.
 """
 
-
-
 from __future__ import annotations
 
 import asyncio
@@ -192,6 +190,7 @@ async def paced(port: int, samples: int, gap_s: float, connections: int) -> dict
     pool = Pool(again=False)
 
     async def one(caller: Caller) -> None:
+        await asyncio.sleep(rng.uniform(0, gap_s))
         for _ in range(samples // connections):
             before = len(pool.latencies)
             caller.call()
