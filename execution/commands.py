@@ -24,7 +24,8 @@ from execution.progress import ProgressLine
 from execution.records import RunRecord
 from execution.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from execution.saying import dump, say, shown, tell
-from execution.suite_run import SuiteOrder, entry_met, run_suite
+from execution.suite_numbers import entry_met
+from execution.suite_run import SuiteOrder, run_suite
 from experiment.errors import ExitCode
 from experiment.plan import Plan
 from experiment.suite import load_suite

@@ -18,7 +18,7 @@ from execution.catalogue import SCENARIO_FOLDERS, default_catalogue
 from execution.live_run import Progress
 from execution.options import Options
 from execution.pipeline import Bench, RunResult, open_bench
-from execution.places import ROOT
+from execution.places import ROOT, RUNS
 from execution.preflight import Request, plans
 from experiment.errors import CodeBlueError
 from experiment.plan import Plan
@@ -34,6 +34,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--design", action="append", default=[], help="design to run scenarios on (resilient)")
     group.addoption("--scenario-runtime", default="processes", help="runtime for scenario files")
     group.addoption("--scenario-seed", type=int, default=1, help="seed for scenario files")
+    group.addoption("--scenario-out", type=Path, default=RUNS, help="where their run folders land")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -64,7 +65,8 @@ class ScenarioFile(pytest.File):
     """One scenario file; one item for each design asked for."""
 
     def collect(self) -> Iterator[pytest.Item]:
-        options = Options(runtime=self.config.getoption("--scenario-runtime"))
+        chosen = self.config.getoption
+        options = Options(runtime=chosen("--scenario-runtime"), out=chosen("--scenario-out"))
         for design in self.config.getoption("--design") or ["resilient"]:
             request = Request(str(self.path), design, self.config.getoption("--scenario-seed"))
             try:

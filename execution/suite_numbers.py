@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from execution.records import RunRecord
-from experiment.suite import Suite
+from experiment.suite import Entry, Suite
 from experiment.topology import System
-from measurement.statistics import score_estimate
-from reports.report import FourNumbers
+from experiment.verdict import Verdict
+from measurement.statistics import median_time, quantile_estimate, score_estimate
+from reports.report import FourNumbers, RepeatedEntry
 
 NODE_CLASSES = ("crash", "pause")
 CLASS_OF_KIND = {
@@ -62,6 +63,38 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         vetoes=sum(record.vetoed for record in mine),
         interval=interval,
     )
+
+
+def repeated_entries(suite: Suite, records: Sequence[RunRecord]) -> tuple[RepeatedEntry, ...]:
+    """One row an entry, in the order of the suite; none when every entry ran once."""
+    if len({record.seed for record in records}) < 2:
+        return ()
+    rows = []
+    for index, entry in enumerate(suite.entries):
+        mine = [record for record in records if record.entry == index]
+        scores = [record.score for record in mine if record.score is not None]
+        reached = [record.recovery_s for record in mine if record.recovery_s is not None]
+        censored = [record.censored_s for record in mine if record.censored_s is not None]
+        rows.append(
+            RepeatedEntry(
+                scenario=entry.scenario,
+                design=entry.design,
+                runs=len(mine),
+                met=sum(entry_met(entry, record) for record in mine),
+                vetoes=sum(record.vetoed for record in mine),
+                invalid=len(mine) - len(scores),
+                score=score_estimate(scores) if scores else None,
+                recovery=median_time(reached, censored) if reached or censored else None,
+                baseline_p95=quantile_estimate([record.baseline_latency for record in mine], 0.95),
+                load_p95=quantile_estimate([record.load_latency for record in mine], 0.95),
+            )
+        )
+    return tuple(rows)
+
+
+def entry_met(entry: Entry, record: RunRecord) -> bool:
+    """The expected verdict, and for the expected reason when the suite names one."""
+    return record.verdict == Verdict(entry.expect) and set(entry.violates) <= set(record.violated)
 
 
 def weighted_mean(suite: Suite, entries: set[int], records: Sequence[RunRecord]) -> float | None:

@@ -15,7 +15,7 @@ from execution.options import Options
 from execution.places import ROOT
 from execution.preflight import check_suite
 from execution.records import RunRecord
-from execution.suite_numbers import four_numbers
+from execution.suite_numbers import entry_met, four_numbers, repeated_entries
 from execution.trend_store import FILE_NAME, Occasion, Results
 from experiment.errors import ExitCode
 from experiment.suite import Entry, Suite
@@ -82,11 +82,6 @@ def suite_jobs(suite: Suite, repeats: int) -> tuple[Job, ...]:
     return tuple(sorted(jobs, key=lambda job: designs.index(job.design)))
 
 
-def entry_met(entry: Entry, record: RunRecord) -> bool:
-    """The expected verdict, and for the expected reason when the suite names one."""
-    return record.verdict == Verdict(entry.expect) and set(entry.violates) <= set(record.violated)
-
-
 def suite_report(
     suite: Suite,
     jobs: Sequence[Job],
@@ -107,6 +102,7 @@ def suite_report(
         ),
         title=suite.title,
         numbers=four_numbers(suite, records, catalogue.system()),
+        repeated=repeated_entries(suite, records),
         machine=machine(),
         versions=versions(),
         git=git_commit(ROOT),

@@ -8,15 +8,20 @@ and Meier 1958); rare events get exact binomial intervals (Clopper and Pearson 1
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
+from measurement.histogram import Histogram, merge, quantile
+
 CONFIDENCE = 0.95
 BOOTSTRAP_FROM = 10
 RESAMPLES = 2000
+INTERVAL_FROM = 5  # runs; fewer say too little about how runs differ
+HISTOGRAM_RESAMPLES = 200
 EDGE = 0.005  # a share of 0 or 1 has no logit; half a percent is below what a score resolves
 
 
@@ -95,23 +100,54 @@ def proportion(events: int, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True, slots=True)
 class MedianTime:
-    """Median of times of which some were never reached; None when more than half were not."""
+    """Median of times of which some were never reached; None when more than half were not. `low` and `high`
+    are its 95% interval, None where the sample leaves it open."""
 
     median: float | None
     n: int
     censored: int
+    low: float | None = None
+    high: float | None = None
 
 
 def median_time(reached: Sequence[float], censored_at: Sequence[float]) -> MedianTime:
-    """Kaplan-Meier median: `censored_at` are the times after which nobody looked any more."""
+    """Kaplan-Meier median with the interval of Brookmeyer and Crowley (1982) on the log-log scale, from five
+    times on. `censored_at` are the times after which nobody looked any more."""
     n = len(reached) + len(censored_at)
     if n == 0:
         raise ValueError("no times; expected at least one")
     sample = stats.CensoredData(uncensored=np.asarray(reached, float), right=np.asarray(censored_at, float))
     survival = stats.ecdf(sample).sf
-    below = np.flatnonzero(survival.probabilities <= 0.5 + 1e-12)
-    median = float(survival.quantiles[below[0]]) if len(below) else None
-    return MedianTime(median, n, len(censored_at))
+    times, survivors = survival.quantiles, survival.probabilities
+    low = high = None
+    if n >= INTERVAL_FROM and len(reached) > 1:
+        with np.errstate(divide="ignore", invalid="ignore"), warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # undefined at the ends: left open below
+            interval = survival.confidence_interval(CONFIDENCE, method="log-log")
+        low = _first_half(times, np.nan_to_num(interval.low.probabilities, nan=0.0))
+        high = _first_half(times, np.nan_to_num(interval.high.probabilities, nan=1.0))
+    return MedianTime(_first_half(times, survivors), n, len(censored_at), low, high)
+
+
+def _first_half(times: np.ndarray, survivors: np.ndarray) -> float | None:
+    """The first time by which half or less are left; None when that never comes."""
+    below = np.flatnonzero(survivors <= 0.5 + 1e-12)
+    return float(times[below[0]]) if len(below) else None
+
+
+def quantile_estimate(runs: Sequence[Histogram], q: float, seed: int = 0) -> Estimate | None:
+    """Seconds: the quantile of all runs merged. Its interval is t on the logarithm, with the standard error
+    from a bootstrap over runs (from five runs on); None when the merged sample does not support the
+    quantile."""
+    value = quantile(merge(runs), q)
+    if value is None or len(runs) < INTERVAL_FROM:
+        return None if value is None else Estimate(value, None, None, len(runs), "merged")
+    rng = np.random.default_rng(seed)
+    n = len(runs)
+    drawn = [quantile(merge(runs[i] for i in rng.integers(0, n, n)), q) for _ in range(HISTOGRAM_RESAMPLES)]
+    logs = np.log([v for v in drawn if v is not None])
+    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * logs.std(ddof=1) * math.sqrt(n / (n - 1)))
+    return Estimate(value, value * math.exp(-half), value * math.exp(half), n, "merged, bootstrap over runs")
 
 
 def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[bool, ...]:

@@ -11,6 +11,7 @@ import msgspec
 from measurement.statistics import Estimate, MedianTime, PairedDifference
 from reports import html
 from reports.comparison_plots import Cell, Interval, Point, heat_map, interval_plot, pareto
+from reports.repeats import recovery_text, score_text
 from reports.wording import clean, duration
 
 
@@ -98,23 +99,6 @@ def comparison_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def estimate_text(estimate: Estimate | None) -> str:
-    """`91 (88 to 94)`."""
-    if estimate is None:
-        return "–"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.0f}"
-    return f"{estimate.mean:.0f} ({estimate.low:.0f} to {estimate.high:.0f})"
-
-
-def recovery_text(recovery: MedianTime | None) -> str:
-    """`1.5 s`, or how many never recovered."""
-    if recovery is None:
-        return "–"
-    median = "never" if recovery.median is None else duration(recovery.median)
-    return f"{median} ({recovery.censored} of {recovery.n} never)" if recovery.censored else median
-
-
 def _figure(value: float | None, unit: str = "", digits: int = 1) -> str:
     return "–" if value is None else f"{value:.{digits}f}{unit}"
 
@@ -125,7 +109,7 @@ def cell_row(cell: DesignInScenario) -> list[str]:
         cell.scenario,
         cell.design,
         str(cell.runs),
-        estimate_text(cell.score),
+        score_text(cell.score),
         str(cell.vetoes),
         str(cell.invalid),
         recovery_text(cell.recovery),
@@ -148,7 +132,7 @@ def design_row(design: DesignSummary) -> list[str]:
     """The figures of one design as text, in the order of DESIGN_HEAD."""
     return [
         design.design,
-        estimate_text(design.score),
+        score_text(design.score),
         str(design.vetoes),
         str(design.invalid),
         _figure(design.calls, digits=2),
@@ -187,7 +171,7 @@ def render_html(report: ComparisonReport) -> str:
     """One self-contained page: heat map, Pareto plot, intervals, tables."""
     cells = {
         (cell.scenario, cell.design): Cell(
-            cell.score.mean if cell.score else None, estimate_text(cell.score), cell.vetoes > 0
+            cell.score.mean if cell.score else None, score_text(cell.score), cell.vetoes > 0
         )
         for cell in report.cells
     }

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase
 from reports import wording
+from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteReport
 
 CODES = {Verdict.PASS: "32", Verdict.FAIL: "31", Verdict.INCONCLUSIVE: "33", Verdict.INVALID: "35"}
@@ -50,11 +51,19 @@ def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
         odd = "" if entry.met else f"  EXPECTED {entry.expected.value}"
         painted = _paint(f"{word:<14}", verdict, colour)
         lines.append(f"{entry.scenario:<{wide}}  {entry.design:<{name}}  {painted}{odd}  {rest}")
-    for numbers in suite.numbers:
+    for repeated in suite.repeated:
+        pairs = zip(REPEATED_HEAD[3:], repeated_row(repeated)[3:], strict=True)
+        figures = "; ".join(f"{what.removesuffix(' (95%)')} {value}" for what, value in pairs)
         lines.append(
-            f"{numbers.design}: weighted mean {_score(numbers.mean)}, worst {_score(numbers.worst)} "
-            f"({numbers.worst_scenario or '–'}), coverage {numbers.covered} of {numbers.coverable}, "
-            f"vetoes {numbers.vetoes}"
+            f"{repeated.scenario:<{wide}}  {repeated.design:<{name}}  {repeated.runs} runs: {figures}"
+        )
+    for numbers in suite.numbers:
+        between = numbers.interval
+        interval = f" (95%: {between[0]:.0f} to {between[1]:.0f})" if between else ""
+        lines.append(
+            f"{numbers.design}: weighted mean {_score(numbers.mean)}{interval}, "
+            f"worst {_score(numbers.worst)} ({numbers.worst_scenario or '–'}), "
+            f"coverage {numbers.covered} of {numbers.coverable}, vetoes {numbers.vetoes}"
         )
     lines.append(f"{_paint(f'suite {suite.verdict.value.upper()}', suite.verdict, colour)}: {suite.headline}")
     return [_line(text, colour) for text in lines]

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from experiment.verdict import CheckResult, Verdict
 from reports import buckets, wording
 from reports.comparison_plots import Cell, heat_map
+from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteEntry, SuiteReport
 from reports.timeline_plots import journeys, timelines
 from reports.waterfall import waterfall
@@ -98,6 +99,8 @@ def render_suite(suite: SuiteReport) -> str:
             designs=designs,
             grid=grid,
             grouped=grouped,
+            repeated_head=REPEATED_HEAD,
+            repeated_rows=[repeated_row(entry) for entry in suite.repeated],
             simulated=sum(1 for e in suite.entries if e.summary and e.summary.source == "simulation"),
             provenance=_provenance(suite.git, suite.versions, suite.machine),
         )

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from experiment.verdict import CheckResult
 from measurement.analysis import FaultWindow
 from reports import wording
-from reports.report import RunReport, SuiteReport
+from reports.repeats import REPEATED_HEAD, repeated_row
+from reports.report import FourNumbers, RunReport, SuiteReport
 
 MAX_VIOLATIONS = 5
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
@@ -132,12 +133,15 @@ def render_suite(suite: SuiteReport) -> str:
         heads = ("design", "weighted mean", "worst", "coverage", "vetoes")
         rows = [
             (
-                text(n.design), _score(n.mean), f"{_score(n.worst)} {text(n.worst_scenario)}",
+                text(n.design), _mean(n), f"{_score(n.worst)} {text(n.worst_scenario)}",
                 f"{n.covered} of {n.coverable}", str(n.vetoes),
             )
             for n in suite.numbers
         ]  # fmt: skip
         lines += [*table(heads, rows), ""]
+    if suite.repeated:
+        cells = [[text(value) for value in repeated_row(entry)] for entry in suite.repeated]
+        lines += [*table(REPEATED_HEAD, cells), ""]
     runs = []
     for entry in suite.entries:
         run = entry.summary
@@ -148,6 +152,12 @@ def render_suite(suite: SuiteReport) -> str:
     lines += [*table(("scenario", "design", "verdict", "expected", "score", "why"), runs), ""]
     lines += ["```sh", wording.clean(suite.command).replace("```", "` ` `").replace("\n", " "), "```", ""]
     return "\n".join(lines)
+
+
+def _mean(numbers: FourNumbers) -> str:
+    if numbers.interval is None:
+        return _score(numbers.mean)
+    return f"{_score(numbers.mean)} ({numbers.interval[0]:.0f} to {numbers.interval[1]:.0f})"
 
 
 def _score(value: float | None) -> str:

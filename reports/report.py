@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from experiment.history import End, Header, Note, PhaseEvent
 from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
+from measurement.statistics import Estimate, MedianTime
 from reports.traces import Trace
 from reports.wording import broken, headline, score_text
 
@@ -121,6 +122,23 @@ class FourNumbers:
 
 
 @dataclass(frozen=True, slots=True)
+class RepeatedEntry:
+    """One scenario on one design over all its runs, every figure with its interval. `met`: runs that came out
+    as expected; latencies are those of all journeys, merged over runs."""
+
+    scenario: str
+    design: str
+    runs: int
+    met: int
+    vetoes: int
+    invalid: int
+    score: Estimate | None
+    recovery: MedianTime | None
+    baseline_p95: Estimate | None
+    load_p95: Estimate | None
+
+
+@dataclass(frozen=True, slots=True)
 class SuiteReport:
     """Everything a page about one suite says."""
 
@@ -130,6 +148,7 @@ class SuiteReport:
     entries: tuple[SuiteEntry, ...]
     title: str = ""
     numbers: tuple[FourNumbers, ...] = ()
+    repeated: tuple[RepeatedEntry, ...] = ()  # empty when every entry ran once
     machine: Mapping[str, str] = field(default_factory=dict)
     versions: Mapping[str, str] = field(default_factory=dict)
     git: str = ""

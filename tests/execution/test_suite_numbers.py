@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from execution.suite_numbers import coverable, four_numbers, weighted_mean
+from execution.suite_numbers import coverable, four_numbers, repeated_entries, weighted_mean
 from experiment.suite import Entry, Suite
 from tests.execution.builders import SYSTEM, record
 
@@ -54,3 +54,22 @@ def test_vetoes_are_counted() -> None:
     """Vetoed runs stand in a number of their own."""
     (numbers,) = four_numbers(SUITE, [record(0, score=0.0, vetoed=True), record(1, score=90.0)], SYSTEM)
     assert numbers.vetoes == 1
+
+
+def test_every_figure_of_repeats_has_an_interval() -> None:
+    """Five seeds of one entry: score, time to recover and merged latencies, and what was as expected."""
+    records = [
+        record(0, seed, score=80.0 + seed, recovery_s=float(seed), baseline_latency=((400 + seed, 50),))
+        for seed in range(1, 6)
+    ]
+    row = repeated_entries(SUITE, records)[0]
+    assert (row.runs, row.met, row.invalid) == (5, 5, 0)
+    assert row.score is not None and row.score.low is not None
+    assert row.recovery is not None and row.recovery.median == 3.0
+    assert row.baseline_p95 is not None and row.baseline_p95.low is not None
+    assert row.load_p95 is None
+
+
+def test_one_run_each_has_no_table_of_repeats() -> None:
+    """Nothing is repeated, so nothing is told about repeats."""
+    assert repeated_entries(SUITE, [record(0), record(1)]) == ()

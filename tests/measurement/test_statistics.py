@@ -10,8 +10,10 @@ from measurement.statistics import (
     holm,
     mean_estimate,
     median_time,
+    more_often,
     paired_difference,
     proportion,
+    quantile_estimate,
     score_estimate,
 )
 
@@ -107,3 +109,37 @@ def test_unpaired_values_are_refused() -> None:
     """Lists of different length are no pairs."""
     with pytest.raises(ValueError, match="expected pairs"):
         paired_difference([1.0], [1.0, 2.0])
+
+
+def test_a_merged_percentile_has_an_interval_over_runs() -> None:
+    """Five runs at five levels: the interval is wider than that of five equal runs, and holds the figure."""
+    apart = quantile_estimate([((400 + 10 * n, 100),) for n in range(5)], 0.95)
+    alike = quantile_estimate([((400, 100),) for _ in range(5)], 0.95)
+    assert apart is not None and alike is not None and apart.low is not None and apart.high is not None
+    assert apart.low < apart.mean < apart.high
+    assert alike.low == pytest.approx(alike.mean) == alike.high
+
+
+def test_a_percentile_of_few_runs_has_no_interval() -> None:
+    """Two runs say too little about how runs differ, and too few latencies give no percentile at all."""
+    two = quantile_estimate([((400, 100),), ((410, 100),)], 0.95)
+    assert two is not None and two.low is None
+    assert quantile_estimate([((400, 3),)], 0.95) is None
+
+
+def test_the_median_time_has_an_interval() -> None:
+    """Twelve times, three of them censored: half are left after 6, and the interval holds that."""
+    found = median_time([1, 2, 3, 4, 5, 6, 7, 8, 9], [3.5, 6.5, 10])
+    assert (found.median, found.low, found.high) == (6.0, 2.0, 9.0)
+
+
+def test_the_interval_may_stay_open() -> None:
+    """Where most runs never recovered nothing bounds the median from above."""
+    found = median_time([1.0, 2.0], [10.0] * 6)
+    assert found.median is None and found.high is None
+
+
+def test_fishers_test_tells_chance_from_change() -> None:
+    """Seven failures of seven beside none cannot be chance, one beside none can."""
+    assert more_often(0, 7, 7) == pytest.approx(1 / 3432)
+    assert more_often(0, 1, 7) == pytest.approx(0.5)

@@ -1,0 +1,75 @@
+"""Repeated runs of a suite in words: every figure with its interval."""
+
+from __future__ import annotations
+
+from measurement.statistics import Estimate, MedianTime, proportion
+from reports.report import RepeatedEntry
+from reports.wording import duration, percent
+
+REPEATED_HEAD = (
+    *(
+        "scenario",
+        "design",
+        "runs",
+        "as expected",
+        "score (95%)",
+        "vetoes (95%)",
+        "invalid",
+        "recovered in (95%)",
+    ),
+    *("baseline p95 (95%)", "p95 under load (95%)"),
+)
+
+
+def repeated_row(entry: RepeatedEntry) -> list[str]:
+    """The figures as text, in the order of REPEATED_HEAD."""
+    return [
+        entry.scenario,
+        entry.design,
+        str(entry.runs),
+        f"{entry.met} of {entry.runs}",
+        score_text(entry.score),
+        rate_text(entry.vetoes, entry.runs),
+        str(entry.invalid),
+        recovery_text(entry.recovery),
+        time_text(entry.baseline_p95),
+        time_text(entry.load_p95),
+    ]
+
+
+def score_text(estimate: Estimate | None) -> str:
+    """`91 (88 to 94)`."""
+    if estimate is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.mean:.0f}"
+    return f"{estimate.mean:.0f} ({estimate.low:.0f} to {estimate.high:.0f})"
+
+
+def time_text(estimate: Estimate | None) -> str:
+    """`52 ms (48 ms to 57 ms)`."""
+    if estimate is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return duration(estimate.mean)
+    return f"{duration(estimate.mean)} ({duration(estimate.low)} to {duration(estimate.high)})"
+
+
+def rate_text(events: int, runs: int) -> str:
+    """`0 (0% to 52.2%)`: the share's exact interval."""
+    if not runs:
+        return "–"
+    low, high = proportion(events, runs)
+    return f"{events} ({percent(low)} to {percent(high)})"
+
+
+def recovery_text(recovery: MedianTime | None) -> str:
+    """`1.5 s (1 s to open), 2 of 5 never`: the median, its interval (open where the sample leaves it so), and
+    the censored ones."""
+    if recovery is None:
+        return "–"
+    text = "never" if recovery.median is None else duration(recovery.median)
+    if recovery.low is not None or recovery.high is not None:
+        ends = ["open" if end is None else duration(end) for end in (recovery.low, recovery.high)]
+        text += f" ({ends[0]} to {ends[1]})"
+    return f"{text}, {recovery.censored} of {recovery.n} never" if recovery.censored else text
