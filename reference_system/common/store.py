@@ -27,6 +27,9 @@ MAX_CONNECTIONS = 10
 CONNECT_TIMEOUT_S = 2.0
 OPERATOR_LIMIT_S = 20.0
 SPAN_FROM_S = 0.02  # quicker statements leave no span of their own: there are several in every request
+# Every statement finds its rows by an index. Tables begin each run empty: without this the first plans, made
+# when reading a whole table was cheapest, would be kept while it grows. Planning once per connection is enough.
+PLANNING = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 Row = Any  # asyncpg.Record
 
 # Set for requests of operators: a reset or a list of all records may take longer than a user's request.
@@ -166,7 +169,7 @@ class Store:
                 password=address.password,
                 ssl=False,
                 timeout=CONNECT_TIMEOUT_S if self._patterns.timeout else 60,
-                server_settings={"search_path": self.schema, "application_name": self.schema},
+                server_settings={"search_path": self.schema, "application_name": self.schema, **PLANNING},
                 max_cached_statement_lifetime=0,
             )
         except BaseException:

@@ -60,8 +60,7 @@ class Billing(Service):
         rows = await self.store.rows("SELECT invoice FROM saga WHERE status = 'running'")
         if self.patterns.saga:
             self.sagas.resume([row["invoice"] for row in rows])
-        for _ in range(claims.WORKERS):
-            self.loop(self._claims.work())
+        self.loop(self._claims.work())
 
     async def cleared(self, reset: Reset) -> None:
         self._claims.forget()

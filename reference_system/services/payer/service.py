@@ -20,18 +20,31 @@ from reference_system.common.operations import plain
 from reference_system.common.patterns import idempotency
 from reference_system.common.service import Reset, Service, record
 
-PROCESSING_S = (
-    0.01  # its own work per request; the ledger is written once per such interval, before the answers
-)
+PROCESSING_S = 0.01  # its own work per request; inquiries of so long are written together, before the answers
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 Inquiry = tuple[str, str, str, float, str]
-ClaimRow = tuple[str, str, float, float, str, str]
+
+
+class SubmittedClaim(msgspec.Struct, frozen=True):
+    """One claim of an 837; `key` makes a repeat of it harmless."""
+
+    claim: str
+    amount: float
+    key: str | None = None
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """An 837: the claims that travel together."""
+
+    claims: list[SubmittedClaim]
+
+
+_claims = msgspec.json.Decoder(Batch).decode
 
 
 class Payer(Service):
-    """X12 270/271 and 837 as JSON. A claim that carries an Idempotency-Key is accepted once, any other as
-    often as sent."""
+    """X12 270/271 and 837 as JSON. A claim with a key is accepted once, any other as often as it is sent."""
 
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS truth (coverage text PRIMARY KEY, status text NOT NULL);
@@ -54,7 +67,6 @@ class Payer(Service):
     def build(self) -> None:
         super().build()
         self._inquiries: Grouped[Inquiry, None] = Grouped(self._write_inquiries, PROCESSING_S)
-        self._claims: Grouped[ClaimRow, bool] = Grouped(self._write_claims, PROCESSING_S)
 
     async def inquire(self, request: Request) -> Response:
         body = _decode(await request.body())
@@ -75,26 +87,26 @@ class Payer(Service):
         return [None] * len(rows)
 
     async def claim(self, request: Request) -> Response:
-        body = _decode(await request.body())
-        claim, amount = body.get("claim"), body.get("amount")
-        if not isinstance(claim, str) or not isinstance(amount, int | float):
-            raise fhir.Refused(400, 'expected {"claim": "clm-…", "amount": number}')
-        key = request.headers.get(idempotency.HEADER)
-        guard = idempotency.guard(key is not None, key)
-        row = (uuid4().hex, claim, float(amount), time.time(), request.headers.get("x-caller", ""), guard)
-        accepted = await self._claims.add(row)
-        return plain({"claim": claim, "accepted": True, "repeat": not accepted}, 201 if accepted else 200)
-
-    async def _write_claims(self, rows: list[ClaimRow]) -> Sequence[bool]:
-        columns = list(zip(*rows, strict=True))
-        written = await self.store.rows(
-            "INSERT INTO claim (id, claim, amount, at, caller, guard) SELECT * FROM "
-            "unnest($1::text[], $2::text[], $3::float8[], $4::float8[], $5::text[], $6::text[]) "
+        """A batch of claims: with its key a claim is accepted once, without one as often as it comes."""
+        try:
+            batch = _claims(await request.body())
+        except msgspec.MsgspecError as error:
+            raise fhir.Refused(400, f"{error}; expected {{claims: [{{claim, amount, key?}}]}}") from error
+        await asyncio.sleep(PROCESSING_S)
+        at, caller = time.time(), request.headers.get("x-caller", "")
+        accepted = await self.store.rows(
+            "INSERT INTO claim (id, claim, amount, at, caller, guard) "
+            "SELECT id, claim, amount, $5, $6, guard "
+            "FROM unnest($1::text[], $2::text[], $3::float8[], $4::text[]) AS c (id, claim, amount, guard) "
             "ON CONFLICT (guard) DO NOTHING RETURNING id",
-            *map(list, columns),
+            [uuid4().hex for _ in batch.claims],
+            [claim.claim for claim in batch.claims],
+            [claim.amount for claim in batch.claims],
+            [idempotency.guard(claim.key is not None, claim.key) for claim in batch.claims],
+            at,
+            caller,
         )
-        new = {row["id"] for row in written}
-        return [row[0] in new for row in rows]
+        return plain({"accepted": len(accepted), "repeated": len(batch.claims) - len(accepted)})
 
     async def truth(self, _: Request) -> Response:
         return plain(self._known)
