@@ -28,7 +28,7 @@ CONNECT_TIMEOUT_S = 2.0
 OPERATOR_LIMIT_S = 20.0
 SPAN_FROM_S = 0.02  # quicker statements leave no span of their own: there are several in every request
 # Every statement finds its rows by an index. Tables begin each run empty: without this the first plans, made
-# when reading a whole table was cheapest, would be kept while it grows. Planning once per connection is enough.
+# when reading a whole table was cheapest, would be kept while it grows. One plan per connection is enough.
 PLANNING = {"plan_cache_mode": "force_generic_plan", "enable_seqscan": "off"}
 Row = Any  # asyncpg.Record
 
