@@ -18,7 +18,7 @@ from execution.records import RunRecord
 from experiment.errors import UsageError
 from experiment.suite import Suite
 from measurement.histogram import merge, quantile
-from measurement.statistics import median_time, paired_difference, score_estimate
+from measurement.statistics import PairedDifference, median_time, paired_difference, score_estimate
 from reports.comparison import (
     COMPARISON_FORMATS,
     ComparisonReport,
@@ -78,7 +78,7 @@ def compare(
         raise UsageError(f"found {len(set(order.designs))} designs, expected at least two to compare")
     screened: tuple[str, ...] = ()
     if order.screen:
-        first = replace(order, screen="")
+        first = replace(order, screen="", resume=False)  # quick, and complete or worth nothing
         report, _ = compare(suite, catalogue, replace(options, runtime=order.screen), first, hooks, stop)
         finalists = best(report, FINALISTS)
         left_out = [name for name in order.designs if name not in finalists]
@@ -106,11 +106,10 @@ def compare(
 
 
 def best(report: ComparisonReport, count: int) -> tuple[str, ...]:
-    """Fewest vetoes first, then the highest mean score."""
-    ranked = sorted(
-        report.designs, key=lambda design: (design.vetoes, -(design.score.mean if design.score else -1.0))
-    )
-    return tuple(design.design for design in ranked[:count])
+    """Fewest vetoes first, then the highest mean score; designs without a score last."""
+    order = [design.design for design in ranked(report.designs)]
+    rest = [design.design for design in report.designs if design.design not in order]
+    return tuple([*order, *rest][:count])
 
 
 def comparison_report(
@@ -136,7 +135,7 @@ def comparison_report(
         designs=summaries,
         cells=cells,
         effects=effects,
-        words=tuple(in_words(summaries, cells, effects)),
+        words=tuple(in_words(summaries, cells, effects, _gap(ranked(summaries), records, weights))),
         machine=machine(),
         git=git_commit(ROOT),
     )
@@ -226,21 +225,36 @@ def _effects(
     return effects
 
 
-def in_words(
-    designs: Sequence[DesignSummary], cells: Sequence[DesignInScenario], effects: Sequence[EffectSize]
-) -> list[str]:
-    """What the winner wins and pays. Vetoes come before scores."""
+def ranked(designs: Sequence[DesignSummary]) -> list[DesignSummary]:
+    """Those that were scored: fewest vetoes first, then the highest mean score."""
     scored = [design for design in designs if design.score is not None]
-    if len(scored) < 2:
+    return sorted(scored, key=lambda d: (d.vetoes, -(d.score.mean if d.score else 0.0)))
+
+
+def _gap(
+    order: Sequence[DesignSummary], records: Sequence[RunRecord], weights: dict[str, float]
+) -> PairedDifference | None:
+    """The first design of the ranking against the second, over the seeds that both have."""
+    if len(order) < 2:
+        return None
+    one, other = (seed_means(records, weights, design.design) for design in order[:2])
+    seeds = sorted(set(one) & set(other))
+    return paired_difference([other[s] for s in seeds], [one[s] for s in seeds]) if seeds else None
+
+
+def in_words(
+    designs: Sequence[DesignSummary],
+    cells: Sequence[DesignInScenario],
+    effects: Sequence[EffectSize],
+    gap: PairedDifference | None,
+) -> list[str]:
+    """What the winner wins and pays. Vetoes come before scores; `gap` is the winner's over the second."""
+    order = ranked(designs)
+    if len(order) < 2:
         return ["Fewer than two designs were scored in every scenario: there is no winner."]
-    ranked = sorted(scored, key=lambda d: (d.vetoes, -(d.score.mean if d.score else 0.0)))
-    winner, second = ranked[0], ranked[1]
+    winner, second = order[0], order[1]
     assert winner.score is not None and second.score is not None
-    gain = winner.score.mean - second.score.mean
-    words = [
-        f"{winner.design} wins with a mean score of {winner.score.mean:.0f} and {winner.vetoes} vetoes over "
-        f"{second.design} with {second.score.mean:.0f} and {second.vetoes} ({gain:+.0f} points)."
-    ]
+    words = [_winner(winner, second, gap)]
     won = [
         c.scenario for c in cells if c.design == second.design and c.vetoes and not _vetoed(cells, winner, c)
     ]
@@ -258,6 +272,20 @@ def in_words(
         words.append(f"Against {second.design} it costs {', '.join(pays)}.")
     words += [f"{effect_text(effect)}." for effect in effects if effect.scenario == "all"]
     return words
+
+
+def _winner(winner: DesignSummary, second: DesignSummary, gap: PairedDifference | None) -> str:
+    """A winner is named only for fewer vetoes, or for a difference that is more than chance."""
+    scores = [f"{d.design} {d.score.mean:.0f} with {d.vetoes} vetoes" for d in (winner, second) if d.score]
+    known = gap is not None and gap.low is not None and gap.high is not None
+    points = (
+        f"{gap.mean:+.1f} points, 95%: {gap.low:+.1f} to {gap.high:+.1f}" if gap and known else "one pair"
+    )
+    if winner.vetoes < second.vetoes:
+        return f"{winner.design} wins, since it has fewer vetoes: {'; '.join(scores)} ({points})."
+    if gap is not None and gap.low is not None and gap.low > 0:
+        return f"{winner.design} wins: {'; '.join(scores)} ({points})."
+    return f"No winner is shown between {'; '.join(scores)} ({points}). {winner.design} leads."
 
 
 def _vetoed(cells: Sequence[DesignInScenario], design: DesignSummary, like: DesignInScenario) -> bool:

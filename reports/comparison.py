@@ -167,6 +167,22 @@ def _table(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
     return [line(list(head)), "|" + "---|" * len(head), *(line(row) for row in rows)]
 
 
+def _points(report: ComparisonReport) -> tuple[str, list[Point]]:
+    """Cost with its unit, and a point a design; where CPU is not measured (simulated runs), calls are the
+    cost."""
+    measured = any(design.cpu_ms is not None for design in report.designs)
+    cost = (
+        "CPU of all services per client operation (ms)"
+        if measured
+        else "calls between services per operation"
+    )
+    return cost, [
+        Point(d.design, paid, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
+        for d in report.designs
+        if d.score is not None and (paid := d.cpu_ms if measured else d.calls) is not None
+    ]
+
+
 def render_html(report: ComparisonReport) -> str:
     """One self-contained page: heat map, Pareto plot, intervals, tables."""
     cells = {
@@ -176,11 +192,7 @@ def render_html(report: ComparisonReport) -> str:
         for cell in report.cells
     }
     names = [design.design for design in report.designs]
-    points = [
-        Point(d.design, d.cpu_ms, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
-        for d in report.designs
-        if d.score is not None and d.cpu_ms is not None
-    ]
+    cost, points = _points(report)
     intervals = [
         Interval(effect.design, d.mean, d.low, d.high)
         for effect in report.effects
@@ -190,7 +202,7 @@ def render_html(report: ComparisonReport) -> str:
         "comparison.html",
         report=report,
         heat=heat_map(list(report.scenarios), names, cells),
-        pareto=pareto(points, "CPU of all services per client operation (ms)") if points else "",
+        pareto=pareto(points, cost) if points else "",
         intervals=interval_plot(intervals, "points of score") if intervals else "",
         design_head=DESIGN_HEAD,
         design_rows=[design_row(design) for design in report.designs],
