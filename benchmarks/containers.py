@@ -111,7 +111,7 @@ def resets(runtime: ContainersRuntime, rounds: int) -> None:
             began = time.monotonic()
             runtime.reset(run)
             times.append(time.monotonic() - began)
-        print(f"reset, {what:<12}{told(times)}")
+        print(f"reset, {what:<13}{told(times)}")
 
 
 def latency_error(controls: Controls) -> None:
