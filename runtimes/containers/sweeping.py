@@ -14,6 +14,7 @@ from runtimes.docker_engine import EngineError, EngineGone
 from runtimes.leftovers import Identity, Swept, boot_id, identify
 
 EMPTY_WITHIN_S = 8.0
+LATE_S = 0.5
 POLL_S = 0.05
 AT_ONCE = 6
 
@@ -81,13 +82,27 @@ def sweep_instance(instance: str) -> Swept:
     """Remove the containers of a dead owner's instance, which its journal names."""
     try:
         engine = Engine()
-        count = len(_names(engine, instance))
+        names = set(_names(engine, instance))
         left = remove_instance(engine, instance)
+        while late := _late_arrivals(engine, instance):
+            names |= late
+            left = remove_instance(engine, instance)
+            if left:
+                break
         engine.close()
     except EngineError as error:
         return Swept(failed=(f"its containers cannot be looked for: {error}",))
-    removed = (f"removed {count - len(left)} containers, networks and volumes",) if count else ()
-    return Swept(removed, tuple(f"{name} cannot be removed" for name in left))
+    removed = len(names - set(left))
+    done = (f"removed {removed} containers, networks and volumes",) if removed else ()
+    return Swept(done, tuple(f"{name} cannot be removed" for name in left))
+
+
+def _late_arrivals(engine: Engine, instance: str) -> set[str]:
+    """What the engine still makes of calls that the owner sent just before its end."""
+    end = time.monotonic() + LATE_S
+    while not (names := set(_names(engine, instance))) and time.monotonic() < end:
+        time.sleep(POLL_S)
+    return names
 
 
 def sweep_engine() -> Swept:
