@@ -18,7 +18,7 @@ TOGETHER_MS = 5.0
 """Data events closer than this are one: a chunk may be read in two parts."""
 LEAST_TOLERANCE_MS = 20.0
 TOLERANCE_RATIO = 0.15
-ATTEMPTS = 5
+ATTEMPTS = 8
 FIN, RST = "fin", "rst"
 
 
