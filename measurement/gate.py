@@ -14,6 +14,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+
 from measurement.histogram import Histogram, merge, quantile
 from measurement.statistics import PairedDifference, holm, more_often, paired_difference
 
@@ -292,11 +294,6 @@ def _suite_difference(runs: Sequence[PairedRun], weights: Mapping[str, float]) -
         mine = [run for run in runs if run.seed == seed and _scores([run])]
         if {run.scenario for run in mine} == scenarios:
             shares = [weights.get(run.scenario, 1.0) for run in mine]
-            both = _scores(mine)
-            pairs.append(
-                (
-                    sum(w * a for w, (a, _) in zip(shares, both, strict=True)) / sum(shares),
-                    sum(w * b for w, (_, b) in zip(shares, both, strict=True)) / sum(shares),
-                )
-            )
+            before, now = np.average(_scores(mine), axis=0, weights=shares)
+            pairs.append((float(before), float(now)))
     return paired_difference([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
