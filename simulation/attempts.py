@@ -10,10 +10,8 @@ from simulation.clock import Occurrence
 if TYPE_CHECKING:
     from simulation.channels import Channel
 
-NOT_SENT = -1  # an attempt that waits for a slot of the bulkhead
-
-# What happens next to an attempt, the order of Channel.stages.
-ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS = range(4)
+# What happens next to an attempt, the order of Channel.stages; WAITS is for a slot of the bulkhead.
+ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, WAITS = range(5)
 
 
 class Owner(Protocol):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from simulation.attempts import Attempt
+from simulation.attempts import ARRIVES, Attempt
 
 
 class Bulkhead:
@@ -22,7 +22,7 @@ class Bulkhead:
         while self.waiting:
             attempt = self.waiting.popleft()
             if attempt.live:
-                attempt.step = 0
+                attempt.stage = ARRIVES
                 attempt.channel.launch(attempt)
                 return
         self.in_use -= 1

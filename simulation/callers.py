@@ -12,7 +12,7 @@ from heapq import heappush
 from math import inf
 from typing import Any
 
-from simulation.attempts import ARRIVES, NOT_SENT, Attempt, Owner
+from simulation.attempts import ARRIVES, WAITS, Attempt, Owner
 from simulation.clock import Clock, Occurrence
 from simulation.policies import CircuitBreaker, RetryBudget
 from simulation.protection import Protection
@@ -115,7 +115,6 @@ class Caller:
         attempt.stage = ARRIVES
         attempt.live = True
         attempt.number = 1
-        attempt.step = 0
         if self.guarded:
             self._slow_calls += 1
             if self.budget is not None:
@@ -156,14 +155,14 @@ class Caller:
                 self.rejected_bulkhead += 1
                 self._refuse(attempt, "rejected_bulkhead")
                 return
-            attempt.step = NOT_SENT
+            attempt.stage = WAITS
             bulkhead.waiting.append(attempt)
         self._pending.append(attempt)
         if limit is not None and (self.timeout is None or limit < self.timeout):
             self.clock.call_at(now + limit, lambda: self.fail(attempt, "timeout"))
         if not self._sweeping:
             self._tend(now)
-        if attempt.step != NOT_SENT:
+        if attempt.stage != WAITS:
             if bulkhead is not None:
                 bulkhead.in_use += 1
             self.launch(attempt)
@@ -182,14 +181,14 @@ class Caller:
 
     def in_flight(self) -> list[Attempt]:
         """Attempts that were sent and have not ended."""
-        return [attempt for attempt in self._pending if attempt.live and attempt.step != NOT_SENT]
+        return [attempt for attempt in self._pending if attempt.live and attempt.stage != WAITS]
 
     def fail(self, attempt: Attempt, error: str) -> None:
         """The caller learns that a live attempt failed: by its time limit, or from the connection."""
         if not attempt.live:
             return
         attempt.live = False
-        if self.bulkhead is not None and attempt.step != NOT_SENT:
+        if self.bulkhead is not None and attempt.stage != WAITS:
             self.bulkhead.release()
         self._failed(attempt, error)
 
@@ -250,7 +249,6 @@ class Caller:
         attempt.sent = self.clock._now
         attempt.stage = ARRIVES
         attempt.live = True
-        attempt.step = 0
         attempt.number = earlier.number + 1
         attempt.waited = waited
         self._send(attempt)

@@ -24,6 +24,7 @@ class CallsInTurn:
         server.handler = self
 
     def handle(self, attempt: Attempt) -> None:
+        attempt.step = 0
         self._first.call(self, attempt.request, attempt)
 
     def resume(self, attempt: Attempt, error: str | None) -> None:

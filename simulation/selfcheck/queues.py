@@ -22,7 +22,7 @@ RELATIVE = 0.01
 
 CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run")
 SEEDS = Parameter("seeds", int, 10, "independent runs")
-SEED = Parameter("seed", int, 1, "the first run's seed")
+SEED = Parameter("seed", int, 17, "the first run's seed")
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,8 @@ from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_swe
 from simulation.variation import apply, combinations, parse_variation
 from tests.simulation.reference import design, population, scenario, system
 
+LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
+
 
 def setting() -> Setting:
     return Setting(population(), load_magnitudes(), OutcomeTable(outcomes.judge, outcomes.seen_status))
