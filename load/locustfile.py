@@ -192,7 +192,9 @@ def main() -> int:
     os.dup2(2, 1)
 
     def tell(event: dict[str, Any]) -> None:
-        os.write(events, msgspec.json.encode(event) + b"\n")
+        # A command that was killed reads no more; its end of the standard input ends the load in order.
+        with contextlib.suppress(BrokenPipeError):
+            os.write(events, msgspec.json.encode(event) + b"\n")
 
     return play_local(tell) if workers == 1 else play_as_master(workers, tell)
 
