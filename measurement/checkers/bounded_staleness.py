@@ -2,7 +2,8 @@
 
 A read is stale when a higher version had been acknowledged before the read was sent. An unlabelled stale
 read is allowed while it lags by no more than the scenario's `staleness.age`, or by no more than
-`staleness.versions`.
+`staleness.versions`. After settling the copies themselves must agree with the system of record: what is still
+behind then was lost, not late.
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ LABEL_SLACK_S = 0.1  # a label's age is taken by the service a little before the
 
 
 def find(history: History, scenario: Scenario, _system: System) -> Finding:
-    """Exposed are the reads that followed an acknowledged write of the same prescription."""
+    """Exposed are the reads that followed an acknowledged write of the same prescription, and the copies of
+    prescriptions after settling."""
     reads = projection_reads(history)
-    if reads.height == 0:
+    copies = final_copies(history)
+    lost = copies.filter(pl.col("shown") < pl.col("newest"))
+    if reads.height == 0 and copies.height == 0:
         return saw_nothing("no projection was read after an acknowledged write")
     bounds = scenario.staleness
     stale = reads.filter(pl.col("version_lag") > 0)
@@ -39,6 +43,8 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
         "unlabelled_lag_s_max": _top(unlabelled["lag_s"]),
         "beyond_bound": beyond.height,
         "labels_that_understate": understated.height,
+        "copies_after_settling": copies.height,
+        "copies_behind_after_settling": lost.height,
         **_percentiles(reads, "lag_s", "time_lag"),
         **_percentiles(reads, "version_lag", "version_lag"),
     }
@@ -52,9 +58,50 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
         f"{noun(beyond.height, 'unlabelled stale read')} of {reads.height:,} beyond the bound "
         f"({format_duration(bounds.age)}), worst lag {format_duration(worst)}"
     )
+    if lost.height:
+        bad = f"copies behind after settling: {lost.height:,} of {copies.height:,}; {bad}"
     return conclude(
-        reads.height, _violations(history, beyond), beyond.height, good, bad, measures, beyond["id"]
+        reads.height + copies.height,
+        [*_lost(history, lost), *_violations(history, beyond)],
+        beyond.height + lost.height,
+        good,
+        bad,
+        measures,
+        beyond["id"],
     )
+
+
+def final_copies(history: History) -> pl.DataFrame:
+    """After settling: key, the newest version of record, and the version shown by the copy (0: there is
+    none).
+
+    Empty when no copy was read at all.
+    """
+    records = history.records
+    copied = records.filter(pl.col("kind") == "projection")
+    copies = copied.group_by("key").agg(shown=pl.col("version").max())
+    written = records.filter(pl.col("kind") == "rx_version")
+    newest = written.group_by("key").agg(newest=pl.col("version").max())
+    if copies.height == 0:
+        return newest.clear().with_columns(shown=pl.lit(None, pl.Int32))
+    return newest.join(copies, on="key", how="left").with_columns(pl.col("shown").fill_null(0)).sort("key")
+
+
+def _lost(history: History, lost: pl.DataFrame) -> list[Violation]:
+    first = lost.head(SHOWN)
+    keys = first["key"].to_list()
+    proof = evidence(history, keys, ["rx_version", "projection"], list(WRITES)) if keys else {}
+    return [
+        Violation(
+            f"after settling the copy of {key} shows "
+            + (f"version {shown}" if shown else "nothing")
+            + f", the system of record version {newest}",
+            key,
+            None,
+            proof[key],
+        )
+        for key, newest, shown in first.select("key", "newest", "shown").iter_rows()
+    ]
 
 
 def _top(values: pl.Series) -> float:

@@ -10,7 +10,7 @@ from experiment.rows import Operation
 from experiment.scenario import Staleness
 from experiment.verdict import Verdict
 from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, scenario
+from tests.measurement.histories import SYSTEM, history, op, record, scenario
 
 check = CHECKERS["bounded_staleness"].check
 WRITES = (
@@ -88,3 +88,28 @@ def test_a_percentile_needs_its_sample() -> None:
     enough = check(history(*WRITES, *reads), scenario(), SYSTEM)
     assert few.measures["time_lag_s_p99"] is None
     assert enough.measures["time_lag_s_p99"] == 0.0
+
+
+def test_a_copy_that_is_behind_after_settling_was_lost() -> None:
+    """A projection one version behind the system of record at the end of the run is a violation."""
+    rows = (
+        record("prescriptions", "rx_version", "rx-1", version=1),
+        record("prescriptions", "rx_version", "rx-1", version=2),
+    )
+    behind = check(history(*rows, record("pharmacy", "projection", "rx-1", version=1)), scenario(), SYSTEM)
+    assert behind.verdict is Verdict.FAIL
+    assert "shows version 1, the system of record version 2" in behind.violations[0].statement
+    current = check(history(*rows, record("pharmacy", "projection", "rx-1", version=2)), scenario(), SYSTEM)
+    assert current.verdict is Verdict.PASS
+
+
+def test_a_copy_that_never_came_was_lost() -> None:
+    """A prescription that the copy does not know at all is behind too."""
+    rows = (
+        record("prescriptions", "rx_version", "rx-1", version=1),
+        record("prescriptions", "rx_version", "rx-2", version=1),
+        record("pharmacy", "projection", "rx-1", version=1),
+    )
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert "copy of rx-2 shows nothing" in result.violations[0].statement
