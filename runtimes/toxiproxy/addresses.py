@@ -8,6 +8,7 @@ import ipaddress
 import os
 import socket
 from dataclasses import dataclass
+from functools import lru_cache
 
 from runtimes.toxiproxy.errors import ApiError, address_error
 
@@ -69,6 +70,13 @@ def port_number(port: str) -> int:
         return socket.getservbyname(port, "tcp")
     except OSError:
         raise ValueError(f"lookup tcp/{port}: unknown port") from None
+
+
+@lru_cache
+def to_dial(address: str) -> tuple[str, int]:
+    """The host and port of an upstream; no host is this machine. Raises ValueError with the reason."""
+    host, port = split(address)
+    return host or "localhost", port_number(port)
 
 
 async def resolve(address: str) -> Address:

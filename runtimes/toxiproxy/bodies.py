@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, fields, replace
@@ -243,9 +244,11 @@ def _single(value: JsonValue) -> float:
     if not isinstance(value, Number):
         raise _WrongType(_found(value))
     try:
-        number: float = struct.unpack("f", struct.pack("f", float(value.literal)))[0]
+        number: float = struct.unpack("<f", struct.pack("<f", float(value.literal)))[0]
     except OverflowError:
-        raise _WrongType(f"number {value.literal}") from None
+        number = math.inf
+    if math.isinf(number):
+        raise _WrongType(f"number {value.literal}")
     return number
 
 

@@ -18,6 +18,7 @@ from typing import cast
 from runtimes.toxiproxy.link import Link
 from runtimes.toxiproxy.toxics.pipe import Bytes
 
+MOST_EARLY_BYTES = 64 * 1024
 LINGER_ZERO = struct.pack("ii", 1, 0)
 
 
@@ -47,9 +48,10 @@ class Early:
         self.source_ended = False
 
     def push(self, content: bytes) -> None:
-        """Keep it. The event loop has read before it could be stopped; now it is."""
+        """Keep it, and read no further when it is much."""
         self.contents.append(content)
-        self.endpoint.pause()
+        if self.received_bytes >= MOST_EARLY_BYTES:
+            self.endpoint.pause()
 
     def end(self) -> None:
         """Remember that the client has ended."""
@@ -77,7 +79,6 @@ class Endpoint(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._descriptor = transport.get_extra_info("socket").fileno()
         self.connection.endpoint_ready(self)
 
     def data_received(self, data: bytes) -> None:
@@ -150,6 +151,8 @@ class Endpoint(asyncio.Protocol):
             return
         written = 0
         if not transport.get_write_buffer_size():
+            if self._descriptor < 0:
+                self._descriptor = transport.get_extra_info("socket").fileno()
             try:
                 written = os.write(self._descriptor, content)
             except BlockingIOError:
@@ -204,6 +207,7 @@ class Connection:
         "client",
         "dial",
         "dialing",
+        "dialling_too_long",
         "forget",
         "number",
         "rules",
@@ -231,6 +235,7 @@ class Connection:
         self.started = False
         self._reset_early = False
         self.dialing: asyncio.Task[None] | None = None
+        self.dialling_too_long = False
 
     def endpoint_ready(self, endpoint: Endpoint) -> None:
         """A side is connected: the client first, then the upstream that was dialled for it."""
@@ -261,6 +266,12 @@ class Connection:
         endpoint.reads.end()
         if self.client.gone and self.upstream.gone:
             self.forget(self)
+
+    def give_up(self) -> None:
+        """The upstream has not answered in time."""
+        if self.dialing is not None:
+            self.dialling_too_long = True
+            self.dialing.cancel()
 
     def refuse(self) -> None:
         """The upstream cannot be reached: close, with RST when the client has already sent something."""

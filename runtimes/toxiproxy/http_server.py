@@ -177,7 +177,11 @@ class HttpConnection(asyncio.Protocol):
         """Answer the waiting requests one after another."""
         while self._waiting and self._transport is not None:
             request = self._waiting.popleft()
-            response = await self._handler(request)
+            try:
+                response = await self._handler(request)
+            except BaseException:  # a mistake of ours: the client is not to wait for an answer
+                self.close()
+                raise
             self._answer(request, response)
         self._serving = None
 

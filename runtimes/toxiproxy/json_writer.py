@@ -10,8 +10,8 @@ JsonOut = dict[str, "JsonOut"] | list["JsonOut"] | str | float | bool | None
 _TO_ESCAPE = re.compile(r'["\\<>&\x00-\x1f\u2028\u2029\ud800-\udfff]')
 _SHORT = {'"': '\\"', "\\": "\\\\", "\b": "\\b", "\f": "\\f", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
 # The bounds of plain notation, as 32-bit floats like the numbers compared with them.
-(SMALLEST_PLAIN,) = struct.unpack("f", struct.pack("f", 1e-6))
-(LARGEST_PLAIN,) = struct.unpack("f", struct.pack("f", 1e21))
+(SMALLEST_PLAIN,) = struct.unpack("<f", struct.pack("<f", 1e-6))
+(LARGEST_PLAIN,) = struct.unpack("<f", struct.pack("<f", 1e21))
 
 
 def write(value: JsonOut) -> str:
@@ -34,10 +34,10 @@ def write(value: JsonOut) -> str:
 
 def single_precision(number: float) -> str:
     """The shortest decimal text that reads back as the same 32-bit float."""
-    wanted = struct.pack("f", number)
-    exact: float = struct.unpack("f", wanted)[0]
+    wanted = struct.pack("<f", number)
+    exact: float = struct.unpack("<f", wanted)[0]
     digits = next(
-        n for n in range(1, 10) if n == 9 or struct.pack("f", float(f"{exact:.{n - 1}e}")) == wanted
+        n for n in range(1, 10) if n == 9 or struct.pack("<f", float(f"{exact:.{n - 1}e}")) == wanted
     )
     scientific = f"{exact:.{digits - 1}e}"
     if exact == 0:

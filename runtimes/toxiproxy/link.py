@@ -14,10 +14,14 @@ from runtimes.toxiproxy.timers import Timers
 from runtimes.toxiproxy.toxics.pipe import Bytes, Chunk
 
 Loop = asyncio.AbstractEventLoop
+Seed = tuple[int | str, ...]
 CHUNK_BYTES = 32 * 1024
 """The largest chunk a toxic sees."""
 BACKLOG_LOW_BYTES = 64 * 1024
 BACKLOG_HIGH_BYTES = 256 * 1024
+# Most links never have a toxic: they share these, which stay empty, until they need their own.
+_NOTHING: deque[memoryview] = deque()
+_NOBODY: deque[Stage] = deque()
 
 
 class Link:
@@ -43,7 +47,7 @@ class Link:
         "timers",
     )
 
-    def __init__(self, source: Source, sink: Sink, loop: Loop, timers: Timers, *, seed: str) -> None:
+    def __init__(self, source: Source, sink: Sink, loop: Loop, timers: Timers, *, seed: Seed) -> None:
         self.source = source
         self.sink = sink
         self.timers = timers
@@ -51,12 +55,12 @@ class Link:
         self.dead = False
         self._loop = loop
         self._seed = seed
-        self._backlog: deque[memoryview] = deque()
+        self._backlog: deque[memoryview] = _NOTHING
         self._backlog_bytes = 0
         self.source_ended = False
         self._sink_ended = False
         self._paused = False
-        self._awake: deque[Stage] = deque()
+        self._awake: deque[Stage] = _NOBODY
         self._pumping = False
         self.received_bytes = 0
         self._staged_in = 0
@@ -117,8 +121,7 @@ class Link:
 
     def start(self, chain: Sequence[ToxicSettings]) -> None:
         """Begin with the toxics of ``chain``."""
-        for settings in chain:
-            self.stages.append(Stage(self, settings))
+        self.stages += map(self._stage, chain)
         for stage in self.stages:
             stage.start()
         self._pump()
@@ -127,7 +130,7 @@ class Link:
         """Put a toxic at the end of the chain. The toxic before it runs anew: its toxicity is drawn again."""
         if self.dead or self._sink_ended or (self.stages and self.stages[-1].finished):
             return
-        stage = Stage(self, settings)
+        stage = self._stage(settings)
         last = self.stages[-1] if self.stages else None
         if last is not None:
             last.interrupt(removed=False)
@@ -168,6 +171,11 @@ class Link:
         self._feed()
         self._pump()
 
+    def _stage(self, settings: ToxicSettings) -> Stage:
+        if self._backlog is _NOTHING:
+            self._backlog, self._awake = deque(), deque()
+        return Stage(self, settings)
+
     def _stage_of(self, settings: ToxicSettings) -> Stage | None:
         if self.dead:
             return None
@@ -199,10 +207,9 @@ class Link:
             self._end_sink()
         self._regulate()
 
-    # -- what a stage needs ------------------------------
+    # -- what a stage needs, see ``Neighbours`` ------------------------------
 
     def offer(self, stage: Stage, chunk: Chunk) -> bool:
-        """See ``Neighbours``."""
         if stage is self.stages[-1]:
             if not self.sink.ready:
                 return False
@@ -217,7 +224,6 @@ class Link:
         return True
 
     def end_after(self, stage: Stage) -> None:
-        """See ``Neighbours``."""
         if stage is self.stages[-1]:
             self._end_sink()
             return
@@ -226,27 +232,23 @@ class Link:
         self.wake(after)
 
     def room_before(self, stage: Stage) -> None:
-        """See ``Neighbours``."""
         if stage is self.stages[0]:
             self._feed()
         else:
             self.wake(self.stages[self.stages.index(stage) - 1])
 
     def wake(self, stage: Stage) -> None:
-        """See ``Neighbours``."""
         if stage.awake or self.dead:
             return
         stage.awake = True
         self._awake.append(stage)
 
     def timer_fired(self, stage: Stage) -> None:
-        """See ``Neighbours``."""
         self.wake(stage)
         self._pump()
 
     def dice_for(self, toxic_name: str) -> Random:
-        """See ``Neighbours``."""
-        return Random(f"{self._seed}/{toxic_name}")
+        return Random("/".join(map(str, (*self._seed, toxic_name))))
 
     # -- the pump ------------------------------
 

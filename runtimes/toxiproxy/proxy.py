@@ -110,29 +110,35 @@ class Proxy:
         connection.dialing = self._around.loop.create_task(self._connect(connection))
 
     async def _connect(self, connection: Connection) -> None:
+        # A timeout of asyncio costs as much as all the rest of this.
+        deadline = self._around.loop.call_later(self._around.dial_timeout_s, connection.give_up)
         try:
-            host, port = addresses.split(self.upstream)
-            async with asyncio.timeout(self._around.dial_timeout_s):
-                await self._around.loop.create_connection(
-                    lambda: connection.upstream, host or "localhost", addresses.port_number(port)
-                )
+            host, port = addresses.to_dial(self.upstream)
+            await self._around.loop.create_connection(lambda: connection.upstream, host, port)
         except (OSError, ValueError) as error:
-            reason = str(error) or f"no answer within {self._around.dial_timeout_s:g} s"
-            self._around.log.error(
-                "Unable to open connection to upstream", name=self.name, upstream=self.upstream, error=reason
-            )
-            connection.refuse()
+            self._refuse(connection, str(error))
+        except asyncio.CancelledError:
+            if not connection.dialling_too_long:
+                raise
+            self._refuse(connection, f"no answer within {self._around.dial_timeout_s:g} s")
         finally:
+            deadline.cancel()
             connection.dialing = None
             if connection.client.gone and not connection.started:
                 self._forget(connection)
 
+    def _refuse(self, connection: Connection, reason: str) -> None:
+        self._around.log.error(
+            "Unable to open connection to upstream", name=self.name, upstream=self.upstream, error=reason
+        )
+        connection.refuse()
+
     def _link(self, connection: Connection) -> tuple[Link, Link]:
         client, upstream = connection.client, connection.upstream
         around = self._around
-        seed = f"{around.seed}/{self.name}/{connection.number}"
-        up = Link(client, upstream, around.loop, around.timers, seed=f"{seed}/up")
-        down = Link(upstream, client, around.loop, around.timers, seed=f"{seed}/down")
+        seed = (around.seed, self.name, connection.number)
+        up = Link(client, upstream, around.loop, around.timers, seed=(*seed, "up"))
+        down = Link(upstream, client, around.loop, around.timers, seed=(*seed, "down"))
         for direction, link in ((Direction.UPSTREAM, up), (Direction.DOWNSTREAM, down)):
             chain = self.toxics.by_direction[direction]
             if chain:

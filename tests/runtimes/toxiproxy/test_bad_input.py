@@ -122,6 +122,18 @@ def test_what_is_no_request_is_refused(embedded: RunningToxiproxy, sent: bytes, 
         assert answer.startswith(b"HTTP/1.1 " + status) or (len(sent) > 1 << 20 and not answer)
 
 
+@pytest.mark.parametrize("toxicity", ["3.5e38", "1e40", "-1e999", "1" + "0" * 400])
+def test_a_toxicity_beyond_32_bits_is_refused(embedded: RunningToxiproxy, toxicity: str) -> None:
+    """A number that the original cannot keep is answered as the original answers it."""
+    ask(embedded.port, Call("POST", "/proxies", '{"name": "t", "listen": "127.0.0.1:0", "upstream": "x:1"}'))
+    found = ask(
+        embedded.port, Call("POST", "/proxies/t/toxics", f'{{"type": "noop", "toxicity": {toxicity}}}')
+    )
+    ask(embedded.port, Call("DELETE", "/proxies/t"))
+    assert found.status == 400
+    assert f"cannot unmarshal number {toxicity} into" in found.body.decode()
+
+
 def test_pipelined_requests_are_answered_in_order(embedded: RunningToxiproxy) -> None:
     """Requests that arrive in one piece are answered one after another on the same connection."""
     request = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"

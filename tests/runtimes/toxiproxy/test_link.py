@@ -69,7 +69,7 @@ class Bench:
     ) -> None:
         self.source = Reading()
         self.sink = Written()
-        self.link = Link(self.source, self.sink, loop, timers, seed="1")
+        self.link = Link(self.source, self.sink, loop, timers, seed=(1,))
         self.link.start(toxics)
 
     def push(self, content: bytes) -> None:
