@@ -12,6 +12,7 @@ import click
 
 from execution.cli_options import json_option, live_options, options_of
 from execution.release_cli import compare, gate, rescore, selfcheck, trend
+from execution.twin_cli import calibrate, simulate, twin
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -153,7 +154,7 @@ def clean(as_json: bool) -> int:
     return commands.clean(as_json)
 
 
-for command in (compare, gate, trend, rescore, selfcheck):
+for command in (compare, gate, trend, rescore, selfcheck, simulate, calibrate, twin):
     cli.add_command(command)
 
 

@@ -19,7 +19,7 @@ from experiment.design import Design
 from experiment.errors import UsageError
 from experiment.history import History
 from experiment.plan import make_plan
-from experiment.population import Population
+from experiment.population import Population, generate
 from experiment.scenario import Scenario
 from experiment.topology import System
 from measurement.analysis import Analysis
@@ -57,11 +57,12 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all runs of a sweep share."""
+    """What all runs of a sweep share. Without a `population` each seed has its own `patients`, as live."""
 
-    population: Population
     magnitudes: Magnitudes
     outcomes: OutcomeTable
+    patients: int = 200
+    population: Population | None = None
 
 
 CONNECT_S = 10.0
@@ -86,7 +87,8 @@ def points(
 
 def run_point(point: Point, setting: Setting) -> Figures:
     """One row: what was run and its figures."""
-    plan = make_plan(point.scenario, point.system, point.design, point.seed, setting.population)
+    population = setting.population or generate(setting.patients, point.seed)
+    plan = make_plan(point.scenario, point.system, point.design, point.seed, population)
     history = simulate(plan, setting.magnitudes, setting.outcomes)
     analysis = analyse(history, point.scenario, point.system)
     return {

@@ -16,6 +16,8 @@ from experiment.errors import UsageError, nearest
 Result = TypeVar("Result")
 
 ALONE_S = 1.0
+SIGMAS = 3.0
+ROUNDING = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +82,16 @@ def row(
     simulated: float,
     standard_error: float = 0.0,
     *,
-    sigmas: float | None = 3.0,
-    relative: float | None = None,
-    absolute: float | None = None,
+    within: float | None = None,
 ) -> CheckRow:
-    """A row that passes when every tolerance given holds."""
+    """A row that passes within three standard errors, or, where `within` is given, within that share of the
+    expected figure (or three standard errors when a short run leaves more room than that)."""
     off = abs(simulated - expected)
-    ok = not isnan(off)
-    if sigmas is not None:
-        ok = ok and off <= sigmas * standard_error + 1e-12
-    if relative is not None:
-        ok = ok and off <= relative * abs(expected)
-    if absolute is not None:
-        ok = ok and off <= absolute
-    return CheckRow(quantity, expected, simulated, standard_error, "pass" if ok else "fail")
+    room = SIGMAS * standard_error + ROUNDING
+    if within is not None:
+        room = max(room, within * abs(expected))
+    verdict: Literal["pass", "fail"] = "pass" if off <= room else "fail"
+    return CheckRow(quantity, expected, simulated, standard_error, verdict)
 
 
 def at_most(quantity: str, bound: float, simulated: float, standard_error: float = 0.0) -> CheckRow:

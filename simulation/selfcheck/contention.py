@@ -172,8 +172,7 @@ def backoff(*, clients: int, policy: str, repetitions: int, seed: int) -> list[C
                     float(expected[index]),
                     float(mean[index]),
                     float(error[index]),
-                    sigmas=None,
-                    relative=within,
+                    within=within,
                 )
             )
     if len(policies) > 1:

@@ -136,8 +136,8 @@ def hedging(
     more = leaf(hedge_after)
     return [
         row(f"P(a request meets a leaf's slowest {slow:.0%})", expected, float(touched.mean()), error),
-        row("p99.9 ms", worst(leaf), *plain, sigmas=None, relative=within),
-        row("p99.9 ms hedged", worst(hedged), *quick, sigmas=None, relative=within),
+        row("p99.9 ms", worst(leaf), *plain, within=within),
+        row("p99.9 ms hedged", worst(hedged), *quick, within=within),
         row("additional requests", more, extra, sqrt(more / (requests * seeds * fan_out))),
     ]
 

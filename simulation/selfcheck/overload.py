@@ -89,7 +89,7 @@ def metastable(
         rows.append(at_least("seconds to recover, at least", max(soonest, 0.0), seconds))
         rows.append(at_most("seconds to recover, at most", latest, seconds))
         healthy = database.goodput.rate(database.clock.now)
-        rows.append(row("goodput afterwards, per second", load, healthy, sigmas=None, relative=0.02))
+        rows.append(row("goodput afterwards, per second", load, healthy, within=0.02))
         return rows
     if load == threshold:
         raise ValueError(f"found load {load}, which is half the capacity: it neither drains nor grows")
@@ -100,7 +100,7 @@ def metastable(
     drained = stuck_until + queued / (capacity - 2 * lower_load) + 2 * WATCHED_S
     database.play(drained, lower_load)
     quantity = f"goodput after the load drops to {lower_load:g}/s"
-    rows.append(row(quantity, lower_load, database.goodput.rate(drained), sigmas=None, relative=0.02))
+    rows.append(row(quantity, lower_load, database.goodput.rate(drained), within=0.02))
     rows.append(_budgeted(load, capacity, timeout, outage, budget, left))
     return rows
 
@@ -117,7 +117,7 @@ def _budgeted(
     rate = database.goodput.rate(database.clock.now)
     quantity = f"goodput with a retry budget of {budget:.0%}"
     if expected:
-        return row(quantity, expected, rate, sigmas=None, relative=0.02)
+        return row(quantity, expected, rate, within=0.02)
     return row(quantity, 0.0, rate)
 
 

@@ -17,8 +17,6 @@ from simulation.selfcheck.statistics import batch_means, estimate, quantile, que
 from simulation.servers import Server
 
 WARM_UP = 0.05  # share of the customers of a run that are not counted
-EXACT_BELOW = 0.8  # utilisation up to which figures must be within RELATIVE too
-RELATIVE = 0.01
 
 CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run")
 SEEDS = Parameter("seeds", int, 10, "independent runs")
@@ -100,10 +98,6 @@ def _runs(seeds: int, seed: int, *arguments: object) -> list[QueueRun]:
     return spread(simulate_queue, [(seed + number, *arguments) for number in range(seeds)])
 
 
-def _relative(utilisation: float) -> float | None:
-    return RELATIVE if utilisation <= EXACT_BELOW else None
-
-
 def mmc(*, servers: int, utilisation: float, customers: int, seeds: int, seed: int) -> list[CheckRow]:
     """Service rate 1: P(wait > t) = C exp(-(c - load) t), with Erlang's C."""
     require(0 < utilisation < 1, f"found utilisation {utilisation}, expected between 0 and 1")
@@ -112,18 +106,17 @@ def mmc(*, servers: int, utilisation: float, customers: int, seeds: int, seed: i
     runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, None, 1.0)
     controls = np.concatenate([run.controls for run in runs])
     waiting, spare = erlang_c(servers, load), servers - load
-    relative = _relative(utilisation)
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
     rows = [
-        row("P(wait)", waiting, *waited, relative=relative),
-        row("mean wait", waiting / spare, *mean, relative=relative),
+        row("P(wait)", waiting, *waited),
+        row("mean wait", waiting / spare, *mean),
     ]
     for level in (0.95, 0.99):
         if waiting > 1 - level:
             expected = log(waiting / (1 - level)) / spare
             simulated = quantile([run.waits for run in runs], level, controls)
-            rows.append(row(f"p{100 * level:.0f} wait", expected, *simulated, relative=relative))
+            rows.append(row(f"p{100 * level:.0f} wait", expected, *simulated))
     return rows
 
 
@@ -136,10 +129,9 @@ def mg1(*, utilisation: float, cv2: float, customers: int, seeds: int, seed: int
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
     expected = utilisation * (1 + cv2) / (2 * (1 - utilisation))
-    relative = _relative(utilisation)
     return [
-        row("mean wait", expected, *mean, relative=relative),
-        row("P(wait)", utilisation, *waited, relative=relative),
+        row("mean wait", expected, *mean),
+        row("P(wait)", utilisation, *waited),
     ]
 
 
@@ -166,12 +158,11 @@ def mmck(
     runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
     loss, wait = finite_queue(servers, capacity, load)
     controls = np.concatenate([run.controls for run in runs])
-    relative = _relative(load / servers)
     lost = estimate(np.concatenate([batch_means(1 - run.accepted) for run in runs]), controls)
-    rows = [row("loss", loss, *lost, relative=relative)]
+    rows = [row("loss", loss, *lost)]
     if capacity > servers:
         mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
-        rows.append(row("mean wait of the accepted", wait, *mean, relative=relative))
+        rows.append(row("mean wait of the accepted", wait, *mean))
     return rows
 
 

@@ -32,7 +32,6 @@ from simulation.servers import Server
 
 PERCENTILE = 0.999
 LATENCY_WITHIN = 0.02
-POINTS = 0.003  # absolute, of a probability of consistency
 
 
 def delay_mixture(text: str) -> Distribution:
@@ -167,7 +166,7 @@ def pbs(
         expected = 1 - staleness.probability(t)
         error = sqrt(expected * (1 - expected) / (trials * seeds))
         quantity = f"P(consistent after {t:.4g} ms)" if t else "P(consistent at once)"
-        rows.append(row(quantity, expected, share, error, absolute=POINTS))
+        rows.append(row(quantity, expected, share, error))
     if within:
         # The share seen at the expected time, turned into a time by the slope there.
         step = 0.01 * within
@@ -180,7 +179,7 @@ def pbs(
     ):
         exact = quantile_of_tail(latency_tail(there, back, replicas, quorum), 1 - PERCENTILE)
         simulated = quantile(values, PERCENTILE)
-        rows.append(row(f"p99.9 {what} ms", exact, *simulated, sigmas=None, relative=LATENCY_WITHIN))
+        rows.append(row(f"p99.9 {what} ms", exact, *simulated, within=LATENCY_WITHIN))
     return rows
 
 

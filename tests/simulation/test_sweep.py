@@ -13,13 +13,13 @@ from simulation.effects import effects, intervals
 from simulation.magnitudes import load_magnitudes
 from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation
-from tests.simulation.reference import design, population, scenario, system
+from tests.simulation.reference import design, scenario, system
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
 
 
 def setting() -> Setting:
-    return Setting(population(), load_magnitudes(), OutcomeTable(outcomes.judge, outcomes.seen_status))
+    return Setting(load_magnitudes(), OutcomeTable(outcomes.judge, outcomes.seen_status), patients=50)
 
 
 def test_a_value_is_varied_in_its_unit() -> None:
