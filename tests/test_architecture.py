@@ -128,9 +128,10 @@ def test_every_test_says_what_it_holds() -> None:
     silent = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            is_test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith(
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) or not node.name.startswith(
                 "test_"
-            )
-            if is_test and not (ast.get_docstring(node) or "").rstrip().endswith("."):
+            ):
+                continue
+            if not (ast.get_docstring(node) or "").rstrip().endswith("."):
                 silent.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert not silent, silent
