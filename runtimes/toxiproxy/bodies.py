@@ -186,7 +186,7 @@ def _attributes(value: JsonValue, toxic: Toxic, *, owner: str) -> Toxic:
     known = {field.name: str(field.metadata["go_type"]) for field in fields(toxic)}
     for key, member in value.members:
         name = key.lower()
-        if name in known:
+        if name in known and member is not None:
             path = f"{owner}.attributes.{name}"
             now = given.get(name, getattr(toxic, name))
             given[name] = _field(member, now, _integer, field_name=path, go_type=known[name])

@@ -36,9 +36,7 @@ def single_precision(number: float) -> str:
     """The shortest decimal text that reads back as the same 32-bit float."""
     wanted = struct.pack("<f", number)
     exact: float = struct.unpack("<f", wanted)[0]
-    digits = next(
-        n for n in range(1, 10) if n == 9 or struct.pack("<f", float(f"{exact:.{n - 1}e}")) == wanted
-    )
+    digits = next(n for n in range(1, 10) if n == 9 or _packed(f"{exact:.{n - 1}e}") == wanted)
     scientific = f"{exact:.{digits - 1}e}"
     if exact == 0:
         return "-0" if scientific.startswith("-") else "0"
@@ -51,6 +49,14 @@ def single_precision(number: float) -> str:
     sign = "-" if power_text.startswith("-") else "+"
     magnitude = power_text.lstrip("+-").lstrip("0")
     return f"{mantissa}e{sign}{magnitude.zfill(2) if sign == '+' else magnitude}"
+
+
+def _packed(text: str) -> bytes:
+    """The 32-bit float that a text reads as; nothing when it is beyond all of them."""
+    try:
+        return struct.pack("<f", float(text))
+    except OverflowError:
+        return b""
 
 
 def _string(text: str) -> str:

@@ -59,7 +59,7 @@ def attributes(draw: st.DrawFn) -> dict[str, Any]:
         st.lists(st.sampled_from(sorted({n for ns in ATTRIBUTES.values() for n in ns})), max_size=3)
     ):
         found[key] = draw(st.integers(0, 1000))
-    if "average_size" in found or "size_variation" in found:
+    if found.keys() & {"average_size", "size_variation", "delay"}:
         found |= {"average_size": 64, "size_variation": 10}
     return found
 
