@@ -80,6 +80,7 @@ class LiveRun:
         self._stop = stop
         self._recorder = Recorder(folder.history_path)
         self._remark = remark
+        self._why = ""  # what ended the run early
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
 
@@ -100,9 +101,9 @@ class LiveRun:
             process.stop()
             problems = self._healed_in_the_end()
             with suppress(OSError):
-                self._close(reason, statement, problems)
+                self._close(reason, statement or self._why, problems)
             self._recorder.close()
-        return Ended(reason, not problems, statement)
+        return Ended(reason, not problems, statement or self._why)
 
     def _played(self, header: Callable[[float], Header], process: LoadProcess) -> Reason:
         plan = self._plan
@@ -166,6 +167,7 @@ class LiveRun:
         for problem in problems:
             text = f"the baseline is outside its own expectations: {problem}; no fault was injected"
             self._record(Note(self._now(), "invalid", text))
+            self._why = self._why or text
         return bool(problems)
 
     def _until(self, t: float, phase: str, load: RunningLoad, timeline: FaultTimeline) -> bool:
