@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from simulation.groups import Group
 from simulation.messages import CallFailed, Refused, Reply, Request
 from simulation.nodes import Node
 from simulation.tasks import Future, Task, Work, within
@@ -18,7 +17,6 @@ class Billing(Node):
         self.outbox = self.world.outbox(self)
         self._queue: deque[dict[str, Any]] = deque()
         self._wanted = Future()
-        self._marking = Group(self, self._mark, lambda: self.constant("mark_linger_s"))
         self._sagas: dict[str, Task] = {}
         if self.patterns.outbox:
             self._queue.extend(row for row in self._claims.values() if row["status"] == "queued")
@@ -26,8 +24,7 @@ class Billing(Node):
             for invoice, saga in self.tables.get("saga", {}).items():
                 if saga["status"] == "running":
                     self._drive(invoice, uncertain=True)
-        for _ in range(int(self.constant("claim_workers"))):
-            self.spawn(self._work())
+        self.spawn(self._work())
 
     @property
     def _claims(self) -> dict[str, dict[str, Any]]:
@@ -69,21 +66,20 @@ class Billing(Node):
             self._wanted.resolve()
         else:
             try:
-                yield from self._submit(row, deadline)
-                yield from self._marking.add(row)
+                yield from self._submit([row], deadline)
+                yield from self._mark([row])
             except CallFailed:
                 raise Refused(504) from None
         return Reply(201, {"value": "active"})
 
-    def _submit(self, row: dict[str, Any], deadline: float | None) -> Work[None]:
+    def _submit(self, batch: list[dict[str, Any]], deadline: float | None) -> Work[None]:
         keyed = self.patterns.idempotency_key
-        body = {"claim": row["id"], "amount": row["amount"]}
-        key = row["id"] if keyed else None
-        reply = yield from self.call("payer", "claim", body, deadline, key=key, idempotent=keyed)
-        if reply.status not in CAPTURED:
+        claims = [(row["id"], row["amount"], row["id"] if keyed else None) for row in batch]
+        reply = yield from self.call("payer", "claim", {"claims": claims}, deadline, idempotent=keyed)
+        if reply.status != 200:
             raise Refused(502)
 
-    def _mark(self, rows: list[dict[str, Any]]) -> Work[list[None]]:
+    def _mark(self, rows: list[dict[str, Any]]) -> Work[None]:
         events = [self.outbox.event("claim.submitted", row["id"]) for row in rows]
 
         def statement() -> None:
@@ -93,33 +89,31 @@ class Billing(Node):
 
         yield from self.store(statement)
         self.outbox.committed(*events)
-        return [None] * len(rows)
 
     def _work(self) -> Work[None]:
-        """One worker: submits what is queued and stays at a claim until the payer has it."""
+        """The worker: gathers what is queued and stays at a batch until the payer has it."""
+        most = int(self.constant("claims_at_most"))
         while True:
             while not self._queue:
                 if self._wanted.done:
                     self._wanted = Future()
                 yield self._wanted
-            row = self._queue.popleft()
-            pause = self.constant("claim_first_pause_s")
-            while True:
-                try:
-                    yield from self._submit(row, None)
-                    break
-                except (CallFailed, Refused):
-                    yield from self.pause_for(pause)
-                    pause = min(self.constant("claim_longest_pause_s"), pause * 2)
-            self.spawn(self._mark_sent(row))
+            yield from self.pause_for(self.constant("claims_gather_s"))
+            batch = [self._queue.popleft() for _ in range(min(most, len(self._queue)))]
+            yield from self._insist(batch)
 
-    def _mark_sent(self, row: dict[str, Any]) -> Work[None]:
+    def _insist(self, batch: list[dict[str, Any]]) -> Work[None]:
+        pause, sent = self.constant("claim_first_pause_s"), False
         while True:
             try:
-                yield from self._marking.add(row)
+                if not sent:
+                    yield from self._submit(batch, None)
+                    sent = True
+                yield from self._mark(batch)
                 return
-            except CallFailed:
-                yield from self.pause_for(self.constant("claim_longest_pause_s"))
+            except (CallFailed, Refused):
+                yield from self.pause_for(pause)
+                pause = min(self.constant("claim_longest_pause_s"), pause * 2)
 
     # payment by saga
 

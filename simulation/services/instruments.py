@@ -12,21 +12,22 @@ from simulation.tasks import Work
 
 
 class Payer(Node):
-    """Writes what it receives once per interval, then answers; a claim with a key is accepted once."""
+    """Writes inquiries once per interval, then answers; a claim with a key is accepted once."""
 
     def opened(self) -> None:
         processing = self.world.magnitudes.processing["payer"]
         linger = sampler(processing, stream(self.world.plan.seed, "payer", self.generation))
+        self._processing = linger
         self._inquiries = Group(self, self._write, lambda: next(linger))
-        self._claims = Group(self, self._write, lambda: next(linger))
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "inquire":
             state = self.world.cover[request.body["coverage"]]
             yield from self._inquiries.add(lambda: self._inquired(request, state))
             return Reply(200, {"status": state})
-        accepted = yield from self._claims.add(lambda: self._accept(request))
-        return Reply(201 if accepted else 200)
+        yield from self.pause_for(next(self._processing))
+        yield from self.store(lambda: self._accept(request), deadline)
+        return Reply(200)
 
     def _write(self, statements: list[Any]) -> Work[list[Any]]:
         results: list[Any] = yield from self.store(lambda: [statement() for statement in statements])
@@ -38,21 +39,13 @@ class Payer(Node):
             {**row, "id": self.world.new_id("receipt"), "at": self.wall}
         )
 
-    def _accept(self, request: Request) -> bool:
+    def _accept(self, request: Request) -> None:
         rows = self.tables.setdefault("claim", [])
-        if request.key is not None and any(row["guard"] == request.key for row in rows):
-            return False
-        rows.append(
-            {
-                "key": request.body["claim"],
-                "id": self.world.new_id("claim"),
-                "at": self.wall,
-                "amount": request.body["amount"],
-                "caller": request.caller,
-                "guard": request.key,
-            }
-        )
-        return True
+        for claim, amount, key in request.body["claims"]:
+            if key is not None and any(row["guard"] == key for row in rows):
+                continue
+            facts = {"at": self.wall, "amount": amount, "caller": request.caller, "guard": key}
+            rows.append({"key": claim, "id": self.world.new_id("claim"), **facts})
 
 
 class Payments(Node):
