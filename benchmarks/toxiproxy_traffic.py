@@ -9,15 +9,17 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import socket
 import sys
+import threading
 from collections.abc import Awaitable, Callable
-from time import perf_counter
+from time import perf_counter, sleep
 from typing import Any, cast
 
 import uvloop
 
 REQUEST = b"x" * 128
-BULK_CHUNK = b"y" * 262_144
+BULK_BYTES = 1 << 19
 
 
 class Echo(asyncio.Protocol):
@@ -30,13 +32,28 @@ class Echo(asyncio.Protocol):
         self.transport.write(data)
 
 
-class Sink(asyncio.Protocol):
-    """Counts what it gets."""
+class Sink:
+    """Counts what it gets, in threads of its own: bulk is to cost the traffic little beside the proxy."""
 
-    received = 0
+    def __init__(self) -> None:
+        self.received = 0
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self._listener.getsockname()[1]
+        threading.Thread(target=self._accept, daemon=True).start()
 
-    def data_received(self, data: bytes) -> None:
-        Sink.received += len(data)
+    def _accept(self) -> None:
+        while True:
+            client, _ = self._listener.accept()
+            threading.Thread(target=self._count, args=(client,), daemon=True).start()
+
+    def _count(self, client: socket.socket) -> None:
+        buffer = bytearray(BULK_BYTES)
+        with client:
+            while count := client.recv_into(buffer):
+                self.received += count
+
+
+SINK = Sink()
 
 
 class Caller(asyncio.Protocol):
@@ -145,21 +162,21 @@ async def new_connections(port: int, concurrency: int, seconds: float) -> dict[s
 
 async def bulk(port: int, megabytes: float) -> dict[str, Any]:
     """One connection sends as fast as it may into the sink."""
-    Sink.received = 0
-    _, writer = await asyncio.open_connection("127.0.0.1", port)
-    begun = perf_counter()
-    total = int(megabytes * 1e6)
-    sent = 0
-    while sent < total:
-        part = BULK_CHUNK[: total - sent]
-        writer.write(part)
-        sent += len(part)
-        await writer.drain()
-    while Sink.received < total and perf_counter() - begun < 30:
-        await asyncio.sleep(0.0005)
-    elapsed = perf_counter() - begun
-    writer.close()
-    return {"mb_per_s": Sink.received / elapsed / 1e6}
+    return await asyncio.get_running_loop().run_in_executor(None, send_bulk, port, int(megabytes * 1e6))
+
+
+def send_bulk(port: int, total: int) -> dict[str, Any]:
+    """Send `total` bytes and wait until they have arrived."""
+    chunk = memoryview(bytes(BULK_BYTES))
+    SINK.received = 0
+    with socket.create_connection(("127.0.0.1", port)) as sender:
+        begun = perf_counter()
+        left = total
+        while left:
+            left -= sender.send(chunk[:left])
+        while SINK.received < total and perf_counter() - begun < 30:
+            sleep(0.0005)
+        return {"mb_per_s": SINK.received / (perf_counter() - begun) / 1e6}
 
 
 async def open_loop(ports: list[int], per_s: float, seconds: float) -> dict[str, Any]:
@@ -216,9 +233,7 @@ async def main() -> None:
     """Serve the upstreams and obey the commands."""
     loop = asyncio.get_running_loop()
     echo = await loop.create_server(Echo, "127.0.0.1", 0, backlog=4096)
-    sink = await loop.create_server(Sink, "127.0.0.1", 0)
-    ports = [server.sockets[0].getsockname()[1] for server in (echo, sink)]
-    print(json.dumps(ports), flush=True)
+    print(json.dumps([echo.sockets[0].getsockname()[1], SINK.port]), flush=True)
     while line := await loop.run_in_executor(None, sys.stdin.readline):
         name, arguments = json.loads(line)
         print(json.dumps(await COMMANDS[name](**arguments)), flush=True)
