@@ -235,6 +235,11 @@ def test_a_hung_server_is_replaced_and_its_links_rebuilt(server: RunningToxiprox
     first_pid = server.pid
     assert first_pid is not None
     os.kill(first_pid, signal.SIGSTOP)
+    end = time.monotonic() + 5
+    tasks = list(Path(f"/proc/{first_pid}/task").iterdir())
+    while any(b") T " not in (task / "stat").read_bytes() for task in tasks):  # threads stop one by one
+        assert time.monotonic() < end, "the server does not stop"
+        time.sleep(0.01)
     adapter.deadline_s = 0.3
     with pytest.raises(ToxiproxyHung):
         adapter.version()
