@@ -42,7 +42,7 @@ LOST = (
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
+    asyncpg.InsufficientResourcesError,  # too many connections, a full disk: it may be better later
     ConnectionError,
     OSError,
     asyncio.IncompleteReadError,
