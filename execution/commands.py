@@ -26,7 +26,7 @@ from execution.runtime_choice import sweep_containers, sweep_unjournaled_contain
 from execution.saying import dump, say, shown, tell
 from execution.suite_numbers import entry_met
 from execution.suite_run import SuiteOrder, run_suite
-from experiment.errors import ExitCode
+from experiment.errors import ExitCode, gravest
 from experiment.plan import Plan
 from experiment.suite import load_suite
 from experiment.verdict import exit_code
@@ -102,15 +102,7 @@ def _exit_code(results: Sequence[RunResult], interruption: Interruption) -> Exit
         return interruption.exit_code
     codes = {exit_code(result.verdict, result.analysis.vetoed) for result in results}
     codes |= {ExitCode.CLEANUP_INCOMPLETE for result in results if not result.clean}
-    gravity = (
-        ExitCode.CLEANUP_INCOMPLETE,
-        ExitCode.SAFETY_VETO,
-        ExitCode.INVALID,
-        ExitCode.FAIL,
-        ExitCode.INCONCLUSIVE,
-        ExitCode.PASS,
-    )
-    return next((code for code in gravity if code in codes), ExitCode.INCONCLUSIVE)
+    return gravest(codes)
 
 
 def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_json: bool) -> int:

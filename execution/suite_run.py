@@ -17,7 +17,7 @@ from execution.preflight import check_suite
 from execution.records import RunRecord
 from execution.suite_numbers import entry_met, four_numbers, repeated_entries
 from execution.trend_store import FILE_NAME, Occasion, Results
-from experiment.errors import ExitCode
+from experiment.errors import ExitCode, gravest
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from reports import SUITE_FORMATS
@@ -126,15 +126,7 @@ def suite_exit_code(suite: Suite, jobs: Sequence[Job], records: Sequence[RunReco
     codes = {_code(suite.entries[record.entry], record) for record in records} | {ExitCode.PASS}
     if len(records) < len(jobs):
         codes.add(ExitCode.INCONCLUSIVE)
-    gravity = (
-        ExitCode.CLEANUP_INCOMPLETE,
-        ExitCode.SAFETY_VETO,
-        ExitCode.INVALID,
-        ExitCode.FAIL,
-        ExitCode.INCONCLUSIVE,
-        ExitCode.PASS,
-    )
-    return next(code for code in gravity if code in codes)
+    return gravest(codes)
 
 
 def _code(entry: Entry, record: RunRecord) -> ExitCode:

@@ -23,6 +23,21 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+GRAVITY = (
+    ExitCode.CLEANUP_INCOMPLETE,
+    ExitCode.SAFETY_VETO,
+    ExitCode.INVALID,
+    ExitCode.FAIL,
+    ExitCode.INCONCLUSIVE,
+    ExitCode.PASS,
+)
+
+
+def gravest(codes: Iterable[ExitCode]) -> ExitCode:
+    """The exit code of several runs together; of none it is inconclusive, since nothing was seen."""
+    return min(codes, key=GRAVITY.index, default=ExitCode.INCONCLUSIVE)
+
+
 @dataclass(frozen=True, slots=True)
 class Location:
     """A place in a file; line and column count from 1."""
