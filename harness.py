@@ -10,9 +10,9 @@ from pathlib import Path
 
 import click
 
-from execution.cli_options import json_option, live_options, options_of
-from execution.release_cli import compare, gate, rescore, selfcheck, trend
-from execution.twin_cli import calibrate, simulate, twin
+from execution.cli.release import compare, gate, rescore, selfcheck, trend
+from execution.cli.shared import json_option, live_options, options_of
+from execution.cli.twin import calibrate, simulate, twin
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -49,9 +49,9 @@ def run(
     scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, **live: object
 ) -> int:
     """Run scenarios on the live system, once for each design."""
-    from execution import commands
+    from execution.commands import live as live_commands
 
-    return commands.run(scenarios, designs, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    return live_commands.run(scenarios, designs, seed, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
 @cli.command(epilog="Example: python harness.py suite smoke --population path/to/fhir/bundles")
@@ -63,11 +63,11 @@ def run(
 @json_option
 def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, **live: object) -> int:
     """Run a suite; exit 0 when every entry gives the verdict that the suite expects of it."""
-    from execution import commands
-    from execution.suite_run import SuiteOrder
+    from execution.campaigns.suite import SuiteOrder
+    from execution.commands import live as live_commands
 
     order = SuiteOrder(repeats, resume)
-    return commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
+    return live_commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
 @cli.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")
@@ -75,9 +75,9 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
 @json_option
 def validate(files: tuple[Path, ...], as_json: bool) -> int:
     """Check scenario, design, suite and system files (all of the project's by default); starts nothing."""
-    from execution import file_commands
+    from execution.commands import files as files_commands
 
-    return file_commands.validate(files, as_json)
+    return files_commands.validate(files, as_json)
 
 
 @cli.command("list", epilog="Example: python harness.py list --json")
@@ -85,9 +85,9 @@ def validate(files: tuple[Path, ...], as_json: bool) -> int:
 @json_option
 def list_(runs: bool, as_json: bool) -> int:
     """List scenarios, designs, suites, fault kinds and invariants."""
-    from execution import file_commands
+    from execution.commands import files as files_commands
 
-    return file_commands.list_all(runs, as_json)
+    return files_commands.list_all(runs, as_json)
 
 
 @cli.command(epilog="Example: python harness.py plan smoke/registry_flapping --seed 3")
@@ -98,9 +98,9 @@ def list_(runs: bool, as_json: bool) -> int:
 @json_option
 def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -> int:
     """Print the timeline that a run would follow, without running anything."""
-    from execution import file_commands
+    from execution.commands import files as files_commands
 
-    return file_commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    return files_commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
 
 
 @cli.command(epilog="Example: python harness.py check reports/runs/NAME")
@@ -108,18 +108,18 @@ def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -
 @json_option
 def check(folder: Path, as_json: bool) -> int:
     """Judge a finished run again from its history."""
-    from execution import file_commands
+    from execution.commands import files as files_commands
 
-    return file_commands.check(folder, as_json)
+    return files_commands.check(folder, as_json)
 
 
 @cli.command(epilog="Example: python harness.py report reports/runs/NAME")
 @click.argument("folder", type=click.Path(path_type=Path))
 def report(folder: Path) -> int:
     """Render the reports of a judged run again."""
-    from execution import file_commands
+    from execution.commands import files as files_commands
 
-    return file_commands.report(folder)
+    return files_commands.report(folder)
 
 
 @cli.command(epilog="Example: python harness.py linearizable history.jsonl --initial 0")
@@ -131,27 +131,27 @@ def report(folder: Path) -> int:
 @json_option
 def linearizable(file: Path, initial: str | None, within: float, as_json: bool) -> int:
     """Judge a history of register operations (JSON Lines): exit 0 linearizable, 1 not, 2 not known."""
-    from execution import register_commands
+    from execution.commands import registers as registers_commands
 
-    return register_commands.linearizable(file, initial, within, as_json)
+    return registers_commands.linearizable(file, initial, within, as_json)
 
 
 @cli.command()
 @json_option
 def doctor(as_json: bool) -> int:
     """Say what this machine can run, and how to mend what it cannot."""
-    from execution import commands
+    from execution.commands import live as live_commands
 
-    return commands.doctor(as_json)
+    return live_commands.doctor(as_json)
 
 
 @cli.command()
 @json_option
 def clean(as_json: bool) -> int:
     """Stop and remove what an interrupted run left behind."""
-    from execution import commands
+    from execution.commands import live as live_commands
 
-    return commands.clean(as_json)
+    return live_commands.clean(as_json)
 
 
 for command in (compare, gate, trend, rescore, selfcheck, simulate, calibrate, twin):

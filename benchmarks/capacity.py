@@ -16,10 +16,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from execution.catalogue import default_catalogue
-from execution.facts import machine
-from execution.live_run import Progress
 from execution.options import Options
-from execution.pipeline import open_bench
+from execution.runs.facts import machine
+from execution.runs.live_run import Progress
+from execution.runs.pipeline import open_bench
 from experiment.history import History
 from experiment.plan import Plan, make_plan
 from experiment.population import generate

@@ -13,7 +13,7 @@ from pathlib import Path
 from statistics import median
 
 from execution.catalogue import default_catalogue
-from execution.facts import machine
+from execution.runs.facts import machine
 from experiment.controls import Controls, Fault
 from experiment.population import generate
 from faults.blackhole import Blackhole
@@ -30,7 +30,7 @@ from runtimes.containers.engine_images import Images
 from runtimes.containers.images import IMAGES
 from runtimes.containers.recipes import name_of
 from runtimes.containers.runtime import ContainersRuntime
-from runtimes.link_controls import split_ms
+from runtimes.links.controls import split_ms
 from runtimes.runtime import RunSettings
 
 PATIENTS = 200

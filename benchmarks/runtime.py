@@ -14,7 +14,7 @@ from pathlib import Path
 from statistics import median
 
 from execution.catalogue import default_catalogue
-from execution.facts import machine
+from execution.runs.facts import machine
 from experiment.controls import Controls, Fault
 from experiment.population import generate
 from faults.bandwidth import Bandwidth
@@ -25,8 +25,8 @@ from faults.lost_response import LostResponse
 from faults.pause import Pause
 from faults.refusal import Refusal
 from faults.reset import Reset
-from runtimes.conversations import Opener
-from runtimes.processes import ProcessesRuntime
+from runtimes.links.conversations import Opener
+from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import RunSettings
 
 PATIENTS = 200

@@ -22,8 +22,8 @@ from typing import Any
 
 import psutil
 
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import RunningToxiproxy, ServerChoice, find_server, start_server
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import RunningToxiproxy, ServerChoice, find_server, start_server
 
 ROOT = Path(__file__).resolve().parent.parent
 EMBEDDED = ServerChoice("embedded", "compared", argv=(sys.executable, "-m", "runtimes.toxiproxy"))

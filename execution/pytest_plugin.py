@@ -15,11 +15,12 @@ from typing import Any
 import pytest
 
 from execution.catalogue import SCENARIO_FOLDERS, default_catalogue
-from execution.live_run import Progress
 from execution.options import Options
-from execution.pipeline import Bench, RunResult, open_bench
 from execution.places import ROOT, RUNS
-from execution.preflight import Request, plans
+from execution.runs.bench import Bench, RunResult
+from execution.runs.live_run import Progress
+from execution.runs.pipeline import open_bench
+from execution.runs.preflight import Request, plans
 from experiment.errors import CodeBlueError
 from experiment.plan import Plan
 from experiment.verdict import Verdict

@@ -9,9 +9,9 @@ from experiment.controls import BehaviourControl, LinkControl, NodeControl
 from experiment.errors import UnsupportedError, nearest
 from runtimes.behaviour_controls import BEHAVIOURS, behaviour_parameters
 from runtimes.http_calls import CallError, call
+from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.readings import Readings
 from runtimes.runtime import Address
-from runtimes.toxiproxy_adapter import Toxiproxy, ToxiproxyError
 
 ADMIN_DEADLINE_S = 2.0
 

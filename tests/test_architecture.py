@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -23,9 +24,11 @@ LAYERS = {
     "experiment": set(),
     "reference_system": set(),
 }
+# Inside execution/, from a command's words down to one run.
+STAGES = ("cli", "commands", "campaigns", "runs")
 DOORS = {
     "docker": {"runtimes/docker_engine.py"},
-    "toxiproxy": {"runtimes/toxiproxy_adapter.py"},
+    "toxiproxy": {"runtimes/links/adapter.py"},
     "locust": {"load/locustfile.py"},
     "yaml": {"experiment/yaml_source.py"},
     "matplotlib": {"reports/plots.py"},
@@ -40,7 +43,7 @@ def product_files() -> list[Path]:
     files = [ROOT / "harness.py"]
     for layer in LAYERS:
         if (ROOT / layer).is_dir():
-            files += [p for p in (ROOT / layer).rglob("*.py") if "runs" not in p.relative_to(ROOT).parts]
+            files += [p for p in (ROOT / layer).rglob("*.py") if ROOT / "reports" / "runs" not in p.parents]
     return sorted(files)
 
 
@@ -57,6 +60,30 @@ def imports(path: Path) -> Iterator[tuple[str, int]]:
             yield node.module.split(".")[0], node.lineno
 
 
+def module_name(path: Path) -> str:
+    name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+    return name.removesuffix(".__init__")
+
+
+def modules_of(path: Path) -> Iterator[str]:
+    """Full names of what a file imports when it runs, wherever in the file; not what types alone need."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    for_types = {
+        id(inner)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if id(node) in for_types:
+            continue
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.level == 0:
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
 def layer_of(path: Path) -> str:
     return path.relative_to(ROOT).parts[0].removesuffix(".py")
 
@@ -68,6 +95,33 @@ def test_imports_go_downward_only(path: Path) -> None:
     allowed = LAYERS[layer] | {layer}
     wrong = [f"line {line}: {name}" for name, line in imports(path) if name in LAYERS and name not in allowed]
     assert not wrong, f"{relative(path)} imports upward: {wrong}"
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "execution").rglob("*.py")), ids=relative)
+def test_the_stages_of_execution_go_downward_only(path: Path) -> None:
+    """cli -> commands -> campaigns -> runs -> the files beside them; pytest's plugin stands on top."""
+    stage = path.relative_to(ROOT).parts[1]
+    if stage not in STAGES:
+        forbidden = set() if path.name == "pytest_plugin.py" else set(STAGES)
+    else:
+        forbidden = set(STAGES[: STAGES.index(stage)])
+    wrong = [name for name in modules_of(path) if name.split(".")[0] == "execution"]
+    wrong = [name for name in wrong if len(name.split(".")) > 1 and name.split(".")[1] in forbidden]
+    assert not wrong, f"{relative(path)} imports upward: {wrong}"
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    """Modules form no cycle when they are loaded; imports for types only do not count."""
+    files = {module_name(path): path for path in product_files()}
+    needs: dict[str, set[str]] = {}
+    for name, path in files.items():
+        # `from package import module` needs the module; the package itself was loaded before.
+        found = set(modules_of(path)) & set(files)
+        needs[name] = {n for n in found if not any(other.startswith(f"{n}.") for other in found)} - {name}
+    try:
+        TopologicalSorter(needs).prepare()
+    except CycleError as cycle:
+        pytest.fail(f"modules import one another: {' -> '.join(cycle.args[1])}")
 
 
 @pytest.mark.parametrize("path", product_files(), ids=relative)

@@ -17,7 +17,7 @@ from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.sweeping import owner_of_this_process
 from runtimes.containers.toolbox import PacketAbilities, Toolbox
-from runtimes.link_controls import IMPAIRMENTS
+from runtimes.links.controls import IMPAIRMENTS
 
 
 def abilities(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:

@@ -25,11 +25,11 @@ from runtimes.containers.stores import Secrets, new_secrets, write_store_files
 from runtimes.containers.sweeping import owner_of_this_process
 from runtimes.containers.toolbox import Toolbox
 from runtimes.leftovers import Journal
+from runtimes.links.adapter import Toxiproxy, ToxiproxyError
+from runtimes.links.proxies import open_proxies
 from runtimes.loopback import free_ports
-from runtimes.proxies import open_proxies
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners
-from runtimes.toxiproxy_adapter import Toxiproxy, ToxiproxyError
 
 START_DEADLINE_S = 40.0
 TOXIPROXY_DEADLINE_S = 15.0

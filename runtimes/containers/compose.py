@@ -26,7 +26,7 @@ from runtimes.containers.layout import (
 )
 from runtimes.containers.recipes import SYSTEM, name_of
 from runtimes.containers.stores import HBA, NATS_CONF, statements
-from runtimes.link_controls import proxy_name
+from runtimes.links.controls import proxy_name
 from runtimes.service_files import database_owners
 
 FIRST_PROXY_PORT = 21001

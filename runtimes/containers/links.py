@@ -11,8 +11,8 @@ from experiment.controls import Corrupt, Impairment, LinkProbe, Loss, Reorder
 from experiment.errors import UnsupportedError
 from runtimes.containers.toolbox import PacketAbilities, Toolbox
 from runtimes.leftovers import Journal
-from runtimes.link_controls import IMPAIRMENTS, PREPARE_DEADLINE_S, ProxiedLink
-from runtimes.link_probes import LinkProber
+from runtimes.links.controls import IMPAIRMENTS, PREPARE_DEADLINE_S, ProxiedLink
+from runtimes.links.probes import LinkProber
 
 LOSSES = frozenset({"loss"})
 DAMAGES = frozenset({"corrupt", "reorder"})

@@ -15,7 +15,7 @@ from typing import IO
 
 from experiment.errors import StartError
 from runtimes.binaries import nats_binary, postgres_home
-from runtimes.toxiproxy_servers import find_server
+from runtimes.links.servers import find_server
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SYSTEM = ROOT / "reference_system"

@@ -25,17 +25,17 @@ from runtimes.containers.nodes import ContainerNode
 from runtimes.containers.recipes import name_of
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
-from runtimes.conversations import Opener
 from runtimes.docker_engine import EngineError, EngineGone
 from runtimes.leftovers import Identity, Journal, identify
-from runtimes.link_controls import ProxiedLink
-from runtimes.link_probes import LinkProber
+from runtimes.links.adapter import ToxiproxyError
+from runtimes.links.controls import ProxiedLink
+from runtimes.links.conversations import Opener
+from runtimes.links.probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
-from runtimes.process_readings import process_samples
+from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
-from runtimes.toxiproxy_adapter import ToxiproxyError
 
 REPLACE_DEADLINE_S = 10.0
 ENGINE_BACK_WITHIN_S = 30.0

@@ -11,9 +11,9 @@ import pytest
 
 from experiment.topology import System
 from runtimes.http_calls import CallError, call
-from runtimes.processes import ProcessesRuntime
+from runtimes.links.servers import find_server
+from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import Runtime
-from runtimes.toxiproxy_servers import find_server
 from tests.standin.containers import require_engine, standin_image
 from tests.standin.folders import open_folder
 from tests.standin.systems import pair, settings

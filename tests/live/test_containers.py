@@ -30,7 +30,7 @@ from runtimes.containers.sweeping import sweep_engine, sweep_instance
 from runtimes.docker_engine import EngineGone
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import INSTANCES, sweep
-from runtimes.link_controls import IMPAIRMENTS
+from runtimes.links.controls import IMPAIRMENTS
 from runtimes.runtime import Zero
 from tests.live.engine_forwarder import Forwarder
 from tests.standin.containers import require_engine, standin_image

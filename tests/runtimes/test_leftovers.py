@@ -24,7 +24,8 @@ DEADLINE_S = 20.0
 OWNER = """
 import os, sys, time
 from pathlib import Path
-from runtimes import leftovers, processes
+from runtimes import leftovers
+from runtimes.processes import runtime as processes
 from tests.standin.systems import pair, settings
 from experiment.controls import Delay
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from runtimes.toxiproxy_servers import RunningToxiproxy, ServerChoice, find_server, start_server
+from runtimes.links.servers import RunningToxiproxy, ServerChoice, find_server, start_server
 
 Start = Callable[..., RunningToxiproxy]
 

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import RunningToxiproxy
 
 DEADLINE_S = 10.0
 TOGETHER_MS = 5.0

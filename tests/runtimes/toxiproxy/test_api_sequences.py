@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.calls import Answer, Call, ask, stable_ports
 from tests.runtimes.toxiproxy.conftest import Start
 

@@ -14,8 +14,8 @@ from random import Random
 import psutil
 import pytest
 
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.calls import Call, ask
 
 ROUNDS = 300

@@ -10,7 +10,7 @@ import pytest
 import toxiproxy
 from toxiproxy.exceptions import InvalidToxic, NotFound, ProxyExists
 
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.calls import stable_ports
 
 PORT = re.compile(r"(?<=:)\d{4,5}\b")

@@ -17,8 +17,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import ROOT, RunningToxiproxy
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import ROOT, RunningToxiproxy
 from tests.runtimes.toxiproxy.calls import Call, ask
 from tests.runtimes.toxiproxy.conftest import Start
 from tests.runtimes.toxiproxy.ends import FIN, RST, Seen, Stage

@@ -11,9 +11,9 @@ from statistics import fmean
 
 from scipy import stats
 
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import RunningToxiproxy
 from runtimes.toxiproxy.toxics.slicer import Slicer
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.conftest import Start
 
 SAMPLES = 300

@@ -13,8 +13,8 @@ from random import Random
 
 import pytest
 
-from runtimes.toxiproxy_adapter import Toxiproxy
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.servers import RunningToxiproxy
 
 MEGABYTES = 50
 BLOCK = Random(1).randbytes(1 << 20)

@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import uvloop
 
-from runtimes.toxiproxy_adapter import Toxiproxy
+from runtimes.links.adapter import Toxiproxy
 from tests.runtimes.toxiproxy.calls import Call, ask
 from tests.runtimes.toxiproxy.conftest import Start
 

@@ -7,9 +7,9 @@ import time
 
 import pytest
 
+from runtimes.links.servers import RunningToxiproxy
 from runtimes.toxiproxy.chain import Direction
 from runtimes.toxiproxy.metrics import Metrics
-from runtimes.toxiproxy_servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.calls import Call, ask
 from tests.runtimes.toxiproxy.ends import Stage
 

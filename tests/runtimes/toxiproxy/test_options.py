@@ -7,8 +7,8 @@ import sys
 
 import pytest
 
+from runtimes.links.servers import ROOT
 from runtimes.toxiproxy.options import FLAGS, HelpWanted, Options, UsageError, parse, usage
-from runtimes.toxiproxy_servers import ROOT
 
 
 def test_nothing_given_is_the_original_s_default() -> None:

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import pytest
 
-from runtimes.toxiproxy_servers import RunningToxiproxy
+from runtimes.links.servers import RunningToxiproxy
 from tests.runtimes.toxiproxy.ends import ATTEMPTS, FIN, RST, End, Seen, Stage, difference
 
 Expected = list[tuple[End, list[tuple[float, bytes | str]]]]

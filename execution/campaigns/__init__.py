@@ -1,0 +1,1 @@
+"""Many runs: suites, comparisons, gates, trends."""

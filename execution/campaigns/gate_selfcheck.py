@@ -1,0 +1,142 @@
+"""What the gate itself is worth: how often it raises a false alarm, and which seeded bugs it finds.
+
+A trial is a whole gate: pairs until it decides, at most n_max. In A/A trials both sides are the same design.
+Bugs are the planted designs, the resilient design without one switch, and measured figures made worse: every
+latency doubled, every second good operation taken away.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from execution.campaigns.gate import MIN_PAIRS
+from execution.campaigns.pairing import side_of, stem
+from execution.campaigns.records import RunRecord
+from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.errors import UsageError
+from measurement.gate import Decision, GateResult, Look, PairedRun, Side, decide
+from measurement.histogram import WIDTH_OF_DOUBLE
+from reports.gate_selfcheck import Bug, GateFigures
+
+Source = Callable[[Design, str, int], RunRecord]  # design, scenario, seed
+SEEDS = 100_000  # each side draws its own: the simulation repeats a seed exactly
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One kind of trial. `worsen` changes what was measured on the candidate's side."""
+
+    name: str
+    design: Design
+    scenarios: tuple[str, ...]
+    safety: bool = False  # must be found every time
+    worsen: Callable[[Side], Side] | None = None
+
+
+def minus_one(resilient: Design) -> tuple[Design, ...]:
+    """The resilient design without one switch, for every switch that it has on."""
+    found: list[Design] = []
+    link_default, service_default = LinkPatterns(), ServicePatterns()
+    for switch in LinkPatterns.__slots__:
+        off = getattr(link_default, switch)
+        links = {name: replace(link, **{switch: off}) for name, link in resilient.links.items()}
+        found.append(replace(resilient, name=f"minus_{switch}", links=links))
+    for switch in ServicePatterns.__slots__:
+        off = getattr(service_default, switch)
+        services = {name: replace(one, **{switch: off}) for name, one in resilient.services.items()}
+        found.append(replace(resilient, name=f"minus_{switch}", services=services))
+    same = (resilient.links, resilient.services)
+    settings = {"minus_inline_wait", "minus_retry_schedule", "minus_outbox_poll", "minus_max_rate"}
+    return tuple(d for d in found if (d.links, d.services) != same and d.name not in settings)
+
+
+def doubled_latency(side: Side) -> Side:
+    """Every latency before the fault twice as long."""
+    return replace(side, latency=tuple((bucket + WIDTH_OF_DOUBLE, n) for bucket, n in side.latency))
+
+
+def halved_goodput(side: Side) -> Side:
+    """Every second good operation missed."""
+    return replace(side, good=side.good // 2)
+
+
+@dataclass(frozen=True, slots=True)
+class GateTrials:
+    """How many trials of A/A, of each bug, and of each design that lacks one switch. `only` names the bugs
+    that are tried; empty: all."""
+
+    same: int = 200
+    bugs: int = 100
+    minus: int = 10
+    n_max: int = 7
+    seed: int = 1
+    only: tuple[str, ...] = ()
+
+    def of(self, name: str) -> int:
+        return self.minus if name.startswith("minus_") else self.bugs
+
+
+def figures(
+    source: Source,
+    same: Candidate,
+    bugs: Sequence[Candidate],
+    trials: GateTrials,
+    stop: threading.Event,
+    told: Callable[[str], None] = lambda _: None,
+) -> GateFigures:
+    """The baseline of every trial is the design of `same`, the A/A trial. When `stop` is set, what was tried
+    until then."""
+    found: list[Bug] = []
+    for candidate in (same, *bugs):
+        results: list[tuple[GateResult, int]] = []
+        for number in range(trials.same if candidate is same else trials.of(candidate.name)):
+            if stop.is_set():
+                break
+            rng = random.Random(f"{trials.seed}-{candidate.name}-{number}")
+            results.append(_trial(source, same.design, candidate, trials.n_max, rng))
+        if results:
+            found.append(_bug(candidate, results))
+            told(found[-1].text)
+    if not found:
+        raise UsageError("found no trial that was finished, expected one at least")
+    return GateFigures(tuple(found[1:]), found[0], trials.n_max, tuple(map(stem, same.scenarios)))
+
+
+def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug:
+    alarms = [result for result, _ in results if result.decision is Decision.REGRESSION]
+    return Bug(
+        name=candidate.name,
+        safety=candidate.safety,
+        trials=len(results),
+        regressions=len(alarms),
+        inconclusive=sum(result.decision is Decision.INCONCLUSIVE for result, _ in results),
+        most_pairs=max(pairs for _, pairs in results),
+        mean_pairs=sum(pairs for _, pairs in results) / len(results),
+        sentence=alarms[0].sentence if alarms else "",
+        worsened=candidate.worsen is not None,
+    )
+
+
+def _trial(
+    source: Source, baseline: Design, candidate: Candidate, n_max: int, rng: random.Random
+) -> tuple[GateResult, int]:
+    """A whole gate on pairs of independent runs; (result, pairs it took)."""
+    runs: list[PairedRun] = []
+    result, number = decide([]), 0
+    seeds = iter(lambda: rng.randrange(SEEDS), None)
+    for number, seed in enumerate(islice(seeds, n_max), 1):
+        other = rng.randrange(SEEDS)
+        for scenario in candidate.scenarios:
+            one = side_of(source(baseline, scenario, seed))
+            two = side_of(source(candidate.design, scenario, other))
+            two = candidate.worsen(two) if candidate.worsen else two
+            runs.append(PairedRun(stem(scenario), number, one, two))
+        look = Look(number == n_max, n_max - MIN_PAIRS)
+        result = decide(runs, look=look)
+        if (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE) or result.new_vetoes:
+            break
+    return result, number

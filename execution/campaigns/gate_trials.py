@@ -1,0 +1,111 @@
+"""Where the trials of `selfcheck gate` get their runs: from the twin, without folders, or from a live
+system."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from execution.campaigns.gate_selfcheck import Candidate, Source, doubled_latency, halved_goodput, minus_one
+from execution.campaigns.records import RunRecord, record_of
+from execution.catalogue import Catalogue
+from execution.options import Options
+from execution.runs.live_run import Progress
+from execution.runs.pipeline import open_bench
+from execution.runs.preflight import Request, plans, population_of
+from execution.runs.runtime_choice import SIMULATION
+from execution.runs.scaling import scaled
+from experiment.design import Design
+from experiment.plan import Plan, make_plan
+from experiment.scenario import Scenario
+from experiment.suite import load_suite
+from load import outcomes
+from measurement.checkers import CHECKERS
+from measurement.judge import analyse
+from simulation.magnitudes import load_magnitudes
+from simulation.run import simulate
+
+PLANTED_SUITE = "planted_bugs"
+POOL = 40  # seeds of a design and scenario from which trials on the twin draw
+SMALL_POOL = 8  # the same for a design without one switch, of which there are many
+
+
+@contextmanager
+def trial_source(catalogue: Catalogue, options: Options, stop: threading.Event) -> Iterator[Source]:
+    """Runs by design, scenario and seed; a live system is up for the length of the `with` block."""
+    make = _planner(catalogue, options)
+    if options.runtime == SIMULATION:
+        yield _simulated(make)
+        return
+    first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
+    with open_bench(first, options, stop) as bench:
+
+        def play(design: Design, scenario: str, seed: int) -> RunRecord:
+            result = bench.run(make(design, scenario, seed), _unwatched)
+            folder = result.folder
+            return record_of(0, scenario, folder.path, folder.history(), result.analysis, result.clean)
+
+        yield play
+
+
+def _planner(catalogue: Catalogue, options: Options) -> Callable[[Design, str, int], Plan]:
+    system = catalogue.system()
+    population = population_of(options)
+
+    scenarios: dict[str, Scenario] = {}
+
+    def make(design: Design, scenario: str, seed: int) -> Plan:
+        if scenario not in scenarios:
+            scenarios[scenario] = scaled(catalogue.scenario(scenario, system), options.time_scale)
+        return make_plan(scenarios[scenario], system, design, seed, population(seed))
+
+    return make
+
+
+def _simulated(make: Callable[[Design, str, int], Plan]) -> Source:
+    magnitudes = load_magnitudes()
+    known: dict[tuple[str, str, int], RunRecord] = {}
+
+    def play(design: Design, scenario: str, seed: int) -> RunRecord:
+        pool = SMALL_POOL if design.name.startswith("minus_") else POOL
+        key = (design.name, scenario, seed % pool)
+        if key not in known:
+            plan = make(design, scenario, key[2])
+            history = simulate(plan, magnitudes, outcomes)
+            analysis = analyse(history, plan.scenario, plan.system)
+            known[key] = record_of(0, scenario, Path(), history, analysis, True)
+        return known[key]
+
+    return play
+
+
+def _unwatched(_progress: Progress) -> None:
+    """Trials show their results only."""
+
+
+def trials_of(catalogue: Catalogue, scenarios: Sequence[str]) -> tuple[Candidate, tuple[Candidate, ...]]:
+    """(resilient against itself, every seeded bug)."""
+    system = catalogue.system()
+    resilient = catalogue.design("resilient", system)
+    usual = tuple(scenarios)
+    planted = [
+        Candidate(
+            entry.design,
+            catalogue.design(entry.design, system),
+            (entry.scenario,),
+            any(CHECKERS[name].safety for name in entry.violates),
+        )
+        for entry in load_suite(catalogue.suite_path(PLANTED_SUITE)).entries
+    ]
+    reach = tuple(dict.fromkeys((*usual, *(name for one in planted for name in one.scenarios))))
+    return (
+        Candidate("resilient against itself", resilient, usual),
+        (
+            *planted,
+            Candidate("doubled p95", resilient, usual, worsen=doubled_latency),
+            Candidate("halved goodput", resilient, usual, worsen=halved_goodput),
+            *(Candidate(design.name, design, reach) for design in minus_one(resilient)),
+        ),
+    )

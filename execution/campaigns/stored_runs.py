@@ -1,0 +1,67 @@
+"""Runs that were played earlier, as one side of a gate: folders of suites, comparisons, gates or single
+runs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from execution.campaigns.records import Ledger, RunRecord, record_of
+from execution.runs.facts import machine
+from execution.runs.run_folder import RunFolder
+from experiment.errors import CodeBlueError, UsageError
+from measurement.judge import analysis_from_json
+
+
+def stored_records(what: str) -> list[RunRecord] | None:
+    """The runs of FOLDER, or of one design (or side of a gate) in it: FOLDER:DESIGN. None when `what` names
+    no folder. Raises UsageError when the folder holds several designs and none was chosen."""
+    path, chosen = Path(what), ""
+    if not path.is_dir():
+        before, _, chosen = what.rpartition(":")
+        path = Path(before)
+        if not before or not path.is_dir():
+            return None
+    records = _records(path)
+    groups = sorted({record.side or record.design for record in records})
+    if chosen:
+        records = [record for record in records if chosen in (record.design, record.side)]
+    elif len(groups) > 1:
+        ways = " or ".join(f"{path}:{name}" for name in groups)
+        raise UsageError(f"found runs of {len(groups)} designs in {path}, expected one: {ways}")
+    if not records:
+        raise UsageError(f'found no run of "{chosen}" in {path}, expected one of {", ".join(groups)}')
+    return records
+
+
+def _records(path: Path) -> list[RunRecord]:
+    if records := Ledger(path).read():
+        return records
+    folder = RunFolder(path)
+    if not folder.analysis_path.is_file():
+        expected = "the folder of a suite, a comparison, a gate or a judged run"
+        raise UsageError(f"found neither finished.jsonl nor analysis.json in {path}, expected {expected}")
+    return [single_record(folder)]
+
+
+def single_record(folder: RunFolder) -> RunRecord:
+    """A judged run that belongs to no campaign."""
+    analysis = analysis_from_json(folder.analysis_path.read_bytes())
+    history = folder.history()
+    clean = history.end.clean if history.end else False
+    return record_of(0, folder.inputs().scenario, folder.path, history, analysis, clean)
+
+
+def machine_warnings(records: Sequence[RunRecord]) -> list[str]:
+    """A stored side from another machine is good for vetoes and validity, less so for scores."""
+    there = RunFolder(Path(records[0].folder))
+    try:
+        other = dict(there.inputs().machine)
+    except CodeBlueError:
+        return [f"the run folder {there.path} is gone: its machine is not known"]
+    if other != machine():
+        return [
+            f"{there.path.name} was run on another machine ({other.get('cpu', 'unknown')}, "
+            f"{other.get('cores', '?')} cores): trust vetoes and validity, not latencies"
+        ]
+    return []

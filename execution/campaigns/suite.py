@@ -1,0 +1,141 @@
+"""A suite on one running system: every entry, once or with many seeds, beside the verdict it must have."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from execution.campaigns.campaign import Hooks, Job, begin, play, resume, seeds_of, shuffled
+from execution.campaigns.records import RunRecord
+from execution.campaigns.suite_numbers import entry_met, four_numbers, repeated_entries
+from execution.campaigns.trend_store import FILE_NAME, Occasion, Results
+from execution.catalogue import Catalogue
+from execution.options import Options
+from execution.places import ROOT
+from execution.runs.facts import git_commit, machine, versions
+from execution.runs.preflight import check_suite
+from experiment.errors import ExitCode, gravest
+from experiment.suite import Entry, Suite
+from experiment.verdict import Verdict
+from reports import SUITE_FORMATS
+from reports.loading import load_run_report
+from reports.report import SuiteEntry, SuiteReport, summarise
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteResult:
+    """`folder` holds the suite's reports; the runs have folders of their own."""
+
+    report: SuiteReport
+    folder: Path
+    exit_code: ExitCode
+
+
+@dataclass(frozen=True, slots=True)
+class SuiteOrder:
+    """How a suite is to be run. One repeat keeps designs together, more are shuffled."""
+
+    repeats: int = 1
+    resume: bool = False
+    command: str = ""
+
+
+def run_suite(
+    suite: Suite,
+    catalogue: Catalogue,
+    options: Options,
+    order: SuiteOrder,
+    hooks: Hooks,
+    stop: threading.Event,
+) -> SuiteResult:
+    """Play what is to be played and write the suite's reports, also when it was interrupted."""
+    check_suite(suite, catalogue)
+    jobs = suite_jobs(suite, order.repeats)
+    name = f"suite-{suite.name}"
+    campaign = resume(options.out, name, jobs) if order.resume else begin(options.out, name, jobs)
+    for _record in play(campaign, catalogue, options, hooks, stop):
+        pass
+    records = campaign.records()
+    report = suite_report(suite, jobs, records, catalogue, order.command, campaign.folder)
+    occasion = Occasion(report.started_at, campaign.folder.name, report.git, suite.name)
+    weighted = [(record, suite.entries[record.entry].weight) for record in records]
+    Results(options.out / FILE_NAME).append(occasion, weighted)
+    for file, rendering in SUITE_FORMATS.items():
+        (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
+    return SuiteResult(report, campaign.folder, suite_exit_code(suite, jobs, records))
+
+
+def suite_jobs(suite: Suite, repeats: int) -> tuple[Job, ...]:
+    """Every entry with every seed. Designs stay together when each entry runs once: the system changes
+    least."""
+    jobs = [
+        Job(index, entry.scenario, entry.design, seed)
+        for seed in seeds_of(suite.seed, repeats)
+        for index, entry in enumerate(suite.entries)
+    ]
+    if repeats > 1:
+        return shuffled(jobs, suite.seed)
+    designs = list(dict.fromkeys(entry.design for entry in suite.entries))
+    return tuple(sorted(jobs, key=lambda job: designs.index(job.design)))
+
+
+def suite_report(
+    suite: Suite,
+    jobs: Sequence[Job],
+    records: Sequence[RunRecord],
+    catalogue: Catalogue,
+    command: str,
+    folder: Path,
+) -> SuiteReport:
+    """The report value: one entry for every job in the order of the suite, played or not."""
+    found = {(record.entry, record.seed): record for record in records}
+    ordered = sorted(jobs, key=lambda job: (job.entry, job.seed))
+    return SuiteReport(
+        name=suite.name,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        entries=tuple(
+            _entry(suite.entries[job.entry], found.get((job.entry, job.seed)), folder) for job in ordered
+        ),
+        title=suite.title,
+        numbers=four_numbers(suite, records, catalogue.system()),
+        repeated=repeated_entries(suite, records),
+        machine=machine(),
+        versions=versions(),
+        git=git_commit(ROOT),
+    )
+
+
+def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
+    expected = Verdict(entry.expect)
+    if record is None:
+        return SuiteEntry(entry.scenario, entry.design, expected, None, entry.weight, violates=entry.violates)
+    run = Path(record.folder)
+    link = f"../{run.name}/report.html" if run.parent == folder.parent else str(run / "report.html")
+    summary = summarise(load_run_report(run))
+    return SuiteEntry(
+        entry.scenario, entry.design, expected, summary, entry.weight, link, violates=entry.violates
+    )
+
+
+def suite_exit_code(suite: Suite, jobs: Sequence[Job], records: Sequence[RunRecord]) -> ExitCode:
+    """0 only when every job ran and met its expectation; else the gravest of what was not met."""
+    codes = {_code(suite.entries[record.entry], record) for record in records} | {ExitCode.PASS}
+    if len(records) < len(jobs):
+        codes.add(ExitCode.INCONCLUSIVE)
+    return gravest(codes)
+
+
+def _code(entry: Entry, record: RunRecord) -> ExitCode:
+    if not record.clean:
+        return ExitCode.CLEANUP_INCOMPLETE
+    if entry_met(entry, record):
+        return ExitCode.PASS
+    if record.verdict is Verdict.INVALID:
+        return ExitCode.INVALID
+    if record.verdict is Verdict.INCONCLUSIVE:
+        return ExitCode.INCONCLUSIVE
+    return ExitCode.SAFETY_VETO if record.vetoed and entry.expect == "pass" else ExitCode.FAIL

@@ -1,0 +1,110 @@
+"""A design over a suite in four numbers: weighted mean score, worst scenario, coverage, vetoes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from execution.campaigns.records import RunRecord
+from experiment.suite import Entry, Suite
+from experiment.topology import System
+from experiment.verdict import Verdict
+from measurement.statistics import median_time, quantile_estimate, score_estimate
+from reports.report import FourNumbers, RepeatedEntry
+
+NODE_CLASSES = ("crash", "pause")
+CLASS_OF_KIND = {
+    "latency": "slow",
+    "bandwidth": "slow",
+    "slow_processing": "slow",
+    "blackhole": "cut",
+    "refusal": "cut",
+    "reset": "cut",
+    "lost_response": "lost reply",
+    "error_share": "lost reply",
+}
+
+
+def coverable(system: System) -> int:
+    """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http link,
+    crash and pause of every service and instrument."""
+    links = sum(3 if link.protocol == "http" else 2 for link in system.links)
+    nodes = sum(len(NODE_CLASSES) for service in system.services.values() if service.module)
+    return links + nodes
+
+
+def four_numbers(suite: Suite, records: Sequence[RunRecord], system: System) -> tuple[FourNumbers, ...]:
+    """One row a design, in the order of appearance. An entry that was not run or not scored leaves the mean
+    unknown; with repeats the mean has an interval over seeds."""
+    designs = dict.fromkeys(entry.design for entry in suite.entries)
+    return tuple(_of_design(design, suite, records, system) for design in designs)
+
+
+def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: System) -> FourNumbers:
+    entries = {index for index, entry in enumerate(suite.entries) if entry.design == design}
+    mine = [record for record in records if record.entry in entries]
+    scored = [record for record in mine if record.score is not None]
+    worst = min(scored, key=lambda record: record.score or 0.0, default=None)
+    means = [
+        weighted_mean(suite, entries, [record for record in mine if record.seed == seed])
+        for seed in dict.fromkeys(record.seed for record in mine)
+    ]
+    known = [mean for mean in means if mean is not None]
+    estimate = score_estimate(known) if known and len(known) == len(means) else None
+    interval = None
+    if estimate is not None and estimate.low is not None and estimate.high is not None:
+        interval = (estimate.low, estimate.high)
+    return FourNumbers(
+        design=design,
+        mean=estimate.mean if estimate else None,
+        worst=worst.score if worst else None,
+        worst_scenario=worst.scenario if worst else "",
+        covered=len(_classes(pair for record in mine for pair in record.exercised)),
+        coverable=coverable(system),
+        vetoes=sum(record.vetoed for record in mine),
+        interval=interval,
+    )
+
+
+def repeated_entries(suite: Suite, records: Sequence[RunRecord]) -> tuple[RepeatedEntry, ...]:
+    """One row an entry, in the order of the suite; none when every entry ran once."""
+    if len({record.seed for record in records}) < 2:
+        return ()
+    rows = []
+    for index, entry in enumerate(suite.entries):
+        mine = [record for record in records if record.entry == index]
+        scores = [record.score for record in mine if record.score is not None]
+        reached = [record.recovery_s for record in mine if record.recovery_s is not None]
+        censored = [record.censored_s for record in mine if record.censored_s is not None]
+        rows.append(
+            RepeatedEntry(
+                scenario=entry.scenario,
+                design=entry.design,
+                runs=len(mine),
+                met=sum(entry_met(entry, record) for record in mine),
+                vetoes=sum(record.vetoed for record in mine),
+                invalid=len(mine) - len(scores),
+                score=score_estimate(scores) if scores else None,
+                recovery=median_time(reached, censored) if reached or censored else None,
+                baseline_p95=quantile_estimate([record.baseline_latency for record in mine], 0.95),
+                load_p95=quantile_estimate([record.load_latency for record in mine], 0.95),
+            )
+        )
+    return tuple(rows)
+
+
+def entry_met(entry: Entry, record: RunRecord) -> bool:
+    """The expected verdict, and for the expected reason when the suite names one."""
+    return record.verdict == Verdict(entry.expect) and set(entry.violates) <= set(record.violated)
+
+
+def weighted_mean(suite: Suite, entries: set[int], records: Sequence[RunRecord]) -> float | None:
+    """Mean score of one seed's runs; None when an entry was not run or has no score."""
+    scores = {record.entry: record.score for record in records}
+    if not entries or any(scores.get(entry) is None for entry in entries):
+        return None
+    weights = {entry: suite.entries[entry].weight for entry in entries}
+    return sum(weights[entry] * (scores[entry] or 0.0) for entry in entries) / sum(weights.values())
+
+
+def _classes(pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
+    return {(target, CLASS_OF_KIND.get(kind, kind)) for target, kind in pairs}

@@ -1,0 +1,96 @@
+"""Results of suites over time: one point a suite and design, and where their level changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from execution.campaigns.records import RunRecord
+from execution.campaigns.stored_runs import single_record
+from execution.campaigns.trend_store import Occasion, Result, Results
+from execution.runs.judging import judge, render
+from execution.runs.run_folder import RunFolder
+from experiment.errors import CodeBlueError
+from measurement.change_points import change_points
+from measurement.histogram import merge, quantile
+from measurement.score import FORMULA
+from measurement.statistics import median_time
+from reports.trend import TrendLine, TrendPoint, TrendReport
+
+
+def trend_report(results: Sequence[Result], suite: str, scenario: str, command: str) -> TrendReport:
+    """One line a design and runtime, of all scenarios or of one; pure."""
+    chosen = [r for r in results if not scenario or Path(r.record.scenario).stem == Path(scenario).stem]
+    lines: list[TrendLine] = []
+    for design, source in dict.fromkeys((r.record.design, r.record.source) for r in chosen):
+        mine = [r for r in chosen if (r.record.design, r.record.source) == (design, source)]
+        points = tuple(
+            _point([r for r in mine if r.campaign == campaign])
+            for campaign in dict.fromkeys(r.campaign for r in mine)
+        )
+        lines.append(
+            TrendLine(
+                design,
+                source,
+                points,
+                score_changes=change_points([point.score for point in points]),
+                p95_changes=change_points([point.p95_s for point in points]),
+                recovery_changes=change_points([point.recovery_s for point in points]),
+            )
+        )
+    return TrendReport(suite, scenario, tuple(lines), command)
+
+
+def _point(results: Sequence[Result]) -> TrendPoint:
+    """One suite: weighted mean score (none when a run has none), merged p95, Kaplan-Meier median."""
+    first, records = results[0], [result.record for result in results]
+    weights = [result.weight for result in results]
+    scores = [record.score for record in records if record.score is not None]
+    whole = len(scores) == len(records)
+    reached, censored = _times(records)
+    recovery = median_time(reached, censored) if reached or censored else None
+    return TrendPoint(
+        recorded_at=first.recorded_at,
+        git=first.git,
+        campaign=first.campaign,
+        runs=len(records),
+        score=sum(w * s for w, s in zip(weights, scores, strict=True)) / sum(weights) if whole else None,
+        p95_s=quantile(merge(record.load_latency for record in records), 0.95),
+        recovery_s=recovery.median if recovery else None,
+        never=recovery.censored if recovery else 0,
+        vetoes=sum(record.vetoed for record in records),
+        formulas=tuple(sorted({record.formula.partition(":")[0] for record in records})),
+    )
+
+
+def _times(records: Iterable[RunRecord]) -> tuple[list[float], list[float]]:
+    found = list(records)
+    return (
+        [record.recovery_s for record in found if record.recovery_s is not None],
+        [record.censored_s for record in found if record.censored_s is not None],
+    )
+
+
+def rescore(results: Results, every: bool) -> tuple[int, list[str]]:
+    """Judge runs again whose score has another formula (or all of them), from their histories. Returns how
+    many were, and why the others could not be."""
+    done, problems = 0, []
+    for old in results.read():
+        if old.record.formula == FORMULA and not every:
+            continue
+        folder = RunFolder(Path(old.record.folder))
+        try:
+            judge(folder)
+            render(folder)
+            fresh = single_record(folder)
+        except (CodeBlueError, OSError) as error:
+            problems.append(f"{folder.path}: {error}")
+            continue
+        kept = old.record
+        names = {"entry": kept.entry, "scenario": kept.scenario, "design": kept.design, "side": kept.side}
+        fresh = replace(fresh, clean=kept.clean, **names)  # type: ignore[arg-type]  # text and a number
+        occasion = Occasion(old.recorded_at, old.campaign, old.git, old.suite)
+        results.append(occasion, [(fresh, old.weight)], [old.id])
+        done += 1
+    return done, problems

@@ -1,0 +1,134 @@
+"""Commands that decide about releases. Each imports what it needs itself, so that others start quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.cli.selfcheck import simulation
+from execution.cli.shared import json_option, live_options, options_of
+from execution.options import Options
+
+suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")
+seed_option = click.option("--seed", type=int, help="first seed, instead of the suite's own")
+
+
+@click.command(epilog="Example: python harness.py compare fragile article_minimum resilient --repeats 5")
+@click.argument("names", nargs=-1, metavar="DESIGNS...")
+@click.option("--designs", multiple=True, help="one more design")
+@suite_option
+@seed_option
+@click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="a new seed each")
+@click.option(
+    "--screen", default="", metavar="RUNTIME", help="run all there first, and only the best two here"
+)
+@click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
+@live_options
+@json_option
+def compare(
+    names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int, screen: str,
+    resume: bool, as_json: bool, **live: object,
+) -> int:  # fmt: skip
+    """Compare designs over the same scenarios and seeds, interleaved: scores, effects, costs."""
+    from execution.campaigns.comparison import ComparisonOrder
+    from execution.commands import release as release_commands
+
+    order = ComparisonOrder((), repeats, screen, resume)
+    chosen = (*designs, *names)
+    return release_commands.compare(suite, seed, chosen, order, options_of(**live), as_json)  # type: ignore[arg-type]
+
+
+@click.command(
+    epilog="Examples: python harness.py gate --baseline resilient --candidate no_key\n\n"
+    "python harness.py gate --baseline-system ../released --candidate-system ."
+)
+@click.option("--baseline", default="resilient", show_default=True, help="design, FOLDER or FOLDER:DESIGN")
+@click.option("--candidate", default="resilient", show_default=True, help="design, FOLDER or FOLDER:DESIGN")
+@click.option("--baseline-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
+@click.option("--candidate-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
+@suite_option
+@seed_option
+@click.option("--margin", type=click.FloatRange(0, 100), default=3.0, show_default=True, help="points")
+@click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
+@click.option("--on-inconclusive", type=click.Choice(["fail", "warn"]), default="fail", show_default=True)
+@click.option("--min-score", type=click.FloatRange(0, 100), help="the candidate's least mean score")
+@click.option("--max-drop", type=click.FloatRange(0, 100), help="the largest loss of points, interval or not")
+@live_options
+@json_option
+def gate(
+    suite: str, seed: int | None, n_max: int, as_json: bool, runtime: str, time_scale: float,
+    population: Path | None, system: Path | None, out: Path | None, **chosen: object,
+) -> int:  # fmt: skip
+    """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known."""
+    from execution.campaigns.gate import GateOrder
+    from execution.commands import release as release_commands
+
+    order = GateOrder(n_max=n_max, **chosen)  # type: ignore[arg-type]
+    options = options_of(runtime, time_scale, population, system, out)
+    return release_commands.gate(suite, seed, order, options, as_json)
+
+
+results_option = click.option(
+    "--results", type=click.Path(path_type=Path), help="results.sqlite3 (default: below reports/runs)"
+)
+
+
+@click.command(epilog="Example: python harness.py trend smoke --scenario payer_blackhole")
+@click.argument("suite")
+@click.option("--scenario", default="", help="one scenario instead of all")
+@click.option("--out", type=click.Path(path_type=Path), help="folder of the page")
+@results_option
+@json_option
+def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:
+    """Show score, p95 and time to recover over runs and commits, and where they changed."""
+    from execution.commands import trend as trend_commands
+
+    return trend_commands.trend(suite, scenario, results, out, as_json)
+
+
+@click.command(epilog="Example: python harness.py rescore --all")
+@click.option("--all", "every", is_flag=True, help="also runs that have today's formula")
+@results_option
+def rescore(every: bool, results: Path | None) -> int:
+    """Score stored runs again from their histories when the formula has changed."""
+    from execution.commands import trend as trend_commands
+
+    return trend_commands.rescore(results, every)
+
+
+@click.group()
+def selfcheck() -> None:
+    """Check what Code Blue itself is worth."""
+
+
+selfcheck.add_command(simulation)
+
+
+@selfcheck.command(
+    "gate", epilog="Example: python harness.py selfcheck gate --runtime simulation --out gate_figures.md"
+)
+@click.option("--scenario", "scenarios", multiple=True, help="of A/A trials and worsened figures")
+@click.option("--same", type=click.IntRange(1), default=200, show_default=True, help="A/A trials")
+@click.option("--bugs", type=click.IntRange(1), default=100, show_default=True, help="trials of each bug")
+@click.option(
+    "--minus", type=click.IntRange(1), default=10, show_default=True, help="trials of each switch off"
+)
+@click.option("--only", multiple=True, help="a bug to try; default: all")
+@click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
+@click.option("--seed", type=int, default=1, show_default=True)
+@click.option(
+    "--runtime", default="simulation", show_default=True, help="simulation, processes or containers"
+)
+@click.option("--out", type=click.Path(path_type=Path), help="Markdown file to write")
+@json_option
+def selfcheck_gate(
+    scenarios: tuple[str, ...], runtime: str, out: Path | None, as_json: bool, **chosen: object
+) -> int:
+    """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
+    from execution.campaigns.gate_selfcheck import GateTrials
+    from execution.commands import release as release_commands
+
+    trials = GateTrials(**chosen)  # type: ignore[arg-type]
+    usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")
+    return release_commands.selfcheck_gate(usual, trials, Options(runtime), out, as_json)

@@ -1,0 +1,61 @@
+"""`selfcheck simulation [CASE] [parameters]`: commands made from the cases, read when they are asked for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+
+class Cases(click.Group):
+    """One command a case of simulation/selfcheck; every parameter of the case is an option."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from simulation.selfcheck import CASES
+
+        return list(CASES)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        from simulation.selfcheck import CASES
+
+        case = CASES.get(cmd_name)
+        if case is None:
+            return None
+        options: list[click.Parameter] = [
+            click.Option(
+                [parameter.option, parameter.name],
+                type=click.Choice(parameter.choices) if parameter.choices else parameter.type,
+                default=parameter.default,
+                show_default=True,
+                help=parameter.help,
+            )
+            for parameter in case.parameters
+        ]
+        options.append(click.Option(["--json", "as_json"], is_flag=True, help="a list of objects on stdout"))
+
+        def run(as_json: bool, **values: Any) -> int:
+            from execution.commands import selfcheck as selfcheck_commands
+
+            return selfcheck_commands.selfcheck_case(case, values, as_json)
+
+        return click.Command(
+            cmd_name, params=options, callback=run, help=f"{case.title}. Source: {case.source}."
+        )
+
+
+@click.group(
+    cls=Cases,
+    invoke_without_command=True,
+    epilog="Example: python harness.py selfcheck simulation mmc --servers 4 --utilisation 0.8 --json",
+)
+@click.option("--json", "as_json", is_flag=True, help="all cases as one list of objects")
+@click.option("--out", type=click.Path(path_type=Path), help="Markdown page to write")
+@click.pass_context
+def simulation(context: click.Context, as_json: bool, out: Path | None) -> int:
+    """Hold the simulator to closed forms and published figures; without a case, to all of them."""
+    if context.invoked_subcommand is not None:
+        return 0
+    from execution.commands import selfcheck as selfcheck_commands
+
+    return selfcheck_commands.selfcheck_all(as_json, out)

@@ -1,0 +1,89 @@
+"""`simulate`, `calibrate` and `twin`. Each imports what it needs itself, so that others start quickly."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.cli.shared import json_option, live_options, options_of
+from execution.options import Options
+
+file_option = click.Path(path_type=Path)
+calibration_option = click.option("--calibration", type=file_option, help="magnitudes from `calibrate`")
+
+
+@click.command(
+    epilog="Example: python harness.py simulate smoke/payer_blackhole --seeds 200 --design fragile resilient "
+    "--vary '*.timeout=500ms,1s' --out results.parquet --plot plots.html"
+)
+@click.argument("names", nargs=-1, required=True, metavar="SCENARIO [DESIGNS...]")
+@click.option("--design", "designs", multiple=True, help="a design; more may follow by name")
+@click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="runs of each variant")
+@click.option("--seed", type=int, default=1, show_default=True, help="first seed")
+@click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="such as '*.timeout=500ms,1s'")
+@click.option("--dask", default="", metavar="ADDRESS", help="scheduler of a Dask cluster")
+@click.option("--out", type=file_option, help="rows as .parquet or .csv")
+@click.option("--plot", type=file_option, help="HTML file with a plot of every figure")
+@click.option("--population", type=file_option, help="folder of FHIR R4 bundles")
+@click.option("--system", type=file_option, help="system.yaml of another system")
+@calibration_option
+@json_option
+def simulate(
+    names: tuple[str, ...],
+    designs: tuple[str, ...],
+    seeds: int,
+    seed: int,
+    vary: tuple[str, ...],
+    dask: str,
+    out: Path | None,
+    plot: Path | None,
+    population: Path | None,
+    system: Path | None,
+    calibration: Path | None,
+    as_json: bool,
+) -> int:
+    """Sweep a scenario over seeds, designs and variants on the twin."""
+    from execution.commands.twin import SweepOrder, sweep
+
+    chosen = tuple(dict.fromkeys((*designs, *names[1:]))) or ("fragile", "resilient")
+    order = SweepOrder(names[0], chosen, seeds, seed, vary, dask, calibration, out, plot)
+    return sweep(order, Options("simulation", population=population, system=system), as_json)
+
+
+@click.command(epilog="Example: python harness.py calibrate reports/runs/RUN --out var/calibration.json")
+@click.argument("run", type=file_option)
+@click.option("--out", type=file_option, default=Path("calibration.json"), show_default=True)
+@click.option("--population", type=file_option, help="folder of FHIR R4 bundles that the run used")
+def calibrate(run: Path, out: Path, population: Path | None) -> int:
+    """Fit the twin to a live run without faults."""
+    from execution.commands import twin as twin_commands
+
+    return twin_commands.calibrate(run, out, Options(population=population))
+
+
+@click.command(epilog="Example: python harness.py twin smoke/registry_flapping --calibration FILE")
+@click.argument("scenario")
+@click.option("--design", "designs", multiple=True, help="default: fragile and resilient")
+@click.option("--seed", type=int, default=1, show_default=True)
+@live_options
+@calibration_option
+@json_option
+def twin(
+    scenario: str,
+    designs: tuple[str, ...],
+    seed: int,
+    runtime: str,
+    time_scale: float,
+    population: Path | None,
+    system: Path | None,
+    out: Path | None,
+    calibration: Path | None,
+    as_json: bool,
+) -> int:
+    """Run live and simulated with the same seed, and print the distance."""
+    from execution.commands import twin as twin_commands
+
+    options = options_of(runtime, time_scale, population, system, out)
+    chosen = designs or ("fragile", "resilient")
+    return twin_commands.twin(scenario, chosen, seed, calibration, options, as_json)

@@ -1,0 +1,144 @@
+"""What this machine can run, and the exact mend for what it cannot."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from execution.catalogue import default_catalogue, unique_scenarios
+from execution.places import ROOT
+from execution.runs.facts import machine
+from experiment.errors import CodeBlueError
+from runtimes.links.servers import find_server
+
+MINIMUM_FREE_BYTES = 500_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing looked at. `needed` False: the product works without it."""
+
+    name: str
+    ok: bool
+    found: str
+    mend: str = ""
+    needed: bool = True
+
+
+def examine() -> tuple[Finding, ...]:
+    """Every finding; an examination that itself fails is a finding too."""
+    findings = []
+    for name, look in EXAMINATIONS.items():
+        try:
+            findings.append(look())
+        except (OSError, CodeBlueError) as error:
+            findings.append(Finding(name, False, f"{type(error).__name__}: {error}", "see the message"))
+    return tuple(findings)
+
+
+def _python() -> Finding:
+    found = sys.version.split()[0]
+    return Finding("python", sys.version_info >= (3, 11), found, "install Python 3.11 or newer")
+
+
+def _machine() -> Finding:
+    facts = machine()
+    cores = os.cpu_count() or 1
+    found = f"{facts['cores']} cores, {facts['memory']}, {facts['cpu']}"
+    return Finding("machine", cores >= 2, found, "2 cores are needed for figures that mean something", False)
+
+
+def _disk() -> Finding:
+    free = shutil.disk_usage(ROOT).free
+    mend = f"free some space on the file system of {ROOT}"
+    return Finding("disk", free >= MINIMUM_FREE_BYTES, f"{free / 1e9:.1f} GB free", mend)
+
+
+def _loopback() -> Finding:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    return Finding("loopback", True, f"ports can be bound (tried {port})", "")
+
+
+def _postgres() -> Finding:
+    from runtimes.binaries import postgres_binary
+
+    path = postgres_binary("postgres")
+    return Finding("postgresql", path.is_file(), str(path), "make install")
+
+
+def _nats() -> Finding:
+    from runtimes.binaries import nats_binary
+
+    path = nats_binary()
+    return Finding("nats", path.is_file(), str(path), "make install")
+
+
+def _toxiproxy() -> Finding:
+    choice = find_server()
+    real = choice.kind != "embedded"
+    mend = (
+        ""
+        if real
+        else "the embedded server is used; `make toxiproxy` builds the real one where Go is present"
+    )
+    return Finding("toxiproxy", real, str(choice), mend, needed=False)
+
+
+def _docker() -> Finding:
+    """The engine that would be used, and whether its images are made from what is here now."""
+    from runtimes.containers.engine_images import Images
+    from runtimes.containers.images import MEND, stale_images
+    from runtimes.docker_engine import EngineError
+
+    start = "start Docker Engine" if shutil.which("dockerd") else "install Docker Engine (Debian: docker.io)"
+    try:
+        images = Images()
+        facts, problems = images.facts(), stale_images(images)
+        images.close()
+    except EngineError as error:
+        return Finding("docker", False, str(error), f"for --runtime containers: {start}", needed=False)
+    found = f"{facts.version} at {images.url}" + "".join(f"; {problem}" for problem in problems)
+    return Finding("docker", not problems, found, f"for --runtime containers: {MEND}", needed=False)
+
+
+def _go() -> Finding:
+    path = shutil.which("go")
+    return Finding(
+        "go", path is not None, path or "not found", "only needed for `make toxiproxy`", needed=False
+    )
+
+
+def _temporary() -> Finding:
+    with tempfile.TemporaryDirectory() as folder:
+        return Finding("temporary files", True, folder)
+
+
+def _scenarios() -> Finding:
+    catalogue = default_catalogue()
+    system = catalogue.system()
+    names = list(unique_scenarios(catalogue))
+    for name, _ in names:
+        catalogue.scenario(name, system)
+    return Finding("scenarios", bool(names), f"{len(names)} files, all valid", "harness.py validate")
+
+
+EXAMINATIONS: dict[str, Callable[[], Finding]] = {
+    "python": _python,
+    "machine": _machine,
+    "disk": _disk,
+    "loopback": _loopback,
+    "temporary files": _temporary,
+    "postgresql": _postgres,
+    "nats": _nats,
+    "toxiproxy": _toxiproxy,
+    "docker": _docker,
+    "go": _go,
+    "scenarios": _scenarios,
+}

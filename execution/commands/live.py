@@ -1,0 +1,167 @@
+"""One function per command: do it, say it, return the exit code."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from execution.campaigns.campaign import Hooks
+from execution.campaigns.records import RunRecord
+from execution.campaigns.suite import SuiteOrder, run_suite
+from execution.campaigns.suite_numbers import entry_met
+from execution.catalogue import Catalogue, default_catalogue
+from execution.commands import doctor as doctor_findings
+from execution.commands.interrupts import Interruption, interruptible
+from execution.commands.progress import ProgressLine
+from execution.commands.saying import dump, say, shown, tell
+from execution.options import Options
+from execution.places import INSTANCES
+from execution.runs.bench import RunResult
+from execution.runs.live_run import Watcher
+from execution.runs.pipeline import run_plans
+from execution.runs.preflight import Request, plans
+from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
+from experiment.errors import ExitCode, gravest
+from experiment.plan import Plan
+from experiment.suite import load_suite
+from experiment.verdict import exit_code
+from reports.console import run_lines, suite_lines
+from reports.loading import load_run_report
+from reports.report import summarise
+from runtimes.leftovers import Swept, sweep
+
+
+def catalogue_of(options: Options) -> Catalogue:
+    return default_catalogue(options.system)
+
+
+def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Options, as_json: bool) -> int:
+    """Each scenario on each design; the exit code is the gravest of the runs'."""
+    catalogue = catalogue_of(options)
+    requests = [Request(scenario, design, seed) for design in designs for scenario in scenarios]
+    prepared = plans(requests, catalogue, options)
+    sweep_leftovers()
+    results: list[RunResult] = []
+    with interruptible() as interruption:
+        for result in run_plans(
+            prepared,
+            options,
+            watchers(as_json),
+            interruption.stop,
+            started,
+        ):
+            results.append(result)
+            if not as_json:
+                say_run(result.folder.path)
+    if as_json:
+        dump([_run_json(result) for result in results])
+    return int(_exit_code(results, interruption))
+
+
+def watchers(quiet: bool) -> Any:
+    lines: dict[str, ProgressLine] = {}
+
+    def watch(plan: Plan) -> Watcher:
+        for line in lines.values():
+            line.close()
+        lines[plan.run_id] = ProgressLine(plan, quiet)
+        return lines[plan.run_id]
+
+    return watch
+
+
+def started(what: str) -> None:
+    tell(f"system up ({what})")
+
+
+def say_run(folder: Path) -> None:
+    report = load_run_report(folder)
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[2K", err=True, nl=False)
+    for text in run_lines(report, colour=sys.stdout.isatty()):
+        say(text)
+    say(f"  report: {shown(folder / 'report.html')}")
+
+
+def _run_json(result: RunResult) -> Mapping[str, Any]:
+    summary = summarise(load_run_report(result.folder.path))
+    return {
+        "folder": str(result.folder.path),
+        **{name: getattr(summary, name) for name in summary.__slots__},
+        "exit_code": int(exit_code(result.verdict, result.analysis.vetoed)),
+    }
+
+
+def _exit_code(results: Sequence[RunResult], interruption: Interruption) -> ExitCode:
+    if interruption.exit_code is not None:
+        return interruption.exit_code
+    codes = {exit_code(result.verdict, result.analysis.vetoed) for result in results}
+    codes |= {ExitCode.CLEANUP_INCOMPLETE for result in results if not result.clean}
+    return gravest(codes)
+
+
+def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_json: bool) -> int:
+    """Run a suite with its reports; 0 when every entry met its expectation."""
+    catalogue = catalogue_of(options)
+    loaded = load_suite(catalogue.suite_path(name))
+    if seed is not None:
+        loaded = replace(loaded, seed=seed)
+    order = replace(order, command=shlex.join(["python", "harness.py", *sys.argv[1:]]))
+    sweep_leftovers()
+
+    def finished(record: RunRecord, folder: Path) -> None:
+        if not as_json:
+            entry = loaded.entries[record.entry]
+            say_run(folder)
+            say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
+
+    with interruptible() as interruption:
+        hooks = Hooks(watchers(as_json), started, finished)
+        result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
+    if as_json:
+        say((result.folder / "suite.json").read_text(encoding="utf-8"))
+    else:
+        for text in suite_lines(result.report, colour=sys.stdout.isatty()):
+            say(text)
+        say(f"report: {shown(result.folder / 'suite.html')}")
+    return int(interruption.exit_code or result.exit_code)
+
+
+def doctor(as_json: bool) -> int:
+    """0 when everything that is needed is there."""
+    findings = doctor_findings.examine()
+    if as_json:
+        dump([{name: getattr(finding, name) for name in finding.__slots__} for finding in findings])
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else ("MISS" if finding.needed else "no  ")
+            say(f"{mark} {finding.name:<16} {finding.found}")
+            if not finding.ok and finding.mend:
+                say(f"     {'':<16} -> {finding.mend}")
+    missing = any(finding.needed and not finding.ok for finding in findings)
+    return int(ExitCode.INVALID if missing else ExitCode.PASS)
+
+
+def clean(as_json: bool) -> int:
+    """What was found and removed; 5 when something is left."""
+    swept = sweep(INSTANCES, sweep_containers)
+    unjournaled = sweep_unjournaled_containers()
+    swept = Swept((*swept.done, *unjournaled.done), (*swept.failed, *unjournaled.failed))
+    if as_json:
+        dump(swept)
+    else:
+        for text in swept.lines() or ["nothing was left behind"]:
+            say(text)
+    return int(ExitCode.CLEANUP_INCOMPLETE if swept.failed else ExitCode.PASS)
+
+
+def sweep_leftovers() -> None:
+    """Every command that starts a system first removes what a killed one left, and says so."""
+    for text in sweep(INSTANCES, sweep_containers).lines():
+        tell(text)

@@ -1,0 +1,130 @@
+"""Commands that decide about releases: compare designs, gate a candidate."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+
+from execution.campaigns.campaign import Hooks
+from execution.campaigns.comparison import ComparisonOrder
+from execution.campaigns.comparison import compare as compare_designs
+from execution.campaigns.gate import GateOrder, gate_exit_code, run_gate
+from execution.campaigns.gate_selfcheck import GateTrials, figures
+from execution.campaigns.gate_trials import trial_source, trials_of
+from execution.campaigns.records import RunRecord
+from execution.commands.interrupts import interruptible
+from execution.commands.live import catalogue_of, say_run, started, sweep_leftovers, watchers
+from execution.commands.saying import dump, say, shown, tell
+from execution.options import Options
+from execution.runs.preflight import check_suite
+from experiment.errors import ExitCode
+from experiment.suite import load_suite
+from reports.comparison import lines as comparison_lines
+from reports.gate import GateReport, render_markdown, workflow_commands
+from reports.gate import lines as gate_lines
+from reports.gate_selfcheck import render_markdown as render_figures
+
+
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join(["python", "harness.py", *sys.argv[1:]])
+
+
+def _hooks(as_json: bool) -> Hooks:
+    def finished(_record: RunRecord, folder: Path) -> None:
+        if not as_json:
+            say_run(folder)
+
+    return Hooks(watchers(as_json), started, finished)
+
+
+def compare(
+    suite: str,
+    seed: int | None,
+    designs: Sequence[str],
+    order: ComparisonOrder,
+    options: Options,
+    as_json: bool,
+) -> int:
+    """Designs side by side; 0 when all runs were scored, 2 when a cell has no score."""
+    catalogue = catalogue_of(options)
+    loaded = load_suite(catalogue.suite_path(suite))
+    check_suite(loaded, catalogue)
+    if seed is not None:
+        loaded = replace(loaded, seed=seed)
+    order = replace(order, designs=tuple(dict.fromkeys(designs)), command=typed())
+    sweep_leftovers()
+    with interruptible() as interruption:
+        report, folder = compare_designs(
+            loaded, catalogue, options, order, _hooks(as_json), interruption.stop
+        )
+    if as_json:
+        say((folder / "comparison.json").read_text(encoding="utf-8"))
+    else:
+        for text in comparison_lines(report):
+            say(text)
+        say(f"report: {shown(folder / 'comparison.html')}")
+    known = all(cell.score is not None for cell in report.cells)
+    return int(interruption.exit_code or (ExitCode.PASS if known else ExitCode.INCONCLUSIVE))
+
+
+def gate(suite: str, seed: int | None, order: GateOrder, options: Options, as_json: bool) -> int:
+    """Whether the candidate may be released."""
+    catalogue = catalogue_of(options)
+    loaded = load_suite(catalogue.suite_path(suite))
+    check_suite(loaded, catalogue)
+    if seed is not None:
+        loaded = replace(loaded, seed=seed)
+    sweep_leftovers()
+    with interruptible() as interruption:
+        report, folder = run_gate(
+            loaded, catalogue, options, replace(order, command=typed()), _hooks(as_json), interruption.stop
+        )
+    if as_json:
+        say((folder / "gate.json").read_text(encoding="utf-8"))
+    else:
+        for text in gate_lines(report):
+            say(text)
+        say(f"report: {shown(folder / 'gate.md')}")
+    tell_pipeline(report, as_json)
+    return int(interruption.exit_code or gate_exit_code(report))
+
+
+def tell_pipeline(report: GateReport, as_json: bool) -> None:
+    """On GitHub: annotations beside the files, and the summary of the job."""
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not as_json:
+        for command in workflow_commands(report):
+            say(command)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(render_markdown(report))
+
+
+def selfcheck_gate(
+    scenarios: Sequence[str], trials: GateTrials, options: Options, out: Path | None, as_json: bool
+) -> int:
+    """What the gate is worth; 1 when it misses its own bars."""
+    catalogue = catalogue_of(options)
+    same, bugs = trials_of(catalogue, scenarios)
+    if trials.only:
+        bugs = tuple(bug for bug in bugs if bug.name in trials.only)
+    sweep_leftovers()
+    with interruptible() as interruption, trial_source(catalogue, options, interruption.stop) as source:
+        found = figures(source, same, bugs, trials, interruption.stop, tell)
+    found = replace(found, source=options.runtime, command=typed())
+    if out is not None:
+        out.write_text(render_figures(found), encoding="utf-8")
+    if as_json:
+        dump(msgspec.to_builtins(found))
+    else:
+        say(render_figures(found))
+    for text in found.missed:
+        tell(f"missed: {text}")
+    return int(interruption.exit_code or (ExitCode.FAIL if found.missed else ExitCode.PASS))

@@ -1,0 +1,48 @@
+"""Commands over the stored results of suites: trend and rescore."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from pathlib import Path
+
+from execution.campaigns.trend import rescore as rescore_all
+from execution.campaigns.trend import trend_report
+from execution.campaigns.trend_store import FILE_NAME, Results
+from execution.commands.saying import say, shown, tell
+from execution.places import RUNS
+from experiment.errors import ExitCode, UsageError
+from reports.trend import TREND_FORMATS, lines
+
+
+def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_json: bool) -> int:
+    """Figures over runs and commits; the page lands beside the results."""
+    store = Results(results or RUNS / FILE_NAME)
+    found = store.read(suite)
+    if not found:
+        stored = sorted({result.suite for result in store.read()})
+        raise UsageError(
+            f'found no result of a suite "{suite}" in {shown(store.path)}, expected one of '
+            f"{', '.join(stored) or 'those that `python harness.py suite NAME` will write'}"
+        )
+    report = trend_report(found, suite, scenario, shlex.join(["python", "harness.py", *sys.argv[1:]]))
+    folder = out or store.path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, rendering in TREND_FORMATS.items():
+        (folder / name).write_text(rendering(report), encoding="utf-8")
+    if as_json:
+        say((folder / "trend.json").read_text(encoding="utf-8"))
+    else:
+        for text in lines(report):
+            say(text)
+        say(f"report: {shown(folder / 'trend.html')}")
+    return int(ExitCode.PASS)
+
+
+def rescore(results: Path | None, every: bool) -> int:
+    """Score old runs with today's formula; 2 when a run could not be."""
+    done, problems = rescore_all(Results(results or RUNS / FILE_NAME), every)
+    for problem in problems:
+        tell(f"not scored again: {problem}")
+    say(f"{done} runs scored again, {len(problems)} could not be")
+    return int(ExitCode.INCONCLUSIVE if problems else ExitCode.PASS)

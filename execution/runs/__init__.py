@@ -1,0 +1,1 @@
+"""One run: checked before it starts, played, judged, kept in a folder."""

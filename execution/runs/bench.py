@@ -1,0 +1,115 @@
+"""Where plans are played one after the other: what a run leaves, and how each is judged and rendered."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from execution.options import Options
+from execution.places import ROOT
+from execution.runs.descriptions import below_root, run_facts, yardstick
+from execution.runs.facts import git_commit, machine, versions
+from execution.runs.judging import judge, render
+from execution.runs.live_run import Watcher
+from execution.runs.run_folder import RunFolder, RunInputs, create, write_facts
+from experiment.errors import StorageError
+from experiment.plan import Plan
+from experiment.verdict import Verdict
+from measurement.analysis import Analysis
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """One finished run; `clean` says that everything injected was seen healed."""
+
+    plan: Plan
+    folder: RunFolder
+    analysis: Analysis
+    clean: bool
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.analysis.verdict
+
+
+def reproduce_command(plan: Plan, options: Options) -> str:
+    """What to type to repeat the run."""
+    words = (
+        f"python harness.py run {below_root(plan.scenario.source)} --design {below_root(plan.design.source)}"
+    )
+    return f"{words} --seed {plan.seed} {options.words()}".strip()
+
+
+def generator_alone_failed(analysis: Analysis) -> bool:
+    """Whether the run is invalid for no other reason than a load that came late."""
+    return [check.name for check in analysis.validity if not check.ok] == ["generator_kept_up"]
+
+
+class Bench(ABC):
+    """Where plans are played one after the other, and what every run there shares. Made by `open_bench`."""
+
+    def __init__(self, name: str, options: Options, stop: threading.Event) -> None:
+        self._name = name
+        self._options = options
+        self._stop = stop
+        self._commit = git_commit(ROOT)
+        self._versions = versions()
+        self._machine = machine()
+
+    @abstractmethod
+    def describe(self) -> str:
+        """`processes, Toxiproxy real 2.12.0`."""
+
+    @abstractmethod
+    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+        """Write the history; says whether everything injected was seen healed."""
+
+    def run(self, plan: Plan, watch: Watcher) -> RunResult:
+        """Play one plan, judge it and write its reports.
+
+        A run that is invalid only because the load generator fell behind says nothing about the system: it is
+        played once more, and the history of the second attempt names the first.
+        """
+        result = self._attempt(plan, watch, "")
+        if not self._stop.is_set() and generator_alone_failed(result.analysis):
+            result = self._attempt(
+                plan,
+                watch,
+                f"second attempt: in {result.folder.path.name} the load generator "
+                "fell behind, which said nothing about the system",
+            )
+        return result
+
+    def _attempt(self, plan: Plan, watch: Watcher, remark: str) -> RunResult:
+        inputs = self._inputs(plan)
+        folder = create(self._options.out, plan, inputs)
+        write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
+        clean = self._play(plan, folder, inputs.command, watch, remark)
+        try:
+            history = folder.history()
+            analysis = judge(folder, history)
+            render(folder, history)
+        except OSError as error:
+            again = f"free some space, then `python harness.py check {folder.path}`"
+            raise StorageError(
+                f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
+            ) from None
+        return RunResult(plan, folder, analysis, clean)
+
+    def _inputs(self, plan: Plan) -> RunInputs:
+        return RunInputs(
+            run_id=plan.run_id,
+            runtime=self._name,
+            scenario=below_root(plan.scenario.source),
+            design=below_root(plan.design.source),
+            seed=plan.seed,
+            time_scale=self._options.time_scale,
+            population=plan.population.source,
+            command=reproduce_command(plan, self._options),
+            created=datetime.now(UTC).isoformat(timespec="seconds"),
+            versions=self._versions,
+            machine=self._machine,
+            git=self._commit,
+        )

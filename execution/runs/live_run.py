@@ -1,0 +1,291 @@
+"""One live run, from the reset of the system to the last line of its history.
+
+    reset -> load ready -> zero -> warm-up, baseline -> baseline judged -> faults on their timeline while the
+    load plays on -> load ends -> settle until every backlog is empty -> final reads, records -> end
+
+Whatever happens on the way, the faults are healed, the load is stopped and the history gets its last line.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from execution.runs.baseline import baseline_problems
+from execution.runs.run_folder import RunFolder
+from execution.runs.timeline import FaultTimeline
+from experiment.errors import CleanupError, CodeBlueError, StartError
+from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
+from experiment.plan import Plan, PlannedPhase
+from experiment.recorder import Recorder
+from load.final_reads import final_reads
+from load.ledger import LoadProgress
+from load.process import LoadProcess, RunningLoad, start_load
+from runtimes.runtime import RunSettings, Runtime, Zero
+
+READY_WITHIN_S = 20.0
+LEAD_S = 0.25  # between the last preparation and zero
+PATIENCE_MARGIN_S = 3.0  # what is in flight at the end of settling may still take this long
+DRAIN_POLL_S = 0.15
+STABLE_POLLS = 3  # backlogs empty this many times running: settled
+JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """What a watcher sees while a run goes on."""
+
+    t: float
+    total: float
+    phase: str
+    faults: tuple[str, ...]
+    load: LoadProgress | None
+
+
+Watcher = Callable[[Progress], None]
+Reason = Literal["completed", "interrupted", "failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """How a run ended, and whether everything injected was seen healed."""
+
+    reason: Reason
+    clean: bool
+    statement: str = ""
+
+
+class LiveRun:
+    """The state of one run in flight; `play` is called once."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        runtime: Runtime,
+        folder: RunFolder,
+        watch: Watcher,
+        stop: threading.Event,
+        remark: str = "",
+    ) -> None:
+        """`remark` goes into the history for readers of the report."""
+        self._plan = plan
+        self._runtime = runtime
+        self._folder = folder
+        self._watch = watch
+        self._stop = stop
+        self._recorder = Recorder(folder.history_path)
+        self._remark = remark
+        self._why = ""  # what ended the run early
+        self._zero = Zero(0.0, 0.0)
+        self._latest: LoadProgress | None = None
+
+    def play(self, header: Callable[[float], Header]) -> Ended:
+        """Run the plan. Returns how it ended; raises nothing but what could not even be recorded."""
+        reason: Reason = "failed"
+        statement = ""
+        process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
+        try:
+            self._runtime.reset(run_settings(self._plan))
+            reason = self._played(header, process)
+        except (CodeBlueError, OSError) as error:
+            statement = str(error)
+            with suppress(OSError):  # the disk may be full: then the history ends where it is
+                self._ensure_header(header)
+                self._record(Note(self._now(), "invalid", statement))
+        finally:
+            process.stop()
+            problems = self._healed_in_the_end()
+            with suppress(OSError):
+                self._close(reason, statement or self._why, problems)
+            self._recorder.close()
+        return Ended(reason, not problems, statement or self._why)
+
+    def _played(self, header: Callable[[float], Header], process: LoadProcess) -> Reason:
+        plan = self._plan
+        load = start_load(
+            plan,
+            self._endpoints(),
+            self._folder.history_path,
+            self._folder.path,
+            plan.scenario.load.workers,
+            process,
+        )
+        timeline: FaultTimeline | None = None
+        try:
+            load.ready(READY_WITHIN_S)
+            self._zero = Zero(time.monotonic() + LEAD_S, time.time() + LEAD_S)
+            self._record(header(self._zero.wall_s))
+            if self._remark:
+                self._record(Note(0.0, "warning", self._remark))
+            load.go(self._zero.monotonic_s)
+            controls = self._runtime.controls()
+            timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
+            reason = self._phases(load, timeline)
+            if reason == "completed":
+                self._settle(load)
+                self._final_state()
+            return reason
+        finally:
+            if timeline is not None:
+                timeline.abandon()
+                if not timeline.join(READY_WITHIN_S):
+                    self._record(Note(self._now(), "invalid", "a fault could not be healed in time"))
+            load.stop()
+
+    def _phases(self, load: RunningLoad, timeline: FaultTimeline) -> Reason:
+        """Warm-up to recovery. The first broken baseline ends the run before anything is injected."""
+        plan = self._plan
+        phases = [phase for phase in plan.phases if phase.name != "settle" and phase.end_s > phase.start_s]
+        for phase in phases:
+            self._sample_all()
+            if phase.name == "baseline":
+                ahead = JUDGE_AHEAD_S if timeline.activations else 0.0
+                if not self._until(phase.end_s - ahead, phase.name, load, timeline):
+                    return self._cut(phase)
+                if self._baseline_broken():
+                    self._record(PhaseEvent(phase.name, phase.start_s, self._now()))
+                    return "failed"
+                timeline.start()
+            if not self._until(phase.end_s, phase.name, load, timeline):
+                return self._cut(phase)
+            self._record(PhaseEvent(phase.name, phase.start_s, phase.end_s))
+        self._sample_all()
+        return "completed"
+
+    def _cut(self, phase: PlannedPhase) -> Reason:
+        self._record(PhaseEvent(phase.name, phase.start_s, None))
+        return "interrupted"
+
+    def _baseline_broken(self) -> bool:
+        history = load_history(self._folder.history_path)
+        problems = baseline_problems(history, self._plan.scenario, self._plan.system)
+        for problem in problems:
+            text = f"the baseline is outside its own expectations: {problem}; no fault was injected"
+            self._record(Note(self._now(), "invalid", text))
+            self._why = self._why or text
+        return bool(problems)
+
+    def _until(self, t: float, phase: str, load: RunningLoad, timeline: FaultTimeline) -> bool:
+        """Watch until t; False when the run was interrupted. Baseline and recovery sample the backlogs once a
+        second: what is usual under load, and when it is back."""
+        next_sample = self._now()
+        while (left := t - self._now()) > 0:
+            if self._stop.wait(min(0.2, left)):
+                return False
+            if trouble := self._runtime.trouble():
+                raise StartError(trouble)
+            self._latest = load.poll() or self._latest
+            self._watch(self._progress(phase, tuple(timeline.active())))
+            if phase in ("baseline", "recovery") and self._now() >= next_sample:
+                self._sample_backlog()
+                next_sample += 1.0
+        return True
+
+    def _progress(self, phase: str, faults: tuple[str, ...]) -> Progress:
+        return Progress(self._now(), self._plan.phases[-1].end_s, phase, faults, self._latest)
+
+    def _settle(self, load: RunningLoad) -> None:
+        """Wait until the load has ended and every backlog was empty a few times, or the phase is over."""
+        phase = self._plan.phase("settle")
+        empty = 0
+        load_over = False
+        while self._now() < phase.end_s and not self._stop.is_set():
+            load_over = load_over or load.finished()
+            empty = empty + 1 if self._sample_backlog() == 0 and load_over else 0
+            self._watch(self._progress("settle", ()))
+            if empty >= STABLE_POLLS:
+                break
+            self._stop.wait(DRAIN_POLL_S)
+        summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()))
+        self._record(Sample(self._now(), "load", "lag_p99", summary.lag_p99))
+        self._record(PhaseEvent("settle", phase.start_s, self._now()))
+        self._sample_all()
+
+    def _final_state(self) -> None:
+        history = load_history(self._folder.history_path)
+        self._recorder.write_all(final_reads(self._plan, self._endpoints(), history, self._zero.monotonic_s))
+        self._recorder.write_all(self._runtime.records(self._zero))
+
+    def _healed_in_the_end(self) -> list[str]:
+        """What is still wrong after everything was healed once more; one sentence each."""
+        problems = list(self._runtime.unhealed())
+        if problems:
+            with suppress(OSError):
+                self._record(*(Note(self._now(), "invalid", f"not healed: {text}") for text in problems))
+            with suppress(CleanupError):
+                self._runtime.heal()
+            problems = list(self._runtime.unhealed())
+        return problems
+
+    def _close(self, reason: Reason, statement: str, problems: list[str]) -> None:
+        self._record(End(self._now(), reason, not problems, statement))
+        self._runtime.collect(self._folder.path)
+
+    def _ensure_header(self, header: Callable[[float], Header]) -> None:
+        if not self._zero.monotonic_s:
+            self._zero = Zero(time.monotonic(), time.time())
+            self._record(header(self._zero.wall_s))
+
+    def _sample_all(self) -> None:
+        self._recorder.write_all(self._runtime.sample(self._zero))
+
+    def _sample_backlog(self) -> float:
+        """Total backlog now, also recorded."""
+        now = self._now()
+        rows = [
+            Sample(now, service, "backlog", float(count), about)
+            for service, backlog in self._runtime.backlog().items()
+            for about, count in backlog.items()
+        ]
+        self._recorder.write_all(rows)
+        return sum(row.value for row in rows)
+
+    def _record(self, *rows: Row) -> None:
+        self._recorder.write(*rows)
+
+    def _now(self) -> float:
+        zero = self._zero.monotonic_s
+        return round(time.monotonic() - zero, 6) if zero else 0.0
+
+    def _endpoints(self) -> dict[str, str]:
+        """Entry service of a journey to its base URL."""
+        entries = {journey.entry for journey in self._plan.system.journeys.values()}
+        return {entry: f"http://{self._runtime.address(entry)}" for entry in sorted(entries)}
+
+
+def run_settings(plan: Plan) -> RunSettings:
+    """What the runtime must know of the plan."""
+    return RunSettings(plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale)
+
+
+def header_maker(
+    plan: Plan, runtime: Runtime, command: str, git: str, versions: dict[str, str]
+) -> Callable[[float], Header]:
+    """A function from the wall-clock zero to the first line of the history."""
+    description = runtime.describe()
+
+    def make(zero_wall: float) -> Header:
+        return Header(
+            format=FORMAT,
+            run_id=plan.run_id,
+            source=runtime.name,
+            scenario=plan.scenario.name,
+            design=plan.design.name,
+            system=plan.system.name,
+            seed=plan.seed,
+            started_at=datetime.fromtimestamp(zero_wall, UTC).isoformat(timespec="milliseconds"),
+            zero_wall=zero_wall,
+            population=plan.population.source,
+            toxiproxy=description.toxiproxy,
+            versions={**versions, **description.versions},
+            git=git,
+            command=command,
+            clock_scale=plan.scenario.clock_scale,
+        )
+
+    return make

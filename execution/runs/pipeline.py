@@ -1,0 +1,61 @@
+"""Runs, one after the other on one running system: play, judge, render; started once and always stopped."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+
+from execution.options import Options
+from execution.runs.bench import Bench, RunResult
+from execution.runs.live_run import LiveRun, Watcher, header_maker
+from execution.runs.run_folder import RunFolder
+from execution.runs.runtime_choice import SIMULATION, open_runtime, refuse_unsupported
+from experiment.plan import Plan
+from runtimes.runtime import Runtime
+
+
+class LiveBench(Bench):
+    """A system that is up."""
+
+    def __init__(self, runtime: Runtime, options: Options, stop: threading.Event) -> None:
+        super().__init__(runtime.name, options, stop)
+        self._runtime = runtime
+
+    def describe(self) -> str:
+        facts = self._runtime.describe()
+        return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
+
+    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+        header = header_maker(plan, self._runtime, command, self._commit, self._versions)
+        return LiveRun(plan, self._runtime, folder, watch, self._stop, remark).play(header).clean
+
+
+@contextmanager
+def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -> Iterator[Bench]:
+    """Start the system for these plans, after refusing what the runtime cannot do; it is always stopped."""
+    if options.runtime == SIMULATION:
+        from execution.runs.simulated_bench import SimulatedBench
+
+        yield SimulatedBench(plans, options, stop)
+        return
+    for plan in plans:
+        refuse_unsupported(plan, options.runtime)
+    with open_runtime(options.runtime, plans[0]) as runtime:
+        yield LiveBench(runtime, options, stop)
+
+
+def run_plans(
+    plans: Sequence[Plan],
+    options: Options,
+    watch: Callable[[Plan], Watcher],
+    stop: threading.Event,
+    started: Callable[[str], None],
+) -> Iterator[RunResult]:
+    """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""
+    with open_bench(plans, options, stop) as bench:
+        started(bench.describe())
+        for plan in plans:
+            if stop.is_set():
+                return
+            yield bench.run(plan, watch(plan))

@@ -1,0 +1,122 @@
+"""A run folder: everything needed to judge, render and repeat a run without the system that was run.
+
+run.json            what was run and how to repeat it scenario.yaml, system.yaml, design.json, plan.json
+history.jsonl       appended while the run happens logs/, spans/       of the services analysis.json,
+report.html, report.md, report.json, junit.xml
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from execution.catalogue import read_scenario
+from execution.runs.scaling import scaled
+from experiment.design import Design
+from experiment.errors import HistoryError
+from experiment.history import History, load_history
+from experiment.plan import Plan
+from experiment.scenario import Scenario
+from experiment.topology import System, load_system
+from reports.report import RunFacts as ReportFacts
+
+
+@dataclass(frozen=True, slots=True)
+class RunInputs:
+    """run.json: the inputs beside the files, and the command that repeats the run."""
+
+    run_id: str
+    runtime: str
+    scenario: str
+    design: str
+    seed: int
+    time_scale: float
+    population: str
+    command: str
+    created: str
+    versions: Mapping[str, str] = field(default_factory=dict)
+    machine: Mapping[str, str] = field(default_factory=dict)
+    git: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    path: Path
+
+    @property
+    def history_path(self) -> Path:
+        return self.path / "history.jsonl"
+
+    @property
+    def analysis_path(self) -> Path:
+        return self.path / "analysis.json"
+
+    def inputs(self) -> RunInputs:
+        return msgspec.json.decode(self._read("run.json"), type=RunInputs)
+
+    def scenario(self, system: System) -> Scenario:
+        return scaled(read_scenario(self.path / "scenario.yaml", system), self.inputs().time_scale)
+
+    def system(self) -> System:
+        return load_system(self.path / "system.yaml")
+
+    def design(self) -> Design:
+        return msgspec.json.decode(self._read("design.json"), type=Design)
+
+    def history(self) -> History:
+        return load_history(self.history_path)
+
+    def _read(self, name: str) -> bytes:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError as error:
+            expected = "a run folder such as reports/runs/NAME; `harness.py list --runs` shows them"
+            raise HistoryError(f"{self.path}: no {name} ({error.strerror}), expected {expected}") from None
+
+
+def create(parent: Path, plan: Plan, inputs: RunInputs) -> RunFolder:
+    """A new folder below `parent` with every input of the run written out. The name starts with the time."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path, number = parent / f"{stamp}-{plan.run_id}", 1
+    while path.exists():
+        number += 1
+        path = parent / f"{stamp}-{plan.run_id}-{number}"
+    path.mkdir(parents=True)
+    shutil.copyfile(plan.scenario.source, path / "scenario.yaml")
+    shutil.copyfile(plan.system.source, path / "system.yaml")
+    _write(path / "design.json", plan.design.to_wire())
+    _write(path / "plan.json", plan_facts(plan))
+    _write(path / "run.json", asdict(inputs))
+    return RunFolder(path)
+
+
+def write_facts(folder: RunFolder, facts: ReportFacts) -> None:
+    """facts.json: scenario and design in the words of a report."""
+    _write(folder.path / "facts.json", facts)
+
+
+def plan_facts(plan: Plan) -> dict[str, Any]:
+    """The timeline as plain data: phases, fault steps, and every operation."""
+    return {
+        "run_id": plan.run_id,
+        "seed": plan.seed,
+        "scenario": plan.scenario.name,
+        "design": plan.design.name,
+        "phases": [asdict(phase) for phase in plan.phases],
+        "steps": [
+            {"at_s": s.at_s, "action": s.action, "fault": s.fault, "kind": s.kind, "target": s.target}
+            for s in plan.steps
+        ],
+        "population": plan.population.source,
+        "operations": [asdict(operation) for operation in plan.operations],
+    }
+
+
+def _write(path: Path, plain: object) -> None:
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(plain), indent=1))

@@ -1,0 +1,109 @@
+"""Runtimes by name, what each can do, and opening one for the length of a `with` block."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from execution.places import INSTANCES
+from execution.runs.live_run import run_settings
+from experiment.errors import UnsupportedError, UsageError, nearest
+from experiment.plan import Plan
+from experiment.topology import System
+from runtimes.behaviour_controls import BEHAVIOURS
+from runtimes.leftovers import Swept
+from runtimes.links.controls import IMPAIRMENTS
+from runtimes.processes.node_controls import ACTIONS
+from runtimes.processes.runtime import ProcessesRuntime
+from runtimes.runtime import Runtime
+
+
+@dataclass(frozen=True, slots=True)
+class RuntimeChoice:
+    """`can` takes the capabilities that are asked for and maps the kind of a fault's target (link, node,
+    behaviour), or the role of a node, to what its controls are capable of here."""
+
+    make: Callable[[System, Path], Runtime]
+    can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
+
+
+def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    return {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
+
+
+# The modules of the containers runtime are imported only when it is chosen: they need the package docker.
+
+
+def _containers(system: System, var: Path) -> Runtime:
+    from runtimes.containers.runtime import ContainersRuntime
+
+    return ContainersRuntime(system, var)
+
+
+def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    from runtimes.containers.abilities import abilities
+
+    return abilities(needed)
+
+
+SIMULATION = "simulation"  # has no system to start: see simulated_bench
+RUNTIMES: dict[str, RuntimeChoice] = {
+    "processes": RuntimeChoice(ProcessesRuntime, _processes_can),
+    "containers": RuntimeChoice(_containers, _containers_can),
+}
+
+
+def sweep_containers(instance: str) -> Swept:
+    """Remove the containers of an instance whose journal says that it had some."""
+    from runtimes.containers.sweeping import sweep_instance
+
+    return sweep_instance(instance)
+
+
+def sweep_unjournaled_containers() -> Swept:
+    """Remove what bears the label of a dead owner though no journal is left; nothing where no engine is."""
+    from runtimes.containers.sweeping import sweep_engine
+    from runtimes.docker_engine import EngineError
+
+    try:
+        return sweep_engine()
+    except EngineError:
+        return Swept()
+
+
+def choose(name: str) -> RuntimeChoice:
+    """Raises UsageError naming the nearest."""
+    if name not in RUNTIMES:
+        raise UsageError(
+            f'found the runtime "{name}", expected a known one: {nearest(name, [*RUNTIMES, SIMULATION])}'
+        )
+    return RUNTIMES[name]
+
+
+def refuse_unsupported(plan: Plan, runtime: str) -> None:
+    """Compare each fault with what the runtime can do. Raises UnsupportedError naming every one it cannot."""
+    can = choose(runtime).can(frozenset(spec.fault.requires for spec in plan.scenario.faults))
+    refused = []
+    for spec in plan.scenario.faults:
+        able = can.get(spec.fault.target_kind, frozenset())
+        if spec.fault.target_kind == "node":
+            able |= can.get(plan.system.services[spec.target].role, frozenset())
+        if spec.fault.requires not in able:
+            known = ", ".join(sorted(able)) or "nothing"
+            what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
+            refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
+    if refused:
+        raise UnsupportedError("\n".join(refused))
+
+
+@contextmanager
+def open_runtime(name: str, plan: Plan) -> Iterator[Runtime]:
+    """Start the system of the plan and stop it at the end, whatever happens in between."""
+    runtime = choose(name).make(plan.system, INSTANCES)
+    try:
+        runtime.start(run_settings(plan))
+        yield runtime
+    finally:
+        runtime.stop()

@@ -1,0 +1,42 @@
+"""Plans played in virtual time: the same folders, judged and rendered as those of a live run."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+
+from execution.options import Options
+from execution.runs.bench import Bench
+from execution.runs.live_run import Watcher
+from execution.runs.run_folder import RunFolder
+from execution.runs.runtime_choice import SIMULATION
+from experiment.plan import Plan
+from experiment.recorder import Recorder
+from load import outcomes
+from simulation.controls import CAPABILITIES
+from simulation.magnitudes import load_magnitudes
+from simulation.run import Origin, play
+from simulation.world import refuse_unknown
+
+
+class SimulatedBench(Bench):
+    """The twin. What it does not model is refused before the first plan is played."""
+
+    def __init__(self, plans: Sequence[Plan], options: Options, stop: threading.Event) -> None:
+        super().__init__(SIMULATION, options, stop)
+        for plan in plans:
+            refuse_unknown(plan, CAPABILITIES)
+        self._magnitudes = load_magnitudes()
+
+    def describe(self) -> str:
+        return f"{SIMULATION}, {self._magnitudes.name} magnitudes"
+
+    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+        origin = Origin(self._commit, command, self._versions, time.time())
+        recorder = Recorder(folder.history_path)
+        try:
+            recorder.write_all(play(plan, self._magnitudes, outcomes, origin).rows)
+        finally:
+            recorder.close()
+        return True

@@ -1,0 +1,1 @@
+"""Every link runs through Toxiproxy: driving its servers, controls of links, probes that measure them."""

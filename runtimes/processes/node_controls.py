@@ -1,0 +1,135 @@
+"""Crash and pause of one process of the system."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from experiment.controls import NodeProbe
+from experiment.errors import CleanupError, UnsupportedError
+from runtimes.leftovers import Journal
+from runtimes.processes.parts import Part, ServiceProcess, wait_until_ready
+from runtimes.spawning import Child
+
+ACTIONS = frozenset({"crash", "pause"})
+RESTART_DEADLINE_S = 30.0
+STOP_DEADLINE_S = 3.0
+HOLD_DEADLINE_S = 0.5
+
+
+class ProcessNode:
+    """One service, store or bus as a process. A restart uses the same configuration and port."""
+
+    def __init__(self, part: Part, child: Child, journal: Journal) -> None:
+        self.part = part
+        self.child = child
+        self._journal = journal
+        self._active: dict[str, str] = {}
+        self._lock = threading.RLock()
+        self._starts = 1
+
+    @property
+    def name(self) -> str:
+        return self.part.name
+
+    @property
+    def capabilities(self) -> frozenset[str]:
+        return ACTIONS
+
+    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None:
+        """Crash or pause it; nothing happens when the fault is active already. Raises UnsupportedError."""
+        if action not in ACTIONS or parameters:
+            raise UnsupportedError(
+                f"the processes runtime cannot do {action} with {dict(parameters)} to {self.name}; it can: "
+                f"{', '.join(sorted(ACTIONS))}"
+            )
+        with self._lock:
+            if fault in self._active:
+                return
+            self._journal.write("inject", fault=fault, what=action, target=self.name)
+            self._active[fault] = action
+            if action == "crash":
+                self.child.kill()
+            else:
+                self._hold()
+
+    def undo(self, fault: str) -> None:
+        """Restart or continue it once no other fault wants it so; returns when it is ready. Raises
+        StartError."""
+        with self._lock:
+            action = self._active.get(fault)
+            if action is None:
+                return
+            if list(self._active.values()).count(action) == 1:
+                self.revive()
+            self._active.pop(fault)
+            self._journal.write("heal", fault=fault)
+
+    def _hold(self) -> None:
+        """SIGSTOP; the kernel needs a moment, in which nothing may be measured yet."""
+        self.child.signal_family(signal.SIGSTOP)
+        end = time.monotonic() + HOLD_DEADLINE_S
+        while self.state == "running" and time.monotonic() < end:
+            time.sleep(0.001)
+
+    def revive(self) -> None:
+        """Whatever was done to it: it runs again when this returns. Raises StartError."""
+        with self._lock:
+            if self.child.running:
+                self.child.signal_family(signal.SIGCONT)
+            else:
+                self.restart()
+
+    def restart(self) -> None:
+        """End it if it runs, start it again, return when it is ready. Raises StartError."""
+        with self._lock:
+            self.child.stop(STOP_DEADLINE_S, self.part.stop_signal)
+            self.child = self.part.start()
+            self._starts += 1
+            wait_until_ready([(self.part, self.child)], time.monotonic() + RESTART_DEADLINE_S)
+
+    def forget(self) -> None:
+        """It was healed as a whole: no fault is active any more."""
+        with self._lock:
+            for fault in tuple(self._active):
+                self._active.pop(fault)
+                self._journal.write("heal", fault=fault)
+
+    @property
+    def state(self) -> str:
+        """running, paused or absent, as the kernel says."""
+        if not self.child.running:
+            return "absent"
+        return "paused" if self.child.stopped else "running"
+
+    @property
+    def last_words(self) -> str:
+        """How it ended, and the last lines of its log."""
+        return f"{self.child.status}; it said:\n{self.child.last_words()}"
+
+    def probe(self, deadline_s: float) -> NodeProbe:
+        """State from the kernel, sign of life within the deadline."""
+        state = self.state
+        start = time.monotonic()
+        answers = state != "absent" and self.part.answers(deadline_s)
+        seconds = time.monotonic() - start if answers else None
+        identity = f"{self.child.pid}/{self._starts}"
+        return NodeProbe(state, answers, seconds, identity)  # type: ignore[arg-type]
+
+
+def stop_nodes(nodes: Sequence[ProcessNode], deadline_s: float) -> list[str]:
+    """End them all at once, stores last: services say their last words to them. Returns what does not end."""
+    problems: list[str] = []
+    with ThreadPoolExecutor(max(1, len(nodes)), thread_name_prefix="stop") as pool:
+        for stores in (False, True):
+            group = [node for node in nodes if isinstance(node.part, ServiceProcess) is not stores]
+            ending = [pool.submit(node.child.stop, deadline_s, node.part.stop_signal) for node in group]
+            for done in ending:
+                try:
+                    done.result()
+                except CleanupError as error:
+                    problems.append(str(error))
+    return problems

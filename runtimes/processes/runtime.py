@@ -1,0 +1,300 @@
+"""The system as local processes: PostgreSQL and NATS from their wheels, Toxiproxy, one process for each
+service.
+
+Everything listens on 127.0.0.1 and is part of one instance (see leftovers), with a folder of its own that is
+removed at the end.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from experiment.controls import Controls
+from experiment.errors import CleanupError, StartError
+from experiment.history import Record, Sample
+from experiment.topology import System
+from runtimes.behaviour_controls import ServiceBehaviour
+from runtimes.leftovers import Journal, identify
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.controls import ProxiedLink
+from runtimes.links.conversations import Opener
+from runtimes.links.probes import LinkProber
+from runtimes.links.proxies import open_proxies
+from runtimes.links.servers import RunningToxiproxy, find_server, start_server
+from runtimes.links.states import ToxiproxyError
+from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.loopback import HOST, free_ports
+from runtimes.processes.node_controls import ProcessNode, stop_nodes
+from runtimes.processes.parts import Part, PortTaken, ServiceProcess, module_root, wait_until_ready
+from runtimes.processes.readings import process_samples
+from runtimes.processes.stores import Stores, make_stores
+from runtimes.readings import Readings, samples_of
+from runtimes.resetting import reset_services
+from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.service_files import ServiceFolder, callees, configuration
+
+STARTS_TRIED = 3
+START_DEADLINE_S = 60.0
+STOP_DEADLINE_S = 3.0
+
+
+class ProcessesRuntime:
+    """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
+
+    def __init__(self, system: System, var: Path) -> None:
+        """`var` keeps journals, caches and the instance's files; nothing is started yet."""
+        self._system = system
+        self._var = var.resolve()
+        self._journal: Journal | None = None
+        self._replacing, self._replaced_at = threading.Lock(), float("-inf")
+        self._forget()
+
+    def _forget(self) -> None:
+        self._folder = ServiceFolder(self._var)
+        self._addresses: dict[str, Address] = {}
+        self._doors: dict[str, Address] = {}  # link name -> its proxy
+        self._stores = Stores()
+        self._services: dict[str, ServiceProcess] = {}
+        self._nodes: dict[str, ProcessNode] = {}
+        self._toxiproxy: RunningToxiproxy | None = None
+        self._proxies = Toxiproxy(HOST, 0)
+        self._readings: Readings | None = None
+        self._controls: LiveControls | None = None
+
+    @property
+    def name(self) -> str:
+        return "processes"
+
+    @property
+    def system(self) -> System:
+        return self._system
+
+    # -- starting ------------------------------
+
+    def start(self, run: RunSettings) -> None:
+        """Start everything and reset it for the run. On failure all is stopped again. Raises StartError."""
+        for trial in range(1, STARTS_TRIED + 1):
+            try:
+                self._start(run)
+                return
+            except PortTaken as error:
+                self.stop()
+                if trial == STARTS_TRIED:
+                    raise StartError(f"{STARTS_TRIED} times a port was taken: {error}") from None
+            except OSError as error:
+                self.stop()
+                where = error.filename or f"below {self._var}"
+                raise StartError(f"the system could not be started: {error.strerror} ({where})") from None
+            except BaseException:
+                self.stop()
+                raise
+
+    def _start(self, run: RunSettings) -> None:
+        end = time.monotonic() + START_DEADLINE_S
+        journal = self._journal = Journal(self._var, "processes")
+        self._folder = ServiceFolder(journal.folder)
+        self._folder.make()
+        ports = free_ports(len(self._system.services))
+        self._addresses = {n: Address(HOST, p) for n, p in zip(self._system.services, ports, strict=True)}
+        with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
+            logs, seed = self._folder.path / "logs", run.seed
+            toxiproxy = pool.submit(
+                start_server, find_server(), folder=logs, seed=seed, deadline_s=10.0, journal=journal
+            )
+            try:
+                self._stores = make_stores(self._system, self._var, self._addresses, journal)
+                starting = [pool.submit(self._launch, p, journal) for p in self._stores.parts.values()]
+            finally:
+                self._toxiproxy = toxiproxy.result()
+            self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
+            self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
+            self._make_services(journal, run)
+            for part in self._services.values():
+                self._launch(part, journal)
+            for one in starting:
+                one.result()
+        wait_until_ready([(node.part, node.child) for node in self._nodes.values()], end)
+        self._equip(journal)
+        self.reset(run)
+
+    def _make_services(self, journal: Journal, run: RunSettings) -> None:
+        for name, spec in self._system.services.items():
+            if not spec.module:
+                continue
+            folder, address = self._folder, self._addresses[name]
+            root = module_root(self._system.source, spec.module)
+            files = folder.config(name), folder.log(name)
+            service = ServiceProcess(name, address, spec.module, *files, journal, root=root)
+            service.configure(self._configuration(name, run))
+            self._services[name] = service
+
+    def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
+        links = callees(self._system, service, self._doors, run, self._stores.passwords)
+        return configuration(service, self._addresses[service], links, run, self._folder)
+
+    def _launch(self, part: Part, journal: Journal) -> None:
+        self._nodes[part.name] = ProcessNode(part, part.start(), journal)
+
+    def _equip(self, journal: Journal) -> None:
+        """Controls and readings of the running system."""
+        links: dict[str, ProxiedLink] = {}
+        behaviours: dict[str, ServiceBehaviour] = {}
+        for link in self._system.links:
+            prober = LinkProber(Opener(link.protocol, self._doors[link.name]))
+            links[link.name] = ProxiedLink(link, self._proxies, prober, journal, self._replace_toxiproxy)
+            if link.protocol == "http":
+                behaviours[link.name] = ServiceBehaviour(link, self._addresses[link.callee], journal)
+        self._readings = Readings({name: self._addresses[name] for name in self._services})
+        self._controls = LiveControls(links, self._nodes, behaviours)
+
+    def _replace_toxiproxy(self) -> None:
+        """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError.
+
+        Links that waited for the same server at the same time find it replaced already.
+        """
+        with self._replacing:
+            if self._toxiproxy is None or time.monotonic() - self._replaced_at < self._proxies.deadline_s:
+                return
+            self._toxiproxy.replace(STOP_DEADLINE_S)
+            self._proxies.rebuild()
+            self._replaced_at = time.monotonic()
+
+    # -- runs ------------------------------
+
+    def reset(self, run: RunSettings) -> None:
+        """Empty all services and switch to the run's design; those that need it are restarted. Raises
+        StartError."""
+        readings = self._running_readings()
+        self._folder.mark()
+        moved = [name for name in self._services if self._reconfigure(name, run)]
+        self._restart(moved)
+        wanting = reset_services(readings, run)
+        if wanting:
+            self._restart(wanting)
+            still = reset_services(readings, run)
+            if still:
+                raise StartError(
+                    f"{', '.join(still)} want another restart after one for design {run.design.name}"
+                )
+
+    def _reconfigure(self, name: str, run: RunSettings) -> bool:
+        """Write the service's file for the run. True when its database is another, which only a restart
+        changes."""
+        service = self._services[name]
+        before = service.configuration["links"]
+        service.configure(self._configuration(name, run))
+        return bool(before != service.configuration["links"])
+
+    def _restart(self, names: Sequence[str]) -> None:
+        if names:
+            with ThreadPoolExecutor(len(names), thread_name_prefix="restart") as pool:
+                for done in [pool.submit(self._nodes[name].restart) for name in names]:
+                    done.result()
+
+    def controls(self) -> Controls:
+        return self._running_controls()
+
+    def address(self, service: str) -> Address:
+        """Where clients reach a service, without a link between."""
+        return self._addresses[service]
+
+    def door(self, link: str) -> Address:
+        """Where the caller of a link connects: its proxy."""
+        return self._doors[link]
+
+    def heal(self) -> None:
+        """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
+        controls, readings = self._running_controls(), self._running_readings()
+        problems = heal_all(controls, self._proxies, readings)
+        if problems and not self._toxiproxy_answers():
+            self._replace_toxiproxy()
+            problems = heal_all(controls, self._proxies, readings)
+        if problems:
+            raise CleanupError("\n".join(problems))
+
+    def _toxiproxy_answers(self) -> bool:
+        try:
+            self._proxies.proxies()
+        except ToxiproxyError:
+            return False
+        return True
+
+    def unhealed(self) -> list[str]:
+        """What is still wrong, read back from proxies, kernel and services. Empty: healed."""
+        if self._controls is None:
+            return []
+        return read_back(self._controls, self._proxies, self._running_readings())
+
+    def trouble(self) -> str:
+        """Processes end with their owner: nothing outside can end them all."""
+        return ""
+
+    # -- readings ------------------------------
+
+    def sample(self, zero: Zero) -> list[Sample]:
+        """All counters of all services, and CPU and memory of all processes, now."""
+        t, found = round(time.monotonic() - zero.monotonic_s, 6), self._running_readings().metrics()
+        rows = [row for name, metrics in found.items() for row in samples_of(name, metrics, t)]
+        processes = {name: node.child.identity for name, node in self._nodes.items()}
+        if self._toxiproxy is not None and self._toxiproxy.pid is not None:
+            identity = identify(self._toxiproxy.pid)
+            processes |= {"toxiproxy": identity} if identity is not None else {}
+        return [*rows, *process_samples(processes, t)]
+
+    def backlog(self) -> Mapping[str, Mapping[str, int]]:
+        """What each service has not finished."""
+        return self._running_readings().backlog()
+
+    def records(self, zero: Zero) -> list[Record]:
+        """All systems of record. Raises StartError when one cannot be read."""
+        return self._running_readings().records(zero)
+
+    def collect(self, run_folder: Path) -> None:
+        """Copy logs and spans written since the last reset into `logs/` and `traces/` of the run."""
+        self._folder.collect(run_folder)
+
+    def describe(self) -> RuntimeFacts:
+        """Versions of what runs; the Toxiproxy in use by kind and version."""
+        label = self._toxiproxy.label if self._toxiproxy is not None else "not started"
+        return RuntimeFacts(self.name, label, dict(self._stores.versions))
+
+    def _running_controls(self) -> LiveControls:
+        if self._controls is None:
+            raise StartError("the system is not running: call start first")
+        return self._controls
+
+    def _running_readings(self) -> Readings:
+        if self._readings is None:
+            raise StartError("the system is not running: call start first")
+        return self._readings
+
+    # -- stopping ------------------------------
+
+    def stop(self) -> None:
+        """End every process in good order, by force after a deadline, and remove the instance's folder.
+
+        Safe to call at any time, also twice. Raises CleanupError naming what is left.
+        """
+        journal, self._journal = self._journal, None
+        if journal is None:
+            return
+        if self._controls is not None:
+            for link in self._controls.links.values():
+                link.close()
+        if self._readings is not None:
+            self._readings.close()
+        problems = stop_nodes(list(self._nodes.values()), STOP_DEADLINE_S)
+        if self._toxiproxy is not None:
+            try:
+                self._toxiproxy.stop(STOP_DEADLINE_S)
+            except CleanupError as error:
+                problems.append(str(error))
+        problem = journal.close(remove=not problems)
+        self._forget()
+        if problems or problem:
+            raise CleanupError("\n".join([*problems, *([problem] if problem else [])]))

@@ -1,0 +1,94 @@
+"""Campaigns: what has finished is never played again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from execution.campaigns.campaign import Job, begin, resume, shuffled
+from execution.campaigns.records import Ledger
+from execution.campaigns.suite import suite_exit_code, suite_jobs
+from experiment.errors import ExitCode, HistoryError, UsageError
+from experiment.suite import Entry, Suite
+from experiment.verdict import Verdict
+from tests.execution.builders import record
+
+JOBS = (Job(0, "s0", "d", 1), Job(1, "s1", "d", 1), Job(0, "s0", "d", 2))
+
+
+def test_what_has_finished_is_not_left(tmp_path: Path) -> None:
+    """A recorded run is no longer among the jobs to do."""
+    campaign = begin(tmp_path, "try", JOBS)
+    Ledger(campaign.folder).append(record(1, 1))
+    assert campaign.left() == (JOBS[0], JOBS[2])
+
+
+def test_resuming_finds_the_unfinished_campaign(tmp_path: Path) -> None:
+    """The same jobs in any order lead back to the folder that has some left."""
+    campaign = begin(tmp_path, "try", JOBS)
+    Ledger(campaign.folder).append(record(0, 1))
+    assert resume(tmp_path, "try", tuple(reversed(JOBS))).folder == campaign.folder
+
+
+def test_a_finished_campaign_is_not_resumed(tmp_path: Path) -> None:
+    """With nothing left to do there is nothing to resume, and the message says what to do."""
+    campaign = begin(tmp_path, "try", JOBS[:1])
+    Ledger(campaign.folder).append(record(0, 1))
+    with pytest.raises(UsageError, match="without --resume"):
+        resume(tmp_path, "try", JOBS[:1])
+
+
+def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
+    """A campaign killed while it wrote a record plays that run again."""
+    campaign = begin(tmp_path, "try", JOBS)
+    ledger = Ledger(campaign.folder)
+    ledger.append(record(0, 1))
+    ledger.append(record(1, 1))
+    ledger.path.write_bytes(ledger.path.read_bytes()[:-20])
+    assert [(found.entry, found.seed) for found in ledger.read()] == [(0, 1)]
+
+
+def test_a_line_of_nonsense_is_an_error(tmp_path: Path) -> None:
+    """A file that no campaign wrote is refused by name."""
+    ledger = Ledger(tmp_path)
+    ledger.path.write_text("nonsense\n", encoding="utf-8")
+    with pytest.raises(HistoryError, match=r"finished\.jsonl"):
+        ledger.read()
+
+
+def test_order_is_shuffled_by_the_seed_alone() -> None:
+    """The same seed gives the same order, and every job once."""
+    many = tuple(Job(0, "s", "d", seed) for seed in range(20))
+    assert shuffled(many, 1) == shuffled(many, 1) != many
+    assert set(shuffled(many, 1)) == set(many)
+
+
+def test_one_repeat_keeps_designs_together() -> None:
+    """A suite that runs once changes the design as rarely as possible."""
+    suite = Suite("s", (Entry("a", "x"), Entry("a", "y"), Entry("b", "x")))
+    assert [job.design for job in suite_jobs(suite, 1)] == ["x", "x", "y"]
+
+
+SUITE = Suite("s", (Entry("a", "d"), Entry("b", "d", expect="fail", violates=("no_duplicate_charge",))))
+TWO = suite_jobs(SUITE, 1)
+
+
+@pytest.mark.parametrize(
+    ("records", "code"),
+    [
+        (
+            [record(0), record(1, verdict=Verdict.FAIL, vetoed=True, violated=("no_duplicate_charge",))],
+            ExitCode.PASS,
+        ),
+        ([record(0)], ExitCode.INCONCLUSIVE),
+        ([record(0), record(1, verdict=Verdict.FAIL)], ExitCode.FAIL),
+        ([record(0, verdict=Verdict.FAIL, vetoed=True), record(1)], ExitCode.SAFETY_VETO),
+        ([record(0, verdict=Verdict.INVALID), record(1)], ExitCode.INVALID),
+        ([record(0, clean=False), record(1)], ExitCode.CLEANUP_INCOMPLETE),
+    ],
+    ids=["as expected", "one not run", "wrong reason", "unexpected veto", "invalid", "not clean"],
+)
+def test_a_suite_ends_with_the_gravest_unmet_expectation(records: list[object], code: ExitCode) -> None:
+    """Exit code 0 needs every run, its verdict and its reason."""
+    assert suite_exit_code(SUITE, TWO, records) is code  # type: ignore[arg-type]

@@ -1,0 +1,104 @@
+"""The gate's own figures, on a synthetic system whose scores and bugs are known."""
+
+from __future__ import annotations
+
+import random
+import threading
+
+from execution.campaigns.gate_selfcheck import (
+    Candidate,
+    GateTrials,
+    doubled_latency,
+    figures,
+    halved_goodput,
+    minus_one,
+)
+from execution.campaigns.records import RunRecord
+from execution.catalogue import default_catalogue
+from experiment.design import Design
+from experiment.verdict import Verdict
+from reports.gate_selfcheck import render_markdown
+from tests.execution.builders import DESIGN, record
+
+NAMED = {name: Design(name, DESIGN.links, DESIGN.services) for name in ("good", "unsafe", "worse")}
+SPREAD = 3.0
+TRIALS = GateTrials(same=200, bugs=40)
+
+
+def synthetic(design: Design, scenario: str, seed: int) -> RunRecord:
+    """Scores spread around 90, latencies by a tenth; `worse` loses 15 points, `unsafe` is vetoed."""
+    rng = random.Random(f"{design.name}-{scenario}-{seed}")
+    unsafe = design.name == "unsafe"
+    score = 0.0 if unsafe else min(100.0, rng.gauss(75 if design.name == "worse" else 90, SPREAD))
+    return record(
+        0, seed, scenario=scenario, design=design.name, score=score, vetoed=unsafe,
+        verdict=Verdict.FAIL if unsafe else Verdict.PASS,
+        safety=("no_duplicate_charge",) if unsafe else (),
+        baseline_latency=((400 + rng.randrange(-3, 4), 100),), good=95 + rng.randrange(5), offered=100,
+    )  # fmt: skip
+
+
+def trial(name: str, safety: bool = False) -> Candidate:
+    return Candidate(name, NAMED[name], ("a", "b"), safety)
+
+
+def test_false_alarms_stay_below_their_bar() -> None:
+    """Of 200 A/A trials at most 10 end as a regression, and most of them pass."""
+    found = figures(synthetic, trial("good"), (), TRIALS, threading.Event())
+    assert found.same.trials == 200
+    assert found.same.regressions <= 10
+    assert not found.missed
+
+
+def test_bugs_are_found() -> None:
+    """A broken invariant at the first pair, a lost quarter of the score and worse figures within seven."""
+    bugs = (
+        trial("unsafe", safety=True),
+        trial("worse"),
+        Candidate("doubled p95", NAMED["good"], ("a", "b"), worsen=doubled_latency),
+        Candidate("halved goodput", NAMED["good"], ("a", "b"), worsen=halved_goodput),
+    )
+    found = figures(synthetic, trial("good"), bugs, TRIALS, threading.Event())
+    assert {bug.name: bug.regressions for bug in found.bugs} == dict.fromkeys(
+        ("unsafe", "worse", "doubled p95", "halved goodput"), 40
+    )
+    assert found.bugs[0].most_pairs == 1
+    assert max(bug.most_pairs for bug in found.bugs) <= 7
+
+
+def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
+    """A candidate said to be unsafe that breaks nothing is a missed bar."""
+    bug = Candidate("harmless", NAMED["good"], ("a",), safety=True)
+    found = figures(synthetic, trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
+    assert "harmless" in found.missed[0]
+    assert "harmless (safety)" in render_markdown(found)
+
+
+def test_an_interrupted_check_keeps_what_it_has() -> None:
+    """The trials made until then are told, with their own number."""
+    stop = threading.Event()
+    played: list[int] = []
+
+    def source(design: Design, scenario: str, seed: int) -> RunRecord:
+        played.append(seed)
+        if len(played) > 100:
+            stop.set()
+        return synthetic(design, scenario, seed)
+
+    found = figures(source, trial("good"), (trial("worse"),), TRIALS, stop)
+    assert 0 < found.same.trials < 200 and not found.bugs
+
+
+def test_every_switch_that_is_on_is_taken_away_once() -> None:
+    """Each design lacks one switch of the resilient one, and differs from it."""
+    catalogue = default_catalogue()
+    resilient = catalogue.design("resilient", catalogue.system())
+    minus = {design.name: design for design in minus_one(resilient)}
+    assert {"minus_timeout", "minus_retry", "minus_idempotency_key", "minus_outbox", "minus_saga"} <= set(
+        minus
+    )
+    assert all(
+        design.links != resilient.links or design.services != resilient.services for design in minus.values()
+    )
+    assert not any(service.outbox for service in minus["minus_outbox"].services.values())
+    assert minus["minus_outbox"].links == resilient.links

@@ -1,0 +1,106 @@
+"""Results of suites over time: stored once, never changed, told by suite, design and commit."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from execution.campaigns.trend import rescore, trend_report
+from execution.campaigns.trend_store import Occasion, Results
+from experiment.errors import HistoryError
+from reports.trend import TREND_FORMATS, changes, lines
+from tests.execution.builders import record
+
+
+def occasion(number: int) -> Occasion:
+    return Occasion(f"2026-11-{number + 1:02d}T00:00:00", f"suite-{number}", f"c0ffee{number:02d}", "smoke")
+
+
+def stored(path: Path, scores: list[float]) -> Results:
+    """One suite a score, each with two scenarios of weights 3 and 1."""
+    results = Results(path / "results.sqlite3")
+    for number, score in enumerate(scores):
+        results.append(
+            occasion(number),
+            [
+                (record(0, number, score=score, recovery_s=2.0, load_latency=((400, 50),)), 3.0),
+                (record(1, number, score=score - 8, censored_s=7.0, load_latency=((435, 50),)), 1.0),
+            ],
+        )
+    return results
+
+
+def test_a_point_is_a_suite(tmp_path: Path) -> None:
+    """Weighted mean, merged p95, and the median with the run that never recovered counted."""
+    report = trend_report(stored(tmp_path, [90.0, 91.0]).read("smoke"), "smoke", "", "trend")
+    (line,) = report.lines
+    assert [point.score for point in line.points] == [88.0, 89.0]
+    assert [point.never for point in line.points] == [1, 1]
+    assert line.points[0].p95_s == pytest.approx(1e-6 * 1.02**435.5)
+
+
+def test_a_drop_is_a_change(tmp_path: Path) -> None:
+    """Six suites at 90 and six at 80: the change is told with the commit that came with it."""
+    report = trend_report(stored(tmp_path, [90.0, 91.0] * 3 + [80.0, 81.0] * 3).read(), "smoke", "", "trend")
+    assert report.lines[0].score_changes == (6,)
+    assert "score changed at c0ffee06 from 88.5 to 78.5" in changes(report.lines[0])[0]
+    assert any("score" in line and "c0ffee06" in line for line in lines(report))
+    assert all("c0ffee06" in rendering(report) for rendering in TREND_FORMATS.values())
+
+
+def test_a_suite_with_a_run_without_score_has_none(tmp_path: Path) -> None:
+    """An invalid run leaves the mean unknown, here too."""
+    results = stored(tmp_path, [90.0])
+    results.append(occasion(1), [(record(0, 1, score=None), 1.0), (record(1, 1), 1.0)])
+    (line,) = trend_report(results.read(), "smoke", "", "trend").lines
+    assert line.points[1].score is None
+
+
+def test_one_scenario_can_be_followed(tmp_path: Path) -> None:
+    """Only its runs count."""
+    (line,) = trend_report(stored(tmp_path, [90.0]).read(), "smoke", "s1", "trend").lines
+    assert [(point.runs, point.score) for point in line.points] == [(1, 82.0)]
+
+
+def test_a_resumed_suite_writes_nothing_twice(tmp_path: Path) -> None:
+    """Rows of the same campaign and run are left out the second time."""
+    results = stored(tmp_path, [90.0])
+    results.append(occasion(0), [(record(0, 0, score=90.0), 3.0), (record(0, 7, score=90.0), 3.0)])
+    assert len(results.read()) == 3
+
+
+def test_rows_are_never_changed_or_removed(tmp_path: Path) -> None:
+    """The file itself refuses it."""
+    results = stored(tmp_path, [90.0])
+    with sqlite3.connect(results.path) as connection:
+        for statement in ("UPDATE runs SET score = 100", "DELETE FROM runs"):
+            with pytest.raises(sqlite3.IntegrityError, match="only appended"):
+                connection.execute(statement)
+
+
+def test_a_new_row_replaces_the_old_one_for_readers(tmp_path: Path) -> None:
+    """A run scored again is read once, with its new score; both rows stay."""
+    results = stored(tmp_path, [90.0])
+    old = results.read()[0]
+    results.append(occasion(0), [(record(0, 0, score=70.0, formula="next"), 3.0)], [old.id])
+    assert sorted(result.record.score or 0 for result in results.read()) == [70.0, 82.0]
+    with sqlite3.connect(results.path) as connection:
+        assert connection.execute("SELECT count(*) FROM runs").fetchone() == (3,)
+
+
+def test_a_run_whose_folder_is_gone_is_told(tmp_path: Path) -> None:
+    """It cannot be scored again; its old score stays."""
+    results = stored(tmp_path, [90.0])
+    done, problems = rescore(results, every=False)
+    assert done == 0 and len(problems) == 2 and "/runs/0-0" in problems[0]
+    assert len(results.read()) == 2
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    """The message names the file and what to do."""
+    path = tmp_path / "results.sqlite3"
+    path.write_text("this is no database, whatever its name says", encoding="utf-8")
+    with pytest.raises(HistoryError, match="move it away"):
+        Results(path).read()
