@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 FORMAT = 1
+RECORDS_READ = "records_read"  # sample of a store that was read in the end: how many records it gave
 
 Outcome = Literal["acknowledged", "rejected", "indeterminate"]
 

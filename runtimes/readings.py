@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -10,6 +11,7 @@ import msgspec
 
 from experiment.errors import StartError
 from experiment.history import Record, Sample
+from experiment.rows import RECORDS_READ
 from runtimes.http_calls import CallError, call
 from runtimes.runtime import Address, Zero
 
@@ -72,9 +74,9 @@ class Readings:
 
         return self.each(ask)
 
-    def records(self, zero: Zero) -> list[Record]:
-        """GET /records of every service. Raises StartError when one cannot be read: without it nothing is
-        judged."""
+    def records(self, zero: Zero) -> list[Record | Sample]:
+        """GET /records of every service, each with a sample of how many it gave: an empty store is not an
+        unread one. Raises StartError when one cannot be read: without it nothing is judged."""
 
         def ask(service: str, address: Address) -> list[Record]:
             try:
@@ -85,7 +87,11 @@ class Readings:
             except (CallError, ValueError) as error:
                 raise StartError(f"the records of {service} could not be read: {error}") from None
 
-        return [record for records in self.each(ask).values() for record in records]
+        t = round(time.monotonic() - zero.monotonic_s, 6)
+        rows: list[Record | Sample] = []
+        for service, records in self.each(ask).items():
+            rows += [Sample(t, service, RECORDS_READ, float(len(records))), *records]
+        return rows
 
     def close(self) -> None:
         self._pool.shutdown(wait=False, cancel_futures=True)

@@ -70,7 +70,7 @@ class Runtime(Protocol):
     def trouble(self) -> str: ...  # why the run is invalid though nothing is left to heal; empty = it is not
     def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished
-    def records(self, zero: Zero) -> list[Record]: ...  # the systems of record
+    def records(self, zero: Zero) -> list[Record | Sample]: ...  # the systems of record, and their counts
     def collect(self, run_folder: Path) -> None: ...  # logs/ and traces/ since the last reset
     def describe(self) -> RuntimeFacts: ...
     def stop(self) -> None: ...  # always safe to call; raises CleanupError naming what is left

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from experiment.rows import Record
+from experiment.rows import RECORDS_READ, Record, Sample
 from simulation.nodes import Node
 
 Tables = dict[str, Any]
@@ -81,8 +81,10 @@ READERS: dict[str, Callable[[Tables], Iterator[Record]]] = {
 }
 
 
-def records_of(nodes: dict[str, Node]) -> Iterator[Record]:
-    """Every row of every system of record."""
+def records_of(nodes: dict[str, Node], at: float) -> Iterator[Record | Sample]:
+    """Every row of every system of record, and how many each gave when it was read, at `at`."""
     for name, node in nodes.items():
         if name in READERS:
-            yield from READERS[name](node.tables)
+            rows = list(READERS[name](node.tables))
+            yield Sample(at, name, RECORDS_READ, float(len(rows)))
+            yield from rows

@@ -81,7 +81,7 @@ def play(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin 
     rows.append(PhaseEvent("settle", plan.load_end_s, settled))
     rows.extend(users.rows)
     rows.extend(_final_reads(world, users.rows, settled))
-    rows.extend(records_of(world.nodes))
+    rows.extend(records_of(world.nodes, settled))
     rows.append(End(settled, "completed", True))
     return Played(rows, world.spans)
 

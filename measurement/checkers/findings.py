@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from experiment.history import History
+from experiment.rows import RECORDS_READ
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import CheckResult, Verdict, Violation
@@ -118,12 +119,24 @@ def evidence(
     return {key: tuple(own) for key, own in found.items()}
 
 
+def counted_records(history: History) -> dict[str, int]:
+    """How many records each system of record gave when it was read at the end; none of what was not read."""
+    return {sample.source: int(sample.value) for sample in history.samples if sample.name == RECORDS_READ}
+
+
 def was_read(history: History, store: str) -> bool:
-    """Whether a system of record was read at the end. All stores of a run are read or the run fails, so in a
-    completed run with any record a store without rows is an empty one, not an unread one."""
-    if history.end is not None and history.end.reason == "completed" and history.records.height:
-        return True
-    return bool((history.records["store"] == store).any())
+    """Whether a system of record was read at the end and all that it gave is here: an empty store then has
+    lost what it acknowledged.
+
+    Histories from before the counts were kept have none: there all stores of a run were read or the run
+    failed, so a completed run with any record read them all.
+    """
+    counts = counted_records(history)
+    present = int((history.records["store"] == store).sum())
+    if counts:
+        return store in counts and present >= counts[store]
+    completed = history.end is not None and history.end.reason == "completed"
+    return present > 0 or (completed and history.records.height > 0)
 
 
 def noun(count: int, singular: str, plural: str = "") -> str:

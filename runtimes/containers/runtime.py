@@ -228,8 +228,8 @@ class ContainersRuntime:
         """What each service has not finished."""
         return self._read().backlog()
 
-    def records(self, zero: Zero) -> list[Record]:
-        """All systems of record. Raises StartError when one cannot be read."""
+    def records(self, zero: Zero) -> list[Record | Sample]:
+        """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
         if trouble := self.trouble():
             raise EngineGone(trouble)
         return self._read().records(zero)

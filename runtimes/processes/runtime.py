@@ -250,8 +250,8 @@ class ProcessesRuntime:
         """What each service has not finished."""
         return self._running_readings().backlog()
 
-    def records(self, zero: Zero) -> list[Record]:
-        """All systems of record. Raises StartError when one cannot be read."""
+    def records(self, zero: Zero) -> list[Record | Sample]:
+        """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
         return self._running_readings().records(zero)
 
     def collect(self, run_folder: Path) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from experiment.errors import StartError
+from experiment.history import Record
 from faults.crash import Crash
 from faults.pause import Pause
 from runtimes.containers.abilities import abilities, kernel_abilities
@@ -87,10 +88,10 @@ def test_a_request_goes_through_front_door_and_link(running: ContainersRuntime) 
     """From 127.0.0.1 to `front`, over Toxiproxy to `back`, which records it; a reset empties it again."""
     assert running.address("front").host == "127.0.0.1"
     assert work(running) == 200
-    (record,) = running.records(ZERO)
+    (record,) = (row for row in running.records(ZERO) if isinstance(row, Record))
     assert (record.store, record.kind, record.caller) == ("back", "work", "front")
     running.reset(settings(running.system, "r-2"))
-    assert running.records(ZERO) == []
+    assert not any(isinstance(row, Record) for row in running.records(ZERO))
     assert running.unhealed() == []
 
 

@@ -19,6 +19,7 @@ from experiment.history import (
     Sample,
     build,
 )
+from experiment.rows import RECORDS_READ
 from experiment.scenario import Arrivals, Expect, FaultSpec, Load, Phases, Scenario
 from experiment.topology import Journey, Link, Service, System
 
@@ -119,6 +120,11 @@ def stored(operations: list[Row]) -> list[Row]:
 
 def history(*rows: Row, with_fault: bool = True) -> History:
     return build([*frame(with_fault=with_fault), *rows])
+
+
+def read(**counts: int) -> list[Row]:
+    """The systems of record that were read in the end, and how many records each gave."""
+    return [sample(41.0, store, RECORDS_READ, float(count)) for store, count in counts.items()]
 
 
 def sample(t: float, source: str, name: str, value: float, about: str = "") -> Sample:

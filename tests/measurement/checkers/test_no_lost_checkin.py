@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from experiment.verdict import Verdict
 from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
 
 check = CHECKERS["no_lost_checkin"].check
 
@@ -22,6 +22,21 @@ def test_an_unread_database_is_no_loss() -> None:
     result = check(history(op(1, "check_in", "enc-1", 2.0)), scenario(), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert "not read" in result.statement
+
+
+def test_an_empty_database_that_was_read_has_lost_everything() -> None:
+    """No record of any kind is in the history; that checkin was read is."""
+    result = check(history(op(1, "check_in", "enc-1", 2.0), *read(checkin=0)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert result.measures["lost"] == 1
+
+
+def test_what_the_history_lost_the_database_has_not() -> None:
+    """Two records were read and one is here: the file was damaged, and nothing is known to be lost."""
+    rows = [op(i, "check_in", f"enc-{i}", 2.0) for i in range(2)]
+    here = record("checkin", "encounter", "enc-0")
+    result = check(history(*rows, here, *read(checkin=2)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.INCONCLUSIVE
 
 
 def test_passes_with_the_bound_of_what_was_seen() -> None:

@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from experiment.errors import StartError
+from experiment.history import Record, Sample
 from experiment.topology import Service, System
 from runtimes import leftovers
 from runtimes.http_calls import call
@@ -53,10 +54,24 @@ def work(runtime: ProcessesRuntime, times: int = 1) -> None:
         assert call(runtime.address("front"), "POST", "/work", b"", deadline_s=5).status == 200
 
 
+def recorded(runtime: ProcessesRuntime, zero: Zero = ZERO) -> list[Record]:
+    return [row for row in runtime.records(zero) if isinstance(row, Record)]
+
+
+def test_a_store_that_was_read_says_how_many_records_it_gave(running: ProcessesRuntime) -> None:
+    """Also the empty one: that is how it differs from one that nobody read."""
+    work(running, 2)
+    rows = [row for row in running.records(ZERO) if isinstance(row, Sample)]
+    assert {(row.source, row.name, row.value) for row in rows} == {
+        ("front", "records_read", 0.0),
+        ("back", "records_read", 2.0),
+    }
+
+
 def test_all_is_ready_and_reachable_after_start(running: ProcessesRuntime) -> None:
     """A request goes from the client through `front` and its link to `back`, which records it."""
     work(running)
-    (record,) = running.records(ZERO)
+    (record,) = recorded(running)
     assert (record.store, record.kind, record.caller) == ("back", "work", "front")
     assert list(running.unhealed()) == []
 
@@ -66,7 +81,7 @@ def test_a_reset_empties_and_takes_the_new_run(running: ProcessesRuntime) -> Non
     work(running, 3)
     before = running.controls().node("back").probe(1.0).identity
     running.reset(settings(running.system, "r-2"))
-    assert running.records(ZERO) == []
+    assert recorded(running) == []
     assert running.controls().node("back").probe(1.0).identity == before
 
 
@@ -87,9 +102,9 @@ def test_a_reset_that_is_refused_names_service_and_answer(running: ProcessesRunt
 def test_records_are_on_the_clock_of_the_run(running: ProcessesRuntime) -> None:
     """Unix seconds of a service become seconds since the run's zero."""
     work(running)
-    (early,) = running.records(ZERO)
+    (early,) = recorded(running)
     assert early.t is not None
-    (late,) = running.records(Zero(0.0, early.t))
+    (late,) = recorded(running, Zero(0.0, early.t))
     assert late.t == 0.0
 
 
