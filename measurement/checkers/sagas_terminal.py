@@ -17,6 +17,7 @@ from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, no
 from measurement.ledger import invoices
 
 CENT = 0.005
+ENDS = ("paid", "refunded", "failed")  # of an invoice
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
@@ -28,7 +29,7 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     asked = _payments_asked(history)
     money = invoices(history).join(asked, on="key", how="full", coalesce=True)
     money = money.with_columns(
-        pl.col("captures", "sagas", "open_sagas", "completed_sagas", "told_paid").fill_null(0)
+        pl.col("captures", "sagas", "open_sagas", "completed_sagas", "promised", "told_paid").fill_null(0)
     )
     begun = money.filter(
         (pl.col("captures") > 0)
@@ -66,8 +67,9 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
 
 
 def _payments_asked(history: History) -> pl.DataFrame:
-    """Per invoice: the payments that may have happened, and how often the client was told `paid` without a
-    label."""
+    """Per invoice: the payments that may have happened, how many of them were acknowledged, and how often
+    the client was told `paid` without a label."""
+    acknowledged = pl.col("outcome") == "acknowledged"
     return (
         history.operations.lazy()
         .filter(
@@ -76,9 +78,8 @@ def _payments_asked(history: History) -> pl.DataFrame:
         .group_by("key")
         .agg(
             asked=pl.len().cast(pl.Int64),
-            told_paid=((pl.col("outcome") == "acknowledged") & pl.col("label").is_null())
-            .sum()
-            .cast(pl.Int64),
+            promised=acknowledged.sum().cast(pl.Int64),
+            told_paid=(acknowledged & pl.col("label").is_null()).sum().cast(pl.Int64),
         )
         .collect()
     )
@@ -90,6 +91,8 @@ def _faults() -> list[tuple[pl.Expr, pl.Expr]]:
     paid = (pl.col("invoice") == "paid").fill_null(False)
     due = (pl.col("net") - pl.col("amount")).abs() > CENT
     told_in_vain = (pl.col("told_paid") > 0) & (pl.col("invoice") != "refunded").fill_null(True)
+    untouched = (pl.col("sagas") == 0) & (pl.col("captures") == 0)
+    unended = ~pl.col("invoice").cast(pl.String).is_in(list(ENDS)).fill_null(False)
     status = pl.col("invoice").cast(pl.String).fill_null("unknown to billing")
     net = pl.col("net").round(2)
     return [
@@ -103,6 +106,10 @@ def _faults() -> list[tuple[pl.Expr, pl.Expr]]:
             pl.lit("still paying after settling, without a saga that could end it"),
         ),
         (~paid & told_in_vain, pl.format("the client was told paid, invoice is {}", status)),
+        (
+            (pl.col("promised") > 0) & untouched & unended,
+            pl.format("its payment was acknowledged and never begun, invoice is {}", status),
+        ),
         (
             ~paid & (pl.col("completed_sagas") > 0),
             pl.format("its saga says completed, invoice is {}", status),

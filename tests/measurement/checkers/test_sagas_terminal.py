@@ -7,7 +7,7 @@ import pytest
 from experiment.rows import Record, Row
 from experiment.verdict import Verdict
 from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
 
 check = CHECKERS["sagas_terminal"].check
 
@@ -80,6 +80,27 @@ def test_a_client_that_was_told_paid_must_have_paid() -> None:
     result = check(history(*rows), scenario(), SYSTEM)
     assert result.verdict is Verdict.FAIL
     assert "the client was told paid, invoice is open" in result.violations[0].statement
+
+
+@pytest.mark.parametrize("label", [None, "pending", "cached"])
+@pytest.mark.parametrize("billed", [(), (invoice("open"),)])
+def test_an_acknowledged_payment_must_have_begun(label: str | None, billed: tuple[Record, ...]) -> None:
+    """Whatever the answer said of itself: without saga, capture or an end of the invoice nothing happened."""
+    asked = op(1, "pay", "inv-1", 2.0, label=label)
+    result = check(history(asked, *billed, record("billing", "invoice", "inv-2")), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    why = "was acknowledged and never begun" if label else "was told paid"
+    assert why in result.violations[0].statement
+
+
+def test_empty_ledgers_that_were_read_have_lost_the_payments() -> None:
+    """Nothing at billing and nothing at payments is a loss once both were read, and unknown before."""
+    asked = op(1, "pay", "inv-1", 2.0, label="pending")
+    assert check(history(asked), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    assert check(history(asked, *read(billing=0)), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    both = check(history(asked, *read(billing=0, payments=0)), scenario(), SYSTEM)
+    assert both.verdict is Verdict.FAIL
+    assert "invoice is unknown to billing" in both.violations[0].statement
 
 
 def test_an_accepted_payment_may_fail_later() -> None:
