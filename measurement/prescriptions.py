@@ -14,16 +14,27 @@ WRITES = ("prescribe", "change_dose", "stop")
 READ = "view_dose"
 DISPENSE = "dispense"
 CLOCK_SLACK_S = 0.05
+NOT_FOUND = 404
 
 
 def acknowledged_writes(history: History) -> pl.DataFrame:
-    """Writes the client was told of: id, key, version, expected_version, value, sent, ended."""
+    """Writes the client was told the version of: id, key, version, expected_version, value, sent, ended."""
     return history.operations.filter(
         pl.col("journey").is_in(list(WRITES))
         & (pl.col("outcome") == "acknowledged")
         & pl.col("version").is_not_null()
         & pl.col("sent").is_not_null()
     ).select("id", "key", "version", "expected_version", "value", "sent", "ended")
+
+
+def unversioned_writes(history: History) -> pl.DataFrame:
+    """Writes that were acknowledged by an answer that named no version: id, key, journey, value, ended."""
+    return history.operations.filter(
+        pl.col("journey").is_in(list(WRITES))
+        & (pl.col("outcome") == "acknowledged")
+        & pl.col("version").is_null()
+        & pl.col("sent").is_not_null()
+    ).select("id", "key", "journey", "value", "ended")
 
 
 def committed_versions(history: History) -> pl.DataFrame:
@@ -70,18 +81,20 @@ def superseded_since(events: pl.DataFrame, writes: pl.DataFrame) -> pl.DataFrame
 
 
 def projection_reads(history: History) -> pl.DataFrame:
-    """Reads of the pharmacy's work list after a write of the same prescription was acknowledged.
+    """Reads of the pharmacy's work list after a write of the same prescription was acknowledged. The answer
+    that there is no such prescription shows version 0.
 
     Columns: id, key, version, sent, ended, label, age, newest (version), version_lag, since, lag_s: for how
     long the version read had been superseded by an acknowledged write when the read was sent; 0 for a
     current read.
     """
-    reads = history.operations.filter(
-        (pl.col("journey") == READ)
-        & (pl.col("outcome") == "acknowledged")
-        & pl.col("version").is_not_null()
-        & pl.col("sent").is_not_null()
-    ).select("id", "key", "version", "sent", "ended", "label", "age")
+    shown = pl.when(pl.col("outcome") == "acknowledged").then("version")
+    reads = (
+        history.operations.filter((pl.col("journey") == READ) & pl.col("sent").is_not_null())
+        .with_columns(version=shown.when(pl.col("status") == NOT_FOUND).then(0))
+        .filter(pl.col("version").is_not_null())
+        .select("id", "key", "version", "sent", "ended", "label", "age")
+    )
     writes = acknowledged_writes(history)
     seen = newest_before(reads, "sent", writes).filter(pl.col("newest").is_not_null())
     seen = seen.with_columns(version_lag=(pl.col("newest") - pl.col("version")).clip(lower_bound=0))

@@ -1,9 +1,10 @@
 """I13: what a projection shows is current, or recent enough, or says of itself that it is not.
 
-A read is stale when a higher version had been acknowledged before the read was sent. An unlabelled stale
-read is allowed while it lags by no more than the scenario's `staleness.age`, or by no more than
-`staleness.versions`. After settling the copies themselves must agree with the system of record: what is still
-behind then was lost, not late.
+A read is stale when a higher version had been acknowledged before the read was sent; "not found" shows
+version 0. An unlabelled stale read is allowed while it lags by no more than the scenario's `staleness.age`,
+or by no more than `staleness.versions`. A label must tell the truth: one that says less than the lag it
+covers misleads its reader, whatever the bound. After settling the copies themselves must agree with the
+system of record: what is still behind then was lost, not late.
 """
 
 from __future__ import annotations
@@ -15,9 +16,18 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.units import format_duration
 from experiment.verdict import Violation
-from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing
+from measurement.checkers.findings import (
+    SHOWN,
+    Finding,
+    conclude,
+    counted_records,
+    evidence,
+    noun,
+    saw_nothing,
+)
 from measurement.prescriptions import READ, WRITES, projection_reads
 
+PHARMACY = "pharmacy"
 LABEL_SLACK_S = 0.1  # a label's age is taken by the service a little before the client's clock
 
 
@@ -35,7 +45,7 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
     beyond = unlabelled.filter(
         (pl.col("lag_s") > bounds.age) & (pl.col("version_lag") > bounds.versions)
     ).sort("sent")
-    understated = stale.filter(pl.col("age") + LABEL_SLACK_S < pl.col("lag_s"))
+    understated = stale.filter(pl.col("age") + LABEL_SLACK_S < pl.col("lag_s")).sort("sent")
     measures = {
         "reads": reads.height,
         "stale_reads": stale.height,
@@ -58,16 +68,18 @@ def find(history: History, scenario: Scenario, _system: System) -> Finding:
         f"{noun(beyond.height, 'unlabelled stale read')} of {reads.height:,} beyond the bound "
         f"({format_duration(bounds.age)}), worst lag {format_duration(worst)}"
     )
+    if understated.height:
+        bad = f"{noun(understated.height, 'label')} that made a stale read look younger; {bad}"
     if lost.height:
         bad = f"copies behind after settling: {lost.height:,} of {copies.height:,}; {bad}"
     return conclude(
         reads.height + copies.height,
-        [*_lost(history, lost), *_violations(history, beyond)],
-        beyond.height + lost.height,
+        [*_lost(history, lost), *_violations(history, pl.concat([beyond, understated]))],
+        beyond.height + understated.height + lost.height,
         good,
         bad,
         measures,
-        beyond["id"],
+        pl.concat([beyond["id"], understated["id"]]),
     )
 
 
@@ -75,14 +87,14 @@ def final_copies(history: History) -> pl.DataFrame:
     """After settling: key, the newest version of record, and the version shown by the copy (0: there is
     none).
 
-    Empty when no copy was read at all.
+    Empty when the pharmacy, which keeps them, is not known to have been read.
     """
     records = history.records
     copied = records.filter(pl.col("kind") == "projection")
     copies = copied.group_by("key").agg(shown=pl.col("version").max())
     written = records.filter(pl.col("kind") == "rx_version")
     newest = written.group_by("key").agg(newest=pl.col("version").max())
-    if copies.height == 0:
+    if copies.height == 0 and PHARMACY not in counted_records(history):
         return newest.clear().with_columns(shown=pl.lit(None, pl.Int32))
     return newest.join(copies, on="key", how="left").with_columns(pl.col("shown").fill_null(0)).sort("key")
 
@@ -93,9 +105,7 @@ def _lost(history: History, lost: pl.DataFrame) -> list[Violation]:
     proof = evidence(history, keys, ["rx_version", "projection"], list(WRITES)) if keys else {}
     return [
         Violation(
-            f"after settling the copy of {key} shows "
-            + (f"version {shown}" if shown else "nothing")
-            + f", the system of record version {newest}",
+            f"after settling the copy of {key} shows {_shown(shown)}, the system of record version {newest}",
             key,
             None,
             proof[key],
@@ -122,19 +132,24 @@ def _percentiles(reads: pl.DataFrame, column: str, name: str) -> dict[str, float
     }
 
 
-def _violations(history: History, beyond: pl.DataFrame) -> list[Violation]:
-    first = beyond.head(SHOWN)
+def _shown(version: int) -> str:
+    return f"version {version}" if version else "nothing"
+
+
+def _violations(history: History, broken: pl.DataFrame) -> list[Violation]:
+    first = broken.head(SHOWN)
     keys = first["key"].unique().to_list()
     proof = evidence(history, keys, ["rx_version", "projection"], [*WRITES, READ]) if keys else {}
     return [
         Violation(
-            f"a read of {key} showed version {version} while version {newest} had been acknowledged; "
-            f"version {version} had been superseded for {format_duration(lag)}",
+            f"a read of {key} showed {_shown(version)} while version {newest} had been acknowledged; "
+            f"{_shown(version)} had been superseded for {format_duration(lag)}"
+            + (f", its label said {format_duration(age)}" if age is not None else ""),
             key,
             sent,
             proof[key],
         )
-        for key, version, newest, lag, sent in first.select(
-            "key", "version", "newest", "lag_s", "sent"
+        for key, version, newest, lag, age, sent in first.select(
+            "key", "version", "newest", "lag_s", "age", "sent"
         ).iter_rows()
     ]

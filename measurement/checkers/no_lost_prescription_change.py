@@ -1,4 +1,5 @@
-"""I5: every acknowledged change of a prescription is in its history, and versions form a chain.
+"""I5: every acknowledged change of a prescription is in its history, and versions form a chain, also those
+that no client was told of.
 
 A change that was made on version n and acknowledged as anything but n + 1 has overwritten one it had not
 seen.
@@ -13,25 +14,30 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing, was_read
-from measurement.prescriptions import WRITES, acknowledged_writes, committed_versions
+from measurement.prescriptions import WRITES, acknowledged_writes, committed_versions, unversioned_writes
 
 STORE = "prescriptions"
 FINAL_READ = "final_read"
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
-    """Exposed are the acknowledged writes."""
-    writes = acknowledged_writes(history)
+    """Exposed are the acknowledged writes, and the prescriptions that only the history knows."""
+    writes, unversioned = acknowledged_writes(history), unversioned_writes(history)
+    acknowledged = writes.height + unversioned.height
     if not was_read(history, STORE):
         return saw_nothing(
-            f"the versions of {STORE} were not read, {noun(writes.height, 'write')} acknowledged"
+            f"the versions of {STORE} were not read, {noun(acknowledged, 'write')} acknowledged"
         )
     committed = committed_versions(history)
-    if writes.height == 0:
+    told = pl.concat([writes["key"], unversioned["key"]])
+    untold = committed.filter(~pl.col("key").is_in(told.implode()))["key"].n_unique()
+    exposed = acknowledged + untold
+    if exposed == 0:
         return saw_nothing("no prescription was written")
     broken = pl.concat(
         [
             _unrecorded(writes, committed),
+            _without_trace(unversioned, committed),
             _same_version(writes),
             _overwritten(writes),
             _chain_breaks(committed),
@@ -40,16 +46,23 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     ).sort("t", nulls_last=True)
     kinds = dict(broken["kind"].value_counts().iter_rows())
     changed = writes.filter(pl.col("version") > 1).height
-    measures = {"acknowledged_writes": writes.height, "acknowledged_changes": changed, **kinds}
+    changed += unversioned.filter(pl.col("journey") != "prescribe").height
+    measures = {
+        "acknowledged_writes": acknowledged,
+        "acknowledged_changes": changed,
+        "prescriptions_nobody_was_told_of": untold,
+        **kinds,
+    }
     wrong = broken["operation"].drop_nulls().unique()
     spelled = ", ".join(f"{count} {kind.replace('_', ' ')}" for kind, count in sorted(kinds.items()))
     return conclude(
-        writes.height,
+        exposed,
         _violations(history, broken),
         broken.height,
-        f"all {noun(writes.height, 'acknowledged write')} ({noun(changed, 'change')}) are in the history, "
+        f"all {noun(acknowledged, 'acknowledged write')} ({noun(changed, 'change')}) are in the history, "
         "versions form chains",
-        f"{spelled}, of {noun(writes.height, 'acknowledged write')}",
+        f"{spelled}, of {noun(acknowledged, 'acknowledged write')}"
+        + (f" and {noun(untold, 'prescription')} that nobody was told of" if untold else ""),
         measures,
         wrong,
     )
@@ -83,6 +96,24 @@ def _unrecorded(writes: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
         pl.when(pl.col("found").is_null())
         .then(pl.lit("no such version"))
         .otherwise(pl.format("dose {} there", pl.col("stored").fill_null("unknown"))),
+    )
+    return _broken(lost, "lost_changes", statement, pl.col("id"))
+
+
+def _without_trace(unversioned: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
+    """Acknowledged without a version, and no row of the history can be it: none has its dose, or is a
+    stop."""
+    dose, stored = _number("value"), _number("stored")
+    same = dose.is_null() | stored.is_null() | ((dose - stored).abs() <= 1e-9)
+    could_be = pl.when(pl.col("journey") == "stop").then(pl.col("state") == "stopped").otherwise(same)
+    rows = committed.select("key", stored="value", state="status")
+    found = unversioned.join(rows, on="key").filter(could_be)
+    lost = unversioned.join(found, on="id", how="anti").with_columns(t=pl.col("ended"))
+    statement = pl.format(
+        "a {} of {} (dose {}) was acknowledged; the history has no version that could be it",
+        pl.col("journey").cast(pl.String).str.replace("_", " "),
+        "key",
+        pl.col("value").fill_null("unknown"),
     )
     return _broken(lost, "lost_changes", statement, pl.col("id"))
 

@@ -11,6 +11,7 @@ from experiment.scenario import Staleness
 from experiment.verdict import Verdict
 from measurement.checkers import CHECKERS
 from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import read as stores_read
 
 check = CHECKERS["bounded_staleness"].check
 WRITES = (
@@ -47,14 +48,50 @@ def test_an_unlabelled_stale_read_is_measured_and_shown() -> None:
     assert "superseded for 2.95 s" in result.violations[0].statement
 
 
-def test_a_label_makes_a_stale_read_honest() -> None:
-    """A read that says it is cached may be old; a label that understates its age is counted."""
-    rows = [read(8, 1, 5.0, label="cached", age=3.0), read(9, 1, 5.0, label="cached", age=1.0)]
-    result = check(history(*WRITES, *rows), scenario(), SYSTEM)
+@pytest.mark.parametrize("age", [3.0, 2.9, None])
+def test_a_label_makes_a_stale_read_honest(age: float | None) -> None:
+    """A read that says it is cached may be old, with its age (the clocks differ a little) or without."""
+    row = read(8, 1, 5.0, label="cached", age=age)
+    result = check(history(*WRITES, row), scenario(), SYSTEM)
     assert result.verdict is Verdict.PASS
-    assert result.measures["stale_reads"] == 2
+    assert result.measures["stale_reads"] == 1
     assert result.measures["unlabelled_stale_reads"] == 0
+
+
+@pytest.mark.parametrize("bound", [Staleness(), Staleness(age=60.0, versions=9)])
+def test_a_label_that_lies_is_a_violation(bound: Staleness) -> None:
+    """Superseded for 2.95 s and labelled as one second old: no bound allows a lie."""
+    row = read(9, 1, 5.0, label="cached", age=1.0)
+    result = check(history(*WRITES, row), scenario(staleness=bound), SYSTEM)
+    assert result.verdict is Verdict.FAIL
     assert result.measures["labels_that_understate"] == 1
+    assert "superseded for 2.95 s, its label said 1 s" in result.violations[0].statement
+
+
+def test_not_found_is_a_read_of_nothing() -> None:
+    """A 404 after the prescription was acknowledged shows version 0; before, it is right."""
+    early = op(8, "view_dose", "rx-1", 1.0, outcome="rejected", error="not_found", status=404)
+    assert check(history(*WRITES, early), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    late = op(9, "view_dose", "rx-1", 1.5, outcome="rejected", error="not_found", status=404)
+    result = check(history(*WRITES, late), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert "showed nothing while version 1 had been acknowledged" in result.violations[0].statement
+    assert check(history(*WRITES, late), scenario(staleness=Staleness(0.5)), SYSTEM).verdict is Verdict.PASS
+
+
+def test_other_refusals_show_nothing_of_a_copy() -> None:
+    """An error is no answer about the prescription."""
+    refused = op(9, "view_dose", "rx-1", 5.0, outcome="rejected", error="unavailable", status=503)
+    assert check(history(*WRITES, refused), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+
+
+def test_no_copy_at_all_is_a_loss_once_the_pharmacy_was_read() -> None:
+    """Without one the pharmacy may not have been read; with its count on record its copies are gone."""
+    written = record("prescriptions", "rx_version", "rx-1", version=1)
+    assert check(history(written), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    result = check(history(written, *stores_read(pharmacy=0, prescriptions=1)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert "copy of rx-1 shows nothing" in result.violations[0].statement
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from experiment.rows import Operation, Record, Row
 from experiment.verdict import Verdict
 from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
 
 check = CHECKERS["no_lost_prescription_change"].check
 
@@ -22,8 +24,59 @@ def committed(version: int, **more: Any) -> Record:
 
 
 def test_saw_nothing_without_writes() -> None:
-    """No write, no claim."""
-    assert check(history(committed(1)), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    """No write, no claim; an unread store makes none either."""
+    other = record("billing", "invoice", "inv-1")
+    assert check(history(other), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+    assert check(history(wrote(1, 1), *read(billing=0)), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
+
+
+def test_what_only_the_history_knows_is_exposed_too() -> None:
+    """Every client timed out: a chain holds, a gap is a violation."""
+    lost = op(1, "prescribe", "rx-1", 1.0, outcome="indeterminate")
+    chain = check(history(lost, committed(1), committed(2)), scenario(), SYSTEM)
+    assert (chain.verdict, chain.exposed) == (Verdict.PASS, 1)
+    gap = check(history(lost, committed(1), committed(3)), scenario(), SYSTEM)
+    assert gap.verdict is Verdict.FAIL
+    assert gap.measures["broken_chains"] == 1
+    assert "1 prescription that nobody was told of" in gap.statement
+
+
+@pytest.mark.parametrize(
+    ("journey", "value", "stored", "verdict"),
+    [
+        ("prescribe", "5 mg", [], Verdict.FAIL),
+        ("prescribe", None, [], Verdict.FAIL),
+        ("prescribe", "5 mg", [committed(1, value="5.0 mg")], Verdict.PASS),
+        ("change_dose", "5 mg", [committed(1, value="20 mg")], Verdict.FAIL),
+        ("change_dose", None, [committed(1, value="20 mg")], Verdict.PASS),
+        ("change_dose", "5 mg", [committed(1, value="20 mg"), committed(2, value="5 mg")], Verdict.PASS),
+        ("stop", None, [committed(1, status="active")], Verdict.FAIL),
+        ("stop", None, [committed(1, status="active"), committed(2, status="stopped")], Verdict.PASS),
+    ],
+)
+def test_an_answer_without_a_version_is_a_promise_too(
+    journey: str, value: str | None, stored: list[Record], verdict: Verdict
+) -> None:
+    """The body could not be read, the answer was a success: some version must be able to be it."""
+    said = op(1, journey, "rx-1", 1.0, value=value, error="unreadable")
+    result = check(history(said, *stored, *read(prescriptions=len(stored))), scenario(), SYSTEM)
+    assert result.verdict is verdict
+    assert result.exposed == 1
+    if verdict is Verdict.FAIL:
+        assert "no version that could be it" in result.violations[0].statement
+
+
+def test_an_indeterminate_write_without_a_trace_is_not_lost() -> None:
+    """It may never have happened."""
+    lost = op(2, "change_dose", "rx-1", 2.0, outcome="indeterminate", value="5 mg")
+    result = check(history(wrote(1, 1), lost, committed(1)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.PASS
+
+
+def test_an_empty_history_that_was_read_has_lost_everything() -> None:
+    """Nothing in the store, and the store was read."""
+    result = check(history(wrote(1, 1), *read(prescriptions=0)), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
 
 
 def test_a_chain_that_holds_every_acknowledged_write_passes() -> None:
