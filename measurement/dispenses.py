@@ -8,6 +8,7 @@ import polars as pl
 from experiment.history import History
 from measurement.prescriptions import CLOCK_SLACK_S, DISPENSE
 
+KNOWN_END = pl.col("certain") & ~pl.col("held")  # the answer says that the hand-over was done by then
 COLUMNS = ("id", "key", "version", "began", "done", "t", "operation")
 
 
@@ -17,7 +18,9 @@ def handed_over(history: History) -> pl.DataFrame:
     Columns: id (row number), key, version, began, done (seconds; the hand-over lies between), t (the
     service's own time), operation (id of the client's operation, null when none explains the record). An
     operation that was answered `held` began its hand-over after that answer. A record that no operation
-    explains is given the whole time before it: nothing is claimed of it that is not certain.
+    explains is given the whole time before it: nothing is claimed of it that is not certain. An answer that
+    names a version which no record of that time shows is a hand-over of its own: the client's log is
+    believed, whatever else the pharmacy wrote down.
     """
     asked = history.operations.filter(
         (pl.col("journey") == DISPENSE) & (pl.col("outcome") != "rejected") & pl.col("sent").is_not_null()
@@ -35,9 +38,10 @@ def handed_over(history: History) -> pl.DataFrame:
         .select("key", "version", "t")
         .with_row_index("id")
     )
-    settled = _explained(records, asked)
-    answered = asked.filter(pl.col("certain") & ~pl.col("held") & pl.col("told").is_not_null())
-    unrecorded = answered.join(settled, on="operation", how="anti").join(records, on="key", how="anti")
+    pairs = _pairs(records, asked)
+    settled = _explained(records, pairs)
+    answered = asked.filter(KNOWN_END & pl.col("told").is_not_null())
+    unrecorded = answered.join(pairs.filter("told_so"), on="operation", how="anti")
     from_client = unrecorded.select(
         pl.lit(0, pl.UInt32).alias("id"),
         "key",
@@ -51,8 +55,9 @@ def handed_over(history: History) -> pl.DataFrame:
     return both.filter(pl.col("version").is_not_null()).drop("id").with_row_index("id")
 
 
-def _explained(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
-    """Each record with the interval of the operations that may have caused it, the earliest start of them."""
+def _pairs(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Each record with each operation that may have caused it; `told_so`: its answer named the version of
+    the record."""
     slack = CLOCK_SLACK_S
     unknown_time = pl.col("t").is_null()
     in_call = (pl.col("sent") <= pl.col("t") + slack) & (
@@ -60,17 +65,21 @@ def _explained(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     )
     after_hold = pl.col("ended") <= pl.col("t") + slack
     fits = unknown_time | (pl.col("held") & after_hold) | (~pl.col("held") & in_call)
+    told_so = KNOWN_END & (pl.col("told") == pl.col("version")).fill_null(False)
+    return records.join(asked, on="key").filter(fits).with_columns(told_so=told_so)
+
+
+def _explained(records: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Each record with the interval of the operations that may have caused it, the earliest start of them."""
+    slack = CLOCK_SLACK_S
     began = pl.when("held").then("ended").otherwise("sent")
-    known_end = pl.col("certain") & ~pl.col("held")
-    told_so = known_end & (pl.col("told") == pl.col("version")).fill_null(False)
-    pairs = records.join(asked, on="key").filter(fits).with_columns(told_so=told_so)
     # An answer that names this version explains the record; only without one may any open request have.
     causes = (
         pairs.filter(pl.col("told_so") | ~pl.col("told_so").any().over("id"))
         .group_by("id")
         .agg(
             began=began.min(),
-            done=pl.when(known_end).then("ended").otherwise(pl.col("t") + slack).max(),
+            done=pl.when(KNOWN_END).then("ended").otherwise(pl.col("t") + slack).max(),
             operation=pl.col("operation").first(),
         )
     )

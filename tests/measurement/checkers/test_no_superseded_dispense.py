@@ -120,6 +120,31 @@ def test_an_answer_without_a_record_counts_too() -> None:
     assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.FAIL
 
 
+def test_a_record_of_another_version_does_not_excuse_an_answer() -> None:
+    """The client was handed version 1, the pharmacy wrote down 2: both are looked at."""
+    rows: list[Row] = [wrote(1, 1, 1.0), wrote(2, 2, 2.0), dispensed(3, 1, 3.0), handed(2, 3.05)]
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert result.exposed == 2
+
+
+def test_a_record_of_an_earlier_dispense_does_not_excuse_an_answer() -> None:
+    """Version 1 was rightly handed over before the change; the second hand-over is only in the client's
+    log."""
+    rows: list[Row] = [
+        wrote(1, 1, 1.0),
+        dispensed(2, 1, 1.5),
+        handed(1, 1.55),
+        wrote(3, 2, 2.0),
+        dispensed(4, 1, 3.0),
+    ]
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.FAIL
+    assert [violation.t for violation in result.violations] == [3.1]
+    good = check(history(*rows[:4], dispensed(4, 2, 3.0)), scenario(), SYSTEM)
+    assert good.verdict is Verdict.PASS
+
+
 def test_a_hold_dispenses_nothing() -> None:
     """Unreachable means hold: a held dispense is no exposure and is counted."""
     held = dispensed(3, None, 3.0, label="held")
