@@ -8,6 +8,7 @@ from measurement.checkers import (
     no_duplicate_charge,
     no_duplicate_claim,
     no_lost_checkin,
+    no_lost_claim,
     no_lost_prescription_change,
     no_retry_amplification,
     no_superseded_dispense,
@@ -30,6 +31,10 @@ CHECKERS: dict[str, Checker] = {
         Checker(
             "no_duplicate_claim", "I3", True,
             "The payer accepts no claim more than once.", no_duplicate_claim.find,
+        ),
+        Checker(
+            "no_lost_claim", "I19", True,
+            "Every claim that was acknowledged or kept reaches the payer.", no_lost_claim.find,
         ),
         Checker(
             "no_superseded_dispense", "I4", True,

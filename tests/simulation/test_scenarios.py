@@ -17,6 +17,7 @@ from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.magnitudes import load_magnitudes
 from simulation.run import simulate
+from simulation.services.billing import Billing
 from tests.simulation.reference import ROOT, plan, scenario, system
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))
@@ -57,6 +58,25 @@ def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) ->
     _, analysis = played(name, design_name)
     broken = {check.checker for check in analysis.checks if check.violation_count}
     assert invariant in broken, analysis.reasons
+
+
+def test_a_queue_that_a_crash_forgets_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A planted bug: after its restart billing does not take up the claims that it had acknowledged."""
+    opened = Billing.opened
+
+    def forgetful(billing: Billing) -> None:
+        kept, billing.tables["claim"] = billing.tables.get("claim", {}), {}
+        opened(billing)
+        billing.tables["claim"] = kept
+
+    monkeypatch.setattr(Billing, "opened", forgetful)
+    usual = load_magnitudes()
+    batches = replace(usual, constants={**usual.constants, "claims_gather_s": 1.0})
+    history = simulate(plan("billing_crash", "resilient"), batches, outcomes)
+    analysis = analyse(history, scenario("billing_crash"), system())
+    (found,) = (check for check in analysis.checks if check.checker == "no_lost_claim")
+    left = history.records.filter((pl.col("kind") == "claim") & (pl.col("status") == "queued"))
+    assert found.violation_count == len(left) > 0
 
 
 def test_all_scenarios_simulate() -> None:
