@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-BENCHMARKS = ("capacity", "runtime", "load", "analysis", "toxiproxy", "simulation")
+BENCHMARKS = ("start_up", "capacity", "runtime", "load", "analysis", "toxiproxy", "simulation")
 
 
 def main() -> int:

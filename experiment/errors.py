@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from enum import IntEnum
 
 
@@ -118,6 +117,8 @@ class StorageError(CodeBlueError):
 
 def nearest(name: str, names: Iterable[str]) -> str:
     """A sentence naming the nearest right name, or the list of right names when none is near."""
+    from difflib import get_close_matches  # only mistakes need it, and it is slow to import
+
     known = sorted(names)
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:

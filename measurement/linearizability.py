@@ -15,7 +15,7 @@ import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, cast
 
 from measurement.register_search import OutOfTimeError, RegisterSearch
 
@@ -85,7 +85,8 @@ class KeyVerdict:
 class RegisterVerdict:
     """The verdict on all registers of a history: the worst wins.
 
-    A register on which nothing completed does not count; where none completed anything, nothing is known.
+    A register on which nothing completed is linearizable, since no order is ruled out; of no register at all
+    nothing is known.
     """
 
     linearizable: bool | None
@@ -113,7 +114,7 @@ def check_register(
         for key, own in sorted(by_key.items(), key=lambda item: (len(item[1]), str(item[0])))
     ]
     verdicts.sort(key=lambda verdict: str(verdict.key))
-    results = {verdict.linearizable for verdict in verdicts if verdict.completed}
+    results = {verdict.linearizable for verdict in verdicts}
     worst: bool | None = True if results == {True} else None
     if False in results:
         worst = False
@@ -125,7 +126,12 @@ def _check_key(
 ) -> KeyVerdict:
     indeterminate = sum(operation.completed is None for operation in operations)
     if indeterminate == len(operations):
-        return KeyVerdict(key, None, len(operations), indeterminate, 0, reason="no operation completed")
+        reason = "no operation completed, so that no order is ruled out"
+        return KeyVerdict(key, True, len(operations), indeterminate, 0, reason=reason)
+    unwritten = _unwritten(operations, initial)
+    if unwritten is not None:
+        reason = "nobody had written what it saw"
+        return KeyVerdict(key, False, len(operations), indeterminate, 0, unwritten, reason)
     search = RegisterSearch(operations, initial, limit)
     try:
         stage = search.run()
@@ -138,3 +144,29 @@ def _check_key(
         held = tuple(search.held_at(stage))
         witness = Witness(operations[failed.operation], failed.invoked, held, search.minimal)
     return KeyVerdict(key, stage is None, len(operations), indeterminate, search.configurations, witness)
+
+
+def _unwritten(operations: Sequence[RegisterOperation], initial: Hashable) -> Witness | None:
+    """The first completion that saw a value which no operation invoked before it could have left there.
+
+    Told without a search, which such a value would send through every order.
+    """
+    # At one instant invocations sort first, as in the search.
+    marks = [(operation.invoked, False, number) for number, operation in enumerate(operations)]
+    marks += [(o.completed, True, number) for number, o in enumerate(operations) if o.completed is not None]
+    held = {_identity(initial)}
+    invoked = 0
+    for _, completes, number in sorted(marks):
+        function, value = operations[number].function, operations[number].value
+        before, after = cast(tuple[Hashable, Hashable], value) if function == "cas" else (value, value)
+        if not completes:
+            invoked += 1
+            if function != "read":
+                held.add(_identity(after))
+        elif function != "write" and _identity(before) not in held:
+            return Witness(operations[number], invoked, (), minimal=False)
+    return None
+
+
+def _identity(value: Hashable) -> tuple[bool, Hashable]:
+    return isinstance(value, bool), value  # JSON's true is not its 1

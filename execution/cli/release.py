@@ -6,9 +6,7 @@ from pathlib import Path
 
 import click
 
-from execution.cli.selfcheck import simulation
 from execution.cli.shared import json_option, live_options, options_of
-from execution.options import Options
 
 suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")
 seed_option = click.option("--seed", type=int, help="first seed, instead of the suite's own")
@@ -95,40 +93,3 @@ def rescore(every: bool, results: Path | None) -> int:
     from execution.commands import trend as trend_commands
 
     return trend_commands.rescore(results, every)
-
-
-@click.group()
-def selfcheck() -> None:
-    """Check what Code Blue itself is worth."""
-
-
-selfcheck.add_command(simulation)
-
-
-@selfcheck.command(
-    "gate", epilog="Example: python harness.py selfcheck gate --runtime simulation --out gate_figures.md"
-)
-@click.option("--scenario", "scenarios", multiple=True, help="of A/A trials and worsened figures")
-@click.option("--same", type=click.IntRange(1), default=200, show_default=True, help="A/A trials")
-@click.option("--bugs", type=click.IntRange(1), default=100, show_default=True, help="trials of each bug")
-@click.option(
-    "--minus", type=click.IntRange(1), default=10, show_default=True, help="trials of each switch off"
-)
-@click.option("--only", multiple=True, help="a bug to try; default: all")
-@click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
-@click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--runtime", default="simulation", show_default=True, help="simulation, processes or containers"
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Markdown file to write")
-@json_option
-def selfcheck_gate(
-    scenarios: tuple[str, ...], runtime: str, out: Path | None, as_json: bool, **chosen: object
-) -> int:
-    """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
-    from execution.campaigns.gate_selfcheck import GateTrials
-    from execution.commands import release as release_commands
-
-    trials = GateTrials(**chosen)  # type: ignore[arg-type]
-    usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")
-    return release_commands.selfcheck_gate(usual, trials, Options(runtime), out, as_json)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from execution.options import Options
+if TYPE_CHECKING:
+    from execution.options import Options
+
 
 json_option = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
 
@@ -36,4 +39,6 @@ def live_options(function: click.decorators.FC) -> click.decorators.FC:
 def options_of(
     runtime: str, time_scale: float, population: Path | None, system: Path | None, out: Path | None
 ) -> Options:
+    from execution.options import Options
+
     return Options(runtime, time_scale, population, Options().patients, out or Options().out, system)

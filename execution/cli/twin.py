@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from execution.cli.shared import json_option, live_options, options_of
-from execution.options import Options
 
 file_option = click.Path(path_type=Path)
 calibration_option = click.option("--calibration", type=file_option, help="magnitudes from `calibrate`")
@@ -45,6 +44,7 @@ def simulate(
 ) -> int:
     """Sweep a scenario over seeds, designs and variants on the twin."""
     from execution.commands.twin import SweepOrder, sweep
+    from execution.options import Options
 
     chosen = tuple(dict.fromkeys((*designs, *names[1:]))) or ("fragile", "resilient")
     order = SweepOrder(names[0], chosen, seeds, seed, vary, dask, calibration, out, plot)
@@ -58,6 +58,7 @@ def simulate(
 def calibrate(run: Path, out: Path, population: Path | None) -> int:
     """Fit the twin to a live run without faults."""
     from execution.commands import twin as twin_commands
+    from execution.options import Options
 
     return twin_commands.calibrate(run, out, Options(population=population))
 

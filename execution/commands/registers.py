@@ -3,57 +3,143 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from execution.commands.saying import dump, say
+from execution.commands.saying import dump, say, tell
 from experiment.errors import ConfigError, ExitCode, Location, Problem, UsageError
 from measurement.linearizability import KeyVerdict, RegisterVerdict, check_register
-from measurement.register_events import read_events
+from measurement.register_events import is_plain, read_events
 
 WORDS = {True: "linearizable", False: "not linearizable", None: "not known"}
 CODES = {True: ExitCode.PASS, False: ExitCode.FAIL, None: ExitCode.INCONCLUSIVE}
+WORST_FIRST = (ExitCode.BAD_CONFIGURATION, ExitCode.FAIL, ExitCode.INCONCLUSIVE, ExitCode.PASS)
+STDIN = Path("-")
 
 
-def linearizable(file: Path, initial: str | None, within_s: float, as_json: bool) -> int:
-    """0 linearizable, 1 not, 2 not known within the time or nothing to judge."""
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The verdict on one file: None where it could not be read, `why` where no register says it."""
+
+    file: str
+    verdict: RegisterVerdict | None
+    linearizable: bool | None
+    skipped: int = 0
+    why: str = ""
+    error: ConfigError | None = None
+
+    @property
+    def code(self) -> ExitCode:
+        return ExitCode.BAD_CONFIGURATION if self.error is not None else CODES[self.linearizable]
+
+
+def linearizable(files: Sequence[Path], initial: str | None, within_s: float, as_json: bool) -> int:
+    """0 linearizable, 1 not, 2 not known; of several files the worst, and one that is refused is worst.
+
+    `within_s` bounds each file. Raises ConfigError for a single file that is refused.
+    """
+    start = _initial(initial)
+    if len(files) == 1:
+        judged = _judge(files[0], start, within_s)
+        if as_json:
+            dump(_json(judged))
+        else:
+            _say_alone(judged)
+        return int(judged.code)
+    found = []
+    for file in files:
+        try:
+            found.append(_judge(file, start, within_s))
+        except ConfigError as error:
+            found.append(Judged(str(file), None, None, error=error))
+        if not as_json:
+            _say_among(found[-1])
+    if as_json:
+        dump([{"file": one.file, **_json(one)} for one in found])
+    else:
+        counts = {
+            word: sum(o.linearizable is value and not o.error for o in found) for value, word in WORDS.items()
+        }
+        refused = sum(one.error is not None for one in found)
+        words = [f"{count} {word}" for word, count in {**counts, "refused": refused}.items() if count]
+        say(f"{len(found)} files: {', '.join(words)}")
+    return int(min((one.code for one in found), key=WORST_FIRST.index))
+
+
+def _judge(file: Path, initial: Any, within_s: float) -> Judged:
+    name = "standard input" if file == STDIN else str(file)
     try:
-        lines = file.read_text(encoding="utf-8").splitlines()
+        text = (sys.stdin.buffer.read() if file == STDIN else file.read_bytes()).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         found = f"no readable file ({error})"
-        raise ConfigError([Problem(Location(str(file)), found, "events as JSON Lines")]) from None
-    verdict = check_register(read_events(lines, str(file)), _initial(initial), within_s)
-    if as_json:
-        dump(_json(verdict))
-    else:
-        for key in verdict.keys:
-            say(_line(key))
-        say(f"{WORDS[verdict.linearizable]} ({len(verdict.keys)} registers, {verdict.elapsed_s:.2f} s)")
-    return int(CODES[verdict.linearizable])
+        raise ConfigError([Problem(Location(name), found, "events as JSON Lines")]) from None
+    # Only \n ends a line: JSON may hold the other characters that Python takes for line ends.
+    events = read_events(text.split("\n"), name)
+    verdict = check_register(events.operations, initial, within_s)
+    if verdict.keys or events.nothing:
+        return Judged(name, verdict, verdict.linearizable, events.skipped, events.nothing)
+    why = f"all {events.failed} operations failed, so that no order is ruled out"
+    return Judged(name, verdict, True, events.skipped, why)
 
 
 def _initial(text: str | None) -> Any:
     if text is None:
         return None
     try:
-        return json.loads(text)
-    except json.JSONDecodeError:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
         mend = "text needs quotes of its own: --initial '\"a\"'"
         raise UsageError(f"--initial: found {text}, expected a JSON value; {mend}") from None
+    if not is_plain(value):
+        raise UsageError(f"--initial: found {text}, expected a plain JSON value, which a register can hold")
+    return value
+
+
+def _say_alone(judged: Judged) -> None:
+    assert judged.verdict is not None
+    for key in judged.verdict.keys:
+        say(_line(key))
+    if judged.skipped:
+        say(f"{judged.skipped} lines of the nemesis skipped")
+    say(_closing(judged))
+
+
+def _say_among(judged: Judged) -> None:
+    if judged.error is not None or judged.verdict is None:
+        tell(str(judged.error))
+        return
+    say(f"{judged.file}: {_closing(judged)}")
+    for key in judged.verdict.keys:
+        if not key.linearizable:
+            say(f"  {_line(key)}")
+
+
+def _closing(judged: Judged) -> str:
+    assert judged.verdict is not None
+    why = f": {judged.why}" if judged.why else ""
+    counts = f"{len(judged.verdict.keys)} registers, {judged.verdict.elapsed_s:.2f} s"
+    return f"{WORDS[judged.linearizable]} ({counts}){why}"
 
 
 def _line(key: KeyVerdict) -> str:
     name = "register" if key.key is None else f"register {key.key}"
     counts = f"{key.operations} operations, {key.indeterminate} indeterminate"
-    why = f": {key.witness}" if key.witness else f": {key.reason}" if key.reason else ""
-    return f"{name}: {WORDS[key.linearizable]} ({counts}){why}"
+    why = "; ".join(str(part) for part in (key.witness, key.reason) if part)
+    return f"{name}: {WORDS[key.linearizable]} ({counts})" + (f": {why}" if why else "")
 
 
-def _json(verdict: RegisterVerdict) -> dict[str, Any]:
+def _json(judged: Judged) -> dict[str, Any]:
+    if judged.verdict is None:
+        return {"verdict": "refused", "linearizable": None, "reason": str(judged.error), "registers": []}
     return {
-        "verdict": WORDS[verdict.linearizable],
-        "linearizable": verdict.linearizable,
-        "elapsed_s": round(verdict.elapsed_s, 6),
+        "verdict": WORDS[judged.linearizable],
+        "linearizable": judged.linearizable,
+        "elapsed_s": round(judged.verdict.elapsed_s, 6),
+        "reason": judged.why,
+        "skipped": judged.skipped,
         "registers": [
             {
                 "key": key.key,
@@ -63,6 +149,6 @@ def _json(verdict: RegisterVerdict) -> dict[str, Any]:
                 "witness": str(key.witness) if key.witness else None,
                 "reason": key.reason,
             }
-            for key in verdict.keys
+            for key in judged.verdict.keys
         ],
     }
