@@ -24,12 +24,17 @@ format: install-dev  ## rewrite the code in the house format
 bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
 	$(BIN)/python -m benchmarks
 
+# Without cgo the binary needs no library of the system that it was built on: it runs in any image.
 toxiproxy: install  ## build the real Toxiproxy server with Go, into the virtual environment
-	GOBIN="$(CURDIR)/$(BIN)" go install -ldflags "-X github.com/Shopify/toxiproxy/v2.Version=2.12.0" \
+	CGO_ENABLED=0 GOBIN="$(CURDIR)/$(BIN)" go install -ldflags "-X github.com/Shopify/toxiproxy/v2.Version=2.12.0" \
 	  github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 	mv "$(BIN)/server" "$(BIN)/toxiproxy-server"
 
+# Without a registry the image of Toxiproxy holds the server that is found here: one is built where Go is present.
 images: install  ## make the container images (OFFLINE=1 without a registry, BASE_IMAGE=... another base)
+	@if [ -n "$(OFFLINE)" ] && command -v go >/dev/null && [ ! -x $(BIN)/toxiproxy-server ] \
+	  && [ -z "$$TOXIPROXY_SERVER" ] && ! command -v toxiproxy-server >/dev/null; then \
+	  $(MAKE) --no-print-directory toxiproxy || echo "Go could not build Toxiproxy; going on without"; fi
 	$(BIN)/python -m runtimes.containers $(if $(OFFLINE),--offline) $(if $(BASE_IMAGE),--base "$(BASE_IMAGE)")
 
 clean:  ## stop and remove what an interrupted run left behind

@@ -5,6 +5,6 @@ COPY nats-server /usr/local/bin/nats-server
 RUN mkdir /data && chown 10001:10001 /data
 USER 10001:10001
 EXPOSE 4222
-HEALTHCHECK --interval=10s --timeout=2s --start-period=5s \
-  CMD ["python3", "-c", "import socket; s = socket.create_connection(('127.0.0.1', 4222), 1); assert s.recv(4) == b'INFO'"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=5s \
+  CMD ["python3", "-IS", "-c", "import socket; s = socket.create_connection(('127.0.0.1', 4222), 1); assert s.recv(4) == b'INFO'"]
 ENTRYPOINT ["/usr/local/bin/nats-server"]

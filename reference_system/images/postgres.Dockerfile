@@ -12,6 +12,6 @@ RUN groupadd --system --gid 999 postgres && useradd --system --uid 999 --gid 999
 ENV PATH=/opt/wheel/package/postgresql/bin:/usr/local/bin:/usr/bin:/bin PGDATA=/var/lib/postgresql/data LC_ALL=C TZ=UTC
 USER 999:999
 EXPOSE 5432
-HEALTHCHECK --interval=10s --timeout=2s --start-period=15s CMD ["pg_isready", "-q", "-h", "127.0.0.1"]
+HEALTHCHECK --interval=3s --timeout=2s --start-period=15s CMD ["pg_isready", "-q", "-h", "127.0.0.1"]
 ENTRYPOINT ["postgres-entrypoint"]
 CMD ["postgres"]

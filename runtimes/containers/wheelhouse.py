@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,11 @@ from pathlib import Path
 from experiment.errors import StartError
 
 DEADLINE_S = 600.0
-PYTHON = "3.11"  # of the base images, both the official one and the one made here
 
 
-def wheelhouse(requirements: Path, cache: Path) -> Path:
-    """A folder with a wheel of every package and of pip. CODEBLUE_WHEELHOUSE names one brought along.
+def wheelhouse(requirements: Path, cache: Path, python: str) -> Path:
+    """A folder with a wheel of every package and of pip, for a Python such as "3.11". CODEBLUE_WHEELHOUSE
+    names one brought along.
 
     Raises StartError with what pip said.
     """
@@ -27,21 +28,22 @@ def wheelhouse(requirements: Path, cache: Path) -> Path:
                 f"CODEBLUE_WHEELHOUSE is {folder}; expected a folder of wheels, pip's among them"
             )
         return folder
-    named = hashlib.sha256(requirements.read_bytes() + PYTHON.encode()).hexdigest()[:12]
+    named = hashlib.sha256(requirements.read_bytes() + python.encode()).hexdigest()[:12]
     folder = cache / f"wheels-{named}"
     if folder.is_dir():
         return folder
     partial = cache / f"wheels-{named}.{os.getpid()}"
     partial.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
-    command += ["--only-binary=:all:", "--python-version", PYTHON, "--dest", str(partial)]
+    command += ["--only-binary=:all:", "--python-version", python, "--dest", str(partial)]
     command += ["-r", str(requirements), "pip"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
     if done.returncode != 0:
         shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-8:])
+        shutil.rmtree(partial, ignore_errors=True)
         raise StartError(
-            f"pip could not fetch the wheels of {requirements.name}; bring them along in a folder and "
-            f"name it in CODEBLUE_WHEELHOUSE. pip said:\n{shown}"
+            f"pip could not fetch the wheels of {requirements.name} for Python {python}; bring them along in "
+            f"a folder and name it in CODEBLUE_WHEELHOUSE. pip said:\n{shown}"
         )
     partial.rename(folder)
     return folder

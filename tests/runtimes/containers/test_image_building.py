@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -15,6 +17,8 @@ from runtimes.containers import recipes
 from runtimes.containers.engine_images import ImageFacts
 from runtimes.containers.images import IMAGES, make_images, require_images
 from runtimes.containers.recipes import name_of
+from runtimes.containers.specs import Ran
+from runtimes.docker_engine import EngineError
 
 
 class _Images:
@@ -27,14 +31,22 @@ class _Images:
         self.pulled: list[str] = []
         self.offline: set[bool] = set()
         self.files: dict[str, list[str]] = {}
+        self.said = Ran(0, "3.11 glibc\n")
+        self.reachable = True
 
     def find(self, reference: str) -> ImageFacts | None:
         return self.kept.get(reference)
 
     def pull(self, reference: str) -> ImageFacts:
+        if not self.reachable:
+            raise EngineError(f"Docker could not pull {reference}: no such host")
         self.pulled.append(reference)
         self.kept[reference] = ImageFacts(f"sha256:{reference}", {}, 1)
         return self.kept[reference]
+
+    def ask(self, reference: str, command: Sequence[str]) -> Ran:
+        assert reference in self.kept and command[0] == "python3"
+        return self.said
 
     def build(
         self,
@@ -96,13 +108,90 @@ def test_an_image_whose_base_changed_is_built_again_and_the_old_one_goes(
     assert sorted(engine.discarded) == sorted(first)
 
 
-def test_with_a_registry_the_stores_are_the_official_ones(engine: _Images, tmp_path: Path) -> None:
-    """Base and stores are pulled by pinned versions, and pulled once."""
+def test_with_a_registry_stores_and_toxiproxy_are_the_official_ones(engine: _Images, tmp_path: Path) -> None:
+    """All is pulled by patch versions, once, each before what is built on it; Toxiproxy is the real one."""
     for _ in range(2):
         make_images(tmp_path, offline=False, base=None, say=lambda _: None)
-    official = recipes.official_stores()
-    assert engine.pulled == [recipes.PYTHON_IMAGE, official["postgres"], official["bus"]]
+    names = [one.partition(":")[0] for one in engine.pulled]
+    assert names == ["python", "postgres", "nats", "ghcr.io/shopify/toxiproxy"]
+    assert all(re.search(r":\d+\.\d+(\.\d+)?(-|$)", one) for one in engine.pulled), engine.pulled
+    assert engine.pulled[1].startswith("postgres:18.") and engine.pulled[2].startswith("nats:2.")
+    assert engine.built == [name_of(one) for one in ("service", "postgres", "bus", "toxiproxy", "toolbox")]
+    assert engine.kept[name_of("toxiproxy")].labels["codeblue.kind"] == "real"
+
+
+def test_an_official_image_that_the_engine_has_is_not_pulled(engine: _Images, tmp_path: Path) -> None:
+    """Names are pinned: images that were loaded from a file serve as well."""
+    engine.reachable = False
+    for one in (recipes.PYTHON_IMAGE, *(recipe.base for recipe in recipes.official_recipes())):
+        engine.kept[one] = ImageFacts(f"sha256:{one}", {}, 1)
+    make_images(tmp_path, offline=False, base=None, say=lambda _: None)
     assert len(engine.built) == len(IMAGES)
+
+
+def test_a_registry_that_cannot_be_reached_is_said_with_the_way_around(
+    engine: _Images, tmp_path: Path
+) -> None:
+    """Nothing is built, and the message has the command that works without a registry."""
+    engine.reachable = False
+    with pytest.raises(
+        StartError, match=r"could not pull python:3.11.*no such host\n.*make images OFFLINE=1"
+    ):
+        make_images(tmp_path, offline=False, base=None, say=lambda _: None)
+    assert engine.built == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_the_embedded_server_in_the_image_is_said_aloud(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever reads the output knows which Toxiproxy faults will go through; the real one needs no word."""
+    said: list[str] = []
+    make_images(tmp_path, offline=True, base="my/base:1", say=said.append)
+    assert sum("EMBEDDED" in line for line in said) == 1
+    server = tmp_path / "toxiproxy-server"
+    server.write_text("")
+    server.chmod(0o755)
+    monkeypatch.setenv("TOXIPROXY_SERVER", str(server))
+    said.clear()
+    make_images(tmp_path, offline=True, base="my/base:1", say=said.append)
+    assert not [line for line in said if "EMBEDDED" in line]
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "problem"),
+    [
+        (0, "3.9 glibc", "with Python 3.9 and glibc C library, expected one with Python 3.11"),
+        (0, "3.12 another", "with Python 3.12 and another C library, expected .* glibc"),
+        (1, "no module named sys", "whose python3 says 'no module named sys', expected"),
+    ],
+)
+def test_a_base_that_the_services_cannot_run_on_is_refused_by_name(
+    engine: _Images, tmp_path: Path, code: int, says: str, problem: str
+) -> None:
+    """Before a wheel is fetched or an image built."""
+    engine.said = Ran(code, says)
+    with pytest.raises(StartError, match=f"the base my/base:1 {problem}|a base my/base:1 {problem}"):
+        make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
+    assert engine.built == []
+
+
+def test_wheels_are_fetched_for_the_python_of_the_base(
+    engine: _Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another base with another Python gets wheels of its own, and keeps them."""
+    monkeypatch.delenv("CODEBLUE_WHEELHOUSE")
+    asked: list[str] = []
+
+    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+        asked.append(command[command.index("--python-version") + 1])
+        return subprocess.CompletedProcess(command, 0, "", "")
+
+    monkeypatch.setattr("runtimes.containers.wheelhouse.subprocess.run", pip)
+    for version in ("3.11", "3.13", "3.11"):
+        engine.said = Ran(0, f"{version} glibc")
+        make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
+    assert asked == ["3.11", "3.13"]
 
 
 @pytest.mark.usefixtures("engine")

@@ -15,12 +15,13 @@ from experiment.errors import StartError
 from runtimes.containers.base_image import OPTIONS, reference
 from runtimes.containers.recipes import (
     DOCKERFILES,
+    PYTHON_IMAGE,
     ROOT,
     SYSTEM,
     Recipe,
     code_files,
     code_hash,
-    official_stores,
+    official_recipes,
     store_recipes,
     toxiproxy_recipe,
 )
@@ -104,7 +105,7 @@ def test_the_image_gets_what_the_services_import_at_the_project_s_pins() -> None
 def test_the_stores_come_from_their_wheels_or_as_the_same_official_version() -> None:
     """Both ways to images of PostgreSQL and NATS give the same versions."""
     assert [one.image for one in store_recipes("base")] == ["postgres", "bus"]
-    official = official_stores()
+    official = {one.image: one.base for one in official_recipes()}
     assert official["postgres"].startswith("postgres:18.")
     assert official["bus"].startswith("nats:2.")
 
@@ -131,9 +132,9 @@ def test_wheels_that_were_brought_along_must_be_wheels(
     """The folder that CODEBLUE_WHEELHOUSE names is used as it is, when pip is in it."""
     monkeypatch.setenv("CODEBLUE_WHEELHOUSE", str(tmp_path))
     with pytest.raises(StartError, match="expected a folder of wheels, pip's among them"):
-        wheelhouse(SYSTEM / "requirements.txt", tmp_path)
+        wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11")
     (tmp_path / "pip-1-py3-none-any.whl").write_text("")
-    assert wheelhouse(SYSTEM / "requirements.txt", tmp_path) == tmp_path
+    assert wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11") == tmp_path
 
 
 def test_the_name_of_the_base_changes_with_what_it_is_made_of() -> None:
@@ -150,3 +151,15 @@ def test_no_image_but_the_toolbox_runs_as_root(path: Path) -> None:
     users = [line for line in path.read_text().splitlines() if line.startswith("USER ")]
     assert bool(users) == (path.stem != "toolbox")
     assert not [line for line in users if line.startswith(("USER 0", "USER root"))]
+
+
+@pytest.mark.parametrize("path", sorted(DOCKERFILES.glob("*.Dockerfile")), ids=lambda path: path.stem)
+def test_every_image_that_listens_tells_whether_it_is_well(path: Path) -> None:
+    """compose.yaml starts what calls others once these are healthy; the toolbox never listens."""
+    checks = [line for line in path.read_text().splitlines() if line.startswith("HEALTHCHECK ")]
+    assert len(checks) == (path.stem != "toolbox")
+
+
+def test_the_pinned_base_is_the_default_of_the_dockerfile() -> None:
+    """`docker build` by hand gives the image that `make images` gives."""
+    assert f"ARG BASE_IMAGE={PYTHON_IMAGE}\n" in (SYSTEM / "Dockerfile").read_text()
