@@ -19,6 +19,8 @@ CHUNK_BYTES = 32 * 1024
 """The largest chunk a toxic sees."""
 BACKLOG_LOW_BYTES = 64 * 1024
 BACKLOG_HIGH_BYTES = 256 * 1024
+STEPS_IN_A_TURN = 256
+"""After so many steps of its stages a link lets the other connections and the API go first."""
 # Most links never have a toxic: they share these, which stay empty, until they need their own.
 _NOTHING: deque[memoryview] = deque()
 _NOBODY: deque[Stage] = deque()
@@ -79,8 +81,7 @@ class Link:
             return
         view = memoryview(content)
         self._staged_in += len(view)
-        for start in range(0, len(view), CHUNK_BYTES):
-            self._backlog.append(view[start : start + CHUNK_BYTES])
+        self._backlog.extend(view[at : at + CHUNK_BYTES] for at in range(0, len(view), CHUNK_BYTES))
         self._backlog_bytes += len(view)
         self._feed()
         self._pump()
@@ -177,8 +178,6 @@ class Link:
         return Stage(self, settings)
 
     def _stage_of(self, settings: ToxicSettings) -> Stage | None:
-        if self.dead:
-            return None
         return next((stage for stage in self.stages if stage.settings is settings), None)
 
     def _deliver(self, removed: Stage, at: int) -> None:
@@ -253,20 +252,21 @@ class Link:
     # -- the pump ------------------------------
 
     def _pump(self) -> None:
-        """Advance every stage that can move. Stages wake each other; nothing recurses."""
-        if self._pumping:
-            return
-        self._pumping = True
-        awake = self._awake
-        for _ in range(len(self.stages) * 4 + 64):
-            if not awake:
-                break
+        """Advance every stage that can move, unless that is being done or comes in the next turn."""
+        if not self._pumping:
+            self._pumping = True
+            self._turn()
+
+    def _turn(self) -> None:
+        """What one turn of the loop may do for this link. Stages wake each other; nothing recurses."""
+        awake, steps = self._awake, STEPS_IN_A_TURN
+        while awake and steps > 0:
             stage = awake.popleft()
             stage.awake = False
-            stage.advance()
-        self._pumping = False
+            steps -= stage.advance(steps)
+        self._pumping = bool(awake)
         if awake:
-            self._loop.call_soon(self._pump)
+            self._loop.call_soon(self._turn)
 
     def _feed(self) -> None:
         """Move what was read into the first stage as there is room; a chunk's clock starts there."""

@@ -12,8 +12,6 @@ from runtimes.toxiproxy.toxics.noop import Noop
 from runtimes.toxiproxy.toxics.pipe import Chunk, Interrupted, Pipe, Receive, TimedOut, Toxic, Until
 
 NEVER = float("inf")
-STEPS_AT_ONCE = 256
-"""After so many chunks a stage lets other connections go first."""
 
 
 class ToxicSettings(Protocol):
@@ -146,14 +144,14 @@ class Stage:
             self._pipe.close()
             self._pipe = None
 
-    def advance(self) -> None:
-        """Run until it has to wait for input, time or room behind it."""
-        for _ in range(STEPS_AT_ONCE):
-            if not self._hand_over() or self._pipe is None:
-                return
-            if not self._resume(self._pipe):
-                return
+    def advance(self, most_steps: int) -> int:
+        """Run until it has to wait for input, time or room behind it. Returns how many steps that took, at
+        least one; after `most_steps` of them it is awake still."""
+        for steps in range(1, most_steps + 1):
+            if not self._hand_over() or self._pipe is None or not self._resume(self._pipe):
+                return steps
         self._link.wake(self)
+        return most_steps
 
     def _hand_over(self) -> bool:
         outbox = self.outbox

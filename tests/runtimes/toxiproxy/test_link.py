@@ -10,7 +10,7 @@ from random import Random
 import pytest
 
 from runtimes.toxiproxy.chain import Direction, ToxicSettings
-from runtimes.toxiproxy.link import BACKLOG_HIGH_BYTES, CHUNK_BYTES, Link
+from runtimes.toxiproxy.link import BACKLOG_HIGH_BYTES, CHUNK_BYTES, STEPS_IN_A_TURN, Link
 from runtimes.toxiproxy.timers import Timers
 from runtimes.toxiproxy.toxics.bandwidth import Bandwidth
 from runtimes.toxiproxy.toxics.latency import Latency
@@ -69,6 +69,7 @@ class Bench:
     ) -> None:
         self.source = Reading()
         self.sink = Written()
+        self.loop = loop
         self.link = Link(self.source, self.sink, loop, timers, seed=(1,))
         self.link.start(toxics)
 
@@ -193,13 +194,24 @@ def test_toxicity_is_drawn_anew_at_every_update() -> None:
         assert 10 < sum(acted) < 50
 
 
-def test_many_small_slices_let_others_go_first() -> None:
-    """A chunk cut into thousands of pieces is not delivered in one turn of the loop, but it is delivered."""
-    with bench(settings(Slicer(average_size=1))) as (on, run):
-        on.push(b"x" * 20_000)
-        assert len(on.sink.contents) < 20_000
-        run(0.5)
-        assert len(on.sink.contents) == 20_000
+@pytest.mark.parametrize("toxics", [1, 7])
+def test_many_small_slices_let_others_go_first(toxics: int) -> None:
+    """One turn of the loop does a bounded number of steps for a link, however many toxics and pushes there
+    are, and all is delivered in the end."""
+    chain = [settings(Slicer(average_size=1), str(number)) for number in range(toxics)]
+    with bench(*chain) as (on, _):
+        for _ in range(4):
+            on.push(b"x" * 5_000)
+        written = [len(on.sink.contents)]
+        while written[-1] < 20_000:
+            on.loop.call_soon(on.loop.stop)
+            on.loop.run_forever()
+            written.append(len(on.sink.contents))
+            assert len(written) < 100_000, "no more comes"
+        assert max(after - before for before, after in zip([0, *written], written, strict=False)) <= (
+            STEPS_IN_A_TURN
+        )
+        assert on.sink.all == b"x" * 20_000
 
 
 def test_a_chain_of_a_thousand_toxics_works() -> None:
