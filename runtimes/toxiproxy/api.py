@@ -14,7 +14,8 @@ from runtimes.toxiproxy import bodies
 from runtimes.toxiproxy.chain import ToxicSettings
 from runtimes.toxiproxy.collection import ProxyCollection
 from runtimes.toxiproxy.errors import ApiError
-from runtimes.toxiproxy.http_server import Request, Response
+from runtimes.toxiproxy.http_reader import Request
+from runtimes.toxiproxy.http_server import Response
 from runtimes.toxiproxy.json_writer import JsonOut, write
 from runtimes.toxiproxy.log import Log
 from runtimes.toxiproxy.metrics import Metrics
@@ -24,7 +25,7 @@ VERSION = "2.12.0"
 JSON = {"Content-Type": "application/json"}
 PLAIN = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 METRICS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
-SAFE_IN_PATH = "/$&+,:;=@!'()*~"
+SAFE_IN_PATH = "/$&+,:;=@~"
 
 Call = Callable[["Api", Request, list[str]], Awaitable[Response]]
 
@@ -47,6 +48,8 @@ class Api:
         return response
 
     async def _routed(self, request: Request) -> tuple[Response, str]:
+        if (request.method, request.target) == ("OPTIONS", b"*"):
+            return Response(200), "options"
         raw_path, _, query = request.target.partition(b"?")
         path = unquote_to_bytes(raw_path).decode("utf-8", "surrogateescape")
         cleaned = _clean(path)

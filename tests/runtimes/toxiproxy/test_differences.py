@@ -328,6 +328,7 @@ def test_a_body_of_more_than_16_mib_is_refused(embedded: RunningToxiproxy) -> No
     """A body that no proxy needs is answered 413 and not kept in memory."""
     with socket.create_connection(("127.0.0.1", embedded.port), timeout=PROMPT_S) as client:
         client.sendall(b"POST /proxies HTTP/1.1\r\nHost: x\r\nContent-Length: 99999999\r\n\r\n")
+        assert client.recv(65_536).startswith(b"HTTP/1.1 413 ")
         try:
             for _ in range(300):
                 client.sendall(b" " * 65_536)
