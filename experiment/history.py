@@ -16,6 +16,16 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
+from experiment.history_frames import (
+    OPERATIONS,
+    RECORDS,
+    SHOWN_BYTES,
+    Table,
+    frame_of_lines,
+    frame_of_rows,
+    is_json,
+    require_outcomes,
+)
 from experiment.history_lines import read_ahead
 from experiment.rows import (
     FORMAT,
@@ -52,38 +62,6 @@ __all__ = [
     "load_history",
 ]
 
-CATEGORIES = ("journey", "outcome", "error", "label", "store", "kind", "status", "caller")
-
-OPERATION_SCHEMA: dict[str, Any] = {
-    "id": pl.Int64,
-    "journey": pl.String,
-    "key": pl.String,
-    "intended": pl.Float64,
-    "sent": pl.Float64,
-    "ended": pl.Float64,
-    "outcome": pl.String,
-    "status": pl.Int32,
-    "error": pl.String,
-    "trace": pl.String,
-    "version": pl.Int32,
-    "expected_version": pl.Int32,
-    "value": pl.String,
-    "label": pl.String,
-    "age": pl.Float64,
-}
-RECORD_SCHEMA: dict[str, Any] = {
-    "store": pl.String,
-    "kind": pl.String,
-    "key": pl.String,
-    "id": pl.String,
-    "t": pl.Float64,
-    "version": pl.Int32,
-    "status": pl.String,
-    "amount": pl.Float64,
-    "value": pl.String,
-    "caller": pl.String,
-}
-
 
 @dataclass(frozen=True, slots=True)
 class History:
@@ -115,35 +93,40 @@ def build(rows: Iterable[Row]) -> History:
     operations = [row for row in kept if isinstance(row, Operation)]
     records = [row for row in kept if isinstance(row, Record)]
     others = [row for row in kept if not isinstance(row, (Operation, Record))]
-    return _assemble(_frame(operations, OPERATION_SCHEMA), _frame(records, RECORD_SCHEMA), others, "memory")
-
-
-def _frame(rows: list[Any], schema: dict[str, Any]) -> pl.DataFrame:
-    columns = {name: [getattr(row, name) for row in rows] for name in schema}
-    return _narrow(pl.DataFrame(columns, schema=schema))
+    return _assemble(frame_of_rows(operations, OPERATIONS), frame_of_rows(records, RECORDS), others, "memory")
 
 
 def load_history(path: Path) -> History:
-    """Read a history file, also one that was cut off in the middle of a line. Raises HistoryError."""
+    """Read a history file, also one that was cut off in the middle of a line. Lines that a crash or a full
+    disk tore are left out and counted in a note. Raises HistoryError."""
     operations: list[pl.DataFrame] = []
     records: list[pl.DataFrame] = []
     others: list[Row] = []
+    torn = 0
     try:
         for lines in read_ahead(path):
-            if lines.operations:
-                operations.append(_parse_frame(lines.operations, OPERATION_SCHEMA))
-            if lines.records:
-                records.append(_parse_frame(lines.records, RECORD_SCHEMA))
-            others.extend(_other(line, path) for line in lines.others)
+            torn += lines.torn
+            for text, table, parts in (
+                (lines.operations, OPERATIONS, operations),
+                (lines.records, RECORDS, records),
+            ):
+                if text:
+                    frame, damaged = frame_of_lines(text, table, str(path))
+                    parts.append(frame)
+                    torn += damaged
+            whole = [line for line in lines.others if is_json(line)]
+            torn += len(lines.others) - len(whole)
+            others.extend(_other(line, path) for line in whole)
     except OSError as error:
         raise HistoryError(f"{path}: no readable history ({error.strerror}); name a run folder") from None
-    whole = _taken(operations, OPERATION_SCHEMA), _taken(records, RECORD_SCHEMA)
-    return _assemble(*whole, others, str(path))
+    if torn:
+        others.append(Note(0.0, "warning", f"lines of the history that were torn and are left out: {torn}"))
+    return _assemble(_taken(operations, OPERATIONS), _taken(records, RECORDS), others, str(path))
 
 
-def _taken(parts: list[pl.DataFrame], schema: dict[str, Any]) -> pl.DataFrame:
+def _taken(parts: list[pl.DataFrame], table: Table) -> pl.DataFrame:
     """The parts as one; the list is emptied, so that nothing else holds their memory."""
-    whole = pl.concat(parts) if parts else _frame([], schema)
+    whole = pl.concat(parts) if parts else frame_of_rows([], table)
     parts.clear()
     return whole
 
@@ -154,34 +137,9 @@ def _other(line: bytes, path: Path) -> Row:
         cls = _OTHERS[plain.pop("type")]
         row: Row = msgspec.convert(plain, cls)
     except (msgspec.MsgspecError, KeyError, AttributeError) as error:
-        shown = line[:80].decode("utf-8", "replace")
+        shown = line[:SHOWN_BYTES].decode("utf-8", "replace")
         raise HistoryError(f"{path}: found a line that is no event of a history: {shown} ({error})") from None
     return row
-
-
-def _parse_frame(text: bytes, schema: dict[str, Any]) -> pl.DataFrame:
-    """NDJSON into columns. Lines that are no JSON (torn in the middle by a crash) are dropped."""
-    try:
-        frame = pl.read_ndjson(text, schema=schema)
-    except pl.exceptions.ComputeError:
-        frame = pl.read_ndjson(
-            b"".join(line for line in text.splitlines(True) if _whole(line)), schema=schema
-        )
-    return _narrow(frame)
-
-
-def _whole(line: bytes) -> bool:
-    try:
-        msgspec.json.decode(line, type=dict)
-    except msgspec.MsgspecError:
-        return False
-    return True
-
-
-def _narrow(frame: pl.DataFrame) -> pl.DataFrame:
-    """Columns of few distinct texts as categories: a fourth of the memory, and faster to group."""
-    texts = [name for name in CATEGORIES if frame.schema.get(name) == pl.String]
-    return frame.with_columns(pl.col(name).cast(pl.Categorical) for name in texts)
 
 
 def _in_order(operations: pl.DataFrame) -> pl.DataFrame:
@@ -198,6 +156,8 @@ def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[
         )
     if headers[0].format != FORMAT:
         raise HistoryError(f"{where}: found history format {headers[0].format}, expected {FORMAT}")
+
+    require_outcomes(operations, where)
 
     def of(cls: type, key: str) -> tuple[Any, ...]:
         return tuple(

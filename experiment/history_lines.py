@@ -18,16 +18,17 @@ OTHER, OPERATION, RECORD, TORN = 0, 1, 2, 3
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Whole lines of one chunk: two NDJSON texts, and the few lines of any other type."""
+    """Lines of one chunk: two NDJSON texts, the few lines of any other type, and how many lack their end."""
 
     operations: bytes
     records: bytes
     others: list[bytes]
+    torn: int
 
 
 def chunks(path: Path) -> Iterator[bytes]:
-    """Whole lines, a bounded number of bytes at a time; a last line without newline was cut off and is
-    dropped. Raises OSError."""
+    """Lines, a bounded number of bytes at a time; a last line without newline is given one. Raises
+    OSError."""
     with path.open("rb") as file:
         rest = b""
         while block := file.read(CHUNK_BYTES):
@@ -36,6 +37,8 @@ def chunks(path: Path) -> Iterator[bytes]:
             rest = block[cut:]
             if cut:
                 yield block if cut == len(block) else block[:cut]
+        if rest:
+            yield rest + b"\n"
 
 
 def read_ahead(path: Path) -> Iterator[Lines]:
@@ -55,8 +58,7 @@ def read_ahead(path: Path) -> Iterator[Lines]:
 
 
 def sort_lines(block: bytes) -> Lines:
-    """`block` holds whole lines. A line that a full disk or a crash cut off lacks its brace and is
-    dropped."""
+    """`block` holds lines, each with its newline. One that a full disk or a crash cut off lacks its brace."""
     text = np.frombuffer(block, np.uint8)
     ends = np.flatnonzero(text == ord("\n"))
     starts = np.concatenate(([0], ends[:-1] + 1))
@@ -68,7 +70,8 @@ def sort_lines(block: bytes) -> Lines:
     for a, b in zip(first.tolist(), last.tolist(), strict=True):
         found[int(kinds[a])].append(view[starts[a] : ends[b] + 1])
     others = b"".join(found[OTHER]).splitlines()
-    return Lines(_joined(block, found[OPERATION]), _joined(block, found[RECORD]), others)
+    torn = int(((kinds == TORN) & (ends > starts)).sum())  # an empty line is none
+    return Lines(_joined(block, found[OPERATION]), _joined(block, found[RECORD]), others, torn)
 
 
 def _kinds(

@@ -3,6 +3,7 @@ file."""
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Iterable
@@ -15,13 +16,15 @@ class Recorder:
     """Appends rows to a history file as they happen. Safe to use from threads; several processes may each
     have one.
 
-    Raises OSError at the call that could not be written (a full disk is the caller's to report); a batch that
-    was written in part is completed or cut back to whole lines, so that the file always loads.
+    Raises OSError at the call that could not be written (a full disk is the caller's to report). A batch that
+    was written in part leaves one torn line: after a failure the next batch begins on a line of its own, and
+    loading leaves out what was torn.
     """
 
     def __init__(self, path: Path) -> None:
         self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
         self._lock = threading.Lock()
+        self._torn = False  # the file may end inside a line
 
     def write(self, *rows: Row) -> None:
         self.write_all(rows)
@@ -29,9 +32,14 @@ class Recorder:
     def write_all(self, rows: Iterable[Row]) -> None:
         batch = b"".join(encode(row) for row in rows)
         with self._lock:
-            if batch and os.write(self._fd, batch) < len(batch):
-                os.write(self._fd, b"\n")
-                raise OSError(28, "the history could not be written in full: is the disk full?")
+            if not batch:
+                return
+            if self._torn:
+                batch = b"\n" + batch
+            self._torn = True
+            if os.write(self._fd, batch) < len(batch):
+                raise OSError(errno.ENOSPC, "the history could not be written in full: is the disk full?")
+            self._torn = False
 
     def close(self) -> None:
         with self._lock:

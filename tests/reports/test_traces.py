@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 
-from experiment.history import OPERATION_SCHEMA
+from experiment.history_frames import OPERATIONS
 from experiment.rows import Operation
 from experiment.verdict import Violation
 from reports.traces import Span, choose, tree
@@ -13,7 +13,7 @@ from tests.reports import builder
 
 def operations(*rows: Operation) -> pl.DataFrame:
     return pl.DataFrame(
-        {name: [getattr(row, name) for row in rows] for name in OPERATION_SCHEMA}, schema=OPERATION_SCHEMA
+        {name: [getattr(row, name) for row in rows] for name in OPERATIONS.schema}, schema=OPERATIONS.schema
     )
 
 
