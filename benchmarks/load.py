@@ -24,7 +24,7 @@ from experiment.population import generate
 from experiment.recorder import Recorder
 from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import Journey, Service, Step, System
-from load.ledger import quantile
+from load.account import quantile
 from load.process import LoadProcess, start_load
 
 MIX = (

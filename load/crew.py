@@ -19,7 +19,7 @@ import msgspec
 from gevent.event import AsyncResult, Event
 
 from experiment.rows import Operation
-from load.ledger import SecondReport, progress, report_from, summary
+from load.account import SecondReport, progress, report_from, summary
 from load.player import Player
 from load.script import read_script
 

@@ -15,6 +15,7 @@ from gevent.pool import Group
 from experiment.plan import PlannedOperation
 from experiment.recorder import Recorder
 from experiment.rows import Operation, Row
+from load.account import Account, SecondReport
 from load.exchange import Answer, Endpoint, NoAnswer
 from load.journeys import (
     Answered,
@@ -26,7 +27,6 @@ from load.journeys import (
     request_for,
     trace_id,
 )
-from load.ledger import Ledger, SecondReport
 from load.outcomes import judge, seen_status
 from load.script import Script
 
@@ -54,7 +54,7 @@ class Player:
         self._report = report
         self._ended = ended
         self._endpoints = {part.endpoint: Endpoint(part.endpoint) for part in script.head.parts.values()}
-        self._ledger = Ledger(worker, [op.at_s for op in script.operations])
+        self._account = Account(worker, [op.at_s for op in script.operations])
         self._settled = {op.needs: AsyncResult() for op in script.operations if op.needs is not None}
         self._versions: dict[str, int] = {}
         self._flying = Group()
@@ -123,8 +123,8 @@ class Player:
             self._close_second(second)
 
     def _close_second(self, t: float) -> None:
-        self._ledger.in_flight = len(self._flying)
-        report = self._ledger.close_second(t)
+        self._account.in_flight = len(self._flying)
+        report = self._account.close_second(t)
         self._rows.append(report.to_row())
         self._report(report)
 
@@ -171,7 +171,7 @@ class Player:
             age=answered.age,
         )
         self._rows.append(row)
-        self._ledger.ended(row)
+        self._account.ended(row)
         self._ended(row)
 
     def _await_turn(self, op: PlannedOperation, last: float) -> str | None:
@@ -180,9 +180,9 @@ class Player:
         if now > self._script.head.load_end + START_GRACE_S:
             return "generator_late"
         if op.needs is None or self._settled[op.needs].ready():
-            self._ledger.started(now - op.at_s)
+            self._account.started(now - op.at_s)
         else:
-            self._ledger.started(None)
+            self._account.started(None)
         if op.needs is None:
             return None
         try:

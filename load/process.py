@@ -16,7 +16,7 @@ import msgspec
 
 from experiment.errors import CodeBlueError, StartError
 from experiment.plan import Plan
-from load.ledger import LoadProgress, LoadSummary
+from load.account import LoadProgress, LoadSummary
 from load.script import write_script
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -39,10 +39,6 @@ class Script:
     head: Head
     operations: tuple[PlannedOperation, ...]
 
-    @property
-    def longest_patience(self) -> float:
-        return max((part.patience for part in self.head.parts.values()), default=0.0)
-
 
 _FIELDS = tuple(f.name for f in fields(PlannedOperation))
 

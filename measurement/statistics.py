@@ -54,20 +54,6 @@ def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
     return Estimate(mean, min(low, mean), max(high, mean), n, "t on logit")
 
 
-def mean_estimate(values: Sequence[float], seed: int = 0) -> Estimate:
-    """Mean of any figure over runs: t interval, BCa bootstrap from ten runs."""
-    n = len(values)
-    if n == 0:
-        raise ValueError("no values; expected at least one")
-    mean = float(np.mean(values))
-    if n == 1:
-        return Estimate(mean, None, None, 1, "one run")
-    if n >= BOOTSTRAP_FROM:
-        return _bca(values, mean, seed)
-    half = _half_width(np.asarray(values, dtype=float))
-    return Estimate(mean, mean - half, mean + half, n, "t")
-
-
 def _half_width(values: np.ndarray) -> float:
     n = len(values)
     spread = float(np.std(values, ddof=1))

@@ -23,8 +23,8 @@ from experiment.errors import CleanupError, CodeBlueError, StartError
 from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
+from load.account import LoadProgress
 from load.final_reads import final_reads
-from load.ledger import LoadProgress
 from load.process import LoadProcess, RunningLoad, start_load
 from runtimes.runtime import RunSettings, Runtime, Zero
 

@@ -9,7 +9,6 @@ from experiment.units import (
     DURATION,
     RATE,
     SHARE,
-    SIZE,
     Unit,
     format_duration,
     parse_bound,
@@ -32,7 +31,6 @@ from tests.experiment.mistakes import NEEDS_UNIT, WRONG_UNIT
         ("100%", SHARE, 1.0),
         ("0%", SHARE, 0.0),
         ("100KB/s", BANDWIDTH, 1e5),
-        ("64MB", SIZE, 64e6),
     ],
 )  # fmt: skip
 def test_a_quantity_is_read_into_its_base_unit(text: str, unit: Unit, value: float) -> None:

@@ -10,8 +10,8 @@ from typing import Any
 
 import gevent
 
+from load.account import Account
 from load.crew import Conductor, Worker
-from load.ledger import Ledger
 from load.script import write_script
 from tests.load.local_system import local_system
 from tests.load.plans import plan, started_history
@@ -53,7 +53,7 @@ def crew(workers: int = 1) -> tuple[Runner, Conductor, list[dict[str, Any]]]:
 
 
 def second(worker: int, t: float) -> dict[str, Any]:
-    return asdict(Ledger(worker, []).close_second(t))
+    return asdict(Account(worker, []).close_second(t))
 
 
 def test_one_worker_and_its_conductor_play_a_script(tmp_path: Path) -> None:

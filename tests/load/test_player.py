@@ -12,7 +12,7 @@ import pytest
 from experiment.history import History, load_history
 from experiment.plan import PlannedOperation
 from experiment.rows import Operation
-from load.ledger import SecondReport, summary
+from load.account import SecondReport, summary
 from load.player import Player
 from tests.load.local_system import Heard, LocalSystem, Respond, Say, local_system, well
 from tests.load.plans import operation, script, started_history

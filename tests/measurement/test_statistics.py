@@ -8,7 +8,6 @@ from scipy import stats
 
 from measurement.statistics import (
     holm,
-    mean_estimate,
     median_time,
     more_often,
     paired_difference,
@@ -52,17 +51,9 @@ def test_score_interval_covers_the_true_mean(n: int) -> None:
     assert covered / rounds >= 0.88
 
 
-def test_mean_interval_is_students() -> None:
-    """For a few runs the interval is the t interval."""
-    values = [1.0, 2.0, 4.0, 3.0]
-    expected = stats.t.interval(0.95, 3, loc=np.mean(values), scale=stats.sem(values))
-    estimate = mean_estimate(values)
-    assert (estimate.low, estimate.high) == pytest.approx(expected)
-
-
 def test_bootstrap_of_equal_values_is_a_point() -> None:
     """Ten equal runs give an interval without width instead of an error."""
-    estimate = mean_estimate([5.0] * 10)
+    estimate = score_estimate([5.0] * 10)
     assert (estimate.low, estimate.high) == (5.0, 5.0)
 
 

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from experiment.rows import Operation, Outcome
-from load.ledger import Ledger, progress, quantile, report_from, summary
+from load.account import Account, progress, quantile, report_from, summary
 
 
 def ended(outcome: Outcome, error: str | None = None, latency: float = 0.1, sent: bool = True) -> Operation:
@@ -17,40 +17,40 @@ def ended(outcome: Outcome, error: str | None = None, latency: float = 0.1, sent
 
 def test_a_second_counts_what_was_due_in_it() -> None:
     """An operation belongs to the second of its intended start; later calls count on from there."""
-    ledger = Ledger(0, [0.1, 0.9, 1.0, 2.5])
-    assert [ledger.close_second(t).offered for t in (1.0, 2.0, 3.0, 4.0)] == [2, 1, 1, 0]
+    account = Account(0, [0.1, 0.9, 1.0, 2.5])
+    assert [account.close_second(t).offered for t in (1.0, 2.0, 3.0, 4.0)] == [2, 1, 1, 0]
 
 
 def test_what_was_started_has_a_lag_unless_it_had_to_wait() -> None:
     """A step that waits for another is achieved, but its wait is not the generator's lag."""
-    ledger = Ledger(3, [0.1, 0.2, 0.3])
-    ledger.started(0.002)
-    ledger.started(None)
-    ledger.started(0.004)
-    row = ledger.close_second(1.0).to_row()
+    account = Account(3, [0.1, 0.2, 0.3])
+    account.started(0.002)
+    account.started(None)
+    account.started(0.004)
+    row = account.close_second(1.0).to_row()
     assert (row.worker, row.offered, row.achieved) == (3, 3, 3)
     assert (row.lag_p50, row.lag_p99, row.lag_max) == (0.002, 0.004, 0.004)
 
 
 def test_a_second_without_operations_has_no_lag() -> None:
     """Zeroes, not errors."""
-    row = Ledger(0, []).close_second(1.0).to_row()
+    row = Account(0, []).close_second(1.0).to_row()
     assert (row.offered, row.achieved, row.lag_p50, row.lag_p99, row.lag_max) == (0, 0, 0.0, 0.0, 0.0)
 
 
 def test_a_second_starts_from_nothing() -> None:
     """Counts are of one second, not of all."""
-    ledger = Ledger(0, [])
-    ledger.started(0.001)
-    ledger.ended(ended("rejected", "timeout"))
-    ledger.close_second(1.0)
-    again = ledger.close_second(2.0)
+    account = Account(0, [])
+    account.started(0.001)
+    account.ended(ended("rejected", "timeout"))
+    account.close_second(1.0)
+    again = account.close_second(2.0)
     assert (again.achieved, again.lags, again.latencies, again.errors, again.sent) == (0, (), (), {}, 0)
 
 
 def test_progress_is_over_all_workers() -> None:
     """Rates and errors add up, p95 is of all latencies together, from the intended start."""
-    one, two = Ledger(0, [0.5]), Ledger(1, [0.5, 0.6])
+    one, two = Account(0, [0.5]), Account(1, [0.5, 0.6])
     one.ended(ended("acknowledged", latency=0.1))
     two.ended(ended("rejected", "timeout", latency=2.0))
     two.ended(ended("rejected", "refused", latency=0.1, sent=False))
@@ -62,15 +62,15 @@ def test_progress_is_over_all_workers() -> None:
 
 def test_the_summary_is_over_all_seconds() -> None:
     """Outcomes, what was sent, and the p99 of all lags, not of the seconds' p99."""
-    ledger = Ledger(0, [0.5] * 100 + [1.5] * 100)
+    account = Account(0, [0.5] * 100 + [1.5] * 100)
     reports = []
     for second in (1.0, 2.0):
         for number in range(100):
-            ledger.started(number / 1000 * second)
-        ledger.ended(ended("acknowledged"))
-        ledger.ended(ended("indeterminate", "timeout"))
-        ledger.ended(ended("rejected", "prerequisite", sent=False))
-        reports.append(ledger.close_second(second))
+            account.started(number / 1000 * second)
+        account.ended(ended("acknowledged"))
+        account.ended(ended("indeterminate", "timeout"))
+        account.ended(ended("rejected", "prerequisite", sent=False))
+        reports.append(account.close_second(second))
     total = summary(reports)
     assert (total.offered, total.achieved, total.sent) == (200, 200, 4)
     assert (total.acknowledged, total.rejected, total.indeterminate) == (2, 2, 2)
@@ -87,8 +87,8 @@ def test_quantiles_are_values_that_were_seen(share: float, expected: float) -> N
 
 def test_a_report_survives_its_way_over_the_wire() -> None:
     """Plain, encoded, decoded and built again it is equal."""
-    ledger = Ledger(1, [0.5])
-    ledger.started(0.001)
-    ledger.ended(ended("rejected", "timeout"))
-    report = ledger.close_second(1.0)
+    account = Account(1, [0.5])
+    account.started(0.001)
+    account.ended(ended("rejected", "timeout"))
+    report = account.close_second(1.0)
     assert report_from(msgspec.msgpack.decode(msgspec.msgpack.encode(asdict(report)))) == report

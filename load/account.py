@@ -73,7 +73,7 @@ def quantile(ascending: Sequence[float], share: float) -> float:
 
 
 @dataclass(slots=True)
-class Ledger:
+class Account:
     """Counts of the current second. `due` are the intended starts of the worker's operations, ascending."""
 
     worker: int
