@@ -7,29 +7,34 @@ from pathlib import Path
 
 from execution.places import RUNS
 
+PROCESSES, CONTAINERS, SIMULATION = "processes", "containers", "simulation"
+RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
+# Patients that the seeded generator makes when there is no folder of bundles.
+GENERATED_PATIENTS = 200
+
 
 @dataclass(frozen=True, slots=True)
 class Options:
     """`population` is a folder of FHIR bundles; None: the seeded generator. `out` is where run folders
     land."""
 
-    runtime: str = "processes"
+    runtime: str = PROCESSES
     time_scale: float = 1.0
     population: Path | None = None
-    patients: int = 200
     out: Path = RUNS
     system: Path | None = None
 
-    def words(self) -> str:
-        """The options that differ from the defaults, as they are typed."""
+    def words(self) -> list[str]:
+        """The options that differ from the defaults, word by word as they are typed. Where run folders land
+        changes nothing of a run, and is left to whoever repeats it."""
         default = Options()
         words = []
         if self.runtime != default.runtime:
-            words.append(f"--runtime {self.runtime}")
+            words += ["--runtime", self.runtime]
         if self.time_scale != default.time_scale:
-            words.append(f"--time-scale {self.time_scale:g}")
+            words += ["--time-scale", f"{self.time_scale:g}"]
         if self.population is not None:
-            words.append(f"--population {self.population}")
+            words += ["--population", str(self.population)]
         if self.system is not None:
-            words.append(f"--system {self.system}")
-        return " ".join(words)
+            words += ["--system", str(self.system)]
+        return words

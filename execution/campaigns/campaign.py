@@ -8,7 +8,6 @@ import threading
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -20,6 +19,7 @@ from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import Watcher
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import Request, plans
+from execution.runs.run_folder import fresh_folder
 from experiment.errors import UsageError
 from experiment.plan import Plan
 
@@ -70,12 +70,7 @@ def job_of(record: RunRecord) -> Job:
 
 def begin(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
     """A new campaign folder below `out`."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    folder, number = out / f"{stamp}-{name}", 1
-    while folder.exists():
-        number += 1
-        folder = out / f"{stamp}-{name}-{number}"
-    folder.mkdir(parents=True)
+    folder = fresh_folder(out, name)
     campaign = Campaign(folder, name, tuple(jobs))
     (folder / JOBS_FILE).write_bytes(msgspec.json.encode({"name": name, "jobs": campaign.jobs}))
     return campaign

@@ -11,11 +11,10 @@ from pathlib import Path
 from execution.campaigns.gate_selfcheck import Candidate, Source, doubled_latency, halved_goodput, minus_one
 from execution.campaigns.records import RunRecord, record_of
 from execution.catalogue import Catalogue
-from execution.options import Options
+from execution.options import SIMULATION, Options
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import Request, plans, population_of
-from execution.runs.runtime_choice import SIMULATION
 from execution.runs.scaling import scaled
 from experiment.design import Design
 from experiment.plan import Plan, make_plan

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import json_option, live_options, options_of
+from execution.cli.shared import json_option, live_options
+from execution.options import Options
 
 
 @click.command(epilog="Example: python harness.py validate scenarios/smoke/*.yaml")
@@ -35,11 +36,11 @@ def list_(runs: bool, as_json: bool) -> int:
 @click.option("--seed", type=int, default=1, show_default=True)
 @live_options
 @json_option
-def plan(scenario: str, design: str, seed: int, as_json: bool, **live: object) -> int:
+def plan(scenario: str, design: str, seed: int, as_json: bool, options: Options) -> int:
     """Print the timeline that a run would follow, without running anything."""
     from execution.commands import files as files_commands
 
-    return files_commands.plan(scenario, design, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    return files_commands.plan(scenario, design, seed, options, as_json)
 
 
 @click.command(epilog="Example: python harness.py check reports/runs/NAME")

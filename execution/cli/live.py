@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from execution.cli.shared import json_option, live_options, options_of
+from execution.cli.shared import json_option, live_options
+from execution.options import Options
 
 
 @click.command(
@@ -16,12 +17,12 @@ from execution.cli.shared import json_option, live_options, options_of
 @live_options
 @json_option
 def run(
-    scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, **live: object
+    scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, options: Options
 ) -> int:
     """Run scenarios on the live system, once for each design."""
     from execution.commands import live as live_commands
 
-    return live_commands.run(scenarios, designs, seed, options_of(**live), as_json)  # type: ignore[arg-type]
+    return live_commands.run(scenarios, designs, seed, options, as_json)
 
 
 @click.command(epilog="Example: python harness.py suite smoke --population path/to/fhir/bundles")
@@ -31,13 +32,13 @@ def run(
 @click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
 @live_options
 @json_option
-def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, **live: object) -> int:
+def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, options: Options) -> int:
     """Run a suite; exit 0 when every entry gives the verdict that the suite expects of it."""
     from execution.campaigns.suite import SuiteOrder
     from execution.commands import live as live_commands
 
     order = SuiteOrder(repeats, resume)
-    return live_commands.suite(suite, seed, order, options_of(**live), as_json)  # type: ignore[arg-type]
+    return live_commands.suite(suite, seed, order, options, as_json)
 
 
 @click.command()

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import json_option
+from execution.cli.shared import FiniteRange, json_option
 
 
 @click.command(epilog="Example: python harness.py linearizable history.jsonl --initial 0")
 @click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
 @click.option("--initial", help="value of every register at the start (default: empty), as JSON")
 @click.option(
-    "--within", type=click.FloatRange(0.001), default=60.0, show_default=True, help="seconds for each file"
+    "--within", type=FiniteRange(0.001), default=60.0, show_default=True, help="seconds for each file"
 )
 @json_option
 def linearizable(files: tuple[Path, ...], initial: str | None, within: float, as_json: bool) -> int:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import json_option, live_options, options_of
+from execution.cli.shared import FiniteRange, json_option, live_options
+from execution.options import RUNTIMES, Options
 
 suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")
 seed_option = click.option("--seed", type=int, help="first seed, instead of the suite's own")
@@ -18,23 +19,21 @@ seed_option = click.option("--seed", type=int, help="first seed, instead of the 
 @suite_option
 @seed_option
 @click.option("--repeats", type=click.IntRange(1, 1000), default=5, show_default=True, help="a new seed each")
-@click.option(
-    "--screen", default="", metavar="RUNTIME", help="run all there first, and only the best two here"
-)
+@click.option("--screen", type=click.Choice(RUNTIMES), help="run all there first, and only the best two here")
 @click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
 @live_options
 @json_option
 def compare(
-    names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int, screen: str,
-    resume: bool, as_json: bool, **live: object,
+    names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int,
+    screen: str | None, resume: bool, as_json: bool, options: Options,
 ) -> int:  # fmt: skip
     """Compare designs over the same scenarios and seeds, interleaved: scores, effects, costs."""
     from execution.campaigns.comparison import ComparisonOrder
     from execution.commands import release as release_commands
 
-    order = ComparisonOrder((), repeats, screen, resume)
+    order = ComparisonOrder((), repeats, screen or "", resume)
     chosen = (*designs, *names)
-    return release_commands.compare(suite, seed, chosen, order, options_of(**live), as_json)  # type: ignore[arg-type]
+    return release_commands.compare(suite, seed, chosen, order, options, as_json)
 
 
 @click.command(
@@ -47,23 +46,21 @@ def compare(
 @click.option("--candidate-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
 @suite_option
 @seed_option
-@click.option("--margin", type=click.FloatRange(0, 100), default=3.0, show_default=True, help="points")
+@click.option("--margin", type=FiniteRange(0, 100), default=3.0, show_default=True, help="points")
 @click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
 @click.option("--on-inconclusive", type=click.Choice(["fail", "warn"]), default="fail", show_default=True)
-@click.option("--min-score", type=click.FloatRange(0, 100), help="the candidate's least mean score")
-@click.option("--max-drop", type=click.FloatRange(0, 100), help="the largest loss of points, interval or not")
+@click.option("--min-score", type=FiniteRange(0, 100), help="the candidate's least mean score")
+@click.option("--max-drop", type=FiniteRange(0, 100), help="the largest loss of points, interval or not")
 @live_options
 @json_option
 def gate(
-    suite: str, seed: int | None, n_max: int, as_json: bool, runtime: str, time_scale: float,
-    population: Path | None, system: Path | None, out: Path | None, **chosen: object,
+    suite: str, seed: int | None, n_max: int, as_json: bool, options: Options, **chosen: object,
 ) -> int:  # fmt: skip
     """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known."""
     from execution.campaigns.gate import GateOrder
     from execution.commands import release as release_commands
 
     order = GateOrder(n_max=n_max, **chosen)  # type: ignore[arg-type]
-    options = options_of(runtime, time_scale, population, system, out)
     return release_commands.gate(suite, seed, order, options, as_json)
 
 

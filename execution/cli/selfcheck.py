@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from execution.cli.shared import json_option
+from execution.cli.shared import OutputFile, json_option
+from execution.options import RUNTIMES, SIMULATION, Options
 
 
 class Cases(click.Group):
@@ -52,7 +53,7 @@ class Cases(click.Group):
     epilog="Example: python harness.py selfcheck simulation mmc --servers 4 --utilisation 0.8 --json",
 )
 @click.option("--json", "as_json", is_flag=True, help="all cases as one list of objects")
-@click.option("--out", type=click.Path(path_type=Path), help="Markdown page to write")
+@click.option("--out", type=OutputFile(), help="Markdown page to write")
 @click.pass_context
 def simulation(context: click.Context, as_json: bool, out: Path | None) -> int:
     """Hold the simulator to closed forms and published figures; without a case, to all of them."""
@@ -83,10 +84,8 @@ selfcheck.add_command(simulation)
 @click.option("--only", multiple=True, help="a bug to try; default: all")
 @click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
 @click.option("--seed", type=int, default=1, show_default=True)
-@click.option(
-    "--runtime", default="simulation", show_default=True, help="simulation, processes or containers"
-)
-@click.option("--out", type=click.Path(path_type=Path), help="Markdown file to write")
+@click.option("--runtime", type=click.Choice(RUNTIMES), default=SIMULATION, show_default=True, help="where")
+@click.option("--out", type=OutputFile(), help="Markdown file to write")
 @json_option
 def selfcheck_gate(
     scenarios: tuple[str, ...], runtime: str, out: Path | None, as_json: bool, **chosen: object
@@ -94,7 +93,6 @@ def selfcheck_gate(
     """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
     from execution.campaigns.gate_selfcheck import GateTrials
     from execution.commands import release as release_commands
-    from execution.options import Options
 
     trials = GateTrials(**chosen)  # type: ignore[arg-type]
     usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")

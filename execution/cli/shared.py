@@ -1,44 +1,90 @@
-"""Options that several commands take. Imports little, so that quick commands start quickly."""
+"""Options and types that several commands take. Imports little, so that quick commands start quickly."""
 
 from __future__ import annotations
 
+import functools
+import math
+import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import click
 
-if TYPE_CHECKING:
-    from execution.options import Options
-
+from execution.options import RUNTIMES, Options
 
 json_option = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
 
 
-def live_options(function: click.decorators.FC) -> click.decorators.FC:
-    """Options that every command that runs the system takes."""
+class OutputFile(click.Path):
+    """A file to be written: tried before the work, whose result would be lost when it could not be."""
+
+    def __init__(self, *endings: str) -> None:
+        super().__init__(dir_okay=False)
+        self._endings = endings
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if self._endings and path.suffix not in self._endings:
+            expected = " or ".join(self._endings)
+            self.fail(f"found {path}, expected a file that ends with {expected}", param, ctx)
+        known = path.exists()
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.open("ab").close()
+        except OSError as error:
+            reason = f"{path} cannot be written ({error.strerror}), expected a file in a folder of yours"
+            self.fail(reason, param, ctx)
+        if not known:
+            path.unlink()
+        return path
+
+
+class FiniteRange(click.FloatRange):
+    """A number between bounds; `nan` compares false with every bound and is none."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"found {value}, expected a finite number", param, ctx)
+        return number
+
+
+def live_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Options of every command that runs the system; the command gets them as one `options`."""
+
+    @functools.wraps(function)
+    def taking(
+        *args: Any,
+        runtime: str,
+        time_scale: float,
+        population: Path | None,
+        system: Path | None,
+        out: Path | None,
+        **own: Any,
+    ) -> int:
+        options = Options(runtime, time_scale, population, out or Options().out, system)
+        return function(*args, options=options, **own)
+
+    decorated: Callable[..., int] = taking
     for option in reversed(
         (
             click.option(
-                "--runtime",
-                default="processes",
-                show_default=True,
-                help="processes, containers or simulation",
+                "--runtime", type=click.Choice(RUNTIMES), default=RUNTIMES[0], show_default=True, help="where"
             ),
             click.option(
-                "--time-scale", type=click.FloatRange(0.1, 100), default=1.0, help="longer or shorter phases"
+                "--time-scale",
+                type=FiniteRange(0.1, 100),
+                default=1.0,
+                show_default=True,
+                help="longer or shorter phases",
             ),
             click.option("--population", type=click.Path(path_type=Path), help="folder of FHIR R4 bundles"),
             click.option("--system", type=click.Path(path_type=Path), help="system.yaml of another system"),
             click.option("--out", type=click.Path(path_type=Path), help="where run folders land"),
         )
     ):
-        function = option(function)
-    return function
-
-
-def options_of(
-    runtime: str, time_scale: float, population: Path | None, system: Path | None, out: Path | None
-) -> Options:
-    from execution.options import Options
-
-    return Options(runtime, time_scale, population, Options().patients, out or Options().out, system)
+        decorated = option(decorated)
+    return decorated

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import json_option, live_options, options_of
+from execution.cli.shared import OutputFile, json_option, live_options
+from execution.options import Options
 
 file_option = click.Path(path_type=Path)
 calibration_option = click.option("--calibration", type=file_option, help="magnitudes from `calibrate`")
@@ -22,8 +23,8 @@ calibration_option = click.option("--calibration", type=file_option, help="magni
 @click.option("--seed", type=int, default=1, show_default=True, help="first seed")
 @click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="such as '*.timeout=500ms,1s'")
 @click.option("--dask", default="", metavar="ADDRESS", help="scheduler of a Dask cluster")
-@click.option("--out", type=file_option, help="rows as .parquet or .csv")
-@click.option("--plot", type=file_option, help="HTML file with a plot of every figure")
+@click.option("--out", type=OutputFile(".parquet", ".csv"), help="rows as .parquet or .csv")
+@click.option("--plot", type=OutputFile(), help="HTML file with a plot of every figure")
 @click.option("--population", type=file_option, help="folder of FHIR R4 bundles")
 @click.option("--system", type=file_option, help="system.yaml of another system")
 @calibration_option
@@ -44,7 +45,6 @@ def simulate(
 ) -> int:
     """Sweep a scenario over seeds, designs and variants on the twin."""
     from execution.commands.twin import SweepOrder, sweep
-    from execution.options import Options
 
     chosen = tuple(dict.fromkeys((*designs, *names[1:]))) or ("fragile", "resilient")
     order = SweepOrder(names[0], chosen, seeds, seed, vary, dask, calibration, out, plot)
@@ -53,12 +53,11 @@ def simulate(
 
 @click.command(epilog="Example: python harness.py calibrate reports/runs/RUN --out var/calibration.json")
 @click.argument("run", type=file_option)
-@click.option("--out", type=file_option, default=Path("calibration.json"), show_default=True)
+@click.option("--out", type=OutputFile(), default="calibration.json", show_default=True)
 @click.option("--population", type=file_option, help="folder of FHIR R4 bundles that the run used")
 def calibrate(run: Path, out: Path, population: Path | None) -> int:
     """Fit the twin to a live run without faults."""
     from execution.commands import twin as twin_commands
-    from execution.options import Options
 
     return twin_commands.calibrate(run, out, Options(population=population))
 
@@ -74,17 +73,12 @@ def twin(
     scenario: str,
     designs: tuple[str, ...],
     seed: int,
-    runtime: str,
-    time_scale: float,
-    population: Path | None,
-    system: Path | None,
-    out: Path | None,
     calibration: Path | None,
     as_json: bool,
+    options: Options,
 ) -> int:
     """Run live and simulated with the same seed, and print the distance."""
     from execution.commands import twin as twin_commands
 
-    options = options_of(runtime, time_scale, population, system, out)
     chosen = designs or ("fragile", "resilient")
     return twin_commands.twin(scenario, chosen, seed, calibration, options, as_json)

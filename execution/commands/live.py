@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,9 +16,10 @@ from execution.campaigns.suite import SuiteOrder, run_suite
 from execution.campaigns.suite_numbers import entry_met
 from execution.catalogue import Catalogue, default_catalogue
 from execution.commands import doctor as doctor_findings
-from execution.commands.interrupts import Interruption, interruptible
+from execution.commands.interrupts import Interruption
 from execution.commands.progress import ProgressLine
 from execution.commands.saying import dump, say, shown, tell
+from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
 from execution.places import INSTANCES
 from execution.runs.bench import RunResult
@@ -29,7 +29,6 @@ from execution.runs.preflight import Request, plans
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.errors import ExitCode, gravest
 from experiment.plan import Plan
-from experiment.suite import load_suite
 from experiment.verdict import exit_code
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
@@ -46,9 +45,8 @@ def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Op
     catalogue = catalogue_of(options)
     requests = [Request(scenario, design, seed) for design in designs for scenario in scenarios]
     prepared = plans(requests, catalogue, options)
-    sweep_leftovers()
     results: list[RunResult] = []
-    with interruptible() as interruption:
+    with live_session() as interruption:
         for result in run_plans(
             prepared,
             options,
@@ -109,11 +107,8 @@ def _exit_code(results: Sequence[RunResult], interruption: Interruption) -> Exit
 def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_json: bool) -> int:
     """Run a suite with its reports; 0 when every entry met its expectation."""
     catalogue = catalogue_of(options)
-    loaded = load_suite(catalogue.suite_path(name))
-    if seed is not None:
-        loaded = replace(loaded, seed=seed)
-    order = replace(order, command=shlex.join(["python", "harness.py", *sys.argv[1:]]))
-    sweep_leftovers()
+    loaded = suite_of(name, seed, catalogue)
+    order = replace(order, command=typed())
 
     def finished(record: RunRecord, folder: Path) -> None:
         if not as_json:
@@ -121,7 +116,7 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
             say_run(folder)
             say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
 
-    with interruptible() as interruption:
+    with live_session() as interruption:
         hooks = Hooks(watchers(as_json), started, finished)
         result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
     if as_json:
@@ -159,9 +154,3 @@ def clean(as_json: bool) -> int:
         for text in swept.lines() or ["nothing was left behind"]:
             say(text)
     return int(ExitCode.CLEANUP_INCOMPLETE if swept.failed else ExitCode.PASS)
-
-
-def sweep_leftovers() -> None:
-    """Every command that starts a system first removes what a killed one left, and says so."""
-    for text in sweep(INSTANCES, sweep_containers).lines():
-        tell(text)

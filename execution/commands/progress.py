@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TextIO
 
 from execution.runs.live_run import Progress
 from experiment.plan import Plan
@@ -15,10 +14,10 @@ WIDTH = 118
 class ProgressLine:
     """Writes to stderr, so that stdout stays for results."""
 
-    def __init__(self, plan: Plan, quiet: bool, stream: TextIO = sys.stderr) -> None:
+    def __init__(self, plan: Plan, quiet: bool) -> None:
         self._title = f"{plan.scenario.name} on {plan.design.name}, seed {plan.seed}"
-        self._stream = stream
-        self._live = stream.isatty() and not quiet
+        self._stream = sys.stderr
+        self._live = self._stream.isatty() and not quiet
         self._shown = 0.0
 
     def __call__(self, progress: Progress) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
-import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,22 +16,15 @@ from execution.campaigns.gate import GateOrder, gate_exit_code, run_gate
 from execution.campaigns.gate_selfcheck import GateTrials, figures
 from execution.campaigns.gate_trials import trial_source, trials_of
 from execution.campaigns.records import RunRecord
-from execution.commands.interrupts import interruptible
-from execution.commands.live import catalogue_of, say_run, started, sweep_leftovers, watchers
+from execution.commands.live import catalogue_of, say_run, started, watchers
 from execution.commands.saying import dump, say, shown, tell
+from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
-from execution.runs.preflight import check_suite
 from experiment.errors import ExitCode
-from experiment.suite import load_suite
 from reports.comparison import lines as comparison_lines
 from reports.gate import GateReport, render_markdown, workflow_commands
 from reports.gate import lines as gate_lines
 from reports.gate_selfcheck import render_markdown as render_figures
-
-
-def typed() -> str:
-    """The command as it was typed."""
-    return shlex.join(["python", "harness.py", *sys.argv[1:]])
 
 
 def _hooks(as_json: bool) -> Hooks:
@@ -54,13 +45,9 @@ def compare(
 ) -> int:
     """Designs side by side; 0 when all runs were scored, 2 when a cell has no score."""
     catalogue = catalogue_of(options)
-    loaded = load_suite(catalogue.suite_path(suite))
-    check_suite(loaded, catalogue)
-    if seed is not None:
-        loaded = replace(loaded, seed=seed)
+    loaded = suite_of(suite, seed, catalogue)
     order = replace(order, designs=tuple(dict.fromkeys(designs)), command=typed())
-    sweep_leftovers()
-    with interruptible() as interruption:
+    with live_session() as interruption:
         report, folder = compare_designs(
             loaded, catalogue, options, order, _hooks(as_json), interruption.stop
         )
@@ -77,12 +64,8 @@ def compare(
 def gate(suite: str, seed: int | None, order: GateOrder, options: Options, as_json: bool) -> int:
     """Whether the candidate may be released."""
     catalogue = catalogue_of(options)
-    loaded = load_suite(catalogue.suite_path(suite))
-    check_suite(loaded, catalogue)
-    if seed is not None:
-        loaded = replace(loaded, seed=seed)
-    sweep_leftovers()
-    with interruptible() as interruption:
+    loaded = suite_of(suite, seed, catalogue)
+    with live_session() as interruption:
         report, folder = run_gate(
             loaded, catalogue, options, replace(order, command=typed()), _hooks(as_json), interruption.stop
         )
@@ -115,8 +98,7 @@ def selfcheck_gate(
     same, bugs = trials_of(catalogue, scenarios)
     if trials.only:
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
-    sweep_leftovers()
-    with interruptible() as interruption, trial_source(catalogue, options, interruption.stop) as source:
+    with live_session() as interruption, trial_source(catalogue, options, interruption.stop) as source:
         found = figures(source, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())
     if out is not None:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 
 from execution.campaigns.trend import rescore as rescore_all
 from execution.campaigns.trend import trend_report
 from execution.campaigns.trend_store import FILE_NAME, Results
 from execution.commands.saying import say, shown, tell
+from execution.commands.session import typed
 from execution.places import RUNS
 from experiment.errors import ExitCode, UsageError
 from reports.trend import TREND_FORMATS, lines
@@ -25,7 +24,7 @@ def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_
             f'found no result of a suite "{suite}" in {shown(store.path)}, expected one of '
             f"{', '.join(stored) or 'those that `python harness.py suite NAME` will write'}"
         )
-    report = trend_report(found, suite, scenario, shlex.join(["python", "harness.py", *sys.argv[1:]]))
+    report = trend_report(found, suite, scenario, typed())
     folder = out or store.path.parent
     folder.mkdir(parents=True, exist_ok=True)
     for name, rendering in TREND_FORMATS.items():

@@ -14,7 +14,7 @@ import msgspec
 
 from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.saying import dump, say, shown, tell
-from execution.options import Options
+from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.pipeline import run_plans
 from execution.runs.preflight import Request, plans, population_of
 from execution.runs.run_folder import RunFolder
@@ -70,7 +70,7 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
         people = population or population_of(options)(order.first_seed)
         refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
     table = OutcomeTable(outcomes.judge, outcomes.seen_status)
-    setting = Setting(magnitudes_of(order.calibration), table, options.patients, population)
+    setting = Setting(magnitudes_of(order.calibration), table, GENERATED_PATIENTS, population)
     if order.dask:
         results = run_on_dask(todo, setting, order.dask, _progress)
     else:

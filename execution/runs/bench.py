@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
@@ -36,10 +37,9 @@ class RunResult:
 
 def reproduce_command(plan: Plan, options: Options) -> str:
     """What to type to repeat the run."""
-    words = (
-        f"python harness.py run {below_root(plan.scenario.source)} --design {below_root(plan.design.source)}"
-    )
-    return f"{words} --seed {plan.seed} {options.words()}".strip()
+    design = below_root(plan.design.source)
+    words = ["python", "harness.py", "run", below_root(plan.scenario.source), "--design", design]
+    return shlex.join([*words, "--seed", str(plan.seed), *options.words()])
 
 
 def generator_alone_failed(analysis: Analysis) -> bool:

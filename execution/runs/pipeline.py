@@ -6,11 +6,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from execution.options import Options
+from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import LiveRun, Watcher, header_maker
 from execution.runs.run_folder import RunFolder
-from execution.runs.runtime_choice import SIMULATION, open_runtime, refuse_unsupported
+from execution.runs.runtime_choice import open_runtime, refuse_unsupported
 from experiment.plan import Plan
 from runtimes.runtime import Runtime
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execution.catalogue import Catalogue
-from execution.options import Options
+from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
 from experiment.errors import CodeBlueError, ConfigError
@@ -57,7 +57,7 @@ def plans(requests: list[Request], catalogue: Catalogue, options: Options) -> li
 def population_of(options: Options) -> Callable[[int], Population]:
     """seed -> Population; a folder is read once."""
     if options.population is None:
-        return lambda seed: generate(options.patients, seed)
+        return lambda seed: generate(GENERATED_PATIENTS, seed)
     read = read_bundles(options.population)
     return lambda _seed: read
 

@@ -7,8 +7,10 @@ report.html, report.md, report.json, junit.xml
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -80,14 +82,21 @@ class RunFolder:
             raise HistoryError(f"{self.path}: no {name} ({error.strerror}), expected {expected}") from None
 
 
+def fresh_folder(parent: Path, name: str) -> Path:
+    """A folder below `parent` that nobody else has, made now: the time, the name, and a number if need be."""
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    parent.mkdir(parents=True, exist_ok=True)
+    for number in itertools.count(1):
+        path = parent / (f"{stamp}-{name}" if number == 1 else f"{stamp}-{name}-{number}")
+        with suppress(FileExistsError):
+            path.mkdir()
+            break
+    return path
+
+
 def create(parent: Path, plan: Plan, inputs: RunInputs) -> RunFolder:
     """A new folder below `parent` with every input of the run written out. The name starts with the time."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
-    path, number = parent / f"{stamp}-{plan.run_id}", 1
-    while path.exists():
-        number += 1
-        path = parent / f"{stamp}-{plan.run_id}-{number}"
-    path.mkdir(parents=True)
+    path = fresh_folder(parent, plan.run_id)
     shutil.copyfile(plan.scenario.source, path / "scenario.yaml")
     shutil.copyfile(plan.system.source, path / "system.yaml")
     _write(path / "design.json", plan.design.to_wire())

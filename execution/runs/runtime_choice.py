@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from execution.options import CONTAINERS, PROCESSES
 from execution.places import INSTANCES
 from execution.runs.live_run import run_settings
 from experiment.errors import UnsupportedError, UsageError, nearest
@@ -48,10 +49,10 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
     return abilities(needed)
 
 
-SIMULATION = "simulation"  # has no system to start: see simulated_bench
-RUNTIMES: dict[str, RuntimeChoice] = {
-    "processes": RuntimeChoice(ProcessesRuntime, _processes_can),
-    "containers": RuntimeChoice(_containers, _containers_can),
+# The simulation has no system to start: see simulated_bench.
+LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
+    PROCESSES: RuntimeChoice(ProcessesRuntime, _processes_can),
+    CONTAINERS: RuntimeChoice(_containers, _containers_can),
 }
 
 
@@ -75,11 +76,9 @@ def sweep_unjournaled_containers() -> Swept:
 
 def choose(name: str) -> RuntimeChoice:
     """Raises UsageError naming the nearest."""
-    if name not in RUNTIMES:
-        raise UsageError(
-            f'found the runtime "{name}", expected a known one: {nearest(name, [*RUNTIMES, SIMULATION])}'
-        )
-    return RUNTIMES[name]
+    if name not in LIVE_RUNTIMES:
+        raise UsageError(f'found the runtime "{name}", expected a live one: {nearest(name, LIVE_RUNTIMES)}')
+    return LIVE_RUNTIMES[name]
 
 
 def refuse_unsupported(plan: Plan, runtime: str) -> None:

@@ -6,11 +6,10 @@ import threading
 import time
 from collections.abc import Sequence
 
-from execution.options import Options
+from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder
-from execution.runs.runtime_choice import SIMULATION
 from experiment.plan import Plan
 from experiment.recorder import Recorder
 from load import outcomes
