@@ -195,20 +195,33 @@ class Toxiproxy:
                 raise ToxiproxyRefused("POST /reset", f"with success, but has {state}", status=204)
 
     def rebuild(self) -> None:
-        """Make every proxy again as last known, at the same address; for a server that was replaced."""
-        for state in list(self.known.values()):
-            self.create_proxy(state.name, listen=state.listen, upstream=state.upstream)
-            for toxic in state.toxics:
-                self.put_toxic(
-                    state.name,
-                    toxic.name,
-                    kind=toxic.kind,
-                    stream=toxic.stream,
-                    attributes=toxic.attributes,
-                    toxicity=toxic.toxicity,
-                )
-            if not state.enabled:
-                self.set_enabled(state.name, False)
+        """Make every proxy again as last known, at the same address; for a server that was replaced.
+
+        When it fails half way, what was known before is known still: the next one makes all of it.
+        """
+        wanted = dict(self.known)  # each call below reads back what is there so far
+        try:
+            there = self.proxies()
+            for state in wanted.values():
+                if state.name in there:
+                    self.delete_proxy(state.name)
+                self._make(state)
+        finally:
+            self.known = wanted
+
+    def _make(self, state: ProxyState) -> None:
+        self.create_proxy(state.name, listen=state.listen, upstream=state.upstream)
+        for toxic in state.toxics:
+            self.put_toxic(
+                state.name,
+                toxic.name,
+                kind=toxic.kind,
+                stream=toxic.stream,
+                attributes=toxic.attributes,
+                toxicity=toxic.toxicity,
+            )
+        if not state.enabled:
+            self.set_enabled(state.name, False)
 
     # -- how a call is sent ------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -220,6 +222,35 @@ def test_a_server_that_lies_is_found_out() -> None:
 
     with scripted(lie) as port, pytest.raises(ToxiproxyRefused, match="enabled: False"):
         Toxiproxy("127.0.0.1", port).set_enabled("p", False)
+
+
+def test_a_rebuild_that_fails_half_way_forgets_nothing(
+    adapter: Toxiproxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that hangs once more costs a second rebuild, and no toxic and no disabled proxy."""
+    for name in ("p", "q", "r"):
+        adapter.create_proxy(name, listen="127.0.0.1:0", upstream=UPSTREAM)
+        adapter.put_toxic(name, "slow", kind="latency", stream="upstream", attributes={"latency": 3})
+        adapter.set_enabled(name, False)
+    before = adapter.proxies()
+    other = Toxiproxy(*adapter.url.removeprefix("http://").split(":"), deadline_s=5)  # type: ignore[arg-type]
+    for name in before:
+        other.delete_proxy(name)
+    put, calls = adapter.put_toxic, itertools.count(1)
+
+    def hang_at_the_second(*arguments: Any, **settings: Any) -> object:
+        if next(calls) == 2:
+            raise ToxiproxyHung("again")
+        return put(*arguments, **settings)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(adapter, "put_toxic", hang_at_the_second)
+        with pytest.raises(ToxiproxyHung):
+            adapter.rebuild()
+    assert adapter.known == before
+    adapter.rebuild()
+    assert adapter.known == before
+    assert other.proxies() == before
 
 
 def test_a_hung_server_is_replaced_and_its_links_rebuilt(server: RunningToxiproxy) -> None:
