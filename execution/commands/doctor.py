@@ -14,9 +14,10 @@ from execution.catalogue import default_catalogue, unique_scenarios
 from execution.places import ROOT
 from execution.runs.facts import machine
 from experiment.errors import CodeBlueError
-from runtimes.links.servers import find_server
+from runtimes.links.servers import find_server, tell_version
 
 MINIMUM_FREE_BYTES = 500_000_000
+TOXIPROXY_DEADLINE_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +83,14 @@ def _nats() -> Finding:
 
 def _toxiproxy() -> Finding:
     choice = find_server()
+    version = tell_version(choice, TOXIPROXY_DEADLINE_S)
     real = choice.kind != "embedded"
     mend = (
         ""
         if real
         else "the embedded server is used; `make toxiproxy` builds the real one where Go is present"
     )
-    return Finding("toxiproxy", real, str(choice), mend, needed=False)
+    return Finding("toxiproxy", real, f"{version}, {choice}", mend, needed=False)
 
 
 def _docker() -> Finding:

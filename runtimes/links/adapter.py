@@ -1,29 +1,28 @@
 """Drives a Toxiproxy server, real or embedded, through `toxiproxy-python`; the only file that imports it.
 
 The client keeps its server's address in class attributes, waits for ever, takes 500 for success and obeys
-the environment's HTTP proxy. So its calls are routed here through a session of our own: each adapter has its
-address and its deadline, every status is checked, and what a call was to achieve is read back. Threads may
-use adapters at once.
+the environment's HTTP proxy. So its calls are sent from here: each adapter has its address and its deadline,
+every status is checked, and what a call was to achieve is read back. Threads may use adapters at once.
 """
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from http.client import HTTPException
+from json import dumps
 from typing import Any
 from urllib.parse import quote
 
 import requests
 import toxiproxy.api
-import urllib3
 from toxiproxy import Proxy as ClientProxy
 from toxiproxy import Toxiproxy as ClientServer
 from toxiproxy.api import APIConsumer
 from toxiproxy.exceptions import ProxyExists
 
+from runtimes.links.exchange import exchange
 from runtimes.links.states import (
     ProxyState,
     ToxicState,
@@ -32,6 +31,7 @@ from runtimes.links.states import (
     ToxiproxyRefused,
     ToxiproxyUnreachable,
     proxy_state,
+    server_url,
 )
 
 __all__ = [
@@ -80,10 +80,11 @@ class Toxiproxy:
     """
 
     def __init__(self, host: str, port: int, *, deadline_s: float = 2.0) -> None:
-        self.url = f"http://{host}:{port}"
+        self.host = host
+        self.port = port
+        self.url = server_url(host, port)
         self.deadline_s = deadline_s
         self.known: dict[str, ProxyState] = {}
-        self._sessions = threading.local()
         self._client = ClientServer()
 
     # -- reading ------------------------------
@@ -228,38 +229,19 @@ class Toxiproxy:
     def send(self, method: str, path: str, *, json: object = None) -> requests.Response:
         """One request within the deadline. Raises a ToxiproxyError unless the answer is a success."""
         sent = f"{method} {self.url}{path}" + (f" {json}" if json is not None else "")
-        end = time.monotonic() + self.deadline_s
+        body = None if json is None else dumps(json).encode()
         try:
-            response = self._session().request(
-                method,
-                self.url + path,
-                json=json,
-                timeout=self.deadline_s,
-                stream=True,
-                allow_redirects=False,
-            )
-            body = bytearray()
-            while part := response.raw.read1(65_536, decode_content=True):  # as it comes: it may only drip
-                body += part
-                if time.monotonic() > end:
-                    raise requests.ReadTimeout
-        except (requests.Timeout, TimeoutError, urllib3.exceptions.TimeoutError):
+            status, answered = exchange(self.host, self.port, method, path, body, deadline_s=self.deadline_s)
+        except TimeoutError:
             raise ToxiproxyHung(f"Toxiproxy did not answer {sent} within {self.deadline_s:g} s") from None
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+        except (OSError, HTTPException) as error:
             raise ToxiproxyUnreachable(f"Toxiproxy could not be sent {sent}: {error}") from None
-        response._content = bytes(body)  # read in pieces: hand it to the client as if read at once
-        if not 200 <= response.status_code < 300:
-            answered = f"{response.status_code} {body.decode('utf-8', 'replace').strip()}"
-            raise ToxiproxyRefused(sent, answered, status=response.status_code)
+        if not 200 <= status < 300:
+            text = f"{status} {answered.decode('utf-8', 'replace').strip()}"
+            raise ToxiproxyRefused(sent, text, status=status)
+        response = requests.Response()  # what the client expects to get
+        response.status_code, response._content = status, answered
         return response
-
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._sessions, "session", None)
-        if session is None:
-            session = self._sessions.session = requests.Session()
-            session.trust_env = False
-            session.headers["Connection"] = "close"  # a kept connection may be to a server that is gone
-        return session
 
     @contextmanager
     def _calling(self) -> Iterator[None]:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -16,7 +18,7 @@ import psutil
 from experiment.errors import StartError
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
-from runtimes.links.states import ToxiproxyError
+from runtimes.links.states import ToxiproxyError, server_url
 from runtimes.loopback import HOST, free_port, taken
 from runtimes.spawning import Child, Command
 
@@ -42,13 +44,23 @@ class ServerChoice:
 
 
 def find_server() -> ServerChoice:
-    """What `start_server` would use: TOXIPROXY_URL, TOXIPROXY_SERVER, an installed one, the embedded one."""
+    """What `start_server` would use: TOXIPROXY_URL, TOXIPROXY_SERVER, an installed one, the embedded one.
+
+    Raises StartError when one of the two settings names nothing that could be used.
+    """
     if url := os.environ.get("TOXIPROXY_URL", ""):
-        return ServerChoice("external", "TOXIPROXY_URL is set", url=url.rstrip("/"))
+        host, port = _address(url)
+        return ServerChoice("external", "TOXIPROXY_URL is set", url=server_url(host, port))
     if binary := os.environ.get("TOXIPROXY_SERVER", ""):
         if binary == "embedded":
             return _embedded("TOXIPROXY_SERVER asks for it")
-        return ServerChoice("real", "TOXIPROXY_SERVER is set", argv=(binary,))
+        found = shutil.which(binary)
+        if found is None:
+            raise StartError(
+                f"TOXIPROXY_SERVER is {binary!r}, which is no program; expected the path of a "
+                f"{BINARY}, or the word 'embedded'; unset it to use what is installed"
+            )
+        return ServerChoice("real", "TOXIPROXY_SERVER is set", argv=(str(Path(found).absolute()),))
     if found := shutil.which(BINARY):
         return ServerChoice("real", f"{BINARY} is on the PATH", argv=(found,))
     if found := shutil.which(BINARY, path=str(Path(sys.prefix) / "bin")):
@@ -58,6 +70,27 @@ def find_server() -> ServerChoice:
 
 def _embedded(reason: str) -> ServerChoice:
     return ServerChoice("embedded", reason, argv=(sys.executable, "-m", "runtimes.toxiproxy"))
+
+
+def tell_version(choice: ServerChoice, deadline_s: float) -> str:
+    """The version of the server that would be used, without starting it. Raises StartError if it is none."""
+    if choice.kind == "external":
+        return _external(choice, deadline_s).version
+    command = [*choice.argv, "-version"]
+    shown = f"nothing within {deadline_s:g} s"
+    with suppress(subprocess.TimeoutExpired):
+        try:
+            ended = subprocess.run(
+                command, cwd=ROOT, capture_output=True, text=True, timeout=deadline_s, check=False
+            )
+            shown = repr((ended.stdout + ended.stderr).strip()[:200])
+        except OSError as error:
+            shown = str(error)
+    if found := re.search(rf"{BINARY} version (\S+)'", shown):
+        return found[1]
+    raise StartError(
+        f"{choice} is no Toxiproxy: `{' '.join(command)}` gave {shown}, expected '{BINARY} version ...'"
+    )
 
 
 @dataclass(slots=True)
@@ -76,7 +109,7 @@ class RunningToxiproxy:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        return server_url(self.host, self.port)
 
     @property
     def pid(self) -> int | None:
@@ -193,7 +226,7 @@ def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
             break
         try:
             version = adapter.version()
-        except (ToxiproxyError, ValueError, KeyError) as error:
+        except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
             seen = str(error)
         else:
             if _listens(child.pid, port):
@@ -214,17 +247,30 @@ def _listens(pid: int, port: int) -> bool:
     return any(one.status == psutil.CONN_LISTEN and one.laddr.port == port for one in sockets)
 
 
-def _external(choice: ServerChoice, deadline_s: float) -> RunningToxiproxy:
-    address = urlsplit(choice.url)
-    if address.scheme != "http" or address.hostname is None or address.port is None:
+def _address(url: str) -> tuple[str, int]:
+    """The host and port of TOXIPROXY_URL. Raises StartError."""
+    host, port = None, None
+    with suppress(ValueError):  # brackets that do not match, a port that is none
+        parts = urlsplit(url.strip())
+        if (parts.scheme, parts.path.strip("/"), parts.query) == ("http", "", ""):
+            host, port = parts.hostname, parts.port
+    if host is None or not port:
         raise StartError(
-            f"TOXIPROXY_URL is {choice.url!r}; expected http://HOST:PORT, such as http://127.0.0.1:8474"
+            f"TOXIPROXY_URL is {url!r}; expected http://HOST:PORT, such as http://127.0.0.1:8474; "
+            "unset it to have a server started"
         )
     # A name would be resolved at every call, and once to another address than the proxies listen on.
-    host = HOST if address.hostname == "localhost" else address.hostname
-    adapter = Toxiproxy(host, address.port, deadline_s=deadline_s)
+    return HOST if host == "localhost" else host, port
+
+
+def _external(choice: ServerChoice, deadline_s: float) -> RunningToxiproxy:
+    host, port = _address(choice.url)
+    adapter = Toxiproxy(host, port, deadline_s=deadline_s)
     try:
         version = adapter.version()
-    except (ToxiproxyError, ValueError, KeyError) as error:
-        raise StartError(f"TOXIPROXY_URL is {choice.url}, but no Toxiproxy answers there: {error}") from None
-    return RunningToxiproxy("external", version, host, address.port)
+    except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
+        raise StartError(
+            f"TOXIPROXY_URL is {choice.url}, but no Toxiproxy answers there: {error!r}; "
+            "start it, or unset TOXIPROXY_URL"
+        ) from None
+    return RunningToxiproxy("external", version, host, port)

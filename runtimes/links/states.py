@@ -62,6 +62,11 @@ class ToxiproxyRefused(ToxiproxyError):
         self.status = status
 
 
+def server_url(host: str, port: int) -> str:
+    """The URL of a server; an IPv6 address gets its brackets."""
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
 def proxy_state(shown: Mapping[str, Any]) -> ProxyState:
     """A proxy from the JSON of the API. Raises KeyError when a field is missing."""
     return ProxyState(

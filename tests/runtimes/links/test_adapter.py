@@ -6,6 +6,8 @@ import itertools
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,7 @@ from runtimes.links.adapter import (
     ToxiproxyRefused,
     ToxiproxyUnreachable,
 )
-from runtimes.links.servers import RunningToxiproxy, start_server
+from runtimes.links.servers import ROOT, RunningToxiproxy, start_server
 from tests.runtimes.toxiproxy.conftest import embedded_choice, real_choice
 
 UPSTREAM = "127.0.0.1:9"
@@ -193,12 +195,15 @@ def test_a_server_that_does_not_answer_hangs(drop: bytes) -> None:
         client.close()
 
 
-def test_a_server_that_drips_hangs() -> None:
-    """An answer that comes byte by byte does not escape the deadline."""
+@pytest.mark.parametrize(
+    "begins", [b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n", b"HTTP/1.1 200 OK\r\nX: "]
+)
+def test_a_server_that_drips_hangs(begins: bytes) -> None:
+    """An answer that comes byte by byte does not escape the deadline, in its body or in its headers."""
 
     def drip(client: socket.socket) -> None:
         try:
-            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n")
+            client.sendall(begins)
             for _ in range(100):
                 client.sendall(b" ")
                 time.sleep(0.02)
@@ -208,6 +213,39 @@ def test_a_server_that_drips_hangs() -> None:
 
     with scripted(drip) as port, pytest.raises(ToxiproxyHung):
         Toxiproxy("127.0.0.1", port, deadline_s=0.2).version()
+
+
+def test_what_is_no_answer_is_named() -> None:
+    """Something else than HTTP, or half an answer, is a server that cannot be reached, with the reason."""
+    for answer in (b"SSH-2.0-x\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{}", b""):
+
+        def say(client: socket.socket, answer: bytes = answer) -> None:
+            client.sendall(answer)
+            client.close()
+
+        with scripted(say) as port, pytest.raises(ToxiproxyUnreachable, match="could not be sent GET"):
+            Toxiproxy("127.0.0.1", port).version()
+
+
+def test_a_server_on_ipv6_is_reached() -> None:
+    """An IPv6 address has its brackets in the URL and none in the connection."""
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as listener:
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "runtimes.toxiproxy", "-host", "::1", "-port", str(port)]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            adapter = Toxiproxy("::1", port, deadline_s=5)
+            end = time.monotonic() + 20
+            while True:
+                try:
+                    assert adapter.version() == "2.12.0"
+                    break
+                except ToxiproxyUnreachable:
+                    assert time.monotonic() < end
+                    time.sleep(0.02)
+            assert adapter.url == f"http://[::1]:{port}"
+        finally:
+            process.kill()
 
 
 def test_a_server_that_lies_is_found_out() -> None:

@@ -13,7 +13,7 @@ import pytest
 from experiment.errors import StartError
 from runtimes.links import servers as toxiproxy_servers
 from runtimes.links.adapter import Toxiproxy
-from runtimes.links.servers import BINARY, ServerChoice, find_server, start_server
+from runtimes.links.servers import BINARY, ServerChoice, find_server, start_server, tell_version
 from runtimes.loopback import free_port
 
 EMBEDDED = ServerChoice("embedded", "tested", argv=(sys.executable, "-m", "runtimes.toxiproxy"))
@@ -59,8 +59,9 @@ def test_a_server_in_the_virtual_environment_is_used(monkeypatch: pytest.MonkeyP
 def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """TOXIPROXY_SERVER names a program or `embedded`; TOXIPROXY_URL, a server that runs, goes before all."""
     no_server(monkeypatch, tmp_path)
-    monkeypatch.setenv("TOXIPROXY_SERVER", "/somewhere/server")
-    assert find_server() == ServerChoice("real", "TOXIPROXY_SERVER is set", argv=("/somewhere/server",))
+    named = str(program(tmp_path / "somewhere" / "server", "#!/bin/sh\n"))
+    monkeypatch.setenv("TOXIPROXY_SERVER", named)
+    assert find_server() == ServerChoice("real", "TOXIPROXY_SERVER is set", argv=(named,))
     monkeypatch.setenv("TOXIPROXY_SERVER", "embedded")
     assert find_server().kind == "embedded"
     monkeypatch.setenv("TOXIPROXY_URL", "http://127.0.0.1:1/")
@@ -102,16 +103,70 @@ def test_an_external_server_is_used_and_left_alone(monkeypatch: pytest.MonkeyPat
 
 
 @pytest.mark.parametrize(
-    ("url", "reason"),
-    [("127.0.0.1:8474", "expected http://HOST:PORT"), ("http://127.0.0.1:1", "no Toxiproxy answers there")],
+    "url",
+    [
+        "127.0.0.1:8474",
+        "http://127.0.0.1",
+        "http://127.0.0.1:bad",
+        "http://127.0.0.1:99999",
+        "http://127.0.0.1:0",
+        "https://127.0.0.1:1",
+        "http://127.0.0.1:1/path",
+        "http://[::1:1",
+        " ",
+    ],
 )
-def test_a_wrong_url_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, url: str, reason: str) -> None:
-    """What TOXIPROXY_URL says, and what is wrong with it."""
+def test_a_wrong_url_is_named(monkeypatch: pytest.MonkeyPatch, url: str) -> None:
+    """What TOXIPROXY_URL says, what it is to look like, and what to do."""
     monkeypatch.setenv("TOXIPROXY_URL", url)
     with pytest.raises(StartError) as error:
-        start_server(find_server(), folder=tmp_path, seed=None, deadline_s=1)
-    assert url in str(error.value)
-    assert reason in str(error.value)
+        find_server()
+    assert f"TOXIPROXY_URL is {url!r}; expected http://HOST:PORT" in str(error.value)
+    assert "unset it" in str(error.value)
+
+
+def test_a_url_where_nobody_answers_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Doctor and a run say that no Toxiproxy is there."""
+    url = f"http://127.0.0.1:{free_port()}"
+    monkeypatch.setenv("TOXIPROXY_URL", url)
+    for use in (
+        lambda: tell_version(find_server(), 1),
+        lambda: start_server(find_server(), folder=tmp_path, seed=None, deadline_s=1),
+    ):
+        with pytest.raises(StartError, match=f"TOXIPROXY_URL is {url}, but no Toxiproxy answers there"):
+            use()
+
+
+def test_the_brackets_of_an_ipv6_address_stay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A URL that is shown can be used."""
+    monkeypatch.setenv("TOXIPROXY_URL", "http://[::1]:8474/")
+    assert find_server().url == "http://[::1]:8474"
+
+
+@pytest.mark.parametrize("named", ["/nonexistent", "/tmp", "relative-thing", "/etc/passwd"])
+def test_a_setting_that_names_no_program_is_named(monkeypatch: pytest.MonkeyPatch, named: str) -> None:
+    """TOXIPROXY_SERVER may lead nowhere: the error says what was found, expected, and what to do."""
+    monkeypatch.delenv("TOXIPROXY_URL", raising=False)
+    monkeypatch.setenv("TOXIPROXY_SERVER", named)
+    with pytest.raises(StartError) as error:
+        find_server()
+    assert f"TOXIPROXY_SERVER is {named!r}" in str(error.value)
+    assert "expected the path of a toxiproxy-server, or the word 'embedded'; unset it" in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("script", "shown"), [("echo hello; exit 3", "gave 'hello'"), ("exec sleep 60", "gave nothing within")]
+)
+def test_a_program_that_is_no_toxiproxy_is_found_out(tmp_path: Path, script: str, shown: str) -> None:
+    """Whoever names a program is told when it is another one."""
+    other = program(tmp_path / "other", f"#!/bin/sh\n{script}\n")
+    with pytest.raises(StartError, match=f"is no Toxiproxy: .*{shown}"):
+        tell_version(ServerChoice("real", "tested", argv=(str(other),)), 1)
+
+
+def test_the_version_is_told_without_a_start() -> None:
+    """The embedded server tells the version that it is compatible with."""
+    assert tell_version(EMBEDDED, 20) == "2.12.0"
 
 
 def test_a_server_that_dies_shows_its_last_words(tmp_path: Path) -> None:
