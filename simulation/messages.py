@@ -11,6 +11,7 @@ from simulation.tasks import Future, ModelError
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
 # What a caller is told when its request certainly never reached the callee.
 UNSENT = ("short_circuited", "rejected_bulkhead", "refused", "deadline_passed")
+NOT_DONE = "_not_done"  # the end of what a caller is told by an answer that says so
 
 
 @dataclass(slots=True)

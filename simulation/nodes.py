@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from experiment.design import Design, ServicePatterns
 from simulation.attempts import Attempt
 from simulation.channels import Channel
-from simulation.messages import RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
+from simulation.messages import NOT_DONE, RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
 from simulation.servers import Server
 from simulation.tasks import Task, Work, sleep
 
@@ -83,10 +83,10 @@ class Node:
         self.requests += 1
         self.received[request.caller] = self.received.get(request.caller, 0) + 1
         if not self.ready:
-            attempt.channel.reply(attempt, Reply(503), "status_503")
+            attempt.channel.reply(attempt, Reply(503, refused=True), f"status_503{NOT_DONE}")
         elif not self._admits():
             self.shed += 1
-            attempt.channel.reply(attempt, Reply(503, refused=True), "status_503")
+            attempt.channel.reply(attempt, Reply(503, refused=True), f"status_503{NOT_DONE}")
         else:
             self.in_flight += 1
             Task(self._answer(attempt, request), self)
@@ -115,10 +115,11 @@ class Node:
             reply = Reply(refused.status)
         except CallFailed as failed:
             # 503 says that nothing was done; once something was sent, only 504 is honest.
-            reply = Reply(504) if failed.sent else Reply(503, refused=failed.reason == "not done")
+            reply = Reply(504) if failed.sent else Reply(503, refused=True)
         self.in_flight -= 1
         self.world.spans.setdefault((self.name, request.what), []).append(self.clock._now - began)
-        failure = f"status_{reply.status}" if reply.status in RETRYABLE else None
+        says = NOT_DONE if reply.refused or reply.status == 429 else ""
+        failure = f"status_{reply.status}{says}" if reply.status in RETRYABLE else None
         attempt.channel.reply(attempt, reply, failure)
 
     def _deadline(self, attempt: Attempt, request: Request) -> float | None:

@@ -72,7 +72,7 @@ class Users:
                 if work > 0.0:
                     yield sleep(world.clock, work)
                 world.spans.setdefault(("users", op.journey), []).append(world.clock.now - op.at_s)
-                headers = {"retry-after": "1"} if reply.refused else {}
+                headers = {"x-not-done": "1"} if reply.refused else {}
                 seen = self._outcomes.seen_status(reply.status, headers, op.journey in KEYED)
             except CallFailed as failed:
                 seen = SEEN.get(failed.reason, "timeout")

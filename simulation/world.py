@@ -13,7 +13,7 @@ from simulation.bus import BusNode, Consumer, Outbox
 from simulation.channels import Channel
 from simulation.clock import Clock
 from simulation.magnitudes import Magnitudes
-from simulation.messages import UNSENT, Request
+from simulation.messages import NOT_DONE, UNSENT, Request
 from simulation.nodes import Node, StoreNode
 from simulation.policies import Backoff, CircuitBreaker, RetryBudget
 from simulation.protection import Protection
@@ -219,7 +219,7 @@ def _repeatable(patterns: LinkPatterns) -> Callable[[Request, str], bool]:
     only_idempotent = patterns.retry is not None and patterns.retry.only_idempotent
 
     def may_repeat(request: Request, error: str) -> bool:
-        if not error.startswith((*UNSENT, "status_")):
+        if not error.startswith(UNSENT) and not error.endswith(NOT_DONE):
             request.sent = True
         return request.idempotent or not request.sent or not only_idempotent
 

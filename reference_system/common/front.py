@@ -48,13 +48,17 @@ class Front:
         metrics = service.metrics
         metrics.requests += 1
         metrics.received[caller] = metrics.received.get(caller, 0) + 1
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            await fhir.outcome(400, "the character NUL is in no name of ours")(scope, receive, send)
+            return
         if not service.ready:
-            await fhir.outcome(503, f"not ready: {service.waiting_for}")(scope, receive, send)
+            text = f"not ready: {service.waiting_for}"
+            await fhir.outcome(503, text, fhir.NOT_DONE)(scope, receive, send)
             return
         if not service.shedding.admits(metrics.in_flight):
             metrics.shed += 1
-            retry_after = {"retry-after": str(RETRY_AFTER_S)}
-            await fhir.outcome(503, "too many requests at once", retry_after)(scope, receive, send)
+            headers = {"retry-after": str(RETRY_AFTER_S), **fhir.NOT_DONE}
+            await fhir.outcome(503, "too many requests at once", headers)(scope, receive, send)
             return
         self._set_deadline(deadline_ms)
         span = service.tracer.start(f"{scope['method']} {self._route_name(scope['path'])}", "server", trace)
@@ -92,7 +96,8 @@ class Front:
             return refused.status < 500
         except (StoreUnavailable, CallFailed) as error:
             # 503 says that nothing was done; once something was sent, only 504 is honest.
-            await fhir.outcome(504 if error.sent else 503, str(error))(scope, receive, send)
+            status, headers = (504, None) if error.sent else (503, fhir.NOT_DONE)
+            await fhir.outcome(status, str(error), headers)(scope, receive, send)
         except BusUnavailable as error:
             await fhir.outcome(504, str(error))(scope, receive, send)
         except Exception as error:  # noqa: BLE001  the last resort: logged, and answered as unknown

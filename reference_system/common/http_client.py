@@ -39,6 +39,12 @@ class Reply:
     def json(self) -> Any:
         return _decode(self.body)
 
+    @property
+    def not_done(self) -> bool:
+        """Whether the reply says that the request was refused before it had any effect."""
+        labelled = "x-not-done" in self.headers or "retry-after" in self.headers
+        return self.status == 429 or (self.status == 503 and labelled)
+
 
 class _Connection(asyncio.Protocol):
     """One connection; `exchange` sends a request and waits for its reply."""

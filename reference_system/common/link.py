@@ -123,6 +123,7 @@ class Link:
                 reply = await self._attempt(method, path, payload, headers, timeout)
                 if reply.status not in RETRYABLE:
                     return reply
+                sent = sent or not reply.not_done
             except CallFailed as error:
                 failure = CallFailed(self.name, error.reason, sent or error.sent)
                 sent = failure.sent

@@ -50,8 +50,8 @@ class Callee:
             writer.close()
 
 
-def reply(status: int, body: bytes = b"{}") -> bytes:
-    return b"HTTP/1.1 %d X\r\ncontent-length: %d\r\n\r\n%s" % (status, len(body), body)
+def reply(status: int, body: bytes = b"{}", header: bytes = b"a: b") -> bytes:
+    return b"HTTP/1.1 %d X\r\n%s\r\ncontent-length: %d\r\n\r\n%s" % (status, header, len(body), body)
 
 
 def play(
@@ -125,6 +125,32 @@ def test_a_hang_up_is_a_failure_that_was_sent() -> None:
     assert isinstance(found, CallFailed)
     assert found.sent
     assert counters.attempts == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "attempts"),
+    [
+        (reply(500), 1),
+        (reply(502), 1),
+        (reply(503), 1),
+        (reply(504), 1),
+        (reply(429), 2),
+        (reply(503, header=b"retry-after: 1"), 2),
+        (reply(503, header=b"x-not-done: 1"), 2),
+    ],
+)
+def test_an_error_is_repeated_only_when_nothing_was_done(answer: bytes, attempts: int) -> None:
+    """What is not idempotent is sent again only after an answer that says that it had no effect; where
+    retries are blind, every error is repeated."""
+
+    def post(link: Link) -> Awaitable[Any]:
+        return link.call("POST", "/x", {}, idempotent=False)
+
+    _, counters = play(Callee(answer, reply(201)), LinkPatterns(retry=RETRY), post)
+    assert counters.attempts == attempts
+    blind = LinkPatterns(retry=RetryPattern(attempts=3))
+    _, counters = play(Callee(answer, reply(201)), blind, post)
+    assert counters.attempts == 2
 
 
 def test_a_refused_connection_was_certainly_not_sent() -> None:
