@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import re
 import time
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from starlette.responses import Response
@@ -22,9 +23,13 @@ ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
 MEDIA_TYPE = "application/fhir+json"
 KEY = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 LARGEST_VERSION = 2**31 - 2
+NOT_DONE = {"x-not-done": "1"}  # on a 503: refused before any effect, so that anybody may ask again
+
+Amount = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+T = TypeVar("T")
 
 ISSUE_CODES = {400: "invalid", 402: "business-rule", 404: "not-found", 409: "conflict", 412: "conflict"}
 ISSUE_CODES |= {422: "processing", 428: "required", 429: "throttled", 503: "transient", 504: "timeout"}
@@ -53,16 +58,81 @@ def outcome(status: int, text: str, headers: dict[str, str] | None = None) -> Re
     return reply(status, {"resourceType": "OperationOutcome", "issue": [issue]}, headers)
 
 
-def parse(body: bytes, expected: str) -> Resource:
-    """The resource in a request body. Raises Refused 400 with what was found and expected."""
+class Reference(msgspec.Struct, frozen=True):
+    reference: str | None = None
+
+
+class Identifier(msgspec.Struct, frozen=True):
+    system: str | None = None
+    value: str | None = None
+
+
+class Extension(msgspec.Struct, frozen=True):
+    url: str | None = None
+    valueReference: Reference | None = None
+
+
+class Insurance(msgspec.Struct, frozen=True):
+    coverage: Reference | None = None
+
+
+class Quantity(msgspec.Struct, frozen=True):
+    value: float | None = None
+    unit: str | None = None
+
+
+class DoseAndRate(msgspec.Struct, frozen=True):
+    doseQuantity: Quantity | None = None
+
+
+class Dosage(msgspec.Struct, frozen=True):
+    text: str | None = None
+    doseAndRate: list[DoseAndRate] | None = None
+
+
+class Money(msgspec.Struct, frozen=True):
+    value: Amount | None = None
+
+
+class HumanName(msgspec.Struct, frozen=True):
+    family: str | None = None
+    given: list[str] | None = None
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """The parts of resources that the services read. Whatever else a resource has is kept as it came."""
+
+    resourceType: str | None = None
+    identifier: list[Identifier] | Identifier | None = None
+    status: str | None = None
+    subject: Reference | None = None
+    patient: Reference | None = None
+    extension: list[Extension] | None = None
+    insurance: list[Insurance] | None = None
+    dosageInstruction: list[Dosage] | None = None
+    total: Money | None = None
+    name: list[HumanName] | None = None
+
+
+_shape = msgspec.json.Decoder(Shape).decode
+
+
+def read(decode: Callable[[bytes], T], body: bytes, expected: str) -> T:
+    """A request body by its decoder. Raises Refused 400 with what was found, where, and what was expected."""
     try:
-        resource = _decode(body)
-    except msgspec.MsgspecError as error:
-        raise Refused(400, f"the body is no JSON object ({error}); expected a {expected}") from error
-    found = resource.get("resourceType")
+        if b"\\u0000" in body:
+            raise ValueError("found the character NUL, which no table can hold")
+        return decode(body)
+    except (ValueError, RecursionError) as error:
+        raise Refused(400, f"{error}; expected {expected}") from error
+
+
+def parse(body: bytes, expected: str) -> Resource:
+    """The resource in a request body, its shape checked. Raises Refused 400."""
+    found = read(_shape, body, f"a {expected} as JSON").resourceType
     if found != expected:
         raise Refused(400, f"found resourceType {found!r}; expected {expected!r}")
-    return resource
+    return read(_decode, body, f"a {expected} as JSON")
 
 
 def identifier(resource: Resource, system: str) -> str | None:

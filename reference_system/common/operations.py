@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 CHUNK_ROWS = 1000
 _encode = msgspec.json.Encoder().encode
+_reset = msgspec.json.Decoder(Reset).decode
 
 
 def plain(body: Any, status: int = 200) -> Response:
@@ -54,10 +55,7 @@ def routes(service: Service) -> list[Route]:
 
     async def reset(request: Request) -> Response:
         started = time.perf_counter()
-        try:
-            order = msgspec.json.decode(await request.body(), type=Reset)
-        except msgspec.MsgspecError as error:
-            raise fhir.Refused(400, f"{error}; expected {{run, seed, design?, clock_scale?}}") from error
+        order = fhir.read(_reset, await request.body(), "{run, seed, design?, clock_scale?}")
         if not service.ready:
             raise StoreUnavailable(f"not ready: {service.waiting_for}", sent=False)
         await service.reset(order)
@@ -69,10 +67,8 @@ def routes(service: Service) -> list[Route]:
         if name not in behaviours.KINDS:
             raise fhir.Refused(404, f"behaviour {name!r}; expected one of {', '.join(behaviours.KINDS)}")
         if request.method == "PUT":
-            try:
-                service.behaviours.put(name, await request.body())
-            except msgspec.MsgspecError as error:
-                raise fhir.Refused(400, f"{name}: {error}") from error
+            body = await request.body()
+            fhir.read(lambda found: service.behaviours.put(name, found), body, f"what {name} takes")
         elif request.method == "DELETE":
             service.behaviours.delete(name)
         return plain(service.behaviours.describe(name))

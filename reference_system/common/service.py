@@ -47,6 +47,12 @@ class Reset(msgspec.Struct, frozen=True):
     patients: list[dict[str, Any]] | None = None
     coverages: list[dict[str, Any]] | None = None
 
+    def __post_init__(self) -> None:
+        """Raises ValueError for a resource without an id, before anything is emptied."""
+        for resource in (*(self.patients or ()), *(self.coverages or ())):
+            if not isinstance(resource.get("id"), str):
+                raise ValueError("patients and coverages need an id each")
+
 
 class Service:
     """Base of all services. A service names its tables and routes, and overrides the hooks that it needs."""

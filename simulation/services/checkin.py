@@ -33,8 +33,9 @@ class Checkin(Node):
         if row is None:
             return self._replay(request)
         self.outbox.committed(event)
-        state = yield from self._ask_inline(request, deadline)
-        return self._reply(201, state, label)
+        state, own_label = yield from self._ask_inline(request, deadline)
+        parts = [label, own_label and f"eligibility-{own_label}"]
+        return self._reply(201, state, ", ".join(part for part in parts if part) or None)
 
     def _accepted_event(self, request: Request) -> Event:
         body = {"coverage": request.body["coverage"], "patient": request.body["patient"]}
@@ -100,12 +101,12 @@ class Checkin(Node):
         body = {name: request.body[name] for name in ("key", "coverage", "patient")}
         return (yield from self.call("eligibility", "ask", body, deadline, limit=limit))
 
-    def _ask_inline(self, request: Request, deadline: float | None) -> Work[str]:
+    def _ask_inline(self, request: Request, deadline: float | None) -> Work[tuple[str, str | None]]:
         try:
             answer = yield from self._ask(request, deadline, self.patterns.inline_wait)
         except CallFailed:
-            return "pending"
-        return str(answer.body["status"]) if answer.status == 200 else "pending"
+            return "pending", None
+        return (str(answer.body["status"]), answer.label) if answer.status == 200 else ("pending", None)
 
     def on_events(self, events: list[Event]) -> Work[None]:
         def statement() -> None:

@@ -63,6 +63,8 @@ class Eligibility(Node):
                 row["cached"], row["cached_at"] = held, self.clock._now
 
         yield from self.store(statement, deadline)
+        if inquiry["key"] not in self._due and not self._asking(inquiry["key"]):
+            self._put(inquiry["key"], due)
         if held is None:
             return Reply(202, {"status": "pending"})
         return Reply(200, {"status": held}, "cached")
@@ -80,6 +82,9 @@ class Eligibility(Node):
         )
         row["due"] = max(row["due"], due)
         return row
+
+    def _asking(self, key: str) -> bool:
+        return key in self._active and not self._active[key].done
 
     def _start(self, inquiry: dict[str, Any]) -> Task:
         """The running inquiry of this encounter, or a new one."""
@@ -163,7 +168,7 @@ class Eligibility(Node):
     def _repeat(self, key: str) -> Work[None]:
         try:
             row = yield from self.look(lambda: self._inquiries.get(key))
-            if row is not None and row["status"] == "pending":
+            if row is not None and row["status"] == "pending" and not self._asking(key):
                 yield self._start({name: row[name] for name in ("key", "coverage", "patient")})
         except CallFailed:
             self._put(key, self.clock._now + 1.0)
@@ -185,7 +190,7 @@ class Eligibility(Node):
 
         noted = yield from self.store(statement)
         for key in noted:
-            if key not in self._active or self._active[key].done:
+            if key not in self._due and not self._asking(key):
                 self._put(key, due)
 
     def backlog(self) -> dict[str, int]:

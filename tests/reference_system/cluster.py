@@ -38,6 +38,7 @@ VALVES = (
     "pharmacy -> bus",
     "prescriptions -> bus",
     "checkin -> registry",
+    "prescriptions -> registry",
 )
 
 
@@ -219,6 +220,12 @@ class Cluster:
     def refuse(self, link: str) -> None:
         """Cuts what is open and refuses what comes."""
         answer = call(self.ports["toxiproxy"], "POST", f"/proxies/{quote(link)}", {"enabled": False})
+        assert answer.status == 200, answer
+
+    def redirect(self, link: str, port: int) -> None:
+        """What is sent over the link goes to another server from now on."""
+        change = {"upstream": f"127.0.0.1:{port}"}
+        answer = call(self.ports["toxiproxy"], "POST", f"/proxies/{quote(link)}", change)
         assert answer.status == 200, answer
 
     def heal(self) -> None:

@@ -4,9 +4,13 @@ it."""
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, ClassVar
 
 import nats
 import pytest
@@ -61,6 +65,7 @@ def test_a_known_insurance_is_answered_from_the_cache_with_a_label(system: Clust
     finally:
         system.heal()
     assert (answer.status, answer.headers["x-eligibility"]) == (201, "in-force")
+    assert answer.headers["x-label"] == "eligibility-cached"
     sources = [r["value"] for r in system.records("eligibility", "coverage_decision") if r["id"] == "enc-t2"]
     assert sources == ["cache"]
     system.settled(20)
@@ -103,6 +108,54 @@ def test_an_inquiry_survives_a_kill(system: Cluster) -> None:
     system.ready("eligibility")
     system.settled(20)
     assert {row["status"] for row in system.records("checkin", "encounter")} == {"in-force"}
+
+
+class Babbling(BaseHTTPRequestHandler):
+    """A payer whose answers are no 271."""
+
+    bodies: ClassVar[list[bytes]] = [b"<html>", b"[1]", b'{"status": "maybe", "receipt": "r"}', b"\xff"]
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["content-length"]))
+        body = self.bodies[next(self.server.turns) % 4]  # type: ignore[attr-defined]
+        self.send_response(200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Says nothing."""
+
+
+def test_a_malformed_answer_of_the_payer_is_no_answer(system: Cluster) -> None:
+    """Whatever the payer babbles, the check-in is pending, nobody's cover is invented, and the inquiry is
+    made again until it is answered, without a restart."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Babbling)
+    server.turns = itertools.count()  # type: ignore[attr-defined]
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        system.redirect("eligibility -> payer", server.server_port)
+        states = [journeys.check_in(system, f"enc-ba{n}", n).headers["x-eligibility"] for n in range(4)]
+    finally:
+        system.redirect("eligibility -> payer", system.ports["payer"])
+        server.shutdown()
+        server.server_close()
+    assert states == ["pending"] * 4
+    assert system.records("eligibility", "coverage_decision") == []
+    system.settled(20)
+    assert {row["status"] for row in system.records("checkin", "encounter")} == {"in-force"}
+
+
+def test_a_certain_refusal_says_so(system: Cluster) -> None:
+    """503 for what never left the service carries x-not-done: the client need not wonder."""
+    system.reset(with_service(system.design("resilient"), "prescriptions", registry_fallback=False))
+    try:
+        system.refuse("prescriptions -> registry")
+        refused = journeys.prescribe(system, "rx-nd1")
+    finally:
+        system.heal()
+    assert (refused.status, refused.headers.get("x-not-done")) == (503, "1")
+    assert system.records("prescriptions", "rx_version") == []
 
 
 def test_an_accepted_check_in_gets_its_inquiry_without_the_request(system: Cluster) -> None:

@@ -70,11 +70,24 @@ def test_a_claim_with_another_amount_is_refused(system: Cluster) -> None:
     assert system.call("billing", "GET", "/invoices/inv-c2").body["amount"] == 10.0
 
 
+def test_an_invoice_belongs_to_one_claim(system: Cluster) -> None:
+    """A second claim on a known invoice is 409 and leaves amount and ledger as they are."""
+    journeys.claim(system, "c3", 10.0)
+    for amount in (10.0, 11.0):
+        body = journeys.claim_body("clm-other", "inv-c3", amount)
+        assert system.call("billing", "POST", "/claims", body).status == 409
+    system.settled()
+    assert [row["key"] for row in system.records("billing", "claim")] == ["clm-c3"]
+    assert "clm-other" not in {row["key"] for row in system.records("payer", "claim")}
+    assert system.call("billing", "GET", "/invoices/inv-c3").body["amount"] == 10.0
+
+
 def test_versions_form_a_chain(system: Cluster) -> None:
     """A change needs the current version: 412 names it, 428 asks for it, and every version stays in the
     history."""
     assert journeys.prescribe(system, "rx-d1").headers["etag"] == 'W/"1"'
-    assert journeys.prescribe(system, "rx-d1", "other").status == 200
+    assert journeys.prescribe(system, "rx-d1").status == 200
+    assert journeys.prescribe(system, "rx-d1", "other").status == 422
     assert journeys.change(system, "rx-d1", 1, "10 mg once daily").headers["etag"] == 'W/"2"'
     lost = journeys.change(system, "rx-d1", 1, "20 mg once daily")
     assert (lost.status, lost.headers["etag"]) == (412, 'W/"2"')
@@ -125,6 +138,9 @@ def test_a_patient_is_not_overwritten(system: Cluster) -> None:
     body = {**held.body, "gender": "female"}
     assert system.call("registry", "PUT", path, body, headers={"if-match": 'W/"1"'}).status == 200
     assert system.call("registry", "PUT", path, body, headers={"if-match": 'W/"1"'}).status == 412
+    unknown = "/fhir/Patient/pat-unknown"
+    assert system.call("registry", "PUT", unknown, body, headers={"if-match": 'W/"3"'}).status == 412
+    assert system.call("registry", "GET", unknown).status == 404
 
 
 def test_what_leaves_the_system_is_valid_fhir(system: Cluster) -> None:
@@ -178,6 +194,10 @@ Send = Callable[[Cluster], Any]
         (lambda c: journeys.change(c, "rx-unknown", 1, "x"), 404),
         (lambda c: c.call("pharmacy", "POST", "/dispenses", {}), 400),
         (lambda c: c.call("payments", "POST", "/v1/charges", {"invoice": 1}), 400),
+        (lambda c: c.call("payments", "POST", "/v1/charges", {"invoice": "inv-1", "amount": -1}), 400),
+        (lambda c: c.call("payments", "POST", "/v1/charges", {"invoice": "inv-1", "amount": True}), 400),
+        (lambda c: journeys.claim(c, "negative", -5.0), 400),
+        (lambda c: journeys.claim(c, "truth", True), 400),
         (lambda c: c.call("payer", "PUT", "/admin/behaviour/nonsense", {}), 404),
         (lambda c: c.call("payer", "PUT", "/admin/behaviour/lost_response", {"shar": 1}), 400),
     ],

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from contextvars import ContextVar
+from math import isfinite
 
 HEADER = "x-deadline-ms"
 DEFAULT_BUDGET_S = 2.0  # for a request that brings none, in a design that propagates deadlines
@@ -13,13 +15,11 @@ current: ContextVar[float | None] = ContextVar("deadline", default=None)  # mono
 
 
 def from_header(value: str | None) -> float | None:
-    """The absolute monotonic deadline of a request header, None when absent or not a number."""
-    if value is None:
-        return None
-    try:
-        return time.monotonic() + max(0.0, float(value) / 1000)
-    except ValueError:
-        return None
+    """The absolute monotonic deadline of a request header, None when absent or no finite number."""
+    with suppress(ValueError):
+        if value is not None and isfinite(seconds := float(value) / 1000):
+            return time.monotonic() + max(0.0, seconds)
+    return None
 
 
 def remaining() -> float | None:

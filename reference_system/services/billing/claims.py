@@ -47,8 +47,8 @@ class Claims:
         billing, id_ = self._billing, fhir.identifier(claim, fhir.CLAIM)
         invoice = fhir.identifier(claim, fhir.INVOICE)
         amount = (claim.get("total") or {}).get("value")
-        if not id_ or not invoice or not isinstance(amount, int | float):
-            raise fhir.Refused(400, "a Claim needs the identifiers of claim and invoice, and a total")
+        if not id_ or not invoice or amount is None:
+            raise fhir.Refused(400, "a Claim needs the identifiers of claim and invoice, and a total above 0")
         at, later = time.time(), billing.patterns.outbox
         print_ = idempotency.fingerprint(id_, invoice, f"{amount:.2f}")
         status = "queued" if later else "sending"
@@ -56,7 +56,9 @@ class Claims:
             statements.OPEN_CLAIM, id_, invoice, float(amount), status, _encode(claim), print_, at
         )
         if opened is None:
-            row = await billing.store.row("SELECT fingerprint FROM claim WHERE id = $1", id_)
+            row = await billing.store.row(statements.HELD_CLAIM, id_, invoice)
+            if row is not None and row["id"] != id_:
+                raise fhir.Refused(409, f"invoice {invoice} belongs to claim {row['id']}")
             if row is not None and row["fingerprint"] != print_:
                 raise fhir.Refused(422, f"claim {id_} is known with another invoice or amount")
             return False

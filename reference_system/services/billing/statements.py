@@ -8,6 +8,7 @@ DDL = """
     CREATE TABLE IF NOT EXISTS claim (
         id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, status text NOT NULL,
         body bytea NOT NULL, fingerprint text NOT NULL, at float8 NOT NULL);
+    CREATE UNIQUE INDEX IF NOT EXISTS claim_invoice ON claim (invoice);
     CREATE INDEX IF NOT EXISTS claim_queued ON claim (at) WHERE status = 'queued';
     CREATE TABLE IF NOT EXISTS invoice (
         id text PRIMARY KEY, claim text NOT NULL, amount float8 NOT NULL, status text NOT NULL, charge text,
@@ -17,15 +18,20 @@ DDL = """
         at float8 NOT NULL)
 """
 
+# One claim an invoice: neither a known claim nor another one for a known invoice is opened.
 OPEN_CLAIM = """
     WITH c AS (
         INSERT INTO claim (id, invoice, amount, status, body, fingerprint, at)
         VALUES ($1, $2, $3, $4, $5, $6, $7)
-        ON CONFLICT (id) DO NOTHING RETURNING id, invoice
+        ON CONFLICT DO NOTHING RETURNING id, invoice
     ), i AS (
         INSERT INTO invoice (id, claim, amount, status, at) SELECT invoice, id, $3, 'open', $7 FROM c
         ON CONFLICT (id) DO NOTHING
     ) SELECT id FROM c
+"""
+
+HELD_CLAIM = """
+    SELECT id, fingerprint FROM claim WHERE id = $1 OR invoice = $2 ORDER BY id = $1 DESC LIMIT 1
 """
 
 SUBMITTED = """

@@ -70,8 +70,8 @@ class Checkin(Service):
         if not await self._insert(id_, arrival, name, label, "pending", at, event):
             return await self._replay(arrival)
         self.outbox.committed(event)
-        eligibility = await self._ask_inline(arrival, at)
-        return self._accepted(id_, arrival, name, label, eligibility)
+        eligibility, own_label = await self._ask_inline(arrival, at)
+        return self._accepted(id_, arrival, name, _labels(label, own_label), eligibility)
 
     async def _check_in_at_once(self, arrival: Arrival, name: str | None, label: str | None) -> Response:
         """The insurer is asked inside the request: the patient waits for whatever the insurer does."""
@@ -152,7 +152,7 @@ class Checkin(Service):
                 raise fhir.Refused(502, f"registry answered {reply.status}")
             return self._remembered(patient)
         names = reply.json().get("name") or [{}]
-        name = " ".join([*names[0].get("given", []), names[0].get("family", "")]).strip()
+        name = " ".join([*(names[0].get("given") or []), names[0].get("family") or ""]).strip()
         self._names.put(patient, name)
         return name, None
 
@@ -166,13 +166,15 @@ class Checkin(Service):
             "POST", "/fhir/CoverageEligibilityRequest", resource, timeout=timeout
         )
 
-    async def _ask_inline(self, arrival: Arrival, at: float) -> str:
-        """What eligibility says within the inline wait, else pending: its event will tell."""
+    async def _ask_inline(self, arrival: Arrival, at: float) -> tuple[str, str | None]:
+        """What eligibility says within the inline wait, and its label; else pending: its event will tell."""
         try:
             reply = await self._ask(arrival, at, self.patterns.inline_wait)
         except CallFailed:
-            return "pending"
-        return str(reply.json()["disposition"]) if reply.status == 200 else "pending"
+            return "pending", None
+        if reply.status != 200:
+            return "pending", None
+        return str(reply.json()["disposition"]), reply.headers.get("x-label")
 
     async def search(self, request: Request) -> Response:
         key = (request.query_params.get("identifier") or "").rpartition("|")[2]
@@ -227,3 +229,9 @@ class Checkin(Service):
         return [
             record("encounter", key=r["key"], id=r["id"], at=r["at"], status=r["eligibility"]) for r in rows
         ]
+
+
+def _labels(demographics: str | None, eligibility: str | None) -> str | None:
+    """One x-label for the parts of an answer that are not fresh."""
+    parts = [demographics, eligibility and f"eligibility-{eligibility}"]
+    return ", ".join(part for part in parts if part) or None

@@ -27,6 +27,11 @@ class Schedule:
         self._due[encounter] = due
         heapq.heappush(self._heap, (due, encounter))
 
+    def ensure(self, encounter: str, due: float) -> None:
+        """As `put`, unless the encounter is on the schedule already."""
+        if encounter not in self._due:
+            self.put(encounter, due)
+
     def drop(self, encounter: str) -> None:
         self._due.pop(encounter, None)
 

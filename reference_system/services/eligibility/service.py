@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import msgspec
@@ -23,6 +22,7 @@ from reference_system.common.patterns.consumer import FRESH
 from reference_system.common.service import Reset, Service, record
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.eligibility import statements
+from reference_system.services.eligibility.inquiry import Answer, Inquiry, NoAnswer, read_answer
 from reference_system.services.eligibility.schedule import Schedule
 
 ANSWER_MARGIN_S = 0.05  # kept back from the caller's deadline to say "pending" in time
@@ -32,13 +32,6 @@ UNSENT_AGAIN_S = (
 )
 
 _encode = msgspec.json.Encoder().encode
-
-
-@dataclass(frozen=True, slots=True)
-class Inquiry:
-    encounter: str
-    coverage: str
-    patient: str
 
 
 class Eligibility(Service):
@@ -88,7 +81,10 @@ class Eligibility(Service):
         reply = await self._inquire(inquiry)
         if reply.status != 200:
             raise fhir.Refused(502, f"payer answered {reply.status}")
-        return await self._decided(inquiry, reply)
+        try:
+            return await self._decided(inquiry, read_answer(reply.body))
+        except NoAnswer as error:
+            raise fhir.Refused(502, str(error)) from error
 
     async def _within_deadline(self, inquiry: Inquiry) -> str | None:
         """The answer if it comes while the caller can still use it; the inquiry goes on behind."""
@@ -109,6 +105,7 @@ class Eligibility(Service):
             await self.store.run(
                 statements.KEEP, inquiry.encounter, inquiry.coverage, inquiry.patient, 0, due, at
             )
+            self._keep_on(inquiry.encounter, due)
             return self._reply(inquiry, "pending")
         await self.store.run(
             statements.ANSWERED_FROM_CACHE,
@@ -119,7 +116,13 @@ class Eligibility(Service):
             at,
             held[0],
         )
+        self._keep_on(inquiry.encounter, due)
         return self._reply(inquiry, held[0], "cached")
+
+    def _keep_on(self, encounter: str, due: float) -> None:
+        """What is on record without an answer is on the schedule, or is being asked and comes back to it."""
+        if encounter not in self._active:
+            self._schedule.ensure(encounter, due)
 
     @property
     def _spacing(self) -> float:
@@ -132,8 +135,16 @@ class Eligibility(Service):
         if task is None:
             task = self.spawn(self._attempt(inquiry), tracing.current.get())
             self._active[inquiry.encounter] = task
-            task.add_done_callback(lambda _: self._active.pop(inquiry.encounter, None))
+            task.add_done_callback(lambda task: self._ended(inquiry.encounter, task))
         return task
+
+    def _ended(self, encounter: str, task: asyncio.Task[str | None]) -> None:
+        """However an attempt ended: without a decision the inquiry is due again."""
+        if self._active.get(encounter) is not task:
+            return  # another run has begun meanwhile
+        del self._active[encounter]
+        if not task.cancelled() and task.result() is None:
+            self._keep_on(encounter, time.time() + self._spacing)
 
     async def _inquire(self, inquiry: Inquiry) -> Reply:
         """One 270 through the link. The payer's 20 s limit runs on the experiment's clock."""
@@ -150,11 +161,11 @@ class Eligibility(Service):
         try:
             reply = await self._inquire(inquiry)
             if reply.status == 200:
-                return await self._decided(inquiry, reply)
+                return await self._decided(inquiry, read_answer(reply.body))
             why = f"payer answered {reply.status}"
         except CallFailed as error:
             sent, why = error.sent, str(error)
-        except StoreUnavailable as error:
+        except (StoreUnavailable, NoAnswer) as error:
             why = str(error)
         self.log.seldom("inquiry open", why=why)
         now = time.time()
@@ -170,9 +181,8 @@ class Eligibility(Service):
             self.log.seldom("inquiry kept in memory only", error=str(error))
         return None
 
-    async def _decided(self, inquiry: Inquiry, reply: Reply) -> str:
-        answer, at = reply.json(), time.time()
-        status = str(answer["status"])
+    async def _decided(self, inquiry: Inquiry, answer: Answer) -> str:
+        status, at = answer.status, time.time()
         event = self.outbox.event(
             "eligibility.resolved", inquiry.encounter, at, {"coverage": inquiry.coverage, "status": status}
         )
@@ -182,7 +192,7 @@ class Eligibility(Service):
             inquiry.coverage,
             inquiry.patient,
             status,
-            str(answer["receipt"]),
+            answer.receipt,
             at,
             self.outbox.row(event),
         )
@@ -193,7 +203,9 @@ class Eligibility(Service):
         return status
 
     async def _repeat(self, encounter: str) -> None:
-        """An inquiry is due: ask again, unless it was decided meanwhile."""
+        """An inquiry is due: ask again, unless it was decided meanwhile or is being asked."""
+        if encounter in self._active:
+            return
         row = await self.store.row(
             "SELECT encounter, coverage, patient FROM inquiry WHERE encounter = $1 AND status = 'pending'",
             encounter,
@@ -217,8 +229,7 @@ class Eligibility(Service):
             [event.at for event in events],
         )
         for row in rows:
-            if row["encounter"] not in self._active:
-                self._schedule.put(row["encounter"], due)
+            self._keep_on(row["encounter"], due)
 
     async def opened(self) -> None:
         """After a crash: open inquiries go back on the schedule, known answers into the cache."""

@@ -22,15 +22,20 @@ from reference_system.common.service import Reset, Service, record
 
 PROCESSING_S = 0.01  # its own work per request; inquiries of so long are written together, before the answers
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 Inquiry = tuple[str, str, str, float, str]
+
+
+class Question(msgspec.Struct, frozen=True):
+    """A 270: whose cover is asked about."""
+
+    coverage: str
 
 
 class SubmittedClaim(msgspec.Struct, frozen=True):
     """One claim of an 837; `key` makes a repeat of it harmless."""
 
     claim: str
-    amount: float
+    amount: fhir.Amount
     key: str | None = None
 
 
@@ -41,6 +46,7 @@ class Batch(msgspec.Struct, frozen=True):
 
 
 _claims = msgspec.json.Decoder(Batch).decode
+_question = msgspec.json.Decoder(Question).decode
 
 
 class Payer(Service):
@@ -69,8 +75,7 @@ class Payer(Service):
         self._inquiries: Grouped[Inquiry, None] = Grouped(self._write_inquiries, PROCESSING_S)
 
     async def inquire(self, request: Request) -> Response:
-        body = _decode(await request.body())
-        coverage = str(body.get("coverage"))
+        coverage = fhir.read(_question, await request.body(), '{"coverage": "cov-…"}').coverage
         status = self._known.get(coverage, "not-covered")
         receipt = f"271-{uuid4().hex[:12]}"
         caller = request.headers.get("x-caller", "")
@@ -88,10 +93,7 @@ class Payer(Service):
 
     async def claim(self, request: Request) -> Response:
         """A batch of claims: with its key a claim is accepted once, without one as often as it comes."""
-        try:
-            batch = _claims(await request.body())
-        except msgspec.MsgspecError as error:
-            raise fhir.Refused(400, f"{error}; expected {{claims: [{{claim, amount, key?}}]}}") from error
+        batch = fhir.read(_claims, await request.body(), "{claims: [{claim, amount, key?}]}")
         await asyncio.sleep(PROCESSING_S)
         at, caller = time.time(), request.headers.get("x-caller", "")
         accepted = await self.store.rows(

@@ -21,7 +21,22 @@ from reference_system.common.service import Reset, Service, record
 
 PROCESSING_S = (0.015, 0.025)  # its own work per charge, before the commit
 
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+class Order(msgspec.Struct, frozen=True):
+    """What a charge is for."""
+
+    invoice: str
+    amount: fhir.Amount
+
+
+class Return(msgspec.Struct, frozen=True):
+    """Which charge is to be refunded."""
+
+    charge: str
+
+
+_order = msgspec.json.Decoder(Order).decode
+_return = msgspec.json.Decoder(Return).decode
 
 
 class Payments(Service):
@@ -52,17 +67,14 @@ class Payments(Service):
         self._rng = random.Random(f"{self.seed}/payments")
 
     async def charge(self, request: Request) -> Response:
-        body = _decode(await request.body())
-        invoice, amount = body.get("invoice"), body.get("amount")
-        if not isinstance(invoice, str) or not isinstance(amount, int | float):
-            raise fhir.Refused(400, 'expected {"invoice": "inv-…", "amount": number}')
+        order = fhir.read(_order, await request.body(), '{"invoice": "inv-…", "amount": number above 0}')
         key, caller = request.headers.get(idempotency.HEADER), request.headers.get("x-caller", "")
         if key is not None and key in self._in_progress:
             raise fhir.Refused(409, f"a charge with the key {key!r} is in progress")
         if key is not None:
             self._in_progress.add(key)
         try:
-            return await self._capture(invoice, float(amount), key, caller)
+            return await self._capture(order.invoice, order.amount, key, caller)
         finally:
             if key is not None:
                 self._in_progress.discard(key)
@@ -111,7 +123,7 @@ class Payments(Service):
 
     async def refund(self, request: Request) -> Response:
         """A charge is refunded once and whole; a repeat gives the same refund."""
-        charge = str(_decode(await request.body()).get("charge"))
+        charge = fhir.read(_return, await request.body(), '{"charge": "ch-…"}').charge
         found = await self.store.row("SELECT id, invoice, amount FROM charge WHERE id = $1", charge)
         if found is None:
             raise fhir.Refused(404, f"no charge {charge!r}")

@@ -20,7 +20,16 @@ from reference_system.common.service import Service, record
 from reference_system.services.pharmacy import statements
 
 _encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Order(msgspec.Struct, frozen=True):
+    """A hand-over that is asked for; the identifier is the same in every repeat."""
+
+    prescription: str
+    identifier: str
+
+
+_order = msgspec.json.Decoder(Order).decode
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +82,9 @@ class Pharmacy(Service):
         return fhir.reply(200, {**entry, "as_of": found.as_of}, headers)
 
     async def dispense(self, request: Request) -> Response:
-        body = _decode(await request.body())
-        rx, id_ = body.get("prescription"), body.get("identifier")
-        if not isinstance(rx, str) or not isinstance(id_, str):
-            raise fhir.Refused(400, 'expected {"prescription": "rx-…", "identifier": "md-…"}')
+        expected = '{"prescription": "rx-…", "identifier": "md-…"}'
+        order = fhir.read(_order, await request.body(), expected)
+        rx, id_ = order.prescription, order.identifier
         check = self.patterns.dispense_check
         try:
             if check == "projection":

@@ -12,11 +12,21 @@ from starlette.routing import Route
 
 from reference_system.common import fhir
 from reference_system.common.link import CallFailed
+from reference_system.common.patterns import idempotency
 from reference_system.common.service import Service, record
 from reference_system.services.prescriptions import statements
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+class Reservation(msgspec.Struct, frozen=True):
+    """Which hand-over a version is wanted for."""
+
+    dispense: str
+
+
+_reservation = msgspec.json.Decoder(Reservation).decode
 
 
 class Prescriptions(Service):
@@ -36,25 +46,34 @@ class Prescriptions(Service):
         ]
 
     async def create(self, request: Request) -> Response:
-        """A repeat with the same identifier finds the first one and changes nothing."""
-        order = fhir.parse(await request.body(), "MedicationRequest")
+        """A repeat with the same identifier finds the first one and changes nothing; another order under that
+        identifier is refused."""
+        sent = await request.body()
+        order = fhir.parse(sent, "MedicationRequest")
         rx = fhir.identifier(order, fhir.RX)
         patient = fhir.reference_id(order.get("subject"), "Patient")
         if not rx or not patient:
             raise fhir.Refused(400, "a MedicationRequest needs an identifier and a subject Patient/…")
         label = await self._check_patient(patient)
-        at, dose, status = time.time(), fhir.dose_of(order), str(order.get("status", "active"))
+        at, dose, status = time.time(), fhir.dose_of(order), str(order.get("status") or "active")
+        print_ = idempotency.fingerprint(sent)
         body = _encode(fhir.medication_request(order, rx, 1, status, at))
         facts = {"dose": dose, "status": status, "patient": patient}
         event = self.outbox.event("rx.created", rx, at, facts, 1)
         created = await self.store.row(
-            statements.CREATE, rx, status, dose, patient, body, at, self.outbox.row(event)
+            statements.CREATE, rx, status, dose, patient, body, at, self.outbox.row(event), print_
         )
         if created is None:
-            return await self._current(rx, 200)
+            return await self._repeated(rx, print_)
         self.outbox.committed(event)
         headers = {"etag": fhir.etag(1), **({"x-label": label} if label else {})}
         return Response(body, 201, headers, fhir.MEDIA_TYPE)
+
+    async def _repeated(self, rx: str, print_: str) -> Response:
+        row = await self.store.row("SELECT fingerprint FROM rx WHERE id = $1", rx)
+        if row is not None and idempotency.judge(row["fingerprint"], print_) is idempotency.Repeat.MISMATCH:
+            raise fhir.Refused(422, f"MedicationRequest/{rx} is known with another content")
+        return await self._current(rx, 200)
 
     async def _check_patient(self, patient: str) -> str | None:
         """The patient must exist; with the fallback an unreachable registry costs a label only."""
@@ -85,7 +104,7 @@ class Prescriptions(Service):
             row = await self.store.row("SELECT version FROM rx WHERE id = $1", rx)
             base, statement = int(row["version"]) if row is not None else 0, statements.OVERWRITE
         at, version = time.time(), base + 1
-        dose, status = fhir.dose_of(order), str(order.get("status", "active"))
+        dose, status = fhir.dose_of(order), str(order.get("status") or "active")
         resource = fhir.medication_request(order, rx, version, status, at)
         kind = "rx.changed" if resource["status"] == "active" else "rx.stopped"
         facts = {"dose": dose, "status": resource["status"]}
@@ -126,10 +145,8 @@ class Prescriptions(Service):
     async def reserve(self, request: Request) -> Response:
         """Tie a hand-over to the current version, atomically: a concurrent change comes wholly before or
         after."""
-        rx, body = request.path_params["rx"], _decode(await request.body())
-        dispense = body.get("dispense")
-        if not isinstance(dispense, str):
-            raise fhir.Refused(400, 'expected {"dispense": "md-…"}')
+        rx = request.path_params["rx"]
+        dispense = fhir.read(_reservation, await request.body(), '{"dispense": "md-…"}').dispense
         row = await self.store.row(statements.RESERVE, rx, dispense, time.time())
         if row is None:
             raise fhir.Refused(404, f"MedicationRequest/{rx} is not known")

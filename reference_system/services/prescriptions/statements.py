@@ -8,7 +8,7 @@ from reference_system.common.patterns import outbox
 DDL = """
     CREATE TABLE IF NOT EXISTS rx (
         id text PRIMARY KEY, version int NOT NULL, status text NOT NULL, dose text NOT NULL,
-        patient text NOT NULL, body bytea NOT NULL, at float8 NOT NULL);
+        patient text NOT NULL, body bytea NOT NULL, at float8 NOT NULL, fingerprint text NOT NULL);
     CREATE TABLE IF NOT EXISTS rx_version (
         rx text NOT NULL, version int NOT NULL, status text NOT NULL, dose text NOT NULL, body bytea NOT NULL,
         at float8 NOT NULL, PRIMARY KEY (rx, version));
@@ -18,7 +18,8 @@ DDL = """
 
 CREATE = f"""
     WITH n AS (
-        INSERT INTO rx (id, version, status, dose, patient, body, at) VALUES ($1, 1, $2, $3, $4, $5, $6)
+        INSERT INTO rx (id, version, status, dose, patient, body, at, fingerprint)
+        VALUES ($1, 1, $2, $3, $4, $5, $6, $8)
         ON CONFLICT (id) DO NOTHING RETURNING id
     ), h AS (
         INSERT INTO rx_version (rx, version, status, dose, body, at) SELECT id, 1, $2, $3, $5, $6 FROM n

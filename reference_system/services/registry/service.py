@@ -48,6 +48,8 @@ class Registry(Service):
         held = int(row["version"]) if row is not None else 0
         if self.patterns.if_match and held and expected is None:
             raise fhir.Refused(428, "If-Match is required to change a patient")
+        if self.patterns.if_match and expected is not None and not held:
+            raise fhir.Refused(412, f"If-Match names a version, but Patient/{id_} is not known")
         base = held if expected is None or not self.patterns.if_match else expected
         at, version = time.time(), base + 1
         body = {**patient, "id": id_, "meta": {"versionId": str(version), "lastUpdated": fhir.instant(at)}}
