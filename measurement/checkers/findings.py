@@ -40,7 +40,7 @@ class Checker:
     """One property. `safety`: a violation is a veto, whatever else the run shows."""
 
     name: str
-    invariant: str  # I1 ... I18
+    invariant: str  # I1 ... I19
     safety: bool
     sentence: str
     find: Callable[[History, Scenario, System], Finding]
