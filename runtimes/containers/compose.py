@@ -1,57 +1,62 @@
-"""`compose.yaml` and the files it mounts, generated from the system file: the same system, for people.
+"""`compose.yaml` and the files it mounts, for people: the containers of a run, from the same specifications.
 
-`python -m runtimes.containers.compose` writes them; a test holds what is committed to what is generated.
+Beside them it has what a run does by itself: the order of starting, and a container that seeds the services.
+`python -m runtimes.containers.compose` writes all; a test holds what is committed to what is generated.
 """
 
 from __future__ import annotations
 
 import json
+import shutil
 import sys
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from experiment.design import Design, load_design
+from experiment.population import generate
 from experiment.topology import System, load_system
-from runtimes.containers.layout import (
-    INSIDE,
-    PORTS,
-    POSTGRES_SETTINGS,
-    POSTGRES_USER,
-    SERVICE_USER,
-    TOXIPROXY,
-    TOXIPROXY_PORT,
-    front_doors,
-)
-from runtimes.containers.recipes import SYSTEM, name_of
+from runtimes.containers import layout as plan
+from runtimes.containers.layout import INSIDE, PORTS, TOXIPROXY, TOXIPROXY_PORT, Layout
+from runtimes.containers.recipes import SYSTEM
+from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec
 from runtimes.containers.stores import HBA, NATS_CONF, statements
 from runtimes.links.controls import proxy_name
-from runtimes.service_files import database_owners
+from runtimes.postgres import SHARED
+from runtimes.runtime import Address, RunSettings
+from runtimes.service_files import database_owners, reset_body
 
 FIRST_PROXY_PORT = 21001
 FIRST_DOOR = 8081
+PATIENTS = 50
+SEED = "seed"
 PASSWORD = "codeblue"  # nothing but the services reaches the database: its port is not published
 HEADER = """\
 # Generated from system.yaml by `python -m runtimes.containers.compose`; do not edit.
-# `make images`, then `docker compose up` here. Every call runs through Toxiproxy; its API is 127.0.0.1:8474.
+# `make images`, then `docker compose up` here: once `seed` has ended, the patients pat-00000 to pat-00049 are
+# known. Every call runs through Toxiproxy; its API is 127.0.0.1:8474. `docker compose down -v` removes all.
 """
-CLOSED = {"read_only": True, "cap_drop": ["ALL"], "security_opt": ["no-new-privileges:true"]}
 
 
 def compose_files(system: System, design: Design) -> dict[str, str]:
     """Path below reference_system/ to content, of everything that `docker compose up` needs."""
     ports = {link.name: FIRST_PROXY_PORT + n for n, link in enumerate(system.links)}
+    run = RunSettings("compose", 1, design, generate(PATIENTS, 1))
     files = {
         "compose.yaml": HEADER + as_yaml(_compose(system)),
         "compose/toxiproxy.json": _json(_proxies(system, ports)),
-        "compose/databases.sql": statements(dict.fromkeys((*database_owners(system), "shared"), PASSWORD)),
-        "compose/pg_hba.conf": HBA,
-        "compose/nats.conf": NATS_CONF,
+        "compose/population.json": reset_body(run).decode() + "\n",
+        "compose/stores/databases.sql": statements(
+            dict.fromkeys((*database_owners(system), SHARED), PASSWORD)
+        ),
+        "compose/stores/pg_hba.conf": HBA,
+        "compose/stores/nats.conf": NATS_CONF,
     }
     for name, spec in system.services.items():
         if spec.module:
-            files[f"compose/{name}.json"] = _json(_configuration(system, design, name, ports))
+            files[f"compose/configs/{name}.json"] = _json(_configuration(system, design, name, ports))
+            files[f"compose/clocks/{name}"] = "+0\n"
     return files
 
 
@@ -90,74 +95,81 @@ def _configuration(system: System, design: Design, service: str, ports: Mapping[
 
 
 def _compose(system: System) -> dict[str, Any]:
-    services: dict[str, Any] = {
-        TOXIPROXY: {
-            "image": name_of("toxiproxy"),
-            "command": [
-                "-host",
-                "0.0.0.0",
-                "-port",
-                str(TOXIPROXY_PORT),
-                "-config",
-                f"{INSIDE}/toxiproxy.json",
-            ],
-            "volumes": [f"./compose/toxiproxy.json:{INSIDE}/toxiproxy.json:ro"],
-            "ports": [f"127.0.0.1:{TOXIPROXY_PORT}:{TOXIPROXY_PORT}"],
-            **CLOSED,
-        }
-    }
-    doors = front_doors(system)
-    for name, spec in system.services.items():
-        services[name] = (
-            _store(name, spec.role) if spec.role in ("store", "bus") else _service(name, spec.module)
-        )
-        if name in doors:
-            services[name]["ports"] = [f"127.0.0.1:{FIRST_DOOR + doors.index(name)}:{PORTS['service']}"]
-    kept: dict[str, Any] = {
-        f"{name}-files": {} for name, spec in system.services.items() if spec.role in ("store", "bus")
-    }
-    return {"services": services, "volumes": kept}
-
-
-def _service(name: str, module: str) -> dict[str, Any]:
+    modules = [name for name, spec in system.services.items() if spec.module]
+    stores = [name for name, spec in system.services.items() if spec.role in ("store", "bus")]
+    specs = _specs(system, modules)
+    needs = {name: [TOXIPROXY, *stores] for name in modules} | {SEED: modules}
     return {
-        "image": name_of("service"),
-        "command": [module, "--config", f"{INSIDE}/{name}.json"],
-        "volumes": [f"./compose/{name}.json:{INSIDE}/{name}.json:ro"],
-        "tmpfs": ["/tmp"],
-        **CLOSED,
-    }
-
-
-def _store(name: str, role: str) -> dict[str, Any]:
-    if role == "bus":
-        return {
-            "image": name_of("bus"),
-            "user": f"{SERVICE_USER}:{SERVICE_USER}",
-            "command": ["--config", f"{INSIDE}/nats.conf"],
-            "volumes": [f"./compose/nats.conf:{INSIDE}/nats.conf:ro", f"{name}-files:/data"],
-            "tmpfs": ["/tmp"],
-            **CLOSED,
-        }
-    settings = {**POSTGRES_SETTINGS, "hba_file": f"{INSIDE}/pg_hba.conf", "fsync": "on"}
-    arguments = [part for key, value in settings.items() for part in ("-c", f"{key}={value}")]
-    return {
-        "image": name_of("postgres"),
-        "user": f"{POSTGRES_USER}:{POSTGRES_USER}",
-        "command": ["postgres", *arguments],
-        "environment": {
-            "POSTGRES_USER": "codeblue",
-            "POSTGRES_PASSWORD": PASSWORD,
-            "PGDATA": "/var/lib/postgresql/data",
+        "services": {name: _service(spec, needs.get(name, [])) for name, spec in specs.items()},
+        "networks": {
+            "default": {"driver_opts": {"com.docker.network.bridge.enable_ip_masquerade": "false"}},
         },
-        "volumes": [
-            f"./compose/pg_hba.conf:{INSIDE}/pg_hba.conf:ro",
-            "./compose/databases.sql:/docker-entrypoint-initdb.d/databases.sql:ro",
-            f"{name}-files:/var/lib/postgresql",
-        ],
-        "tmpfs": ["/tmp", "/var/run/postgresql"],
-        **CLOSED,
+        "volumes": {f"codeblue-{name}-files": {} for name in stores},
     }
+
+
+def _specs(system: System, modules: Sequence[str]) -> dict[str, ContainerSpec]:
+    """The containers of a run, which here find each other by name, and the one that seeds the services."""
+    doors = plan.front_doors(system)
+    layout = Layout(
+        "",
+        "",
+        "",
+        "codeblue",
+        {TOXIPROXY: Address(TOXIPROXY, TOXIPROXY_PORT)}
+        | {name: Address(name, PORTS[spec.role]) for name, spec in system.services.items()},
+        {name: Address("127.0.0.1", FIRST_DOOR + number) for number, name in enumerate(doors)},
+    )
+    folder = Path("compose")
+    toxiproxy = plan.toxiproxy_spec(layout, seed=1)
+    specs = {
+        TOXIPROXY: replace(
+            toxiproxy,
+            command=(*toxiproxy.command, "-config", f"{INSIDE}/toxiproxy.json"),
+            binds=(f"{folder}/toxiproxy.json:{INSIDE}/toxiproxy.json:ro",),
+            published={TOXIPROXY_PORT: TOXIPROXY_PORT},
+        )
+    }
+    for name, service in system.services.items():
+        if name in modules:
+            spec = plan.service_spec(layout, name, service, folder)
+            specs[name] = replace(spec, binds=tuple(one for one in spec.binds if one.endswith(":ro")))
+        else:
+            specs[name] = plan.store_spec(layout, name, service, folder, PASSWORD)
+    specs[SEED] = replace(
+        specs[modules[0]],
+        command=("seed", f"{INSIDE}/population.json", *modules),
+        environment={},
+        binds=(
+            "seed.py:/opt/app/seed.py:ro",
+            f"{folder}/population.json:{INSIDE}/population.json:ro",
+        ),
+        published={},
+    )
+    return specs
+
+
+def _service(spec: ContainerSpec, needs: Sequence[str]) -> dict[str, Any]:
+    """A container as compose has it, with the limits and rights that it has in a run."""
+    files = [bind if bind.startswith("codeblue-") else f"./{bind}" for bind in spec.binds]
+    shown: dict[str, Any] = {
+        "image": spec.image,
+        "user": spec.user,
+        "command": list(spec.command),
+        "environment": dict(spec.environment),
+        "volumes": files,
+        "tmpfs": [f"{path}:{options}" for path, options in spec.tmpfs.items()],
+        "ports": [f"127.0.0.1:{outside}:{inside}" for inside, outside in spec.published.items()],
+        "mem_limit": spec.memory_bytes,
+        "memswap_limit": spec.memory_bytes,
+        "pids_limit": MOST_PROCESSES,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "healthcheck": {"disable": True} if SEED in spec.command else {},
+        "depends_on": {name: {"condition": "service_healthy"} for name in needs},
+    }
+    return {key: value for key, value in shown.items() if value}
 
 
 def _json(plain: Any) -> str:
@@ -186,13 +198,10 @@ def generated() -> dict[str, str]:
 
 
 def main(folder: Path = SYSTEM) -> int:
-    """Write the files, and remove those of services that are no more."""
-    files = generated()
-    (folder / "compose").mkdir(exist_ok=True)
-    for path in (folder / "compose").iterdir():
-        if f"compose/{path.name}" not in files:
-            path.unlink()
-    for name, text in files.items():
+    """Write the files, and nothing else into the folder `compose`."""
+    shutil.rmtree(folder / "compose", ignore_errors=True)
+    for name, text in generated().items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
     return 0
 

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from runtimes.containers.specs import ContainerSpec, ContainerState, Ran
+from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Ran
 from runtimes.docker_engine import Door, EngineConflict, EngineError, EngineMissing
 
 CPU_PERIOD_US = 100_000
@@ -89,7 +89,7 @@ class Engine(Door):
             security_opt=["no-new-privileges"],
             mem_limit=spec.memory_bytes,
             memswap_limit=spec.memory_bytes,
-            pids_limit=512,
+            pids_limit=MOST_PROCESSES,
             log_config={"Type": "json-file", "Config": {"max-size": "50m", "max-file": "1"}},
         )
 

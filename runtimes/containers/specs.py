@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+MOST_PROCESSES = 512  # in every container
+
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
