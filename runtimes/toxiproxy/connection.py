@@ -115,6 +115,13 @@ class Endpoint(asyncio.Protocol):
         """Whether this side is closed."""
         return self._transport is None
 
+    @property
+    def descriptor(self) -> int:
+        """The number of the socket of a side that is connected."""
+        if self._descriptor < 0 and self._transport is not None:
+            self._descriptor = self._transport.get_extra_info("socket").fileno()
+        return self._descriptor
+
     # -- called by the connection and its links ------------------------------
 
     def start_forwarding(self, peer: Endpoint, link: Link) -> None:
@@ -151,10 +158,8 @@ class Endpoint(asyncio.Protocol):
             return
         written = 0
         if not transport.get_write_buffer_size():
-            if self._descriptor < 0:
-                self._descriptor = transport.get_extra_info("socket").fileno()
             try:
-                written = os.write(self._descriptor, content)
+                written = os.write(self.descriptor, content)
             except BlockingIOError:
                 pass
             except OSError:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from runtimes.toxiproxy import addresses
 from runtimes.toxiproxy.chain import Direction, ToxicChain
 from runtimes.toxiproxy.connection import CloseRules, Connection
+from runtimes.toxiproxy.dials import Dials
 from runtimes.toxiproxy.link import Link
 from runtimes.toxiproxy.log import Log
 from runtimes.toxiproxy.timers import Timers
@@ -30,7 +32,7 @@ class Surroundings:
     counter: ByteCounter
     rules: CloseRules
     seed: int
-    dial_timeout_s: float
+    dials: Dials
     any_host: str
     """The address to bind when a proxy's listen address names no host."""
 
@@ -106,12 +108,16 @@ class Proxy:
         if not self.enabled:  # accepted by the kernel before the listener closed
             connection.abort()
             return
+        if not self._around.dials.has_room(connection.client.descriptor):
+            self._around.log.error("Refused a client: too many open files", name=self.name)
+            connection.abort()
+            return
         self._around.log.debug("Accepted client", name=self.name)
+        self._around.dials.begin(connection)
         connection.dialing = self._around.loop.create_task(self._connect(connection))
+        connection.dialing.add_done_callback(partial(self._dialled, connection))
 
     async def _connect(self, connection: Connection) -> None:
-        # A timeout of asyncio costs as much as all the rest of this.
-        deadline = self._around.loop.call_later(self._around.dial_timeout_s, connection.give_up)
         try:
             host, port = addresses.to_dial(self.upstream)
             await self._around.loop.create_connection(lambda: connection.upstream, host, port)
@@ -120,12 +126,13 @@ class Proxy:
         except asyncio.CancelledError:
             if not connection.dialling_too_long:
                 raise
-            self._refuse(connection, f"no answer within {self._around.dial_timeout_s:g} s")
-        finally:
-            deadline.cancel()
-            connection.dialing = None
-            if connection.client.gone and not connection.started:
-                self._forget(connection)
+            self._refuse(connection, f"no answer within {self._around.dials.timeout_s:g} s")
+
+    def _dialled(self, connection: Connection, dialing: asyncio.Task[None]) -> None:
+        self._around.dials.end(connection)
+        connection.dialing = None
+        if connection.client.gone and not connection.started:
+            self._forget(connection)
 
     def _refuse(self, connection: Connection, reason: str) -> None:
         self._around.log.error(

@@ -16,6 +16,7 @@ from runtimes.toxiproxy import addresses, bodies
 from runtimes.toxiproxy.api import VERSION, Api
 from runtimes.toxiproxy.collection import ProxyCollection
 from runtimes.toxiproxy.connection import CloseRules
+from runtimes.toxiproxy.dials import Dials
 from runtimes.toxiproxy.errors import ApiError
 from runtimes.toxiproxy.http_server import HttpConnection
 from runtimes.toxiproxy.log import Log
@@ -39,7 +40,7 @@ async def serve(options: Options, log: Log) -> None:
     stopping = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stopping.set)
-    _allow_many_connections()
+    descriptors = _allow_many_connections()
     log.info("Starting Toxiproxy", version=VERSION)
     try:
         host = f"[{options.host}]" if ":" in options.host else options.host
@@ -58,7 +59,7 @@ async def serve(options: Options, log: Log) -> None:
             counter=metrics,
             rules=CloseRules(half_close=options.half_close, pass_reset=options.pass_reset),
             seed=seed,
-            dial_timeout_s=options.dial_timeout_s,
+            dials=Dials(loop, timeout_s=options.dial_timeout_s, descriptors=descriptors),
             any_host=addresses.LOOPBACK if on_loopback else addresses.EVERY_INTERFACE,
         )
     )
@@ -101,13 +102,15 @@ def _collect_seldom() -> None:
     gc.set_threshold(OBJECTS_BETWEEN_COLLECTIONS)
 
 
-def _allow_many_connections() -> None:
-    """Two descriptors a connection: take all that the system gives, and more where it may be asked."""
+def _allow_many_connections() -> int:
+    """Two descriptors a connection: take all that the system gives, and more where it may be asked. Returns
+    how many there are."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     for limit in (max(hard, WANTED_DESCRIPTORS), hard):
         with contextlib.suppress(OSError, ValueError):
             resource.setrlimit(resource.RLIMIT_NOFILE, (limit, limit))
-            return
+            break
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
 
 
 def _described(context: dict[str, Any]) -> str:

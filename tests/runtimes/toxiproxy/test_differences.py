@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
 import socket
 import struct
@@ -11,14 +12,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
 from runtimes.links.adapter import Toxiproxy
-from runtimes.links.servers import ROOT, RunningToxiproxy
+from runtimes.links.servers import ROOT, RunningToxiproxy, ServerChoice, start_server
 from tests.runtimes.toxiproxy.calls import Call, ask
 from tests.runtimes.toxiproxy.conftest import Start
 from tests.runtimes.toxiproxy.ends import FIN, RST, Seen, Stage
@@ -336,6 +337,44 @@ def test_a_body_of_more_than_16_mib_is_refused(embedded: RunningToxiproxy) -> No
             pass  # it has answered and closed
         client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 0, 0))
         assert Toxiproxy(embedded.host, embedded.port).version() == "2.12.0"
+
+
+def test_the_api_answers_when_the_descriptors_have_run_out(tmp_path: Path) -> None:
+    """Some are kept for the API: clients beyond the rest are closed at once, and room is used again."""
+    # Whoever may raise limits would: the server is not to be one of them.
+    lowered = ["setpriv", "--bounding-set=-sys_resource"] if os.geteuid() == 0 else []
+    argv = ("sh", "-c", 'ulimit -n 80; exec "$0" "$@"', *lowered, sys.executable, "-m", "runtimes.toxiproxy")
+    server = start_server(
+        ServerChoice("embedded", "tested", argv=argv), folder=tmp_path, seed=None, deadline_s=20
+    )
+    stage = Stage(server, "crowded")
+    try:
+        with ExitStack() as stack:
+            clients = []
+            for _ in range(150):
+                address = ("127.0.0.1", stage.proxy.port)
+                clients.append(stack.enter_context(socket.create_connection(address, timeout=PROMPT_S)))
+            assert stage.adapter.version() == "2.12.0"
+            for client in clients[100:]:
+                with suppress(ConnectionResetError):
+                    assert client.recv(1) == b""
+            stage.adapter.create_proxy("one more", listen="127.0.0.1:0", upstream="127.0.0.1:9")
+
+        def passes() -> bool:
+            with socket.create_connection(("127.0.0.1", stage.proxy.port), timeout=PROMPT_S) as client:
+                client.sendall(b"?")
+                client.settimeout(0.1)
+                try:
+                    return client.recv(1) != b""
+                except TimeoutError:
+                    return True  # it waits for an upstream that says nothing
+                except ConnectionResetError:
+                    return False
+
+        eventually(passes, "room for a client")
+    finally:
+        stage.clear()
+        server.stop()
 
 
 def test_every_difference_in_the_docs_has_its_test() -> None:
