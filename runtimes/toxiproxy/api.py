@@ -84,8 +84,7 @@ class Api:
         return Response(200, METRICS, self.metrics.text().encode())
 
     async def reset(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
-            await self.proxies.reset()
+        await self.proxies.reset()
         return Response(204, {}, None)
 
     async def populate(self, request: Request, names: list[str]) -> Response:
@@ -96,8 +95,7 @@ class Api:
             done: list[Proxy] = []
             error = refused
         else:
-            async with self.proxies.changing:
-                done, error = await self.proxies.populate(wishes)
+            done, error = await self.proxies.populate(wishes)
         answer: dict[str, JsonOut] = {}
         if error is not None:
             answer = {"error": error.message, "status": error.status}
@@ -109,7 +107,7 @@ class Api:
 
     async def create_proxy(self, request: Request, names: list[str]) -> Response:
         wish = bodies.proxy_to_create(request.body)
-        async with self.proxies.changing:
+        async with self.proxies.changing(wish.name):
             proxy = await self.proxies.create(wish)
             return _json(201, describe_proxy(proxy))
 
@@ -117,7 +115,7 @@ class Api:
         return _json(200, describe_proxy(self.proxies.get(names[0])))
 
     async def update_proxy(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
+        async with self.proxies.changing(names[0]):
             proxy = self.proxies.get(names[0])
             wish = bodies.proxy_update(
                 request.body, listen=proxy.listen, upstream=proxy.upstream, enabled=proxy.enabled
@@ -126,7 +124,7 @@ class Api:
             return _json(200, describe_proxy(proxy))
 
     async def delete_proxy(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
+        async with self.proxies.changing(names[0]):
             self.proxies.remove(names[0])
         return Response(204, {}, None)
 
@@ -134,7 +132,7 @@ class Api:
         return _json(200, [describe_toxic(settings) for settings in self.proxies.get(names[0]).toxics.all()])
 
     async def create_toxic(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
+        async with self.proxies.changing(names[0]):
             proxy = self.proxies.get(names[0])
             settings = bodies.toxic_to_create(
                 request.body, taken=[toxic.name for toxic in proxy.toxics.all()]
@@ -146,7 +144,7 @@ class Api:
         return _json(200, describe_toxic(self.proxies.get(names[0]).toxics.find(names[1])))
 
     async def update_toxic(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
+        async with self.proxies.changing(names[0]):
             toxics = self.proxies.get(names[0]).toxics
             settings = toxics.find(names[1])
             toxic, toxicity = bodies.toxic_update(request.body, settings)
@@ -154,7 +152,7 @@ class Api:
         return _json(200, describe_toxic(settings))
 
     async def delete_toxic(self, request: Request, names: list[str]) -> Response:
-        async with self.proxies.changing:
+        async with self.proxies.changing(names[0]):
             toxics = self.proxies.get(names[0]).toxics
             toxics.remove(toxics.find(names[1]))
         return Response(204, {}, None)

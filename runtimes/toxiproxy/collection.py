@@ -1,9 +1,10 @@
-"""All proxies of a server, by name. Calls that change something are served one after another."""
+"""All proxies of a server, by name. Calls that change one proxy are served one after another."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 from runtimes.toxiproxy import errors
 from runtimes.toxiproxy.bodies import ProxyWish
@@ -13,12 +14,19 @@ from runtimes.toxiproxy.proxy import Proxy, Surroundings
 
 
 class ProxyCollection:
-    """The proxies. ``changing`` is held by every call that changes one, so that none sees half a change."""
+    """The proxies. ``changing`` is held by every call that changes one, so that none sees half a change.
+
+    Each proxy has a lock of its own: one that waits for the lookup of a name holds up no other.
+    """
 
     def __init__(self, surroundings: Surroundings) -> None:
         self._surroundings = surroundings
         self._proxies: dict[str, Proxy] = {}
-        self.changing = asyncio.Lock()
+        self._locks: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    def changing(self, name: str) -> asyncio.Lock:
+        """To be held while a proxy is changed, whether it exists or not. Lasts as long as somebody has it."""
+        return self._locks.setdefault(name, asyncio.Lock())
 
     def all(self) -> list[Proxy]:
         """Sorted by name."""
@@ -42,9 +50,10 @@ class ProxyCollection:
         done: list[Proxy] = []
         try:
             for wish in wishes:
-                proxy = await self._create_or_keep(wish)
-                for settings in wish.toxics:
-                    self._put_toxic(proxy, settings)
+                async with self.changing(wish.name):
+                    proxy = await self._create_or_keep(wish)
+                    for settings in wish.toxics:
+                        self._put_toxic(proxy, settings)
                 done.append(proxy)
         except ApiError as error:
             return done, error
@@ -58,8 +67,10 @@ class ProxyCollection:
     async def reset(self) -> None:
         """Start all proxies and remove all toxics. Raises ApiError 500 when one cannot start."""
         for proxy in list(self._proxies.values()):
-            await proxy.start()
-            proxy.toxics.clear()
+            async with self.changing(proxy.name):
+                if self._proxies.get(proxy.name) is proxy:  # not deleted while another was waited for
+                    await proxy.start()
+                    proxy.toxics.clear()
 
     def stop(self) -> None:
         """Stop all proxies."""
