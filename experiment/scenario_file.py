@@ -41,6 +41,7 @@ def load_scenario(
         _check_times(decoder, node, scenario)
         _check_load(decoder, node, scenario, path.parent)
         _check_objectives(decoder, node, scenario)
+        _check_judged(decoder, node, scenario)
     decoder.finish()
     return scenario  # type: ignore[no-any-return]
 
@@ -210,6 +211,23 @@ def _check_load(decoder: Decoder, node: Node, scenario: Scenario, folder: Path) 
     if visits > MAX_VISITS:
         found = f"up to {visits:,.0f} visits in {length_s:g} s"
         decoder.fail(where, found, f"at most {MAX_VISITS:,} visits in a run: a lower rate, shorter phases")
+
+
+def _check_judged(decoder: Decoder, node: Node, scenario: Scenario) -> None:
+    """A scenario that would judge nothing proves nothing; nor do faults whose effect nobody asks about."""
+    expect = scenario.expect
+    place_of_expect = key_place(node, "expect")
+    mend = "name an invariant under expect.invariants, or an objective such as {journey: pay, success: "
+    if expect.invariants or expect.fault or expect.after or expect.recovery is not None:
+        return
+    if scenario.faults:
+        found = "faults and nothing that is expected of the system under them"
+        expected = "an invariant, or an objective for the fault, the recovery or after it"
+        decoder.fail(place_of_expect, found, expected, f'{mend}">= 99%"}} under expect.fault')
+    elif not expect.baseline:
+        found = "a scenario that expects nothing"
+        expected = "an invariant or an objective"
+        decoder.fail(place_of_expect, found, expected, f'{mend}">= 99%"}} under expect.baseline')
 
 
 def _check_objectives(decoder: Decoder, node: Node, scenario: Scenario) -> None:

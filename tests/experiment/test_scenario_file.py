@@ -7,7 +7,27 @@ import pytest
 from tests.experiment.mistakes import FAULT, NEEDS_UNIT, PLAIN_NAME, SCENARIO, problems_of, scenario, seen
 
 # (what stands in the good file, what replaces it, where the mistake is seen, found, expected, mend)
+NAME_ONE = (
+    'name an invariant under expect.invariants, or an objective such as {journey: pay, success: ">= 99%"}'
+)
+EXPECT = SCENARIO[SCENARIO.index("expect:") :]
 BAD = [
+    (
+        EXPECT,
+        'expect:\n  baseline:\n    - {journey: pay, success: ">= 99%"}\n',
+        "expect",
+        "faults and nothing that is expected of the system under them",
+        "an invariant, or an objective for the fault, the recovery or after it",
+        f"{NAME_ONE} under expect.fault",
+    ),
+    (
+        SCENARIO[SCENARIO.index("faults:") :],
+        "",
+        "name: slow_payments",
+        "a scenario that expects nothing",
+        "an invariant or an objective",
+        f"{NAME_ONE} under expect.baseline",
+    ),
     (
         FAULT,
         FAULT.replace("latency", "latencey"),
