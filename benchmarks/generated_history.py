@@ -189,4 +189,5 @@ def _start(run: Scenario, operations: int, rate: float) -> list[Row]:
         rows.append(LoadReport(float(second), 0, int(rate), int(rate), 0.0005, 0.002, 0.003))
         for name, value in (("logical", second * 100.0), ("attempts", second * 101.0)):
             rows.append(Sample(float(second), "billing", name, value, "payments"))
+    rows.append(Sample(clock, "load", "lag_p99", 0.002))
     return rows

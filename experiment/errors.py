@@ -24,6 +24,8 @@ class ExitCode(IntEnum):
 
 GRAVITY = (
     ExitCode.CLEANUP_INCOMPLETE,
+    ExitCode.TERMINATED,
+    ExitCode.INTERRUPTED,
     ExitCode.SAFETY_VETO,
     ExitCode.INVALID,
     ExitCode.FAIL,

@@ -13,7 +13,7 @@ from experiment.arrivals import arrival_times
 from experiment.controls import Fault
 from experiment.design import Design
 from experiment.population import Population
-from experiment.scenario import PHASES, FaultSpec, Scenario, fault_window, phase_starts
+from experiment.scenario import PHASES, Scenario, activations, phase_starts
 from experiment.topology import System
 
 
@@ -94,22 +94,10 @@ def make_plan(scenario: Scenario, system: System, design: Design, seed: int, pop
 def _steps(scenario: Scenario) -> list[FaultStep]:
     steps: list[FaultStep] = []
     for number, spec in enumerate(scenario.faults, 1):
-        for name, start, end in _activations(f"f{number}", spec, scenario):
+        for name, start, end in activations(number, spec, scenario.phases):
             steps.append(FaultStep(start, "inject", name, spec.target, spec.fault.kind, spec.fault))
             steps.append(FaultStep(end, "heal", name, spec.target, spec.fault.kind, spec.fault))
     return steps
-
-
-def _activations(fault: str, spec: FaultSpec, scenario: Scenario) -> list[tuple[str, float, float]]:
-    start, end = fault_window(spec, scenario.phases)
-    if spec.repeat is None:
-        return [(fault, start, end)]
-    spans: list[tuple[str, float, float]] = []
-    clock = start
-    while clock < end - 1e-9 and (spec.repeat.times is None or len(spans) < spec.repeat.times):
-        spans.append((f"{fault}.{len(spans) + 1}", clock, min(end, clock + spec.repeat.up)))
-        clock += spec.repeat.up + spec.repeat.down
-    return spans
 
 
 def _operations(

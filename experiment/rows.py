@@ -134,12 +134,14 @@ class LoadReport:
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """Something the reader of a report must know. `level` invalid makes the run invalid."""
+    """Something the reader of a report must know. `level` invalid makes the run invalid; violation is one of
+    the checker `about`, seen in an earlier attempt of this run: it counts as one seen in this attempt."""
 
     TAG: ClassVar[str] = "note"
     t: float
-    level: Literal["info", "warning", "invalid"]
+    level: Literal["info", "warning", "invalid", "violation"]
     text: str
+    about: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,3 +218,17 @@ def fault_window(spec: FaultSpec, phases: Phases) -> tuple[float, float]:
     start = starts[spec.during] + (spec.at or 0.0)
     end = starts[spec.during] + getattr(phases, spec.during)
     return start, min(end, start + spec.lasting) if spec.lasting is not None else end
+
+
+def activations(number: int, spec: FaultSpec, phases: Phases) -> list[tuple[str, float, float]]:
+    """(id, injection, heal) of every time the scenario's fault `number` (from 1) acts, in seconds since the
+    run's zero: f1, or f1.1, f1.2 ... of a fault that repeats."""
+    start, end = fault_window(spec, phases)
+    if spec.repeat is None:
+        return [(f"f{number}", start, end)]
+    spans: list[tuple[str, float, float]] = []
+    clock = start
+    while clock < end - 1e-9 and (spec.repeat.times is None or len(spans) < spec.repeat.times):
+        spans.append((f"f{number}.{len(spans) + 1}", clock, min(end, clock + spec.repeat.up)))
+        clock += spec.repeat.up + spec.repeat.down
+    return spans

@@ -8,6 +8,7 @@ from enum import StrEnum
 from typing import Any
 
 from experiment.errors import ExitCode
+from experiment.rows import End
 
 
 class Verdict(StrEnum):
@@ -51,7 +52,14 @@ class CheckResult:
     judged: bool = True  # False: shown for information, no part of the verdict
 
 
-def exit_code(verdict: Verdict, vetoed: bool) -> ExitCode:
+def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:
+    """Of one run, by its verdict and the last line of its history. Without one the run was killed: it is
+    invalid, and the next command sweeps what it left. Which signal interrupted a run only its own command
+    knows."""
+    if end is not None and not end.clean:
+        return ExitCode.CLEANUP_INCOMPLETE
+    if end is not None and end.reason == "interrupted":
+        return ExitCode.INTERRUPTED
     if verdict is Verdict.INVALID:
         return ExitCode.INVALID
     if vetoed:

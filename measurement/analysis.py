@@ -97,12 +97,13 @@ class ExpectationResult:
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:
     """`seconds` after the last heal until Q held; None and `censored` when it never did within what was
-    observed."""
+    observed. Not `under_load`: there was too little load after the heal to tell."""
 
     seconds: float | None
     censored: bool
     budget: float
     statement: str
+    under_load: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,20 @@ class Score:
     area_under_q: float | None  # mean of Q over fault and recovery, 0..1
     resilience_loss: float | None  # integral of 100 - 100 Q over fault and recovery, percent seconds
     veto: str = ""  # "3 duplicate charges"
+    failed: tuple[str, ...] = ()  # what made the run fail without a veto: checkers and objectives
+
+
+@dataclass(frozen=True, slots=True)
+class WaiverUse:
+    """A waiver of the scenario on the day of the run. `lifts`: it is in force, and what it names was
+    violated."""
+
+    invariant: str
+    by: str
+    until: str  # ISO date
+    reason: str
+    in_force: bool
+    lifts: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +150,7 @@ class Analysis:
     timelines: tuple[Timeline, ...]
     faults: tuple[FaultWindow, ...]
     recovery: RecoveryResult | None
-    convergence_s: (
-        float | None
-    )  # after the last heal until backlogs were drained; None: never or not observed
+    convergence_s: float | None  # after the last heal, see `Convergence`; None: never or not observed
     score: Score
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
-    waivers: tuple[str, ...] = ()
+    waivers: tuple[WaiverUse, ...] = ()

@@ -55,30 +55,41 @@ def increase(readings: list[tuple[float, float]], start: float, end: float) -> I
 
 
 def backlog_drained(history: History, heal: float, load_end: float) -> tuple[float | None, dict[str, float]]:
-    """(seconds after `heal` until every backlog was drained, what was left at the end).
+    """(seconds after `heal` until every backlog was drained for good, what was left at the end).
 
     While load is on some work is always under way: a backlog counts as drained once two readings running are
-    at their usual level, see `_usual`. After the load it must be zero. None when never, or when nothing was
-    sampled after the heal (then nothing is left either).
+    at their usual level, see `_usual`, and as grown again once two running are above it. One that was not
+    drained under load must be empty after it, and none may be left at the end. None when never, or when
+    nothing was sampled after the heal (then nothing is left either).
     """
     gauges = group(history.samples, frozenset({"backlog"}))
     first_fault = min((event.t for event in history.faults), default=heal)
-    drained_at = 0.0
+    drained: list[float] = []
     left: dict[str, float] = {}
-    seen = False
     for (source, _, about), readings in gauges.items():
         usual = _usual([value for t, value in readings if t <= first_fault])
         after = [(t, value) for t, value in readings if t >= heal]
         if not after:
             continue
-        seen = True
-        calm = [value <= (usual if t < load_end else 0.0) for t, value in after]
-        if not calm[-1]:
+        since = _drained_since(after, usual, load_end)
+        if since is None or after[-1][1] > (usual if after[-1][0] < load_end else 0.0):
             left[f"{source} {about}".strip()] = after[-1][1]
-            continue
-        twice = (i for i in range(len(calm)) if calm[i] and (i + 1 == len(calm) or calm[i + 1]))
-        drained_at = max(drained_at, after[next(twice)][0] - heal)
-    return (None if left or not seen else drained_at), left
+        else:
+            drained.append(since - heal)
+    return (max(drained) if drained and not left else None), left
+
+
+def _drained_since(readings: list[tuple[float, float]], usual: float, load_end: float) -> float | None:
+    """From when on the backlog was at its usual level to the end of its readings."""
+    since: float | None = None
+    for number, (t, value) in enumerate(readings):
+        level = usual if t < load_end or since is not None else 0.0
+        coming = readings[number + 1][1] if number + 1 < len(readings) else value
+        if since is None and value <= level and coming <= level:
+            since = t
+        elif since is not None and value > level and coming > level:
+            since = None
+    return since
 
 
 def _usual(before: list[float]) -> float:

@@ -18,13 +18,10 @@ Floats = npt.NDArray[np.float64]
 PERCENTILES = {"p50": (0.5, 2), "p95": (0.95, 20), "p99": (0.99, 100)}
 
 
-_WAITED = pl.col("is_sent") & (pl.col("outcome") != "rejected")
-
-
 def _percentiles() -> dict[str, pl.Expr]:
-    """Exact, by rank, over what was acknowledged or timed out. Refusals are left out: failing fast must not
-    flatter a percentile; they show in the success ratio."""
-    waited = pl.col("latency").filter(_WAITED)
+    """Exact, by rank, over what was acknowledged and what failed after its user had waited for longer than
+    the latency objective; see `quality.grade`. Quick failures show in the success ratio."""
+    waited = pl.col("latency").filter(pl.col("waited"))
     return {
         name: pl.when(waited.len() >= enough).then(waited.quantile(q, "higher"))
         for name, (q, enough) in PERCENTILES.items()
@@ -88,7 +85,7 @@ def _histograms(graded: pl.DataFrame) -> dict[tuple[str, str], Histogram]:
     """Of the latencies that the percentiles are of, so that runs can be told together."""
     counted = (
         graded.lazy()
-        .filter(_WAITED & pl.col("phase").is_not_null())
+        .filter(pl.col("waited") & pl.col("phase").is_not_null())
         .group_by("journey", "phase", bucket_of(pl.col("latency")).alias("bucket"))
         .len()
         .collect()

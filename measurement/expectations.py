@@ -62,7 +62,7 @@ def describe(result: ExpectationResult) -> str:
 def _recovery(within: float, recovery: RecoveryResult | None) -> ExpectationResult:
     seconds = recovery.seconds if recovery is not None else None
     status: Status = "no data"
-    if recovery is not None:
+    if recovery is not None and recovery.under_load:
         status = _status(seconds is not None and seconds <= within)
     return ExpectationResult("recovery", "all", "recovery", f"<= {format_duration(within)}", seconds, status)
 

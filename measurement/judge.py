@@ -10,14 +10,21 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
-from experiment.history import History
+from experiment.history import History, Note
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
-from experiment.verdict import CheckResult, Verdict, worst
-from measurement.analysis import Analysis, ExpectationResult, FaultWindow, Score, ValidityCheck
+from experiment.verdict import CheckResult, Verdict, Violation, worst
+from measurement.analysis import (
+    Analysis,
+    ExpectationResult,
+    FaultWindow,
+    Score,
+    ValidityCheck,
+    WaiverUse,
+)
 from measurement.checkers import CHECKERS, recovers
 from measurement.checkers.findings import Finding
-from measurement.counters import backlog_drained
+from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
@@ -39,28 +46,24 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     quality = quality_of(history, scenario, system, graded)
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
     findings["recovers"] = recovers.of_recovery(recovery)
-    checks = _results(findings, scenario)
+    checks = _results(findings, scenario, history.notes)
     windows = fault_windows(history)
     spans = phase_spans(history, scenario)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
     validity = judge_validity(history, scenario, system, windows, expectations, journeys)
-    waived, waivers = _waivers(history, scenario, checks)
+    waivers = _waivers(history, scenario, checks)
+    waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     end = load_end(history)
     heal = quality.heal_t if quality.heal_t is not None else end
-    converged, left = backlog_drained(history, heal, end)
-    budget = spans["settle"][1] - heal if "settle" in spans else scenario.phases.settle
-    budget = max(budget, scenario.phases.settle)
-    observed = converged is not None or bool(left)
-    independent = _independent(system, windows)
-    raw = score_run(
-        quality, independent, recovery, converge_part(converged, observed, budget), history.header.seed
-    )
+    together = convergence(history, scenario, findings["bounded_staleness"], heal, end)
+    converge = converge_part(together.seconds, together.observed, together.budget)
+    raw = score_run(quality, _independent(system, windows), recovery, converge, history.header.seed)
     score, verdict, veto = _verdict(raw, validity, checks, expectations, waived)
     return Analysis(
         verdict=verdict,
         vetoed=veto,
-        reasons=_reasons(verdict, validity, checks, expectations, waived, left),
+        reasons=_reasons(verdict, validity, checks, expectations, waivers, together.behind),
         validity=validity,
         checks=checks,
         expectations=expectations,
@@ -68,24 +71,36 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
         timelines=timelines(quality.table, {**quality.journeys, "all": quality.combined}, quality.seconds),
         faults=windows,
         recovery=recovery,
-        convergence_s=converged,
+        convergence_s=together.seconds,
         score=score,
         measures={
             "operations": history.operations.height,
             "wrong_operations": wrong.len(),
             "records": history.records.height,
-            "converge_budget_s": budget,
-            **{f"backlog left: {name}": value for name, value in left.items()},
+            "converge_budget_s": together.budget,
+            **{f"not converged: {name}": value for name, value in together.behind.items()},
         },
         waivers=waivers,
     )
 
 
-def _results(findings: Mapping[str, Finding], scenario: Scenario) -> tuple[CheckResult, ...]:
-    """Safety that has data is always judged; the rest when the scenario names it."""
+def _results(
+    findings: Mapping[str, Finding], scenario: Scenario, notes: Sequence[Note]
+) -> tuple[CheckResult, ...]:
+    """Safety that has data is always judged; the rest when the scenario names it. A violation that an earlier
+    attempt of the run has seen happened, whatever this attempt shows."""
     results: list[CheckResult] = []
     for name, checker in CHECKERS.items():
         result = checker.result(findings[name])
+        earlier = [note.text for note in notes if note.level == "violation" and note.about == name]
+        if earlier:
+            result = replace(
+                result,
+                verdict=Verdict.FAIL,
+                statement="; ".join([*earlier, f"in this attempt: {result.statement}"]),
+                violations=(*(Violation(text, "", None) for text in earlier), *result.violations),
+                violation_count=len(earlier) + result.violation_count,
+            )
         seen_safety = checker.safety and result.verdict is not Verdict.INCONCLUSIVE
         results.append(replace(result, judged=name in scenario.expect.invariants or seen_safety))
     return tuple(results)
@@ -97,14 +112,15 @@ def _independent(system: System, windows: Sequence[FaultWindow]) -> tuple[str, .
     )
 
 
-def _waivers(
-    history: History, scenario: Scenario, checks: Sequence[CheckResult]
-) -> tuple[frozenset[str], tuple[str, ...]]:
-    """(violated invariants that a waiver lifts, a line for every waiver). In force on the day of the run."""
+def _waivers(history: History, scenario: Scenario, checks: Sequence[CheckResult]) -> tuple[WaiverUse, ...]:
+    """Every waiver of the scenario; in force is judged on the day of the run."""
     violated = {check.checker for check in checks if check.verdict is Verdict.FAIL}
-    day = history.header.started_at[:10]
-    lifted = {w.invariant for w in scenario.waivers if w.invariant in violated and _in_force(w, day)}
-    return frozenset(lifted), tuple(_waiver_line(w, day, w.invariant in violated) for w in scenario.waivers)
+    uses = []
+    for waiver in scenario.waivers:
+        in_force = _in_force(waiver, history.header.started_at[:10])
+        lifts = in_force and waiver.invariant in violated
+        uses.append(WaiverUse(waiver.invariant, waiver.by, waiver.until, waiver.reason, in_force, lifts))
+    return tuple(uses)
 
 
 def _in_force(waiver: Waiver, day: str) -> bool:
@@ -112,13 +128,6 @@ def _in_force(waiver: Waiver, day: str) -> bool:
         return date.fromisoformat(day) <= date.fromisoformat(waiver.until)
     except ValueError:
         return False
-
-
-def _waiver_line(waiver: Waiver, day: str, used: bool) -> str:
-    state = "in force" if _in_force(waiver, day) else "expired or without a date"
-    effect = "lifts a violation of this run" if used and state == "in force" else "lifts nothing in this run"
-    named = f"{waiver.invariant}, waived by {waiver.by} until {waiver.until}: {waiver.reason}"
-    return f"{named} ({state}, {effect})"
 
 
 def _broken_safety(checks: Sequence[CheckResult], waived: frozenset[str]) -> list[CheckResult]:
@@ -142,11 +151,34 @@ def _verdict(
     unsafe = _broken_safety(checks, waived)
     if unsafe:
         return vetoed(score, "; ".join(check.statement for check in unsafe)), Verdict.FAIL, True
-    parts = [Verdict.PASS, *broken]
-    parts += [check.verdict for check in checks if check.judged and check.checker not in waived]
+    # Of no part at all the worst is inconclusive: a run that judged nothing has not passed.
+    parts = [*broken, *(Verdict.PASS if c.checker in waived else c.verdict for c in checks if c.judged)]
     of_status = {"met": Verdict.PASS, "not met": Verdict.FAIL, "no data": Verdict.INCONCLUSIVE}
     parts += [of_status[result.status] for result in expectations]
-    return score, worst(parts), False
+    verdict = worst(parts)
+    if verdict is Verdict.FAIL:
+        score = replace(score, failed=_failed(checks, expectations, waived))
+    return score, verdict, False
+
+
+def _failed(
+    checks: Sequence[CheckResult], expectations: Sequence[ExpectationResult], waived: frozenset[str]
+) -> tuple[str, ...]:
+    """`bounded_staleness`, `pay p95 in fault`; the recovery once, as check or as objective."""
+    names = [
+        check.checker
+        for check in checks
+        if check.judged and check.verdict is Verdict.FAIL and check.checker not in waived
+    ]
+    for result in expectations:
+        name = (
+            "recovers"
+            if result.phase == "recovery"
+            else f"{result.journey} {result.figure} in {result.phase}"
+        )
+        if result.status == "not met" and name not in names:
+            names.append(name)
+    return tuple(names)
 
 
 def _reasons(
@@ -154,14 +186,16 @@ def _reasons(
     validity: Sequence[ValidityCheck],
     checks: Sequence[CheckResult],
     expectations: Sequence[ExpectationResult],
-    waived: frozenset[str],
-    left: Mapping[str, float],
+    waivers: Sequence[WaiverUse],
+    behind: Mapping[str, float],
 ) -> tuple[str, ...]:
     """Most serious first: what makes the run invalid, what broke safety, what was not met, what was not seen.
     Of an invalid run nothing else is claimed, but a violation that was seen is not hidden."""
     lines = [f"{check.name}: {check.statement}" for check in validity if not check.ok]
+    waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     unsafe = _broken_safety(checks, waived)
-    lines += [f"{check.checker}: {check.statement}" for check in unsafe]
+    claim = "seen, not judged: " if verdict is Verdict.INVALID else ""
+    lines += [f"{claim}{check.checker}: {check.statement}" for check in unsafe]
     if verdict is Verdict.INVALID:
         return _distinct(lines)
     for wanted in (Verdict.FAIL, Verdict.INCONCLUSIVE):
@@ -172,13 +206,23 @@ def _reasons(
         ]
         status = "not met" if wanted is Verdict.FAIL else "no data"
         lines += [describe(result) for result in expectations if result.status == status]
-    if left:
-        lines.append("backlog left: " + ", ".join(f"{name} {value:.0f}" for name, value in left.items()))
+    if behind:
+        lines.append("not converged: " + ", ".join(f"{name}: {value:.0f}" for name, value in behind.items()))
+    judged = [check for check in checks if check.judged]
+    if not judged and not expectations:
+        lines.append(
+            "nothing was judged: no invariant is named, no objective, and no safety checker had data"
+        )
     if verdict is Verdict.PASS:
-        judged = [check for check in checks if check.judged and check.verdict is Verdict.PASS]
+        held = sum(check.verdict is Verdict.PASS for check in judged)
         met = f", all objectives ({len(expectations)}) were met" if expectations else ""
-        lines.insert(0, f"all properties that were judged ({len(judged)}) held{met}")
+        lines.insert(0, f"all properties that were judged ({held}) held{_except(waivers)}{met}")
     return _distinct(lines)
+
+
+def _except(waivers: Sequence[WaiverUse]) -> str:
+    lifted = [f"{waiver.invariant} (until {waiver.until})" for waiver in waivers if waiver.lifts]
+    return f", except {len(lifted)} waived: {', '.join(lifted)}" if lifted else ""
 
 
 def _distinct(lines: Sequence[str]) -> tuple[str, ...]:

@@ -27,10 +27,12 @@ def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series
     """Every operation of a known journey, by intended start.
 
     Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
-    is_sent, outcome, kind (of error; null when acknowledged), succeeded, good. Operations never sent are
-    kept, since what stopped them is already counted where it happened; they are never offered, good or bad.
+    is_sent, outcome, kind (of error; null when acknowledged), waited (its latency counts in percentiles),
+    succeeded, good. Operations never sent are kept, since what stopped them is already counted where it
+    happened; they are never offered, good or bad.
     """
     objectives = {name: journey.p95 for name, journey in system.journeys.items()}
+    bounds = {name: min(limit, *latency_bounds(scenario, name)) for name, limit in objectives.items()}
     sent = pl.col("sent").is_not_null()
     right = sent & (pl.col("outcome") == "acknowledged")
     if wrong.len():
@@ -51,12 +53,34 @@ def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series
             succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
         )
         .with_columns(
-            good=pl.col("succeeded")
-            & (pl.col("latency") <= pl.col("journey").replace_strict(objectives, return_dtype=pl.Float64))
+            good=pl.col("succeeded") & (pl.col("latency") <= _of_journey(objectives)),
+            # Failing fast must not flatter a percentile, failing slowly must not be hidden from it.
+            waited=pl.col("is_sent")
+            & ((pl.col("outcome") == "acknowledged") | (pl.col("latency") > _of_journey(bounds))),
         )
-        .select("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "succeeded", "good")
+        .select(
+            *("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "waited"),
+            *("succeeded", "good"),
+        )
         .collect()
     )
+
+
+def latency_bounds(scenario: Scenario, journey: str | None = None) -> tuple[float, ...]:
+    """The scenario's bounds on percentiles of a journey (None: of all), in seconds; none is infinite."""
+    expectations = (*scenario.expect.baseline, *scenario.expect.fault, *scenario.expect.after)
+    limits = [
+        bound.limit
+        for expectation in expectations
+        if journey in (None, expectation.journey)
+        for bound in (expectation.p50, expectation.p95, expectation.p99)
+        if bound is not None
+    ]
+    return (float("inf"), *limits)
+
+
+def _of_journey(values: dict[str, float]) -> pl.Expr:
+    return pl.col("journey").replace_strict(values, return_dtype=pl.Float64)
 
 
 def _phase(spans: dict[str, tuple[float, float]]) -> pl.Expr:

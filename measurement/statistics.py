@@ -84,6 +84,13 @@ def proportion(events: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def evidently_below(good: int, n: int, share: float) -> bool:
+    """Whether so few good ones of n would be seen less than once in 20 times if the true share were `share`
+    (exact one-sided binomial test): what a small count cannot tell from chance is no evidence."""
+    chance = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(good + 1))
+    return chance < 1 - CONFIDENCE
+
+
 @dataclass(frozen=True, slots=True)
 class MedianTime:
     """Median of times of which some were never reached; None when more than half were not. `low` and `high`

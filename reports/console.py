@@ -31,7 +31,7 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     lines += [f"  found    {text}" for text in _violations(analysis)]
     if analysis.recovery is not None:
         lines.append(f"  recovery {analysis.recovery.statement}")
-    lines += [f"  waiver   {waiver}" for waiver in analysis.waivers]
+    lines += [f"  waiver   {wording.waiver_text(waiver)}" for waiver in analysis.waivers]
     lines += [f"  {note.level:<8} {note.text}" for note in report.notes if note.level != "info"]
     if header.source == "simulation":
         lines.append(f"  source   {wording.source_text(header)}")
@@ -62,7 +62,7 @@ def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
         interval = f" (95%: {between[0]:.0f} to {between[1]:.0f})" if between else ""
         lines.append(
             f"{numbers.design}: weighted mean {_score(numbers.mean)}{interval}, "
-            f"worst {_score(numbers.worst)} ({numbers.worst_scenario or '–'}), "
+            f"worst {wording.worst_text(numbers.worst, numbers.worst_scenario, numbers.unscored)}, "
             f"coverage {numbers.covered} of {numbers.coverable}, vetoes {numbers.vetoes}"
         )
     lines.append(f"{_paint(f'suite {suite.verdict.value.upper()}', suite.verdict, colour)}: {suite.headline}")

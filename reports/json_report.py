@@ -8,16 +8,19 @@ from typing import Any, Literal
 import msgspec
 
 from reports.report import RunReport, SuiteReport
+from reports.wording import score_text
 
 FORMAT: Literal[1] = 1
 
 
 @dataclass(frozen=True, slots=True)
 class RunDocument:
-    """A whole run. `format` counts up when a reader would have to change."""
+    """A whole run. `format` counts up when a reader would have to change. `score` is what people read: a
+    number with the veto or the failures beside which it stands."""
 
     format: Literal[1]
     kind: Literal["run"]
+    score: str
     report: RunReport
 
 
@@ -34,7 +37,7 @@ class SuiteDocument:
 
 
 def render_run(report: RunReport) -> str:
-    return _text(RunDocument(FORMAT, "run", report))
+    return _text(RunDocument(FORMAT, "run", score_text(report.analysis.score), report))
 
 
 def render_suite(suite: SuiteReport) -> str:

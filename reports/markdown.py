@@ -56,7 +56,7 @@ def render_run(report: RunReport) -> str:
         f"Seed {header.seed}, started {text(header.started_at)}.",
         "",
     ]
-    lines += [f"Waiver: {text(waiver)}\n" for waiver in analysis.waivers]
+    lines += [f"Waiver: {text(wording.waiver_text(waiver))}\n" for waiver in analysis.waivers]
     lines += _faults(analysis.faults) + _journeys(report) + _conditions(report)
     for check in analysis.checks:
         lines += _violations(check)
@@ -133,7 +133,8 @@ def render_suite(suite: SuiteReport) -> str:
         heads = ("design", "weighted mean", "worst", "coverage", "vetoes")
         rows = [
             (
-                text(n.design), _mean(n), f"{_score(n.worst)} {text(n.worst_scenario)}",
+                text(n.design), _mean(n),
+                text(wording.worst_text(n.worst, n.worst_scenario, n.unscored)),
                 f"{n.covered} of {n.coverable}", str(n.vetoes),
             )
             for n in suite.numbers

@@ -109,7 +109,8 @@ class SuiteEntry:
 
 @dataclass(frozen=True, slots=True)
 class FourNumbers:
-    """A design over a suite: four numbers, never one. `mean` and `worst` are scores from 0 to 100."""
+    """A design over a suite: four numbers, never one. `mean` and `worst` are scores from 0 to 100, `worst`
+    that of the runs that have one."""
 
     design: str
     mean: float | None
@@ -119,6 +120,7 @@ class FourNumbers:
     coverable: int
     vetoes: int
     interval: tuple[float, float] | None = None  # 95% interval of the mean
+    unscored: int = 0  # runs that are missing or have no score: the worst may be among them
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +157,9 @@ class SuiteReport:
 
     @property
     def verdict(self) -> Verdict:
-        """Pass when every entry came out as expected. An entry that was not run leaves it inconclusive."""
+        """Pass when every entry came out as expected, fail when one that could be judged did not. An entry
+        that was not run, or that is invalid or inconclusive against its expectation, has shown nothing:
+        it leaves the suite inconclusive."""
         return worst(_entry_verdict(entry) for entry in self.entries)
 
     @property

@@ -10,7 +10,7 @@ from experiment.history import Header
 from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
-from measurement.analysis import Analysis, ExpectationResult, JourneyPhase, Score
+from measurement.analysis import Analysis, ExpectationResult, JourneyPhase, Score, WaiverUse
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
 SOURCES = {
@@ -23,7 +23,7 @@ PART_NAMES = {
     "depth": ("D", "mean of the worst 10% of the seconds"),
     "recover": ("T", "1 - time to recover / budget, under load"),
     "contain": ("C", "mean quality of journeys that do not depend on the faulted part"),
-    "converge": ("E", "1 - time until backlogs are drained / budget"),
+    "converge": ("E", "1 - time until backlogs are drained and copies are current / budget"),
 }
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
@@ -69,13 +69,29 @@ def wall(t: float, zero_wall: float) -> str:
 
 
 def score_text(score: Score) -> str:
-    """`0 (vetoed: 3 duplicate charges; would have been 91)`, `91`, `no score`."""
+    """`0 (vetoed: 3 duplicate charges; would have been 91)`, `91`, `99 (failed: recovers)`, `no score`. A
+    number never stands alone beside a failure: the score weighs quality, not single promises."""
     if score.value is None:
         return "no score"
     if score.veto:
         would = "" if score.without_veto is None else f"; would have been {round(score.without_veto)}"
         return f"{round(score.value)} (vetoed: {score.veto}{would})"
-    return f"{score.value:.0f}"
+    failed = f" (failed: {', '.join(score.failed)})" if score.failed else ""
+    return f"{score.value:.0f}{failed}"
+
+
+def waiver_text(waiver: WaiverUse) -> str:
+    """Who waived what until when and why, and whether that changed anything in this run."""
+    state = "in force" if waiver.in_force else "expired"
+    effect = "lifts a violation of this run" if waiver.lifts else "lifts nothing in this run"
+    named = f"{waiver.invariant}, waived by {waiver.by} until {waiver.until}: {waiver.reason}"
+    return f"{named} ({state}, {effect})"
+
+
+def worst_text(score: float | None, scenario: str, unscored: int) -> str:
+    """`12 (payer_blackhole), of those with a score (2 have none)`."""
+    text = "–" if score is None else f"{score:.0f} ({scenario})"
+    return f"{text}, of those with a score ({unscored} have none)" if unscored else text
 
 
 def interval_text(score: Score) -> str:

@@ -68,7 +68,7 @@ def record_of(
     staleness = next((check for check in analysis.checks if check.checker == "bounded_staleness"), None)
     stale = staleness.measures.get("unlabelled_lag_s_max") if staleness else None
     loaded = [row for row in analysis.journeys if row.phase in LOAD_PHASES]
-    waived = {line.partition(",")[0] for line in analysis.waivers if "lifts a violation" in line}
+    waived = {waiver.invariant for waiver in analysis.waivers if waiver.lifts}
     return RunRecord(
         entry=entry,
         scenario=scenario,

@@ -10,14 +10,14 @@ from pathlib import Path
 
 from execution.campaigns.campaign import Hooks, Job, begin, play, resume, seeds_of, shuffled
 from execution.campaigns.records import RunRecord
-from execution.campaigns.suite_numbers import entry_met, four_numbers, repeated_entries
+from execution.campaigns.suite_numbers import four_numbers, repeated_entries
 from execution.campaigns.trend_store import FILE_NAME, Occasion, Results
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
 from execution.runs.facts import git_commit, machine, versions
 from execution.runs.preflight import check_suite
-from experiment.errors import ExitCode, gravest
+from experiment.errors import ExitCode
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from reports import SUITE_FORMATS
@@ -65,7 +65,7 @@ def run_suite(
     Results(options.out / FILE_NAME).append(occasion, weighted)
     for file, rendering in SUITE_FORMATS.items():
         (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
-    return SuiteResult(report, campaign.folder, suite_exit_code(suite, jobs, records))
+    return SuiteResult(report, campaign.folder, suite_exit_code(report, records))
 
 
 def suite_jobs(suite: Suite, repeats: int) -> tuple[Job, ...]:
@@ -121,21 +121,16 @@ def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
     )
 
 
-def suite_exit_code(suite: Suite, jobs: Sequence[Job], records: Sequence[RunRecord]) -> ExitCode:
-    """0 only when every job ran and met its expectation; else the gravest of what was not met."""
-    codes = {_code(suite.entries[record.entry], record) for record in records} | {ExitCode.PASS}
-    if len(records) < len(jobs):
-        codes.add(ExitCode.INCONCLUSIVE)
-    return gravest(codes)
-
-
-def _code(entry: Entry, record: RunRecord) -> ExitCode:
-    if not record.clean:
+def suite_exit_code(report: SuiteReport, records: Sequence[RunRecord]) -> ExitCode:
+    """The report's verdict; 4 for a veto where a pass was expected, and 5 before all for a run that did not
+    clean up."""
+    if not all(record.clean for record in records):
         return ExitCode.CLEANUP_INCOMPLETE
-    if entry_met(entry, record):
-        return ExitCode.PASS
-    if record.verdict is Verdict.INVALID:
-        return ExitCode.INVALID
-    if record.verdict is Verdict.INCONCLUSIVE:
-        return ExitCode.INCONCLUSIVE
-    return ExitCode.SAFETY_VETO if record.vetoed and entry.expect == "pass" else ExitCode.FAIL
+    vetoed = any(
+        entry.expected is Verdict.PASS and entry.summary is not None and entry.summary.vetoed
+        for entry in report.entries
+    )
+    if vetoed:
+        return ExitCode.SAFETY_VETO
+    codes = {Verdict.PASS: ExitCode.PASS, Verdict.FAIL: ExitCode.FAIL}
+    return codes.get(report.verdict, ExitCode.INCONCLUSIVE)

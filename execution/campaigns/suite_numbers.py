@@ -48,6 +48,7 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         weighted_mean(suite, entries, [record for record in mine if record.seed == seed])
         for seed in dict.fromkeys(record.seed for record in mine)
     ]
+    seeds = {record.seed for record in records}
     known = [mean for mean in means if mean is not None]
     estimate = score_estimate(known) if known and len(known) == len(means) else None
     interval = None
@@ -62,6 +63,7 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         coverable=coverable(system),
         vetoes=sum(record.vetoed for record in mine),
         interval=interval,
+        unscored=max(1, len(seeds)) * len(entries) - len(scored),
     )
 
 

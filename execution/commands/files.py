@@ -80,7 +80,7 @@ def check(path: Path, as_json: bool) -> int:
     else:
         for text in run_lines(load_run_report(path), colour=sys.stdout.isatty()):
             say(text)
-    return int(exit_code(analysis.verdict, analysis.vetoed))
+    return int(exit_code(analysis.verdict, analysis.vetoed, history.end))
 
 
 def report(path: Path) -> int:

@@ -29,7 +29,6 @@ from execution.runs.preflight import Request, plans
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.errors import ExitCode, gravest
 from experiment.plan import Plan
-from experiment.verdict import exit_code
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise
@@ -92,16 +91,13 @@ def _run_json(result: RunResult) -> Mapping[str, Any]:
     return {
         "folder": str(result.folder.path),
         **{name: getattr(summary, name) for name in summary.__slots__},
-        "exit_code": int(exit_code(result.verdict, result.analysis.vetoed)),
+        "exit_code": int(result.exit_code),
     }
 
 
 def _exit_code(results: Sequence[RunResult], interruption: Interruption) -> ExitCode:
-    if interruption.exit_code is not None:
-        return interruption.exit_code
-    codes = {exit_code(result.verdict, result.analysis.vetoed) for result in results}
-    codes |= {ExitCode.CLEANUP_INCOMPLETE for result in results if not result.clean}
-    return gravest(codes)
+    codes = {result.exit_code for result in results}
+    return gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code})
 
 
 def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_json: bool) -> int:
@@ -125,7 +121,7 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
         for text in suite_lines(result.report, colour=sys.stdout.isatty()):
             say(text)
         say(f"report: {shown(result.folder / 'suite.html')}")
-    return int(interruption.exit_code or result.exit_code)
+    return int(gravest({interruption.exit_code or result.exit_code, result.exit_code}))
 
 
 def doctor(as_json: bool) -> int:

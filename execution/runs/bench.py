@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -15,24 +16,31 @@ from execution.runs.facts import git_commit, machine, versions
 from execution.runs.judging import judge, render
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder, RunInputs, create, write_facts
-from experiment.errors import StorageError
+from experiment.errors import ExitCode, StorageError
+from experiment.history import End, Note
 from experiment.plan import Plan
-from experiment.verdict import Verdict
+from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One finished run; `clean` says that everything injected was seen healed."""
+    """One finished run; `clean` says that everything injected was seen healed, `end` is the last line of its
+    history."""
 
     plan: Plan
     folder: RunFolder
     analysis: Analysis
     clean: bool
+    end: End | None
 
     @property
     def verdict(self) -> Verdict:
         return self.analysis.verdict
+
+    @property
+    def exit_code(self) -> ExitCode:
+        return exit_code(self.verdict, self.analysis.vetoed, self.end)
 
 
 def reproduce_command(plan: Plan, options: Options) -> str:
@@ -40,6 +48,22 @@ def reproduce_command(plan: Plan, options: Options) -> str:
     design = below_root(plan.design.source)
     words = ["python", "harness.py", "run", below_root(plan.scenario.source), "--design", design]
     return shlex.join([*words, "--seed", str(plan.seed), *options.words()])
+
+
+def remarks_on(first: RunResult) -> tuple[Note, ...]:
+    """What the history of a second attempt says of the first. A late load says nothing about the system's
+    speed; a safety violation under it happened all the same, and counts in the second attempt too."""
+    name = first.folder.path.name
+    why = (
+        f"second attempt: in {name} the load generator fell behind, so that its figures say nothing about "
+        "the system"
+    )
+    seen = [
+        Note(0.0, "violation", f"{check.statement} (first attempt, {name})", check.checker)
+        for check in first.analysis.checks
+        if check.safety and check.verdict is Verdict.FAIL
+    ]
+    return (Note(0.0, "warning", why), *seen)
 
 
 def generator_alone_failed(analysis: Analysis) -> bool:
@@ -63,30 +87,27 @@ class Bench(ABC):
         """`processes, Toxiproxy real 2.12.0`."""
 
     @abstractmethod
-    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+    def _play(
+        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
+    ) -> bool:
         """Write the history; says whether everything injected was seen healed."""
 
     def run(self, plan: Plan, watch: Watcher) -> RunResult:
         """Play one plan, judge it and write its reports.
 
-        A run that is invalid only because the load generator fell behind says nothing about the system: it is
-        played once more, and the history of the second attempt names the first.
+        A run that is invalid only because the load generator fell behind is played once more; see
+        `remarks_on` for what is kept of the first attempt.
         """
-        result = self._attempt(plan, watch, "")
+        result = self._attempt(plan, watch, ())
         if not self._stop.is_set() and generator_alone_failed(result.analysis):
-            result = self._attempt(
-                plan,
-                watch,
-                f"second attempt: in {result.folder.path.name} the load generator "
-                "fell behind, which said nothing about the system",
-            )
+            result = self._attempt(plan, watch, remarks_on(result))
         return result
 
-    def _attempt(self, plan: Plan, watch: Watcher, remark: str) -> RunResult:
+    def _attempt(self, plan: Plan, watch: Watcher, remarks: Sequence[Note]) -> RunResult:
         inputs = self._inputs(plan)
         folder = create(self._options.out, plan, inputs)
         write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
-        clean = self._play(plan, folder, inputs.command, watch, remark)
+        clean = self._play(plan, folder, inputs.command, watch, remarks)
         try:
             history = folder.history()
             analysis = judge(folder, history)
@@ -96,7 +117,7 @@ class Bench(ABC):
             raise StorageError(
                 f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
             ) from None
-        return RunResult(plan, folder, analysis, clean)
+        return RunResult(plan, folder, analysis, clean, history.end)
 
     def _inputs(self, plan: Plan) -> RunInputs:
         return RunInputs(

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -70,16 +70,16 @@ class LiveRun:
         folder: RunFolder,
         watch: Watcher,
         stop: threading.Event,
-        remark: str = "",
+        remarks: Sequence[Note] = (),
     ) -> None:
-        """`remark` goes into the history for readers of the report."""
+        """`remarks` on what went before this run stand first in its history."""
         self._plan = plan
         self._runtime = runtime
         self._folder = folder
         self._watch = watch
         self._stop = stop
         self._recorder = Recorder(folder.history_path)
-        self._remark = remark
+        self._remarks = remarks
         self._why = ""  # what ended the run early
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
@@ -120,14 +120,14 @@ class LiveRun:
             load.ready(READY_WITHIN_S)
             self._zero = Zero(time.monotonic() + LEAD_S, time.time() + LEAD_S)
             self._record(header(self._zero.wall_s))
-            if self._remark:
-                self._record(Note(0.0, "warning", self._remark))
+            self._record(*self._remarks)
             load.go(self._zero.monotonic_s)
             controls = self._runtime.controls()
             timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
             reason = self._phases(load, timeline)
             if reason == "completed":
-                self._settle(load)
+                reason = self._settle(load)
+            if reason == "completed":
                 self._final_state()
             return reason
         finally:
@@ -189,8 +189,9 @@ class LiveRun:
     def _progress(self, phase: str, faults: tuple[str, ...]) -> Progress:
         return Progress(self._now(), self._plan.phases[-1].end_s, phase, faults, self._latest)
 
-    def _settle(self, load: RunningLoad) -> None:
-        """Wait until the load has ended and every backlog was empty a few times, or the phase is over."""
+    def _settle(self, load: RunningLoad) -> Reason:
+        """Wait until the load has ended and every backlog was empty a few times, or the phase is over. Of a
+        run that is interrupted here nothing has settled, so that its final state says nothing."""
         phase = self._plan.phase("settle")
         empty = 0
         load_over = False
@@ -201,10 +202,13 @@ class LiveRun:
             if empty >= STABLE_POLLS:
                 break
             self._stop.wait(DRAIN_POLL_S)
+        if self._stop.is_set():
+            return self._cut(phase)
         summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()))
         self._record(Sample(self._now(), "load", "lag_p99", summary.lag_p99))
         self._record(PhaseEvent("settle", phase.start_s, self._now()))
         self._sample_all()
+        return "completed"
 
     def _final_state(self) -> None:
         history = load_history(self._folder.history_path)

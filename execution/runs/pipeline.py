@@ -11,6 +11,7 @@ from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import LiveRun, Watcher, header_maker
 from execution.runs.run_folder import RunFolder
 from execution.runs.runtime_choice import open_runtime, refuse_unsupported
+from experiment.history import Note
 from experiment.plan import Plan
 from runtimes.runtime import Runtime
 
@@ -26,9 +27,11 @@ class LiveBench(Bench):
         facts = self._runtime.describe()
         return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
 
-    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+    def _play(
+        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
+    ) -> bool:
         header = header_maker(plan, self._runtime, command, self._commit, self._versions)
-        return LiveRun(plan, self._runtime, folder, watch, self._stop, remark).play(header).clean
+        return LiveRun(plan, self._runtime, folder, watch, self._stop, remarks).play(header).clean
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder
+from experiment.history import Note
 from experiment.plan import Plan
 from experiment.recorder import Recorder
 from load import outcomes
@@ -31,7 +32,9 @@ class SimulatedBench(Bench):
     def describe(self) -> str:
         return f"{SIMULATION}, {self._magnitudes.name} magnitudes"
 
-    def _play(self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remark: str) -> bool:
+    def _play(
+        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
+    ) -> bool:
         origin = Origin(self._commit, command, self._versions, time.time())
         recorder = Recorder(folder.history_path)
         try:

@@ -48,6 +48,8 @@ def of_recovery(result: RecoveryResult | None) -> Finding:
     if result is None:
         return saw_nothing("no fault was injected, so nothing recovered")
     measures = {"seconds": result.seconds, "budget_s": result.budget}
+    if not result.under_load:
+        return saw_nothing(result.statement, measures)
     if result.seconds is None:
         return Finding(Verdict.FAIL, result.statement, 1, (), 1, measures)
     late = result.seconds > result.budget

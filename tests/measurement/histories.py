@@ -91,6 +91,7 @@ def frame(*, with_fault: bool = True, end: End | None = None) -> list[Row]:
     rows: list[Row] = [HEADER]
     rows += [PhaseEvent(name, STARTS[name], ENDS[name]) for name in STARTS]
     rows.append(LoadReport(1.0, 0, 100, 100, 0.001, 0.002, 0.003))
+    rows.append(sample(40.0, "load", "lag_p99", 0.002))
     if with_fault:
         for event, t, planned in (
             ("inject", 11.0, 11.0),

@@ -66,3 +66,28 @@ def test_after_the_load_a_backlog_must_be_empty() -> None:
 def test_without_readings_nothing_is_known() -> None:
     """Nobody looked: neither drained nor left."""
     assert backlog_drained(history(), 21.0, 36.0) == (None, {})
+
+
+def test_a_backlog_that_grows_again_has_not_drained() -> None:
+    """Calm twice after the heal, then 900 for half a minute: drained when that is gone."""
+    levels = [
+        (5.0, 2.0),
+        (21.2, 2.0),
+        (21.6, 2.0),
+        *((22.0 + i, 900.0) for i in range(28)),
+        (55.0, 0.0),
+        (55.5, 0.0),
+    ]
+    seen = history(*(sample(t, "billing", "backlog", value, "outbox") for t, value in levels))
+    seconds, left = backlog_drained(seen, 21.0, 36.0)
+    assert seconds == pytest.approx(34.0)
+    assert left == {}
+
+
+def test_work_under_way_when_the_load_ends_is_no_new_backlog() -> None:
+    """Drained at 21.2 s; the usual 2 at the end of the load are still being worked on at 36.1 s."""
+    levels = [(5.0, 2.0), (21.2, 2.0), (22.2, 1.0), (36.1, 2.0), (36.2, 1.0), (36.3, 0.0)]
+    seen = history(*(sample(t, "billing", "backlog", value, "outbox") for t, value in levels))
+    seconds, left = backlog_drained(seen, 21.0, 36.0)
+    assert seconds == pytest.approx(0.2)
+    assert left == {}

@@ -11,11 +11,15 @@ import pytest
 from experiment.history import History, Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
-from experiment.units import SHARE, parse_bound
+from experiment.units import DURATION, SHARE, parse_bound
+from experiment.verdict import Verdict
 from measurement.checkers.findings import NO_OPERATIONS
+from measurement.checkers.recovers import of_recovery
 from measurement.degradation import by_phase, timelines
+from measurement.histogram import quantile
 from measurement.quality import grade
 from measurement.resilience import Quality, quality_of, time_to_recover
+from measurement.statistics import evidently_below
 from measurement.windows import phase_spans
 from tests.measurement.histories import SYSTEM, history, op, scenario, steady
 
@@ -56,6 +60,34 @@ def test_errors_are_counted_by_kind_and_refusals_do_not_flatter_percentiles() ->
     assert row.p50 == pytest.approx(2.0)
     assert (row.rejected, row.indeterminate, row.acknowledged) == (50, 3, 1)
     assert row.p95 is None
+
+
+def test_a_read_that_timed_out_is_in_the_percentiles() -> None:
+    """A read has no effect to be unsure of, so that its timeout is a rejection; its user waited all the same.
+    Half of the reads time out after 5 s: so is the p95, in the phase, its histogram and its seconds."""
+    rows = [
+        op(i, "view_dose", f"rx-{i}", 2 + i / 20, 5.0, "rejected", error="timeout")
+        if i % 2
+        else op(i, "view_dose", f"rx-{i}", 2 + i / 20, 0.01)
+        for i in range(100)
+    ]
+    seen = history(*rows)
+    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    row = by_phase(graded, phase_spans(seen, scenario()))[0]
+    assert row.p95 == pytest.approx(5.0)
+    assert quantile(row.histogram, 0.95) == pytest.approx(5.0, rel=0.02)
+    assert quality(seen).table.filter(pl.col("journey") == "view_dose")["p95"][0] == pytest.approx(5.0)
+
+
+def test_a_failure_is_waited_for_from_the_tightest_bound_on() -> None:
+    """Refused after 600 ms: quick for the journey's 1 s, not for a scenario that asks for 500 ms."""
+    rows = [op(i, "pay", f"inv-{i}", 2 + i / 20, 0.6, "rejected", status=503) for i in range(50)]
+    asked = scenario(expect={"baseline": (Expectation("pay", p95=parse_bound("<= 500ms", DURATION)),)})
+    found = [
+        by_phase(grade(history(*rows), run, SYSTEM, NO_OPERATIONS), phase_spans(history(*rows), run))[0].p95
+        for run in (scenario(), asked)
+    ]
+    assert found == [None, pytest.approx(0.6)]
 
 
 def test_what_was_never_sent_is_not_offered() -> None:
@@ -149,6 +181,51 @@ def test_a_single_weak_second_does_not_undo_a_recovery() -> None:
     result = time_to_recover(quality(history(*rows)), Recovery(within=9.0, hold=5.0))
     assert result is not None
     assert result.seconds == 0.0
+
+
+def test_an_evidently_bad_second_is_no_part_of_a_hold() -> None:
+    """22 s to 23 s: 6 of 10 good. The mean over 10 s is 96% all the same; 95% would hardly show 6."""
+    rows = failing(failing(steady(), 11, 21), 22.55, 23)
+    result = time_to_recover(quality(history(*rows)), Recovery(within=5.0, hold=10.0))
+    assert result is not None
+    assert result.seconds == pytest.approx(2.0)
+    assert "its mean held for 10 s, no second evidently below" in result.statement
+
+
+@pytest.mark.parametrize(
+    ("good", "of", "below"),
+    [(9, 10, False), (4, 5, False), (3, 5, True), (1, 2, False), (8, 10, False), (7, 10, True)],
+)
+def test_a_small_second_needs_more_than_one_failure_to_be_evidently_bad(
+    good: int, of: int, below: bool
+) -> None:
+    """One failure is within chance at any rate: a second of 5 at 95% has one with 20%, two with 2%."""
+    assert evidently_below(good, of, 0.95) is below
+
+
+def test_silence_after_the_heal_is_no_recovery() -> None:
+    """Operations in the first second after the heal and in the last one: no hold was under load, so that
+    nothing is known, and nothing is met."""
+    rows = [*steady(stop=22), op(9000, "check_in", "late", 35.5)]
+    seen = history(*rows)
+    result = time_to_recover(quality(seen), Recovery(within=5.0, hold=10.0))
+    assert result is not None
+    assert (result.seconds, result.under_load) == (None, False)
+    assert of_recovery(result).verdict is Verdict.INCONCLUSIVE
+
+
+def test_a_hold_must_end_under_load() -> None:
+    """Healed at 21 s, load until 30 s: no 10 s have operations in 8 of 10 seconds and in the last one."""
+    result = time_to_recover(quality(history(*steady(stop=30), op(1, "pay", "x", 35.9))), Recovery(5.0, 10.0))
+    assert result is not None
+    assert not result.under_load
+
+
+def test_a_journey_without_a_usable_baseline_does_not_vanish() -> None:
+    """Payments begin under the fault and all fail: they are not normalised, and they are not left out."""
+    pays = [op(1000 + i, "pay", f"inv-{i}", 11 + i / 10, outcome="rejected") for i in range(100)]
+    q = quality(history(*steady(), *pays))
+    assert q.combined[15] == pytest.approx(1 / 3)
 
 
 def test_what_never_came_back_is_censored() -> None:

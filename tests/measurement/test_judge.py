@@ -10,8 +10,8 @@ import pytest
 
 from experiment.errors import HistoryError
 from experiment.history import History, build
-from experiment.rows import End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row
-from experiment.scenario import Expectation, Recovery, Waiver
+from experiment.rows import End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row, Sample
+from experiment.scenario import Expectation, Recovery, Repeat, Waiver
 from experiment.units import DURATION, SHARE, parse_bound
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
@@ -30,6 +30,7 @@ from tests.measurement.histories import (
 )
 
 PAY = {"invariants": ("no_duplicate_charge",), "recovery": Recovery(within=5.0, hold=5.0)}
+CLEAN = End(41.0, "completed", True)
 AT_LEAST_99 = parse_bound(">= 99%", SHARE)
 
 
@@ -67,7 +68,7 @@ def test_a_run_that_holds_passes_with_full_score() -> None:
     assert analysis.verdict is Verdict.PASS
     assert analysis.reasons == ("all properties that were judged (2) held, all objectives (1) were met",)
     assert analysis.score.value == pytest.approx(100, abs=0.5)
-    assert exit_code(analysis.verdict, analysis.vetoed) == 0
+    assert exit_code(analysis.verdict, analysis.vetoed, CLEAN) == 0
 
 
 def test_the_steady_state_broken_before_the_method_is_invalid() -> None:
@@ -83,7 +84,7 @@ def test_the_steady_state_broken_before_the_method_is_invalid() -> None:
     assert broken(analysis) == {"baseline_met"}
     assert "pay success in the baseline: 50.00%, expected >= 99%" in analysis.reasons[0]
     assert analysis.score.value is None
-    assert exit_code(analysis.verdict, analysis.vetoed) == 3
+    assert exit_code(analysis.verdict, analysis.vetoed, CLEAN) == 3
 
 
 def test_a_baseline_that_is_mostly_bad_is_invalid_without_being_asked() -> None:
@@ -95,6 +96,26 @@ def test_a_baseline_that_is_mostly_bad_is_invalid_without_being_asked() -> None:
     analysis = judged(rows)
     assert broken(analysis) == {"baseline_met"}
     assert "only 30 of 100 operations were good" in analysis.reasons[0]
+
+
+@pytest.mark.parametrize(("rejected", "of"), [(90, 100), (5, 5)], ids=["many", "few"])
+def test_a_baseline_latency_objective_does_not_excuse_failures(rejected: int, of: int) -> None:
+    """Nine of ten operations fail before any fault and the rest are quick: the p95 is met, the baseline is
+    not. Of five operations none is good: evidently less than half."""
+    rows = [
+        op(
+            9000 + i,
+            "view_dose",
+            "rx-1",
+            1 + 9.9 * i / of,
+            outcome="rejected" if i < rejected else "acknowledged",
+        )
+        for i in range(of)
+    ]
+    quick = Expectation("view_dose", p95=parse_bound("<= 1s", DURATION))
+    analysis = judged([*payments(), *rows], expect={"baseline": (quick,)})
+    assert "baseline_met" in broken(analysis)
+    assert f"view_dose: only {of - rejected} of {of} operations were good" in analysis.reasons[0]
 
 
 def test_checks_that_fail_all_through_the_fault_fail_the_run() -> None:
@@ -128,6 +149,39 @@ def test_a_fault_that_was_never_injected_is_invalid() -> None:
     analysis = analyse(history(*payments(), with_fault=False), scenario(expect=PAY), SYSTEM)
     assert analysis.verdict is Verdict.INVALID
     assert "f1 (latency on billing -> payments) was never injected" in " ".join(analysis.reasons)
+
+
+def test_a_flap_that_is_missing_is_invalid() -> None:
+    """Two activations are planned, f1.1 from 11 s and f1.2 from 16 s, and only the first one came."""
+    flapping = replace(FAULT, repeat=Repeat(up=4.0, down=1.0))
+    first = [
+        replace(row, fault="f1.1", t=min(row.t, 15.1), planned=min(row.planned, 15.0))
+        if isinstance(row, FaultEvent) else row
+        for row in frame()
+    ]  # fmt: skip
+    analysis = analyse(build([*first, *payments()]), scenario(expect=PAY, faults=(flapping,)), SYSTEM)
+    assert broken(analysis) == {"fault_observed"}
+    assert "f1.2 (latency on billing -> payments) was never injected" in analysis.reasons[0]
+
+
+@pytest.mark.parametrize(
+    ("event", "later", "said"),
+    [
+        ("inject", 3.0, "began at 14 s, expected 11 s within 1 s"),
+        ("inject", 0.9, None),
+        ("healed", -3.0, "lasted 7.1 s, expected 80% of 10 s at least"),
+        ("healed", -1.0, None),
+    ],
+)
+def test_a_fault_out_of_its_time_is_another_experiment(event: str, later: float, said: str | None) -> None:
+    """Planned from 11 s to 21 s, seen to heal at 21.1 s: much later or much shorter is invalid."""
+    moved = [
+        replace(row, t=row.t + later) if isinstance(row, FaultEvent) and row.event == event else row
+        for row in frame()
+    ]
+    analysis = analyse(build([*moved, *payments()]), scenario(expect=PAY), SYSTEM)
+    assert broken(analysis) == ({"fault_observed"} if said else set())
+    assert said is None or said in analysis.reasons[0]
 
 
 def test_a_fault_left_in_place_is_invalid() -> None:
@@ -186,14 +240,31 @@ def test_a_generator_that_fell_behind_is_invalid() -> None:
 
 
 def test_a_generator_that_was_late_is_invalid() -> None:
-    """2% of the operations were sent 20 ms late, the tightest objective is 1 s: 1% of it is 10 ms."""
-    rows = [
-        replace(row, sent=row.intended + 0.02) if isinstance(row, Operation) and row.id % 50 == 0 else row
-        for row in payments()
-    ]
-    analysis = judged(rows)
+    """By its own account 20 ms late; the tightest objective is 1 s: 1% of it is 10 ms."""
+    analysis = judged([*payments(), sample(40.5, "load", "lag_p99", 0.02)])
     assert broken(analysis) == {"generator_kept_up"}
     assert "lag p99 20 ms, expected at most 10 ms" in analysis.reasons[0]
+
+
+def test_operations_that_waited_for_a_slow_system_are_no_late_generator() -> None:
+    """Every payment was sent 1.5 s after its intended start, since the claim before it took so long; the
+    generator was never late."""
+    rows = [
+        replace(row, sent=row.intended + 1.5, ended=row.ended + 1.5) if isinstance(row, Operation) else row
+        for row in payments()
+    ]
+    expect = {"invariants": ("no_duplicate_charge",), "baseline": (Expectation("pay", success=AT_LEAST_99),)}
+    analysis = judged(rows, expect=expect)
+    assert broken(analysis) == set()
+    assert analysis.verdict is Verdict.PASS
+
+
+def test_a_generator_that_said_nothing_is_invalid() -> None:
+    """A live run without the generator's account of its lag; in virtual time there is nobody to be late."""
+    silent = without(payments(), lambda row: isinstance(row, Sample) and row.source == "load")
+    assert broken(analyse(silent, scenario(expect=PAY), SYSTEM)) == {"generator_kept_up"}
+    simulated = replace(silent, header=replace(silent.header, source="simulation"))
+    assert analyse(simulated, scenario(expect=PAY), SYSTEM).verdict is Verdict.PASS
 
 
 def test_too_few_operations_under_the_fault_are_inconclusive() -> None:
@@ -235,7 +306,7 @@ def test_one_violation_vetoes_whatever_the_rest() -> None:
     assert analysis.score.without_veto is not None
     assert analysis.score.without_veto > 90
     assert analysis.score.veto.startswith("1 duplicate charge on 1 invoice")
-    assert exit_code(analysis.verdict, analysis.vetoed) == 4
+    assert exit_code(analysis.verdict, analysis.vetoed, CLEAN) == 4
 
 
 def test_safety_is_judged_also_when_nobody_named_it() -> None:
@@ -249,7 +320,39 @@ def test_a_violation_of_an_invalid_run_is_not_hidden() -> None:
     analysis = judged([*payments(), double_charge(), Note(5.0, "invalid", "the clock jumped")])
     assert analysis.verdict is Verdict.INVALID
     assert not analysis.vetoed
-    assert any("duplicate charge" in reason for reason in analysis.reasons)
+    seen = next(reason for reason in analysis.reasons if "duplicate charge" in reason)
+    assert seen.startswith("seen, not judged: no_duplicate_charge: 1 duplicate charge on 1 invoice")
+
+
+def test_a_violation_of_the_first_attempt_counts_in_the_second() -> None:
+    """The load of the first attempt was late, its duplicate charge was real: the second, in which nothing
+    went wrong, is vetoed by it."""
+    first = Note(0.0, "violation", "1 duplicate charge (first attempt, r-0)", "no_duplicate_charge")
+    analysis = judged([*payments(), first])
+    assert analysis.vetoed
+    found = next(check for check in analysis.checks if check.checker == "no_duplicate_charge")
+    assert found.violation_count == 1
+    assert found.violations[0].statement == first.text
+    assert "in this attempt: none of 360 charged invoices" in found.statement
+
+
+def test_a_run_that_judges_nothing_is_inconclusive() -> None:
+    """No invariant, no objective, and no record from which safety could be judged: nothing was shown."""
+    control = scenario(faults=())
+    analysis = analyse(history(*steady(), with_fault=False), control, SYSTEM)
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert analysis.reasons[0].startswith("nothing was judged")
+
+
+def test_a_failed_promise_stands_beside_the_score() -> None:
+    """The score weighs quality; what failed is named with it, once."""
+    expect = {"fault": (Expectation("pay", success=AT_LEAST_99),), "invariants": ("recovers",)}
+    rows = [
+        replace(row, outcome="rejected") if isinstance(row, Operation) and row.intended >= 11 else row
+        for row in payments()
+    ]
+    analysis = judged(rows, expect={**expect, "recovery": Recovery(within=5.0, hold=5.0)})
+    assert analysis.score.failed == ("recovers", "pay success in fault")
 
 
 @pytest.mark.parametrize(("until", "lifted"), [("2026-03-01", True), ("2026-02-28", False)])
@@ -260,8 +363,11 @@ def test_only_a_dated_waiver_lifts_a_veto(until: str, lifted: bool) -> None:
     analysis = judged([*payments(), double_charge()], waivers=waivers)
     assert analysis.vetoed is not lifted
     assert (analysis.verdict is Verdict.PASS) is lifted
-    assert analysis.waivers[0].startswith(f"no_duplicate_charge, waived by Dana until {until}")
-    assert ("lifts a violation of this run" in analysis.waivers[0]) is lifted
+    used = analysis.waivers[0]
+    assert (used.invariant, used.by, used.until) == ("no_duplicate_charge", "Dana", until)
+    assert (used.in_force, used.lifts) == (lifted, lifted)
+    excepted = f"held, except 2 waived: no_duplicate_charge (until {until}), sagas_terminal (until {until})"
+    assert (excepted in analysis.reasons[0]) is lifted
 
 
 def test_a_run_without_faults_is_judged_whole() -> None:

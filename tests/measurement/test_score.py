@@ -25,6 +25,7 @@ def quality(curve: list[float], fault: tuple[int, int] | None, recovery: tuple[i
         {"pay": 1.0},
         journeys,
         values,
+        np.ones(len(curve)),
         {"pay": 1.0},
         len(curve),
         (0, 5),

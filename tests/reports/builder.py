@@ -18,6 +18,7 @@ from measurement.analysis import (
     Score,
     Timeline,
     ValidityCheck,
+    WaiverUse,
 )
 from reports.report import DesignFacts, RunFacts, RunReport, ScenarioFacts
 from reports.traces import Span, Trace, TracedOperation, tree
@@ -298,7 +299,7 @@ def hostile() -> RunReport:
         journeys=(replace(journey_phase(HOSTILE, "fault", 20, 10), errors={HOSTILE: 10}),),
         timelines=(timeline("all", 43, 40, 0.2, 1), timeline(HOSTILE, 43, 6, 0.2, 2)),
         faults=(window(fault=HOSTILE, kind=HOSTILE, target=HOSTILE, statement=HOSTILE),),
-        waivers=(HOSTILE,),
+        waivers=(WaiverUse(HOSTILE, HOSTILE, HOSTILE, HOSTILE, True, True),),
         measures={HOSTILE: HOSTILE},
         score=replace(base.analysis.score, veto=HOSTILE),
     )

@@ -1,11 +1,12 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from measurement.analysis import ExpectationResult
-from reports import wording
+from measurement.analysis import ExpectationResult, WaiverUse
+from reports import console, html, json_report, junit, markdown, wording
 from tests.reports import builder
 
 
@@ -41,6 +42,38 @@ def test_a_veto_keeps_the_score_that_would_have_been() -> None:
     )
     assert wording.score_text(builder.resilient_pass().analysis.score) == "93"
     assert wording.score_text(builder.invalid().analysis.score) == "no score"
+
+
+def test_a_failure_stands_beside_its_score() -> None:
+    """In every text, and in the JSON for programs too."""
+    run = builder.resilient_pass()
+    score = replace(run.analysis.score, failed=("bounded_staleness", "pay p95 in fault"))
+    failed = replace(run, analysis=replace(run.analysis, score=score))
+    text = "93 (failed: bounded_staleness, pay p95 in fault)"
+    assert wording.score_text(score) == text
+    assert json.loads(json_report.render_run(failed))["score"] == text
+    for rendering in (console.render_run, html.render_run, junit.render_run):
+        assert text in rendering(failed)
+    assert text.replace("_", "\\_") in markdown.render_run(failed)
+
+
+def test_a_waiver_says_what_it_changed() -> None:
+    """Whatever its reason says: the state is no prose."""
+    reason = "it lifts a violation of this run"
+    expired = WaiverUse("no_duplicate_charge", "Dana", "2026-02-28", reason, False, False)
+    assert wording.waiver_text(expired).endswith(f"{reason} (expired, lifts nothing in this run)")
+    used = replace(expired, in_force=True, lifts=True)
+    assert wording.waiver_text(used).endswith("(in force, lifts a violation of this run)")
+
+
+def test_the_worst_of_a_suite_says_what_it_leaves_out() -> None:
+    """A run without a score may have been the worst one."""
+    assert wording.worst_text(12.4, "payer_blackhole", 0) == "12 (payer_blackhole)"
+    assert (
+        wording.worst_text(12.4, "payer_blackhole", 2)
+        == "12 (payer_blackhole), of those with a score (2 have none)"
+    )
+    assert wording.worst_text(None, "", 1) == "–, of those with a score (1 have none)"
 
 
 def test_an_interval_is_labelled_as_one_of_a_single_run() -> None:

@@ -7,11 +7,12 @@ from pathlib import Path
 import pytest
 
 from execution.campaigns.campaign import Job, begin, resume, shuffled
-from execution.campaigns.records import Ledger
+from execution.campaigns.records import Ledger, RunRecord
 from execution.campaigns.suite import suite_exit_code, suite_jobs
 from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
+from reports.report import RunSummary, SuiteEntry, SuiteReport
 from tests.execution.builders import record
 
 JOBS = (Job(0, "s0", "d", 1), Job(1, "s1", "d", 1), Job(0, "s0", "d", 2))
@@ -71,24 +72,47 @@ def test_one_repeat_keeps_designs_together() -> None:
 
 
 SUITE = Suite("s", (Entry("a", "d"), Entry("b", "d", expect="fail", violates=("no_duplicate_charge",))))
-TWO = suite_jobs(SUITE, 1)
+BROKEN = record(1, verdict=Verdict.FAIL, vetoed=True, violated=("no_duplicate_charge",))
 
 
 @pytest.mark.parametrize(
     ("records", "code"),
     [
-        (
-            [record(0), record(1, verdict=Verdict.FAIL, vetoed=True, violated=("no_duplicate_charge",))],
-            ExitCode.PASS,
-        ),
+        ([record(0), BROKEN], ExitCode.PASS),
         ([record(0)], ExitCode.INCONCLUSIVE),
         ([record(0), record(1, verdict=Verdict.FAIL)], ExitCode.FAIL),
         ([record(0, verdict=Verdict.FAIL, vetoed=True), record(1)], ExitCode.SAFETY_VETO),
-        ([record(0, verdict=Verdict.INVALID), record(1)], ExitCode.INVALID),
+        ([record(0, verdict=Verdict.INVALID), BROKEN], ExitCode.INCONCLUSIVE),
+        ([record(0, verdict=Verdict.INVALID), record(1)], ExitCode.FAIL),
         ([record(0, clean=False), record(1)], ExitCode.CLEANUP_INCOMPLETE),
     ],
-    ids=["as expected", "one not run", "wrong reason", "unexpected veto", "invalid", "not clean"],
+    ids=[
+        "as expected",
+        "one not run",
+        "wrong reason",
+        "unexpected veto",
+        "invalid",
+        "invalid and unmet",
+        "not clean",
+    ],
 )
-def test_a_suite_ends_with_the_gravest_unmet_expectation(records: list[object], code: ExitCode) -> None:
-    """Exit code 0 needs every run, its verdict and its reason."""
-    assert suite_exit_code(SUITE, TWO, records) is code  # type: ignore[arg-type]
+def test_a_suite_ends_with_the_gravest_unmet_expectation(records: list[RunRecord], code: ExitCode) -> None:
+    """Exit code 0 needs every run, its verdict and its reason; what is invalid has shown nothing."""
+    assert suite_exit_code(report_of(records), records) is code
+
+
+def report_of(records: list[RunRecord]) -> SuiteReport:
+    """The page of SUITE with these runs."""
+    found = {record.entry: summary_of(record) for record in records}
+    entries = tuple(
+        SuiteEntry(entry.scenario, entry.design, Verdict(entry.expect), found.get(n), violates=entry.violates)
+        for n, entry in enumerate(SUITE.entries)
+    )
+    return SuiteReport("s", "2026", "make", entries)
+
+
+def summary_of(record: RunRecord) -> RunSummary:
+    return RunSummary(
+        "r", record.scenario, "", record.design, record.seed, "processes", record.verdict, record.vetoed,
+        "", record.score, "", None, False, len(record.violated), record.violated,
+    )  # fmt: skip

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from execution.campaigns.records import RunRecord
 from execution.campaigns.suite_numbers import coverable, four_numbers, repeated_entries, weighted_mean
 from experiment.suite import Entry, Suite
 from tests.execution.builders import SYSTEM, record
@@ -48,6 +49,13 @@ def test_repeats_give_an_interval() -> None:
     assert numbers.interval[0] < numbers.mean < numbers.interval[1]
     (single,) = four_numbers(SUITE, records[:2], SYSTEM)
     assert single.interval is None
+
+
+@pytest.mark.parametrize(("second", "unscored"), [([], 1), ([record(1, score=None)], 1), ([record(1)], 0)])
+def test_the_worst_says_how_many_runs_have_no_score(second: list[RunRecord], unscored: int) -> None:
+    """Not run, or invalid: the worst of the others is not the worst of all."""
+    (numbers,) = four_numbers(SUITE, [record(0, score=60.0), *second], SYSTEM)
+    assert (numbers.worst, numbers.unscored) == (60.0, unscored)
 
 
 def test_vetoes_are_counted() -> None:

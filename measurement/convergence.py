@@ -1,0 +1,47 @@
+"""When everything had come together after the last heal: backlogs, what readers see, copies.
+
+Whether ledgers agree is the matter of safety checkers, which veto and are never averaged into a score.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from experiment.history import History
+from experiment.scenario import Scenario, phase_starts
+from measurement.checkers.findings import Finding
+from measurement.counters import backlog_drained
+
+
+@dataclass(frozen=True, slots=True)
+class Convergence:
+    """`seconds` after the last heal until backlogs were drained and what readers saw was back in its bound;
+    None when that was not reached or copies were behind after settling (`behind` says what is missing), and
+    when nobody looked (not `observed`). `budget` runs from the heal to the planned end of settling."""
+
+    seconds: float | None
+    observed: bool
+    budget: float
+    behind: Mapping[str, float]
+
+
+def convergence(
+    history: History, scenario: Scenario, staleness: Finding, heal: float, load_end: float
+) -> Convergence:
+    """`staleness`: what `bounded_staleness` found. The budget is the planned one: a run that settled sooner
+    has not had less time for it."""
+    drained, left = backlog_drained(history, heal, load_end)
+    behind = {f"backlog of {name}": value for name, value in left.items()}
+    if copies := staleness.measures.get("copies_behind_after_settling"):
+        behind["copies behind"] = float(copies)
+    stale = history.operations.filter(
+        pl.col("id").is_in(staleness.wrong.implode()) & (pl.col("ended") >= heal)
+    )
+    times = [] if drained is None else [drained]
+    times += [float(t) - heal for t in stale["ended"]]
+    settled = phase_starts(scenario.phases)["settle"] + scenario.phases.settle
+    seconds = max(times) if times and not behind else None
+    return Convergence(seconds, bool(times or behind), max(0.0, settled - heal), behind)

@@ -1,0 +1,83 @@
+"""A run whose load came late is played again, and what it saw is kept."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from execution.options import Options
+from execution.runs.bench import Bench, RunResult
+from execution.runs.run_folder import RunFolder
+from experiment.errors import ExitCode
+from experiment.history import End, Note
+from experiment.plan import Plan
+from experiment.verdict import Verdict
+from measurement.analysis import Analysis, ValidityCheck
+from tests.execution.builders import Board, plan
+from tests.reports import builder
+
+LATE = ValidityCheck("generator_kept_up", False, "lag p99 2 s, expected at most 10 ms")
+CLEAN = End(30.0, "completed", True)
+
+
+def invalid(*broken: ValidityCheck) -> Analysis:
+    """A run in which three charges were made twice, without a claim."""
+    return replace(builder.fragile_fail().analysis, verdict=Verdict.INVALID, vetoed=False, validity=broken)
+
+
+class Scripted(Bench):
+    """Plays what it is given and writes down the remarks on each attempt."""
+
+    def __init__(self, *analyses: Analysis) -> None:
+        super().__init__("scripted", Options(), threading.Event())
+        self._analyses = list(analyses)
+        self.remarks: list[tuple[Note, ...]] = []
+
+    def describe(self) -> str:
+        return "scripted"
+
+    def _play(self, *_: object) -> bool:
+        return True
+
+    def _attempt(self, plan: Plan, watch: object, remarks: Sequence[Note]) -> RunResult:
+        self.remarks.append(tuple(remarks))
+        return RunResult(plan, RunFolder(Path("/runs/first")), self._analyses.pop(0), True, CLEAN)
+
+
+def test_a_late_load_is_played_again_with_the_violation_that_was_seen() -> None:
+    """The duplicate charges of the first attempt happened, however late the load was."""
+    bench = Scripted(invalid(LATE), builder.resilient_pass().analysis)
+    assert bench.run(plan(Board()), lambda _: None).verdict is Verdict.PASS
+    first, (warning, violation) = bench.remarks
+    assert first == ()
+    assert warning.level == "warning" and "second attempt: in first" in warning.text
+    assert (violation.level, violation.about) == ("violation", "no_duplicate_charge")
+    assert violation.text.endswith("(first attempt, first)")
+
+
+def test_a_run_that_is_invalid_for_more_is_not_played_again() -> None:
+    """A fault without effect will have none the next time."""
+    blind = ValidityCheck("fault_observed", False, "no effect")
+    bench = Scripted(invalid(LATE, blind))
+    assert bench.run(plan(Board()), lambda _: None).verdict is Verdict.INVALID
+
+
+@pytest.mark.parametrize(
+    ("end", "code"),
+    [
+        (CLEAN, ExitCode.INVALID),
+        (End(9.0, "failed", False), ExitCode.CLEANUP_INCOMPLETE),
+        (End(9.0, "interrupted", True), ExitCode.INTERRUPTED),
+        (End(9.0, "interrupted", False), ExitCode.CLEANUP_INCOMPLETE),
+        (None, ExitCode.INVALID),
+    ],
+    ids=["invalid", "unclean", "interrupted", "interrupted and unclean", "killed"],
+)
+def test_a_run_and_its_check_end_alike(end: End | None, code: ExitCode) -> None:
+    """Both ask the history's last line: what was not cleaned up comes before what was interrupted."""
+    result = RunResult(plan(Board()), RunFolder(Path("/runs/r")), invalid(LATE), True, end)
+    assert result.exit_code is code

@@ -1,0 +1,113 @@
+"""A live run that is interrupted: what was not reached is not claimed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from execution.runs import live_run
+from execution.runs.live_run import LiveRun, Progress
+from execution.runs.run_folder import RunFolder
+from experiment.history import FORMAT, Header, Note, load_history
+from load.account import LoadSummary
+from tests.execution.builders import Board, plan
+
+
+class Load:
+    """A load that ends at once, or never."""
+
+    def __init__(self, ends: bool) -> None:
+        self._ends = ends
+
+    def ready(self, deadline_s: float) -> None: ...
+    def go(self, zero_monotonic: float) -> None: ...
+    def poll(self) -> None: ...
+    def stop(self) -> None: ...
+
+    def finished(self) -> bool:
+        return self._ends
+
+    def wait(self, deadline_s: float) -> LoadSummary:
+        return LoadSummary(0, 0, 0, 0, 0, 0, 0.0)
+
+
+class Home:
+    """A runtime with nothing in it, that counts how often its records are read."""
+
+    name = "processes"
+
+    def __init__(self) -> None:
+        self.read = 0
+
+    def reset(self, settings: Any) -> None: ...
+    def collect(self, folder: Path) -> None: ...
+    def heal(self) -> None: ...
+
+    def address(self, service: str) -> str:
+        return "127.0.0.1:1"
+
+    def controls(self) -> Any:
+        return SimpleNamespace()
+
+    def trouble(self) -> str:
+        return ""
+
+    def sample(self, zero: Any) -> list[Any]:
+        return []
+
+    def backlog(self) -> dict[str, dict[str, int]]:
+        return {}
+
+    def unhealed(self) -> list[str]:
+        return []
+
+    def records(self, zero: Any) -> list[Any]:
+        self.read += 1
+        return []
+
+
+def header(zero_wall: float) -> Header:
+    return Header(FORMAT, "r", "processes", "s", "d", "pair", 1, "2026-03-01T10:00:00+00:00", zero_wall)
+
+
+def played(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: bool, remarks: tuple[Note, ...] = ()
+) -> Any:
+    """A run without fault; when it settles, it is interrupted or not."""
+    stop = threading.Event()
+    home = Home()
+
+    def watch(progress: Progress) -> None:
+        if interrupt and progress.phase == "settle":
+            stop.set()
+
+    monkeypatch.setattr(live_run, "LoadProcess", lambda *_: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(live_run, "start_load", lambda *_: Load(ends=not interrupt))
+    monkeypatch.setattr(live_run, "final_reads", lambda *_: [])
+    short = replace(plan(Board(), warm_up=0.0, fault=0.0, recovery=0.0, settle=30.0), steps=())
+    run = LiveRun(short, home, RunFolder(tmp_path), watch, stop, remarks)  # type: ignore[arg-type]
+    return run.play(header), home, load_history(tmp_path / "history.jsonl")
+
+
+def test_an_interruption_while_settling_reads_no_final_state(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has not settled is not read, so that nobody takes what is late for lost."""
+    ended, home, history = played(tmp_path, monkeypatch, interrupt=True)
+    assert (ended.reason, home.read) == ("interrupted", 0)
+    assert history.end is not None and history.end.reason == "interrupted"
+    settle = history.phase("settle")
+    assert settle is not None and settle.end is None
+
+
+def test_a_run_that_settles_reads_its_final_state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same run left alone; what was remarked on it stands in its history."""
+    remark = Note(0.0, "violation", "1 duplicate charge (first attempt, r-0)", "no_duplicate_charge")
+    ended, home, history = played(tmp_path, monkeypatch, interrupt=False, remarks=(remark,))
+    assert (ended.reason, home.read) == ("completed", 1)
+    assert history.notes == (remark,)
