@@ -41,14 +41,14 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
         for name, checker in CHECKERS.items()
         if name != "recovers"
     }
+    spans = phase_spans(history, scenario)
     wrong = pl.concat([finding.wrong for finding in findings.values()]).unique()
-    graded = grade(history, scenario, system, wrong)
+    graded = grade(history, scenario, system, _bad(history, findings, spans["baseline"][1]))
     quality = quality_of(history, scenario, system, graded)
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
     findings["recovers"] = recovers.of_recovery(recovery)
     checks = _results(findings, scenario, history.notes)
     windows = fault_windows(history)
-    spans = phase_spans(history, scenario)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
     validity = judge_validity(history, scenario, system, windows, expectations, journeys)
@@ -82,6 +82,16 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
         },
         waivers=waivers,
     )
+
+
+def _bad(history: History, findings: Mapping[str, Finding], baseline_end: float) -> pl.Series:
+    """Ids of operations that were acknowledged and are not good. What safety checkers find wrong up to the
+    end of the baseline is left out: it vetoes the run. It does not make the baseline unfit, which a live run
+    judges before any record is read; a system that loses everything would have no verdict."""
+    unsafe = pl.concat([found.wrong for name, found in findings.items() if CHECKERS[name].safety])
+    other = pl.concat([found.wrong for name, found in findings.items() if not CHECKERS[name].safety])
+    later = history.operations.filter(pl.col("intended") >= baseline_end)["id"]
+    return pl.concat([other, unsafe.filter(unsafe.is_in(later.implode()))]).unique()
 
 
 def _results(
