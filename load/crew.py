@@ -58,7 +58,7 @@ class Worker:
             return
         self._played = True
         self._runner.send_message("ready", {})
-        zero = self._zero.get()
+        zero = self._zero.get()  # comes with the start, or as None with the stop when the master is gone
         try:
             if zero is not None:
                 if self._player is None:

@@ -99,13 +99,12 @@ class LoadProcess:
             assert self._process.stdin is not None
             with contextlib.suppress(OSError):
                 self._process.stdin.close()
-            for harder in (self._process.terminate, self._process.kill):
+            for harder in (self._process.terminate, self._process.kill, lambda: None):
                 try:
                     self._process.wait(STOP_LIMIT_S)
                     break
-                except subprocess.TimeoutExpired:
+                except subprocess.TimeoutExpired:  # after the kill: the kernel holds it, and must not hold us
                     harder()
-            self._process.wait()
         self._reader.join(STOP_LIMIT_S)
 
     def _read(self) -> None:

@@ -62,15 +62,6 @@ ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 
 @dataclass(frozen=True, slots=True)
-class Login:
-    """How one service reaches its database."""
-
-    database: str
-    user: str
-    password: str
-
-
-@dataclass(frozen=True, slots=True)
 class Template:
     """A stopped cluster with all databases and roles in it."""
 

@@ -140,7 +140,6 @@ class Consumer:
         self._travelling: deque[tuple[Timer, int, int, Event]] = deque()
         self._arrived: deque[tuple[int, Event]] = deque()
         self._busy = False
-        self.consumed = 0
 
     @property
     def _stream(self) -> list[Event]:
@@ -219,7 +218,6 @@ class Consumer:
                     break
                 except CallFailed:
                     yield from node.pause_for(node.constant("bus_retry_s"))
-            self.consumed += len(batch)
             if session == self._session:
                 self._position = batch[-1][0] + 1
         if session == self._session:

@@ -127,11 +127,6 @@ class Server:
             heappush(self._inside, done)
         return done
 
-    def occupy(self, until: float) -> None:
-        """Take one slot out of service until then, for work that is not a request."""
-        if self.free:
-            heapreplace(self.free, max(self.free[0], until))
-
     def disturbed(self, attempt: Attempt, done: float) -> bool:
         """For work from an older epoch that was to be done at `done`: True when it must not end now."""
         shift = 0.0

@@ -149,19 +149,23 @@ def test_files_and_functions_stay_small(path: Path) -> None:
             )
 
 
+SEEDED = {
+    "random": {"Random", "SystemRandom"},
+    "numpy.random": {"default_rng", "SeedSequence", "Generator", "PCG64"},
+}
+
+
 @pytest.mark.parametrize("path", product_files(), ids=relative)
 def test_randomness_is_seeded_and_passed_down(path: Path) -> None:
-    """Nothing draws from the module-level generators of `random` or `numpy.random`."""
+    """Nothing draws from the module-level generators of `random` or `numpy.random`, however imported."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute):
-            continue
-        owner = ast.unparse(node.func.value)
-        if owner == "random":
-            assert node.func.attr in ("Random", "SystemRandom"), f"{relative(path)}:{node.lineno}"
-        if owner in ("np.random", "numpy.random"):
-            assert node.func.attr in ("default_rng", "SeedSequence", "Generator"), (
-                f"{relative(path)}:{node.lineno}"
-            )
+        if isinstance(node, ast.ImportFrom) and node.module in SEEDED:
+            taken = {alias.name for alias in node.names}
+            assert taken <= SEEDED[node.module], f"{relative(path)}:{node.lineno} imports {taken}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            owner = ast.unparse(node.func.value).replace("np.random", "numpy.random")
+            if owner in SEEDED:
+                assert node.func.attr in SEEDED[owner], f"{relative(path)}:{node.lineno}"
 
 
 def test_no_folder_shadows_a_package() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -113,8 +113,3 @@ def read_config(path: str) -> Config:
         return msgspec.json.decode(Path(path).read_bytes(), type=Config)
     except (OSError, msgspec.MsgspecError) as error:
         raise SystemExit(f"{path}: {error}; expected a service configuration as JSON") from error
-
-
-def decode_design(raw: Any) -> Design:
-    """A design from already decoded JSON. Raises msgspec.ValidationError."""
-    return msgspec.convert(raw, type=Design)

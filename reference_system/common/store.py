@@ -8,7 +8,6 @@ Here a connection that timed out is dropped, and a healthy one is handed on as i
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -186,8 +185,7 @@ class Store:
             self._idle.append(connection)
         else:
             self._opened -= 1
-            with contextlib.suppress(Exception):
-                connection.terminate()
+            connection.terminate()
         self._wake()
 
     def _wake(self) -> None:
@@ -206,6 +204,5 @@ class Store:
 
     async def close(self) -> None:
         for connection in [*self._idle, *self._in_use]:
-            with contextlib.suppress(Exception):
-                connection.terminate()
+            connection.terminate()
         self._idle.clear()

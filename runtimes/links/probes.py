@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
 from experiment.controls import LinkProbe, Reach
 from runtimes.links.conversations import Broken, Conversation, NoAnswer, Opener
@@ -36,14 +37,10 @@ class LinkProber:
         with self._lock:
             if not impaired and (self._existing is None or not self._existing.is_open()):
                 self._reopen(deadline_s)
-            result: list[Reach] = []
-            other = threading.Thread(
-                target=lambda: result.append(self._ask_existing(deadline_s, payload_bytes)), daemon=True
-            )
-            other.start()
-            fresh = self._ask_fresh(deadline_s, payload_bytes)
-            other.join()
-            return LinkProbe(result[0], fresh, payload_bytes)
+            with ThreadPoolExecutor(1) as other:  # each side has the deadline of its own sockets
+                existing = other.submit(self._ask_existing, deadline_s, payload_bytes)
+                fresh = self._ask_fresh(deadline_s, payload_bytes)
+                return LinkProbe(existing.result(), fresh, payload_bytes)
 
     def close(self) -> None:
         with self._lock:

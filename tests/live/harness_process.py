@@ -57,10 +57,6 @@ class HarnessProcess:
         """Wait for a fault to be told with that event."""
         self._wait(lambda: any(row["event"] == event for row in self.rows("fault")), f"a fault {event}")
 
-    def until_phase(self, name: str) -> None:
-        """Wait for the end of a phase."""
-        self._wait(lambda: any(row["name"] == name for row in self.rows("phase")), f"the end of {name}")
-
     def _wait(self, met: Any, what: str) -> None:
         end = time.monotonic() + WITHIN_S
         while not met():
