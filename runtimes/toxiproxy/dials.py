@@ -20,23 +20,30 @@ class Dials:
         self._loop = loop
         self._most_used = descriptors - min(MOST_KEPT_FREE, descriptors // 4)
         self._begun_s: dict[Connection, float] = {}
+        self._without_socket: set[Connection] = set()
         self._sweep_is_due = False
 
     def has_room(self, descriptor: int) -> bool:
         """Whether a client's upstream may be dialled. The system gives the lowest free number, so that the
-        client's own descriptor tells how many are used; each dial takes one more."""
-        return descriptor + len(self._begun_s) < self._most_used
+        client's own descriptor tells how many are used; each dial that has no socket yet takes one more."""
+        return descriptor + len(self._without_socket) < self._most_used
 
     def begin(self, connection: Connection) -> None:
         """A dial begins: ``connection.give_up`` is called unless it ends in time."""
         self._begun_s[connection] = self._loop.time()
+        self._without_socket.add(connection)
         if not self._sweep_is_due:
             self._sweep_is_due = True
             self._loop.call_later(self.timeout_s, self._sweep)
 
+    def opens_socket(self, connection: Connection) -> None:
+        """The dial's own socket is counted from now on."""
+        self._without_socket.discard(connection)
+
     def end(self, connection: Connection) -> None:
         """A dial has ended, one way or another."""
         self._begun_s.pop(connection, None)
+        self._without_socket.discard(connection)
 
     def _sweep(self) -> None:
         self._sweep_is_due = False

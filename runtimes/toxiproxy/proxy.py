@@ -118,6 +118,7 @@ class Proxy:
         connection.dialing.add_done_callback(partial(self._dialled, connection))
 
     async def _connect(self, connection: Connection) -> None:
+        self._around.dials.opens_socket(connection)
         try:
             host, port = addresses.to_dial(self.upstream)
             await self._around.loop.create_connection(lambda: connection.upstream, host, port)

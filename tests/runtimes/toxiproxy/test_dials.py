@@ -60,7 +60,7 @@ def test_each_dial_is_given_up_in_its_time() -> None:
 
 
 def test_dials_count_as_used_descriptors() -> None:
-    """There is room below what is kept free, less by one for each dial that is under way."""
+    """There is room below what is kept free, less by one for each dial that has no socket yet."""
     clock = Clock()
     dials = Dials(clock, timeout_s=10.0, descriptors=1000)  # type: ignore[arg-type]
     last = 1000 - MOST_KEPT_FREE - 1
@@ -68,5 +68,9 @@ def test_dials_count_as_used_descriptors() -> None:
     one = Dialled(clock)
     dials.begin(one)  # type: ignore[arg-type]
     assert (dials.has_room(last - 1), dials.has_room(last)) == (True, False)
-    dials.end(one)  # type: ignore[arg-type]
+    dials.opens_socket(one)  # type: ignore[arg-type]
+    assert dials.has_room(last)
+    other = Dialled(clock)
+    dials.begin(other)  # type: ignore[arg-type]
+    dials.end(other)  # type: ignore[arg-type]
     assert dials.has_room(last)
