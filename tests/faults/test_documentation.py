@@ -13,6 +13,7 @@ from execution.catalogue import default_catalogue, read_scenario
 from faults import KINDS
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"
+EXPECT = "expect: {invariants: [no_lost_checkin]}\n"
 SCENARIO = """
 name: example
 title: An example of the documentation
@@ -47,5 +48,5 @@ def test_the_examples_are_valid(tmp_path: Path) -> None:
     example = re.search(r"```yaml\n(faults:.+?)```", PAGE.read_text(), re.DOTALL)
     assert example is not None
     path = tmp_path / "example.yaml"
-    path.write_text(SCENARIO + example.group(1))
+    path.write_text(SCENARIO + example.group(1) + EXPECT)
     assert len(read_scenario(path, default_catalogue().system()).faults) == 3
