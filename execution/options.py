@@ -16,13 +16,15 @@ GENERATED_PATIENTS = 200
 @dataclass(frozen=True, slots=True)
 class Options:
     """`population` is a folder of FHIR bundles; None: the seeded generator. `out` is where run folders
-    land."""
+    land. `service_image` is the image of the services for `containers`; empty: that of the system's checkout.
+    """
 
     runtime: str = PROCESSES
     time_scale: float = 1.0
     population: Path | None = None
     out: Path = RUNS
     system: Path | None = None
+    service_image: str = ""
 
     def words(self) -> list[str]:
         """The options that differ from the defaults, word by word as they are typed. Where run folders land
@@ -37,4 +39,6 @@ class Options:
             words += ["--population", str(self.population)]
         if self.system is not None:
             words += ["--system", str(self.system)]
+        if self.service_image:
+            words += ["--service-image", self.service_image]
         return words

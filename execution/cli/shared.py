@@ -62,10 +62,11 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
         time_scale: float,
         population: Path | None,
         system: Path | None,
+        service_image: str,
         out: Path | None,
         **own: Any,
     ) -> int:
-        options = Options(runtime, time_scale, population, out or Options().out, system)
+        options = Options(runtime, time_scale, population, out or Options().out, system, service_image)
         return function(*args, options=options, **own)
 
     decorated: Callable[..., int] = taking
@@ -83,6 +84,9 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
             ),
             click.option("--population", type=click.Path(path_type=Path), help="folder of FHIR R4 bundles"),
             click.option("--system", type=click.Path(path_type=Path), help="system.yaml of another system"),
+            click.option(
+                "--service-image", default="", help="image that holds the services, for --runtime containers"
+            ),
             click.option("--out", type=click.Path(path_type=Path), help="where run folders land"),
         )
     ):

@@ -44,7 +44,7 @@ def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -
         return
     for plan in plans:
         refuse_unsupported(plan, options.runtime)
-    with open_runtime(options.runtime, plans[0]) as runtime:
+    with open_runtime(options, plans[0]) as runtime:
         yield LiveBench(runtime, options, stop)
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.options import CONTAINERS, PROCESSES
+from execution.options import CONTAINERS, PROCESSES, Options
 from execution.places import INSTANCES
 from execution.runs.live_run import run_settings
 from experiment.errors import UnsupportedError, UsageError, nearest
@@ -24,10 +24,17 @@ from runtimes.runtime import Runtime
 @dataclass(frozen=True, slots=True)
 class RuntimeChoice:
     """`can` takes the capabilities that are asked for and maps the kind of a fault's target (link, node,
-    behaviour), or the role of a node, to what its controls are capable of here."""
+    behaviour), or the role of a node, to what its controls are capable of here. `make` takes an image of the
+    services too, empty for that of the system's checkout."""
 
-    make: Callable[[System, Path], Runtime]
+    make: Callable[[System, Path, str], Runtime]
     can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
+
+
+def _processes(system: System, var: Path, service_image: str) -> Runtime:
+    if service_image:
+        raise UsageError(f"found the image {service_image}, which needs --runtime {CONTAINERS}")
+    return ProcessesRuntime(system, var)
 
 
 def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -37,10 +44,10 @@ def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
 # The modules of the containers runtime are imported only when it is chosen: they need the package docker.
 
 
-def _containers(system: System, var: Path) -> Runtime:
+def _containers(system: System, var: Path, service_image: str) -> Runtime:
     from runtimes.containers.runtime import ContainersRuntime
 
-    return ContainersRuntime(system, var)
+    return ContainersRuntime(system, var, service_image)
 
 
 def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -51,7 +58,7 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
 
 # The simulation has no system to start: see simulated_bench.
 LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
-    PROCESSES: RuntimeChoice(ProcessesRuntime, _processes_can),
+    PROCESSES: RuntimeChoice(_processes, _processes_can),
     CONTAINERS: RuntimeChoice(_containers, _containers_can),
 }
 
@@ -98,9 +105,9 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
 
 
 @contextmanager
-def open_runtime(name: str, plan: Plan) -> Iterator[Runtime]:
+def open_runtime(options: Options, plan: Plan) -> Iterator[Runtime]:
     """Start the system of the plan and stop it at the end, whatever happens in between."""
-    runtime = choose(name).make(plan.system, INSTANCES)
+    runtime = choose(options.runtime).make(plan.system, INSTANCES, options.service_image)
     try:
         runtime.start(run_settings(plan))
         yield runtime

@@ -65,6 +65,12 @@ class Images(Door):
                 self.api.remove_container(made["Id"], force=True)
         return Ran(int(code), output.decode("utf-8", "replace"))
 
+    def tag(self, image_id: str, name: str) -> None:
+        """One more name for an image."""
+        repository, _, tag = name.rpartition(":")
+        with self.calling(f"name {name}"):
+            self.api.tag(image_id, repository, tag=tag)
+
     def discard(self, image_id: str) -> None:
         """Remove an image that a newer one took the name of; one that is still in use is left."""
         with contextlib.suppress(EngineError), self.calling(f"discard {image_id}"):

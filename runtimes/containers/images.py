@@ -79,21 +79,24 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
 
 
 def require_images() -> None:
-    """Raises StartError, with the mend, unless all images are there and hold this folder's code."""
+    """Raises StartError, with the mend, unless all images are there. Which code the services' image must hold
+    depends on the checkout that is run: see `service_images`."""
     images = Images()
-    problems = stale_images(images)
+    problems = missing_images(images)
     images.close()
     if problems:
         raise StartError("; ".join(problems) + f"; make them: {MEND}")
 
 
+def missing_images(images: Images) -> list[str]:
+    """One sentence for each image that the engine does not have."""
+    return [f"the engine has no image {name_of(one)}" for one in IMAGES if images.find(name_of(one)) is None]
+
+
 def stale_images(images: Images) -> list[str]:
     """One sentence for each image that is missing, or that holds other code than this folder."""
-    problems: list[str] = []
-    for image in IMAGES:
-        found = images.find(name_of(image))
-        if found is None:
-            problems.append(f"the engine has no image {name_of(image)}")
-        elif image == "service" and found.labels.get(CODE) != recipes.code_hash():
-            problems.append(f"{name_of(image)} holds other code than {recipes.SYSTEM.name}/")
+    problems = missing_images(images)
+    found = images.find(name_of("service"))
+    if found is not None and found.labels.get(CODE) != recipes.code_hash():
+        problems.append(f"{name_of('service')} holds other code than {recipes.SYSTEM.name}/")
     return problems

@@ -26,6 +26,7 @@ NOT_CODE = {"compose", "images", "designs", "seed.py", "__pycache__"}
 CONTENT = "codeblue.content"  # label: hash of everything an image was made of
 CODE = "codeblue.code"  # label of the service image: hash of the services' code
 KIND = "codeblue.kind"  # label: real or embedded, of the Toxiproxy image
+BASE = "codeblue.base"  # label of the service image: what it was built on, for those of other checkouts
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,26 +76,28 @@ def name_of(image: str) -> str:
     return f"codeblue/{image}:current"
 
 
-def code_files() -> dict[str, Path]:
-    """The services' code, as far as it belongs in their image."""
+def code_files(system: Path = SYSTEM) -> dict[str, Path]:
+    """The services' code of one checkout, as far as it belongs in their image."""
     return {
         f"reference_system/{path.name}": path
-        for path in sorted(SYSTEM.iterdir())
+        for path in sorted(system.iterdir())
         if path.name not in NOT_CODE and (path.is_dir() or path.suffix in (".py", ".txt", ".json", ".sql"))
     }
 
 
-def code_hash() -> str:
-    """What the service image must have been made of to be up to date."""
-    digest = hashlib.sha256()
-    for inside, path in Recipe("service", SYSTEM / "Dockerfile", code_files(), "", {}).entries():
+def code_hash(system: Path = SYSTEM) -> str:
+    """What a service image must have been made of to be that of this checkout."""
+    dockerfile = system / "Dockerfile"
+    digest = hashlib.sha256(dockerfile.read_bytes())
+    for inside, path in Recipe("service", dockerfile, code_files(system), "", {}).entries():
         digest.update(inside.encode() + b"\n" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 
-def service_recipe(base: str, wheels: Path) -> Recipe:
-    files = {**code_files(), **{f"wheels/{path.name}": path for path in sorted(wheels.glob("*.whl"))}}
-    return Recipe("service", SYSTEM / "Dockerfile", files, base, {CODE: code_hash()})
+def service_recipe(base: str, wheels: Path, system: Path = SYSTEM) -> Recipe:
+    """The service image of one checkout."""
+    files = {**code_files(system), **{f"wheels/{path.name}": path for path in sorted(wheels.glob("*.whl"))}}
+    return Recipe("service", system / "Dockerfile", files, base, {CODE: code_hash(system), BASE: base})
 
 
 def store_recipes(base: str) -> list[Recipe]:

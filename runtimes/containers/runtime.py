@@ -22,7 +22,7 @@ from runtimes.containers.engine import Engine
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
-from runtimes.containers.recipes import name_of
+from runtimes.containers.service_images import ensure_service_image, require_service_image
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone
@@ -44,8 +44,11 @@ ENGINE_BACK_WITHIN_S = 30.0
 class ContainersRuntime:
     """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
 
-    def __init__(self, system: System, var: Path, service_image: str = name_of("service")) -> None:
-        """`var` keeps journals and the instance's files; nothing is started yet."""
+    def __init__(self, system: System, var: Path, service_image: str = "") -> None:
+        """`var` keeps journals, wheels and the instance's files; nothing is started yet.
+
+        `service_image` is an image that holds the services, when it is not to be that of their checkout.
+        """
         self._service_image = service_image
         self._system = system
         self._var = var.resolve()  # the engine takes absolute paths only
@@ -89,9 +92,14 @@ class ContainersRuntime:
         journal = self._journal = Journal(self._var, "containers")
         journal.write("engine", endpoint=engine.url)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
-        self._built = bring_up(engine, self._system, journal, run, self._service_image)
+        self._built = bring_up(engine, self._system, journal, run, self._image())
         self._equip(self._built, engine, journal)
         self.reset(run)
+
+    def _image(self) -> str:
+        if self._service_image:
+            return require_service_image(self._service_image)
+        return ensure_service_image(self._system, self._var / "images")
 
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""

@@ -14,13 +14,13 @@ from typing import Any, Protocol
 
 from experiment.errors import StartError
 from runtimes import bus, postgres
+from runtimes.checkouts import ROOT
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
 from runtimes.loopback import taken
 from runtimes.runtime import Address
 from runtimes.spawning import Child, Command
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 POLL_S = 0.02
 ASK_DEADLINE_S = 1.0
 
@@ -157,16 +157,6 @@ class ServiceProcess:
             return call(self.address, "GET", "/health", deadline_s=deadline_s).status == 200
         except CallError:
             return False
-
-
-def module_root(system_file: str, module: str) -> Path:
-    """The folder above the system's file from which `module` is found: another checkout of the system has
-    services of its own. Ours, when there is none."""
-    place = Path(*module.split("."))
-    for folder in Path(system_file).resolve().parents if system_file else ():
-        if (folder / place).is_dir() or (folder / place).with_suffix(".py").is_file():
-            return folder
-    return ROOT
 
 
 def service_environment() -> dict[str, str]:

@@ -19,6 +19,7 @@ from experiment.errors import CleanupError, StartError
 from experiment.history import Record, Sample
 from experiment.topology import System
 from runtimes.behaviour_controls import ServiceBehaviour
+from runtimes.checkouts import module_root
 from runtimes.leftovers import Journal, identify
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.controls import ProxiedLink
@@ -30,7 +31,7 @@ from runtimes.links.states import ToxiproxyError
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
-from runtimes.processes.parts import Part, PortTaken, ServiceProcess, module_root, wait_until_ready
+from runtimes.processes.parts import Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.processes.readings import process_samples
 from runtimes.processes.stores import Stores, make_stores
 from runtimes.readings import Readings, samples_of

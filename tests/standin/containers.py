@@ -10,7 +10,7 @@ import pytest
 
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
-from runtimes.containers.images import stale_images
+from runtimes.containers.images import missing_images
 from runtimes.containers.recipes import name_of
 from runtimes.docker_engine import EngineError
 
@@ -26,7 +26,7 @@ def require_engine() -> None:
         images = Images()
     except EngineError as error:
         pytest.skip(f"needs a Docker engine: {error}")
-    problems = stale_images(images)
+    problems = missing_images(images)
     images.close()
     if problems:
         pytest.skip(f"needs the images (make images OFFLINE=1): {'; '.join(problems)}")

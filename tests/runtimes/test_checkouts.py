@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from runtimes.processes.parts import ROOT, module_root
+from runtimes.checkouts import ROOT, module_root
 
 
 def test_services_of_another_checkout_are_its_own(tmp_path: Path) -> None:
