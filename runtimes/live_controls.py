@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Protocol
 
 from experiment.controls import BehaviourControl, LinkControl, NodeControl
-from experiment.errors import UnsupportedError, nearest
+from experiment.errors import CodeBlueError, UnsupportedError, nearest
 from runtimes.behaviour_controls import BEHAVIOURS, behaviour_parameters
 from runtimes.http_calls import CallError, call
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
@@ -70,8 +70,32 @@ class LiveControls:
         return self.behaviours[link]
 
 
-def heal_all(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
-    """Undo every fault, known or not. Returns what could not be undone, as sentences."""
+def heal_all(
+    controls: LiveControls, proxies: Toxiproxy, readings: Readings, replace: Callable[[], None]
+) -> list[str]:
+    """Undo every fault, known or not. Returns what could not be undone, as sentences.
+
+    A Toxiproxy that does not answer is replaced, and all is healed once more.
+    """
+    problems = _heal(controls, proxies, readings)
+    if problems and not _answers(proxies):
+        try:
+            replace()
+        except CodeBlueError as error:
+            return [*problems, f"Toxiproxy could not be replaced: {error}"]
+        problems = _heal(controls, proxies, readings)
+    return problems
+
+
+def _answers(proxies: Toxiproxy) -> bool:
+    try:
+        proxies.proxies()
+    except ToxiproxyError:
+        return False
+    return True
+
+
+def _heal(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
     problems: list[str] = []
     for node in controls.nodes.values():
         try:

@@ -94,12 +94,17 @@ class PacketLink:
         return replace(probe, measures=self._measures())
 
     def _measures(self) -> Mapping[str, float]:
-        dropped = 0
+        dropped = met = 0
         for fault, impairment in tuple(self._active.items()):
             if isinstance(impairment, Loss):
-                dropped += self._toolbox.packets(_chain(fault), impairment.direction)[0]
+                counted = self._toolbox.packets(_chain(fault), impairment.direction)
+                dropped, met = dropped + counted[0], met + counted[1]
         treated = any(not isinstance(one, Loss) for one in self._active.values())
-        return {"packets_dropped": dropped, "packets_treated": self._toolbox.treated() if treated else 0}
+        return {
+            "packets_dropped": dropped,
+            "packets_met": met,
+            "packets_treated": self._toolbox.treated() if treated else 0,
+        }
 
     def forget(self) -> None:
         self._proxied.forget()

@@ -22,12 +22,12 @@ from runtimes.containers.engine import Engine
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
+from runtimes.containers.replacing import ToxiproxyReplacement
 from runtimes.containers.service_images import ensure_service_image, require_service_image
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone
 from runtimes.leftovers import Identity, Journal, identify
-from runtimes.links.adapter import ToxiproxyError
 from runtimes.links.controls import ProxiedLink
 from runtimes.links.conversations import Opener
 from runtimes.links.probes import LinkProber
@@ -37,7 +37,6 @@ from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
 
-REPLACE_DEADLINE_S = 10.0
 ENGINE_BACK_WITHIN_S = 30.0
 
 
@@ -54,6 +53,7 @@ class ContainersRuntime:
         self._var = var.resolve()  # the engine takes absolute paths only
         self._engine: Engine | None = None
         self._journal: Journal | None = None
+        self._facts = RuntimeFacts(self.name, "not started")
         self._forget()
 
     def _forget(self) -> None:
@@ -62,6 +62,7 @@ class ContainersRuntime:
         self._nodes: dict[str, ContainerNode] = {}
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
+        self._replace: ToxiproxyReplacement | None = None
         self._since = 0.0
 
     @property
@@ -104,12 +105,13 @@ class ContainersRuntime:
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""
         able = built.toolbox.abilities()
+        self._replace = ToxiproxyReplacement(engine, built, self.trouble)
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
             prober = LinkProber(Opener(link.protocol, door))
-            proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace_toxiproxy)
+            proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
             if link.protocol == "http":
                 callee = built.layout.addresses[link.callee]
@@ -122,28 +124,6 @@ class ContainersRuntime:
         self._readings = Readings(services)
         self._controls = LiveControls(links, self._nodes, behaviours)
 
-    def _replace_toxiproxy(self) -> None:
-        """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError."""
-        if trouble := self.trouble():
-            raise EngineGone(trouble)
-        engine, built = self._running()
-        container = built.layout.container(TOXIPROXY)
-        engine.kill(container)
-        engine.start(container)
-        end = time.monotonic() + REPLACE_DEADLINE_S
-        while True:
-            try:
-                built.proxies.version()
-                break
-            except ToxiproxyError as error:
-                if time.monotonic() > end:
-                    raise StartError(f"Toxiproxy was replaced and is not ready: {error}") from None
-                time.sleep(0.05)
-        built.proxies.rebuild()
-        toolbox = built.layout.container(TOOLBOX)  # it was in the network of the server that is gone
-        engine.kill(toolbox)
-        engine.start(toolbox)
-
     def _running(self) -> tuple[Engine, Built]:
         if self._engine is None or self._built is None:
             raise StartError("the system is not running: call start first")
@@ -154,11 +134,12 @@ class ContainersRuntime:
     def reset(self, run: RunSettings) -> None:
         """Empty all services and switch to the run's design; those that need it are restarted.
 
-        When the engine went away during the last run the system is started anew. Raises StartError.
+        A system that is not up is started: the engine went away in the last run, or was not back when this
+        was tried before. Raises StartError, CleanupError.
         """
-        if self.trouble():
+        if self._built is None or self.trouble():
             self.stop()
-            self._start(run)
+            self.start(run)
             return
         _, built = self._running()
         assert self._readings is not None
@@ -188,7 +169,8 @@ class ContainersRuntime:
     def heal(self) -> None:
         """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
         _, built = self._running()
-        problems = heal_all(self._live(), built.proxies, self._read())
+        assert self._replace is not None
+        problems = heal_all(self._live(), built.proxies, self._read(), self._replace)
         try:
             built.toolbox.heal()
         except EngineError as error:
@@ -208,9 +190,10 @@ class ContainersRuntime:
             for name, node in self._nodes.items():
                 problems.extend(f"{name}: {remains}" for remains in node.remains())
             problems.extend(f"packets are dropped by {chain}" for chain in self._built.toolbox.chains())
+            problems.extend(["packets are damaged by netem"] if self._built.toolbox.treats() else [])
             problems.extend(f"{name}: its disk is full" for name in self._built.toolbox.filled())
             return problems
-        except EngineGone as error:
+        except EngineError as error:
             return [] if self.trouble() else [str(error)]
 
     def trouble(self) -> str:
@@ -244,17 +227,20 @@ class ContainersRuntime:
 
     def collect(self, run_folder: Path) -> None:
         """Spans, and each container's log since the last reset, into `traces/` and `logs/` of the run;
-        how every container fares into `logs/containers.json`."""
-        engine, built = self._running()
+        how every container fares into `logs/containers.json`. Nothing when nothing was started."""
+        if self._engine is None or self._built is None:
+            return
+        engine, built = self._engine, self._built
         built.folder.collect(run_folder)
         parts = [*self._nodes, TOXIPROXY, TOOLBOX]
         named = {part: built.layout.container(part) for part in parts}
         collect_logs(engine, named, run_folder / "logs", self._since)
 
     def describe(self) -> RuntimeFacts:
-        """Versions of what runs; the Toxiproxy in use by kind and version."""
-        _, built = self._running()
-        return RuntimeFacts(self.name, built.toxiproxy, dict(built.versions))
+        """Versions of what runs, or ran last; the Toxiproxy in use by kind and version."""
+        if self._built is not None:
+            self._facts = RuntimeFacts(self.name, self._built.toxiproxy, dict(self._built.versions))
+        return self._facts
 
     def _live(self) -> LiveControls:
         if self._controls is None:

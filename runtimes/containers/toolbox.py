@@ -10,6 +10,7 @@ import json
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from experiment.controls import Direction
 from experiment.errors import UnsupportedError
@@ -29,20 +30,24 @@ BLOCK = 65_536
 
 
 def loss_rules(chain: str, port: int, share: float, direction: Direction) -> str:
-    """An nft script that drops a random share of a proxy's packets, in chains of this name."""
+    """An nft script that counts a proxy's packets and drops a random share, in chains of this name."""
     lines = [f"add table {TABLE}"]
     for hook, end in HOOKS[direction]:
         lines.append(f"add chain {TABLE} {chain}_{hook} {{ type filter hook {hook} priority 0; }}")
-        wanted = f"tcp {end} {port} numgen random mod {PARTS} < {round(share * PARTS)}"
-        lines.append(f"add rule {TABLE} {chain}_{hook} {wanted} counter drop")
+        drawn = f"numgen random mod {PARTS} < {round(share * PARTS)}"
+        lines.append(f"add rule {TABLE} {chain}_{hook} tcp {end} {port} counter")
+        lines.append(f"add rule {TABLE} {chain}_{hook} tcp {end} {port} {drawn} counter drop")
     return "; ".join(lines)
 
 
 def loss_removal(chain: str, direction: Direction) -> str:
-    return "; ".join(
-        f"flush chain {TABLE} {chain}_{hook}; delete chain {TABLE} {chain}_{hook}"
-        for hook, _ in HOOKS[direction]
-    )
+    """An nft script after which the chains are not there, whether they were or not: one that is there is
+    left as it is by `add`."""
+    lines = [f"add table {TABLE}"]
+    for hook, _ in HOOKS[direction]:
+        name = f"{TABLE} {chain}_{hook}"
+        lines += [f"add chain {name}", f"flush chain {name}", f"delete chain {name}"]
+    return "; ".join(lines)
 
 
 def netem_commands(port: int, treatment: Sequence[str]) -> tuple[tuple[str, ...], ...]:
@@ -71,7 +76,8 @@ class Toolbox:
     def __init__(self, engine: Engine, container: str) -> None:
         self._engine = engine
         self._container = container
-        self._netem: str | None = None
+        self._dropping: dict[str, str] = {}  # chain to the script that makes it
+        self._netem: tuple[str, tuple[tuple[str, ...], ...]] | None = None  # fault and commands
         self._lock = threading.Lock()
 
     def abilities(self) -> PacketAbilities:
@@ -84,21 +90,29 @@ class Toolbox:
         return PacketAbilities(loss, netem)
 
     def drop(self, chain: str, port: int, share: float, direction: Direction) -> None:
-        self._run("nft", loss_rules(chain, port, share, direction))
+        with self._lock:
+            self._dropping[chain] = loss_rules(chain, port, share, direction)
+            self._run("nft", self._dropping[chain])
 
     def stop_dropping(self, chain: str, direction: Direction) -> None:
-        self._run("nft", loss_removal(chain, direction))
+        """Whether the rules are there or not."""
+        with self._lock:
+            self._run("nft", loss_removal(chain, direction))
+            self._dropping.pop(chain, None)
 
     def packets(self, chain: str, direction: Direction) -> tuple[int, int]:
-        """Packets and bytes that these rules have dropped so far."""
-        packets = total = 0
+        """How many packets these rules have dropped so far, and out of how many."""
+        dropped = met = 0
         for hook, _ in HOOKS[direction]:
             listed = json.loads(self._run("nft", "-j", f"list chain {TABLE} {chain}_{hook}"))
             for item in listed["nftables"]:
-                for expression in item.get("rule", {}).get("expr", ()):
-                    packets += expression.get("counter", {}).get("packets", 0)
-                    total += expression.get("counter", {}).get("bytes", 0)
-        return packets, total
+                expressions = item.get("rule", {}).get("expr", ())
+                count = sum(one["counter"]["packets"] for one in expressions if "counter" in one)
+                if any("drop" in one for one in expressions):
+                    dropped += count
+                else:
+                    met += count
+        return dropped, met
 
     def chains(self) -> list[str]:
         """The chains that drop something now."""
@@ -110,29 +124,51 @@ class Toolbox:
         """Send a proxy's answers through netem. One fault at a time: the device has one queue."""
         with self._lock:
             if self._netem is not None:
-                raise UnsupportedError(f"{self._netem} damages packets already; only one fault at a time can")
-            self._netem = fault
-            for command in netem_commands(port, treatment):
+                raise UnsupportedError(
+                    f"{self._netem[0]} damages packets already; only one fault at a time can"
+                )
+            self._netem = fault, netem_commands(port, treatment)
+            for command in self._netem[1]:
                 self._run(*command)
 
     def stop_treating(self, fault: str) -> None:
         with self._lock:
-            if self._netem == fault:
-                self._run("tc", "qdisc", "del", "dev", "eth0", "root")
-                self._netem = None
+            if self._netem is not None and self._netem[0] == fault:
+                self._end_netem()
 
     def treated(self) -> int:
         """Packets that netem has handled so far."""
-        for queue in json.loads(self._run("tc", "-s", "-j", "qdisc", "show", "dev", "eth0")):
-            if queue.get("kind") == "netem":
-                return int(queue.get("packets", 0))
-        return 0
+        return sum(int(queue.get("packets", 0)) for queue in self._queues("-s"))
+
+    def treats(self) -> bool:
+        """Whether packets go through netem now."""
+        return bool(self._queues())
+
+    def _queues(self, *options: str) -> list[dict[str, Any]]:
+        shown = self._run("tc", *options, "-j", "qdisc", "show", "dev", "eth0")
+        return [queue for queue in json.loads(shown or "[]") if queue.get("kind") == "netem"]
+
+    def _end_netem(self) -> None:
+        """Raises EngineError when the queue is still there afterwards."""
+        deleted = self._engine.run(self._container, ("tc", "qdisc", "del", "dev", "eth0", "root"))
+        if self._netem is not None and self.treats():
+            raise EngineError(f"the toolbox could not take netem away: {deleted.output.strip()[-300:]}")
+        self._netem = None
 
     def heal(self) -> None:
         """Let all packets through. The engine's own rules in this network stay."""
-        self._run("nft", f"add table {TABLE}; delete table {TABLE}")
-        self._try("tc", "qdisc", "del", "dev", "eth0", "root")
-        self._netem = None
+        with self._lock:
+            self._run("nft", f"add table {TABLE}; delete table {TABLE}")
+            self._dropping.clear()
+            self._end_netem()
+
+    def rebuild(self) -> None:
+        """Act on packets again as before, after the network with all its rules was replaced by another."""
+        with self._lock:
+            for script in self._dropping.values():
+                self._run("nft", script)
+            for command in self._netem[1] if self._netem is not None else ():
+                self._run(*command)
 
     # -- files of stores ------------------------------
 

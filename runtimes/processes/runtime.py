@@ -27,7 +27,6 @@ from runtimes.links.conversations import Opener
 from runtimes.links.probes import LinkProber
 from runtimes.links.proxies import open_proxies
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
-from runtimes.links.states import ToxiproxyError
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
@@ -211,19 +210,9 @@ class ProcessesRuntime:
     def heal(self) -> None:
         """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
         controls, readings = self._running_controls(), self._running_readings()
-        problems = heal_all(controls, self._proxies, readings)
-        if problems and not self._toxiproxy_answers():
-            self._replace_toxiproxy()
-            problems = heal_all(controls, self._proxies, readings)
+        problems = heal_all(controls, self._proxies, readings, self._replace_toxiproxy)
         if problems:
             raise CleanupError("\n".join(problems))
-
-    def _toxiproxy_answers(self) -> bool:
-        try:
-            self._proxies.proxies()
-        except ToxiproxyError:
-            return False
-        return True
 
     def unhealed(self) -> list[str]:
         """What is still wrong, read back from proxies, kernel and services. Empty: healed."""

@@ -34,6 +34,7 @@ def test_loss_to_the_callee_drops_what_arrives_at_the_proxy() -> None:
     assert loss_rules("f_f1", 4711, 0.2, "to_callee") == (
         "add table inet codeblue; "
         "add chain inet codeblue f_f1_input { type filter hook input priority 0; }; "
+        "add rule inet codeblue f_f1_input tcp dport 4711 counter; "
         "add rule inet codeblue f_f1_input tcp dport 4711 numgen random mod 10000 < 2000 counter drop"
     )
 
@@ -44,7 +45,10 @@ def test_loss_both_ways_drops_what_leaves_as_well_and_is_removed_whole() -> None
     assert "f_f1_input tcp dport 4711 numgen random mod 10000 < 50 counter drop" in script
     assert "f_f1_output tcp sport 4711 numgen random mod 10000 < 50 counter drop" in script
     assert loss_removal("f_f1", "both") == (
+        "add table inet codeblue; "
+        "add chain inet codeblue f_f1_input; "
         "flush chain inet codeblue f_f1_input; delete chain inet codeblue f_f1_input; "
+        "add chain inet codeblue f_f1_output; "
         "flush chain inet codeblue f_f1_output; delete chain inet codeblue f_f1_output"
     )
 
@@ -58,10 +62,11 @@ def test_only_the_proxy_s_answers_go_through_netem() -> None:
 
 
 def test_dropped_packets_are_read_from_the_counters_of_both_directions() -> None:
-    """The kernel's own counters are the measurement."""
-    rule = {"rule": {"expr": [{"match": {}}, {"counter": {"packets": 3, "bytes": 180}}, {"drop": None}]}}
-    listed = json.dumps({"nftables": [{"metainfo": {}}, {"chain": {"name": "x"}}, rule]})
-    assert toolbox(_Engine(nft=Ran(0, listed))).packets("f_f1", "both") == (6, 360)
+    """The kernel's own counters are the measurement: of what was dropped, and of all that came by."""
+    all_of_them = {"rule": {"expr": [{"match": {}}, {"counter": {"packets": 10, "bytes": 600}}]}}
+    dropped = {"rule": {"expr": [{"match": {}}, {"counter": {"packets": 3, "bytes": 180}}, {"drop": None}]}}
+    listed = json.dumps({"nftables": [{"metainfo": {}}, {"chain": {"name": "x"}}, all_of_them, dropped]})
+    assert toolbox(_Engine(nft=Ran(0, listed))).packets("f_f1", "both") == (6, 20)
 
 
 def test_rules_of_others_are_not_taken_for_faults() -> None:
@@ -84,6 +89,41 @@ def test_only_one_fault_at_a_time_goes_through_netem() -> None:
     box.stop_treating("f1")
     box.treat("f2", 4712, ("corrupt", "1%"))
     assert engine.asked.count(("tc", "qdisc", "del", "dev", "eth0", "root")) == 1
+
+
+def test_rules_are_made_again_after_the_network_was_replaced() -> None:
+    """With Toxiproxy its network goes, and every rule in it: what is still active is asked for again."""
+    engine = _Engine()
+    box = toolbox(engine)
+    box.drop("f_f1", 4711, 0.2, "to_callee")
+    box.drop("f_f2", 4712, 0.2, "to_callee")
+    box.treat("f3", 4713, ("corrupt", "1%"))
+    box.stop_dropping("f_f1", "to_callee")
+    engine.asked.clear()
+    box.rebuild()
+    assert [command[0] for command in engine.asked] == ["nft", "tc", "tc", "tc"]
+    assert "f_f2" in engine.asked[0][1]
+    box.heal()
+    engine.asked.clear()
+    box.rebuild()
+    assert engine.asked == []
+
+
+def test_netem_is_seen_when_the_kernel_is_read_back() -> None:
+    """A queue that nobody asked for any more still damages packets."""
+    queues = [{"kind": "prio", "root": True}, {"kind": "netem", "packets": 7}]
+    box = toolbox(_Engine(tc=Ran(0, json.dumps(queues))))
+    assert box.treats()
+    assert box.treated() == 7
+    assert not toolbox(_Engine(tc=Ran(0, json.dumps(queues[:1])))).treats()
+
+
+def test_netem_that_stays_is_told() -> None:
+    """Healing is what the kernel shows, not that a command was sent."""
+    box = toolbox(_Engine(tc=Ran(0, '[{"kind": "netem"}]')))
+    box.treat("f1", 4711, ("corrupt", "1%"))
+    with pytest.raises(EngineError, match="could not take netem away"):
+        box.stop_treating("f1")
 
 
 def test_what_the_kernel_cannot_do_is_found_by_trying() -> None:

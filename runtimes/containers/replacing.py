@@ -1,0 +1,59 @@
+"""Another Toxiproxy in place of one that hangs or died, with the same proxies, toxics and packet rules."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+
+from experiment.errors import StartError
+from runtimes.containers.building import Built
+from runtimes.containers.engine import Engine
+from runtimes.containers.layout import TOOLBOX, TOXIPROXY
+from runtimes.docker_engine import EngineGone
+from runtimes.links.adapter import ToxiproxyError
+
+READY_WITHIN_S = 10.0
+POLL_S = 0.05
+
+
+class ToxiproxyReplacement:
+    """Called by every link that waits in vain; those that waited for the same server find it replaced."""
+
+    def __init__(self, engine: Engine, built: Built, trouble: Callable[[], str]) -> None:
+        """`trouble` says whether the engine itself went away."""
+        self._engine = engine
+        self._built = built
+        self._trouble = trouble
+        self._lock = threading.Lock()
+        self._replaced_at = float("-inf")
+
+    def __call__(self) -> None:
+        """Raises StartError, ToxiproxyError, EngineError."""
+        with self._lock:
+            if trouble := self._trouble():
+                raise EngineGone(trouble)
+            if time.monotonic() - self._replaced_at < self._built.proxies.deadline_s:
+                return
+            self._restart(TOXIPROXY)
+            self._wait_until_ready()
+            self._built.proxies.rebuild()
+            self._restart(TOOLBOX)  # it was in the network of the server that is gone, and so were its rules
+            self._built.toolbox.rebuild()
+            self._replaced_at = time.monotonic()
+
+    def _restart(self, part: str) -> None:
+        container = self._built.layout.container(part)
+        self._engine.kill(container)
+        self._engine.start(container)
+
+    def _wait_until_ready(self) -> None:
+        end = time.monotonic() + READY_WITHIN_S
+        while True:
+            try:
+                self._built.proxies.version()
+                return
+            except ToxiproxyError as error:
+                if time.monotonic() > end:
+                    raise StartError(f"Toxiproxy was replaced and is not ready: {error}") from None
+                time.sleep(POLL_S)
