@@ -19,7 +19,7 @@ from typing import Literal
 from execution.runs.baseline import baseline_problems
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
-from experiment.errors import CleanupError, CodeBlueError, StartError
+from experiment.errors import CodeBlueError, StartError
 from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
@@ -93,14 +93,14 @@ class LiveRun:
             self._runtime.reset(run_settings(self._plan))
             reason = self._played(header, process)
         except (CodeBlueError, OSError) as error:
-            statement = str(error)
+            statement = self._runtime.trouble() or str(error)
             with suppress(OSError):  # the disk may be full: then the history ends where it is
                 self._ensure_header(header)
                 self._record(Note(self._now(), "invalid", statement))
         finally:
             process.stop()
             problems = self._healed_in_the_end()
-            with suppress(OSError):
+            with suppress(OSError, CodeBlueError):  # what was kept so far is judged
                 self._close(reason, statement or self._why, problems)
             self._recorder.close()
         return Ended(reason, not problems, statement or self._why)
@@ -196,6 +196,8 @@ class LiveRun:
         empty = 0
         load_over = False
         while self._now() < phase.end_s and not self._stop.is_set():
+            if trouble := self._runtime.trouble():
+                raise StartError(trouble)
             load_over = load_over or load.finished()
             empty = empty + 1 if self._sample_backlog() == 0 and load_over else 0
             self._watch(self._progress("settle", ()))
@@ -221,7 +223,7 @@ class LiveRun:
         if problems:
             with suppress(OSError):
                 self._record(*(Note(self._now(), "invalid", f"not healed: {text}") for text in problems))
-            with suppress(CleanupError):
+            with suppress(CodeBlueError):
                 self._runtime.heal()
             problems = list(self._runtime.unhealed())
         return problems

@@ -52,7 +52,7 @@ class ContainersRuntime:
         self._system = system
         self._var = var.resolve()  # the engine takes absolute paths only
         self._engine: Engine | None = None
-        self._journal: Journal | None = None
+        self._journals: list[Journal] = []  # of what was started and not removed yet
         self._facts = RuntimeFacts(self.name, "not started")
         self._forget()
 
@@ -90,7 +90,8 @@ class ContainersRuntime:
     def _start(self, run: RunSettings) -> None:
         engine = self._engine = Engine()
         check_engine(engine)
-        journal = self._journal = Journal(self._var, "containers")
+        journal = Journal(self._var, "containers")
+        self._journals.append(journal)
         journal.write("engine", endpoint=engine.url)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
         self._built = bring_up(engine, self._system, journal, run, self._image())
@@ -259,7 +260,6 @@ class ContainersRuntime:
 
         An engine that is away is waited for. Raises CleanupError naming what is left.
         """
-        journal, self._journal = self._journal, None
         if self._watch is not None:
             self._watch.close()
         if self._controls is not None:
@@ -269,11 +269,18 @@ class ContainersRuntime:
             self._readings.close()
         if self._engine is not None:
             self._engine.close()
-        problems = self._remove(journal.instance) if journal is not None else []
-        problem = journal.close(remove=not problems) if journal is not None else ""
         self._forget()
-        if problems or problem:
-            raise CleanupError("\n".join([*problems, *([problem] if problem else [])]))
+        if problems := [problem for journal in tuple(self._journals) for problem in self._end(journal)]:
+            raise CleanupError("\n".join(problems))
+
+    def _end(self, journal: Journal) -> list[str]:
+        """Remove one instance. What cannot be removed now is tried again with the next stop."""
+        problems = self._remove(journal.instance)
+        if problem := journal.close(remove=not problems):
+            problems.append(problem)
+        if not problems:
+            self._journals.remove(journal)
+        return problems
 
     def _remove(self, instance: str) -> list[str]:
         engine = wait_for_engine(ENGINE_BACK_WITHIN_S)

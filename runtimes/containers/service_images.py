@@ -11,6 +11,7 @@ from pathlib import Path
 from experiment.errors import StartError
 from experiment.topology import System
 from runtimes.checkouts import module_root
+from runtimes.containers.base_image import python_of
 from runtimes.containers.engine_images import Images
 from runtimes.containers.images import MEND
 from runtimes.containers.recipes import BASE, CODE, code_hash, name_of, service_recipe
@@ -72,7 +73,8 @@ def _ensure(images: Images, folder: Path, cache: Path) -> str:
             f"the services in {folder} need an image of their own, and the base of {name_of('service')} "
             f"is not there to build it on; make it: {MEND}"
         )
-    recipe = service_recipe(base, wheelhouse(folder / "requirements.txt", cache), folder)
+    wheels = wheelhouse(folder / "requirements.txt", cache, python_of(images, base))
+    recipe = service_recipe(base, wheels, folder)
     with recipe.context() as context:
         images.build(context, name, recipe.labels, base, offline=False, say=lambda _: None)
     return name

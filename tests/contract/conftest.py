@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -42,6 +44,16 @@ class Ground:
 
     runtime: Runtime
     stop_work: threading.Event
+
+    def hang_toxiproxy(self) -> None:
+        """From now on the server takes calls and answers none."""
+        if isinstance(self.runtime, ProcessesRuntime):
+            server = self.runtime._toxiproxy
+            assert server is not None and server.pid is not None
+            os.kill(server.pid, signal.SIGSTOP)
+            return
+        engine, built = self.runtime._running()  # type: ignore[attr-defined]
+        engine.pause(built.layout.container("toxiproxy"))
 
 
 @pytest.fixture(

@@ -28,6 +28,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from runtimes.links.controls import ToxiproxyReplaced
 from tests.contract.conftest import Ground
 
 pytestmark = pytest.mark.live
@@ -189,6 +190,28 @@ def test_heal_undoes_what_nobody_healed(healed: Ground) -> None:
     assert len(list(healed.runtime.unhealed())) >= 4
     healed.runtime.heal()
     assert list(healed.runtime.unhealed()) == []
+
+
+def test_a_toxiproxy_that_hangs_is_replaced_and_no_fault_outlives_it(healed: Ground) -> None:
+    """Whether a fault or a heal meets it: what was asked for is done on another server, which is said, since
+    every connection was cut; a fault on packets acts there too."""
+    controls = healed.runtime.controls()
+    slow = Latency(0.1)
+    before = slow.measure(controls, HTTP)
+    lossy = PacketLoss(0.3) if "loss" in controls.link(SQL).capabilities else None
+    if lossy:
+        lossy.inject(controls, SQL, "f0")
+    healed.hang_toxiproxy()
+    with pytest.raises(ToxiproxyReplaced, match="every connection of every link"):
+        slow.inject(controls, HTTP, "f1")
+    assert slow.effect(before, slow.measure(controls, HTTP)).seen
+    if lossy:
+        assert any("dropped" in remains for remains in healed.runtime.unhealed())
+        lossy.heal(controls, SQL, "f0")
+    healed.hang_toxiproxy()
+    healed.runtime.heal()
+    assert list(healed.runtime.unhealed()) == []
+    assert slow.gone(before, slow.measure(controls, HTTP)).seen
 
 
 def test_a_target_that_is_not_there_is_refused_by_name(healed: Ground) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from experiment.errors import StartError
+from experiment.errors import CleanupError, StartError
 from experiment.history import Record
 from faults.crash import Crash
 from faults.pause import Pause
@@ -257,6 +257,37 @@ def test_an_engine_that_goes_away_makes_the_run_invalid_and_leaves_nothing(
     runtime.stop()
     assert everything(engine, instance) == []
     assert not list((tmp_path / INSTANCES).iterdir())
+    forwarder.cut()
+
+
+def test_after_the_engine_was_away_the_next_runs_have_a_system_again(
+    engine: Engine, image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A run that meets no engine fails and ends the suite no more than the one before: when the engine is
+    back the next one starts the system anew, and nothing of the first is left."""
+    monkeypatch.setattr("runtimes.containers.runtime.ENGINE_BACK_WITHIN_S", 0.5)
+    forwarder = Forwarder(tmp_path / "engine.sock", engine.url.split("://", 1)[1].replace("/localhost", ""))
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/engine.sock")
+    system = pair()
+    runtime = ContainersRuntime(system, tmp_path, image)
+    runtime.start(settings(system))
+    (first,) = [path.name for path in (tmp_path / INSTANCES).iterdir()]
+    forwarder.cut()
+    for _ in range(2):
+        with pytest.raises((StartError, CleanupError)):
+            runtime.reset(settings(system, "r-2"))
+        assert runtime.unhealed() == []
+        runtime.collect(tmp_path / "kept")
+        assert runtime.describe().name == "containers"
+    forwarder.mend()
+    runtime.reset(settings(system, "r-3"))
+    try:
+        assert work(runtime) == 200
+        swept = sweep(tmp_path, sweep_instance)
+    finally:
+        runtime.stop()
+    assert swept.failed == ()
+    assert everything(engine, first) == []
     forwarder.cut()
 
 

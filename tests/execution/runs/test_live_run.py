@@ -13,6 +13,7 @@ import pytest
 from execution.runs import live_run
 from execution.runs.live_run import LiveRun, Progress
 from execution.runs.run_folder import RunFolder
+from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
 from load.account import LoadSummary
 from tests.execution.builders import Board, plan
@@ -76,11 +77,15 @@ def header(zero_wall: float) -> Header:
 
 
 def played(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interrupt: bool, remarks: tuple[Note, ...] = ()
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    interrupt: bool,
+    remarks: tuple[Note, ...] = (),
+    home: Home | None = None,
 ) -> Any:
     """A run without fault; when it settles, it is interrupted or not."""
     stop = threading.Event()
-    home = Home()
+    home = home or Home()
 
     def watch(progress: Progress) -> None:
         if interrupt and progress.phase == "settle":
@@ -111,3 +116,31 @@ def test_a_run_that_settles_reads_its_final_state(tmp_path: Path, monkeypatch: p
     ended, home, history = played(tmp_path, monkeypatch, interrupt=False, remarks=(remark,))
     assert (ended.reason, home.read) == ("completed", 1)
     assert history.notes == (remark,)
+
+
+class LostHome(Home):
+    """A runtime whose ground goes away while the run settles; then nothing of it answers any more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gone = ""
+
+    def trouble(self) -> str:
+        return self.gone
+
+    def backlog(self) -> dict[str, dict[str, int]]:
+        self.gone = "the engine went away during the run"
+        return {"billing": {"outbox": 1}}
+
+    def collect(self, folder: Path) -> None:
+        raise StartError("the system is not running: call start first")
+
+
+def test_a_run_whose_ground_goes_away_while_settling_ends_as_invalid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says why, reads nothing more, and what cannot be collected does not end the suite."""
+    ended, home, history = played(tmp_path, monkeypatch, interrupt=False, home=LostHome())
+    assert (ended.reason, home.read) == ("failed", 0)
+    assert ended.statement == "the engine went away during the run"
+    assert Note(history.notes[0].t, "invalid", ended.statement) in history.notes

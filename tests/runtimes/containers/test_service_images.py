@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tarfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -17,6 +17,7 @@ from runtimes.containers import service_images
 from runtimes.containers.engine_images import ImageFacts
 from runtimes.containers.recipes import BASE, CODE, SYSTEM, code_hash
 from runtimes.containers.service_images import ensure_service_image, require_service_image, service_folder
+from runtimes.containers.specs import Ran
 
 OURS = System(
     "clinic",
@@ -37,6 +38,10 @@ class _Images:
 
     def find(self, reference: str) -> ImageFacts | None:
         return self.kept.get(reference)
+
+    def ask(self, reference: str, command: Sequence[str]) -> Ran:
+        assert reference == "my/base:1"
+        return Ran(0, "3.11 glibc\n")
 
     def tag(self, image_id: str, name: str) -> None:
         self.kept[name] = next(image for image in self.kept.values() if image.id == image_id)
