@@ -106,14 +106,8 @@ def load_history(path: Path) -> History:
     try:
         for lines in read_ahead(path):
             torn += lines.torn
-            for text, table, parts in (
-                (lines.operations, OPERATIONS, operations),
-                (lines.records, RECORDS, records),
-            ):
-                if text:
-                    frame, damaged = frame_of_lines(text, table, str(path))
-                    parts.append(frame)
-                    torn += damaged
+            torn += _append(operations, lines.operations, OPERATIONS, path)
+            torn += _append(records, lines.records, RECORDS, path)
             whole = [line for line in lines.others if is_json(line)]
             torn += len(lines.others) - len(whole)
             others.extend(_other(line, path) for line in whole)
@@ -122,6 +116,15 @@ def load_history(path: Path) -> History:
     if torn:
         others.append(Note(0.0, "warning", f"lines of the history that were torn and are left out: {torn}"))
     return _assemble(_taken(operations, OPERATIONS), _taken(records, RECORDS), others, str(path))
+
+
+def _append(parts: list[pl.DataFrame], text: bytes, table: Table, path: Path) -> int:
+    """Add the columns of `text` to the parts. Returns how many lines were torn."""
+    if not text:
+        return 0
+    frame, torn = frame_of_lines(text, table, str(path))
+    parts.append(frame)
+    return torn
 
 
 def _taken(parts: list[pl.DataFrame], table: Table) -> pl.DataFrame:

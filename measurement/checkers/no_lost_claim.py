@@ -16,7 +16,8 @@ from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, no
 
 BILLING, PAYER, KIND, JOURNEY = "billing", "payer", "claim", "claim"
 KEPT = ("queued", "submitted")  # what billing's own record promises; `sending` was never acknowledged
-VISIT = pl.col("key").str.replace(r"^[^-]*-", "")  # inv-7 and clm-7 are the invoice and claim of one visit
+# inv-7 and clm-7 are the invoice and the claim of one visit.
+VISIT = pl.col("key").str.strip_prefix("inv-").str.strip_prefix("clm-")
 
 
 def find(history: History, _scenario: Scenario, _system: System) -> Finding:
@@ -56,12 +57,11 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
 
 
 def _acknowledged(history: History) -> pl.DataFrame:
-    """Per visit: the invoice named in the claim, the id and end of the first acknowledgement."""
+    """Per visit: the invoice named in the claim, the operation's id, and when it was first acknowledged."""
     return (
         history.operations.filter((pl.col("journey") == JOURNEY) & (pl.col("outcome") == "acknowledged"))
-        .sort("ended")
-        .group_by(visit=VISIT, maintain_order=True)
-        .agg(pl.col("key", "id", "ended").first())
+        .group_by(visit=VISIT)
+        .agg(pl.col("key", "id").first(), pl.col("ended").min())
     )
 
 
@@ -69,7 +69,7 @@ def _recorded(history: History, store: str) -> pl.DataFrame:
     """Per visit: key, status and time of its claim in a store."""
     return (
         history.records.filter((pl.col("kind") == KIND) & (pl.col("store") == store))
-        .group_by(visit=VISIT, maintain_order=True)
+        .group_by(visit=VISIT)
         .agg(pl.col("key", "status", "t").first())
     )
 
