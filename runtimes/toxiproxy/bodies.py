@@ -70,8 +70,10 @@ def proxies_to_populate(body: bytes) -> list[ProxyWish]:
             if not getattr(wish, field_name):
                 raise errors.missing_field(f"{field_name} at proxy {number}")
     return [
-        replace(wish, enabled=wish.enabled is not False, toxics=_toxics_of(item))
-        for wish, item in zip(wishes, value, strict=True)
+        replace(
+            wish, enabled=wish.enabled is not False, toxics=_toxics_of(item, f'proxy {number} "{wish.name}"')
+        )
+        for number, (wish, item) in enumerate(zip(wishes, value, strict=True), 1)
     ]
 
 
@@ -130,27 +132,37 @@ def _proxy(value: JsonValue, wish: ProxyWish, *, struct_name: str, whole: str) -
     return wish
 
 
-def _toxics_of(item: JsonValue) -> tuple[ToxicSettings, ...]:
-    """The toxics of a populate entry, which the original ignores."""
-    found: tuple[ToxicSettings, ...] = ()
+def _toxics_of(item: JsonValue, where: str) -> tuple[ToxicSettings, ...]:
+    """The toxics of a populate entry, which the original ignores. Mistakes in them say where they are."""
+    found: list[ToxicSettings] = []
     for key, member in _members(item, POPULATE_STRUCT):
         if key == "toxics" and member is not None:
             if not isinstance(member, list):
                 raise _cannot(_found(member), "Proxy.toxics", "[]toxics.Toxic")
             for toxic in member:
-                found = (*found, _toxic(toxic, [other.name for other in found]))
-    return found
+                try:
+                    found.append(_toxic(toxic, [other.name for other in found]))
+                except ApiError as error:
+                    reason = error.message
+                    if reason == errors.invalid_toxic_type().message:
+                        reason += f", expected one of {', '.join(KINDS)}"
+                    raise ApiError(f"{where}, toxic {len(found) + 1}: {reason}", error.status) from None
+    return tuple(found)
 
 
 def _toxic(value: JsonValue, taken: Collection[str]) -> ToxicSettings:
     name, kind, stream, toxicity = "", "", "downstream", 1.0
-    attributes: JsonValue = None
+    attributes: Object | None = Object([])
     for key, member in _members(value, "toxics.ToxicWrapper"):
         owner = f"ToxicWrapper.{key}"
-        if key == "attributes":
-            attributes = member
-            if member is not None and not isinstance(member, Object):
+        if key == "attributes" and member is None:
+            attributes = None
+        elif key == "attributes":
+            if not isinstance(member, Object):
                 raise _cannot(_found(member), owner, "toxics.NoopToxic")
+            if attributes is None:  # a null took the place of what the original reads into
+                raise _cannot("object", owner, "toxics.Toxic")
+            attributes = Object([*attributes.members, *member.members])
         elif key == "name":
             name = _field(member, name, _text, field_name=owner, go_type="string")
         elif key == "type":

@@ -43,11 +43,11 @@ class Early:
 
     def __init__(self, endpoint: Endpoint) -> None:
         self.endpoint = endpoint
-        self.contents: list[bytes] = []
+        self.contents: list[Bytes] = []
         self.received_bytes = 0
         self.source_ended = False
 
-    def push(self, content: bytes) -> None:
+    def push(self, content: Bytes) -> None:
         """Keep it, and read no further when it is much."""
         self.contents.append(content)
         if self.received_bytes >= MOST_EARLY_BYTES:
@@ -81,7 +81,7 @@ class Endpoint(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)
         self.connection.endpoint_ready(self)
 
-    def data_received(self, data: bytes) -> None:
+    def data_received(self, data: Bytes) -> None:
         link = self.reads
         link.received_bytes += len(data)
         if link.stages:
@@ -138,8 +138,8 @@ class Endpoint(asyncio.Protocol):
         self.resume()
 
     def stop_forwarding(self) -> None:
-        """The other side is gone: what is still read here is dropped."""
-        self._forward = _drop
+        """The other side is gone: what is still read here is dropped, and not counted as sent."""
+        self._forward = self.reads.push
 
     def pause(self) -> None:
         """Stop reading."""

@@ -29,10 +29,10 @@ class Dials:
         return descriptor + len(self._without_socket) < self._most_used
 
     def begin(self, connection: Connection) -> None:
-        """A dial begins: ``connection.give_up`` is called unless it ends in time."""
+        """A dial begins: ``connection.give_up`` is called unless it ends in time. A timeout of 0 is none."""
         self._begun_s[connection] = self._loop.time()
         self._without_socket.add(connection)
-        if not self._sweep_is_due:
+        if self.timeout_s and not self._sweep_is_due:
             self._sweep_is_due = True
             self._loop.call_later(self.timeout_s, self._sweep)
 

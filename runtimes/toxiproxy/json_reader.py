@@ -12,6 +12,7 @@ from dataclasses import dataclass
 DEEPEST = 10_000
 _SPACE = re.compile(r"[ \t\r\n]*")
 _PLAIN = re.compile(r'[^"\\\x00-\x1f]*')
+_INVALID_BYTE = re.compile(r"[\udc80-\udcff]")
 _NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _HEX = "0123456789abcdefABCDEF"
 _ESCAPES = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
@@ -19,7 +20,9 @@ _LITERALS = {"true": True, "false": False, "null": None}
 
 
 class JsonSyntaxError(ValueError):
-    """The body is not JSON; the text is the reason."""
+    """The body is not JSON; the text is the reason, ``at`` the number of characters before the mistake."""
+
+    at = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +44,12 @@ JsonValue = Object | list["JsonValue"] | Number | str | bool | None
 
 def read(body: bytes) -> JsonValue:
     """The first value of ``body``. Raises JsonSyntaxError."""
-    return _Reader(body.decode("utf-8", errors="replace")).read()
+    reader = _Reader(body.decode("utf-8", "surrogateescape"))
+    try:
+        return reader.read()
+    except JsonSyntaxError as error:
+        error.at = reader.at
+        raise
 
 
 class _Open:
@@ -110,12 +118,13 @@ class _Reader:
         """After a member: True at the closing bracket, else the next key is read."""
         self._skip_space()
         char = self._peek()
-        self.at += 1
         if char == ("]" if top.members is None else "}"):
+            self.at += 1
             return True
         if char != ",":
             where = "array element" if top.members is None else "object key:value pair"
             raise self._invalid(char, f"after {where}")
+        self.at += 1
         self._skip_space()
         if top.members is not None:
             top.key = self._key(self._peek())
@@ -172,22 +181,24 @@ class _Reader:
         while True:
             match = _PLAIN.match(self.text, self.at)
             assert match is not None
-            parts.append(match.group())
+            parts.append(_INVALID_BYTE.sub("\ufffd", match.group()))
             self.at = match.end()
             char = self._peek()
-            self.at += 1
             if char == '"':
+                self.at += 1
                 text = "".join(parts)
                 if any("\ud800" <= c <= "\udfff" for c in text):
                     text = text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
                 return text
             if char != "\\":
                 raise self._invalid(char, "in string literal")
-            escape = self._peek()
             self.at += 1
+            escape = self._peek()
             if escape in _ESCAPES:
+                self.at += 1
                 parts.append(_ESCAPES[escape])
             elif escape == "u":
+                self.at += 1
                 for offset in range(4):
                     digit = self._peek(offset)
                     if digit not in _HEX:
@@ -209,7 +220,7 @@ class _Reader:
 
     def _invalid(self, char: str, context: str) -> JsonSyntaxError:
         # The original names the byte, not the character.
-        first_byte = chr(char.encode("utf-8", "replace")[0])
+        first_byte = chr(char.encode("utf-8", "surrogateescape")[0])
         return JsonSyntaxError(f"invalid character {_quoted(first_byte)} {context}")
 
 

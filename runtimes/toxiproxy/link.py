@@ -77,10 +77,10 @@ class Link:
 
     def push(self, content: Bytes) -> None:
         """Bytes were read, and there are toxics; without any, the source writes to the sink itself."""
-        if self.dead or self.source_ended:
-            return
         view = memoryview(content)
         self._staged_in += len(view)
+        if self.dead or self.source_ended:
+            return
         self._backlog.extend(view[at : at + CHUNK_BYTES] for at in range(0, len(view), CHUNK_BYTES))
         self._backlog_bytes += len(view)
         self._feed()

@@ -51,7 +51,7 @@ class Metrics:
         ]
         # A counter with labels appears with its first value.
         written = {
-            name.replace("toxiproxy_", "toxiproxy_", 1): [
+            name: [
                 f"# HELP {name} ",
                 f"# TYPE {name} counter",
                 *(f"{name}{sample}" for sample in lines),

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 PROGRAM = "python -m runtimes.toxiproxy"
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
+_DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+_UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
+_OCTAL = re.compile(r"\A([+-]?)0(?=[0-7_])")
+LARGEST_SEED = (1 << 63) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +39,20 @@ class HelpWanted(Exception):
 
 
 def _integer(text: str) -> int:
-    return int(text, 0)
+    try:
+        number = int(_OCTAL.sub(r"\g<1>0o", text), 0)
+    except ValueError:
+        raise ValueError("parse error") from None
+    if not -LARGEST_SEED - 1 <= number <= LARGEST_SEED:
+        raise ValueError("value out of range")
+    return number
 
 
 def _duration_s(text: str) -> float:
-    match = _DURATION.fullmatch(text)
-    if match is None:
-        raise ValueError("want a number with a unit, such as 10s")
-    return float(match[1]) * _UNIT_S[match[2]]
+    parts = _DURATION_PART.findall(text)
+    if text != "0" and (not parts or "".join(map("".join, parts)) != text):
+        raise ValueError("want numbers with units, such as 10s or 1m30s")
+    return sum(float(number) * _UNIT_S[unit] for number, unit in parts)
 
 
 def _text(text: str) -> str:
@@ -62,7 +70,9 @@ class _Flag:
 FLAGS = {
     "config": _Flag("config", _text, "JSON file containing proxies to create on startup"),
     "dial-timeout": _Flag(
-        "dial_timeout_s", _duration_s, "give up dialling an upstream after this time (default 30s)"
+        "dial_timeout_s",
+        _duration_s,
+        "give up dialling an upstream after this time; 0 waits for ever (default 30s)",
     ),
     "half-close": _Flag(
         "half_close", None, "pass a half-close through instead of closing the whole connection"
@@ -98,15 +108,19 @@ def parse(arguments: Sequence[str]) -> Options:
         word = rest.pop(0)
         if not word.startswith("-") or word == "-":
             raise UsageError(f"unexpected argument: {word}")
-        name, has_value, value = word.lstrip("-").partition("=")
+        if word == "--" and not rest:
+            break
+        name, has_value, value = word.removeprefix("-").removeprefix("-").partition("=")
         if name in ("h", "help"):
             raise HelpWanted
+        if not name or name.startswith("-"):
+            raise UsageError(f"bad flag syntax: {word}")
         flag = FLAGS.get(name)
         if flag is None:
             raise UsageError(f"flag provided but not defined: -{name}")
         if flag.convert is None:
             if has_value and value not in _TRUE | _FALSE:
-                raise UsageError(f'invalid boolean value "{value}" for -{name}')
+                raise UsageError(f'invalid boolean value "{value}" for -{name}: parse error')
             chosen[flag.field] = not has_value or value in _TRUE
             continue
         if not has_value:

@@ -19,6 +19,7 @@ from runtimes.toxiproxy.connection import CloseRules
 from runtimes.toxiproxy.dials import Dials
 from runtimes.toxiproxy.errors import ApiError
 from runtimes.toxiproxy.http_server import HttpConnection
+from runtimes.toxiproxy.json_reader import JsonSyntaxError, read
 from runtimes.toxiproxy.log import Log
 from runtimes.toxiproxy.metrics import Metrics
 from runtimes.toxiproxy.options import Options
@@ -46,7 +47,7 @@ async def serve(options: Options, log: Log) -> None:
         host = f"[{options.host}]" if ":" in options.host else options.host
         api_socket = await addresses.listen(f"{host}:{options.port}", any_host=addresses.EVERY_INTERFACE)
     except ApiError as error:
-        raise CannotStart(error.message) from None
+        raise CannotStart(f"{error.message} (-host {options.host} -port {options.port})") from None
     metrics = Metrics(proxies=options.proxy_metrics, runtime=options.runtime_metrics)
     timers = Timers(loop)
     seed = options.seed if options.seed is not None else int.from_bytes(os.urandom(8), "big")
@@ -84,14 +85,23 @@ async def serve(options: Options, log: Log) -> None:
 
 async def _create_configured(proxies: ProxyCollection, path: Path, log: Log) -> None:
     try:
-        wishes = bodies.proxies_to_populate(path.read_bytes())
+        content = path.read_bytes()
+        found = read(content)
+        if found is not None and not isinstance(found, list):
+            raise CannotStart(f"config {path}: expected a list of proxies: [{{...}}, ...]")
+        wishes = bodies.proxies_to_populate(content)
     except OSError as error:
         raise CannotStart(f"config {path}: {error.strerror}") from None
+    except JsonSyntaxError as error:
+        before = content.decode("utf-8", "surrogateescape")[: error.at]
+        line, column = before.count("\n") + 1, error.at - before.rfind("\n")
+        raise CannotStart(f"config {path}:{line}:{column}: {error}") from None
     except ApiError as error:
         raise CannotStart(f"config {path}: {error.message}") from None
     done, failed = await proxies.populate(wishes)
     if failed is not None:
-        raise CannotStart(f"config {path}: {failed.message} (after {len(done)} proxies)")
+        number = len(done) + 1
+        raise CannotStart(f'config {path}: proxy {number} "{wishes[len(done)].name}": {failed.message}')
     log.info("Populated proxies from file", config=str(path), proxies=len(done))
 
 

@@ -134,6 +134,23 @@ def test_a_toxicity_beyond_32_bits_is_refused(embedded: RunningToxiproxy, toxici
     assert f"cannot unmarshal number {toxicity} into" in found.body.decode()
 
 
+def test_attributes_that_are_given_twice_are_folded(server: RunningToxiproxy) -> None:
+    """A repeated object adds to the first; after a null there is nothing to add to."""
+    ask(server.port, Call("POST", "/proxies", '{"name": "t", "listen": "127.0.0.1:0", "upstream": "x:1"}'))
+    try:
+        body = '{"type": "latency", "attributes": {"latency": 1}, "attributes": {"jitter": 2}}'
+        found = ask(server.port, Call("POST", "/proxies/t/toxics", body))
+        assert json.loads(found.body)["attributes"] == {"latency": 1, "jitter": 2}
+        body = '{"type": "latency", "name": "n", "attributes": null, "attributes": {"jitter": 2}}'
+        found = ask(server.port, Call("POST", "/proxies/t/toxics", body))
+        assert found.status == 400
+        assert re.search(
+            "cannot unmarshal object into .*attributes of type toxics.Toxic", found.body.decode()
+        )
+    finally:
+        ask(server.port, Call("DELETE", "/proxies/t"))
+
+
 def test_pipelined_requests_are_answered_in_order(embedded: RunningToxiproxy) -> None:
     """Requests that arrive in one piece are answered one after another on the same connection."""
     request = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\nGET /nothing HTTP/1.1\r\nHost: x\r\n\r\n"

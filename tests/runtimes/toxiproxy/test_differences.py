@@ -248,7 +248,15 @@ def test_toxics_are_accepted_in_populate(embedded: RunningToxiproxy) -> None:
         (shown,) = json.loads(text)["proxies"]
         assert [(one["name"], one["attributes"]["latency"]) for one in shown["toxics"]] == [("slow", 9)]
         status, text = post(embedded, "/populate", [entry | {"toxics": [{"type": "nope"}]}])
-        assert (status, "invalid toxic type" in text) == (400, True)
+        reason = (
+            'proxy 1 "full", toxic 1: invalid toxic type, expected one of bandwidth, latency, limit_data, '
+            "noop, reset_peer, slicer, slow_close, timeout"
+        )
+        assert (status, json.loads(text)["error"]) == (400, reason)
+        twice = [{"type": "bandwidth"}, {"type": "bandwidth", "attributes": {"rate": -1}, "name": "b"}]
+        status, text = post(embedded, "/populate", [{**entry, "name": "x"}, entry | {"toxics": twice}])
+        assert json.loads(text)["error"].startswith('proxy 1 "x", toxic') is False
+        assert 'proxy 2 "full", toxic 2: bad request body: rate must not be' in json.loads(text)["error"]
     finally:
         ask(embedded.port, Call("DELETE", "/proxies/full"))
 
@@ -287,18 +295,26 @@ def test_a_taken_port_is_an_error_and_an_exit_code() -> None:
         port = taken.getsockname()[1]
         ended = run_server("-port", str(port))
     assert ended.returncode == 1
-    assert ended.stderr == f"error: listen tcp 127.0.0.1:{port}: bind: address already in use\n"
+    reason = f"listen tcp 127.0.0.1:{port}: bind: address already in use"
+    assert ended.stderr == f"error: {reason} (-host localhost -port {port})\n"
 
 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "No such file or directory"),
-        ("{", "bad request body: unexpected EOF"),
-        ('[{"name": "p"}]', "missing required field: upstream at proxy 1"),
+        (None, ": No such file or directory"),
+        ("", ":1:1: EOF"),
+        ("{", ":1:2: unexpected EOF"),
+        (
+            '[\n{"name": "a",\n}]',
+            ":3:1: invalid character '}' looking for beginning of object key string",
+        ),
+        ('[\n  {"name": "é" x', ":2:16: invalid character 'x' after object key:value pair"),
+        ("{}", ": expected a list of proxies: [{...}, ...]"),
+        ('[{"name": "p"}]', ": missing required field: upstream at proxy 1"),
         (
             '[{"name": "p", "upstream": "x:1", "listen": "nowhere"}]',
-            "missing port in address (after 0 proxies)",
+            ': proxy 1 "p": listen tcp: address nowhere: missing port in address',
         ),
     ],
 )
@@ -309,8 +325,7 @@ def test_an_unusable_configuration_is_an_error(tmp_path: Path, content: str | No
         config.write_text(content)
     ended = run_server("-port", "0", "-config", str(config))
     assert ended.returncode == 1
-    assert ended.stderr.startswith(f"error: config {config}: ")
-    assert reason in ended.stderr
+    assert ended.stderr == f"error: config {config}{reason}\n"
 
 
 def test_runtime_metrics_are_those_of_this_process(start: Start) -> None:
@@ -375,6 +390,38 @@ def test_the_api_answers_when_the_descriptors_have_run_out(tmp_path: Path) -> No
     finally:
         stage.clear()
         server.stop()
+
+
+def test_a_word_that_is_no_option_is_an_error() -> None:
+    """A mistyped command line ends with 2 and says why; the original goes on without the rest of it."""
+    ended = run_server("start", "-port", "0")
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("unexpected argument: start\n")
+
+
+@pytest.mark.parametrize(
+    ("kind", "attribute"), [("latency", "latency"), ("slow_close", "delay"), ("reset_peer", "timeout")]
+)
+def test_a_delay_of_centuries_is_waited_for(embedded: RunningToxiproxy, kind: str, attribute: str) -> None:
+    """A delay beyond what fits into 64 bits of nanoseconds delays; with the original it is none."""
+    stage = Stage(embedded, "centuries")
+    try:
+        stage.adapter.put_toxic(
+            "centuries", "it", kind=kind, stream="downstream", attributes={attribute: (1 << 63) - 1}
+        )
+        client, upstream = stage.connect()
+        upstream.send(b"held")
+        upstream.close()
+        client.send(b"seen")
+        eventually(upstream.seen, "the other direction")
+        assert stage.adapter.proxy("centuries").enabled
+        assert whats(client.seen()) == ([b"held"] if kind == "slow_close" else [])
+        if kind == "latency":
+            stage.adapter.remove_toxic("centuries", "it")
+            eventually(client.seen, "what was held")
+            assert whats(client.seen())[0] == b"held"
+    finally:
+        stage.clear()
 
 
 def test_every_difference_in_the_docs_has_its_test() -> None:

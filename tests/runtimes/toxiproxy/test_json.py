@@ -53,6 +53,46 @@ def test_any_bytes_are_json_or_an_error(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (b'"a\xffb"', "a\ufffdb"),
+        (b'"\xe2\x82"', "\ufffd\ufffd"),
+        (b'"\\ud83d\xff"', "\ufffd\ufffd"),
+        (b'"\xc3\xa9"', "é"),
+    ],
+)
+def test_each_byte_that_is_no_utf_8_is_replaced(body: bytes, text: str) -> None:
+    """As in Go: one replacement character a byte, inside of strings."""
+    assert read(body) == text
+
+
+def test_a_byte_that_is_no_utf_8_is_named() -> None:
+    """The complaint names the byte that came, not what it was replaced by."""
+    with pytest.raises(JsonSyntaxError, match="invalid character 'ÿ' looking for beginning of value"):
+        read(b"\xff\xfe")
+
+
+@pytest.mark.parametrize(
+    ("text", "at"),
+    [
+        ("", 0),
+        ('{"a": x}', 6),
+        ('{"a" 1}', 5),
+        ("[1 2]", 3),
+        ('{"a": 1,\n}', 9),
+        ('"a\tb"', 2),
+        ('"a\\qb"', 3),
+        ("[1", 2),
+    ],
+)
+def test_a_mistake_is_found_where_it_is(text: str, at: int) -> None:
+    """An error tells how many characters were right."""
+    with pytest.raises(JsonSyntaxError) as error:
+        read(text.encode())
+    assert error.value.at == at
+
+
+@pytest.mark.parametrize(
     ("body", "reason"),
     [
         ("", "EOF"),

@@ -45,6 +45,36 @@ def test_bytes_are_counted_when_a_connection_has_ended(server: RunningToxiproxy)
         stage.clear()
 
 
+def test_bytes_that_were_dropped_are_received_and_not_sent(embedded: RunningToxiproxy) -> None:
+    """What came when the other side had gone, with toxics or without, was sent to nobody."""
+    for toxics in (False, True):
+        name = f"dropped {toxics}"
+        stage = Stage(embedded, name)
+        try:
+            stage.toxic("slow_close", delay=200)  # the client's side stays for a while
+            if toxics:
+                stage.toxic("noop", "upstream")
+            client, upstream = stage.connect()
+            client.send(b"x" * 10)
+            end = time.monotonic() + DEADLINE_S
+            while not upstream.seen() and time.monotonic() < end:
+                time.sleep(0.005)
+            upstream.reset()
+            stage.at(50)
+            client.send(b"y" * 7)
+            while len(found := samples(embedded, name)) < 4 and time.monotonic() < end:
+                time.sleep(0.02)
+            counts = {
+                line.split("{")[0]: line.rpartition(" ")[2]
+                for line in found
+                if "upstream" in line.split(",")[0]
+            }
+            assert counts["toxiproxy_proxy_sent_bytes_total"] == "10", found
+            assert counts["toxiproxy_proxy_received_bytes_total"] == "17", found
+        finally:
+            stage.clear()
+
+
 class Named:
     """As much of a proxy as the metrics look at."""
 

@@ -43,10 +43,17 @@ def test_our_own_options() -> None:
     [
         (["-nope"], "flag provided but not defined: -nope"),
         (["-port"], "flag needs an argument: -port"),
-        (["-seed", "x"], 'invalid value "x" for flag -seed'),
-        (["-dial-timeout", "3"], "want a number with a unit, such as 10s"),
-        (["-proxy-metrics=maybe"], 'invalid boolean value "maybe" for -proxy-metrics'),
-        (["start"], "unexpected argument: start"),
+        (["-seed", "x"], 'invalid value "x" for flag -seed: parse error'),
+        (
+            ["-seed", "9223372036854775808"],
+            'invalid value "9223372036854775808" for flag -seed: value out of range',
+        ),
+        (["-dial-timeout", "3"], "want numbers with units, such as 10s or 1m30s"),
+        (["-dial-timeout", "1m 30s"], "want numbers with units"),
+        (["-dial-timeout", "-1s"], "want numbers with units"),
+        (["-proxy-metrics=maybe"], 'invalid boolean value "maybe" for -proxy-metrics: parse error'),
+        (["---port", "1"], "bad flag syntax: ---port"),
+        (["-=x"], "bad flag syntax: -=x"),
     ],
 )
 def test_mistakes_are_named(words: list[str], reason: str) -> None:
@@ -54,6 +61,32 @@ def test_mistakes_are_named(words: list[str], reason: str) -> None:
     with pytest.raises(UsageError) as error:
         parse(words)
     assert reason in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("1m30s", 90.0),
+        ("500us", 0.0005),
+        ("1.5h", 5400.0),
+        (".5s", 0.5),
+        ("0", 0.0),
+        ("0s", 0.0),
+        ("250ms", 0.25),
+    ],
+)
+def test_durations_are_written_as_in_go(text: str, seconds: float) -> None:
+    """Numbers with units, one after another."""
+    assert parse(["-dial-timeout", text]).dial_timeout_s == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(
+    ("text", "seed"),
+    [("017", 15), ("0b11", 3), ("1_000", 1000), ("-5", -5), ("-9223372036854775808", -(1 << 63))],
+)
+def test_seeds_are_written_as_in_go(text: str, seed: int) -> None:
+    """Any base by its prefix, within 64 bits."""
+    assert parse(["-seed", text, "--"]).seed == seed
 
 
 def test_help_names_every_option() -> None:
