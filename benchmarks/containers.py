@@ -8,14 +8,12 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 
+from benchmarks.lifecycle import lifecycles, resets, tell_machine
 from execution.catalogue import default_catalogue
-from execution.runs.facts import machine
 from experiment.controls import Controls, Fault
-from experiment.population import generate
 from faults.blackhole import Blackhole
 from faults.clock_skew import ClockSkew
 from faults.cpu_limit import CpuLimit
@@ -31,9 +29,7 @@ from runtimes.containers.images import IMAGES
 from runtimes.containers.recipes import name_of
 from runtimes.containers.runtime import ContainersRuntime
 from runtimes.links.controls import split_ms
-from runtimes.runtime import RunSettings
 
-PATIENTS = 200
 PROBES = 30
 LINK = "billing -> payments"
 PLANNED: tuple[tuple[Fault, str], ...] = (
@@ -56,11 +52,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured")
     rounds: int = parser.parse_args().rounds
-    facts = machine()
-    print(f"machine            {facts['cores']} cores, {facts['memory']}, {facts['cpu']}")
+    tell_machine()
     sizes()
     with tempfile.TemporaryDirectory(prefix="codeblue-bench-") as folder:
-        runtime = lifecycles(Path(folder), rounds)
+        runtime = lifecycles(lambda: ContainersRuntime(default_catalogue().system(), Path(folder)), rounds)
         try:
             resets(runtime, rounds)
             latency_error(runtime.controls())
@@ -78,42 +73,6 @@ def sizes() -> None:
     images.close()
 
 
-def run_of(design: str, number: int) -> RunSettings:
-    catalogue = default_catalogue()
-    chosen = catalogue.design(design, catalogue.system())
-    return RunSettings(f"r-{number}", number, chosen, generate(PATIENTS, number))
-
-
-def lifecycles(var: Path, rounds: int) -> ContainersRuntime:
-    """Start and remove a few times; one is left running."""
-    starts: list[float] = []
-    stops: list[float] = []
-    while True:
-        runtime = ContainersRuntime(default_catalogue().system(), var)
-        began = time.monotonic()
-        runtime.start(run_of("fragile", 0))
-        starts.append(time.monotonic() - began)
-        if len(starts) > rounds:
-            print(f"system up          {told(starts)}")
-            print(f"removed, verified  {told(stops)}")
-            return runtime
-        began = time.monotonic()
-        runtime.stop()
-        stops.append(time.monotonic() - began)
-
-
-def resets(runtime: ContainersRuntime, rounds: int) -> None:
-    """From one run to the next, with and without another design."""
-    for what, designs in {"same design": ("fragile",), "other design": ("resilient", "fragile")}.items():
-        times: list[float] = []
-        for number in range(rounds):
-            run = run_of(designs[number % len(designs)], number)
-            began = time.monotonic()
-            runtime.reset(run)
-            times.append(time.monotonic() - began)
-        print(f"reset, {what:<13}{told(times)}")
-
-
 def latency_error(controls: Controls) -> None:
     """Round trips through a link with a known delay, against the same link without."""
     link = controls.link(LINK)
@@ -124,7 +83,7 @@ def latency_error(controls: Controls) -> None:
         Latency(delay_s).heal(controls, LINK, "bench")
         wanted = sum(split_ms(delay_s / 2, 2)) / 1000
         error = median(slow) - median(plain) - wanted
-        print(f"latency {delay_s * 1e3:g} ms       error at p50 {error * 1e3:+.2f} ms")
+        print(f"latency {delay_s * 1e3:3.0f} ms     error at p50 {error * 1e3:+.2f} ms")
 
 
 def speed(controls: Controls, fault: Fault, target: str, rounds: int) -> None:
@@ -147,10 +106,6 @@ def speed(controls: Controls, fault: Fault, target: str, rounds: int) -> None:
             time.sleep(0.01)
     calls = f"inject {median(injected) * 1e3:.0f} ms, seen {median(proven) * 1e3:.0f} ms"
     print(f"{fault.kind + ' on ' + target:<42} {calls}, heal {median(healed) * 1e3:.0f} ms")
-
-
-def told(seconds: Sequence[float]) -> str:
-    return f"median {median(seconds):.2f} s, most {max(seconds):.2f} s, of {len(seconds)}"
 
 
 if __name__ == "__main__":

@@ -8,15 +8,14 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from statistics import median
 
+from benchmarks.lifecycle import lifecycles, resets, spread, tell_machine
 from execution.catalogue import default_catalogue
-from execution.runs.facts import machine
 from experiment.controls import Controls, Fault
-from experiment.population import generate
 from faults.bandwidth import Bandwidth
 from faults.blackhole import Blackhole
 from faults.crash import Crash
@@ -27,9 +26,7 @@ from faults.refusal import Refusal
 from faults.reset import Reset
 from runtimes.links.conversations import Opener
 from runtimes.processes.runtime import ProcessesRuntime
-from runtimes.runtime import RunSettings
 
-PATIENTS = 200
 PROBES = 30
 LINKS = ("billing -> payments", "pharmacy -> postgres", "pharmacy -> bus")
 PLANNED: tuple[tuple[Fault, str], ...] = (
@@ -48,11 +45,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=5, help="how often each thing is measured")
     rounds: int = parser.parse_args().rounds
-    facts = machine()
-    print(f"machine            {facts['cores']} cores, {facts['memory']}, {facts['cpu']}")
+    tell_machine()
     with tempfile.TemporaryDirectory(prefix="codeblue-bench-") as folder:
         Path(folder).chmod(0o755)
-        runtime = lifecycles(Path(folder), rounds)
+        runtime = lifecycles(lambda: ProcessesRuntime(default_catalogue().system(), Path(folder)), rounds)
         try:
             resets(runtime, rounds)
             for link in LINKS:
@@ -61,48 +57,6 @@ def main() -> None:
                 punctuality(runtime.controls(), fault, target, rounds)
         finally:
             runtime.stop()
-
-
-def run_of(design: str, number: int) -> RunSettings:
-    catalogue = default_catalogue()
-    return RunSettings(
-        f"r-{number}", number, catalogue.design(design, catalogue.system()), generate(PATIENTS, number)
-    )
-
-
-def lifecycles(var: Path, rounds: int) -> ProcessesRuntime:
-    """Start and stop a few times; the first start makes the databases. One is left running."""
-    starts: list[float] = []
-    stops: list[float] = []
-    while True:
-        runtime = ProcessesRuntime(default_catalogue().system(), var)
-        began = time.monotonic()
-        runtime.start(run_of("fragile", 0))
-        starts.append(time.monotonic() - began)
-        if len(starts) > rounds:
-            break
-        began = time.monotonic()
-        runtime.stop()
-        stops.append(time.monotonic() - began)
-    described = runtime.describe()
-    print(f"ground             Toxiproxy {described.toxiproxy}, {dict(described.versions)}")
-    print(f"first start        {starts[0]:.2f} s until ready and reset")
-    print(f"later starts       {spread(starts[1:], 1)} s")
-    print(f"stop               {spread(stops, 1)} s")
-    return runtime
-
-
-def resets(runtime: ProcessesRuntime, rounds: int) -> None:
-    """Reset between runs, to the same design and to another."""
-    for title, designs in (("same design", ["resilient"]), ("other design", ["fragile", "resilient"])):
-        seconds: list[float] = []
-        runtime.reset(run_of(designs[-1], 0))
-        for number in range(rounds):
-            run = run_of(designs[number % len(designs)], number)
-            began = time.monotonic()
-            runtime.reset(run)
-            seconds.append(time.monotonic() - began)
-        print(f"reset, {title:<12} {spread(seconds, 1e3)} ms, {PATIENTS} patients")
 
 
 def latency_error(runtime: ProcessesRuntime, link: str) -> None:
@@ -150,11 +104,6 @@ def at(planned: float, act: Callable[[], None]) -> float:
     time.sleep(max(0.0, planned - time.monotonic()))
     act()
     return time.monotonic() - planned
-
-
-def spread(values: Sequence[float], factor: float) -> str:
-    """Median and worst."""
-    return f"p50 {factor * median(values):.2f}, max {factor * max(values):.2f}"
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,15 +76,22 @@ def begin(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
     return campaign
 
 
-def resume(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
-    """The latest campaign of this name that has jobs left and asks for the same runs. Raises UsageError."""
+def known(out: Path, name: str, jobs: Sequence[Job]) -> Iterator[Campaign]:
+    """Campaigns of this name that ask for the same runs, finished or not, the latest first."""
     wanted = set(jobs)
     for folder in sorted(out.glob(f"*-{name}*"), reverse=True):
         if not (folder / JOBS_FILE).is_file():
             continue
         stored = msgspec.json.decode((folder / JOBS_FILE).read_bytes())
         campaign = Campaign(folder, name, tuple(msgspec.convert(stored["jobs"], list[Job])))
-        if set(campaign.jobs) == wanted and campaign.left():
+        if stored["name"] == name and set(campaign.jobs) == wanted:
+            yield campaign
+
+
+def resume(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
+    """The latest campaign of this name that has jobs left and asks for the same runs. Raises UsageError."""
+    for campaign in known(out, name, jobs):
+        if campaign.left():
             return campaign
     raise UsageError(
         f"found no unfinished campaign {name} with these runs below {out}, expected one to resume; "
