@@ -71,6 +71,11 @@ class Repeat:
         if self.times is not None and self.times < 1:
             raise ValueError(f"times {self.times}; expected at least 1, or no such key")
 
+    @property
+    def length(self) -> float:
+        """Seconds from the first injection to the last heal; 0 when it flaps as long as the fault lasts."""
+        return 0.0 if self.times is None else self.times * (self.up + self.down) - self.down
+
 
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
@@ -216,8 +221,9 @@ def fault_window(spec: FaultSpec, phases: Phases) -> tuple[float, float]:
         start = spec.at or 0.0
         return start, start + (spec.lasting or 0.0)
     start = starts[spec.during] + (spec.at or 0.0)
-    end = starts[spec.during] + getattr(phases, spec.during)
-    return start, min(end, start + spec.lasting) if spec.lasting is not None else end
+    if spec.lasting is not None:
+        return start, start + spec.lasting
+    return start, starts[spec.during] + getattr(phases, spec.during)
 
 
 def activations(number: int, spec: FaultSpec, phases: Phases) -> list[tuple[str, float, float]]:

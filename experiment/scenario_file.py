@@ -174,6 +174,10 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
         if spec.repeat is not None and end - start > MAX_FLAPS * (spec.repeat.up + spec.repeat.down):
             where = place(node, "faults", index, "repeat")
             decoder.fail(where, f"more than {MAX_FLAPS} activations", "a longer up or down, or times")
+        elif spec.repeat is not None and spec.repeat.length > end - start + 1e-9:
+            where = place(node, "faults", index, "repeat", "times")
+            found = f"{spec.repeat.times} activations that take {spec.repeat.length:g} s"
+            decoder.fail(where, found, f"activations that fit into the fault's {end - start:g} s")
         windows.append((spec.target, spec.fault.kind, start, end))
 
 

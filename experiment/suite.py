@@ -8,6 +8,7 @@ from typing import Literal
 
 from experiment.decoding import Decoder
 from experiment.names import require_name
+from experiment.units import LARGEST_SEED
 from experiment.yaml_source import read_yaml
 
 
@@ -49,6 +50,8 @@ class Suite:
         require_name(self.name)
         if not self.entries:
             raise ValueError("a suite without entries; expected at least one scenario with a design")
+        if not 0 <= self.seed <= LARGEST_SEED:
+            raise ValueError(f"seed {self.seed}; expected a whole number from 0 to {LARGEST_SEED}")
 
 
 def load_suite(path: Path) -> Suite:

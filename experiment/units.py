@@ -10,6 +10,8 @@ import re
 from dataclasses import dataclass
 from typing import Annotated
 
+LARGEST_SEED = 2**32 - 1  # every source of randomness and every store can hold it
+
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -6,7 +6,7 @@ backlog is empty -> final reads and records -> end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from math import floor
@@ -27,6 +27,7 @@ SOURCE = "simulation"
 DRAIN_POLL_S = 0.15
 STABLE_POLLS = 3
 PATIENCE_MARGIN_S = 3.0
+LOOK_EVERY_S = 1.0  # virtual seconds between two looks at whether the run was interrupted
 BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 
@@ -57,25 +58,48 @@ class Played:
     spans: dict[tuple[str, str], list[float]]
 
 
-def play(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None) -> Played:
-    """As `simulate`, with what calibration needs beside the history."""
+class InterruptedRun(Exception):
+    """The run was asked to stop before its end."""
+
+
+def play(
+    plan: Plan,
+    magnitudes: Magnitudes,
+    outcomes: Outcomes,
+    origin: Origin | None = None,
+    stop: Callable[[], bool] | None = None,
+) -> Played:
+    """As `simulate`, with what calibration needs beside the history.
+
+    Once `stop` says yes the history ends there, as interrupted, with everything that happened until then.
+    """
     refuse_unknown(plan, CAPABILITIES)
     world = World(plan, magnitudes)
     users = Users(world, outcomes)
     watcher = _Watcher(world)
     controls = SimulatedControls(world)
+    activations: list[Activation] = []
     for step in plan.steps:
         if step.action == "inject":
             heal = next(s for s in plan.steps if s.fault == step.fault and s.action == "heal")
-            Activation(world, controls, step, heal, watcher.rows)
+            activations.append(Activation(world, controls, step, heal, watcher.rows))
     for phase in plan.phases:
         if phase.name == "settle":
             break
         if phase.end_s > phase.start_s:
             watcher.phase(phase.name, phase.start_s, phase.end_s)
-    run_until(world.clock, plan.load_end_s)
-    settled = _settle(world, watcher, users)
-    rows: list[Row] = [_header(plan, magnitudes, origin or Origin()), *watcher.rows]
+    header = _header(plan, magnitudes, origin or Origin())
+    try:
+        if stop is not None:
+            _look(world, stop)
+        run_until(world.clock, plan.load_end_s)
+        settled = _settle(world, watcher, users)
+    except InterruptedRun:
+        for activation in activations:
+            activation.abandon()
+        ended = End(world.clock.now, "interrupted", True, "interrupted before its end")
+        return Played([header, *watcher.rows, *users.rows, ended], world.spans)
+    rows: list[Row] = [header, *watcher.rows]
     rows.extend(_load_reports(plan))
     rows.append(Sample(settled, "load", "lag_p99", 0.0))
     rows.append(PhaseEvent("settle", plan.load_end_s, settled))
@@ -104,6 +128,13 @@ def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:
         calibration=f"{magnitudes.name}, made {magnitudes.made_at} from {magnitudes.source}",
         clock_scale=plan.scenario.clock_scale,
     )
+
+
+def _look(world: World, stop: Callable[[], bool]) -> None:
+    """Ends the loop from within when the run is to stop: a look now and then costs the loop nothing."""
+    if stop():
+        raise InterruptedRun
+    world.clock.call_after(LOOK_EVERY_S, lambda: _look(world, stop))
 
 
 def _settle(world: World, watcher: _Watcher, users: Users) -> float:

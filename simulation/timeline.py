@@ -30,12 +30,19 @@ class Activation:
         self._clock.call_at(inject.at_s, self._inject)
         self._clock.call_at(heal.at_s, self._end)
         self._proven = False
+        self._acting = False
+
+    def abandon(self) -> None:
+        """The run ends early: what acts is healed now."""
+        if self._acting:
+            self._end()
 
     def _measure(self) -> None:
         self._before = self._step.effect.measure(self._controls, self._step.target)
 
     def _inject(self) -> None:
         step = self._step
+        self._acting = True
         self._event("inject")
         step.effect.inject(self._controls, step.target, step.fault)
         self._prove()
@@ -53,6 +60,7 @@ class Activation:
 
     def _end(self) -> None:
         step = self._step
+        self._acting = False
         if not self._proven:
             effect = step.effect.effect(self._before, step.effect.measure(self._controls, step.target))
             self._event("active" if effect.seen else "no_effect", effect)

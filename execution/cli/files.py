@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import json_option, live_options
+from execution.cli.shared import SEED, json_option, live_options
 from execution.options import Options
 
 
@@ -33,7 +33,7 @@ def list_(runs: bool, as_json: bool) -> int:
 @click.command(epilog="Example: python harness.py plan smoke/registry_flapping --seed 3")
 @click.argument("scenario")
 @click.option("--design", default="resilient", show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=SEED, default=1, show_default=True)
 @live_options
 @json_option
 def plan(scenario: str, design: str, seed: int, as_json: bool, options: Options) -> int:

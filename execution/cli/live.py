@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from execution.cli.shared import json_option, live_options
+from execution.cli.shared import SEED, json_option, live_options
 from execution.options import Options
 
 
@@ -13,7 +13,7 @@ from execution.options import Options
 )
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option("--design", "designs", multiple=True, default=("resilient",), show_default=True)
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=SEED, default=1, show_default=True)
 @live_options
 @json_option
 def run(
@@ -27,7 +27,7 @@ def run(
 
 @click.command(epilog="Example: python harness.py suite smoke --population path/to/fhir/bundles")
 @click.argument("suite")
-@click.option("--seed", type=int, help="instead of the suite's own")
+@click.option("--seed", type=SEED, help="instead of the suite's own")
 @click.option("--repeats", type=click.IntRange(1, 1000), default=1, show_default=True, help="a new seed each")
 @click.option("--resume", is_flag=True, help="go on with the latest unfinished one")
 @live_options

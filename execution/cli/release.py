@@ -6,11 +6,11 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import FiniteRange, json_option, live_options
+from execution.cli.shared import SEED, FiniteRange, OutputFolder, json_option, live_options
 from execution.options import RUNTIMES, Options
 
 suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")
-seed_option = click.option("--seed", type=int, help="first seed, instead of the suite's own")
+seed_option = click.option("--seed", type=SEED, help="first seed, instead of the suite's own")
 
 
 @click.command(epilog="Example: python harness.py compare fragile article_minimum resilient --repeats 5")
@@ -72,7 +72,7 @@ results_option = click.option(
 @click.command(epilog="Example: python harness.py trend smoke --scenario payer_blackhole")
 @click.argument("suite")
 @click.option("--scenario", default="", help="one scenario instead of all")
-@click.option("--out", type=click.Path(path_type=Path), help="folder of the page")
+@click.option("--out", type=OutputFolder(), help="folder of the page")
 @results_option
 @json_option
 def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:

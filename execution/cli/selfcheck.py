@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from execution.cli.shared import OutputFile, json_option
+from execution.cli.shared import SEED, OutputFile, json_option
 from execution.options import RUNTIMES, SIMULATION, Options
 
 
@@ -83,7 +83,7 @@ selfcheck.add_command(simulation)
 )
 @click.option("--only", multiple=True, help="a bug to try; default: all")
 @click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=SEED, default=1, show_default=True)
 @click.option("--runtime", type=click.Choice(RUNTIMES), default=SIMULATION, show_default=True, help="where")
 @click.option("--out", type=OutputFile(), help="Markdown file to write")
 @json_option

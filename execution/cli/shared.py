@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,9 @@ from typing import Any
 import click
 
 from execution.options import RUNTIMES, Options
+from experiment.units import LARGEST_SEED
 
+SEED = click.IntRange(0, LARGEST_SEED)
 json_option = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
 
 
@@ -39,6 +42,25 @@ class OutputFile(click.Path):
             self.fail(reason, param, ctx)
         if not known:
             path.unlink()
+        return path
+
+
+class OutputFolder(click.Path):
+    """A folder for results: made on trial before the work, like an OutputFile."""
+
+    def __init__(self) -> None:
+        super().__init__(file_okay=False, path_type=Path)
+
+    def convert(
+        self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            tempfile.TemporaryFile(dir=path).close()
+        except OSError as error:
+            reason = f"{path} cannot be written to ({error.strerror}), expected a folder of yours"
+            self.fail(reason, param, ctx)
         return path
 
 
@@ -87,7 +109,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
             click.option(
                 "--service-image", default="", help="image that holds the services, for --runtime containers"
             ),
-            click.option("--out", type=click.Path(path_type=Path), help="where run folders land"),
+            click.option("--out", type=OutputFolder(), help="where run folders land"),
         )
     ):
         decorated = option(decorated)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import OutputFile, json_option, live_options
+from execution.cli.shared import SEED, OutputFile, json_option, live_options
 from execution.options import Options
 
 file_option = click.Path(path_type=Path)
@@ -20,7 +20,7 @@ calibration_option = click.option("--calibration", type=file_option, help="magni
 @click.argument("names", nargs=-1, required=True, metavar="SCENARIO [DESIGNS...]")
 @click.option("--design", "designs", multiple=True, help="a design; more may follow by name")
 @click.option("--seeds", type=click.IntRange(1), default=20, show_default=True, help="runs of each variant")
-@click.option("--seed", type=int, default=1, show_default=True, help="first seed")
+@click.option("--seed", type=SEED, default=1, show_default=True, help="first seed")
 @click.option("--vary", multiple=True, metavar="KEY=V1,V2", help="such as '*.timeout=500ms,1s'")
 @click.option("--dask", default="", metavar="ADDRESS", help="scheduler of a Dask cluster")
 @click.option("--out", type=OutputFile(".parquet", ".csv"), help="rows as .parquet or .csv")
@@ -65,7 +65,7 @@ def calibrate(run: Path, out: Path, population: Path | None) -> int:
 @click.command(epilog="Example: python harness.py twin smoke/registry_flapping --calibration FILE")
 @click.argument("scenario")
 @click.option("--design", "designs", multiple=True, help="default: fragile and resilient")
-@click.option("--seed", type=int, default=1, show_default=True)
+@click.option("--seed", type=SEED, default=1, show_default=True)
 @live_options
 @calibration_option
 @json_option

@@ -38,7 +38,7 @@ class SimulatedBench(Bench):
         origin = Origin(self._commit, command, self._versions, time.time())
         recorder = Recorder(folder.history_path)
         try:
-            recorder.write_all(play(plan, self._magnitudes, outcomes, origin).rows)
+            recorder.write_all(play(plan, self._magnitudes, outcomes, origin, self._stop.is_set).rows)
         finally:
             recorder.close()
         return True

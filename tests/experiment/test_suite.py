@@ -23,6 +23,14 @@ BAD = [
         "one of pass, fail, inconclusive",
         'did you mean "pass"?',
     ),
+    (
+        "title: A small one",
+        "seed: -1",
+        "-1",
+        "seed -1",
+        "a whole number from 0 to 4294967295",
+        "",
+    ),
     ("impact: 4", "impact: 0", "0}", "a weight of nothing", "impact and likelihood above 0", ""),
     (
         "impact: 4",

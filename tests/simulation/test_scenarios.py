@@ -9,14 +9,15 @@ import polars as pl
 import pytest
 
 from experiment.errors import UnsupportedError
-from experiment.history import History
+from experiment.history import History, build
 from experiment.suite import load_suite
 from experiment.topology import Service
+from experiment.verdict import Verdict
 from load import outcomes
 from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.magnitudes import load_magnitudes
-from simulation.run import simulate
+from simulation.run import play, simulate
 from simulation.services.billing import Billing
 from tests.simulation.reference import ROOT, plan, scenario, system
 
@@ -43,6 +44,24 @@ def test_the_smoke_suite_gives_its_expected_verdicts(name: str, design_name: str
     }
     _, analysis = played(name, design_name)
     assert str(analysis.verdict) == expected[name, design_name], analysis.reasons
+
+
+@pytest.mark.parametrize("looks", [0, 1, 7, 15])
+def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
+    """The loop looks whether to stop: what was played until then is a history that loads, has its header and
+    its end, and is judged invalid. Looking changes nothing of a run that goes on."""
+    asked = iter(range(1000))
+    wanted = plan("payer_blackhole", "resilient")
+    history = build(play(wanted, load_magnitudes(), outcomes, stop=lambda: next(asked) >= looks).rows)
+    whole, _ = played("payer_blackhole", "resilient")
+    assert history.end is not None
+    assert (history.end.reason, history.end.t) == ("interrupted", float(looks))
+    analysis = analyse(history, scenario("payer_blackhole"), system())
+    assert analysis.verdict is Verdict.INVALID
+    ended = whole.operations.filter(pl.col("ended") < looks).drop_nulls("sent")
+    assert history.operations.height >= ended.filter(pl.col("journey") != "final_read").height
+    alike = build(play(wanted, load_magnitudes(), outcomes, stop=lambda: False).rows)
+    assert alike.operations.equals(whole.operations)
 
 
 @pytest.mark.parametrize(
