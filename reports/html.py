@@ -23,7 +23,17 @@ OPEN_VIOLATIONS = 3
 MAX_CHECK_EVIDENCE_COLUMNS = 14
 WORDING = (
     *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
-    *("interval_text", "number", "percent", "score_text", "waiver_text", "worst_text", "source_text", "wall"),
+    *(
+        "interval_text",
+        "number",
+        "percent",
+        "score_text",
+        "score_short",
+        "waiver_text",
+        "worst_text",
+        "source_text",
+        "wall",
+    ),
 )
 STATUS_CLASS = {"met": "pass", "not met": "fail", "no data": "inconclusive"}
 

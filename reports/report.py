@@ -10,7 +10,7 @@ from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
 from measurement.statistics import Estimate, MedianTime
 from reports.traces import Trace
-from reports.wording import broken, headline, score_text
+from reports.wording import broken, headline, score_short, score_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,7 @@ class RunSummary:
     violated: tuple[str, ...]  # checkers with violations
     file: str = ""  # the scenario file
     failures: tuple[str, ...] = ()  # every broken condition, one sentence each
+    score_short: str = ""  # "0, vetoed; would have been 91", for where the violations stand beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,4 +209,5 @@ def summarise(report: RunReport) -> RunSummary:
         violated=tuple(check.checker for check in analysis.checks if check.violation_count),
         file=report.facts.scenario.file,
         failures=broken(analysis),
+        score_short=score_short(analysis.score),
     )

@@ -80,6 +80,16 @@ def score_text(score: Score) -> str:
     return f"{score.value:.0f}{failed}"
 
 
+def score_short(score: Score) -> str:
+    """As `score_text`, where what failed stands beside it: `0, vetoed; would have been 91`, `99, failed`."""
+    if score.value is None:
+        return score_text(score)
+    if not score.veto:
+        return f"{score.value:.0f}{', failed' if score.failed else ''}"
+    would = "" if score.without_veto is None else f"; would have been {round(score.without_veto)}"
+    return f"{round(score.value)}, vetoed{would}"
+
+
 def waiver_text(waiver: WaiverUse) -> str:
     """Who waived what until when and why, and whether that changed anything in this run."""
     state = "in force" if waiver.in_force else "expired"

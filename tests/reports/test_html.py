@@ -112,10 +112,12 @@ def test_hostile_text_is_shown_and_does_nothing() -> None:
 
 def test_the_first_screen_says_verdict_why_score_validity_source_and_windows() -> None:
     """Before the first section heading stands everything that a hurried reader needs."""
+    page = Page(drawn(builder.fragile_fail)).text
     first = Page(drawn(builder.fragile_fail).split("<main>")[0]).text
+    assert page.count("0 (vetoed: 3 duplicate charges; would have been 91)") == 1
     for expected in (
         "FAIL", "safety veto", "3 duplicate charges on 214 invoices",
-        "0 (vetoed: 3 duplicate charges; would have been 91)", "all 5 conditions met",
+        "0, vetoed; would have been 91", "all 5 conditions met",
         "live run, local processes", "not within 10 s", "13.021 s", "28.034 s",
     ):  # fmt: skip
         assert expected in first
@@ -177,6 +179,13 @@ def test_a_suite_page_links_every_run_and_shows_what_was_expected() -> None:
     assert {"a/report.html", "b/report.html"} <= set(page.values("href"))
     assert "expected pass" in page.text
     assert "1 of 2 runs came out as expected" in page.text
+
+
+def test_a_suite_page_says_the_score_in_short_beside_the_reason() -> None:
+    """The violations stand in the column of reasons; the whole sentence shows on pointing at the score."""
+    page = html.render_suite(suite(entry(builder.fragile_fail(), link="b/report.html")))
+    assert ">0, vetoed; would have been 91</td>" in page
+    assert 'title="0 (vetoed: 3 duplicate charges; would have been 91)"' in page
 
 
 def test_the_four_numbers_stand_in_the_suite_page() -> None:

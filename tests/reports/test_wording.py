@@ -40,7 +40,9 @@ def test_a_veto_keeps_the_score_that_would_have_been() -> None:
     assert wording.score_text(builder.fragile_fail().analysis.score) == (
         "0 (vetoed: 3 duplicate charges; would have been 91)"
     )
+    assert wording.score_short(builder.fragile_fail().analysis.score) == "0, vetoed; would have been 91"
     assert wording.score_text(builder.resilient_pass().analysis.score) == "93"
+    assert wording.score_short(builder.resilient_pass().analysis.score) == "93"
     assert wording.score_text(builder.invalid().analysis.score) == "no score"
 
 
@@ -51,6 +53,7 @@ def test_a_failure_stands_beside_its_score() -> None:
     failed = replace(run, analysis=replace(run.analysis, score=score))
     text = "93 (failed: bounded_staleness, pay p95 in fault)"
     assert wording.score_text(score) == text
+    assert wording.score_short(score) == "93, failed"
     assert json.loads(json_report.render_run(failed))["score"] == text
     for rendering in (console.render_run, html.render_run, junit.render_run):
         assert text in rendering(failed)
