@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -27,6 +27,8 @@ from experiment.plan import Plan
 from experiment.scenario import Scenario
 from experiment.topology import System, load_system
 from reports.report import RunFacts as ReportFacts
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ class RunFolder:
         return self.path / "analysis.json"
 
     def inputs(self) -> RunInputs:
-        return msgspec.json.decode(self._read("run.json"), type=RunInputs)
+        return self._decoded("run.json", RunInputs)
 
     def scenario(self, system: System) -> Scenario:
         return scaled(read_scenario(self.path / "scenario.yaml", system), self.inputs().time_scale)
@@ -69,10 +71,17 @@ class RunFolder:
         return load_system(self.path / "system.yaml")
 
     def design(self) -> Design:
-        return msgspec.json.decode(self._read("design.json"), type=Design)
+        return self._decoded("design.json", Design)
 
     def history(self) -> History:
         return load_history(self.history_path)
+
+    def _decoded(self, name: str, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(self._read(name), type=kind)
+        except ValueError as error:
+            expected = "the file that the run wrote"
+            raise HistoryError(f"{self.path / name}: found {error}, expected {expected}") from None
 
     def _read(self, name: str) -> bytes:
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,22 @@ def test_mistakes_are_told_before_anything_starts(
     code, _, said = command(*words)
     assert code == 64
     assert told in said
+
+
+def test_a_damaged_run_folder_is_told_by_its_file(command: Command, tmp_path: Path) -> None:
+    """Whatever is missing or torn in a folder, `check` and `report` name it, and never trace back."""
+    command("run", "smoke/control", "--runtime", "simulation", "--out", str(tmp_path / "runs"))
+    (whole,) = (tmp_path / "runs").iterdir()
+    for name in ("history.jsonl", "run.json", "scenario.yaml", "system.yaml", "facts.json"):
+        for number, content in enumerate((b"\xff{", b'{"a": 1}', None)):
+            folder = tmp_path / f"{name}-{number}"
+            shutil.copytree(whole, folder)
+            (folder / name).unlink()
+            if content is not None:
+                (folder / name).write_bytes(content)
+            for word in ("check", "report"):
+                code, _, said = command(word, str(folder))
+                assert code == 0 or (code == 64 and str(folder) in said and name in said), (code, said)
 
 
 @pytest.mark.parametrize(
