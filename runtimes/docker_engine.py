@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import docker.errors
@@ -23,6 +24,9 @@ from experiment.errors import StartError
 
 CALL_DEADLINE_S = 20.0
 CONNECTIONS = 20
+LOCAL_SCHEMES = ("unix", "npipe", "http+unix")
+REMOTE_SCHEMES = ("tcp", "http", "https", "ssh")
+LOCAL_NAMES = ("localhost", "::1")
 
 
 class EngineError(StartError):
@@ -64,6 +68,26 @@ def endpoint() -> str:
     return _endpoint().url
 
 
+def check_endpoint(url: str, origin: str) -> None:
+    """Judge an address before anything is sent to it: an engine elsewhere would only be waited for. Raises
+    EngineError with what to do."""
+    parts = urlsplit(url)
+    if parts.scheme in LOCAL_SCHEMES and parts.path.strip("/"):
+        return
+    if parts.scheme in REMOTE_SCHEMES and parts.hostname:
+        if parts.scheme != "ssh" and (parts.hostname in LOCAL_NAMES or parts.hostname.startswith("127.")):
+            return
+        raise EngineError(
+            f"the Docker engine at {url} (from {origin}) is on another machine: front doors are published on "
+            "its own 127.0.0.1, out of reach from here; run the harness on that machine, or choose an "
+            "engine of this one: unset DOCKER_HOST, docker context use default"
+        )
+    raise EngineError(
+        f'found the Docker endpoint "{url}" (from {origin}), expected unix:///PATH/TO/SOCKET or '
+        "tcp://127.0.0.1:PORT; unset DOCKER_HOST to use the default"
+    )
+
+
 def _endpoint() -> _Endpoint:
     if host := os.environ.get("DOCKER_HOST"):
         tls = None
@@ -83,21 +107,33 @@ def _endpoint() -> _Endpoint:
     return _Endpoint(context.Host or "unix:///var/run/docker.sock", context.TLSConfig, origin)
 
 
+START = "start Docker Engine (`dockerd`, or `systemctl start docker`), or name its socket in DOCKER_HOST"
+MENDS = {
+    "Connection refused": START,
+    "No such file or directory": START,
+    "Permission denied": "run as a user of the group docker, or as root",
+    "reset by peer": "",
+}
+
+
 def _short(error: BaseException) -> str:
-    """The innermost reason, such as `Connection refused`."""
+    """The innermost reason, such as `Connection refused`, and what to do about it."""
     text = str(error)
-    for reason in ("Connection refused", "No such file or directory", "Permission denied", "reset by peer"):
+    for reason, mend in MENDS.items():
         if reason in text:
-            return reason
+            return f"{reason}; {mend}" if mend else reason
     return text[-200:]
 
 
 class Door:
     """A connection to one engine. `api` is the library's client; threads may call it at once."""
 
-    def __init__(self, deadline_s: float = CALL_DEADLINE_S) -> None:
-        """Connect to the chosen endpoint. Raises EngineGone, EngineError."""
+    def __init__(self, url: str = "", deadline_s: float = CALL_DEADLINE_S) -> None:
+        """Connect to the chosen endpoint, or to this one. Raises EngineGone, EngineError."""
         chosen = _endpoint()
+        if url and url != chosen.url:
+            chosen = _Endpoint(url, None, "a journal")
+        check_endpoint(chosen.url, chosen.origin)
         self.url, self._origin, self._tls = chosen.url, chosen.origin, chosen.tls
         self._deadline_s = deadline_s
         self.api: Any = self.open(deadline_s)

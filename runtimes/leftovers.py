@@ -22,52 +22,12 @@ from typing import Any
 
 import psutil
 
+from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
+
 MARK = "CODEBLUE_INSTANCE"
 JOURNAL = "journal.jsonl"
 INSTANCES = "instances"
 END_DEADLINE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """One process, for certain: a pid may be given to another, its start time (clock ticks since boot)
-    not."""
-
-    pid: int
-    started_ticks: int
-
-    @property
-    def alive(self) -> bool:
-        """Whether exactly this process still runs (a zombie does not)."""
-        return self.state not in ("", "Z", "X")
-
-    @property
-    def state(self) -> str:
-        """The kernel's letter: R, S, D, T (stopped), Z (zombie); empty when it is gone."""
-        status = _stat(self.pid)
-        return status[1] if status is not None and status[0] == self.started_ticks else ""
-
-
-def identify(pid: int) -> Identity | None:
-    """The identity of a running process, None when there is none."""
-    status = _stat(pid)
-    return Identity(pid, status[0]) if status is not None else None
-
-
-def _stat(pid: int) -> tuple[int, str] | None:
-    """Start ticks and state letter of a process. The command name may hold spaces and brackets: cut it
-    off."""
-    try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
-    except OSError:
-        return None
-    rest = text[text.rfind(")") + 2 :].split()
-    return int(rest[19]), rest[0]
-
-
-def boot_id() -> str:
-    """Another one at every boot of the machine."""
-    return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
 
 
 class Journal:
@@ -81,11 +41,17 @@ class Journal:
         self._lock = threading.Lock()
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self.folder / JOURNAL, flags, 0o644)
-        owner = identify(os.getpid())
-        assert owner is not None
-        ticks = owner.started_ticks
+        owner, place = this_process().identity, here()
         try:
-            self.write("owner", pid=owner.pid, started_ticks=ticks, boot=boot_id(), instance=self.instance)
+            self.write(
+                "owner",
+                pid=owner.pid,
+                started_ticks=owner.started_ticks,
+                boot=place.boot,
+                machine=place.machine,
+                namespace=place.namespace,
+                instance=self.instance,
+            )
         except OSError:
             self.close(remove=True)
             raise
@@ -113,22 +79,35 @@ class Journal:
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep did, as sentences, and what it could not do."""
+    """What a sweep did, as sentences, what it could not do, and what it had no business or no way to look
+    at."""
 
     done: tuple[str, ...] = ()
     failed: tuple[str, ...] = ()
+    passed_over: tuple[str, ...] = ()
+
+    def of(self, name: str) -> Swept:
+        """The same, each sentence said of an instance."""
+        named = [tuple(f"{name}: {line}" for line in part) for part in self._parts()]
+        return Swept(*named)
+
+    def __add__(self, other: Swept) -> Swept:
+        return Swept(*(a + b for a, b in zip(self._parts(), other._parts(), strict=True)))
+
+    def _parts(self) -> tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...]]:
+        return self.done, self.failed, self.passed_over
 
     def lines(self) -> list[str]:
         """Everything to tell, one sentence a line."""
-        return [*(f"swept {line}" for line in self.done), *(f"NOT swept {line}" for line in self.failed)]
+        failed = [f"NOT swept {line}" for line in self.failed]
+        return [*(f"swept {line}" for line in self.done), *failed, *self.passed_over]
 
 
 @dataclass(slots=True)
 class _Account:
     """What a journal says."""
 
-    owner: Identity | None = None
-    boot: str = ""
+    owner: Owner | None = None
     instance: str = ""
     processes: dict[Identity, str] = field(default_factory=dict)
     folders: list[Path] = field(default_factory=list)
@@ -136,42 +115,43 @@ class _Account:
     injected: dict[str, str] = field(default_factory=dict)
 
 
-def sweep(var: Path, containers: Callable[[str], Swept] | None = None) -> Swept:
-    """Undo what dead owners left in `var/instances`. Instances of living owners are not touched.
+def sweep(var: Path, containers: Callable[[str, str], Swept] | None = None) -> Swept:
+    """Undo what dead owners left in `var/instances`. Instances of owners that live, or may live elsewhere,
+    are not touched.
 
-    `containers` removes those of one instance; it is called only for instances that have some.
+    `containers` takes an instance and the engine's endpoint as journaled and removes its containers; it is
+    called only for instances that have some. A journal is kept until all that it names is gone.
     """
-    done: list[str] = []
-    left: list[str] = []
+    swept = Swept()
     for journal in sorted((var / INSTANCES).glob(f"*/{JOURNAL}")):
         account = _read(journal)
-        same_boot = account.boot == boot_id()
-        if same_boot and account.owner is not None and account.owner.alive:
-            continue
         if account.owner is None and _younger_than(journal, END_DEADLINE_S):
             continue  # its owner is about to write its first line
+        fate = account.owner.fate if account.owner is not None else "dead"
         name = journal.parent.name
-        victims = _processes_of(account) if same_boot else {}
-        survivors = end_processes(victims)
-        done.extend(
-            f"{name}: ended {victims[one]} (pid {one.pid})" for one in victims if one not in survivors
-        )
-        left.extend(f"{name}: {victims[one]} (pid {one.pid}) does not end" for one in survivors)
-        done.extend(f"{name}: {fault} ended with its processes" for fault in account.injected.values())
-        if account.engine and containers is not None:
-            ended = containers(account.instance)
-            done.extend(f"{name}: {line}" for line in ended.done)
-            left.extend(f"{name}: {line}" for line in ended.failed)
-            if ended.failed:
-                continue
-        if survivors:
-            continue
-        problem = _remove_instance(journal.parent, account)
-        if problem:
-            left.append(f"{name}: {problem}")
-        else:
-            done.append(f"{name}: removed what it left on the disk")
-    return Swept(tuple(done), tuple(left))
+        if fate == "dead":
+            swept += _sweep_dead(journal, account, containers).of(name)
+        elif fate == "unknown":
+            swept += Swept(passed_over=(ELSEWHERE,)).of(name)
+    return swept
+
+
+def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str], Swept] | None) -> Swept:
+    same_boot = account.owner is not None and account.owner.same_boot
+    victims = _processes_of(account) if same_boot else {}
+    survivors = end_processes(victims)
+    swept = Swept(
+        tuple(f"ended {victims[one]} (pid {one.pid})" for one in victims if one not in survivors),
+        tuple(f"{victims[one]} (pid {one.pid}) does not end" for one in survivors),
+    )
+    if account.engine and containers is not None:
+        swept += containers(account.instance, account.engine)
+    if swept.failed:
+        return swept
+    swept += Swept(tuple(f"{fault} ended with its processes" for fault in account.injected.values()))
+    if problem := _remove_instance(journal.parent, account):
+        return swept + Swept(failed=(problem,))
+    return swept + Swept(("removed what it left on the disk",))
 
 
 def _younger_than(path: Path, seconds: float) -> bool:
@@ -200,8 +180,11 @@ def _read(journal: Path) -> _Account:
 def _note(account: _Account, entry: dict[str, Any]) -> None:
     match entry["event"]:
         case "owner":
-            account.owner = Identity(entry["pid"], entry["started_ticks"])
-            account.boot, account.instance = entry["boot"], entry["instance"]
+            ours = here()
+            machine, namespace = entry.get("machine", ours.machine), entry.get("namespace", ours.namespace)
+            place = Place(entry["boot"], machine, namespace)
+            account.owner = Owner(Identity(entry["pid"], entry["started_ticks"]), place)
+            account.instance = entry["instance"]
         case "started":
             account.processes[Identity(entry["pid"], entry["started_ticks"])] = entry["name"]
         case "folder":

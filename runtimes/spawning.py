@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import CleanupError, StartError
-from runtimes.leftovers import Identity, Journal, descendants, end_processes, identify
+from runtimes.leftovers import Journal, descendants, end_processes
+from runtimes.owners import Identity, identify
 
 LAST_LINES = 15
 

@@ -32,7 +32,7 @@ from experiment.plan import Plan
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise
-from runtimes.leftovers import Swept, sweep
+from runtimes.leftovers import sweep
 
 
 def catalogue_of(options: Options) -> Catalogue:
@@ -45,7 +45,7 @@ def run(scenarios: Sequence[str], designs: Sequence[str], seed: int, options: Op
     requests = [Request(scenario, design, seed) for design in designs for scenario in scenarios]
     prepared = plans(requests, catalogue, options)
     results: list[RunResult] = []
-    with live_session() as interruption:
+    with live_session(options.runtime) as interruption:
         for result in run_plans(
             prepared,
             options,
@@ -112,7 +112,7 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
             say_run(folder)
             say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
 
-    with live_session() as interruption:
+    with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)
         result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
     if as_json:
@@ -141,12 +141,12 @@ def doctor(as_json: bool) -> int:
 
 def clean(as_json: bool) -> int:
     """What was found and removed; 5 when something is left."""
-    swept = sweep(INSTANCES, sweep_containers)
-    unjournaled = sweep_unjournaled_containers()
-    swept = Swept((*swept.done, *unjournaled.done), (*swept.failed, *unjournaled.failed))
+    swept = sweep(INSTANCES, sweep_containers) + sweep_unjournaled_containers()
     if as_json:
         dump(swept)
     else:
-        for text in swept.lines() or ["nothing was left behind"]:
+        for text in swept.lines():
             say(text)
+        if not swept.done and not swept.failed:
+            say("nothing else was found" if swept.passed_over else "nothing was left behind")
     return int(ExitCode.CLEANUP_INCOMPLETE if swept.failed else ExitCode.PASS)

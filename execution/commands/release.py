@@ -47,7 +47,7 @@ def compare(
     catalogue = catalogue_of(options)
     loaded = suite_of(suite, seed, catalogue)
     order = replace(order, designs=tuple(dict.fromkeys(designs)), command=typed())
-    with live_session() as interruption:
+    with live_session(options.runtime) as interruption:
         report, folder = compare_designs(
             loaded, catalogue, options, order, _hooks(as_json), interruption.stop
         )
@@ -65,7 +65,7 @@ def gate(suite: str, seed: int | None, order: GateOrder, options: Options, as_js
     """Whether the candidate may be released."""
     catalogue = catalogue_of(options)
     loaded = suite_of(suite, seed, catalogue)
-    with live_session() as interruption:
+    with live_session(options.runtime) as interruption:
         report, folder = run_gate(
             loaded, catalogue, options, replace(order, command=typed()), _hooks(as_json), interruption.stop
         )
@@ -98,7 +98,10 @@ def selfcheck_gate(
     same, bugs = trials_of(catalogue, scenarios)
     if trials.only:
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
-    with live_session() as interruption, trial_source(catalogue, options, interruption.stop) as source:
+    with (
+        live_session(options.runtime) as interruption,
+        trial_source(catalogue, options, interruption.stop) as source,
+    ):
         found = figures(source, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())
     if out is not None:

@@ -11,9 +11,10 @@ from dataclasses import replace
 from execution.catalogue import Catalogue
 from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.saying import tell
+from execution.options import CONTAINERS
 from execution.places import INSTANCES
 from execution.runs.preflight import check_suite
-from execution.runs.runtime_choice import sweep_containers
+from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.suite import Suite, load_suite
 from runtimes.leftovers import sweep
 
@@ -31,9 +32,13 @@ def suite_of(name: str, seed: int | None, catalogue: Catalogue) -> Suite:
 
 
 @contextmanager
-def live_session() -> Iterator[Interruption]:
-    """Remove what a killed command left, and say so; from then on signals end the session in order."""
+def live_session(runtime: str) -> Iterator[Interruption]:
+    """Remove what a killed command left, and say so; from then on signals end the session in order. A command
+    that will need the engine asks it, too, for what has lost its journal."""
     with interruptible() as interruption:
-        for text in sweep(INSTANCES, sweep_containers).lines():
+        swept = sweep(INSTANCES, sweep_containers)
+        if runtime == CONTAINERS:
+            swept += sweep_unjournaled_containers()
+        for text in swept.lines():
             tell(text)
         yield interruption

@@ -63,22 +63,19 @@ LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
 }
 
 
-def sweep_containers(instance: str) -> Swept:
-    """Remove the containers of an instance whose journal says that it had some."""
+def sweep_containers(instance: str, endpoint: str) -> Swept:
+    """Remove the containers of an instance whose journal says that it had some, and in which engine."""
     from runtimes.containers.sweeping import sweep_instance
 
-    return sweep_instance(instance)
+    return sweep_instance(instance, endpoint)
 
 
 def sweep_unjournaled_containers() -> Swept:
-    """Remove what bears the label of a dead owner though no journal is left; nothing where no engine is."""
+    """Remove what bears the label of a dead owner though no journal is left; it is said when no engine could
+    be asked."""
     from runtimes.containers.sweeping import sweep_engine
-    from runtimes.docker_engine import EngineError
 
-    try:
-        return sweep_engine()
-    except EngineError:
-        return Swept()
+    return sweep_engine()
 
 
 def choose(name: str) -> RuntimeChoice:

@@ -10,14 +10,14 @@ from functools import cache
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.containers.engine import Engine
 from runtimes.containers.images import require_images
-from runtimes.containers.layout import INSTANCE, OWNER
+from runtimes.containers.layout import FIRST_RUN, INSTANCE, OWNER
 from runtimes.containers.links import DAMAGES, LOSSES
 from runtimes.containers.nodes import ANY, ONLY_SERVICES, ONLY_STORES
 from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
-from runtimes.containers.sweeping import owner_of_this_process
 from runtimes.containers.toolbox import PacketAbilities, Toolbox
 from runtimes.links.controls import IMPAIRMENTS
+from runtimes.owners import this_process
 
 
 def abilities(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -46,7 +46,7 @@ def kernel_abilities() -> PacketAbilities:
     engine = Engine()
     require_images()
     instance = f"trial-{os.getpid()}-{secrets.token_hex(4)}"
-    labels = {INSTANCE: instance, OWNER: str(owner_of_this_process())}
+    labels = {INSTANCE: instance, OWNER: str(this_process()), FIRST_RUN: "none: a trial of the kernel"}
     spec = ContainerSpec(
         name=f"codeblue-{instance}",
         hostname="trial",

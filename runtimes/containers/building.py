@@ -22,19 +22,18 @@ from runtimes.containers.parts import ContainerPart, wait_until_ready
 from runtimes.containers.recipes import KIND, name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import Secrets, new_secrets, write_store_files
-from runtimes.containers.sweeping import owner_of_this_process
 from runtimes.containers.toolbox import Toolbox
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.links.proxies import open_proxies
 from runtimes.loopback import free_ports
+from runtimes.owners import this_process
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners
 
 START_DEADLINE_S = 40.0
 TOXIPROXY_DEADLINE_S = 15.0
 AT_ONCE = 6
-LOCAL = ("unix://", "npipe://", "tcp://127.", "tcp://localhost", "http+unix://")
 
 
 @dataclass(slots=True)
@@ -55,11 +54,6 @@ class Built:
 
 def check_engine(engine: Engine) -> None:
     """Refuse, by name, an engine that cannot carry a run. Raises StartError with the mend."""
-    if not engine.url.startswith(LOCAL):
-        raise StartError(
-            f"the Docker engine at {engine.url} is on another machine: front doors are published on its own "
-            "127.0.0.1, out of reach from here; run the harness on that machine, or unset DOCKER_HOST"
-        )
     if engine.facts().rootless:
         raise StartError(
             f"the Docker engine at {engine.url} is rootless: the addresses of its containers cannot be "
@@ -118,7 +112,7 @@ def _make_network(
 ) -> Layout:
     """A network on a subnet that the engine finds free. Asked for by name the second time: only then will it
     take fixed addresses."""
-    owner = str(owner_of_this_process())
+    owner = str(this_process())
     network = f"codeblue-{journal.instance.removeprefix('containers-')}"
     ports = free_ports(len(plan.front_doors(system)))
     labels = Layout(journal.instance, owner, run.run_id, network, {}, {}).labels()

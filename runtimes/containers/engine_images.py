@@ -28,7 +28,7 @@ class Images(Door):
     """The images of one engine. Calls last as long as a build may."""
 
     def __init__(self) -> None:
-        super().__init__(BUILD_DEADLINE_S)
+        super().__init__(deadline_s=BUILD_DEADLINE_S)
 
     def find(self, reference: str) -> ImageFacts | None:
         """An image by name or id, None when the engine does not have it."""

@@ -13,8 +13,8 @@ from runtimes.containers.specs import ContainerSpec
 from runtimes.runtime import Address
 
 INSTANCE = "codeblue.instance"  # the label that everything of an instance bears
-OWNER = "codeblue.owner"  # pid, start ticks and boot id of the process that the instance belongs to
-RUN = "codeblue.run"
+OWNER = "codeblue.owner"  # the process that the instance belongs to: see `runtimes.owners`
+FIRST_RUN = "codeblue.first_run"  # an instance serves all runs of a command
 PORTS = {"service": 8080, "instrument": 8080, "store": 5432, "bus": 4222}
 TOXIPROXY = "toxiproxy"
 TOOLBOX = "toolbox"
@@ -66,7 +66,7 @@ class Layout:
 
     def labels(self, part: str = "") -> dict[str, str]:
         named = {"codeblue.part": part} if part else {}
-        return {INSTANCE: self.instance, OWNER: self.owner, RUN: self.run_id, **named}
+        return {INSTANCE: self.instance, OWNER: self.owner, FIRST_RUN: self.run_id, **named}
 
 
 def front_doors(system: System) -> tuple[str, ...]:

@@ -27,11 +27,12 @@ from runtimes.containers.service_images import ensure_service_image, require_ser
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone
-from runtimes.leftovers import Identity, Journal, identify
+from runtimes.leftovers import Journal
 from runtimes.links.controls import ProxiedLink
 from runtimes.links.conversations import Opener
 from runtimes.links.probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.owners import Identity, identify
 from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services

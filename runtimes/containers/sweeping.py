@@ -2,51 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 
 from runtimes.containers.engine import Engine
 from runtimes.containers.layout import INSTANCE, OWNER
 from runtimes.docker_engine import EngineError, EngineGone
-from runtimes.leftovers import Identity, Swept, boot_id, identify
+from runtimes.leftovers import Swept
+from runtimes.owners import ELSEWHERE, read_owner
 
 EMPTY_WITHIN_S = 8.0
 LATE_S = 0.5
 POLL_S = 0.05
 AT_ONCE = 6
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """The process that an instance belongs to, as its labels say."""
-
-    identity: Identity
-    boot: str
-
-    def __str__(self) -> str:
-        return f"{self.identity.pid}:{self.identity.started_ticks}:{self.boot}"
-
-    @property
-    def alive(self) -> bool:
-        return self.boot == boot_id() and self.identity.alive
-
-
-def owner_of_this_process() -> Owner:
-    identity = identify(os.getpid())
-    assert identity is not None
-    return Owner(identity, boot_id())
-
-
-def read_owner(label: str) -> Owner | None:
-    """The owner named by a label; None when the label is not one of ours."""
-    try:
-        pid, ticks, boot = label.split(":")
-        return Owner(Identity(int(pid), int(ticks)), boot)
-    except ValueError:
-        return None
 
 
 def remove_instance(engine: Engine, instance: str) -> list[str]:
@@ -78,10 +47,20 @@ def _each(remove: Callable[[str], None], names: Iterable[str]) -> None:
             done.result()
 
 
-def sweep_instance(instance: str) -> Swept:
-    """Remove the containers of a dead owner's instance, which its journal names."""
+def sweep_instance(instance: str, endpoint: str) -> Swept:
+    """Remove the containers of a dead owner's instance from the engine that its journal names."""
     try:
-        engine = Engine()
+        engine = Engine(endpoint)
+    except EngineError as error:
+        return Swept(failed=(f"its containers cannot be looked for, its journal is kept: {error}",))
+    try:
+        return _sweep(engine, instance)
+    finally:
+        engine.close()
+
+
+def _sweep(engine: Engine, instance: str) -> Swept:
+    try:
         names = set(_names(engine, instance))
         left = remove_instance(engine, instance)
         while late := _late_arrivals(engine, instance):
@@ -89,9 +68,8 @@ def sweep_instance(instance: str) -> Swept:
             left = remove_instance(engine, instance)
             if left:
                 break
-        engine.close()
     except EngineError as error:
-        return Swept(failed=(f"its containers cannot be looked for: {error}",))
+        return Swept(failed=(f"its containers could not all be removed: {error}",))
     removed = len(names - set(left))
     done = (f"removed {removed} containers, networks and volumes",) if removed else ()
     return Swept(done, tuple(f"{name} cannot be removed" for name in left))
@@ -106,19 +84,32 @@ def _late_arrivals(engine: Engine, instance: str) -> set[str]:
 
 
 def sweep_engine() -> Swept:
-    """Remove every instance whose owner is dead, journaled or not. Raises EngineGone."""
-    engine = Engine()
-    owners: dict[str, str] = {}
-    for kind in (engine.containers, engine.networks, engine.volumes):
-        for labels in kind(INSTANCE).values():
-            owners[labels.get(INSTANCE, "")] = labels.get(OWNER, "")
-    engine.close()
-    dead = [name for name, label in owners.items() if (owner := read_owner(label)) and not owner.alive]
-    swept = {name: sweep_instance(name) for name in dead}
-    return Swept(
-        tuple(f"{name}: {line}" for name, one in swept.items() for line in one.done),
-        tuple(f"{name}: {line}" for name, one in swept.items() for line in one.failed),
-    )
+    """Remove every instance whose owner is dead for certain, journaled or not, from the engine in use."""
+    try:
+        engine = Engine()
+    except EngineError as error:
+        return Swept(passed_over=(f"containers were not looked for: {error}",))
+    swept = Swept()
+    try:
+        for instance, label in _owners(engine).items():
+            owner = read_owner(label)
+            fate = owner.fate if owner is not None else "unknown"
+            if fate == "dead":
+                swept += _sweep(engine, instance).of(instance)
+            elif fate == "unknown":
+                swept += Swept(passed_over=(ELSEWHERE,)).of(instance)
+    except EngineError as error:
+        swept += Swept(failed=(f"containers of dead owners: they cannot be looked for any more: {error}",))
+    finally:
+        engine.close()
+    return swept
+
+
+def _owners(engine: Engine) -> dict[str, str]:
+    """The owner's label of every instance that has something in the engine."""
+    kinds = (engine.containers, engine.networks, engine.volumes)
+    shown = [labels for kind in kinds for labels in kind(INSTANCE).values()]
+    return {labels.get(INSTANCE, ""): labels.get(OWNER, "") for labels in shown}
 
 
 def _names(engine: Engine, instance: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 import psutil
 
 from experiment.history import Sample
-from runtimes.leftovers import Identity
+from runtimes.owners import Identity
 
 
 def process_samples(processes: Mapping[str, Identity], t: float) -> Iterable[Sample]:

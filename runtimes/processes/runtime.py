@@ -20,7 +20,7 @@ from experiment.history import Record, Sample
 from experiment.topology import System
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
-from runtimes.leftovers import Journal, identify
+from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.controls import ProxiedLink
 from runtimes.links.conversations import Opener
@@ -29,6 +29,7 @@ from runtimes.links.proxies import open_proxies
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
+from runtimes.owners import identify
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
 from runtimes.processes.parts import Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.processes.readings import process_samples

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import signal
 import socket
 import subprocess
@@ -11,6 +12,7 @@ import sys
 import tarfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +25,7 @@ from faults.pause import Pause
 from runtimes.containers.abilities import abilities, kernel_abilities
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
-from runtimes.containers.layout import INSTANCE
+from runtimes.containers.layout import INSTANCE, OWNER
 from runtimes.containers.recipes import name_of
 from runtimes.containers.runtime import ContainersRuntime
 from runtimes.containers.specs import ContainerSpec
@@ -32,6 +34,7 @@ from runtimes.docker_engine import EngineGone
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import INSTANCES, sweep
 from runtimes.links.controls import IMPAIRMENTS
+from runtimes.owners import Identity, Owner, this_process
 from runtimes.runtime import Zero
 from tests.live.engine_forwarder import Forwarder
 from tests.standin.containers import require_engine, standin_image
@@ -258,6 +261,53 @@ def test_an_engine_that_goes_away_makes_the_run_invalid_and_leaves_nothing(
     assert everything(engine, instance) == []
     assert not list((tmp_path / INSTANCES).iterdir())
     forwarder.cut()
+
+
+@pytest.mark.usefixtures("image")
+def test_leftovers_are_looked_for_in_the_engine_that_has_them(
+    engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever engine is chosen by now. While that one does not answer the journal is kept and it is said."""
+    forwarder = Forwarder(tmp_path / "engine.sock", engine.url.split("://", 1)[1].replace("/localhost", ""))
+    command = [sys.executable, "-m", "tests.live.owner", str(tmp_path)]
+    environment = {**os.environ, "DOCKER_HOST": f"unix://{tmp_path}/engine.sock"}
+    owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
+    assert owner.stdout is not None
+    assert [owner.stdout.readline() for _ in range(2)] == ["begins\n", "up\n"]
+    owner.kill()
+    owner.wait()
+    (instance,) = [path.name for path in (tmp_path / INSTANCES).iterdir()]
+    forwarder.cut()
+    for _ in range(2):
+        (line,) = sweep(tmp_path, sweep_instance).failed
+        assert "its journal is kept" in line and f"{tmp_path}/engine.sock" in line
+    forwarder.mend()
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
+    swept = sweep(tmp_path, sweep_instance)
+    monkeypatch.undo()
+    assert swept.failed == ()
+    assert any("removed" in line and "containers" in line for line in swept.done)
+    assert everything(engine, instance) == []
+    forwarder.cut()
+
+
+@pytest.mark.parametrize("moved", ["boot", "namespace"])
+def test_an_instance_whose_owner_may_live_elsewhere_is_left(engine: Engine, moved: str) -> None:
+    """A container of another pid namespace, or of a machine that only shares the engine, is told and kept."""
+    ours = this_process()
+    elsewhere: dict[str, Any] = {"boot": {"boot": "b", "machine": "m"}, "namespace": {"namespace": 1}}
+    owner = Owner(Identity(1, 1), replace(ours.place, **elsewhere[moved]))
+    name = f"codeblue-elsewhere-{moved}"
+    labels = {INSTANCE: name, OWNER: str(owner)}
+    engine.remove(name)
+    engine.create(ContainerSpec(name, "x", name_of("toolbox"), "none", labels, user="0:0"))
+    try:
+        swept = sweep_engine()
+        assert [line for line in swept.passed_over if line.startswith(f"{name}: left as it is")]
+        assert not [line for line in (*swept.done, *swept.failed) if name in line]
+        assert engine.state(name).status == "created"
+    finally:
+        engine.remove(name)
 
 
 def test_after_the_engine_was_away_the_next_runs_have_a_system_again(

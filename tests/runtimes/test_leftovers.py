@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Identity, Journal, identify, sweep
+from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Journal, Swept, sweep
+from runtimes.owners import Identity, identify
 from tests.standin.folders import open_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -155,13 +156,13 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-def dead_journal(var: Path, *entries: dict[str, object], boot: str = "") -> Path:
-    """A journal whose owner is dead."""
+def dead_journal(var: Path, *entries: dict[str, object], boot: str = "", **owner: object) -> Path:
+    """A journal whose owner is dead, unless `owner` says that it is elsewhere."""
     folder = var / INSTANCES / "dead"
     folder.mkdir(parents=True)
     boot = boot or Path("/proc/sys/kernel/random/boot_id").read_text().strip()
     first = {"event": "owner", "pid": os.getpid(), "started_ticks": 1, "boot": boot, "instance": "dead"}
-    lines = [json.dumps(entry) for entry in (first, *entries)]
+    lines = [json.dumps(entry) for entry in ({**first, **owner}, *entries)]
     (folder / JOURNAL).write_text("\n".join(lines) + "\n")
     return folder
 
@@ -199,6 +200,44 @@ def test_nothing_is_ended_for_a_journal_of_another_boot(
     sweep(tmp_path)
     assert sleeper.poll() is None
     assert not folder.exists()
+
+
+@pytest.mark.parametrize(("boot", "owner"), [("", {"namespace": 1}), ("another", {"machine": "theirs"})])
+def test_an_owner_that_may_live_elsewhere_is_left_alone(
+    boot: str, owner: dict[str, object], sleeper: subprocess.Popen[bytes], tmp_path: Path
+) -> None:
+    """In a container, or on another machine with the same files: it is said, nothing is ended or removed."""
+    known = identify(sleeper.pid)
+    assert known is not None
+    entry = {"event": "started", "name": "back", "pid": known.pid, "started_ticks": known.started_ticks}
+    folder = dead_journal(tmp_path, entry, boot=boot, **owner)
+    swept = sweep(tmp_path)
+    assert sleeper.poll() is None
+    assert folder.exists()
+    assert (swept.done, swept.failed) == ((), ())
+    assert swept.passed_over[0].startswith("dead: left as it is")
+
+
+def test_a_journal_is_kept_until_its_containers_are_gone(tmp_path: Path) -> None:
+    """They are looked for in the engine that it names; a fault is not said to have ended before they have."""
+    asked: list[tuple[str, str]] = []
+    answers = [Swept(failed=("no engine answers",)), Swept(("removed 3 containers",))]
+
+    def containers(instance: str, endpoint: str) -> Swept:
+        asked.append((instance, endpoint))
+        return answers[len(asked) - 1]
+
+    engine: dict[str, object] = {"event": "engine", "endpoint": "unix:///elsewhere.sock"}
+    inject: dict[str, object] = {"event": "inject", "fault": "f1", "what": "pause", "target": "back"}
+    folder = dead_journal(tmp_path, engine, inject)
+    assert sweep(tmp_path, containers).lines() == ["NOT swept dead: no engine answers"]
+    assert folder.exists()
+    assert sweep(tmp_path, containers).done == (
+        "dead: removed 3 containers",
+        "dead: pause on back ended with its processes",
+        "dead: removed what it left on the disk",
+    )
+    assert asked == [("dead", "unix:///elsewhere.sock")] * 2
 
 
 def test_a_living_owner_is_left_alone(tmp_path: Path) -> None:

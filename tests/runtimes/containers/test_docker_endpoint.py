@@ -8,9 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import docker.errors
 import pytest
 
-from runtimes.docker_engine import Door, EngineError, EngineGone, endpoint
+from runtimes.docker_engine import Door, EngineError, EngineGone, check_endpoint, endpoint
 
 
 @pytest.fixture(autouse=True)
@@ -70,6 +71,58 @@ def test_an_engine_that_does_not_answer_is_named_with_its_address(
     with pytest.raises(
         EngineGone, match=r"no Docker engine answers at unix://.*none\.sock \(greet .*DOCKER_HOST"
     ):
+        Door()
+
+
+@pytest.mark.parametrize("host", ["ssh://far", "tcp://10.9.8.7:2375", "https://engine.example:2376"])
+def test_an_engine_elsewhere_is_refused_before_anything_is_sent(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Front doors are published on the engine's loopback: another machine's is out of reach."""
+    monkeypatch.setenv("DOCKER_HOST", host)
+    monkeypatch.setattr("docker.APIClient", None)
+    told = rf"{host} \(from DOCKER_HOST\) is on another machine.*unset DOCKER_HOST"
+    with pytest.raises(EngineError, match=told):
+        Door()
+
+
+@pytest.mark.parametrize("host", ["foo", "/var/run/docker.sock", "unix://", "tcp://", "ftp://127.0.0.1"])
+def test_what_is_no_endpoint_is_refused_with_the_right_form(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found, where it was set, what is expected."""
+    monkeypatch.setenv("DOCKER_HOST", host)
+    with pytest.raises(EngineError, match=rf'found the Docker endpoint "{host}".*expected unix:///'):
+        Door()
+
+
+@pytest.mark.parametrize(
+    "host", ["tcp://127.0.0.1:2375", "tcp://localhost:2375", "tcp://[::1]:2375", "unix:///x"]
+)
+def test_engines_of_this_machine_may_be_named_in_every_way(host: str) -> None:
+    """By socket or by a loopback address."""
+    check_endpoint(host, "DOCKER_HOST")
+
+
+@pytest.mark.parametrize(
+    ("reason", "mend"),
+    [
+        (FileNotFoundError(2, "No such file or directory"), "start Docker Engine"),
+        (ConnectionRefusedError(111, "Connection refused"), "start Docker Engine"),
+        (PermissionError(13, "Permission denied"), "group docker"),
+    ],
+    ids=str,
+)
+def test_an_engine_that_cannot_be_reached_is_told_with_the_mend(
+    reason: OSError, mend: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reason has another thing to do about it."""
+
+    def refuse(*_: object, **__: object) -> None:
+        raise docker.errors.DockerException(f"Error while fetching server API version: {reason!r}")
+
+    monkeypatch.setattr("docker.APIClient", refuse)
+    with pytest.raises(EngineGone, match=rf"{reason.strerror}; .*{mend}"):
         Door()
 
 

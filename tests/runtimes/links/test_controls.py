@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from experiment.controls import Blackhole, Corrupt, Delay, Loss, Refuse, Reset, Throttle
 from experiment.errors import UnsupportedError
-from runtimes.leftovers import identify
 from runtimes.links.controls import ToxicPlan, ToxiproxyReplaced, proxy_name, split_ms, toxics_of
+from runtimes.owners import identify
 from runtimes.processes.runtime import ProcessesRuntime
 from tests.standin.systems import pair, settings
 

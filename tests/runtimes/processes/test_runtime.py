@@ -16,7 +16,7 @@ import pytest
 from experiment.errors import StartError
 from experiment.history import Record, Sample
 from experiment.topology import Service, System
-from runtimes import leftovers
+from runtimes import leftovers, owners
 from runtimes.http_calls import call
 from runtimes.loopback import HOST, free_ports
 from runtimes.processes import parts as process_parts
@@ -34,7 +34,7 @@ def of_this_test() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children(recursive=True)
-        if (one := leftovers.identify(child.pid)) is not None and one.alive
+        if (one := owners.identify(child.pid)) is not None and one.alive
     ]
 
 
@@ -130,7 +130,7 @@ def test_a_service_that_does_not_answer_is_sampled_as_down(running: ProcessesRun
 
 def test_a_service_that_died_by_itself_shows_when_read_back(running: ProcessesRuntime) -> None:
     """Nobody injected it, but a run on a system without one of its services is no run."""
-    identity = leftovers.identify(int(running.controls().node("back").probe(1.0).identity.split("/")[0]))
+    identity = owners.identify(int(running.controls().node("back").probe(1.0).identity.split("/")[0]))
     assert identity is not None
     assert leftovers.end_processes([identity]) == []
     (problem,) = running.unhealed()
