@@ -21,7 +21,7 @@ from execution.campaigns.records import RunRecord
 from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.live import started, watchers
 from execution.commands.session import live_session
-from execution.options import Options
+from execution.options import CONTAINERS, Options
 from execution.places import ROOT, RUNS
 from execution.runs.facts import git_commit, machine
 from experiment.errors import CodeBlueError, ExitCode, UsageError
@@ -69,7 +69,7 @@ def main() -> int:
     order.out.mkdir(parents=True, exist_ok=True)
     found: dict[tuple[str, int, int], Answer] = {}
     code = ExitCode.PASS
-    with live_session() as interruption:
+    with live_session(CONTAINERS) as interruption:
         try:
             require_images()  # rather than after the first seed on processes
             for answer in answers(order, catalogue, interruption.stop):
