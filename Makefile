@@ -25,10 +25,11 @@ bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
 	$(BIN)/python -m benchmarks
 
 # Without cgo the binary needs no library of the system that it was built on: it runs in any image.
-toxiproxy: install  ## build the real Toxiproxy server with Go, into the virtual environment
+toxiproxy: install  ## build the real Toxiproxy server and its command line with Go, into the virtual environment
 	CGO_ENABLED=0 GOBIN="$(CURDIR)/$(BIN)" go install -ldflags "-X github.com/Shopify/toxiproxy/v2.Version=2.12.0" \
-	  github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
+	  github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0 github.com/Shopify/toxiproxy/v2/cmd/cli@v2.12.0
 	mv "$(BIN)/server" "$(BIN)/toxiproxy-server"
+	mv "$(BIN)/cli" "$(BIN)/toxiproxy-cli"
 
 # Without a registry the image of Toxiproxy holds the server that is found here: one is built where Go is present.
 images: install  ## make the container images (OFFLINE=1 without a registry, BASE_IMAGE=... another base)

@@ -85,7 +85,7 @@ def test_a_thousand_proxies_carry_nine_and_ten_connections_each(start: Start, ea
     before = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
         if (limit := raise_limit(needed)) < needed:
-            pytest.skip(f"{needed} open files are not on this machine, which allows {limit}")
+            pytest.skip(f"this machine does not let us open {needed} files, only {limit}")
         server = start("embedded")
         with echo_server() as echo_port:
             uvloop.run(connect_all(server.port, echo_port, each))
