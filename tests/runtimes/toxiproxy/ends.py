@@ -18,7 +18,6 @@ TOGETHER_MS = 5.0
 """Data events closer than this are one: a chunk may be read in two parts."""
 LEAST_TOLERANCE_MS = 20.0
 TOLERANCE_RATIO = 0.15
-ATTEMPTS = 8
 FIN, RST = "fin", "rst"
 
 
@@ -175,6 +174,22 @@ class Stage:
         self._listener.close()
         if self.name in self.adapter.proxies():
             self.adapter.delete_proxy(self.name)
+
+
+def told(events: Sequence[Seen]) -> tuple[bytes, str]:
+    """All bytes in their order, and how they ended; nothing when they did not."""
+    content = b"".join(event.what for event in events if isinstance(event.what, bytes))
+    return content, "".join(event.what for event in events if isinstance(event.what, str))
+
+
+def contradicts(found: Sequence[Seen], expected: Sequence[Seen]) -> bool:
+    """Whether no timing explains the difference: other bytes, another end, or bytes that were lost."""
+    (content, end), (wanted, wanted_end) = told(found), told(expected)
+    if end and wanted_end:
+        return (content, end) != (wanted, wanted_end)
+    if end:
+        return not content.startswith(wanted)
+    return not (content.startswith(wanted) or wanted.startswith(content))
 
 
 def difference(found: Sequence[Seen], expected: Sequence[Seen], slack_ms: float) -> str:
