@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import SEED, json_option, live_options
+from execution.cli.live_options import SEED, live_options
+from execution.cli.parameters import json_option
 from execution.options import Options
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from execution.cli.shared import SEED, json_option, live_options
+from execution.cli.live_options import SEED, live_options
+from execution.cli.parameters import json_option
 from execution.options import Options
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import FiniteRange, json_option
+from execution.cli.parameters import FiniteRange, json_option
 
 
 @click.command(epilog="Example: python harness.py linearizable history.jsonl --initial 0")

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from execution.cli.shared import SEED, FiniteRange, OutputFolder, json_option, live_options
+from execution.cli.live_options import SEED, live_options
+from execution.cli.parameters import FiniteRange, OutputFolder, json_option
 from execution.options import RUNTIMES, Options
 
 suite_option = click.option("--suite", default="smoke", show_default=True, help="its scenarios are run")

@@ -7,7 +7,8 @@ from typing import Any
 
 import click
 
-from execution.cli.shared import SEED, OutputFile, json_option
+from execution.cli.live_options import SEED
+from execution.cli.parameters import OutputFile, json_option
 from execution.options import RUNTIMES, SIMULATION, Options
 
 

@@ -124,7 +124,8 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     ours = [
-        "execution", "execution.cli", "execution.cli.lazy", "execution.cli.registers", "execution.cli.shared",
+        "execution", "execution.cli", "execution.cli.lazy", "execution.cli.parameters",
+        "execution.cli.registers",
         "execution.commands", "execution.commands.registers", "execution.commands.saying", "execution.places",
         "experiment", "experiment.errors",
         "measurement", "measurement.linearizability", "measurement.register_events",
