@@ -16,8 +16,8 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.same_answers_table import RUNTIMES, Answer, markdown, outcome, pairs
-from execution.campaigns.campaign import Hooks, Job, begin, job_of, known, play, seeds_of
-from execution.campaigns.records import RunRecord
+from execution.campaigns.campaign import Home, Hooks, Job, begin, job_of, known, play, prepare, seeds_of
+from execution.campaigns.run_records import RunRecord
 from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.live import started, watchers
 from execution.commands.session import live_session
@@ -135,10 +135,11 @@ def records(
     order: Order, name: str, jobs: list[Job], catalogue: Catalogue, runtime: str, stop: threading.Event
 ) -> Iterator[RunRecord]:
     """What a campaign of these runs has finished, then what is played now."""
-    campaign = next(known(order.out, name, jobs), None) or begin(order.out, name, jobs)
+    prepared = prepare(jobs, Home(catalogue, Options(runtime=runtime, out=order.out)))
+    campaign = next(known(order.out, name, jobs), None) or begin(order.out, name, jobs, prepared.conditions())
     yield from campaign.records()
     hooks = Hooks(watchers(False), started, lambda *_: None)
-    yield from play(campaign, catalogue, Options(runtime=runtime, out=order.out), hooks, stop)
+    yield from play(campaign, prepared, hooks, stop)
 
 
 def answer_of(runtime: str, record: RunRecord) -> Answer:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from experiment.errors import ExitCode
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram, merge, quantile

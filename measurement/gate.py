@@ -1,30 +1,26 @@
 """The release gate's decision: pass, regression or inconclusive, from paired runs of a baseline and a
 candidate.
 
-New vetoes and lost validity come first. Then the interval of the mean difference of scores decides, beside
-it single scenarios, the p95 and the goodput, all of them tested together (Holm 1979). Because the gate looks
-again after every pair, the chance of a false alarm is spent once: EARLY_LEVEL over all looks before the last,
-LAST_LEVEL at the last, for the mean and for the rest each, so that both together stay at 5%.
+Everything that speaks against a release is a finding. The gravest decides: new vetoes and lost validity
+first, whatever the numbers; then scenarios, figures and the mean difference of scores; then what keeps the
+answer from being known. Only without a finding does a candidate pass. Because the gate looks again after
+every pair, each look tests at its own level, for a pass as for a regression.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
 
-from measurement.histogram import Histogram, merge, quantile
-from measurement.statistics import PairedDifference, holm, more_often, paired_difference
+from measurement.gate_flags import FigureFlag, ScenarioFlag, failing_text, figure_text, flags_of
+from measurement.gate_pairs import CONFIRMED, Look, PairedRun, by_scenario, scores
+from measurement.statistics import PairedDifference, paired_difference
 
 MARGIN = 3.0
-LAST_LEVEL = 0.02
-EARLY_LEVEL = 0.005
-SLOWER = 1.25  # a p95 that grew by less is within what the gate tolerates
-FEWER = 0.9  # a goodput above this share of the baseline's too
-CONFIRMED = 2  # invalid runs of one scenario, before the last look
+ONLY_LOOK = Look()
 
 
 class Decision(StrEnum):
@@ -33,74 +29,32 @@ class Decision(StrEnum):
     INCONCLUSIVE = "inconclusive"
 
 
-@dataclass(frozen=True, slots=True)
-class Side:
-    """One run of a pair. `score` is None when the run was invalid; `good` of `offered` operations; `failed`:
-    its verdict was fail."""
+class Unknown(StrEnum):
+    """Why a gate has no answer: more pairs may give one; runs are missing or no pairs; runs are invalid."""
 
-    score: float | None
-    vetoes: frozenset[str] = frozenset()  # names of violated safety invariants
-    latency: Histogram = ()  # before any fault
-    good: int = 0
-    offered: int = 0
-    failed: bool = False
+    STATISTICS = "statistics"
+    INCOMPLETE = "incomplete"
+    INVALID = "invalid"
 
 
 @dataclass(frozen=True, slots=True)
-class PairedRun:
-    """One scenario with one seed on both. `measured` False: the machine could not keep up, which says
-    nothing about either."""
+class Finding:
+    """What speaks against a pass, about one scenario or (empty) about all. `unknown` is set where it leaves
+    the answer open."""
 
     scenario: str
-    seed: int
-    baseline: Side
-    candidate: Side
-    measured: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Look:
-    """Which look at the pairs this is: the last one, or one of `early` before it."""
-
-    last: bool = True
-    early: int = 0
+    sentence: str
+    unknown: Unknown | None = None
 
     @property
-    def level(self) -> float:
-        return LAST_LEVEL if self.last else EARLY_LEVEL / max(1, self.early)
-
-
-@dataclass(frozen=True, slots=True)
-class ScenarioFlag:
-    """One scenario on its own, after Holm's correction: its score, and how many runs failed of how many
-    that were valid. `unclear`: more runs failed, and it is not shown that this is no chance."""
-
-    scenario: str
-    difference: PairedDifference
-    worse: bool
-    failed_baseline: int = 0
-    failed_candidate: int = 0
-    fails_more: bool = False
-    unclear: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class FigureFlag:
-    """Candidate / baseline of a figure of all scenarios together, with the 95% interval of the ratio.
-    `unclear`: it looks worse than tolerated and is not shown to be."""
-
-    figure: str
-    ratio: float
-    low: float | None
-    high: float | None
-    tolerated: float
-    worse: bool
-    unclear: bool
+    def decision(self) -> Decision:
+        return Decision.REGRESSION if self.unknown is None else Decision.INCONCLUSIVE
 
 
 @dataclass(frozen=True, slots=True)
 class GateResult:
-    """`sentence` is the reason in one sentence; `evidence` what it rests on."""
+    """`sentence` is the reason in one sentence; `evidence` what else led to the decision; `unknown` why an
+    inconclusive one is."""
 
     decision: Decision
     sentence: str
@@ -109,191 +63,167 @@ class GateResult:
     evidence: tuple[str, ...] = ()
     figures: tuple[FigureFlag, ...] = ()
     new_vetoes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unknown: Unknown | None = None
 
 
 def decide(
     runs: Sequence[PairedRun],
     margin: float = MARGIN,
     weights: Mapping[str, float] | None = None,
-    look: Look = Look(),
+    look: Look = ONLY_LOOK,
 ) -> GateResult:
-    """Vetoes and validity first, whatever the numbers; then scores, then latency and goodput. `weights` of
-    scenarios are 1 where they are not given."""
-    vetoes, invalid = _new_vetoes(runs), _turned_invalid(runs, look)
-    flags, figures = _flags(runs, margin, look)
-    difference = _suite_difference(runs, weights or {})
-
-    def result(decision: Decision, sentence: str, evidence: Iterable[str] = ()) -> GateResult:
-        return GateResult(decision, sentence, difference, flags, tuple(evidence), figures, vetoes)
-
-    if vetoes or invalid:
-        return result(Decision.REGRESSION, (*vetoes, *invalid)[0], (*vetoes, *invalid))
-    worse = [flag for flag in flags if flag.worse]
-    slower = [figure for figure in figures if figure.worse]
-    failing = [_failing(flag) for flag in flags if flag.fails_more]
-    if failing and not worse:
-        return result(Decision.REGRESSION, failing[0], failing + _texts(slower))
-    if worse:
-        names = ", ".join(flag.scenario for flag in worse)
-        evidence = [f"{flag.scenario}: {flag.difference.mean:+.1f} points" for flag in worse]
-        return result(Decision.REGRESSION, f"the candidate is worse in {names}", evidence + _texts(slower))
-    if slower:
-        return result(Decision.REGRESSION, f"the candidate's {_texts(slower)[0]}", _texts(slower))
-    if difference is None or difference.low is None or difference.high is None:
-        return result(Decision.INCONCLUSIVE, "fewer than two complete pairs were scored")
-    interval = f"{difference.mean:+.1f} points (95%: {difference.low:+.1f} to {difference.high:+.1f})"
-    sure = difference.p_worse is not None and difference.p_worse <= look.level
-    if difference.high < 0 and difference.mean < -margin and sure:
-        return result(Decision.REGRESSION, f"the candidate's mean score changed by {interval}")
-    unclear = [_failing(flag) for flag in flags if flag.unclear]
-    unclear += _texts([figure for figure in figures if figure.unclear])
-    if unclear:
-        return result(Decision.INCONCLUSIVE, f"{unclear[0]}, which may be chance", unclear)
-    if difference.low > -margin:
-        return result(Decision.PASS, f"the candidate is not worse by more than {margin:g} points: {interval}")
-    return result(Decision.INCONCLUSIVE, f"{interval} neither excludes nor shows a loss of {margin:g} points")
+    """The first finding decides. `weights` of scenarios are 1 where they are not given. Pairs of unlike runs
+    count for vetoes alone."""
+    like = [run for run in runs if not run.unlike]
+    flags, figures = flags_of(like, margin, look)
+    pairs = _suite_pairs(like, weights or {})
+    difference = paired_difference(*zip(*pairs, strict=True)) if pairs else None
+    vetoes = _new_vetoes(runs)
+    found = [*vetoes, *_turned_invalid(like, look), *_worse(flags, figures)]
+    found += _mean(difference, margin, look)
+    found += [*_incomplete(runs), *_not_valid(like, difference), *_unclear(flags, figures)]
+    if difference is not None and difference.low is not None:
+        found += _not_excluded(pairs, difference, margin, look)
+    if not found:
+        sentence = f"the candidate is not worse by more than {margin:g} points: {_interval(difference)}"
+        return GateResult(Decision.PASS, sentence, difference, flags, figures=figures)
+    regressions = [finding for finding in found if finding.unknown is None]
+    first, *others = regressions or found
+    return GateResult(
+        first.decision, first.sentence, difference, flags, tuple(other.sentence for other in others), figures,
+        tuple(veto.sentence for veto in vetoes), tuple(found), first.unknown,
+    )  # fmt: skip
 
 
-def figure_text(figure: FigureFlag) -> str:
-    """`p95 before the fault is 2.02 times the baseline's (95%: 1.80 to 2.27)`."""
-    interval = "" if figure.low is None else f" (95%: {figure.low:.2f} to {figure.high:.2f})"
-    return f"{figure.figure} is {figure.ratio:.2f} times the baseline's{interval}"
+def _interval(d: PairedDifference | None) -> str:
+    assert d is not None and d.low is not None and d.high is not None
+    return f"{d.mean:+.1f} points (95%: {d.low:+.1f} to {d.high:+.1f})"
 
 
-def _texts(figures: Sequence[FigureFlag]) -> list[str]:
-    return [figure_text(figure) for figure in figures]
-
-
-def _failing(flag: ScenarioFlag) -> str:
-    n, before, now = flag.difference.n, flag.failed_baseline, flag.failed_candidate
-    return f"{flag.scenario}: the candidate failed in {now} of {n} runs, the baseline in {before}"
-
-
-def _scenarios(runs: Sequence[PairedRun]) -> dict[str, list[PairedRun]]:
-    found: dict[str, list[PairedRun]] = {}
-    for run in runs:
-        found.setdefault(run.scenario, []).append(run)
+def _new_vetoes(runs: Sequence[PairedRun]) -> list[Finding]:
+    """Vetoes the baseline never had in that scenario."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        known = frozenset().union(*(run.baseline.vetoes for run in mine))
+        ran = [run for run in mine if run.candidate.present]
+        before = (
+            "the baseline in none" if any(run.baseline.present for run in mine) else "no baseline was run"
+        )
+        for veto in sorted(frozenset().union(*(run.candidate.vetoes for run in mine)) - known):
+            seeds = [run.seed for run in ran if veto in run.candidate.vetoes]
+            sentence = f"{scenario}: the candidate violates {veto} in {len(seeds)} of {len(ran)} runs"
+            found.append(Finding(scenario, f"{sentence} (first with seed {seeds[0]}), {before}"))
     return found
 
 
-def _new_vetoes(runs: Sequence[PairedRun]) -> tuple[str, ...]:
-    """Vetoes the baseline never had in that scenario."""
-    sentences: list[str] = []
-    for scenario, mine in _scenarios(runs).items():
-        known = frozenset().union(*(run.baseline.vetoes for run in mine))
-        for veto in sorted(frozenset().union(*(run.candidate.vetoes for run in mine)) - known):
-            seeds = [run.seed for run in mine if veto in run.candidate.vetoes]
-            sentences.append(
-                f"{scenario}: the candidate violates {veto} in {len(seeds)} of {len(mine)} runs "
-                f"(first with seed {seeds[0]}), the baseline in none"
+def _turned_invalid(runs: Sequence[PairedRun], look: Look) -> list[Finding]:
+    """Scenarios that are invalid on the candidate more often than on the baseline: CONFIRMED times, or every
+    time. What is not confirmed leaves the answer open until a valid attempt follows."""
+    found: list[Finding] = []
+    for scenario, every in by_scenario(runs).items():
+        mine = [run for run in every if run.measured and run.whole]
+        lost = [r.seed for r in mine if r.candidate.lost > r.baseline.lost]
+        more = sum(run.candidate.lost - run.baseline.lost for run in mine)
+        seeds = ", ".join(map(str, lost))
+        if more >= CONFIRMED or (look.last and lost and len(lost) == len(mine) == more):
+            found.append(Finding(scenario, f"{scenario}: the candidate's runs are invalid (seeds {seeds})"))
+        elif open_ := [r.seed for r in mine if r.candidate.score is None and r.baseline.score is not None]:
+            sentence = (
+                f"{scenario}: the candidate's run with seed {open_[0]} is invalid, and was not tried again"
             )
-    return tuple(sentences)
+            found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+    return found
 
 
-def _turned_invalid(runs: Sequence[PairedRun], look: Look) -> tuple[str, ...]:
-    """Scenarios that are valid on the baseline and are invalid on the candidate, twice or every time."""
-    sentences: list[str] = []
-    for scenario, found in _scenarios(runs).items():
-        mine = [run for run in found if run.measured]
-        lost = [r.seed for r in mine if r.candidate.score is None and r.baseline.score is not None]
-        usual = sum(run.baseline.score is None for run in mine)
-        if len(lost) > usual and (len(lost) >= CONFIRMED or (look.last and len(lost) == len(mine))):
-            seeds = ", ".join(map(str, lost))
-            sentences.append(f"{scenario}: the candidate's runs are invalid (seeds {seeds})")
-    return tuple(sentences)
-
-
-def _scores(runs: Iterable[PairedRun]) -> list[tuple[float, float]]:
-    return [
-        (run.baseline.score, run.candidate.score)
-        for run in runs
-        if run.measured and run.baseline.score is not None and run.candidate.score is not None
+def _worse(flags: Iterable[ScenarioFlag], figures: Iterable[FigureFlag]) -> list[Finding]:
+    flags = list(flags)
+    found = [
+        Finding(flag.scenario, f"the candidate is worse in {flag.scenario}: {_interval(flag.difference)}")
+        for flag in flags
+        if flag.worse
     ]
+    found += [Finding(flag.scenario, failing_text(flag)) for flag in flags if flag.fails_more]
+    return found + [Finding("", f"the candidate's {figure_text(f)}") for f in figures if f.worse]
 
 
-def _flags(
-    runs: Sequence[PairedRun], margin: float, look: Look
-) -> tuple[tuple[ScenarioFlag, ...], tuple[FigureFlag, ...]]:
-    """Scenarios and figures, tested together."""
-    scenarios: dict[str, PairedDifference] = {}
-    for scenario, mine in _scenarios(runs).items():
-        if pairs := _scores(mine):
-            scenarios[scenario] = paired_difference([a for a, _ in pairs], [b for _, b in pairs])
-    figures = _figures(runs)
-    failures = {name: _failures(_scenarios(runs)[name]) for name in scenarios}
-    tested = {f"score {name}": d.p_worse for name, d in scenarios.items()}
-    tested |= {f"failures {name}": more_often(*counts) for name, counts in failures.items()}
-    tested |= {name: d.p_worse for name, d, _ in figures}
-    p_values = {name: p for name, p in tested.items() if p is not None}
-    rejected = dict(zip(p_values, holm(list(p_values.values()), look.level), strict=True))
-    flags = []
-    for name, d in scenarios.items():
-        before, now, _ = failures[name]
-        more = rejected[f"failures {name}"]
-        worse = rejected.get(f"score {name}", False) and d.mean < -margin
-        unclear = not more and now - before >= CONFIRMED
-        flags.append(ScenarioFlag(name, d, worse, before, now, more, unclear))
-    return (
-        tuple(flags),
-        tuple(_figure_flag(name, d, sign, rejected.get(name, False)) for name, d, sign in figures),
+def _mean(difference: PairedDifference | None, margin: float, look: Look) -> list[Finding]:
+    if difference is None or difference.high is None or difference.p_worse is None:
+        return []
+    if difference.high < 0 and difference.mean < -margin and difference.p_worse <= look.level:
+        return [Finding("", f"the candidate's mean score changed by {_interval(difference)}")]
+    return []
+
+
+def _incomplete(runs: Sequence[PairedRun]) -> list[Finding]:
+    """Halves that are missing, and pairs that are none."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        for name, absent in (
+            ("baseline", [run.seed for run in mine if not run.baseline.present]),
+            ("candidate", [run.seed for run in mine if not run.candidate.present]),
+        ):
+            if absent:
+                seeds = ", ".join(map(str, absent))
+                sentence = f"{scenario}: the {name} has no run with seed {seeds}"
+                found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+        for unlike in dict.fromkeys(run.unlike for run in mine if run.unlike):
+            sentence = f"{scenario}: the two sides are no pair, their {unlike}"
+            found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+    return found
+
+
+def _not_valid(runs: Sequence[PairedRun], difference: PairedDifference | None) -> list[Finding]:
+    """Scenarios of which no pair was valid on both sides, and too few pairs of the suite."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        whole = [run for run in mine if run.whole]
+        if whole and not scores(whole):
+            names = [
+                name
+                for name, lost in (
+                    ("baseline", all(run.baseline.score is None for run in whole)),
+                    ("candidate", all(run.candidate.score is None for run in whole)),
+                )
+                if lost
+            ]
+            who = " and ".join(names) or "one side or the other"
+            sentence = f"{scenario}: no pair is valid on both sides, every run is invalid on the {who}"
+            found.append(Finding(scenario, sentence, Unknown.INVALID))
+    if not found and (difference is None or difference.low is None):
+        found.append(Finding("", "fewer than two complete pairs were scored", Unknown.INCOMPLETE))
+    return found
+
+
+def _unclear(flags: Iterable[ScenarioFlag], figures: Iterable[FigureFlag]) -> list[Finding]:
+    """What looks worse and is not shown to be."""
+    found = [(flag.scenario, failing_text(flag)) for flag in flags if flag.unclear]
+    found += [("", f"the candidate's {figure_text(figure)}") for figure in figures if figure.unclear]
+    return [Finding(name, f"{said}, which may be chance", Unknown.STATISTICS) for name, said in found]
+
+
+def _not_excluded(
+    pairs: Sequence[tuple[float, float]], difference: PairedDifference, margin: float, look: Look
+) -> list[Finding]:
+    """Unless a loss of the margin is excluded at the level of this look."""
+    lost = paired_difference([now + margin for _, now in pairs], [before for before, _ in pairs])
+    if lost.p_worse is not None and lost.p_worse <= look.level:
+        return []
+    how = "neither excludes nor shows" if (difference.low or 0.0) <= -margin else "does not yet exclude"
+    sentence = (
+        f"{_interval(difference)} {how} a loss of {margin:g} points at the {look.level:.2%} of this look"
     )
+    return [Finding("", sentence, Unknown.STATISTICS)]
 
 
-def _failures(runs: Iterable[PairedRun]) -> tuple[int, int, int]:
-    """(failed on the baseline, failed on the candidate, pairs) of the pairs in which both were valid."""
-    mine = [run for run in runs if _scores([run])]
-    return sum(r.baseline.failed for r in mine), sum(r.candidate.failed for r in mine), len(mine)
-
-
-def _figures(runs: Sequence[PairedRun]) -> list[tuple[str, PairedDifference, int]]:
-    """(name, difference of logarithms in which less is worse, direction of the figure itself)."""
-    found: dict[str, list[tuple[float, float]]] = {}
-    for seed in dict.fromkeys(run.seed for run in runs):
-        mine = [run for run in runs if run.seed == seed and run.measured]
-        slow = [quantile(merge(s.latency for s in side), 0.95) for side in _sides(mine)]
-        if slow[0] and slow[1]:
-            found.setdefault("p95 before the fault", []).append((-math.log(slow[0]), -math.log(slow[1])))
-        shares = [_log_share(side) for side in _sides(mine)]
-        if shares[0] is not None and shares[1] is not None:
-            found.setdefault("goodput", []).append((shares[0], shares[1]))
-    return [
-        (
-            name,
-            paired_difference([a for a, _ in pairs], [b for _, b in pairs]),
-            1 if name == "goodput" else -1,
-        )
-        for name, pairs in found.items()
-    ]
-
-
-def _sides(runs: Sequence[PairedRun]) -> tuple[list[Side], list[Side]]:
-    return [run.baseline for run in runs], [run.candidate for run in runs]
-
-
-def _log_share(sides: Sequence[Side]) -> float | None:
-    """Of the good operations; half an operation stands for none at all."""
-    offered = sum(side.offered for side in sides)
-    return math.log(max(0.5, sum(side.good for side in sides)) / offered) if offered else None
-
-
-def _figure_flag(name: str, d: PairedDifference, sign: int, rejected: bool) -> FigureFlag:
-    ratio = math.exp(sign * d.mean)
-    tolerated = FEWER if sign > 0 else SLOWER
-    beyond = ratio < FEWER if sign > 0 else ratio > SLOWER
-    bounds = [math.exp(sign * bound) for bound in (d.low, d.high) if bound is not None]
-    low, high = (min(bounds), max(bounds)) if bounds else (None, None)
-    worse = rejected and beyond
-    return FigureFlag(name, ratio, low, high, tolerated, worse, beyond and not worse)
-
-
-def _suite_difference(runs: Sequence[PairedRun], weights: Mapping[str, float]) -> PairedDifference | None:
-    """Pairs of weighted suite means, one a seed; a seed that lacks a scenario is left out."""
-    scenarios = set(_scenarios(runs))
+def _suite_pairs(runs: Sequence[PairedRun], weights: Mapping[str, float]) -> list[tuple[float, float]]:
+    """(baseline, candidate): weighted suite means, one pair a seed; one that lacks a scenario is left out."""
+    scenarios = set(by_scenario(runs))
     pairs: list[tuple[float, float]] = []
     for seed in dict.fromkeys(run.seed for run in runs):
-        mine = [run for run in runs if run.seed == seed and _scores([run])]
+        mine = [run for run in runs if run.seed == seed and scores([run])]
         if {run.scenario for run in mine} == scenarios:
             shares = [weights.get(run.scenario, 1.0) for run in mine]
-            before, now = np.average(_scores(mine), axis=0, weights=shares)
+            before, now = np.average(scores(mine), axis=0, weights=shares)
             pairs.append((float(before), float(now)))
-    return paired_difference([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
+    return pairs

@@ -9,70 +9,16 @@ from xml.etree import ElementTree
 
 import msgspec
 
-from measurement.gate import Decision, FigureFlag, GateResult, ScenarioFlag, figure_text
-from measurement.statistics import Estimate, proportion
+from measurement.gate import Decision, Finding
+from measurement.gate_flags import FigureFlag, figure_text
+from measurement.statistics import Estimate
+from reports.gate_annotations import render_sarif
+from reports.gate_report import GateReport
 from reports.markdown import code, table, text
-from reports.wording import clean, percent
+from reports.wording import clean
 
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
 MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
-LEVELS = {Decision.PASS: "notice", Decision.REGRESSION: "error", Decision.INCONCLUSIVE: "warning"}
-
-
-@dataclass(frozen=True, slots=True)
-class GateViolation:
-    """One violated safety invariant of the candidate, with the scenario's file and line."""
-
-    invariant: str
-    scenario: str
-    seed: int
-    statement: str
-    file: str
-    line: int = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Rate:
-    """How many of the runs; the share has an exact interval."""
-
-    what: str
-    events: int
-    runs: int
-
-    @property
-    def text(self) -> str:
-        """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
-        low, high = proportion(self.events, self.runs)
-        return f"{self.what}: {self.events} of {self.runs} runs (95%: {percent(low)} to {percent(high)})"
-
-
-@dataclass(frozen=True, slots=True)
-class GateReport:
-    """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
-
-    baseline: str
-    candidate: str
-    suite: str
-    result: GateResult
-    pairs: int
-    score: Estimate | None
-    refusals: tuple[str, ...]
-    violations: tuple[GateViolation, ...]
-    warnings: tuple[str, ...]
-    command: str
-    started_at: str
-    rates: tuple[Rate, ...] = ()
-    on_inconclusive: str = "fail"
-
-    @property
-    def decision(self) -> Decision:
-        """A broken floor is a regression whatever the pairs say."""
-        return Decision.REGRESSION if self.refusals else self.result.decision
-
-    @property
-    def sentence(self) -> str:
-        return self.refusals[0] if self.refusals else self.result.sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +54,8 @@ def render_markdown(report: GateReport) -> str:
         f"{code(report.suite)}, {report.pairs} complete pairs. Candidate's score {estimate(report.score)}.",
         "",
         *table(
-            ("scenario", "points", "95% interval", "pairs", "worse"),
-            [_scenario_row(flag) for flag in report.result.scenarios],
+            ("scenario", "points", "95% interval", "pairs", "status"),
+            [_scenario_row(report, name) for name in _names(report)],
         ),
         "",
     ]
@@ -135,10 +81,28 @@ def estimate(score: Estimate | None) -> str:
     return f"{score.mean:.0f} (95%: {score.low:.0f} to {score.high:.0f})"
 
 
-def _scenario_row(flag: ScenarioFlag) -> tuple[str, ...]:
+def _names(report: GateReport) -> list[str]:
+    """Every scenario that was scored or has a finding."""
+    result = report.result
+    named = [flag.scenario for flag in result.scenarios] + [found.scenario for found in result.findings]
+    return [name for name in dict.fromkeys(named) if name]
+
+
+def _status(report: GateReport, scenario: str) -> Finding | None:
+    """The gravest finding about the scenario; None: nothing speaks against it."""
+    mine = [found for found in report.result.findings if found.scenario == scenario]
+    return next((found for found in mine if found.unknown is None), mine[0] if mine else None)
+
+
+def _scenario_row(report: GateReport, scenario: str) -> tuple[str, ...]:
+    flag = next((flag for flag in report.result.scenarios if flag.scenario == scenario), None)
+    status = _status(report, scenario)
+    word = "" if status is None else f"**{status.decision.value}**" if status.unknown is None else "not known"
+    if flag is None:
+        return (text(scenario), "–", "–", "0", word)
     d = flag.difference
     interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
-    return (text(flag.scenario), f"{d.mean:+.1f}", interval, str(d.n), "**yes**" if flag.worse else "")
+    return (text(scenario), f"{d.mean:+.1f}", interval, str(d.n), word)
 
 
 def _figure_row(flag: FigureFlag) -> tuple[str, ...]:
@@ -153,18 +117,16 @@ def render_junit(report: GateReport) -> str:
     root = ElementTree.Element("testsuites", name="resilience gate")
     suite = ElementTree.SubElement(root, "testsuite", name=clean(report.suite))
     whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision")
+    unknown = "skipped" if report.tolerated else "error"
     if report.decision is Decision.REGRESSION:
         ElementTree.SubElement(whole, "failure", message=clean(report.sentence))
     elif report.decision is Decision.INCONCLUSIVE:
-        kind = "skipped" if report.on_inconclusive == "warn" else "error"
-        ElementTree.SubElement(whole, kind, message=clean(report.sentence))
-    for flag in report.result.scenarios:
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(flag.scenario))
-        found = [v for v in report.violations if v.scenario == flag.scenario]
-        if report.result.new_vetoes and found:
-            ElementTree.SubElement(case, "failure", message=clean(found[0].statement))
-        elif flag.worse:
-            ElementTree.SubElement(case, "failure", message=f"{flag.difference.mean:+.1f} points")
+        ElementTree.SubElement(whole, unknown, message=clean(report.sentence))
+    for name in _names(report):
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(name))
+        if status := _status(report, name):
+            kind = "failure" if status.unknown is None else unknown
+            ElementTree.SubElement(case, kind, message=clean(status.sentence))
     for figure in report.result.figures:
         case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(figure.figure))
         if figure.worse:
@@ -174,65 +136,6 @@ def render_junit(report: GateReport) -> str:
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
     ElementTree.indent(root)
     return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
-
-
-def render_sarif(report: GateReport) -> str:
-    """Violations with the scenario's file and line, SARIF 2.1.0."""
-    rules = [
-        {"id": name, "shortDescription": {"text": name.replace("_", " ")}}
-        for name in dict.fromkeys(violation.invariant for violation in report.violations)
-    ]
-    log = {
-        "$schema": SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "Code Blue", "rules": rules}},
-                "results": [_sarif_result(violation) for violation in report.violations],
-            }
-        ],
-    }
-    return msgspec.json.format(msgspec.json.encode(log), indent=1).decode()
-
-
-def _sarif_result(violation: GateViolation) -> dict[str, object]:
-    place = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": violation.file},
-            "region": {"startLine": violation.line},
-        }
-    }
-    text = f"{violation.scenario}, seed {violation.seed}: {violation.statement}"
-    return {
-        "ruleId": violation.invariant,
-        "level": "error",
-        "message": {"text": text},
-        "locations": [place],
-    }
-
-
-def workflow_commands(report: GateReport) -> list[str]:
-    """Workflow commands that GitHub shows beside the files."""
-    level = LEVELS[report.decision]
-    if report.decision is Decision.INCONCLUSIVE and report.on_inconclusive == "fail":
-        level = "error"
-    lines = [f"::{level} title=Resilience gate::{_escaped(report.sentence)}"]
-    lines += [
-        f"::error file={_property(v.file)},line={v.line},title={_property(v.invariant)}::"
-        + _escaped(f"{v.scenario}, seed {v.seed}: {v.statement}")
-        for v in report.violations
-    ]
-    return lines
-
-
-def _escaped(words: str) -> str:
-    """Workflow commands end at a line's end; percent signs start an escape."""
-    return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
-
-
-def _property(words: str) -> str:
-    """In a property, colons and commas end it too."""
-    return _escaped(words).replace(":", "%3A").replace(",", "%2C")
 
 
 def render_badge(report: GateReport) -> str:
@@ -259,9 +162,9 @@ def badge(left: str, right: str, colour: str) -> str:
 def lines(report: GateReport) -> Sequence[str]:
     """For the terminal."""
     found = [f"gate {report.decision.value.upper()}: {report.sentence}"]
-    for flag in report.result.scenarios:
-        points, interval, pairs = _scenario_row(flag)[1:4]
-        found.append(f"  {flag.scenario}: {points} points ({interval}), {pairs} pairs")
+    for name in _names(report):
+        points, interval, pairs = _scenario_row(report, name)[1:4]
+        found.append(f"  {name}: {points} points ({interval}), {pairs} pairs")
     found += [f"  {figure_text(figure)}" for figure in report.result.figures]
     found += [f"  {evidence}" for evidence in (*report.refusals[1:], *report.result.evidence)]
     found += [f"  {rate.text}" for rate in report.rates]

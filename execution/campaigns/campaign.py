@@ -5,19 +5,21 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import msgspec
 
-from execution.campaigns.records import Ledger, RunRecord, record_of
+from execution.campaigns.run_records import FinishedRuns, RunRecord, file_hash, record_of_folder
 from execution.catalogue import Catalogue
-from execution.options import Options
+from execution.options import GENERATED_PATIENTS, Options
+from execution.places import ROOT
 from execution.runs.bench import Bench, RunResult
+from execution.runs.facts import git_commit
 from execution.runs.live_run import Watcher
-from execution.runs.pipeline import open_bench
+from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import fresh_folder
 from experiment.errors import UsageError
@@ -47,15 +49,51 @@ class Hooks:
 
 
 @dataclass(frozen=True, slots=True)
+class Home:
+    """Where jobs are played: a system with its scenarios and designs, and how it is run."""
+
+    catalogue: Catalogue
+    options: Options
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Jobs with their plans; every mistake of all files was found before anything is started."""
+
+    jobs: tuple[Job, ...]
+    plans: Mapping[Job, Plan]
+    homes: Mapping[Job, Home]
+
+    def conditions(self) -> dict[str, str]:
+        """What must be the same for runs of one campaign, in words: settings, commits and file hashes."""
+        found: dict[str, str] = {}
+        for side, home in {job.side: home for job, home in self.homes.items()}.items():
+            options, of = home.options, f" of the {side}" if side else ""
+            found[f"runtime{of}"] = options.runtime
+            found[f"time scale{of}"] = f"{options.time_scale:g}"
+            found[f"population{of}"] = str(options.population or f"generated ({GENERATED_PATIENTS} patients)")
+            found[f"image{of}"] = options.service_image
+            found[f"system{of}"] = str(home.catalogue.system_path.resolve())
+            found[f"commit{of}"] = git_commit(home.catalogue.system_path.parent)
+        for plan in self.plans.values():
+            for source in (plan.scenario.source, plan.design.source, plan.system.source):
+                found.setdefault(f"content of {source}", file_hash(Path(source)))
+        found["commit"] = git_commit(ROOT)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Campaign:
-    """A folder with the jobs, in the order of playing, and what has finished of them."""
+    """A folder with the jobs, in the order of playing, and what has finished of them. `conditions` are those
+    of `Prepared`."""
 
     folder: Path
     name: str
     jobs: tuple[Job, ...]
+    conditions: Mapping[str, str] = field(default_factory=dict)
 
     def records(self) -> list[RunRecord]:
-        return Ledger(self.folder).read()
+        return FinishedRuns(self.folder).read()
 
     def left(self) -> tuple[Job, ...]:
         """Jobs without a record."""
@@ -63,92 +101,153 @@ class Campaign:
         return tuple(job for job in self.jobs if job not in done)
 
 
+@dataclass(frozen=True, slots=True)
+class _Stored:
+    """campaign.json."""
+
+    name: str
+    jobs: tuple[Job, ...]
+    conditions: dict[str, str] = field(default_factory=dict)
+
+
 def job_of(record: RunRecord) -> Job:
     """What was asked for."""
     return Job(record.entry, record.scenario, record.design, record.seed, record.side)
 
 
-def begin(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
+def prepare(jobs: Sequence[Job], home: Home, sides: Mapping[str, Home] | None = None) -> Prepared:
+    """The plan of every job; `sides` gives a side of its own system. Raises ConfigError, UsageError or
+    UnsupportedError; nothing was written."""
+    homes = {job: (sides or {}).get(job.side, home) for job in jobs}
+    found: dict[Job, Plan] = {}
+    for one in dict.fromkeys(homes.values()):
+        mine = [job for job in jobs if homes[job] == one]
+        requests = [Request(job.scenario, job.design, job.seed) for job in mine]
+        made = plans(requests, one.catalogue, one.options)
+        refuse_impossible(made, one.options)
+        found.update(zip(mine, made, strict=True))
+    return Prepared(tuple(jobs), found, homes)
+
+
+def begin(out: Path, name: str, jobs: Sequence[Job], conditions: Mapping[str, str] | None = None) -> Campaign:
     """A new campaign folder below `out`."""
     folder = fresh_folder(out, name)
-    campaign = Campaign(folder, name, tuple(jobs))
-    (folder / JOBS_FILE).write_bytes(msgspec.json.encode({"name": name, "jobs": campaign.jobs}))
+    campaign = Campaign(folder, name, tuple(jobs), dict(conditions or {}))
+    stored = _Stored(name, campaign.jobs, dict(campaign.conditions))
+    unfinished = folder / f"{JOBS_FILE}.new"
+    unfinished.write_bytes(msgspec.json.encode(stored))
+    unfinished.replace(folder / JOBS_FILE)  # whole or not at all
     return campaign
 
 
-def known(out: Path, name: str, jobs: Sequence[Job]) -> Iterator[Campaign]:
-    """Campaigns of this name that ask for the same runs, finished or not, the latest first."""
+def known(
+    out: Path, name: str, jobs: Sequence[Job], unreadable: list[str] | None = None
+) -> Iterator[Campaign]:
+    """Campaigns of this name that ask for the same runs, finished or not, the latest first. What could not be
+    read is added to `unreadable`."""
     wanted = set(jobs)
     for folder in sorted(out.glob(f"*-{name}*"), reverse=True):
-        if not (folder / JOBS_FILE).is_file():
+        path = folder / JOBS_FILE
+        if not path.is_file():
             continue
-        stored = msgspec.json.decode((folder / JOBS_FILE).read_bytes())
-        campaign = Campaign(folder, name, tuple(msgspec.convert(stored["jobs"], list[Job])))
-        if stored["name"] == name and set(campaign.jobs) == wanted:
-            yield campaign
+        try:
+            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+        except msgspec.MsgspecError as error:
+            if unreadable is not None:
+                unreadable.append(f"{path} could not be read ({error})")
+            continue
+        if stored.name == name and set(stored.jobs) == wanted:
+            yield Campaign(folder, name, stored.jobs, stored.conditions)
 
 
-def resume(out: Path, name: str, jobs: Sequence[Job]) -> Campaign:
-    """The latest campaign of this name that has jobs left and asks for the same runs. Raises UsageError."""
-    for campaign in known(out, name, jobs):
-        if campaign.left():
+def resume(
+    out: Path,
+    name: str,
+    jobs: Sequence[Job],
+    conditions: Mapping[str, str] | None = None,
+    reports: Iterable[str] = (),
+) -> Campaign:
+    """The latest campaign of this name that asks for the same runs under the same conditions, and has runs or
+    `reports` left to make. Raises UsageError, saying what differs and what could not be read."""
+    remarks: list[str] = []
+    reports = tuple(reports)
+    for campaign in known(out, name, jobs, remarks):
+        if not campaign.left() and not any(_behind(campaign.folder, report) for report in reports):
+            continue
+        differing = _differing(campaign.conditions, conditions or {})
+        if not differing:
             return campaign
+        remarks.append(f"{campaign.folder.name} was begun with another {'; '.join(differing)}")
     raise UsageError(
-        f"found no unfinished campaign {name} with these runs below {out}, expected one to resume; "
-        "start it without --resume"
+        "; ".join([f"found no unfinished campaign {name} with these runs below {out}", *remarks])
+        + ", expected one to resume; start it without --resume"
     )
 
 
+def _behind(folder: Path, report: str) -> bool:
+    """Whether the report is missing, or older than the last finished run."""
+    path, finished = folder / report, FinishedRuns(folder).path
+    if not path.is_file():
+        return True
+    return finished.is_file() and path.stat().st_mtime_ns < finished.stat().st_mtime_ns
+
+
+def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """`time scale (1, now 0.5)` for everything that is not the same."""
+    return [
+        f"{name} ({before.get(name) or 'none'}, now {now.get(name) or 'none'})"
+        for name in dict.fromkeys((*before, *now))
+        if before.get(name) != now.get(name)
+    ]
+
+
 def play(
-    campaign: Campaign,
-    catalogue: Catalogue,
-    options: Options,
-    hooks: Hooks,
-    stop: threading.Event,
-    systems: Mapping[str, Catalogue] | None = None,
+    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: threading.Event
 ) -> Generator[RunRecord, None, None]:
-    """Play what is left, recording each run as it finishes. `systems` gives a side of its own system; every
-    system is started once and stays up until the last run, so that turns may alternate."""
-    jobs = campaign.left()
-    homes = {job: (systems or {}).get(job.side, catalogue) for job in jobs}
-    prepared = _prepared(jobs, homes, options)
-    ledger = Ledger(campaign.folder)
-    with ExitStack() as up:
-        benches: dict[Path, Bench] = {}
-        for job in jobs:
-            if stop.is_set():
+    """Play what is left, recording each run as it finishes."""
+    with playing(campaign, prepared, hooks, stop) as play_one:
+        for job in campaign.left():
+            record = play_one(job)
+            if record is None:
                 return
-            home = homes[job]
-            if home.system_path not in benches:
-                mine = [prepared[other] for other in jobs if homes[other] == home]
-                own = options if home == catalogue else replace(options, system=home.system_path)
-                bench = up.enter_context(open_bench(mine, own, stop))
-                hooks.started(bench.describe())
-                benches[home.system_path] = bench
-            plan = prepared[job]
-            result = benches[home.system_path].run(plan, hooks.watch(plan))
-            if stop.is_set():
-                return  # the run that was cut short is played again on resumption
-            record = record_job(job, result)
-            ledger.append(record)
-            hooks.finished(record, result.folder.path)
             yield record
 
 
-def _prepared(jobs: Sequence[Job], homes: Mapping[Job, Catalogue], options: Options) -> dict[Job, Plan]:
-    """The plan of every job; every mistake of all files is found before anything is started."""
-    found: dict[Job, Plan] = {}
-    for home in dict.fromkeys(homes.values()):
-        mine = [job for job in jobs if homes[job] == home]
-        requests = [Request(job.scenario, job.design, job.seed) for job in mine]
-        found.update(zip(mine, plans(requests, home, options), strict=True))
-    return found
+@contextmanager
+def playing(
+    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: threading.Event
+) -> Iterator[Callable[[Job], RunRecord | None]]:
+    """What plays a job and records it, or gives None when it was interrupted. Every system is started when it
+    is first needed and stays up until the last run, so that turns may alternate."""
+    finished = FinishedRuns(campaign.folder)
+    with ExitStack() as up:
+        benches: dict[Home, Bench] = {}
+
+        def play_one(job: Job) -> RunRecord | None:
+            home = prepared.homes[job]
+            if stop.is_set():
+                return None
+            if home not in benches:
+                mine = [plan for other, plan in prepared.plans.items() if prepared.homes[other] == home]
+                benches[home] = up.enter_context(open_bench(mine, home.options, stop))
+                hooks.started(benches[home].describe())
+            plan = prepared.plans[job]
+            result = benches[home].run(plan, hooks.watch(plan))
+            if stop.is_set():
+                return None  # the run that was cut short is played again on resumption
+            record = record_job(job, result)
+            finished.append(record)
+            hooks.finished(record, result.folder.path)
+            return record
+
+        yield play_one
 
 
 def record_job(job: Job, result: RunResult) -> RunRecord:
     """The design is named as it was asked for, so that jobs and records meet."""
     folder = result.folder
-    record = record_of(job.entry, job.scenario, folder.path, folder.history(), result.analysis, result.clean)
+    history = folder.history()
+    record = record_of_folder(job.entry, job.scenario, folder, history, result.analysis, result.clean)
     return replace(record, design=job.design, side=job.side)
 
 

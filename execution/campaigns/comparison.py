@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from execution.campaigns.campaign import Hooks, Job, begin, play, resume, seeds_of
-from execution.campaigns.records import RunRecord
+from execution.campaigns.campaign import Home, Hooks, Job, begin, play, prepare, resume, seeds_of
+from execution.campaigns.run_records import RunRecord
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
@@ -88,8 +88,13 @@ def compare(
     turns = [Turn(design) for design in order.designs]
     jobs = comparison_jobs(scenarios, turns, seeds_of(suite.seed, order.repeats))
     name = f"compare-{suite.name}-{options.runtime}"
-    campaign = resume(options.out, name, jobs) if order.resume else begin(options.out, name, jobs)
-    for _record in play(campaign, catalogue, options, hooks, stop):
+    prepared = prepare(jobs, Home(catalogue, options))
+    conditions = prepared.conditions()
+    if order.resume:
+        campaign = resume(options.out, name, jobs, conditions, COMPARISON_FORMATS)
+    else:
+        campaign = begin(options.out, name, jobs, conditions)
+    for _record in play(campaign, prepared, hooks, stop):
         pass
     weights = {
         scenario: max(entry.weight for entry in suite.entries if entry.scenario == scenario)

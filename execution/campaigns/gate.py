@@ -4,45 +4,34 @@ reached."""
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from execution.campaigns.campaign import Hooks, Job, begin, play, seeds_of
+from execution.campaigns.campaign import Home, Hooks, Job, begin, job_of, playing, prepare, seeds_of
 from execution.campaigns.comparison import Turn, comparison_jobs
-from execution.campaigns.pairing import paired_runs, stem
-from execution.campaigns.records import RunRecord
+from execution.campaigns.gate_sides import (
+    BASELINE,
+    CANDIDATE,
+    GateOrder,
+    code_warnings,
+    refuse_unlike,
+    sides_of,
+)
+from execution.campaigns.gate_violations import violations_of
+from execution.campaigns.pairing import Key, key_of, paired_runs, stem
+from execution.campaigns.run_records import RunRecord
 from execution.campaigns.stored_runs import machine_warnings, stored_records
-from execution.catalogue import Catalogue, default_catalogue
+from execution.catalogue import Catalogue
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Suite
-from measurement.gate import MARGIN, Decision, GateResult, Look, decide
+from measurement.gate import Decision, GateResult, Unknown, decide
+from measurement.gate_pairs import MIN_PAIRS, Look
 from measurement.statistics import Estimate, score_estimate
-from reports.gate import GATE_FORMATS, GateReport, GateViolation, Rate
-
-MIN_PAIRS = 3
-BASELINE, CANDIDATE = "baseline", "candidate"
-
-
-@dataclass(frozen=True, slots=True)
-class GateOrder:
-    """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN). The
-    systems are files or checkouts; None: the catalogue's own. `on_inconclusive` says what an honest "not
-    known" does to the exit code."""
-
-    baseline: str
-    candidate: str
-    n_max: int = 7
-    margin: float = MARGIN
-    on_inconclusive: str = "fail"  # or warn
-    min_score: float | None = None
-    max_drop: float | None = None
-    baseline_system: Path | None = None
-    candidate_system: Path | None = None
-    command: str = ""
+from reports.gate import GATE_FORMATS
+from reports.gate_report import GateReport, Rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +41,7 @@ class _Ground:
     suite: Suite
     order: GateOrder
     old: dict[str, list[RunRecord]]
-    homes: dict[str, Catalogue]
+    sides: Mapping[str, Home]
     weights: dict[str, float]
     seeds: tuple[int, ...]
 
@@ -66,45 +55,57 @@ def run_gate(
     stop: threading.Event,
 ) -> tuple[GateReport, Path]:
     """Play pairs seed by seed until the gate has decided. Writes every output into the campaign's folder."""
-    ground = _ground(suite, catalogue, order)
-    jobs = _jobs(ground)
-    campaign = begin(options.out, f"gate-{suite.name}", jobs)
+    sides = sides_of(order, Home(catalogue, options))
+    ground = _ground(suite, order, sides)
+    prepared = prepare(_jobs(ground), Home(catalogue, options), sides)
+    refuse_unlike(prepared, ground.old)
+    warnings = code_warnings(prepared)
+    campaign = begin(options.out, f"gate-{suite.name}", prepared.jobs, prepared.conditions())
     records: list[RunRecord] = []
-    result = _look(ground, records, len(ground.seeds)) if not jobs else decide([], order.margin)
-    per_seed = len(jobs) // len(ground.seeds)
-    with closing(play(campaign, catalogue, options, hooks, stop, ground.homes)) as runs:
-        for record in runs:
-            records.append(record)
-            if len(records) % per_seed == 0:
-                number = len(records) // per_seed
-                result = _look(ground, records, number)
-                decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
-                if decided or result.new_vetoes:
-                    break
+    result = decide([], order.margin)
+    with playing(campaign, prepared, hooks, stop) as play_one:
+        for number, seed in enumerate(ground.seeds, 1):
+            records += play_round([job for job in prepared.jobs if job.seed == seed], play_one)
+            result = _look(ground, records, number)
+            decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
+            if stop.is_set() or decided or result.new_vetoes:
+                break
     if stop.is_set() and result.decision is Decision.PASS:
-        result = replace(result, decision=Decision.INCONCLUSIVE, sentence="the gate was interrupted")
-    report = _report(ground, result, records)
+        sentence = "the gate was interrupted"
+        result = replace(
+            result, decision=Decision.INCONCLUSIVE, sentence=sentence, unknown=Unknown.INCOMPLETE
+        )
+    report = _report(ground, result, records, warnings)
     for file, rendering in GATE_FORMATS.items():
         (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
     return report, campaign.folder
 
 
-def _ground(suite: Suite, catalogue: Catalogue, order: GateOrder) -> _Ground:
+def play_round(jobs: Sequence[Job], play_one: Callable[[Job], RunRecord | None]) -> list[RunRecord]:
+    """The runs of one seed. One that is invalid is tried once more: a regression is one that is so again."""
+    found: list[RunRecord] = []
+    for job in jobs:
+        record = play_one(job)
+        found += [record] if record else []
+    again = [play_one(job_of(record)) for record in list(found) if record.score is None]
+    return found + [record for record in again if record]
+
+
+def _ground(suite: Suite, order: GateOrder, sides: Mapping[str, Home]) -> _Ground:
     old = {
         side: found
         for side, what in ((BASELINE, order.baseline), (CANDIDATE, order.candidate))
         if (found := stored_records(what)) is not None
     }
-    systems = {BASELINE: order.baseline_system, CANDIDATE: order.candidate_system}
-    homes = {side: default_catalogue(path) if path else catalogue for side, path in systems.items()}
     weights: dict[str, float] = {}
     for entry in suite.entries:
         weights[stem(entry.scenario)] = max(weights.get(stem(entry.scenario), 0.0), entry.weight)
-    return _Ground(suite, order, old, homes, weights, _seeds(suite, order, old))
+    return _Ground(suite, order, old, sides, weights, _seeds(suite, order, old))
 
 
 def _seeds(suite: Suite, order: GateOrder, old: dict[str, list[RunRecord]]) -> tuple[int, ...]:
-    """Those that the stored sides have, or new ones. Raises UsageError when two stored sides share none."""
+    """Those that the stored sides have, or new ones; two stored sides are looked at once. Raises UsageError
+    when they share none."""
     if not old:
         return seeds_of(suite.seed, order.n_max)
     known = [dict.fromkeys(record.seed for record in records) for records in old.values()]
@@ -114,7 +115,7 @@ def _seeds(suite: Suite, order: GateOrder, old: dict[str, list[RunRecord]]) -> t
             f"found seeds {list(known[0])} in {order.baseline} and {list(known[-1])} in {order.candidate}, "
             "expected runs of the same seeds, which alone are pairs"
         )
-    return shared if len(old) == 2 else shared[: order.n_max]
+    return shared[:1] if len(old) == 2 else shared[: order.n_max]
 
 
 def _jobs(ground: _Ground) -> tuple[Job, ...]:
@@ -125,30 +126,53 @@ def _jobs(ground: _Ground) -> tuple[Job, ...]:
     return comparison_jobs(scenarios, turns, ground.seeds) if turns else ()
 
 
-def _side(ground: _Ground, records: Sequence[RunRecord], side: str) -> list[RunRecord]:
-    return ground.old.get(side) or [record for record in records if record.side == side]
-
-
 def _look(ground: _Ground, records: Sequence[RunRecord], number: int) -> GateResult:
-    pairs = paired_runs(_side(ground, records, BASELINE), _side(ground, records, CANDIDATE))
-    last = number >= len(ground.seeds)
-    look = Look(last, max(1, len(ground.seeds) - MIN_PAIRS))
-    return decide(pairs, ground.order.margin, ground.weights, look)
+    pairs = paired_runs(*_sides(ground, records, number), _required(ground, number))
+    return decide(pairs, ground.order.margin, ground.weights, Look(number, len(ground.seeds)))
 
 
-def _report(ground: _Ground, result: GateResult, records: Sequence[RunRecord]) -> GateReport:
+def _required(ground: _Ground, number: int) -> list[Key]:
+    """What a pass needs of both: the suite's scenarios with every seed so far. Of two stored sides it is what
+    either has."""
+    if len(ground.old) == 2:
+        return []
+    return [(name, seed) for seed in ground.seeds[:number] for name in ground.weights]
+
+
+def _sides(
+    ground: _Ground, records: Sequence[RunRecord], number: int
+) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The records of the baseline and of the candidate that count at this look. What a stored candidate
+    violates counts though the suite does not ask for that scenario."""
+    required = set(_required(ground, number))
+
+    def of(side: str) -> list[RunRecord]:
+        if side not in ground.old:
+            return [record for record in records if record.side == side]
+        return [
+            record
+            for record in ground.old[side]
+            if not required or key_of(record) in required or (side == CANDIDATE and record.safety)
+        ]
+
+    return of(BASELINE), of(CANDIDATE)
+
+
+def _report(
+    ground: _Ground, result: GateResult, records: Sequence[RunRecord], warnings: Sequence[str]
+) -> GateReport:
     order = ground.order
-    baseline, candidate = (_side(ground, records, side) for side in (BASELINE, CANDIDATE))
+    baseline, candidate = _sides(ground, records, len(ground.seeds))
     score = _score(candidate)
     return GateReport(
-        baseline=_named(order.baseline, order.baseline_system),
-        candidate=_named(order.candidate, order.candidate_system),
+        baseline=_named(order.baseline, order.baseline_system, order.baseline_image),
+        candidate=_named(order.candidate, order.candidate_system, order.candidate_image),
         suite=ground.suite.name,
         result=result,
         pairs=result.difference.n if result.difference else 0,
         score=score,
         refusals=tuple(_refusals(order, result, score)),
-        violations=tuple(_violations(candidate, ground.homes[CANDIDATE])),
+        violations=violations_of(candidate, ground.sides[CANDIDATE].catalogue),
         rates=tuple(
             Rate(what, sum(chosen), len(chosen))
             for what, chosen in (
@@ -159,15 +183,16 @@ def _report(ground: _Ground, result: GateResult, records: Sequence[RunRecord]) -
             )
             if chosen
         ),
-        warnings=tuple(_warnings(ground, baseline, candidate)),
+        warnings=(*warnings, *_warnings(ground, baseline, candidate)),
         command=order.command,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         on_inconclusive=order.on_inconclusive,
+        unclean=tuple(Path(record.folder).name for record in records if not record.clean),
     )
 
 
-def _named(what: str, system: Path | None) -> str:
-    return f"{what} of {system}" if system else what
+def _named(what: str, system: Path | None, image: str) -> str:
+    return f"{what} of {system or image}" if system or image else what
 
 
 def _score(records: Sequence[RunRecord]) -> Estimate | None:
@@ -185,30 +210,12 @@ def _refusals(order: GateOrder, result: GateResult, score: Estimate | None) -> l
     if order.min_score is not None and (score is None or score.mean < order.min_score):
         shown = "no score" if score is None else f"{score.mean:.1f}"
         refusals.append(f"the candidate's mean score is {shown}, expected at least {order.min_score:g}")
-    if order.max_drop is not None and result.difference and result.difference.mean < -order.max_drop:
-        lost = -result.difference.mean
-        refusals.append(f"the candidate lost {lost:.1f} points, expected at most {order.max_drop:g}")
+    if order.max_drop is not None:
+        drop = -result.difference.mean if result.difference else None
+        if drop is None or drop > order.max_drop:
+            shown = "an unknown number of" if drop is None else f"{drop:.1f}"
+            refusals.append(f"the candidate lost {shown} points, expected at most {order.max_drop:g}")
     return refusals
-
-
-def _violations(records: Sequence[RunRecord], catalogue: Catalogue) -> list[GateViolation]:
-    known = catalogue.scenario_files()
-    found = []
-    for record in records:
-        path = known.get(record.scenario) or known.get(stem(record.scenario))
-        for name in record.safety:
-            file = str(path.relative_to(catalogue.root)) if path else record.scenario
-            line = line_of(path, name) if path else 1
-            found.append(GateViolation(name, stem(record.scenario), record.seed, record.headline, file, line))
-    return found
-
-
-def line_of(path: Path, invariant: str) -> int:
-    """Where the scenario names the invariant; its first line when it does not."""
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if invariant in text:
-            return number
-    return 1
 
 
 def _warnings(ground: _Ground, baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> list[str]:
@@ -219,6 +226,11 @@ def _warnings(ground: _Ground, baseline: Sequence[RunRecord], candidate: Sequenc
         warnings.append(
             f"{left_out} of {len(pairs)} pairs were left out: the load generator could not keep up"
         )
+    for pair in pairs:
+        for name, side in ((BASELINE, pair.baseline), (CANDIDATE, pair.candidate)):
+            if side.lost_before:
+                tries = f"{pair.scenario}, seed {pair.seed}: {side.lost_before} earlier attempts"
+                warnings.append(f"{tries} of the {name} were invalid")
     old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
     if old:
         warnings.append(f"broken on both, so that it is not new: {', '.join(old)}")
@@ -226,9 +238,12 @@ def _warnings(ground: _Ground, baseline: Sequence[RunRecord], candidate: Sequenc
 
 
 def gate_exit_code(report: GateReport) -> ExitCode:
-    """0 pass, 1 regression, 4 a new veto, 2 inconclusive (0 when the policy is to warn)."""
-    if report.decision is Decision.PASS:
+    """0 pass, 1 regression, 4 a new veto, 2 inconclusive, 3 when invalid runs are why, 5 when something was
+    left injected. The policy to warn makes 0 of what only more pairs would tell."""
+    if report.unclean:
+        return ExitCode.CLEANUP_INCOMPLETE
+    if report.decision is Decision.PASS or report.tolerated:
         return ExitCode.PASS
-    if report.decision is Decision.INCONCLUSIVE:
-        return ExitCode.PASS if report.on_inconclusive == "warn" else ExitCode.INCONCLUSIVE
-    return ExitCode.SAFETY_VETO if report.result.new_vetoes else ExitCode.FAIL
+    if report.decision is Decision.REGRESSION:
+        return ExitCode.SAFETY_VETO if report.result.new_vetoes else ExitCode.FAIL
+    return ExitCode.INVALID if report.result.unknown is Unknown.INVALID else ExitCode.INCONCLUSIVE

@@ -13,12 +13,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
-from execution.campaigns.gate import MIN_PAIRS
 from execution.campaigns.pairing import side_of, stem
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.errors import UsageError
-from measurement.gate import Decision, GateResult, Look, PairedRun, Side, decide
+from measurement.gate import Decision, GateResult, decide
+from measurement.gate_pairs import MIN_PAIRS, Look, PairedRun, Side
 from measurement.histogram import WIDTH_OF_DOUBLE
 from reports.gate_selfcheck import Bug, GateFigures
 
@@ -135,7 +135,7 @@ def _trial(
             two = side_of(source(candidate.design, scenario, other))
             two = candidate.worsen(two) if candidate.worsen else two
             runs.append(PairedRun(stem(scenario), number, one, two))
-        look = Look(number == n_max, n_max - MIN_PAIRS)
+        look = Look(number, n_max)
         result = decide(runs, look=look)
         if (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE) or result.new_vetoes:
             break

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from execution.campaigns.gate_selfcheck import Candidate, Source, doubled_latency, halved_goodput, minus_one
-from execution.campaigns.records import RunRecord, record_of
+from execution.campaigns.run_records import RunRecord, record_of
 from execution.catalogue import Catalogue
 from execution.options import SIMULATION, Options
 from execution.runs.live_run import Progress

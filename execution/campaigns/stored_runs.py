@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from execution.campaigns.records import Ledger, RunRecord, record_of
+from execution.campaigns.run_records import FinishedRuns, RunRecord, record_of_folder
 from execution.runs.facts import machine
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, UsageError
@@ -35,7 +35,7 @@ def stored_records(what: str) -> list[RunRecord] | None:
 
 
 def _records(path: Path) -> list[RunRecord]:
-    if records := Ledger(path).read():
+    if records := FinishedRuns(path).read():
         return records
     folder = RunFolder(path)
     if not folder.analysis_path.is_file():
@@ -49,19 +49,33 @@ def single_record(folder: RunFolder) -> RunRecord:
     analysis = analysis_from_json(folder.analysis_path.read_bytes())
     history = folder.history()
     clean = history.end.clean if history.end else False
-    return record_of(0, folder.inputs().scenario, folder.path, history, analysis, clean)
+    return record_of_folder(0, folder.inputs().scenario, folder, history, analysis, clean)
 
 
 def machine_warnings(records: Sequence[RunRecord]) -> list[str]:
-    """A stored side from another machine is good for vetoes and validity, less so for scores."""
-    there = RunFolder(Path(records[0].folder))
-    try:
-        other = dict(there.inputs().machine)
-    except CodeBlueError:
-        return [f"the run folder {there.path} is gone: its machine is not known"]
-    if other != machine():
-        return [
-            f"{there.path.name} was run on another machine ({other.get('cpu', 'unknown')}, "
-            f"{other.get('cores', '?')} cores): trust vetoes and validity, not latencies"
-        ]
-    return []
+    """A stored side from another machine is good for vetoes and validity, less so for scores. Every run is
+    looked at; one line a machine."""
+    gone: list[str] = []
+    others: dict[str, list[str]] = {}
+    here = machine()
+    for record in records:
+        folder = RunFolder(Path(record.folder))
+        try:
+            there = dict(folder.inputs().machine)
+        except CodeBlueError:
+            gone.append(folder.path.name)
+            continue
+        if there != here:
+            name = f"{there.get('cpu', 'unknown')}, {there.get('cores', '?')} cores"
+            others.setdefault(name, []).append(folder.path.name)
+    found = [
+        f"{_counted(names)} run on another machine ({name}): trust vetoes and validity, not latencies"
+        for name, names in others.items()
+    ]
+    if gone:
+        found.append(f"the folders of {_counted(gone)} gone: their machine is not known")
+    return found
+
+
+def _counted(names: Sequence[str]) -> str:
+    return f"{names[0]} was" if len(names) == 1 else f"{len(names)} runs ({names[0]} first) were"

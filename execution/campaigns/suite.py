@@ -8,8 +8,18 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from execution.campaigns.campaign import Hooks, Job, begin, play, resume, seeds_of, shuffled
-from execution.campaigns.records import RunRecord
+from execution.campaigns.campaign import (
+    Home,
+    Hooks,
+    Job,
+    begin,
+    play,
+    prepare,
+    resume,
+    seeds_of,
+    shuffled,
+)
+from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite_numbers import four_numbers, repeated_entries
 from execution.campaigns.trend_store import FILE_NAME, Occasion, Results
 from execution.catalogue import Catalogue
@@ -55,16 +65,23 @@ def run_suite(
     check_suite(suite, catalogue)
     jobs = suite_jobs(suite, order.repeats)
     name = f"suite-{suite.name}"
-    campaign = resume(options.out, name, jobs) if order.resume else begin(options.out, name, jobs)
-    for _record in play(campaign, catalogue, options, hooks, stop):
+    prepared = prepare(jobs, Home(catalogue, options))
+    results = Results(options.out / FILE_NAME)
+    results.check()
+    conditions = prepared.conditions()
+    if order.resume:
+        campaign = resume(options.out, name, jobs, conditions, SUITE_FORMATS)
+    else:
+        campaign = begin(options.out, name, jobs, conditions)
+    for _record in play(campaign, prepared, hooks, stop):
         pass
     records = campaign.records()
     report = suite_report(suite, jobs, records, catalogue, order.command, campaign.folder)
-    occasion = Occasion(report.started_at, campaign.folder.name, report.git, suite.name)
-    weighted = [(record, suite.entries[record.entry].weight) for record in records]
-    Results(options.out / FILE_NAME).append(occasion, weighted)
     for file, rendering in SUITE_FORMATS.items():
         (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
+    occasion = Occasion(report.started_at, campaign.folder.name, report.git, suite.name)
+    weighted = [(record, suite.entries[record.entry].weight) for record in records]
+    results.append(occasion, weighted)
     return SuiteResult(report, campaign.folder, suite_exit_code(report, records))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from experiment.suite import Entry, Suite
 from experiment.topology import System
 from experiment.verdict import Verdict

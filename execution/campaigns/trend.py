@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from execution.campaigns.stored_runs import single_record
 from execution.campaigns.trend_store import Occasion, Result, Results
 from execution.runs.judging import judge, render

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import msgspec
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from experiment.errors import HistoryError
 from measurement.histogram import quantile
 
@@ -75,6 +75,12 @@ class Results:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    def check(self) -> None:
+        """Raises HistoryError when the file that is there cannot take results; makes none."""
+        if self.path.exists():
+            with self._open():
+                pass
 
     def append(
         self, occasion: Occasion, rows: Sequence[tuple[RunRecord, float]], replaces: Sequence[int] = ()

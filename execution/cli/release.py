@@ -45,6 +45,8 @@ def compare(
 @click.option("--candidate", default="resilient", show_default=True, help="design, FOLDER or FOLDER:DESIGN")
 @click.option("--baseline-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
 @click.option("--candidate-system", type=click.Path(path_type=Path, exists=True), help="its own checkout")
+@click.option("--baseline-image", default="", help="its own image of the services (containers)")
+@click.option("--candidate-image", default="", help="its own image of the services (containers)")
 @suite_option
 @seed_option
 @click.option("--margin", type=FiniteRange(0, 100), default=3.0, show_default=True, help="points")
@@ -57,8 +59,9 @@ def compare(
 def gate(
     suite: str, seed: int | None, n_max: int, as_json: bool, options: Options, **chosen: object,
 ) -> int:  # fmt: skip
-    """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known."""
-    from execution.campaigns.gate import GateOrder
+    """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known,
+    3 invalid runs, 5 clean-up not complete."""
+    from execution.campaigns.gate_sides import GateOrder
     from execution.commands import release as release_commands
 
     order = GateOrder(n_max=n_max, **chosen)  # type: ignore[arg-type]

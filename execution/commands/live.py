@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from execution.campaigns.campaign import Hooks
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite import SuiteOrder, run_suite
 from execution.campaigns.suite_numbers import entry_met
 from execution.catalogue import Catalogue, default_catalogue

@@ -12,18 +12,21 @@ import msgspec
 from execution.campaigns.campaign import Hooks
 from execution.campaigns.comparison import ComparisonOrder
 from execution.campaigns.comparison import compare as compare_designs
-from execution.campaigns.gate import GateOrder, gate_exit_code, run_gate
+from execution.campaigns.gate import gate_exit_code, run_gate
 from execution.campaigns.gate_selfcheck import GateTrials, figures
+from execution.campaigns.gate_sides import GateOrder
 from execution.campaigns.gate_trials import trial_source, trials_of
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from execution.commands.live import catalogue_of, say_run, started, watchers
 from execution.commands.saying import dump, say, shown, tell
 from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
 from experiment.errors import ExitCode
 from reports.comparison import lines as comparison_lines
-from reports.gate import GateReport, render_markdown, workflow_commands
 from reports.gate import lines as gate_lines
+from reports.gate import render_markdown
+from reports.gate_annotations import workflow_commands
+from reports.gate_report import GateReport
 from reports.gate_selfcheck import render_markdown as render_figures
 
 

@@ -34,6 +34,17 @@ class LiveBench(Bench):
         return LiveRun(plan, self._runtime, folder, watch, self._stop, remarks).play(header).clean
 
 
+def refuse_impossible(plans: Sequence[Plan], options: Options) -> None:
+    """Raises UnsupportedError or UsageError for what the chosen runtime cannot do; nothing is started."""
+    if options.runtime == SIMULATION:
+        from execution.runs.simulated_bench import refuse_unmodelled
+
+        refuse_unmodelled(plans)
+        return
+    for plan in plans:
+        refuse_unsupported(plan, options.runtime)
+
+
 @contextmanager
 def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -> Iterator[Bench]:
     """Start the system for these plans, after refusing what the runtime cannot do; it is always stopped."""
@@ -42,8 +53,7 @@ def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -
 
         yield SimulatedBench(plans, options, stop)
         return
-    for plan in plans:
-        refuse_unsupported(plan, options.runtime)
+    refuse_impossible(plans, options)
     with open_runtime(options, plans[0]) as runtime:
         yield LiveBench(runtime, options, stop)
 

@@ -20,13 +20,18 @@ from simulation.run import Origin, play
 from simulation.world import refuse_unknown
 
 
+def refuse_unmodelled(plans: Sequence[Plan]) -> None:
+    """Raises UnsupportedError for what the twin does not model."""
+    for plan in plans:
+        refuse_unknown(plan, CAPABILITIES)
+
+
 class SimulatedBench(Bench):
     """The twin. What it does not model is refused before the first plan is played."""
 
     def __init__(self, plans: Sequence[Plan], options: Options, stop: threading.Event) -> None:
         super().__init__(SIMULATION, options, stop)
-        for plan in plans:
-            refuse_unknown(plan, CAPABILITIES)
+        refuse_unmodelled(plans)
         self._magnitudes = load_magnitudes()
 
     def describe(self) -> str:

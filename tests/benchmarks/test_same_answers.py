@@ -11,10 +11,9 @@ import pytest
 from benchmarks import same_answers
 from benchmarks.same_answers import Order, answers, entries_of
 from benchmarks.same_answers_table import Answer, markdown, outcome, pairs
-from execution.campaigns.campaign import Campaign, Job
-from execution.campaigns.records import Ledger, RunRecord
+from execution.campaigns.campaign import Campaign, Job, Prepared
+from execution.campaigns.run_records import FinishedRuns, RunRecord
 from execution.catalogue import default_catalogue
-from execution.options import Options
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
@@ -100,17 +99,18 @@ class _Machine:
         self.played: list[tuple[str, str, int]] = []
 
     def play(
-        self, campaign: Campaign, _catalogue: object, options: Options, _hooks: object, stop: threading.Event
+        self, campaign: Campaign, prepared: Prepared, _hooks: object, stop: threading.Event
     ) -> Iterator[RunRecord]:
         for job in campaign.left():
             if len(self.played) == self.most:
                 stop.set()
                 return
-            self.played.append((options.runtime, job.design, job.seed))
-            spoilt = options.runtime == "containers" and job == Job(0, "smoke/control", "fragile", 1)
+            runtime = prepared.homes[job].options.runtime
+            self.played.append((runtime, job.design, job.seed))
+            spoilt = runtime == "containers" and job == Job(0, "smoke/control", "fragile", 1)
             first = spoilt and campaign.name.endswith("-1")
             done = record(job.entry, job.seed, Verdict.INVALID if first else Verdict.PASS)
-            Ledger(campaign.folder).append(done)
+            FinishedRuns(campaign.folder).append(done)
             yield done
 
 

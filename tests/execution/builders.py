@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from experiment.controls import Controls, Effect
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.errors import Location

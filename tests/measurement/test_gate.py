@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from measurement.gate import Decision, Look, PairedRun, Side, decide
+from measurement.gate import Decision, Unknown, decide
+from measurement.gate_pairs import ABSENT, Look, PairedRun, Side
 
 VETO = frozenset({"no_duplicate_charge"})
 
@@ -84,7 +86,7 @@ def test_a_scenario_turned_invalid_is_a_regression() -> None:
 
 def test_one_invalid_run_is_looked_at_again() -> None:
     """Before the last look one invalid run does not decide; a second one does."""
-    early = Look(last=False, early=4)
+    early = Look(3, 7)
     once = [PairedRun("s", 1, Side(90), Side(None))]
     assert decide(once, look=early).decision is Decision.INCONCLUSIVE
     twice = [*once, PairedRun("s", 2, Side(90), Side(None))]
@@ -153,7 +155,7 @@ def test_early_looks_are_stricter() -> None:
     """What is a regression at the last look is not yet one while more pairs are to come."""
     runs = pairs([90, 91, 92, 90], [83, 87, 82, 86])
     assert decide(runs).decision is Decision.REGRESSION
-    assert decide(runs, look=Look(False, 4)).decision is Decision.INCONCLUSIVE
+    assert decide(runs, look=Look(4, 7)).decision is Decision.INCONCLUSIVE
 
 
 def test_pairs_may_be_replayed() -> None:
@@ -174,3 +176,65 @@ def test_a_few_failures_more_are_unclear() -> None:
     """Two failed runs of five may be chance: no pass, and no regression."""
     runs = [PairedRun("s", seed, Side(90), Side(90, failed=seed < 2)) for seed in range(5)]
     assert decide(runs).decision is Decision.INCONCLUSIVE
+
+
+def test_a_scenario_the_baseline_lacks_does_not_pass() -> None:
+    """Equal scores elsewhere say nothing about what was run on one side only; the scenario is named."""
+    runs = [*pairs([90, 90, 90], [90, 90, 90]), PairedRun("t", 1, ABSENT, Side(90))]
+    result = decide(runs)
+    assert (result.decision, result.unknown) == (Decision.INCONCLUSIVE, Unknown.INCOMPLETE)
+    assert result.sentence == "t: the baseline has no run with seed 1"
+
+
+def test_a_veto_without_a_baseline_is_a_regression() -> None:
+    """A broken invariant in a scenario that the baseline never ran is new."""
+    runs = [*pairs([90, 90, 90], [90, 90, 90]), PairedRun("t", 1, ABSENT, Side(0, VETO))]
+    result = decide(runs)
+    assert result.decision is Decision.REGRESSION and result.new_vetoes
+    assert "no baseline was run" in result.sentence
+
+
+def test_unlike_runs_are_no_pairs() -> None:
+    """Runs of another time scale decide nothing, except that the candidate breaks an invariant."""
+    runs = [replace(run, unlike="time scale differs") for run in pairs([90, 90, 90], [90, 90, 90])]
+    result = decide(runs)
+    assert (result.decision, result.unknown) == (Decision.INCONCLUSIVE, Unknown.INCOMPLETE)
+    assert "time scale differs" in result.sentence
+    unsafe = [replace(runs[0], candidate=Side(0, VETO)), *runs[1:]]
+    assert decide(unsafe).decision is Decision.REGRESSION
+
+
+def test_an_invalid_run_that_was_not_repeated_does_not_pass() -> None:
+    """One invalid run of four: neither a regression nor a pass, until a valid attempt follows."""
+    runs = pairs([90, 90, 90, 90], [90, 90, 90, 90])
+    once = [*runs[:3], replace(runs[3], candidate=Side(None))]
+    assert decide(once).decision is Decision.INCONCLUSIVE
+    again = [*runs[:3], replace(runs[3], candidate=Side(90, lost_before=1))]
+    assert decide(again).decision is Decision.PASS
+    twice = [*runs[:2], replace(runs[2], candidate=Side(90, lost_before=1)), again[3]]
+    assert decide(twice).decision is Decision.REGRESSION
+
+
+def test_a_scenario_invalid_on_both_sides_is_an_invalid_experiment() -> None:
+    """No side is to blame, and nothing is known."""
+    runs = [
+        *pairs([90, 90, 90], [90, 90, 90]),
+        *(PairedRun("t", n, Side(None), Side(None)) for n in range(3)),
+    ]
+    result = decide(runs)
+    assert (result.decision, result.unknown) == (Decision.INCONCLUSIVE, Unknown.INVALID)
+    assert result.sentence.startswith("t: ")
+
+
+def test_looking_often_does_not_let_a_loss_pass() -> None:
+    """A candidate that is worse by exactly the margin passes in 2.5% of the gates, looks included."""
+    rng = np.random.default_rng(1)
+    gates, passed = 200, 0
+    for _ in range(gates):
+        before, now = rng.normal(85, 3, 7), rng.normal(82, 3, 7)
+        for number in range(3, 8):
+            runs = pairs(list(before[:number]), list(now[:number]))
+            if decide(runs, look=Look(number, 7)).decision is Decision.PASS:
+                passed += 1
+                break
+    assert passed <= 0.025 * gates + 3 * (0.025 * 0.975 * gates) ** 0.5

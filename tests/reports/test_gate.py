@@ -10,13 +10,11 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
-from measurement.gate import Decision, PairedRun, Side, decide
+from measurement.gate import Decision, decide
+from measurement.gate_pairs import PairedRun, Side
 from measurement.statistics import Estimate
 from reports.gate import (
     GATE_FORMATS,
-    GateReport,
-    GateViolation,
-    Rate,
     badge,
     gate_schema,
     lines,
@@ -24,9 +22,9 @@ from reports.gate import (
     render_json,
     render_junit,
     render_markdown,
-    render_sarif,
-    workflow_commands,
 )
+from reports.gate_annotations import render_sarif, workflow_commands
+from reports.gate_report import GateReport, GateViolation, Rate
 
 VETO = frozenset({"no_duplicate_charge"})
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from execution.campaigns.campaign import Job, begin, resume, shuffled
-from execution.campaigns.records import Ledger, RunRecord
+from execution.campaigns.run_records import FinishedRuns, RunRecord
 from execution.campaigns.suite import suite_exit_code, suite_jobs
 from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.suite import Entry, Suite
@@ -21,21 +21,21 @@ JOBS = (Job(0, "s0", "d", 1), Job(1, "s1", "d", 1), Job(0, "s0", "d", 2))
 def test_what_has_finished_is_not_left(tmp_path: Path) -> None:
     """A recorded run is no longer among the jobs to do."""
     campaign = begin(tmp_path, "try", JOBS)
-    Ledger(campaign.folder).append(record(1, 1))
+    FinishedRuns(campaign.folder).append(record(1, 1))
     assert campaign.left() == (JOBS[0], JOBS[2])
 
 
 def test_resuming_finds_the_unfinished_campaign(tmp_path: Path) -> None:
     """The same jobs in any order lead back to the folder that has some left."""
     campaign = begin(tmp_path, "try", JOBS)
-    Ledger(campaign.folder).append(record(0, 1))
+    FinishedRuns(campaign.folder).append(record(0, 1))
     assert resume(tmp_path, "try", tuple(reversed(JOBS))).folder == campaign.folder
 
 
 def test_a_finished_campaign_is_not_resumed(tmp_path: Path) -> None:
     """With nothing left to do there is nothing to resume, and the message says what to do."""
     campaign = begin(tmp_path, "try", JOBS[:1])
-    Ledger(campaign.folder).append(record(0, 1))
+    FinishedRuns(campaign.folder).append(record(0, 1))
     with pytest.raises(UsageError, match="without --resume"):
         resume(tmp_path, "try", JOBS[:1])
 
@@ -43,19 +43,21 @@ def test_a_finished_campaign_is_not_resumed(tmp_path: Path) -> None:
 def test_a_line_that_was_cut_off_is_left_out(tmp_path: Path) -> None:
     """A campaign killed while it wrote a record plays that run again."""
     campaign = begin(tmp_path, "try", JOBS)
-    ledger = Ledger(campaign.folder)
-    ledger.append(record(0, 1))
-    ledger.append(record(1, 1))
-    ledger.path.write_bytes(ledger.path.read_bytes()[:-20])
-    assert [(found.entry, found.seed) for found in ledger.read()] == [(0, 1)]
+    finished = FinishedRuns(campaign.folder)
+    finished.append(record(0, 1))
+    finished.append(record(1, 1))
+    finished.path.write_bytes(finished.path.read_bytes()[:-20])
+    assert [(found.entry, found.seed) for found in finished.read()] == [(0, 1)]
+    finished.append(record(0, 2))
+    assert [(found.entry, found.seed) for found in finished.read()] == [(0, 1), (0, 2)]
 
 
 def test_a_line_of_nonsense_is_an_error(tmp_path: Path) -> None:
     """A file that no campaign wrote is refused by name."""
-    ledger = Ledger(tmp_path)
-    ledger.path.write_text("nonsense\n", encoding="utf-8")
+    finished = FinishedRuns(tmp_path)
+    finished.path.write_text("nonsense\n", encoding="utf-8")
     with pytest.raises(HistoryError, match=r"finished\.jsonl"):
-        ledger.read()
+        finished.read()
 
 
 def test_order_is_shuffled_by_the_seed_alone() -> None:
@@ -116,3 +118,24 @@ def summary_of(record: RunRecord) -> RunSummary:
         "r", record.scenario, "", record.design, record.seed, "processes", record.verdict, record.vetoed,
         "", record.score, "", None, False, len(record.violated), record.violated,
     )  # fmt: skip
+
+
+def test_resuming_under_other_conditions_is_refused(tmp_path: Path) -> None:
+    """Runs of two time scales are never mixed in one campaign; the message says what differs, and names a
+    campaign file that cannot be read."""
+    begin(tmp_path, "try", JOBS, {"time scale": "1", "commit": "abc"})
+    assert resume(tmp_path, "try", JOBS, {"time scale": "1", "commit": "abc"}).jobs == JOBS
+    damaged = begin(tmp_path, "try", JOBS)
+    (damaged.folder / "campaign.json").write_bytes(b'{"name": "tr')
+    with pytest.raises(UsageError, match=r"could not be read.*time scale \(1, now 0\.5\)"):
+        resume(tmp_path, "try", JOBS, {"time scale": "0.5", "commit": "abc"})
+
+
+def test_a_finished_campaign_without_reports_is_taken_up_again(tmp_path: Path) -> None:
+    """Killed between the last run and its reports, it has those left to make."""
+    campaign = begin(tmp_path, "try", JOBS[:1])
+    FinishedRuns(campaign.folder).append(record(0, 1))
+    assert resume(tmp_path, "try", JOBS[:1], reports=["suite.json"]).folder == campaign.folder
+    (campaign.folder / "suite.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(UsageError, match="without --resume"):
+        resume(tmp_path, "try", JOBS[:1], reports=["suite.json"])

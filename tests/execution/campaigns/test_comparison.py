@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from execution.campaigns.comparison import Turn, best, comparison_jobs, comparison_report
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from reports.comparison import COMPARISON_FORMATS, ComparisonReport, lines
 from tests.execution.builders import record
 

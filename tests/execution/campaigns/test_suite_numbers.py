@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from execution.campaigns.records import RunRecord
+from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite_numbers import coverable, four_numbers, repeated_entries, weighted_mean
 from experiment.suite import Entry, Suite
 from tests.execution.builders import SYSTEM, record

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from execution.campaigns.records import record_of
+from execution.campaigns.run_records import record_of
 from experiment.history import build
 from measurement.analysis import WaiverUse
 from tests.measurement.histories import frame

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from execution.runs.run_folder import RunFolder
 from experiment.errors import HistoryError
 from experiment.history import History, Sample
 from experiment.verdict import Verdict
@@ -52,6 +54,19 @@ class RunRecord:
     offered: int = 0  # operations from the baseline to the end of the load
     good: int = 0  # those of them that were good
     broken: tuple[str, ...] = ()  # conditions of validity that did not hold
+    statements: tuple[tuple[str, str], ...] = ()  # of every violated checker, what it found
+    time_scale: float | None = None
+    population: str = ""
+    scenario_hash: str = ""  # of the scenario's file
+
+    def statement(self, checker: str) -> str:
+        """What that checker found, or the reason of the verdict where it is not known."""
+        return dict(self.statements).get(checker, self.headline)
+
+
+def file_hash(path: Path) -> str:
+    """Tells files of different content apart."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
 LOAD_PHASES = ("baseline", "fault", "recovery")
@@ -96,7 +111,18 @@ def record_of(
         offered=sum(row.offered for row in loaded),
         good=sum(row.good for row in loaded),
         broken=tuple(check.name for check in analysis.validity if not check.ok),
+        statements=tuple((name, check.statement) for name, check in found.items()),
+        population=history.header.population,
     )
+
+
+def record_of_folder(
+    entry: int, scenario: str, folder: RunFolder, history: History, analysis: Analysis, clean: bool
+) -> RunRecord:
+    """The same of a run that left a folder, with the conditions it was played under."""
+    record = record_of(entry, scenario, folder.path, history, analysis, clean)
+    hashed = file_hash(folder.path / "scenario.yaml")
+    return replace(record, time_scale=folder.inputs().time_scale, scenario_hash=hashed)
 
 
 def _observed_after_heal(analysis: Analysis, history: History) -> float:
@@ -122,14 +148,18 @@ def _total(samples: Sequence[Sample], name: str, operations: int, factor: float 
     return factor * total / operations if seen else None
 
 
-class Ledger:
+class FinishedRuns:
     """finished.jsonl of a campaign folder: appended as runs finish, read again by `--resume`."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "finished.jsonl"
 
     def append(self, record: RunRecord) -> None:
-        with self.path.open("ab") as file:
+        """A last line that was cut off is taken away first: the new one would become part of it."""
+        with self.path.open("ab+") as file:
+            file.seek(0)
+            whole = file.read().rfind(b"\n") + 1
+            file.truncate(whole)
             file.write(msgspec.json.encode(record) + b"\n")
 
     def read(self) -> list[RunRecord]:

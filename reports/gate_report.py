@@ -1,0 +1,77 @@
+"""What a release gate found, as its renderers take it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from measurement.gate import Decision, GateResult, Unknown
+from measurement.statistics import Estimate, proportion
+from reports.wording import percent
+
+
+@dataclass(frozen=True, slots=True)
+class GateViolation:
+    """One violated safety invariant of the candidate, with the scenario's file and line."""
+
+    invariant: str
+    scenario: str
+    seed: int
+    statement: str
+    file: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many of the runs; the share has an exact interval."""
+
+    what: str
+    events: int
+    runs: int
+
+    @property
+    def text(self) -> str:
+        """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
+        low, high = proportion(self.events, self.runs)
+        return f"{self.what}: {self.events} of {self.runs} runs (95%: {percent(low)} to {percent(high)})"
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
+
+    baseline: str
+    candidate: str
+    suite: str
+    result: GateResult
+    pairs: int
+    score: Estimate | None
+    refusals: tuple[str, ...]
+    violations: tuple[GateViolation, ...]
+    warnings: tuple[str, ...]
+    command: str
+    started_at: str
+    rates: tuple[Rate, ...] = ()
+    on_inconclusive: str = "fail"
+    unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected
+
+    @property
+    def decision(self) -> Decision:
+        """A broken floor is a regression whatever the pairs say; without clean-up nothing passes."""
+        if self.refusals:
+            return Decision.REGRESSION
+        if self.unclean and self.result.decision is Decision.PASS:
+            return Decision.INCONCLUSIVE
+        return self.result.decision
+
+    @property
+    def sentence(self) -> str:
+        if self.unclean:
+            return f"clean-up was not complete after {', '.join(self.unclean)}"
+        return self.refusals[0] if self.refusals else self.result.sentence
+
+    @property
+    def tolerated(self) -> bool:
+        """Inconclusive for want of pairs alone, where the policy is to warn."""
+        unknown = self.decision is Decision.INCONCLUSIVE and self.result.unknown is Unknown.STATISTICS
+        return unknown and self.on_inconclusive == "warn" and not self.unclean
