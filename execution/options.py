@@ -17,6 +17,7 @@ GENERATED_PATIENTS = 200
 class Options:
     """`population` is a folder of FHIR bundles; None: the seeded generator. `out` is where run folders
     land. `service_image` is the image of the services for `containers`; empty: that of the system's checkout.
+    `calibration` is a file of magnitudes for the twin; None: the uncalibrated ones.
     """
 
     runtime: str = PROCESSES
@@ -25,6 +26,7 @@ class Options:
     out: Path = RUNS
     system: Path | None = None
     service_image: str = ""
+    calibration: Path | None = None
 
     def words(self) -> list[str]:
         """The options that differ from the defaults, word by word as they are typed. Where run folders land
@@ -41,4 +43,6 @@ class Options:
             words += ["--system", str(self.system)]
         if self.service_image:
             words += ["--service-image", self.service_image]
+        if self.calibration is not None:
+            words += ["--calibration", str(self.calibration)]
         return words

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,17 @@ class Magnitudes:
     constants: Mapping[str, float]
     fits: Mapping[str, Fit] = field(default_factory=dict)
 
+    def words(self, when: str) -> str:
+        """`NAME, made 2026-01-01T00:00:00Z from SOURCE, 3.0 days before this run`, for a run at `when`."""
+        text = f"{self.name}, made {self.made_at} from {self.source}"
+        try:
+            days = (
+                datetime.fromisoformat(when) - datetime.fromisoformat(self.made_at)
+            ).total_seconds() / 86400
+        except (ValueError, TypeError):
+            return f"{text}, of unknown age"
+        return f"{text}, {days:.1f} days before this run"
+
     def of_service(self, service: str) -> Distribution:
         return self.service.get(service, self.service["default"])
 
@@ -97,8 +109,9 @@ def plain_distribution(one: Distribution) -> Any:
     return {"family": family, **{name: getattr(one, name) for name in fields}}
 
 
-def load_magnitudes(path: Path = UNCALIBRATED) -> Magnitudes:
-    """Read a calibration file. Raises ConfigError."""
+def load_magnitudes(path: Path | None = None) -> Magnitudes:
+    """Read a calibration file, by default the uncalibrated one. Raises ConfigError."""
+    path = path or UNCALIBRATED
     where = Location(str(path))
     try:
         plain = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])

@@ -111,6 +111,7 @@ def play(
 
 
 def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:
+    started_at = datetime.fromtimestamp(origin.zero_wall, UTC).isoformat(timespec="milliseconds")
     return Header(
         format=FORMAT,
         run_id=plan.run_id,
@@ -119,13 +120,13 @@ def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:
         design=plan.design.name,
         system=plan.system.name,
         seed=plan.seed,
-        started_at=datetime.fromtimestamp(origin.zero_wall, UTC).isoformat(timespec="milliseconds"),
+        started_at=started_at,
         zero_wall=origin.zero_wall,
         population=plan.population.source,
         versions=origin.versions,
         git=origin.git,
         command=origin.command,
-        calibration=f"{magnitudes.name}, made {magnitudes.made_at} from {magnitudes.source}",
+        calibration=magnitudes.words(started_at),
         clock_scale=plan.scenario.clock_scale,
     )
 

@@ -14,6 +14,9 @@ from execution.options import RUNTIMES, Options
 from experiment.units import LARGEST_SEED
 
 SEED = click.IntRange(0, LARGEST_SEED)
+calibration_option = click.option(
+    "--calibration", type=click.Path(path_type=Path), help="sizes of the twin, from `calibrate`"
+)
 
 
 def live_options(function: Callable[..., int]) -> Callable[..., int]:
@@ -28,9 +31,12 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
         system: Path | None,
         service_image: str,
         out: Path | None,
+        calibration: Path | None,
         **own: Any,
     ) -> int:
-        options = Options(runtime, time_scale, population, out or Options().out, system, service_image)
+        options = Options(
+            runtime, time_scale, population, out or Options().out, system, service_image, calibration
+        )
         return function(*args, options=options, **own)
 
     decorated: Callable[..., int] = taking
@@ -52,6 +58,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
                 "--service-image", default="", help="image that holds the services, for --runtime containers"
             ),
             click.option("--out", type=OutputFolder(), help="where run folders land"),
+            calibration_option,
         )
     ):
         decorated = option(decorated)

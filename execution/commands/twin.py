@@ -1,124 +1,33 @@
-"""Commands around the twin: sweeps over it, its calibration from a live run, its distance to one."""
+"""Commands around the twin and a live run: calibration from one, distance to one."""
 
 from __future__ import annotations
 
-import sys
-import threading
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from execution.catalogue import Catalogue, default_catalogue
+from execution.catalogue import default_catalogue
+from execution.commands.live import started, watchers
 from execution.commands.saying import dump, say, shown, tell
-from execution.options import GENERATED_PATIENTS, Options
-from execution.runs.pipeline import run_plans
+from execution.commands.session import live_session
+from execution.options import PROCESSES, SIMULATION, Options
+from execution.runs.bench import RunResult
+from execution.runs.pipeline import refuse_impossible, run_plans
 from execution.runs.preflight import Request, plans, population_of
 from execution.runs.run_folder import RunFolder
-from experiment.errors import ExitCode, HistoryError
-from experiment.history import History
+from experiment.errors import ExitCode, HistoryError, UsageError, gravest
 from experiment.plan import Plan, make_plan
 from load import outcomes
 from measurement.judge import analyse
-from reports.comparison_plots import Interval as PlottedInterval
-from reports.comparison_plots import interval_plot
 from simulation.calibration import calibrate as fitted
-from simulation.controls import CAPABILITIES
-from simulation.distance import Distance, distance
-from simulation.effects import Effect, effects, intervals
-from simulation.magnitudes import UNCALIBRATED, Magnitudes, load_magnitudes, save_magnitudes
+from simulation.distance import Distance, Pair, distance
+from simulation.distance_pages import closing, distance_lines, markdown_page
+from simulation.magnitudes import Magnitudes, load_magnitudes, save_magnitudes
 from simulation.run import simulate as played
-from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_sweep, write_results
-from simulation.variation import parse_variation
-from simulation.world import refuse_unknown
-
-SHOWN_EFFECTS = 20
-
-
-@dataclass(frozen=True, slots=True)
-class SweepOrder:
-    """What a sweep runs: `seeds` of them from `first_seed` on, every design with every variation."""
-
-    scenario: str
-    designs: tuple[str, ...]
-    seeds: int
-    first_seed: int
-    vary: tuple[str, ...]
-    dask: str
-    calibration: Path | None
-    out: Path | None
-    plot: Path | None
-
-
-def magnitudes_of(calibration: Path | None) -> Magnitudes:
-    return load_magnitudes(calibration if calibration is not None else UNCALIBRATED)
-
-
-def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
-    """Simulate, write the rows, say the effect sizes against the first design or variant."""
-    catalogue = default_catalogue(options.system)
-    system = catalogue.system()
-    designs = [catalogue.design(name, system) for name in order.designs]
-    seeds = range(order.first_seed, order.first_seed + order.seeds)
-    variations = [parse_variation(text) for text in order.vary]
-    todo = points(catalogue.scenario(order.scenario, system), system, designs, seeds, variations)
-    population = population_of(options)(order.first_seed) if options.population is not None else None
-    for design in {point.label: point for point in todo}.values():
-        people = population or population_of(options)(order.first_seed)
-        refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
-    table = OutcomeTable(outcomes.judge, outcomes.seen_status)
-    setting = Setting(magnitudes_of(order.calibration), table, GENERATED_PATIENTS, population)
-    if order.dask:
-        results = run_on_dask(todo, setting, order.dask, _progress)
-    else:
-        results = run_sweep(todo, setting, _progress)
-    if order.out is not None:
-        write_results(results, order.out)
-        tell(f"{len(results)} runs in {shown(order.out)}")
-    if order.plot is not None:
-        order.plot.write_text("\n".join(_plots(results)), encoding="utf-8")
-        tell(f"plots in {shown(order.plot)}")
-    found = effects(results)
-    if as_json:
-        rows = [asdict(row) for row in intervals(results)]
-        dump({"runs": len(results), "intervals": rows, "effects": [asdict(one) for one in found]})
-    else:
-        say(f"{len(results)} simulated runs of {order.scenario}; magnitudes: {setting.magnitudes.name}")
-        for line in effect_lines(found):
-            say(line)
-    return int(ExitCode.PASS)
-
-
-def _progress(done: int, total: int) -> None:
-    if sys.stderr.isatty():
-        print(f"\r{done} of {total} runs", end="\n" if done == total else "", file=sys.stderr, flush=True)
-
-
-def _plots(results: Any) -> Iterator[str]:
-    """An HTML page of one interval plot a figure."""
-    rows = intervals(results)
-    yield "<!doctype html><meta charset=utf-8><title>Simulated runs</title>"
-    for metric in dict.fromkeys(row.metric for row in rows):
-        own = [PlottedInterval(r.label, r.mean, r.low, r.high) for r in rows if r.metric == metric]
-        yield f"<h2>{metric}</h2>" + interval_plot(own, metric, name=f"figure-{metric.replace('.', '-')}")
-
-
-def effect_lines(found: Sequence[Effect]) -> list[str]:
-    """The largest effects as a table."""
-    if not found:
-        return ["one label only: nothing to compare"]
-    lines = [f"{'figure':34} {'against':>24}  {'difference':>11} {'95% interval':>25} {'size':>7}"]
-    for one in found[:SHOWN_EFFECTS]:
-        interval = f"{one.low:.4g} to {one.high:.4g}"
-        size = "always" if one.size is None else f"{one.size:.2f}"
-        against = one.baseline[-24:]
-        line = f"{one.metric[:34]:34} {against:>24}  {one.difference:>11.4g} {interval:>25} {size:>7}"
-        lines.append(line)
-        lines.append(f"    {one.label}: larger in {one.larger:.0%} of {one.pairs} seeds")
-    return lines
 
 
 def _spans(folder: RunFolder) -> list[dict[str, Any]]:
@@ -139,12 +48,11 @@ def _plan_of(folder: RunFolder, options: Options) -> Plan:
 
 
 def calibrate(run: Path, out: Path, options: Options) -> int:
-    """Fit the twin's magnitudes to a live run without faults, write them, say each fit."""
+    """Fit the twin's magnitudes to what a live run did before its first fault, write them, say each fit."""
     folder = RunFolder(run)
     plan = _plan_of(folder, options)
-    made_at = datetime.now(UTC).isoformat(timespec="seconds")
     found = fitted(
-        plan, folder.history(), _spans(folder), load_magnitudes(), outcomes, name=out.stem, made_at=made_at
+        plan, folder.history(), _spans(folder), load_magnitudes(), outcomes, name=out.stem, made_at=_now()
     )
     save_magnitudes(found, out)
     for name, fit in sorted(found.fits.items()):
@@ -153,43 +61,117 @@ def calibrate(run: Path, out: Path, options: Options) -> int:
     return int(ExitCode.PASS)
 
 
-def twin(
-    scenario: str,
-    designs: Sequence[str],
-    seed: int,
-    calibration: Path | None,
-    options: Options,
-    as_json: bool,
-) -> int:
-    """Run live and simulated with one seed, and say the distance. 0 when every verdict agrees."""
-    catalogue: Catalogue = default_catalogue(options.system)
-    prepared = plans([Request(scenario, design, seed) for design in designs], catalogue, options)
-    magnitudes = magnitudes_of(calibration)
-    gaps: list[Distance] = []
-    for result in run_plans(prepared, options, lambda _: lambda _progress: None, threading.Event(), tell):
-        plan = result.plan
-        history: History = played(plan, magnitudes, outcomes)
-        analysis = analyse(history, plan.scenario, plan.system)
-        gaps.append(distance(result.folder.history(), result.analysis, history, analysis))
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+@dataclass(frozen=True, slots=True)
+class TwinOrder:
+    """What is compared: every scenario on every design, `repeats` seeds from `seed` on pooled.
+
+    The calibration of the options is used for all; without one each run's own baseline is.
+    """
+
+    scenarios: tuple[str, ...]
+    designs: tuple[str, ...]
+    seed: int
+    repeats: int
+    page: Path | None
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One scenario on one design, with the calibration of its last run and the folders of the live ones."""
+
+    found: Distance
+    calibration: str
+    folders: tuple[str, ...]
+
+
+CODES = {"close": ExitCode.PASS, "apart": ExitCode.FAIL, "not known": ExitCode.INCONCLUSIVE}
+
+
+def twin(order: TwinOrder, options: Options, as_json: bool) -> int:
+    """Run live and simulated with the same seeds, and say the distance.
+
+    1 when a figure or a verdict is apart, 2 when the runs say nothing about the system or nothing could be
+    judged, 5 when something injected was not seen healed. Raises UsageError for a runtime that is not live.
+    """
+    if options.runtime == SIMULATION:
+        found = f"found --runtime {SIMULATION}, which is the twin itself"
+        raise UsageError(f"{found}, expected a live runtime such as {PROCESSES}")
+    given = load_magnitudes(options.calibration) if options.calibration is not None else None
+    live = replace(options, calibration=None)
+    requests = [
+        Request(scenario, design, order.seed + number)
+        for scenario in order.scenarios
+        for design in order.designs
+        for number in range(order.repeats)
+    ]
+    prepared = plans(requests, default_catalogue(options.system), live)
+    refuse_impossible(prepared, live)
+    compared: list[Compared] = []
+    codes: set[ExitCode] = set()
+    with live_session(live.runtime) as interruption:
+        runs = run_plans(prepared, live, watchers(as_json), interruption.stop, started)
+        for _, group in groupby(
+            runs, key=lambda result: (result.plan.scenario.name, result.plan.design.name)
+        ):
+            one, clean = _compare(group, given)
+            compared.append(one)
+            codes |= {CODES[one.found.outcome]} | (set() if clean else {ExitCode.CLEANUP_INCOMPLETE})
+            if not as_json:
+                for line in distance_lines(one.found, one.calibration):
+                    say(line)
+        if interruption.exit_code is not None:
+            codes.add(interruption.exit_code)
+    distances = [one.found for one in compared]
+    if order.page is not None:
+        page = markdown_page([(one.found, one.calibration) for one in compared])
+        order.page.write_text(page, encoding="utf-8")
+        tell(f"page in {shown(order.page)}")
     if as_json:
-        dump([asdict(gap) for gap in gaps])
+        dump([_json(one) for one in compared])
     else:
-        for gap in gaps:
-            say_distance(gap, magnitudes)
-    return int(ExitCode.PASS if all(gap.same_verdict for gap in gaps) else ExitCode.FAIL)
+        say(closing(distances))
+    return int(gravest(codes))
 
 
-def say_distance(found: Distance, magnitudes: Magnitudes) -> None:
-    """Every quantity, good or bad."""
-    live, simulated = found.verdicts
-    say(f"{found.scenario} on {found.design}, seed {found.seed}: live {live}, simulated {simulated}")
-    say(f"magnitudes: {magnitudes.name}, made {magnitudes.made_at} from {magnitudes.source}")
-    for gap in found.gaps:
-        word = {True: "close", False: "APART", None: "not known"}[gap.close]
-        interval = "" if gap.low is None or gap.high is None else f" ({gap.low:.4g} to {gap.high:.4g})"
-        figures = f"live {_number(gap.live)}{interval}, simulated {_number(gap.simulated)}"
-        say(f"  {word:9} {gap.quantity:44} {figures}")
+def _compare(results: Any, given: Magnitudes | None) -> tuple[Compared, bool]:
+    """The distance over all seeds of one scenario and design, and whether every live run was clean."""
+    pairs: list[Pair] = []
+    folders: list[str] = []
+    clean, calibration = True, ""
+    for result in results:
+        magnitudes = given or _own(result)
+        plan = result.plan
+        history = played(plan, magnitudes, outcomes)
+        simulated = analyse(history, plan.scenario, plan.system)
+        pairs.append(Pair(result.folder.history(), result.analysis, history, simulated))
+        folders.append(str(result.folder.path))
+        clean, calibration = clean and result.clean, magnitudes.words(_now())
+    return Compared(distance(pairs), calibration, tuple(folders)), clean
 
 
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
+def _own(result: RunResult) -> Magnitudes:
+    """What the run's own baseline shows; the uncalibrated sizes where it has none."""
+    folder, base = result.folder, load_magnitudes()
+    try:
+        history, spans = folder.history(), _spans(folder)
+        name = "own baseline"
+        return fitted(result.plan, history, spans, base, outcomes, name=name, made_at=_now())
+    except HistoryError as error:
+        tell(f"not calibrated: {error}")
+        return base
+
+
+def _json(one: Compared) -> dict[str, Any]:
+    found = one.found
+    return {
+        **msgspec.to_builtins(found),
+        "same_verdict": found.same_verdict,
+        "outcome": found.outcome,
+        "apart": [gap.quantity for gap in found.apart],
+        "calibration": one.calibration,
+        "runs": list(one.folders),
+    }

@@ -11,6 +11,7 @@ from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import LiveRun, Watcher, header_maker
 from execution.runs.run_folder import RunFolder
 from execution.runs.runtime_choice import open_runtime, refuse_unsupported
+from experiment.errors import UsageError
 from experiment.history import Note
 from experiment.plan import Plan
 from runtimes.runtime import Runtime
@@ -41,6 +42,9 @@ def refuse_impossible(plans: Sequence[Plan], options: Options) -> None:
 
         refuse_unmodelled(plans)
         return
+    if options.calibration is not None:
+        found = f"found --calibration {options.calibration} with the runtime {options.runtime}"
+        raise UsageError(f"{found}, expected --runtime {SIMULATION}: a live run has its own sizes")
     for plan in plans:
         refuse_unsupported(plan, options.runtime)
 

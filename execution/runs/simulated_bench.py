@@ -32,7 +32,7 @@ class SimulatedBench(Bench):
     def __init__(self, plans: Sequence[Plan], options: Options, stop: threading.Event) -> None:
         super().__init__(SIMULATION, options, stop)
         refuse_unmodelled(plans)
-        self._magnitudes = load_magnitudes()
+        self._magnitudes = load_magnitudes(options.calibration)
 
     def describe(self) -> str:
         return f"{SIMULATION}, {self._magnitudes.name} magnitudes"

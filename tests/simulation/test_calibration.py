@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from experiment.errors import ConfigError, HistoryError
-from experiment.history import History, build
+from experiment.history import History, Sample, build
 from load import outcomes
 from measurement.judge import analyse
-from simulation.calibration import OPERATIONS, calibrate, fit
-from simulation.distance import binomial_interval, distance
+from simulation.calibration import OPERATIONS, calibrate, fit, undisturbed
+from simulation.distance import Pair, binomial_interval, distance, mean_interval
+from simulation.distance_pages import closing, markdown_page
 from simulation.magnitudes import load_magnitudes, save_magnitudes
 from simulation.randomness import Constant, Exponential, Gamma, LogNormal, Mixture
 from simulation.run import play, simulate
@@ -63,7 +64,7 @@ def test_a_calibrated_twin_plays_like_the_run_it_was_fitted_to() -> None:
 
     def apart(magnitudes: Any) -> list[str]:
         twin = simulate(wanted, magnitudes, outcomes)
-        gaps = distance(live, live_analysis, twin, analyse(twin, one, system()))
+        gaps = distance([Pair(live, live_analysis, twin, analyse(twin, one, system()))])
         assert gaps.same_verdict
         return [gap.quantity for gap in gaps.apart]
 
@@ -117,17 +118,105 @@ def test_a_sample_of_no_family_keeps_its_own_quantiles() -> None:
     assert float(np.quantile(drawn, 0.75)) == pytest.approx(0.05, rel=0.05)
 
 
-def test_a_run_with_faults_or_without_spans_is_refused() -> None:
-    """What faults did is no size of a part."""
+def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
+    """There is nothing to fit to."""
+    wanted = plan("control", "resilient")
     live, spans = a_slower_system()
     arguments = {"name": "x", "made_at": "2026-01-01T00:00:00Z"}
-    with pytest.raises(HistoryError, match="found a run with faults"):
-        calibrate(plan("payer_blackhole", "resilient"), live, spans, load_magnitudes(), outcomes, **arguments)
     with pytest.raises(HistoryError, match="no spans"):
-        calibrate(plan("control", "resilient"), live, [], load_magnitudes(), outcomes, **arguments)
+        calibrate(wanted, live, [], load_magnitudes(), outcomes, **arguments)
+    with pytest.raises(HistoryError, match="found no finished baseline"):
+        calibrate(wanted, replace(live, phases=()), spans, load_magnitudes(), outcomes, **arguments)
+
+
+def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
+    """What a fault did is no size of a part: spans from its time on change nothing."""
+    wanted = plan("charge_response_lost", "resilient")
+    played = play(wanted, SLOW, outcomes)
+    live = build(played.rows)
+    first = min(step.at_s for step in wanted.steps)
+    assert undisturbed(wanted, live) == (
+        next(p.start_s for p in wanted.phases if p.name == "baseline"),
+        first,
+    )
+
+    def fitted(later_s: float) -> Any:
+        spans = [
+            {
+                "trace": f"t{number}", "span": f"s{number}", "parent": f"p{number}", "service": "payments",
+                "name": "POST /v1/charges", "kind": "server", "attributes": None, "start": start, "end": end,
+            }
+            for number in range(40)
+            for start, end in ((first - 0.1, first - 0.06), (first + 1.0, first + 1.0 + later_s))
+        ]  # fmt: skip
+        return calibrate(
+            wanted, live, spans, load_magnitudes(), outcomes, name="x", made_at="2026-01-01T00:00:00Z"
+        )
+
+    assert fitted(0.04).work["payments/charge"] == fitted(30.0).work["payments/charge"]
 
 
 def test_the_binomial_interval_is_clopper_and_pearsons() -> None:
     """Known values: none of 20 and 5 of 20."""
     assert binomial_interval(0, 20) == pytest.approx((0.0, 0.1684), abs=1e-4)
     assert binomial_interval(5, 20) == pytest.approx((0.0866, 0.4910), abs=1e-4)
+
+
+def a_pair(name: str, seed: int, live: Any, twin: Any) -> Pair:
+    wanted, one = plan(name, "fragile", seed), scenario(name)
+    ours, theirs = simulate(wanted, live, outcomes), simulate(wanted, twin, outcomes)
+    return Pair(ours, analyse(ours, one, system()), theirs, analyse(theirs, one, system()))
+
+
+def test_a_tail_that_one_run_cannot_show_is_said_and_shown_by_several() -> None:
+    """A percentile with too few operations is a row with its counts; pooled over seeds it is judged."""
+    sizes = load_magnitudes()
+    pairs = [a_pair("control", seed, sizes, sizes) for seed in (1, 2, 3)]
+    alone = {gap.quantity: gap for gap in distance(pairs[:1]).gaps}["all journeys p99 baseline, s"]
+    assert alone.close is None and alone.live is None
+    assert alone.counts is not None
+    assert alone.note == f"too few: {alone.counts[0]} live and {alone.counts[1]} simulated, 400 needed"
+    found = distance(pairs)
+    pooled = {gap.quantity: gap for gap in found.gaps}["all journeys p99 baseline, s"]
+    assert pooled.close is True and pooled.counts is not None and min(pooled.counts) >= 400
+    assert found.seeds == (1, 2, 3) and found.outcome == "close"
+    assert not found.apart
+
+
+def test_a_counter_that_only_one_side_has_counts() -> None:
+    """Retries on a link that the live run never used are as far apart as any."""
+    pair = a_pair("control", 1, load_magnitudes(), load_magnitudes())
+    retries = [Sample(9.0, "billing", "retries", 50.0, "nowhere")]
+    twin = replace(pair.twin, samples=(*pair.twin.samples, *retries))
+    gaps = {gap.quantity: gap for gap in distance([replace(pair, twin=twin)]).gaps}
+    assert gaps["retries"].simulated == 50.0
+    assert gaps["retries"].close is False
+
+
+def test_what_a_comparison_says_follows_from_its_verdicts_and_figures() -> None:
+    """An invalid run says nothing, however far apart; a different verdict is apart, however close."""
+    found = distance(
+        [a_pair("charge_response_lost", seed, load_magnitudes(), load_magnitudes()) for seed in (1, 2)]
+    )
+    assert found.outcome == "close"
+    assert {gap.quantity: gap for gap in found.gaps}["time to recover, s"].low is not None
+    assert replace(found, verdicts=(("fail", "pass"),)).outcome == "apart"
+    assert replace(found, verdicts=(("invalid", "pass"),)).outcome == "not known"
+    assert replace(found, gaps=()).outcome == "not known"
+    page = markdown_page([(found, "x")])
+    assert "| charge_response_lost | fragile | 2 |" in page
+    assert "1 of 1 comparisons have the same verdict" in closing([found])
+
+
+def test_the_interval_of_a_mean_is_students() -> None:
+    """Known values; one run gives none."""
+    assert mean_interval([1.0]) == (None, None)
+    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((-0.4841, 4.4841), abs=1e-4)
+
+
+def test_a_calibration_names_its_age() -> None:
+    """In days before the run that used it."""
+    sizes = replace(load_magnitudes(), name="mine", made_at="2026-01-01T00:00:00+00:00", source="live run r")
+    words = "mine, made 2026-01-01T00:00:00+00:00 from live run r, 2.5 days before this run"
+    assert sizes.words("2026-01-03T12:00:00.000+00:00") == words
+    assert replace(sizes, made_at="long ago").words("2026-01-03T12:00:00+00:00").endswith("of unknown age")

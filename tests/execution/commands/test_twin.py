@@ -1,0 +1,103 @@
+"""`twin` and calibrations on the command line, with simulated runs in place of live ones."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from execution.commands import twin as twin_commands
+from execution.commands.twin import TwinOrder, twin
+from execution.options import Options
+from execution.runs.bench import RunResult
+from execution.runs.pipeline import open_bench
+from execution.runs.run_folder import RunFolder
+from execution.runs.simulated_bench import SimulatedBench
+from experiment.errors import UsageError
+from experiment.plan import Plan
+from simulation.magnitudes import load_magnitudes, save_magnitudes
+from simulation.randomness import Constant
+
+CONTROL = ("smoke/control",)
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+    """Runs of the twin instead of live ones; the entries say what is odd about them."""
+    odd: dict[str, Any] = {"clean": True}
+
+    def run_plans(
+        plans: Sequence[Plan], options: Options, _watch: object, stop: threading.Event, _started: object
+    ) -> Iterator[RunResult]:
+        bench = SimulatedBench(plans, options, stop)
+        for plan in plans:
+            yield replace(bench.run(plan, lambda _: None), clean=odd["clean"])
+
+    monkeypatch.setattr(twin_commands, "run_plans", run_plans)
+    return odd
+
+
+def sizes(folder: Path, **changes: Any) -> Path:
+    path = folder / "sizes.json"
+    save_magnitudes(
+        replace(load_magnitudes(), name="sizes", made_at="2026-01-01T00:00:00+00:00", **changes), path
+    )
+    return path
+
+
+@pytest.mark.usefixtures("stand_in")
+def test_the_same_sizes_are_close_and_others_apart(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The exit code, the closing line and JSON say so, with the calibration and the runs."""
+    order = TwinOrder(CONTROL, ("resilient",), 1, 2, tmp_path / "page.md")
+    options = Options(out=tmp_path, calibration=sizes(tmp_path))
+    assert twin(order, options, False) == 0
+    said = capsys.readouterr().out
+    assert "1 of 1 comparisons have the same verdict" in said.splitlines()[-1]
+    assert "calibration: sizes, made 2026-01-01T00:00:00+00:00 from " in said
+    assert "| control | resilient | 2 | live pass, simulated pass |" in (tmp_path / "page.md").read_text()
+    slow = sizes(tmp_path, work={"users/pay": Constant(0.5)})
+    assert twin(order, replace(options, calibration=slow), True) == 1
+    (found,) = json.loads(capsys.readouterr().out)
+    assert "pay p50 baseline, s" in found["apart"]
+    assert found["outcome"] == "apart" and found["seeds"] == [1, 2] and len(found["runs"]) == 2
+
+
+def test_what_was_not_seen_healed_is_the_gravest(tmp_path: Path, stand_in: dict[str, Any]) -> None:
+    """A run that left something behind ends as 5 however close the figures are."""
+    stand_in["clean"] = False
+    order = TwinOrder(CONTROL, ("resilient",), 1, 1, None)
+    assert twin(order, Options(out=tmp_path, calibration=sizes(tmp_path)), True) == 5
+
+
+def test_the_twin_is_not_compared_with_itself(tmp_path: Path) -> None:
+    """A simulated runtime is refused by what was found and what was expected."""
+    with pytest.raises(UsageError, match=r"found --runtime simulation.* expected a live runtime"):
+        twin(TwinOrder(CONTROL, ("resilient",), 1, 1, None), Options("simulation", out=tmp_path), True)
+
+
+def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Path) -> None:
+    """The report names the file's sizes and their age, the command the file."""
+    from execution.catalogue import default_catalogue
+    from execution.runs.preflight import Request, plans
+
+    path = sizes(tmp_path)
+    options = Options("simulation", out=tmp_path, calibration=path)
+    prepared = plans([Request("smoke/control", "resilient", 1)], default_catalogue(), options)
+    with open_bench(prepared, options, threading.Event()) as bench:
+        folder: RunFolder = bench.run(prepared[0], lambda _: None).folder
+    assert f"--calibration {path}" in folder.inputs().command
+    report = (folder.path / "report.md").read_text(encoding="utf-8")
+    assert "sizes, made 2026-01-01T00:00:00+00:00 from " in report
+    assert " days before this run" in report
+    with (
+        pytest.raises(UsageError, match=r"found --calibration .* with the runtime processes"),
+        open_bench(prepared, replace(options, runtime="processes"), threading.Event()),
+    ):
+        pass
