@@ -9,6 +9,7 @@ import pytest
 
 from tests.runtimes.toxiproxy.calls import Answer, Call, ask, recorded_exchanges, stable_ports
 from tests.runtimes.toxiproxy.conftest import Start
+from tests.runtimes.toxiproxy.recording import recorded as our_recording
 
 FIXED_PORT = re.compile(r"\b26\d{3}\b")
 PORT = re.compile(r"(?:(?<=[\w\]]:)|(?<=address ))\d{5}\b")
@@ -97,3 +98,17 @@ def naming_an_interface(call: Call) -> Call:
     if call.path == "/proxies" and '"name": "a", "upstream"' in body:
         body = body.replace("}", ', "listen": "127.0.0.1:0"}')
     return replace(call, body=body or None)
+
+
+def test_our_own_recording_gives_the_recorded_answers(start: Start) -> None:
+    """Everywhere: each call of the recording gets the status, headers and body that the real server gave."""
+    embedded = start("embedded")
+    for call, answer in our_recording():
+        assert comparable(ask(embedded.port, call)) == comparable(answer), call
+
+
+def test_our_own_recording_is_what_the_real_server_answers(start: Start) -> None:
+    """Where the real server is, it still answers as it did when it was recorded."""
+    real = start("real")
+    for call, answer in our_recording():
+        assert comparable(ask(real.port, call)) == comparable(answer), call
