@@ -13,7 +13,8 @@ from faults.node_measures import NodeFigures, answer, figures_of, measure_node
 class NetworkDisconnect:
     """A true partition: the node runs on without a network. Nobody is told: connections just fall silent.
 
-    Healing gives it the same address back; what of its connections still lives goes on.
+    Healing gives it the same address back, and a front door its published port; what of its connections still
+    lives goes on.
     """
 
     kind: ClassVar[str] = "network_disconnect"

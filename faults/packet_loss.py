@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Direction, Effect, Loss
 from experiment.units import Share
 from faults.link_measures import RoundTrips, measure_link
-from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
+from faults.packet_measures import DEADLINE_S, ROUNDS, hit, packet_effect, packets_unharmed, plausible
+
+LEAST_SHARE = 0.0001  # the kernel draws from ten thousand numbers
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +29,8 @@ class PacketLoss:
     direction: Direction = "both"
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 0.9:
-            raise ValueError(
-                f"a share of {self.share:.1%} of the packets; expected more than 0% and at most 90%"
-            )
+        if not LEAST_SHARE <= self.share <= 0.9:
+            raise ValueError(f"a share of {self.share:.3%} of the packets; expected 0.01% to 90%")
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Loss(self.share, self.direction))
@@ -42,10 +42,17 @@ class PacketLoss:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)
 
     def effect(self, before: object, during: object) -> Effect:
-        """The kernel counted packets that it dropped."""
+        """The kernel dropped packets, and as many of those that came by as chance explains at this share."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)
-        return packet_effect(before, during, "packets_dropped", "dropped")
+        met = hit(during, "packets_met")
+        likely = plausible(hit(during, "packets_dropped"), met, self.share)
+        effect = packet_effect(before, during, "packets_dropped", f"of {met} dropped")
+        measured = {**effect.measured, "packets_met": float(met)}
+        if effect.seen and not likely:
+            told = f"{effect.statement}; a share of {self.share:.2%} would not do that"
+            return Effect(False, told, measured, effect.existing_connections)
+        return replace(effect, measured=measured)
 
     def gone(self, before: object, after: object) -> Effect:
         """Nothing acts on packets, and both kinds of connection are answered again."""

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 from experiment.controls import Effect
 from faults.link_measures import Existing, RoundTrips, answers, figures, shown
 
 ROUNDS = 5
 DEADLINE_S = 0.6
+UNLIKELY = 0.001
 RETRANSMISSION_S = 0.15  # TCP waits at least 0.2 s before it sends a lost packet again
 
 
@@ -14,6 +17,22 @@ def hit(trips: RoundTrips, counter: str) -> int:
     """Packets hit so far, as the last probe that knows says."""
     counts = [probe.measures[counter] for probe in trips.probes if probe.measures is not None]
     return round(counts[-1]) if counts else 0
+
+
+def plausible(count: int, met: int, share: float) -> bool:
+    """Whether `count` of `met` packets is what a binomial draw of that share gives: fewer than one draw in a
+    thousand is as far off, to this side."""
+    if not 0 <= count <= met:
+        return False
+    weights = [_log_binomial(n, met, share) for n in range(met + 1)]
+    at_most = math.fsum(map(math.exp, weights[: count + 1]))
+    at_least = math.fsum(map(math.exp, weights[count:]))
+    return min(at_most, at_least) >= UNLIKELY
+
+
+def _log_binomial(count: int, met: int, share: float) -> float:
+    choose = math.lgamma(met + 1) - math.lgamma(count + 1) - math.lgamma(met - count + 1)
+    return choose + count * math.log(share) + (met - count) * math.log1p(-share)
 
 
 def packet_effect(before: RoundTrips, during: RoundTrips, counter: str, done: str) -> Effect:

@@ -24,6 +24,7 @@ from experiment.errors import StartError
 
 CALL_DEADLINE_S = 20.0
 CONNECTIONS = 20
+TAKEN = ("address already in use", "port is already allocated", "Pool overlaps", "Address already in use")
 LOCAL_SCHEMES = ("unix", "npipe", "http+unix")
 REMOTE_SCHEMES = ("tcp", "http", "https", "ssh")
 LOCAL_NAMES = ("localhost", "::1")
@@ -39,6 +40,10 @@ class EngineMissing(EngineError):
 
 class EngineConflict(EngineError):
     """The thing is not in a state in which the call makes sense, or somebody else is at it."""
+
+
+class EngineTaken(EngineError):
+    """A port or an address range was free when it was chosen and is not any more."""
 
 
 class EngineGone(EngineError):
@@ -159,6 +164,8 @@ class Door:
             yield
         except docker.errors.APIError as error:
             reason = f"Docker could not {what}: {(error.explanation or str(error)).strip()}"
+            if any(words in reason for words in TAKEN):
+                raise EngineTaken(reason) from None
             kinds = {404: EngineMissing, 409: EngineConflict}
             raise kinds.get(error.status_code, EngineError)(reason) from None
         except requests.exceptions.ReadTimeout:

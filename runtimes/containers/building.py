@@ -145,7 +145,9 @@ def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> di
             spec = plan.store_spec(layout, name, service, folder, secrets.superuser)
         else:
             spec = plan.service_spec(layout, name, service, folder)
-        parts[name] = ContainerPart(name, service.role, spec, layout.addresses[name])
+        parts[name] = ContainerPart(
+            name, service.role, spec, layout.addresses[name], layout.published.get(name)
+        )
     return parts
 
 

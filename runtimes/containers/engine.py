@@ -90,7 +90,8 @@ class Engine(Door):
             mem_limit=spec.memory_bytes,
             memswap_limit=spec.memory_bytes,
             pids_limit=MOST_PROCESSES,
-            log_config={"Type": "json-file", "Config": {"max-size": "50m", "max-file": "1"}},
+            # Larger than any disk, whatever the engine's default is: a log that turns over loses lines.
+            log_config={"Type": "json-file", "Config": {"max-size": "1000000g"}},
         )
 
     def start(self, name: str) -> None:

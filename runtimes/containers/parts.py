@@ -20,12 +20,14 @@ LAST_LINES = 15
 
 @dataclass(frozen=True, slots=True)
 class ContainerPart:
-    """One service, store or bus. `address` is where it listens in the instance's network."""
+    """One service, store or bus. `address` is where it listens in the instance's network, `door` where its
+    clients reach it when it is a front door."""
 
     name: str
     role: str
     spec: ContainerSpec
     address: Address
+    door: Address | None = None
 
     @property
     def is_store(self) -> bool:
@@ -37,13 +39,7 @@ class ContainerPart:
             return "" if postgres.accepts_queries(self.address, ASK_DEADLINE_S) else "no login possible"
         if self.role == "bus":
             return "" if bus.accepts(self.address, ASK_DEADLINE_S) else "no greeting with JetStream"
-        try:
-            answer = call(self.address, "GET", "/ready", deadline_s=ASK_DEADLINE_S)
-        except CallError as error:
-            return str(error)
-        if answer.status == 200:
-            return ""
-        return f"GET /ready answered {answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
+        return _not_yet(self.address) or (_not_yet(self.door) if self.door is not None else "")
 
     def answers(self, deadline_s: float) -> bool:
         """A sign of life within the deadline."""
@@ -55,6 +51,17 @@ class ContainerPart:
             return call(self.address, "GET", "/health", deadline_s=deadline_s).status == 200
         except CallError:
             return False
+
+
+def _not_yet(address: Address) -> str:
+    """Why a service is not ready at an address; empty when it is."""
+    try:
+        answer = call(address, "GET", "/ready", deadline_s=ASK_DEADLINE_S)
+    except CallError as error:
+        return str(error)
+    if answer.status == 200:
+        return ""
+    return f"GET /ready at {address} answered {answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
 
 
 def last_words(engine: Engine, container: str) -> str:

@@ -23,10 +23,10 @@ from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
 from runtimes.containers.replacing import ToxiproxyReplacement
-from runtimes.containers.service_images import ensure_service_image, require_service_image
+from runtimes.containers.service_images import image_of
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
-from runtimes.docker_engine import EngineError, EngineGone
+from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
 from runtimes.leftovers import Journal
 from runtimes.links.controls import ProxiedLink
 from runtimes.links.conversations import Opener
@@ -39,6 +39,7 @@ from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
 
 ENGINE_BACK_WITHIN_S = 30.0
+STARTS_TRIED = 3
 
 
 class ContainersRuntime:
@@ -78,15 +79,21 @@ class ContainersRuntime:
 
     def start(self, run: RunSettings) -> None:
         """Start everything and reset it for the run. On failure all is removed again. Raises StartError."""
-        try:
-            self._start(run)
-        except OSError as error:
-            self.stop()
-            where = f" ({error.filename})" if error.filename else ""
-            raise StartError(f"the system could not be started: {error.strerror}{where}") from None
-        except BaseException:
-            self.stop()
-            raise
+        for trial in range(1, STARTS_TRIED + 1):
+            try:
+                self._start(run)
+                return
+            except EngineTaken as error:
+                self.stop()
+                if trial == STARTS_TRIED:
+                    raise StartError(f"{STARTS_TRIED} times a port or a subnet was taken: {error}") from None
+            except OSError as error:
+                self.stop()
+                where = error.filename or f"below {self._var}"
+                raise StartError(f"the system could not be started: {error.strerror} ({where})") from None
+            except BaseException:
+                self.stop()
+                raise
 
     def _start(self, run: RunSettings) -> None:
         engine = self._engine = Engine()
@@ -94,15 +101,11 @@ class ContainersRuntime:
         journal = Journal(self._var, "containers")
         self._journals.append(journal)
         journal.write("engine", endpoint=engine.url)
+        image = image_of(self._system, self._service_image, self._var / "images")
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
-        self._built = bring_up(engine, self._system, journal, run, self._image())
+        self._built = bring_up(engine, self._system, journal, run, image)
         self._equip(self._built, engine, journal)
         self.reset(run)
-
-    def _image(self) -> str:
-        if self._service_image:
-            return require_service_image(self._service_image)
-        return ensure_service_image(self._system, self._var / "images")
 
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""
@@ -165,12 +168,12 @@ class ContainersRuntime:
 
     def address(self, service: str) -> Address:
         """Where clients reach a service: a front door on 127.0.0.1."""
-        _, built = self._running()
-        return built.layout.published.get(service) or built.layout.addresses[service]
+        layout = self._running()[1].layout
+        return layout.published.get(service) or layout.addresses[service]
 
     def heal(self) -> None:
         """Undo every fault, known or not. Raises CleanupError naming what could not be undone."""
-        _, built = self._running()
+        built = self._running()[1]
         assert self._replace is not None
         problems = heal_all(self._live(), built.proxies, self._read(), self._replace)
         try:
@@ -209,8 +212,7 @@ class ContainersRuntime:
         engine, built = self._running()
         t = round(time.monotonic() - zero.monotonic_s, 6)
         rows = [row for name, one in self._read().metrics().items() for row in samples_of(name, one, t)]
-        names = {name: node.container for name, node in self._nodes.items()}
-        names[TOXIPROXY] = built.layout.container(TOXIPROXY)
+        names = {name: built.layout.container(name) for name in (*self._nodes, TOXIPROXY)}
         processes: dict[str, Identity] = {}
         for name, container in names.items():
             identity = identify(engine.state(container).pid or 0)
@@ -230,16 +232,16 @@ class ContainersRuntime:
     def collect(self, run_folder: Path) -> None:
         """Spans, and each container's log since the last reset, into `traces/` and `logs/` of the run;
         how every container fares into `logs/containers.json`. Nothing when nothing was started."""
-        if self._engine is None or self._built is None:
+        if self._built is None:
             return
-        engine, built = self._engine, self._built
+        engine, built = self._running()
         built.folder.collect(run_folder)
         parts = [*self._nodes, TOXIPROXY, TOOLBOX]
         named = {part: built.layout.container(part) for part in parts}
         collect_logs(engine, named, run_folder / "logs", self._since)
 
     def describe(self) -> RuntimeFacts:
-        """Versions of what runs, or ran last; the Toxiproxy in use by kind and version."""
+        """Versions of what runs, or ran last; the Toxiproxy by kind and version."""
         if self._built is not None:
             self._facts = RuntimeFacts(self.name, self._built.toxiproxy, dict(self._built.versions))
         return self._facts
@@ -271,7 +273,7 @@ class ContainersRuntime:
         if self._engine is not None:
             self._engine.close()
         self._forget()
-        if problems := [problem for journal in tuple(self._journals) for problem in self._end(journal)]:
+        if problems := [problem for one in tuple(self._journals) for problem in self._end(one)]:
             raise CleanupError("\n".join(problems))
 
     def _end(self, journal: Journal) -> list[str]:

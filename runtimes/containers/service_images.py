@@ -26,6 +26,11 @@ def service_folder(system: System) -> Path:
     return module_root(system.source, module) / module.split(".")[0]
 
 
+def image_of(system: System, named: str, cache: Path) -> str:
+    """The image named, or that of the system's checkout. Raises StartError, EngineError."""
+    return require_service_image(named) if named else ensure_service_image(system, cache)
+
+
 def require_service_image(named: str) -> str:
     """An image that somebody named, as it is. Raises StartError when the engine does not have it."""
     images = Images()

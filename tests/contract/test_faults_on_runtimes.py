@@ -28,6 +28,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from runtimes.http_calls import call
 from runtimes.links.controls import ToxiproxyReplaced
 from tests.contract.conftest import Ground
 
@@ -59,7 +60,7 @@ CASES: list[tuple[Fault, str]] = [
     (Corruption(0.3), HTTP),
     (Reordering(0.3, 0.02), HTTP),
     *((CpuLimit(0.1), node) for node in ("back", "postgres", "bus")),
-    *((NetworkDisconnect(), node) for node in ("back", "postgres", "bus")),
+    *((NetworkDisconnect(), node) for node in ("front", "back", "postgres", "bus")),
     (OutOfMemory(), "back"),
     *((DiskFull(), node) for node in ("postgres", "bus")),
     (ClockSkew(300.0), "back"),
@@ -133,6 +134,8 @@ def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], h
     )
     assert gone.seen, gone.statement
     assert list(healed.runtime.unhealed()) == []
+    done = call(healed.runtime.address("front"), "POST", "/work", b"", deadline_s=DEADLINE_S)
+    assert done.status == 200, "a client's work, from the front door on, is done again"
 
 
 def test_every_registered_kind_is_under_contract() -> None:

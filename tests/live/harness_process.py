@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ WITHIN_S = 60.0
 class HarnessProcess:
     """One command. `said` is what it wrote, when it has ended."""
 
-    def __init__(self, out: Path, *words: str) -> None:
+    def __init__(self, out: Path, *words: str, **environment: str) -> None:
         self.out = out
         self._log = (out / "said.txt").open("w+b")
         self.started = subprocess.Popen(
@@ -28,6 +29,7 @@ class HarnessProcess:
             cwd=ROOT,
             stdout=self._log,
             stderr=subprocess.STDOUT,
+            env={**os.environ, **environment},
         )
 
     @property

@@ -34,6 +34,7 @@ from runtimes.docker_engine import EngineGone
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import INSTANCES, sweep
 from runtimes.links.controls import IMPAIRMENTS
+from runtimes.loopback import free_ports
 from runtimes.owners import Identity, Owner, this_process
 from runtimes.runtime import Zero
 from tests.live.engine_forwarder import Forwarder
@@ -125,10 +126,30 @@ def test_only_front_doors_are_published_and_only_on_loopback(
 
 
 def test_containers_reach_nothing_outside_their_network(running: ContainersRuntime, engine: Engine) -> None:
-    """The network is private: packets to other networks are never answered."""
+    """A listener that any other container reaches does not hear from one of ours: there is no way out."""
     names = {part: shown["Name"].lstrip("/") for part, shown in inspected(engine, running).items()}
-    program = "import socket; socket.create_connection(('192.0.2.1', 80), 1)"
-    ran = engine.run(names["back"], ("python3", "-c", program))
+    other, caller = "codeblue-listener", "codeblue-caller"
+    listen = ("http.server", "8080", "--bind", "0.0.0.0")
+
+    def on_the_default_bridge(name: str) -> None:
+        engine.remove(name)
+        engine.create(ContainerSpec(name, "x", name_of("service"), "bridge", {}, command=listen))
+        engine.start(name)
+
+    try:
+        on_the_default_bridge(other)
+        on_the_default_bridge(caller)
+        networks = engine.api.inspect_container(other)["NetworkSettings"]["Networks"]
+        host = networks["bridge"]["IPAddress"]
+        program = ("python3", "-c", f"import socket; socket.create_connection(('{host}', 8080), 2)")
+        end = time.monotonic() + 10
+        while engine.run(caller, program).code != 0 and time.monotonic() < end:
+            time.sleep(0.1)
+        assert engine.run(caller, program).code == 0, "the listener must be there to be reached"
+        ran = engine.run(names["back"], program)
+    finally:
+        engine.remove(other)
+        engine.remove(caller)
     assert ran.code != 0
     assert "timed out" in ran.output or "unreachable" in ran.output
 
@@ -351,15 +372,41 @@ def test_a_service_that_dies_at_start_is_named_with_its_last_words(tmp_path: Pat
     assert not list((tmp_path / INSTANCES).iterdir())
 
 
-def test_a_port_taken_by_another_is_told(image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The engine's own words, and nothing is left of the attempt."""
+def test_a_port_that_is_always_taken_is_told(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tried on other ports three times; the engine's own words, and nothing is left of the attempts."""
+    asked: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        monkeypatch.setattr("runtimes.containers.building.free_ports", lambda _: [taken.getsockname()[1]])
+
+        def ports(count: int) -> list[int]:
+            asked.append(count)
+            return [taken.getsockname()[1]]
+
+        monkeypatch.setattr("runtimes.containers.building.free_ports", ports)
         system = pair()
         runtime = ContainersRuntime(system, tmp_path, image)
-        with pytest.raises(StartError, match="address already in use"):
+        with pytest.raises(StartError, match=r"3 times a port .*address already in use"):
             runtime.start(settings(system))
+    assert len(asked) == 3
     assert not list((tmp_path / INSTANCES).iterdir())
+
+
+def test_a_port_taken_once_costs_another_start(
+    image: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with processes: somebody was quicker, and the system comes up on another port."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        chosen = [taken.getsockname()[1], *free_ports(1)]
+        monkeypatch.setattr("runtimes.containers.building.free_ports", lambda _: [chosen.pop(0)])
+        system = pair()
+        runtime = ContainersRuntime(system, tmp_path, image)
+        runtime.start(settings(system))
+    try:
+        assert chosen == []
+        assert work(runtime) == 200
+    finally:
+        runtime.stop()
 
 
 def test_a_paused_service_is_named_when_the_system_is_read_back(running: ContainersRuntime) -> None:
