@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from execution.cli.live_options import SEED
-from execution.cli.parameters import OutputFile, json_option
+from execution.cli.parameters import FiniteRange, OutputFile, json_option
 from execution.options import RUNTIMES, SIMULATION, Options
+
+if TYPE_CHECKING:
+    from simulation.selfcheck import Parameter
+
+
+def _kind(parameter: Parameter) -> Any:
+    if parameter.choices:
+        return click.Choice(parameter.choices)
+    if parameter.type is int:
+        least = None if parameter.minimum is None else int(parameter.minimum)
+        return click.IntRange(least)
+    return FiniteRange(parameter.minimum) if parameter.type is float else parameter.type
 
 
 class Cases(click.Group):
@@ -29,7 +41,7 @@ class Cases(click.Group):
         options: list[click.Parameter] = [
             click.Option(
                 [parameter.option, parameter.name],
-                type=click.Choice(parameter.choices) if parameter.choices else parameter.type,
+                type=_kind(parameter),
                 default=parameter.default,
                 show_default=True,
                 help=parameter.help,
@@ -37,11 +49,16 @@ class Cases(click.Group):
             for parameter in case.parameters
         ]
         options.append(click.Option(["--json", "as_json"], is_flag=True, help="a list of objects on stdout"))
+        options.append(click.Option(["--out"], type=OutputFile(), help="Markdown page to write"))
 
-        def run(as_json: bool, **values: Any) -> int:
+        def run(as_json: bool, out: Path | None, **values: Any) -> int:
             from execution.commands import selfcheck as selfcheck_commands
 
-            return selfcheck_commands.selfcheck_case(case, values, as_json)
+            # --json and --out may stand before the case's name as well as after it.
+            group = ctx.params
+            return selfcheck_commands.selfcheck_case(
+                case, values, as_json or group["as_json"], out or group["out"]
+            )
 
         return click.Command(
             cmd_name, params=options, callback=run, help=f"{case.title}. Source: {case.source}."
@@ -54,7 +71,11 @@ class Cases(click.Group):
     epilog="Example: python harness.py selfcheck simulation mmc --servers 4 --utilisation 0.8 --json",
 )
 @click.option("--json", "as_json", is_flag=True, help="all cases as one list of objects")
-@click.option("--out", type=OutputFile(), help="Markdown page to write")
+@click.option(
+    "--out",
+    type=OutputFile(),
+    help="Markdown page to write; of all cases reports/runs/selfcheck_simulation.md by default",
+)
 @click.pass_context
 def simulation(context: click.Context, as_json: bool, out: Path | None) -> int:
     """Hold the simulator to closed forms and published figures; without a case, to all of them."""

@@ -6,24 +6,30 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from execution.commands.saying import dump, say
-from experiment.errors import ExitCode
+from execution.commands.saying import dump, say, shown, tell
+from execution.places import RUNS
+from experiment.errors import ExitCode, gravest
 from simulation.selfcheck import CASES, Case, CheckRow
 from simulation.selfcheck.pages import markdown_page, markdown_section, text_table
 
+PAGE = RUNS / "selfcheck_simulation.md"
+CODES = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "inconclusive": ExitCode.INCONCLUSIVE}
 
-def selfcheck_case(case: Case, values: Mapping[str, Any], as_json: bool) -> int:
-    """One case with these parameters: 0 when every figure holds, else 1."""
+
+def selfcheck_case(case: Case, values: Mapping[str, Any], as_json: bool, out: Path | None) -> int:
+    """One case with these parameters: 0 when every figure holds, 1 when one does not, 2 when unknown."""
     rows = case.check(**values)
     if as_json:
         dump([row.to_json() for row in rows])
     else:
         say(text_table(rows))
+    if out is not None:
+        _write(out, [markdown_section(case, values, rows)], rows)
     return int(_held(rows))
 
 
 def selfcheck_all(as_json: bool, out: Path | None) -> int:
-    """Every case with its defaults, as a table, JSON or a Markdown page."""
+    """Every case with its defaults, as a table or JSON, and as a Markdown page."""
     sections: list[str] = []
     every: list[CheckRow] = []
     for case in CASES.values():
@@ -35,14 +41,16 @@ def selfcheck_all(as_json: bool, out: Path | None) -> int:
             say(text_table(rows))
     if as_json:
         dump([row.to_json() for row in every])
-    if out is not None:
-        failed = sum(row.verdict != "pass" for row in every)
-        out.write_text(markdown_page(sections, failed), encoding="utf-8")
+    _write(out or PAGE, sections, every)
     return int(_held(every))
+
+
+def _write(page: Path, sections: Sequence[str], rows: Sequence[CheckRow]) -> None:
+    page.parent.mkdir(parents=True, exist_ok=True)
+    page.write_text(markdown_page(sections, rows), encoding="utf-8")
+    tell(f"page in {shown(page)}")
 
 
 def _held(rows: Sequence[CheckRow]) -> ExitCode:
     """No row is no success."""
-    if not rows:
-        return ExitCode.INCONCLUSIVE
-    return ExitCode.PASS if all(row.verdict == "pass" for row in rows) else ExitCode.FAIL
+    return gravest(CODES[row.verdict] for row in rows)

@@ -5,30 +5,38 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
-from math import isnan
+from dataclasses import asdict, dataclass, replace
+from math import isnan, sqrt
 from multiprocessing import get_context
 from os import sched_getaffinity
 from typing import Any, Literal, TypeVar
+
+from scipy.stats import binom
 
 from experiment.errors import UsageError, nearest
 
 Result = TypeVar("Result")
 
+Verdict = Literal["pass", "fail", "inconclusive"]
+
 ALONE_S = 1.0
 SIGMAS = 3.0
+UNLIKELY = 0.0027  # outside three standard errors, either side
 ROUNDING = 1e-12
+LEAST_EVENTS = 10.0  # expected ones; with fewer the normal law behind three standard errors does not hold
 
 
 @dataclass(frozen=True, slots=True)
 class Parameter:
-    """One argument of a case. `name` is a Python name; on the command line `_` becomes `-`."""
+    """One argument of a case. `name` is a Python name; on the command line `_` becomes `-`. `minimum` is the
+    least value that there is an expected figure for."""
 
     name: str
     type: type
     default: Any
     help: str
     choices: tuple[str, ...] = ()
+    minimum: float | None = None
 
     @property
     def option(self) -> str:
@@ -43,7 +51,7 @@ class CheckRow:
     expected: float
     simulated: float
     standard_error: float
-    verdict: Literal["pass", "fail"]
+    verdict: Verdict
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)
@@ -69,6 +77,9 @@ class Case:
             choices = known[name].choices
             if choices and value not in choices:
                 raise UsageError(f"{known[name].option}: found {value}, expected one of {', '.join(choices)}")
+            least = known[name].minimum
+            if least is not None and value is not None and not value >= least:
+                raise UsageError(f"{known[name].option}: found {value}, expected at least {least:g}")
         values = {name: parameter.default for name, parameter in known.items()} | given
         try:
             return self.run(**values)
@@ -83,15 +94,40 @@ def row(
     standard_error: float = 0.0,
     *,
     within: float | None = None,
+    strictly: float | None = None,
+    events: float | None = None,
 ) -> CheckRow:
-    """A row that passes within three standard errors, or, where `within` is given, within that share of the
-    expected figure (or three standard errors when a short run leaves more room than that)."""
+    """A row that passes within three standard errors.
+
+    Where `within` is given, within that share of the expected figure too, when a short run leaves less room
+    than that; where `strictly` is given, only within that share. `events` is how many rare events the figure
+    rests on: with too few nothing is said.
+    """
     off = abs(simulated - expected)
     room = SIGMAS * standard_error + ROUNDING
     if within is not None:
         room = max(room, within * abs(expected))
-    verdict: Literal["pass", "fail"] = "pass" if off <= room else "fail"
+    if strictly is not None:
+        room = min(room, strictly * abs(expected) + ROUNDING)
+    verdict: Verdict = "pass" if off <= room else "fail"
+    if isnan(simulated) or isnan(standard_error) or (events is not None and events < LEAST_EVENTS):
+        verdict = "inconclusive"
     return CheckRow(quantity, expected, simulated, standard_error, verdict)
+
+
+def share(quantity: str, expected: float, simulated: float, trials: float, error: float = 0.0) -> CheckRow:
+    """A row about a share of `trials`: its error is at least the binomial one under the expected share.
+
+    Rare events are judged by the exact binomial law at the probability of three standard errors.
+    """
+    error = max(error, sqrt(max(expected * (1 - expected), 0.0) / trials))
+    made = row(quantity, expected, simulated, error)
+    rare = trials * min(expected, 1 - expected) < LEAST_EVENTS
+    if made.verdict == "fail" and rare and 0 < expected < 1:
+        count = round(simulated * trials)
+        likely = 2 * min(binom.cdf(count, trials, expected), binom.sf(count - 1, trials, expected))
+        made = replace(made, verdict="pass" if likely >= UNLIKELY else "fail")
+    return made
 
 
 def at_most(quantity: str, bound: float, simulated: float, standard_error: float = 0.0) -> CheckRow:

@@ -188,9 +188,9 @@ BACKOFF = Case(
     "Exponential backoff and jitter among clients that contend for one row",
     "AWS architecture blog, Exponential Backoff And Jitter (2015), and its public simulator",
     (
-        Parameter("clients", int, PUBLISHED_CLIENTS, "clients that contend"),
+        Parameter("clients", int, PUBLISHED_CLIENTS, "clients that contend", minimum=1),
         Parameter("policy", str, "all", "one policy, or all", ("all", *POLICIES)),
-        Parameter("repetitions", int, 0, "runs to average; 0: as many as a steady mean needs"),
+        Parameter("repetitions", int, 0, "runs to average; 0: as many as a steady mean needs", minimum=0),
         SEED,
     ),
     backoff,

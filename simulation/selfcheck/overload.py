@@ -75,7 +75,6 @@ def metastable(
     require(load > 0 and capacity > 0 and timeout > 0, "expected load, capacity and timeout above 0")
     require(outage > timeout, f"found an outage of {outage} s, expected longer than the timeout")
     require(lower_load < capacity / 2, f"found lower load {lower_load}, expected below half the capacity")
-    require(load < capacity, f"found load {load}, expected below the capacity {capacity}")
     left = (2 * outage - timeout) * load
     threshold = capacity / 2
     rows: list[CheckRow] = []
@@ -91,8 +90,7 @@ def metastable(
         healthy = database.goodput.rate(database.clock.now)
         rows.append(row("goodput afterwards, per second", load, healthy, within=0.02))
         return rows
-    if load == threshold:
-        raise ValueError(f"found load {load}, which is half the capacity: it neither drains nor grows")
+    # At half the capacity the queue neither drains nor grows: the answers stay late.
     stuck_until = database.back_at + STUCK_S
     database.play(stuck_until)
     rows.append(row("goodput under the same load, per second", 0.0, database.goodput.rate(stuck_until)))

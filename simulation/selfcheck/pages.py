@@ -38,6 +38,7 @@ def markdown_section(case: Case, parameters: Mapping[str, Any], rows: Sequence[C
         if parameter.type is not str or not any(c in str(values[parameter.name]) for c in " (+")
         else f"{parameter.option} '{values[parameter.name]}'"
         for parameter in case.parameters
+        if values[parameter.name] is not None
     )
     lines = [
         f"## {case.name}",
@@ -57,7 +58,10 @@ def markdown_section(case: Case, parameters: Mapping[str, Any], rows: Sequence[C
     return "\n".join(lines) + "\n"
 
 
-def markdown_page(sections: Sequence[str], failed: int) -> str:
+def markdown_page(sections: Sequence[str], rows: Sequence[CheckRow]) -> str:
     """All cases on one page."""
+    failed = sum(row.verdict == "fail" for row in rows)
+    unknown = sum(row.verdict == "inconclusive" for row in rows)
     verdict = "every figure holds" if not failed else f"{failed} figures do not hold"
+    verdict += f", of {unknown} nothing is known" if unknown else ""
     return "\n".join([f"# The simulator against known figures: {verdict}", "", *sections])

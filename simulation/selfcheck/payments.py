@@ -16,7 +16,7 @@ from simulation.loop import run_out
 from simulation.policies import RetryBudget
 from simulation.protection import Protection
 from simulation.randomness import Constant, Exponential, sampler, stream, uniform_sampler
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, spread
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.servers import Server
 
@@ -130,7 +130,7 @@ def duplicates(
         ("P(duplicate charge)", duplicate, sum(each.duplicates for each in runs)),
         ("P(charged, told it failed)", unseen, sum(each.charged_but_failed for each in runs)),
     ):
-        rows.append(row(quantity, expected, count / total, sqrt(expected * (1 - expected) / total)))
+        rows.append(share(quantity, expected, count / total, total))
     rows.insert(1, row("E[charges]", charges, mean, sqrt(variance / total)))
     with_key = sum(each.duplicates for each in keyed) / total
     rows.append(row("P(duplicate charge) with a key", 0.0, with_key, 0.0))
@@ -192,7 +192,7 @@ def retries(
     sent = sum(each[1] for each in free) / total
     bounded = sum(each[1] for each in bound) / total
     return [
-        row("P(success)", success, ok, sqrt(success * (1 - success) / total)),
+        share("P(success)", success, ok, total),
         row("attempts per request", load, sent, sqrt(max(second - load**2, 0.0) / total)),
         at_most("attempts per request with the budget, at most", 1 + budget + initial / customers, bounded),
     ]
@@ -208,8 +208,8 @@ DUPLICATES = Case(
         Parameter("delay", float, 0.0, "added response delay d in seconds"),
         Parameter("request_loss", float, 0.02, "share r of requests that are lost"),
         Parameter("response_loss", float, 0.01, "share q of responses that are lost"),
-        Parameter("retries", int, 2, "retries n after the first attempt"),
-        Parameter("customers", int, 100_000, "invoices of one run"),
+        Parameter("retries", int, 2, "retries n after the first attempt", minimum=0),
+        Parameter("customers", int, 100_000, "invoices of one run", minimum=100),
         SEEDS,
         SEED,
     ),
@@ -221,10 +221,10 @@ RETRIES = Case(
     "geometric series of independent failures",
     (
         Parameter("failure", float, 0.5, "probability p that an attempt fails"),
-        Parameter("retries", int, 3, "retries after the first attempt"),
+        Parameter("retries", int, 3, "retries after the first attempt", minimum=0),
         Parameter("budget", float, 0.1, "tokens that each request adds to the retry budget"),
         Parameter("initial", float, 10.0, "tokens in the full budget, also at the start"),
-        Parameter("customers", int, 50_000, "requests of one run"),
+        Parameter("customers", int, 50_000, "requests of one run", minimum=100),
         SEEDS,
         SEED,
     ),

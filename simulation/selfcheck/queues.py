@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import factorial, log
+from math import log
 
 import numpy as np
 
@@ -12,15 +12,18 @@ from simulation.clock import Clock
 from simulation.graphs import Source
 from simulation.loop import run_out
 from simulation.randomness import Array, Constant, Distribution, Exponential, sampler, stream, with_variation
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, spread
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, share, spread
 from simulation.selfcheck.statistics import batch_means, estimate, quantile, queue_controls
 from simulation.servers import Server
 
+MMCK_LOAD = 12.0
 WARM_UP = 0.05  # share of the customers of a run that are not counted
 
-CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run")
-SEEDS = Parameter("seeds", int, 10, "independent runs")
-SEED = Parameter("seed", int, 17, "the first run's seed")
+CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run", minimum=1000)
+SEEDS = Parameter("seeds", int, 10, "independent runs", minimum=2)
+SEED = Parameter("seed", int, 17, "the first run's seed", minimum=0)
+# At this size and below this utilisation a mean must be right to one percent too.
+FULL_SIZE, EASY, EASY_WITHIN = 4_000_000, 0.8, 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,10 @@ def erlang_c(slots: int, load: float) -> float:
     return blocked / (1 - load / slots * (1 - blocked))
 
 
+def _strictly(utilisation: float, customers: int, seeds: int) -> float | None:
+    return EASY_WITHIN if utilisation <= EASY and customers * seeds >= FULL_SIZE else None
+
+
 def _runs(seeds: int, seed: int, *arguments: object) -> list[QueueRun]:
     require(seeds >= 2, "found --seeds below 2, expected 2 or more: errors come from comparing runs")
     return spread(simulate_queue, [(seed + number, *arguments) for number in range(seeds)])
@@ -108,15 +115,18 @@ def mmc(*, servers: int, utilisation: float, customers: int, seeds: int, seed: i
     waiting, spare = erlang_c(servers, load), servers - load
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
+    counted = sum(len(run.waits) for run in runs)
+    strictly = _strictly(utilisation, customers, seeds)
     rows = [
-        row("P(wait)", waiting, *waited),
-        row("mean wait", waiting / spare, *mean),
+        share("P(wait)", waiting, waited[0], counted, waited[1]),
+        row("mean wait", waiting / spare, *mean, strictly=strictly, events=counted * waiting),
     ]
     for level in (0.95, 0.99):
         if waiting > 1 - level:
             expected = log(waiting / (1 - level)) / spare
             simulated = quantile([run.waits for run in runs], level, controls)
-            rows.append(row(f"p{100 * level:.0f} wait", expected, *simulated))
+            events = counted * (1 - level)
+            rows.append(row(f"p{100 * level:.0f} wait", expected, *simulated, events=events))
     return rows
 
 
@@ -129,40 +139,54 @@ def mg1(*, utilisation: float, cv2: float, customers: int, seeds: int, seed: int
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
     expected = utilisation * (1 + cv2) / (2 * (1 - utilisation))
+    counted = sum(len(run.waits) for run in runs)
+    strictly = _strictly(utilisation, customers, seeds)
     return [
-        row("mean wait", expected, *mean),
-        row("P(wait)", utilisation, *waited),
+        row("mean wait", expected, *mean, strictly=strictly, events=counted * utilisation),
+        share("P(wait)", utilisation, waited[0], counted, waited[1]),
     ]
 
 
 def finite_queue(servers: int, capacity: int, load: float) -> tuple[float, float]:
     """Loss and mean wait of the accepted in M/M/c/K, service rate 1, from the stationary distribution."""
-    weights = [
-        load**n / factorial(n)
-        if n <= servers
-        else load**servers / factorial(servers) * (load / servers) ** (n - servers)
-        for n in range(capacity + 1)
-    ]
-    total = sum(weights)
-    loss = weights[capacity] / total
-    queued = sum((n - servers) * weights[n] for n in range(servers, capacity + 1)) / total
-    return loss, queued / (load * (1 - loss))
+    # Ratios of neighbouring states, summed as logarithms: powers and factorials overflow.
+    busy = np.minimum(np.arange(1, capacity + 1), servers)
+    logs = np.concatenate([[0.0], np.cumsum(np.log(load / busy))])
+    weights = np.exp(logs - logs.max())
+    weights /= weights.sum()
+    loss = float(weights[capacity])
+    queued = float(np.maximum(np.arange(capacity + 1) - servers, 0) @ weights)
+    # What is served is what the busy servers do; load times (1 - loss) would cancel under overload.
+    served = float(np.minimum(np.arange(capacity + 1), servers) @ weights)
+    return loss, queued / served
 
 
 def mmck(
-    *, servers: int, capacity: int, load: float, customers: int, seeds: int, seed: int
+    *,
+    servers: int,
+    capacity: int,
+    load: float | None,
+    utilisation: float | None,
+    customers: int,
+    seeds: int,
+    seed: int,
 ) -> list[CheckRow]:
     """Service rate 1, `capacity` customers in the system at most, waiting ones included."""
-    require(servers >= 1 and load > 0, "expected at least one server and a load above 0")
+    require(load is None or utilisation is None, "found both --load and --utilisation, expected one of them")
+    if load is None:
+        load = MMCK_LOAD if utilisation is None else servers * utilisation
+    require(load > 0, f"found load {load}, expected above 0")
     require(capacity >= servers, f"found capacity {capacity}, expected at least the {servers} servers")
     runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
     loss, wait = finite_queue(servers, capacity, load)
     controls = np.concatenate([run.controls for run in runs])
     lost = estimate(np.concatenate([batch_means(1 - run.accepted) for run in runs]), controls)
-    rows = [row("loss", loss, *lost)]
+    rows = [share("loss", loss, lost[0], sum(len(run.accepted) for run in runs), lost[1])]
     if capacity > servers:
         mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
-        rows.append(row("mean wait of the accepted", wait, *mean))
+        waited = float(sum((run.waits > 0).sum() for run in runs))
+        strictly = _strictly(load / servers, customers, seeds)
+        rows.append(row("mean wait of the accepted", wait, *mean, strictly=strictly, events=waited))
     return rows
 
 
@@ -171,7 +195,7 @@ MMC = Case(
     "M/M/c: waiting in a queue of c servers",
     "Erlang C",
     (
-        Parameter("servers", int, 4, "servers c"),
+        Parameter("servers", int, 4, "servers c", minimum=1),
         Parameter("utilisation", float, 0.8, "utilisation of each server"),
         CUSTOMERS,
         SEEDS,
@@ -197,9 +221,10 @@ MMCK = Case(
     "M/M/c/K: customers lost by a bounded queue",
     "the birth-death process; Erlang B when there is no waiting room",
     (
-        Parameter("servers", int, 10, "servers c"),
-        Parameter("capacity", int, 30, "customers K in the system at most"),
-        Parameter("load", float, 12.0, "offered load in erlangs"),
+        Parameter("servers", int, 10, "servers c", minimum=1),
+        Parameter("capacity", int, 30, "customers K in the system at most", minimum=1),
+        Parameter("load", float, None, f"offered load in erlangs; {MMCK_LOAD:g} without utilisation"),
+        Parameter("utilisation", float, None, "offered load for each server, instead of the load"),
         CUSTOMERS,
         SEEDS,
         SEED,

@@ -24,7 +24,7 @@ from simulation.randomness import (
     stream,
 )
 from simulation.replicas import Quorum, ReplicaState
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, spread
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.staleness import Delays, Staleness, latency_tail, quantile_of_tail
 from simulation.selfcheck.statistics import quantile
@@ -154,6 +154,7 @@ def pbs(
     staleness = Staleness(delays, replicas, read_quorum, write_quorum)
     rows: list[CheckRow] = []
     within = 0.0
+    beyond = trials * seeds * (1 - PERCENTILE)
     if staleness.probability(0.0) > 1 - PERCENTILE:
         missing = 1 - PERCENTILE
         within = float(brentq(lambda t: staleness.probability(t) - missing, 0.0, 1e5, xtol=1e-4))
@@ -162,24 +163,32 @@ def pbs(
         arguments = [(seed + k, trials, replicas, needed, delays, t) for k in range(seeds)]
         at_t = spread(simulate_store, arguments)
         runs = runs or at_t
-        share = float(np.concatenate([run.current for run in at_t]).mean())
+        current = float(np.concatenate([run.current for run in at_t]).mean())
         expected = 1 - staleness.probability(t)
         error = sqrt(expected * (1 - expected) / (trials * seeds))
         quantity = f"P(consistent after {t:.4g} ms)" if t else "P(consistent at once)"
-        rows.append(row(quantity, expected, share, error))
+        rows.append(share(quantity, expected, current, trials * seeds))
     if within:
         # The share seen at the expected time, turned into a time by the slope there.
         step = 0.01 * within
         slope = (staleness.probability(within) - staleness.probability(within + step)) / step
-        simulated_t = within + (PERCENTILE - share) / slope
-        rows.append(row("ms until 99.9% are consistent", within, simulated_t, error / slope))
+        simulated_t = within + (PERCENTILE - current) / slope
+        rows.append(row("ms until 99.9% are consistent", within, simulated_t, error / slope, events=beyond))
     for what, there, back, quorum, values in (
         ("write", delays.w, delays.a, write_quorum, [run.commits for run in runs]),
         ("read", delays.r, delays.s, read_quorum, [run.reads for run in runs]),
     ):
         exact = quantile_of_tail(latency_tail(there, back, replicas, quorum), 1 - PERCENTILE)
         simulated = quantile(values, PERCENTILE)
-        rows.append(row(f"p99.9 {what} ms", exact, *simulated, within=LATENCY_WITHIN))
+        rows.append(
+            row(
+                f"p99.9 {what} ms",
+                exact,
+                *simulated,
+                within=LATENCY_WITHIN,
+                events=beyond,
+            )
+        )
     return rows
 
 
@@ -191,7 +200,7 @@ PBS = Case(
     "Probabilistically bounded staleness of a replicated store",
     "Bailis et al., VLDB 2012, model WARS; exact by quadrature (quorums of 1) or sampled from the definition",
     (
-        Parameter("replicas", int, 3, "replicas N"),
+        Parameter("replicas", int, 3, "replicas N", minimum=1),
         Parameter("read_quorum", int, 1, "answers R that a read waits for"),
         Parameter("write_quorum", int, 1, "acknowledgements W that a write waits for"),
         Parameter("write", str, _FAST, "delay of a write to a replica, ms (LNKD-SSD)"),
@@ -199,7 +208,7 @@ PBS = Case(
         Parameter("read", str, _FAST, "delay of a read to a replica, ms"),
         Parameter("respond", str, _FAST, "delay of its response, ms"),
         Parameter("after", float, 10.0, "ms after the commit at which consistency is checked too"),
-        Parameter("trials", int, 20_000, "writes of one run"),
+        Parameter("trials", int, 20_000, "writes of one run", minimum=100),
         SEEDS,
         SEED,
     ),

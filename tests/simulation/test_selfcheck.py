@@ -9,9 +9,9 @@ import pytest
 
 from experiment.errors import UsageError
 from simulation.selfcheck import CASES
-from simulation.selfcheck.cases import CheckRow
+from simulation.selfcheck.cases import CheckRow, row, share
 from simulation.selfcheck.pages import markdown_page, markdown_section, text_table
-from simulation.selfcheck.queues import erlang_c, finite_queue
+from simulation.selfcheck.queues import erlang_b, erlang_c, finite_queue
 from simulation.selfcheck.quorums import delay_mixture
 from simulation.selfcheck.staleness import Delays, Staleness
 
@@ -27,7 +27,12 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ),
     ("retries", {"failure": 0.3, "retries": 5, "customers": 20_000, "seeds": 2}),
     ("backoff", {"clients": 12, "policy": "equal_jitter", "repetitions": 600}),
+    ("mmck", {"servers": 200, "capacity": 220, "load": 210.0, "customers": 30_000, "seeds": 4}),
+    ("mmck", {"servers": 2, "capacity": 6, "utilisation": 0.6, "customers": 30_000, "seeds": 10}),
     ("metastable", {"load": 140.0}),
+    ("metastable", {"load": 150.0}),
+    ("metastable", {"load": 300.0}),
+    ("metastable", {"load": 360.0}),
     ("metastable", {"load": 200.0, "capacity": 300.0, "budget": 0.05}),
     ("pbs", {"trials": 8_000, "seeds": 2, "read_quorum": 2, "write_quorum": 2}),
 ]
@@ -112,7 +117,10 @@ def test_results_do_not_depend_on_the_number_of_processes(monkeypatch: pytest.Mo
         ("backoff", {"policy": "random"}, "--policy: found random, expected one of all, none"),
         ("pbs", {"write": "pareto"}, 'found the delay "pareto"'),
         ("hedging", {"curve": "1"}, 'found --curve "1"'),
-        ("metastable", {"load": 400.0}, "found load 400.0, expected below the capacity 300.0"),
+        ("mmc", {"customers": 0}, "--customers: found 0, expected at least 1000"),
+        ("mmc", {"seeds": 1}, "--seeds: found 1, expected at least 2"),
+        ("mmck", {"load": 3.0, "utilisation": 0.5}, "found both --load and --utilisation"),
+        ("pbs", {"trials": 0}, "--trials: found 0, expected at least 100"),
     ],
 )
 def test_a_wrong_parameter_is_refused(case: str, parameters: dict[str, Any], message: str) -> None:
@@ -135,5 +143,34 @@ def test_rows_are_written_for_people_and_machines() -> None:
     section = markdown_section(CASES["metastable"], {"load": 140.0}, rows)
     assert "selfcheck simulation metastable --load 140.0" in section
     assert "| seconds to recover, at most | 133 |" in section
-    assert "every figure holds" in markdown_page([section], 0)
+    assert "every figure holds" in markdown_page([section], rows)
     assert text_table(rows).splitlines()[0].split()[:2] == ["quantity", "expected"]
+
+
+def test_the_loss_of_a_large_bounded_queue_is_finite() -> None:
+    """Powers and factorials would overflow; without a waiting room the formula is Erlang's."""
+    loss, wait = finite_queue(300, 2000, 400.0)
+    assert loss == pytest.approx(0.25, abs=1e-6)
+    assert wait == pytest.approx(1700 / 300, rel=0.01)
+    assert finite_queue(400, 400, 400.0)[0] == pytest.approx(erlang_b(400, 400.0))
+
+
+def test_rare_events_are_judged_by_the_exact_law() -> None:
+    """None where a third of one is expected is no failure, and ten is; the error is never nought."""
+    assert share("x", 1e-5, 0.0, 30_000).verdict == "pass"
+    assert share("x", 1e-5, 1 / 30_000, 30_000).verdict == "pass"
+    assert share("x", 1e-5, 10 / 30_000, 30_000).verdict == "fail"
+    assert share("x", 1e-5, 0.0, 30_000).standard_error > 0
+    assert share("x", 0.0, 0.0, 100).verdict == "pass"
+    assert share("x", 0.0, 0.01, 100).verdict == "fail"
+
+
+def test_too_few_events_are_inconclusive_and_a_mean_may_have_to_be_right_to_a_percent() -> None:
+    """A false alarm and a lucky pass are both avoided."""
+    assert row("x", 1.0, 2.0, 0.1, events=3.0).verdict == "inconclusive"
+    assert row("x", 1.0, float("nan")).verdict == "inconclusive"
+    assert row("x", 1.0, 1.02, 0.01).verdict == "pass"
+    assert row("x", 1.0, 1.02, 0.01, strictly=0.01).verdict == "fail"
+    rows = {r.quantity: r for r in CASES["mmc"].check(servers=10, utilisation=0.1, customers=1000, seeds=2)}
+    assert rows["mean wait"].verdict == "inconclusive"
+    assert rows["P(wait)"].verdict == "pass"
