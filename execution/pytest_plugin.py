@@ -6,34 +6,38 @@ pytest scenarios -m "cause4 and processes" --junit-xml=out.xml
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from execution.catalogue import SCENARIO_FOLDERS, default_catalogue
-from execution.options import Options
+from execution.commands.interrupts import Interruption
+from execution.commands.session import live_session
+from execution.options import CONTAINERS, PROCESSES, RUNTIMES, SIMULATION, Options
 from execution.places import ROOT, RUNS
 from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import Progress
-from execution.runs.pipeline import open_bench
+from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
-from experiment.errors import CodeBlueError
+from experiment.errors import CodeBlueError, ExitCode, nearest
 from experiment.plan import Plan
 from experiment.verdict import Verdict
 
 STACK = pytest.StashKey[ExitStack]()
 BENCH = pytest.StashKey[Bench]()
+INTERRUPTION = pytest.StashKey[Interruption]()
+UNCLEAN = pytest.StashKey[list[str]]()
 CAUSES, PRINCIPLES = range(1, 8), range(1, 11)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("code blue")
     group.addoption("--design", action="append", default=[], help="design to run scenarios on (resilient)")
-    group.addoption("--scenario-runtime", default="processes", help="runtime for scenario files")
+    group.addoption("--scenario-runtime", default=PROCESSES, help="runtime for scenario files")
     group.addoption("--scenario-seed", type=int, default=1, help="seed for scenario files")
     group.addoption("--scenario-out", type=Path, default=RUNS, help="where their run folders land")
 
@@ -45,9 +49,21 @@ def pytest_configure(config: pytest.Config) -> None:
         config.addinivalue_line(
             "markers", f"principle{number}: scenarios that show design principle P{number}"
         )
-    for runtime in ("processes", "containers", "simulation"):
+    for runtime in RUNTIMES:
         config.addinivalue_line("markers", f"{runtime}: scenarios that run on the {runtime} runtime")
     config.stash[STACK] = ExitStack()
+    config.stash[UNCLEAN] = []
+    chosen = config.getoption("--scenario-runtime")
+    if chosen not in RUNTIMES:
+        raise pytest.UsageError(
+            f'found the runtime "{chosen}", expected a known one: {nearest(chosen, RUNTIMES)}'
+        )
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """What was left injected is the gravest that a session can end with."""
+    if session.config.stash.get(UNCLEAN, []):
+        session.exitstatus = int(ExitCode.CLEANUP_INCOMPLETE)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -57,7 +73,8 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
     folders = {ROOT / "scenarios" / name for name in SCENARIO_FOLDERS}
-    if file_path.suffix == ".yaml" and file_path.parent in folders:
+    named = {parent.config.invocation_params.dir / arg.partition("::")[0] for arg in parent.config.args}
+    if file_path.suffix == ".yaml" and (file_path.parent in folders or file_path in named):
         return ScenarioFile.from_parent(parent, path=file_path)
     return None
 
@@ -90,22 +107,36 @@ class ScenarioItem(pytest.Item):
             self.add_marker(f"cause{number}")
         for number in covers.principles:
             self.add_marker(f"principle{number}")
-        self.add_marker(options.runtime)
+        self.add_marker(CONTAINERS)  # does every fault, where the kernel can: asked when it is chosen
+        for runtime in (PROCESSES, SIMULATION):
+            if not _refusal(plan, replace(options, runtime=runtime)):
+                self.add_marker(runtime)
         self.add_marker(pytest.mark.timeout(0))  # a run has deadlines of its own
 
     def runtest(self) -> None:
+        if refused := _refusal(self._plan, self._options):
+            pytest.skip(refused)
         result = self._bench().run(self._plan, _unwatched)
+        if not result.clean:
+            self.config.stash[UNCLEAN].append(result.folder.path.name)
+        interruption = self.config.stash[INTERRUPTION]
+        if interruption.exit_code is not None:
+            pytest.exit("interrupted, after clean-up", returncode=int(interruption.exit_code))
         self.user_properties.append(("verdict", str(result.verdict)))
         self.user_properties.append(("score", result.analysis.score.value))
         self.user_properties.append(("run", str(result.folder.path)))
-        if result.verdict is not Verdict.PASS:
+        if result.verdict is not Verdict.PASS or not result.clean:
             raise NotPassed(result)
 
     def _bench(self) -> Bench:
-        """The system is started by the first item and stays up for the others."""
+        """The system is started by the first item, after sweeping away what was left behind, and stays up for
+        the others."""
+        stack = self.config.stash[STACK]
         if BENCH not in self.config.stash:
-            opened = open_bench([self._plan], self._options, threading.Event())
-            self.config.stash[BENCH] = self.config.stash[STACK].enter_context(opened)
+            interruption = stack.enter_context(live_session(self._options.runtime))
+            self.config.stash[INTERRUPTION] = interruption
+            opened = open_bench([self._plan], self._options, interruption.stop)
+            self.config.stash[BENCH] = stack.enter_context(opened)
         return self.config.stash[BENCH]
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
@@ -119,6 +150,15 @@ class ScenarioItem(pytest.Item):
         return self.path, 0, self.name
 
 
+def _refusal(plan: Plan, options: Options) -> str:
+    """Why the runtime cannot run the plan; empty: it can."""
+    try:
+        refuse_impossible([plan], options)
+    except CodeBlueError as error:
+        return str(error)
+    return ""
+
+
 def _unwatched(_progress: Progress) -> None:
     """pytest shows no progress inside a test."""
 
@@ -128,6 +168,7 @@ class NotPassed(Exception):
 
     def __init__(self, result: RunResult) -> None:
         lines = [f"verdict {result.verdict}" + (" (safety veto)" if result.analysis.vetoed else "")]
+        lines += [] if result.clean else ["  clean-up was not complete: something may still be injected"]
         lines += [f"  {reason}" for reason in result.analysis.reasons]
         lines += [f"  report: {result.folder.path / 'report.html'}"]
         super().__init__("\n".join(lines))

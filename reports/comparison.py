@@ -76,6 +76,7 @@ class ComparisonReport:
     screened: tuple[str, ...] = ()  # designs that the simulation left out, with why
     machine: Mapping[str, str] | None = None
     git: str = ""
+    unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,12 +153,17 @@ def effect_text(effect: EffectSize) -> str:
 
 def render_markdown(report: ComparisonReport) -> str:
     """For a pull request or a wiki."""
-    lines = [f"# Comparison {report.name}", "", *(f"- {words}" for words in report.words), ""]
+    said = (*report.screened, *report.words, *_left(report))
+    lines = [f"# Comparison {report.name}", "", *(f"- {words}" for words in said), ""]
     lines += _table(DESIGN_HEAD, [design_row(design) for design in report.designs])
     lines += ["", *_table(CELL_HEAD, [cell_row(cell) for cell in report.cells]), ""]
     lines += [f"- {effect_text(effect)}" for effect in report.effects]
     lines += ["", f"Runtime: {', '.join(report.sources)}. Again: `{report.command}`", ""]
     return "\n".join(lines)
+
+
+def _left(report: ComparisonReport) -> list[str]:
+    return [f"Clean-up was not complete after {', '.join(report.unclean)}."] if report.unclean else []
 
 
 def _table(head: tuple[str, ...], rows: list[list[str]]) -> list[str]:
@@ -221,7 +227,7 @@ def lines(report: ComparisonReport) -> list[str]:
         wide = [max(len(row[i]) for row in (head, *rows)) for i in range(len(head))]
         found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in (head, *rows)]
         found.append("")
-    return [clean(line.rstrip()) for line in (*found, *report.screened, *report.words)]
+    return [clean(line.rstrip()) for line in (*found, *report.screened, *report.words, *_left(report))]
 
 
 COMPARISON_FORMATS = {

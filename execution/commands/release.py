@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from execution.campaigns.campaign import Hooks
-from execution.campaigns.comparison import ComparisonOrder
+from execution.campaigns.comparison import ComparisonOrder, comparison_exit_code
 from execution.campaigns.comparison import compare as compare_designs
 from execution.campaigns.gate import gate_exit_code, run_gate
 from execution.campaigns.gate_selfcheck import GateTrials, figures
@@ -21,7 +21,7 @@ from execution.commands.live import catalogue_of, say_run, started, watchers
 from execution.commands.saying import dump, say, shown, tell
 from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
-from experiment.errors import ExitCode
+from experiment.errors import ExitCode, UsageError, nearest
 from reports.comparison import lines as comparison_lines
 from reports.gate import lines as gate_lines
 from reports.gate import render_markdown
@@ -46,7 +46,8 @@ def compare(
     options: Options,
     as_json: bool,
 ) -> int:
-    """Designs side by side; 0 when all runs were scored, 2 when a cell has no score."""
+    """Designs side by side; 0 when all runs were scored, 2 when a cell has no score, 5 after incomplete
+    clean-up."""
     catalogue = catalogue_of(options)
     loaded = suite_of(suite, seed, catalogue)
     order = replace(order, designs=tuple(dict.fromkeys(designs)), command=typed())
@@ -60,8 +61,7 @@ def compare(
         for text in comparison_lines(report):
             say(text)
         say(f"report: {shown(folder / 'comparison.html')}")
-    known = all(cell.score is not None for cell in report.cells)
-    return int(interruption.exit_code or (ExitCode.PASS if known else ExitCode.INCONCLUSIVE))
+    return int(interruption.exit_code or comparison_exit_code(report))
 
 
 def gate(suite: str, seed: int | None, order: GateOrder, options: Options, as_json: bool) -> int:
@@ -99,6 +99,9 @@ def selfcheck_gate(
     """What the gate is worth; 1 when it misses its own bars."""
     catalogue = catalogue_of(options)
     same, bugs = trials_of(catalogue, scenarios)
+    for name in trials.only:
+        if name not in (known := [bug.name for bug in bugs]):
+            raise UsageError(f'found no seeded bug "{name}", expected one: {nearest(name, known)}')
     if trials.only:
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
     with (

@@ -10,7 +10,7 @@ from execution.campaigns.trend_store import FILE_NAME, Results
 from execution.commands.saying import say, shown, tell
 from execution.commands.session import typed
 from execution.places import RUNS
-from experiment.errors import ExitCode, UsageError
+from experiment.errors import ExitCode, UsageError, nearest
 from reports.trend import TREND_FORMATS, lines
 
 
@@ -23,6 +23,12 @@ def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_
         raise UsageError(
             f'found no result of a suite "{suite}" in {shown(store.path)}, expected one of '
             f"{', '.join(stored) or 'those that `python harness.py suite NAME` will write'}"
+        )
+    names = {Path(result.record.scenario).stem for result in found}
+    if scenario and Path(scenario).stem not in names:
+        raise UsageError(
+            f'found no result of a scenario "{scenario}" in the suite {suite}, expected one of it: '
+            f"{nearest(Path(scenario).stem, names)}"
         )
     report = trend_report(found, suite, scenario, typed())
     folder = out or store.path.parent

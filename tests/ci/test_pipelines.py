@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -63,7 +64,8 @@ def run_gate_step(action: Any, tmp_path: Path, **chosen: str) -> tuple[int, str,
 def test_the_action_is_composite_and_uses_every_input(action: Any) -> None:
     """Each step has a shell, as composite actions need; no input is declared for nothing."""
     assert action["runs"]["using"] == "composite"
-    assert all(step["shell"] == "bash" for step in action["runs"]["steps"])
+    assert all(step["shell"] == "bash" for step in action["runs"]["steps"] if "run" in step)
+    assert any(step.get("uses", "").startswith("actions/setup-python@") for step in action["runs"]["steps"])
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     for name in action["inputs"]:
         assert f"inputs.{name} " in text, f"the input {name} is not used"
@@ -73,7 +75,7 @@ def test_the_action_is_composite_and_uses_every_input(action: Any) -> None:
 
 def test_expressions_never_enter_a_script(action: Any) -> None:
     """Inputs reach scripts as environment variables only: text from outside is never run."""
-    assert not [step["name"] for step in action["runs"]["steps"] if "${{" in step["run"]]
+    assert not [step["name"] for step in action["runs"]["steps"] if "${{" in step.get("run", "")]
 
 
 def test_the_action_stops_an_unsafe_release(action: Any, tmp_path: Path) -> None:
@@ -84,10 +86,35 @@ def test_the_action_stops_an_unsafe_release(action: Any, tmp_path: Path) -> None
     assert code == 4, said
     assert (tmp_path / "output").read_text().split() == ["decision=regression", "exit-code=4"]
     assert "no\\_duplicate\\_charge" in (tmp_path / "summary").read_text(encoding="utf-8")
-    where = r"::error file=scenarios/smoke/charge_response_lost\.yaml,line=9,title=no_duplicate_charge::"
+    where = r"::error file=\S*/smoke/charge_response_lost\.yaml,line=9,title=no_duplicate_charge::"
     assert re.search(where, said), said
     assert json.loads((latest / "gate.json").read_text())["decision"] == "regression"
     assert {path.name for path in latest.iterdir()} >= {"junit.xml", "gate.sarif", "badge.svg", "gate.md"}
+
+
+def test_the_action_gates_the_repository_that_uses_it(action: Any, tmp_path: Path) -> None:
+    """The project is elsewhere than the workspace: system, suite and scenario are files of the workspace, and
+    annotations name them as the workspace does. The results of an earlier gate are not those of one that
+    could not start."""
+    for name in ("system.yaml", "designs"):
+        copy = shutil.copytree if name == "designs" else shutil.copyfile
+        (tmp_path / "app").mkdir(exist_ok=True)
+        copy(ROOT / "reference_system" / name, tmp_path / "app" / name)
+    (tmp_path / "chaos").mkdir()
+    shutil.copyfile(
+        ROOT / "scenarios/smoke/charge_response_lost.yaml", tmp_path / "chaos" / "lost reply.yaml"
+    )
+    suite = tmp_path / "chaos" / "suite.yaml"
+    suite.write_text('name: mine\nentries: [{scenario: "chaos/lost reply.yaml", design: resilient}]\n')
+    chosen = {"candidate": "fragile", "candidate_system": "app", "runtime": "simulation"}
+    code, said, latest = run_gate_step(action, tmp_path, suite="chaos/suite.yaml", **chosen)
+    assert code == 4, said
+    assert "::error file=chaos/lost reply.yaml,line=9,title=no_duplicate_charge::" in said
+    sarif = json.loads((latest / "gate.sarif").read_text())["runs"][0]["results"][0]["locations"][0]
+    assert sarif["physicalLocation"]["artifactLocation"]["uri"] == "chaos/lost%20reply.yaml"
+    code, said, latest = run_gate_step(action, tmp_path, suite="chaos/suite.yaml", candidate="no_such_design")
+    assert code == 64 and not latest.exists(), said
+    assert (tmp_path / "output").read_text().split()[-2:] == ["decision=none", "exit-code=64"]
 
 
 def test_a_gate_that_cannot_start_says_so(action: Any, tmp_path: Path) -> None:

@@ -9,13 +9,12 @@ from xml.etree import ElementTree
 
 from execution.places import ROOT
 
-SIMULATED = ("--scenario-runtime", "simulation", "--scenario-out")
 
-
-def pytest_on(tmp_path: Path, *words: str) -> tuple[int, str]:
+def pytest_on(tmp_path: Path, *words: str, runtime: str = "simulation") -> tuple[int, str]:
     """Exit code and output of pytest in a process of its own."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words, *SIMULATED, str(tmp_path)],
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words,
+         "--scenario-runtime", runtime, "--scenario-out", str(tmp_path)],
         cwd=ROOT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr
@@ -71,3 +70,26 @@ def test_a_wrong_design_is_a_collection_error(tmp_path: Path) -> None:
     """Nothing is run, and the nearest name is told."""
     code, said = pytest_on(tmp_path, "scenarios/smoke/control.yaml", "--design", "resilent")
     assert code != 0 and "resilient" in said
+
+
+def test_a_runtime_that_is_none_is_refused(tmp_path: Path) -> None:
+    """With the nearest right name, before anything is collected."""
+    code, said = pytest_on(tmp_path, "scenarios/smoke", runtime="simulatoin")
+    assert code == 4 and 'did you mean "simulation"?' in said
+
+
+def test_what_a_runtime_cannot_do_is_skipped_with_the_reason(tmp_path: Path) -> None:
+    """A fault that only containers have is no failure on processes, and bears no mark of them."""
+    chosen = ("scenarios/catalogue", "-k", "payer_lossy")
+    code, said = pytest_on(tmp_path, *chosen, "-rs", runtime="processes")
+    assert code == 0 and "1 skipped" in said and "packet_loss on" in said, said
+    code, said = pytest_on(tmp_path, *chosen, "-m", "processes", "--collect-only", "-q")
+    assert code == 5, said
+
+
+def test_a_file_given_by_path_is_a_test(tmp_path: Path) -> None:
+    """A scenario of another repository, which no folder of this one holds."""
+    mine = tmp_path / "mine.yaml"
+    mine.write_bytes((ROOT / "scenarios" / "smoke" / "charge_response_lost.yaml").read_bytes())
+    code, said = pytest_on(tmp_path, str(mine), "--collect-only", "-q")
+    assert code == 0 and "charge_response_lost[resilient]" in said, said

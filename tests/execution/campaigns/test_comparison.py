@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from execution.campaigns.comparison import Turn, best, comparison_jobs, comparison_report
+from execution.campaigns.comparison import Turn, best, comparison_exit_code, comparison_jobs
+from execution.campaigns.comparison_figures import comparison_report
 from execution.campaigns.run_records import RunRecord
+from experiment.errors import ExitCode
 from reports.comparison import COMPARISON_FORMATS, ComparisonReport, lines
 from tests.execution.builders import record
 
@@ -75,3 +79,20 @@ def test_every_format_renders() -> None:
         assert "81" in rendering(report) and "91" in rendering(report)
     assert "calls between services per operation" in COMPARISON_FORMATS["comparison.html"](report)
     assert any(line.startswith("s ") for line in lines(report))
+
+
+def test_every_design_that_may_be_second_stays() -> None:
+    """A screen leaves out only what is shown to be worse than the finalists."""
+    records = [*runs("a", 90), *runs("b", 80), *runs("c", 79.5), *runs("d", 40)]
+    titles = {name: name for name in "abcd"}
+    report = comparison_report("try", records, WEIGHTS, titles, "compare", "simulation")
+    assert best(report, 2) == ("a", "b", "c")
+
+
+def test_incomplete_clean_up_is_told_and_graver_than_scores() -> None:
+    """Exit code 5, the run's name in every form for people, beside what was screened."""
+    report = replace(compared(*runs("a", 80, clean=False), *runs("b", 90)), screened=("Screened: c.",))
+    assert comparison_exit_code(report) is ExitCode.CLEANUP_INCOMPLETE
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "Screened: c." in text and "Clean-up was not complete after" in text
+    assert any("Clean-up was not complete" in line for line in lines(report))

@@ -9,7 +9,8 @@ import pytest
 
 from execution.campaigns.trend import rescore, trend_report
 from execution.campaigns.trend_store import Occasion, Results
-from experiment.errors import HistoryError
+from execution.commands.trend import trend
+from experiment.errors import HistoryError, UsageError
 from reports.trend import TREND_FORMATS, changes, lines
 from tests.execution.builders import record
 
@@ -104,3 +105,11 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("this is no database, whatever its name says", encoding="utf-8")
     with pytest.raises(HistoryError, match="move it away"):
         Results(path).read()
+
+
+def test_a_scenario_without_a_result_is_refused(tmp_path: Path) -> None:
+    """With the nearest that has some: an empty page would look like no news."""
+    path = tmp_path / "results.sqlite3"
+    Results(path).append(occasion(0), [(record(0, scenario="smoke/control"), 1.0)])
+    with pytest.raises(UsageError, match='did you mean "control"'):
+        trend("smoke", "contrl", path, tmp_path, False)

@@ -1,0 +1,140 @@
+"""The figures of a comparison from the records of its runs; pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+from execution.campaigns.run_records import RunRecord
+from execution.places import ROOT
+from execution.runs.facts import git_commit, machine
+from measurement.histogram import merge, quantile
+from measurement.statistics import PairedDifference, median_time, paired_difference, score_estimate
+from reports.comparison import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
+from reports.comparison_words import in_words, ranked
+
+
+def comparison_report(
+    name: str,
+    records: Sequence[RunRecord],
+    weights: dict[str, float],
+    titles: dict[str, str],
+    command: str,
+    source: str,
+) -> ComparisonReport:
+    """Pure: records in, figures out."""
+    scenarios = tuple(weights)
+    designs = tuple(titles)
+    cells = tuple(_cell(s, d, _of(records, s, d)) for s in scenarios for d in designs)
+    summaries = tuple(_summary(d, titles[d], records, weights) for d in designs)
+    effects = tuple(_effects(records, weights, designs))
+    return ComparisonReport(
+        name=name,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        sources=(source,),
+        scenarios=scenarios,
+        designs=summaries,
+        cells=cells,
+        effects=effects,
+        unclean=tuple(Path(record.folder).name for record in records if not record.clean),
+        words=tuple(in_words(summaries, cells, effects, _gap(ranked(summaries), records, weights))),
+        machine=machine(),
+        git=git_commit(ROOT),
+    )
+
+
+def _of(records: Sequence[RunRecord], scenario: str, design: str) -> list[RunRecord]:
+    return [record for record in records if record.scenario == scenario and record.design == design]
+
+
+def _mean(records: Sequence[RunRecord], figure: Callable[[RunRecord], float | None]) -> float | None:
+    values = [value for record in records if (value := figure(record)) is not None]
+    return sum(values) / len(values) if values else None
+
+
+def _baseline_p95(records: Sequence[RunRecord]) -> float | None:
+    """Of all runs together: percentiles are merged, never averaged."""
+    return quantile(merge(record.baseline_latency for record in records), 0.95)
+
+
+def _cell(scenario: str, design: str, records: Sequence[RunRecord]) -> DesignInScenario:
+    scores = [record.score for record in records if record.score is not None]
+    reached = [record.recovery_s for record in records if record.recovery_s is not None]
+    censored = [record.censored_s for record in records if record.censored_s is not None]
+    stale = [record.stale_s for record in records if record.stale_s is not None]
+    return DesignInScenario(
+        scenario=scenario,
+        design=design,
+        runs=len(records),
+        invalid=sum(record.score is None for record in records),
+        vetoes=sum(record.vetoed for record in records),
+        score=score_estimate(scores) if scores else None,
+        recovery=median_time(reached, censored) if reached or censored else None,
+        duplicates=sum(record.duplicates for record in records),
+        stale_s=max(stale, default=None),
+        calls=_mean(records, lambda record: record.calls),
+        cpu_ms=_mean(records, lambda record: record.cpu_ms),
+        baseline_p95_s=_baseline_p95(records),
+    )
+
+
+def seed_means(records: Sequence[RunRecord], weights: dict[str, float], design: str) -> dict[int, float]:
+    """Seed to the weighted mean score over all scenarios; seeds with a scenario missing are left out."""
+    scores: dict[int, dict[str, float]] = {}
+    for record in records:
+        if record.design == design and record.score is not None:
+            scores.setdefault(record.seed, {})[record.scenario] = record.score
+    total = sum(weights.values())
+    return {
+        seed: sum(weights[s] * value for s, value in found.items()) / total
+        for seed, found in scores.items()
+        if set(found) == set(weights)
+    }
+
+
+def _summary(
+    design: str, title: str, records: Sequence[RunRecord], weights: dict[str, float]
+) -> DesignSummary:
+    mine = [record for record in records if record.design == design]
+    means = list(seed_means(records, weights, design).values())
+    return DesignSummary(
+        design=design,
+        title=title,
+        score=score_estimate(means) if means else None,
+        vetoes=sum(record.vetoed for record in mine),
+        invalid=sum(record.score is None for record in mine),
+        calls=_mean(mine, lambda record: record.calls),
+        cpu_ms=_mean(mine, lambda record: record.cpu_ms),
+        baseline_p95_s=_baseline_p95(mine),
+    )
+
+
+def _effects(
+    records: Sequence[RunRecord], weights: dict[str, float], designs: Sequence[str]
+) -> list[EffectSize]:
+    """Every design against the first, over all and in each scenario."""
+    effects: list[EffectSize] = []
+    first = designs[0]
+    for design in designs[1:]:
+        for scenario in ("all", *weights):
+            chosen = weights if scenario == "all" else {scenario: 1.0}
+            mine = [record for record in records if record.scenario in chosen]
+            one, other = seed_means(mine, chosen, first), seed_means(mine, chosen, design)
+            seeds = sorted(set(one) & set(other))
+            if seeds:
+                difference = paired_difference([one[s] for s in seeds], [other[s] for s in seeds])
+                effects.append(EffectSize(scenario, design, first, difference))
+    return effects
+
+
+def _gap(
+    order: Sequence[DesignSummary], records: Sequence[RunRecord], weights: dict[str, float]
+) -> PairedDifference | None:
+    """The first design of the ranking against the second, over the seeds that both have."""
+    if len(order) < 2:
+        return None
+    one, other = (seed_means(records, weights, design.design) for design in order[:2])
+    seeds = sorted(set(one) & set(other))
+    return paired_difference([other[s] for s in seeds], [one[s] for s in seeds]) if seeds else None
