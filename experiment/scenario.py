@@ -204,6 +204,18 @@ class Scenario:
             raise ValueError(f"clock_scale {self.clock_scale:g}; expected a factor above 0 and up to 1000")
 
 
+def objectives(expect: Expect) -> tuple[str, ...]:
+    """The names of all objectives: `check_in p95 in fault`, and `recovers` for the recovery."""
+    named = [
+        f"{expectation.journey} {figure} in {section}"
+        for section in ("baseline", "fault", "after")
+        for expectation in getattr(expect, section)
+        for figure in ("success", "p50", "p95", "p99")
+        if getattr(expectation, figure) is not None
+    ]
+    return (*named, "recovers") if expect.recovery is not None else tuple(named)
+
+
 def phase_starts(phases: Phases) -> dict[str, float]:
     """Phase name to its start, in seconds since the run's zero."""
     starts: dict[str, float] = {}

@@ -15,21 +15,24 @@ from experiment.yaml_source import read_yaml
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One scenario on one design. The suite passes when the verdict is the expected one; `violates` also
-    names the invariants that a failing run must break, so that it fails for the right reason. weight = impact
-    x likelihood."""
+    names the invariants that a failing run must break, and `misses` the objectives that it must not meet
+    (`check_in p95 in fault`, `recovers`), so that it fails for the right reason. weight = impact x
+    likelihood."""
 
     scenario: str
     design: str
     expect: Literal["pass", "fail", "inconclusive"] = "pass"
     violates: tuple[str, ...] = ()
+    misses: tuple[str, ...] = ()
     impact: float = 1.0
     likelihood: float = 1.0
 
     def __post_init__(self) -> None:
         if self.impact <= 0 or self.likelihood <= 0:
             raise ValueError("a weight of nothing; expected impact and likelihood above 0")
-        if self.violates and self.expect != "fail":
-            raise ValueError(f"violates with expect {self.expect}; expected `expect: fail` beside it")
+        for name in ("violates", "misses"):
+            if getattr(self, name) and self.expect != "fail":
+                raise ValueError(f"{name} with expect {self.expect}; expected `expect: fail` beside it")
 
     @property
     def weight(self) -> float:

@@ -93,6 +93,11 @@ class ExpectationResult:
     measured: float | None
     status: Status
 
+    @property
+    def name(self) -> str:
+        """`pay p95 in fault`; `recovers` for the recovery, which is a check too."""
+        return "recovers" if self.phase == "recovery" else f"{self.journey} {self.figure} in {self.phase}"
+
 
 @dataclass(frozen=True, slots=True)
 class RecoveryResult:

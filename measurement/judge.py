@@ -181,13 +181,8 @@ def _failed(
         if check.judged and check.verdict is Verdict.FAIL and check.checker not in waived
     ]
     for result in expectations:
-        name = (
-            "recovers"
-            if result.phase == "recovery"
-            else f"{result.journey} {result.figure} in {result.phase}"
-        )
-        if result.status == "not met" and name not in names:
-            names.append(name)
+        if result.status == "not met" and result.name not in names:
+            names.append(result.name)
     return tuple(names)
 
 

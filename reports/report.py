@@ -82,6 +82,7 @@ class RunSummary:
     violated: tuple[str, ...]  # checkers with violations
     file: str = ""  # the scenario file
     failures: tuple[str, ...] = ()  # every broken condition, one sentence each
+    missed: tuple[str, ...] = ()  # objectives that were not met: "pay p95 in fault"
     score_short: str = ""  # "0, vetoed; would have been 91", for where the violations stand beside it
 
 
@@ -101,11 +102,14 @@ class SuiteEntry:
     violates: tuple[
         str, ...
     ] = ()  # checkers that must have found something, for a failure for the right reason
+    misses: tuple[str, ...] = ()  # objectives that must not have been met, likewise
 
     @property
     def met(self) -> bool:
         run = self.summary
-        return run is not None and run.verdict is self.expected and set(self.violates) <= set(run.violated)
+        if run is None or run.verdict is not self.expected:
+            return False
+        return set(self.violates) <= set(run.violated) and set(self.misses) <= set(run.missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,5 +213,6 @@ def summarise(report: RunReport) -> RunSummary:
         violated=tuple(check.checker for check in analysis.checks if check.violation_count),
         file=report.facts.scenario.file,
         failures=broken(analysis),
+        missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
     )

@@ -58,6 +58,7 @@ class RunRecord:
     time_scale: float | None = None
     population: str = ""
     scenario_hash: str = ""  # of the scenario's file
+    missed: tuple[str, ...] = ()  # objectives that were not met
 
     def statement(self, checker: str) -> str:
         """What that checker found, or the reason of the verdict where it is not known."""
@@ -113,6 +114,7 @@ def record_of(
         broken=tuple(check.name for check in analysis.validity if not check.ok),
         statements=tuple((name, check.statement) for name, check in found.items()),
         population=history.header.population,
+        missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -127,15 +127,20 @@ def suite_report(
 
 
 def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
-    expected = Verdict(entry.expect)
+    bare = SuiteEntry(
+        entry.scenario,
+        entry.design,
+        Verdict(entry.expect),
+        None,
+        entry.weight,
+        violates=entry.violates,
+        misses=entry.misses,
+    )
     if record is None:
-        return SuiteEntry(entry.scenario, entry.design, expected, None, entry.weight, violates=entry.violates)
+        return bare
     run = Path(record.folder)
     link = f"../{run.name}/report.html" if run.parent == folder.parent else str(run / "report.html")
-    summary = summarise(load_run_report(run))
-    return SuiteEntry(
-        entry.scenario, entry.design, expected, summary, entry.weight, link, violates=entry.violates
-    )
+    return replace(bare, summary=summarise(load_run_report(run)), link=link)
 
 
 def suite_exit_code(report: SuiteReport, records: Sequence[RunRecord]) -> ExitCode:

@@ -96,7 +96,9 @@ def repeated_entries(suite: Suite, records: Sequence[RunRecord]) -> tuple[Repeat
 
 def entry_met(entry: Entry, record: RunRecord) -> bool:
     """The expected verdict, and for the expected reason when the suite names one."""
-    return record.verdict == Verdict(entry.expect) and set(entry.violates) <= set(record.violated)
+    if record.verdict != Verdict(entry.expect):
+        return False
+    return set(entry.violates) <= set(record.violated) and set(entry.misses) <= set(record.missed)
 
 
 def weighted_mean(suite: Suite, entries: set[int], records: Sequence[RunRecord]) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,15 @@ from execution.catalogue import Catalogue
 from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
-from experiment.errors import CodeBlueError, ConfigError
+from experiment.errors import CodeBlueError, ConfigError, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
 from experiment.population import Population, generate, read_bundles
-from experiment.scenario import Scenario
+from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite, load_suite
 from experiment.topology import load_system
 from experiment.yaml_source import Mapping as YamlMapping
-from experiment.yaml_source import read_yaml
+from experiment.yaml_source import place, read_yaml
+from measurement.checkers import CHECKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,37 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
 
 
 def check_suite(suite: Suite, catalogue: Catalogue) -> None:
-    """Every scenario and design that the suite names is there and sound."""
-    system = catalogue.system()
-    for entry in suite.entries:
-        catalogue.scenario(entry.scenario, system)
-        catalogue.design(entry.design, system)
+    """Every scenario and design that the suite names is there and sound, and its reasons are theirs.
+
+    Raises ConfigError with every unknown name at its own place.
+    """
+    system, node = catalogue.system(), read_yaml(Path(suite.source))
+    problems: list[Problem] = []
+
+    def refuse(
+        path: tuple[str | int, ...], what: str, name: str, expected: str, known: Iterable[str]
+    ) -> None:
+        where = place(node, "entries", *path)
+        problems.append(Problem(where, f'the unknown {what} "{name}"', expected, nearest(name, known)))
+
+    for index, entry in enumerate(suite.entries):
+        for number, name in enumerate(entry.violates):
+            if name not in CHECKERS:
+                refuse((index, "violates", number), "invariant", name, "an invariant", CHECKERS)
+        try:
+            catalogue.design(entry.design, system)
+        except UsageError:
+            designs = catalogue.design_files()
+            refuse((index, "design"), "design", entry.design, "a design or its file", designs)
+        try:
+            known = objectives(catalogue.scenario(entry.scenario, system).expect)
+        except UsageError:
+            scenarios = catalogue.scenario_files()
+            refuse((index, "scenario"), "scenario", entry.scenario, "a scenario or its file", scenarios)
+            continue
+        for number, name in enumerate(entry.misses):
+            if name not in known:
+                expected = f"an objective of {entry.scenario}"
+                refuse((index, "misses", number), "objective", name, expected, known)
+    if problems:
+        raise ConfigError(problems)

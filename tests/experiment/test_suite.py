@@ -49,6 +49,14 @@ BAD = [
         "`expect: fail` beside it",
         "",
     ),
+    (
+        "expect: pass}",
+        "expect: pass, misses: [pay p95 in fault]}",
+        "[pay",
+        "misses with expect pass",
+        "`expect: fail` beside it",
+        "",
+    ),
     ("name: smoke", "name: a b", "a b", 'the name "a b"', PLAIN_NAME, ""),
     (
         "title: A small one",

@@ -5,8 +5,15 @@ from __future__ import annotations
 import pytest
 
 from execution.campaigns.run_records import RunRecord
-from execution.campaigns.suite_numbers import coverable, four_numbers, repeated_entries, weighted_mean
+from execution.campaigns.suite_numbers import (
+    coverable,
+    entry_met,
+    four_numbers,
+    repeated_entries,
+    weighted_mean,
+)
 from experiment.suite import Entry, Suite
+from experiment.verdict import Verdict
 from tests.execution.builders import SYSTEM, record
 
 SUITE = Suite("two", (Entry("a", "d", impact=3.0), Entry("b", "d")))
@@ -81,3 +88,13 @@ def test_every_figure_of_repeats_has_an_interval() -> None:
 def test_one_run_each_has_no_table_of_repeats() -> None:
     """Nothing is repeated, so nothing is told about repeats."""
     assert repeated_entries(SUITE, [record(0), record(1)]) == ()
+
+
+def test_a_failure_counts_only_for_its_reasons() -> None:
+    """The invariants that must break and the objectives that must be missed, both."""
+    entry = Entry("a", "d", expect="fail", violates=("x",), misses=("pay p95 in fault",))
+    missed = ("pay p95 in fault", "recovers")
+    assert entry_met(entry, record(0, verdict=Verdict.FAIL, violated=("x", "y"), missed=missed))
+    assert not entry_met(entry, record(0, verdict=Verdict.FAIL, violated=("x",), missed=("recovers",)))
+    assert not entry_met(entry, record(0, verdict=Verdict.FAIL, violated=(), missed=missed))
+    assert not entry_met(entry, record(0, verdict=Verdict.PASS, violated=("x",), missed=missed))
