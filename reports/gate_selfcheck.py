@@ -10,6 +10,7 @@ from reports.wording import percent
 
 MOST_FALSE_ALARMS = 0.05
 LEAST_DETECTED = 0.95
+MOST_WRONG_PASSES = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +26,20 @@ class Bug:
     mean_pairs: float
     sentence: str = ""  # the first reason given
     worsened: bool = False  # measured figures made worse
+    passes: int = 0
+    must_not_pass: bool = False  # lost exactly the margin: a pass is wrong
 
     @property
     def share(self) -> str:
         """`98.0% (95%: 95.0% to 99.5%)`."""
         low, high = proportion(self.regressions, self.trials)
         return f"{percent(self.regressions / self.trials)} (95%: {percent(low)} to {percent(high)})"
+
+    @property
+    def passed_share(self) -> str:
+        """The same of passes."""
+        low, high = proportion(self.passes, self.trials)
+        return f"{percent(self.passes / self.trials)} (95%: {percent(low)} to {percent(high)})"
 
     @property
     def text(self) -> str:
@@ -56,6 +65,11 @@ class GateFigures:
         if self.same.regressions > MOST_FALSE_ALARMS * self.same.trials:
             found.append(f"false alarms {self.same.share}, expected at most {percent(MOST_FALSE_ALARMS)}")
         for bug in self.bugs:
+            if bug.must_not_pass:
+                if bug.passes > MOST_WRONG_PASSES * bug.trials:
+                    most = percent(MOST_WRONG_PASSES)
+                    found.append(f"{bug.name} passed in {bug.passed_share}, expected at most {most}")
+                continue
             least = 1.0 if bug.safety else LEAST_DETECTED if bug.worsened else 0.0
             if bug.regressions < least * bug.trials:
                 found.append(f"{bug.name} found in {bug.share}, expected at least {percent(least)}")
@@ -72,6 +86,11 @@ def render_markdown(figures: GateFigures) -> str:
         f"**False alarms** (resilient against itself): {same.regressions} of {same.trials} trials, "
         f"{same.share}. No answer: {same.inconclusive}. Mean pairs: {same.mean_pairs:.1f}.",
         "",
+        *(
+            f"**Wrong passes** ({text(bug.name)}): {bug.passes} of {bug.trials} trials, {bug.passed_share}.\n"
+            for bug in figures.bugs
+            if bug.must_not_pass
+        ),
         *table(
             ("seeded bug", "found", "rate (95%)", "no answer", "pairs (mean, most)", "first reason"),
             [
@@ -84,6 +103,7 @@ def render_markdown(figures: GateFigures) -> str:
                     text(bug.sentence[:110]),
                 )
                 for bug in figures.bugs
+                if not bug.must_not_pass
             ],
         ),
         "",

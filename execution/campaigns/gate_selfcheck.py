@@ -11,19 +11,17 @@ import random
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from itertools import islice
 
 from execution.campaigns.pairing import side_of, stem
 from execution.campaigns.run_records import RunRecord
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.errors import UsageError
-from measurement.gate import Decision, GateResult, decide
+from measurement.gate import MARGIN, Decision, GateResult, decide
 from measurement.gate_pairs import MIN_PAIRS, Look, PairedRun, Side
 from measurement.histogram import WIDTH_OF_DOUBLE
 from reports.gate_selfcheck import Bug, GateFigures
 
 Source = Callable[[Design, str, int], RunRecord]  # design, scenario, seed
-SEEDS = 100_000  # each side draws its own: the simulation repeats a seed exactly
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +32,7 @@ class Candidate:
     design: Design
     scenarios: tuple[str, ...]
     safety: bool = False  # must be found every time
+    must_not_pass: bool = False  # at the margin: a pass is the error, a regression is none
     worsen: Callable[[Side], Side] | None = None
 
 
@@ -64,10 +63,16 @@ def halved_goodput(side: Side) -> Side:
     return replace(side, good=side.good // 2)
 
 
+def lost_margin(side: Side) -> Side:
+    """A score that lost exactly what the gate must not let pass."""
+    return side if side.score is None else replace(side, score=side.score - MARGIN)
+
+
 @dataclass(frozen=True, slots=True)
 class GateTrials:
     """How many trials of A/A, of each bug, and of each design that lacks one switch. `only` names the bugs
-    that are tried; empty: all."""
+    that are tried; empty: all. `pool` is how many runs of a design and scenario trials draw from, always
+    another one for each side; 0: as many as there are trials of that kind."""
 
     same: int = 200
     bugs: int = 100
@@ -75,6 +80,7 @@ class GateTrials:
     n_max: int = 7
     seed: int = 1
     only: tuple[str, ...] = ()
+    pool: int = 0
 
     def of(self, name: str) -> int:
         return self.minus if name.startswith("minus_") else self.bugs
@@ -93,11 +99,14 @@ def figures(
     found: list[Bug] = []
     for candidate in (same, *bugs):
         results: list[tuple[GateResult, int]] = []
-        for number in range(trials.same if candidate is same else trials.of(candidate.name)):
+        wanted = trials.same if candidate is same else trials.of(candidate.name)
+        pool = trials.pool or max(wanted, trials.n_max) + 1
+        for number in range(wanted):
             if stop.is_set():
                 break
             rng = random.Random(f"{trials.seed}-{candidate.name}-{number}")
-            results.append(_trial(source, same.design, candidate, trials.n_max, rng))
+            results.append(_trial(source, same.design, candidate, trials.n_max, pool, rng))
+            told(f"{candidate.name}, trial {number + 1} of {wanted}: {results[-1][0].decision}")
         if results:
             found.append(_bug(candidate, results))
             told(found[-1].text)
@@ -118,18 +127,19 @@ def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug
         mean_pairs=sum(pairs for _, pairs in results) / len(results),
         sentence=alarms[0].sentence if alarms else "",
         worsened=candidate.worsen is not None,
+        passes=sum(result.decision is Decision.PASS for result, _ in results),
+        must_not_pass=candidate.must_not_pass,
     )
 
 
 def _trial(
-    source: Source, baseline: Design, candidate: Candidate, n_max: int, rng: random.Random
+    source: Source, baseline: Design, candidate: Candidate, n_max: int, pool: int, rng: random.Random
 ) -> tuple[GateResult, int]:
     """A whole gate on pairs of independent runs; (result, pairs it took)."""
     runs: list[PairedRun] = []
     result, number = decide([]), 0
-    seeds = iter(lambda: rng.randrange(SEEDS), None)
-    for number, seed in enumerate(islice(seeds, n_max), 1):
-        other = rng.randrange(SEEDS)
+    for number in range(1, n_max + 1):
+        seed, other = rng.sample(range(1, pool + 1), 2)
         for scenario in candidate.scenarios:
             one = side_of(source(baseline, scenario, seed))
             two = side_of(source(candidate.design, scenario, other))

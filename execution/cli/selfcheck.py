@@ -104,18 +104,22 @@ selfcheck.add_command(simulation)
     "--minus", type=click.IntRange(1), default=10, show_default=True, help="trials of each switch off"
 )
 @click.option("--only", multiple=True, help="a bug to try; default: all")
+@click.option(
+    "--pool", type=click.IntRange(2), help="runs of a design and scenario to draw from; default: one a trial"
+)
 @click.option("--n-max", type=click.IntRange(2, 1000), default=7, show_default=True, help="pairs at most")
 @click.option("--seed", type=SEED, default=1, show_default=True)
 @click.option("--runtime", type=click.Choice(RUNTIMES), default=SIMULATION, show_default=True, help="where")
 @click.option("--out", type=OutputFile(), help="Markdown file to write")
 @json_option
 def selfcheck_gate(
-    scenarios: tuple[str, ...], runtime: str, out: Path | None, as_json: bool, **chosen: object
-) -> int:
+    scenarios: tuple[str, ...], pool: int | None, runtime: str, out: Path | None, as_json: bool,
+    **chosen: object,
+) -> int:  # fmt: skip
     """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
     from execution.campaigns.gate_selfcheck import GateTrials
     from execution.commands import release as release_commands
 
-    trials = GateTrials(**chosen)  # type: ignore[arg-type]
+    trials = GateTrials(pool=pool or 0, **chosen)  # type: ignore[arg-type]
     usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")
     return release_commands.selfcheck_gate(usual, trials, Options(runtime), out, as_json)

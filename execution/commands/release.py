@@ -106,7 +106,7 @@ def selfcheck_gate(
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
     with (
         live_session(options.runtime) as interruption,
-        trial_source(catalogue, options, interruption.stop) as source,
+        trial_source(catalogue, options, interruption.stop, tell) as source,
     ):
         found = figures(source, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())

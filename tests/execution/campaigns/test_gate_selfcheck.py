@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from dataclasses import replace
 
 from execution.campaigns.gate_selfcheck import (
     Candidate,
@@ -11,6 +12,7 @@ from execution.campaigns.gate_selfcheck import (
     doubled_latency,
     figures,
     halved_goodput,
+    lost_margin,
     minus_one,
 )
 from execution.campaigns.run_records import RunRecord
@@ -64,6 +66,28 @@ def test_bugs_are_found() -> None:
     )
     assert found.bugs[0].most_pairs == 1
     assert max(bug.most_pairs for bug in found.bugs) <= 7
+
+
+def test_a_loss_of_the_margin_rarely_passes() -> None:
+    """What lost exactly three points passes in at most 5% of the gates; a pass is counted, and is the bar."""
+    lost = Candidate("lost", NAMED["good"], ("a", "b"), worsen=lost_margin, must_not_pass=True)
+    found = figures(synthetic, trial("good"), (lost,), GateTrials(same=1, bugs=200), threading.Event())
+    assert found.bugs[0].passes <= 10 and not found.missed
+    assert "**Wrong passes** (lost)" in render_markdown(found)
+    wrong = replace(found, bugs=(replace(found.bugs[0], passes=11),))
+    assert "passed in" in wrong.missed[0]
+
+
+def test_a_small_pool_never_pairs_a_run_with_itself() -> None:
+    """Live runs are few: trials draw from them, with another run on each side."""
+    played: set[int] = set()
+
+    def source(design: Design, scenario: str, seed: int) -> RunRecord:
+        played.add(seed)
+        return synthetic(design, scenario, seed)
+
+    found = figures(source, trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
+    assert played == {1, 2, 3} and found.same.trials == 20
 
 
 def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
