@@ -54,6 +54,7 @@ OVERWRITE = f"""
 """
 
 # The row lock orders the reservation against every change; a repeat takes the version that is current then.
+# It holds nobody back afterwards: a change during the hand-over overlaps it, and a stop must not wait.
 RESERVE = """
     WITH r AS (
         SELECT id, version, status, dose, patient FROM rx WHERE id = $1 FOR UPDATE
