@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
 import polars as pl
@@ -11,6 +12,7 @@ from scipy.stats import t as student
 from simulation.sweep import metrics_of
 
 CONFIDENCE = 0.95
+JUDGEMENTS = ("score", "violations", "good_ratio", "recovery_s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,8 @@ def _interval(values: np.ndarray) -> tuple[float, float]:
 
 
 def effects(results: pl.DataFrame, baseline: str | None = None) -> list[Effect]:
-    """All labels against the baseline (the first label when none is named), largest size first."""
+    """All labels against the baseline (the first label when none is named), each label's in turn: score,
+    violations, good shares and recovery before all others, among those the largest size first."""
     labels = results["label"].unique(maintain_order=True).to_list()
     first = baseline if baseline is not None else labels[0]
     rows: list[Effect] = []
@@ -74,7 +77,21 @@ def effects(results: pl.DataFrame, baseline: str | None = None) -> list[Effect]:
             one = _effect(results, metric, first, label)
             if one is not None:
                 rows.append(one)
-    return sorted(rows, key=lambda row: -abs(row.size) if row.size is not None else 0.0)
+    place = {label: number for number, label in enumerate(labels)}
+    return sorted(rows, key=lambda row: (place[row.label], _weight(row.metric), -_size(row)))
+
+
+def _weight(metric: str) -> int:
+    """Judgements come before what explains them."""
+    name = metric.rpartition(".")[2]
+    return JUDGEMENTS.index(name) if name in JUDGEMENTS else len(JUDGEMENTS)
+
+
+def _size(row: Effect) -> float:
+    """Differences that do not vary are infinitely many standard deviations, unless there is none."""
+    if row.size is not None:
+        return abs(row.size)
+    return inf if row.difference else 0.0
 
 
 def _effect(results: pl.DataFrame, metric: str, baseline: str, label: str) -> Effect | None:

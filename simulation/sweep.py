@@ -5,9 +5,10 @@ A run is a pure function of its point, so that where it is computed changes noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from functools import partial
 from importlib import import_module
 from multiprocessing import get_context
 from os import sched_getaffinity
@@ -16,7 +17,7 @@ from typing import Any
 import polars as pl
 
 from experiment.design import Design
-from experiment.errors import UsageError
+from experiment.errors import CodeBlueError, UsageError
 from experiment.history import History
 from experiment.plan import make_plan
 from experiment.population import Population, generate
@@ -63,6 +64,10 @@ class Setting:
     outcomes: OutcomeTable
     patients: int = 200
     population: Population | None = None
+
+
+class SweepError(CodeBlueError):
+    """A run of a sweep failed; the message names its label and seed."""
 
 
 CONNECT_S = 10.0
@@ -127,29 +132,33 @@ Progress = Callable[[int, int], None]
 
 
 def run_sweep(
-    todo: Sequence[Point], setting: Setting, progress: Progress | None = None, processes: int | None = None
+    todo: Sequence[Point],
+    setting: Setting,
+    progress: Progress | None = None,
+    processes: int | None = None,
+    failures: list[str] | None = None,
 ) -> pl.DataFrame:
-    """All points over this machine's processes; rows in the order of the points."""
+    """All points over this machine's processes; rows in the order of the points.
+
+    A run that fails goes into `failures` by label and seed, and the others are kept. Raises SweepError when
+    none is left, or at once without such a list.
+    """
     cores = processes or min(len(sched_getaffinity(0)), len(todo))
     if cores <= 1:
-        rows = []
-        for number, point in enumerate(todo, 1):
-            rows.append(run_point(point, setting))
-            if progress is not None:
-                progress(number, len(todo))
-        return frame(rows)
+        alone = ((index, partial(run_point, point, setting)) for index, point in enumerate(todo))
+        return _collect(todo, alone, progress, failures)
     with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
         futures = {pool.submit(run_point, point, setting): index for index, point in enumerate(todo)}
-        results: dict[int, Figures] = {}
-        for future in as_completed(futures):
-            results[futures[future]] = future.result()
-            if progress is not None:
-                progress(len(results), len(todo))
-    return frame([results[index] for index in range(len(todo))])
+        ended = ((futures[future], future.result) for future in as_completed(futures))
+        return _collect(todo, ended, progress, failures)
 
 
 def run_on_dask(
-    todo: Sequence[Point], setting: Setting, address: str, progress: Progress | None = None
+    todo: Sequence[Point],
+    setting: Setting,
+    address: str,
+    progress: Progress | None = None,
+    failures: list[str] | None = None,
 ) -> pl.DataFrame:
     """The same on a Dask cluster. Raises UsageError without the optional package or the scheduler."""
     try:
@@ -166,12 +175,34 @@ def run_on_dask(
         futures = {
             client.submit(run_point, point, shared, pure=False): index for index, point in enumerate(todo)
         }
-        results: dict[int, Figures] = {}
-        for future in dask.as_completed(futures):
-            results[futures[future]] = future.result()
-            if progress is not None:
-                progress(len(results), len(todo))
-    return frame([results[index] for index in range(len(todo))])
+        ended = ((futures[future], future.result) for future in dask.as_completed(futures))
+        return _collect(todo, ended, progress, failures)
+
+
+def _collect(
+    todo: Sequence[Point],
+    ended: Iterable[tuple[int, Callable[[], Figures]]],
+    progress: Progress | None,
+    failures: list[str] | None,
+) -> pl.DataFrame:
+    """Rows in the order of the points, whatever the order in which runs end."""
+    results: dict[int, Figures] = {}
+    for done, (index, result) in enumerate(ended, 1):
+        try:
+            results[index] = result()
+        except Exception as error:
+            point = todo[index]
+            text = f"{point.label}, seed {point.seed}: {type(error).__name__}: {error}"
+            if failures is None:
+                raise SweepError(text) from error
+            failures.append(text)
+        if progress is not None:
+            progress(done, len(todo))
+    if not results:
+        raise SweepError(
+            f"all {len(todo)} runs failed, the first one: {(failures or ['none was asked for'])[0]}"
+        )
+    return frame([results[index] for index in sorted(results)])
 
 
 def frame(rows: Sequence[Figures]) -> pl.DataFrame:

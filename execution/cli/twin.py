@@ -46,8 +46,7 @@ def simulate(
     """Sweep a scenario over seeds, designs and variants on the twin."""
     from execution.commands.sweep import SweepOrder, sweep
 
-    chosen = tuple(dict.fromkeys((*designs, *names[1:]))) or ("fragile", "resilient")
-    order = SweepOrder(names[0], chosen, seeds, seed, vary, dask, calibration, out, plot)
+    order = SweepOrder(names, designs, seeds, seed, vary, dask, calibration, out, plot)
     return sweep(order, Options("simulation", population=population, system=system), as_json)
 
 

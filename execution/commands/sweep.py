@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from execution.catalogue import default_catalogue
+from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.preflight import population_of
@@ -24,14 +24,14 @@ from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_swe
 from simulation.variation import parse_variation
 from simulation.world import refuse_unknown
 
-SHOWN_EFFECTS = 20
+SHOWN_EFFECTS = 20  # of each label
 
 
 @dataclass(frozen=True, slots=True)
 class SweepOrder:
     """What a sweep runs: `seeds` of them from `first_seed` on, every design with every variation."""
 
-    scenario: str
+    names: tuple[str, ...]  # the scenario, and designs before or after it
     designs: tuple[str, ...]
     seeds: int
     first_seed: int
@@ -46,20 +46,22 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
     """Simulate, write the rows, say the effect sizes against the first design or variant."""
     catalogue = default_catalogue(options.system)
     system = catalogue.system()
-    designs = [catalogue.design(name, system) for name in order.designs]
+    scenario, names = _told_apart(order, catalogue)
+    designs = [catalogue.design(name, system) for name in names]
     seeds = range(order.first_seed, order.first_seed + order.seeds)
     variations = [parse_variation(text) for text in order.vary]
-    todo = points(catalogue.scenario(order.scenario, system), system, designs, seeds, variations)
+    todo = points(catalogue.scenario(scenario, system), system, designs, seeds, variations)
     population = population_of(options)(order.first_seed) if options.population is not None else None
     for design in {point.label: point for point in todo}.values():
         people = population or population_of(options)(order.first_seed)
         refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
     table = OutcomeTable(outcomes.judge, outcomes.seen_status)
     setting = Setting(load_magnitudes(order.calibration), table, GENERATED_PATIENTS, population)
+    failures: list[str] = []
     if order.dask:
-        results = run_on_dask(todo, setting, order.dask, _progress)
+        results = run_on_dask(todo, setting, order.dask, _progress, failures)
     else:
-        results = run_sweep(todo, setting, _progress)
+        results = run_sweep(todo, setting, _progress, failures=failures)
     if order.out is not None:
         write_results(results, order.out)
         tell(f"{len(results)} runs in {shown(order.out)}")
@@ -71,15 +73,30 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
         rows = [asdict(row) for row in intervals(results)]
         dump({"runs": len(results), "intervals": rows, "effects": [asdict(one) for one in found]})
     else:
-        say(f"{len(results)} simulated runs of {order.scenario}; magnitudes: {setting.magnitudes.name}")
-        for line in effect_lines(found):
+        say(f"{len(results)} simulated runs of {scenario}; magnitudes: {setting.magnitudes.name}")
+        for line in effect_lines(
+            found, dict(results.group_by("label", maintain_order=True).len().iter_rows())
+        ):
             say(line)
-    return int(ExitCode.PASS)
+    for text in failures:
+        tell(f"failed: {text}")
+    return int(ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS)
+
+
+def _told_apart(order: SweepOrder, catalogue: Catalogue) -> tuple[str, tuple[str, ...]]:
+    """The scenario among the names, wherever it stands, and the designs."""
+    known = catalogue.scenario_files()
+    scenario = next((name for name in order.names if name in known), order.names[0])
+    others = [name for name in order.names if name != scenario]
+    return scenario, tuple(dict.fromkeys((*order.designs, *others))) or ("fragile", "resilient")
 
 
 def _progress(done: int, total: int) -> None:
+    """On a terminal one line that is rewritten, elsewhere a line every tenth."""
     if sys.stderr.isatty():
         print(f"\r{done} of {total} runs", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done * 10 // total > (done - 1) * 10 // total:
+        print(f"{done} of {total} runs", file=sys.stderr, flush=True)
 
 
 def _plots(results: Any) -> Iterator[str]:
@@ -91,16 +108,19 @@ def _plots(results: Any) -> Iterator[str]:
         yield f"<h2>{metric}</h2>" + interval_plot(own, metric, name=f"figure-{metric.replace('.', '-')}")
 
 
-def effect_lines(found: Sequence[Effect]) -> list[str]:
-    """The largest effects as a table."""
-    if not found:
+def effect_lines(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str]:
+    """The weightiest effects of each label against the first, as a table; `runs` by label."""
+    if len(runs) < 2:
         return ["one label only: nothing to compare"]
-    lines = [f"{'figure':34} {'against':>24}  {'difference':>11} {'95% interval':>25} {'size':>7}"]
-    for one in found[:SHOWN_EFFECTS]:
-        interval = f"{one.low:.4g} to {one.high:.4g}"
-        size = "always" if one.size is None else f"{one.size:.2f}"
-        against = one.baseline[-24:]
-        line = f"{one.metric[:34]:34} {against:>24}  {one.difference:>11.4g} {interval:>25} {size:>7}"
-        lines.append(line)
-        lines.append(f"    {one.label}: larger in {one.larger:.0%} of {one.pairs} seeds")
+    if not found:
+        return ["one seed only: effects need two or more, --seeds 2"]
+    lines = [f"against {found[0].baseline}:"]
+    lines.append(f"{'figure':34} {'difference':>11} {'95% interval':>25} {'size':>7}  larger in")
+    for label in dict.fromkeys(one.label for one in found):
+        lines.append(label)
+        for one in [one for one in found if one.label == label][:SHOWN_EFFECTS]:
+            interval = f"{one.low:.4g} to {one.high:.4g}"
+            size = f"{one.size:.2f}" if one.size is not None else "always" if one.difference else "none"
+            larger = f"{one.larger:.0%} of {one.pairs} seeds"
+            lines.append(f"  {one.metric[:32]:32} {one.difference:>11.4g} {interval:>25} {size:>7}  {larger}")
     return lines

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+from execution.commands.sweep import effect_lines
 from experiment.errors import UsageError
+from experiment.plan import make_plan
 from load import outcomes
+from measurement.judge import analyse
 from simulation.effects import effects, intervals
 from simulation.magnitudes import load_magnitudes
-from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_sweep, write_results
+from simulation.randomness import Constant
+from simulation.run import simulate
+from simulation.sweep import OutcomeTable, Setting, SweepError, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation
-from tests.simulation.reference import design, scenario, system
+from tests.simulation.reference import design, population, scenario, system
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
 
@@ -106,11 +112,58 @@ def test_where_a_run_is_computed_changes_nothing() -> None:
     alone = run_sweep(todo, setting(), processes=1)
     assert run_sweep(todo, setting(), processes=2).equals(alone)
     with distributed.LocalCluster(
-        n_workers=1,
+        n_workers=2,
         threads_per_worker=1,
         dashboard_address=None,
-        processes=False,
+        processes=True,
         protocol="tcp",
         host="127.0.0.1",
     ) as cluster:
         assert run_on_dask(todo, setting(), cluster.scheduler_address).equals(alone)
+
+
+def test_a_failed_run_is_named_and_the_others_are_kept() -> None:
+    """By label and seed; without a list of failures the first one ends the sweep."""
+    todo = points(scenario("control"), system(), [design("fragile")], [1, 2, 3], [])
+    broken = [replace(point, scenario=None) for point in todo]  # type: ignore[arg-type]
+    failures: list[str] = []
+    with pytest.raises(SweepError, match="all 3 runs failed, the first one: fragile, seed 1: "):
+        run_sweep(broken, setting(), processes=1, failures=failures)
+    assert [text.partition(":")[0] for text in failures] == [f"fragile, seed {seed}" for seed in (1, 2, 3)]
+    odd = [todo[0], broken[1], todo[2]]
+    failures.clear()
+    assert run_sweep(odd, setting(), processes=1, failures=failures)["seed"].to_list() == [1, 3]
+    assert len(failures) == 1 and "seed 2" in failures[0]
+    with pytest.raises(SweepError, match="seed 2"):
+        run_sweep(odd, setting(), processes=1)
+
+
+def test_judgements_come_first_among_the_effects() -> None:
+    """Whatever the size of the others, score and violations head each label."""
+    todo = points(
+        scenario("charge_response_lost"), system(), [design("resilient"), design("fragile")], [1, 2], []
+    )
+    found = effects(run_sweep(todo, setting(), processes=1))
+    assert [one.metric for one in found[:2]] == ["score", "violations"]
+    lines = effect_lines(found, {"resilient": 2, "fragile": 2})
+    assert lines[0] == "against resilient:"
+    assert effect_lines([], {"resilient": 1, "fragile": 1}) == [
+        "one seed only: effects need two or more, --seeds 2"
+    ]
+    assert effect_lines([], {"resilient": 2}) == ["one label only: nothing to compare"]
+
+
+def test_a_retry_storm_that_outlives_its_fault_is_never_called_recovered() -> None:
+    """The registry serves 66/s, the load is 40/s: sound before; retries of what came late keep it full."""
+    sizes = setting().magnitudes
+    slow = replace(sizes, service={**sizes.service, "registry": Constant(0.015)})
+    storm = {"*.retry.attempts": "4", "*.timeout": "200ms", "load.rate": "40/s"}
+    varied, one = apply(design("fragile"), scenario("registry_starved"), storm)
+    history = simulate(make_plan(one, system(), varied, 1, population()), slow, outcomes)
+    judged = analyse(history, one, system())
+    good = {row.phase: (row.good, row.offered) for row in judged.journeys if row.journey == "check_in"}
+    assert good["baseline"][0] == good["baseline"][1] > 100
+    assert good["recovery"][0] == 0 < good["recovery"][1]
+    assert judged.recovery is not None
+    assert judged.recovery.seconds is None and judged.recovery.censored
+    assert str(judged.verdict) == "fail"
