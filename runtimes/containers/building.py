@@ -16,7 +16,7 @@ from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
-from runtimes.containers.images import require_images
+from runtimes.containers.images import image_versions, require_images
 from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
 from runtimes.containers.parts import ContainerPart, wait_until_ready
 from runtimes.containers.recipes import KIND, name_of
@@ -196,10 +196,11 @@ def _built(
 ) -> Built:
     images = Images()
     server = images.find(name_of("toxiproxy"))
+    made = image_versions(images, layout.service_image)
     images.close()
     kind = server.labels.get(KIND, "real") if server is not None else "real"
     facts = engine.facts()
-    versions = {"docker": facts.version, "kernel": facts.kernel}
+    versions = {"docker": facts.version, "kernel": facts.kernel, **made}
     toolbox = Toolbox(engine, layout.container(TOOLBOX))
     label = f"{kind} {proxies.version()}"
     return Built(layout, parts, folder, proxies, doors, toolbox, secrets, {}, label, versions)

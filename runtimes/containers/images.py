@@ -9,11 +9,12 @@ from experiment.errors import StartError
 from runtimes.containers import recipes
 from runtimes.containers.base_image import ensure_base, python_of
 from runtimes.containers.engine_images import Images
-from runtimes.containers.recipes import CODE, CONTENT, KIND, Recipe, name_of
+from runtimes.containers.recipes import BASE, CODE, CONTENT, KIND, VERSION, Recipe, name_of
 from runtimes.containers.wheelhouse import wheelhouse
 from runtimes.docker_engine import EngineError
 
 IMAGES = ("service", "postgres", "bus", "toxiproxy", "toolbox")
+PROGRAMS = {"postgres": "postgresql", "bus": "nats"}
 MEND = "`make images`, or `make images OFFLINE=1` where no container registry can be reached"
 EMBEDDED = (
     "NOTE: this image holds the EMBEDDED Toxiproxy-compatible server, since no real one was found here; "
@@ -69,7 +70,7 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
         return
     say(f"{name}: building from {recipe.base}")
     with recipe.context() as context:
-        labels = {**recipe.labels, CONTENT: content}
+        labels = {**recipe.labels, CONTENT: content, BASE: recipe.base}
         images.build(context, name, labels, recipe.base, offline=offline, say=lambda _: None)
     made = images.find(name)
     assert made is not None
@@ -93,9 +94,43 @@ def missing_images(images: Images) -> list[str]:
     return [f"the engine has no image {name_of(one)}" for one in IMAGES if images.find(name_of(one)) is None]
 
 
+def image_versions(images: Images, service_image: str) -> dict[str, str]:
+    """What an instance is made of: versions of the stores, and each image by the hash of its content."""
+    found: dict[str, str] = {}
+    for image in IMAGES:
+        facts = images.find(service_image if image == "service" else name_of(image))
+        if facts is None:
+            continue
+        found[f"image {image}"] = facts.labels.get(CONTENT) or facts.labels.get(CODE) or facts.id
+        if VERSION in facts.labels:
+            found[PROGRAMS[image]] = facts.labels[VERSION]
+    return found
+
+
+def outdated_images(images: Images) -> list[str]:
+    """One sentence for each image that would be made of something else now, on the base that it has."""
+    problems = []
+    for image in IMAGES[1:]:
+        facts = images.find(name_of(image))
+        if facts is None:
+            continue
+        name = facts.labels.get(BASE, "")
+        base = images.find(name) if name else None
+        wanted = [one.content(base.id) for one in _recipes_on(name) if one.image == image] if base else []
+        if facts.labels.get(CONTENT) not in wanted:
+            problems.append(f"{name_of(image)} is made of other files than those here")
+    return problems
+
+
+def _recipes_on(base: str) -> list[Recipe]:
+    """The recipes of both ways to an image that stand on this base."""
+    offline = [*recipes.store_recipes(base), recipes.toxiproxy_recipe(base), recipes.toolbox_recipe(base)]
+    return [one for one in (*offline, *recipes.official_recipes()) if one.base == base]
+
+
 def stale_images(images: Images) -> list[str]:
-    """One sentence for each image that is missing, or that holds other code than this folder."""
-    problems = missing_images(images)
+    """One sentence for each image that is missing, or that holds something else than this folder."""
+    problems = [*missing_images(images), *outdated_images(images)]
     found = images.find(name_of("service"))
     if found is not None and found.labels.get(CODE) != recipes.code_hash():
         problems.append(f"{name_of('service')} holds other code than {recipes.SYSTEM.name}/")

