@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from execution.options import CONTAINERS, PROCESSES, Options
@@ -25,10 +26,12 @@ from runtimes.runtime import Runtime
 class RuntimeChoice:
     """`can` takes the capabilities that are asked for and maps the kind of a fault's target (link, node,
     behaviour), or the role of a node, to what its controls are capable of here. `make` takes an image of the
-    services too, empty for that of the system's checkout."""
+    services too, empty for that of the system's checkout. Of all faults that need one of `one_at_a_time` only
+    one may act at a time."""
 
     make: Callable[[System, Path, str], Runtime]
     can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
+    one_at_a_time: frozenset[str] = frozenset()
 
 
 def _processes(system: System, var: Path, service_image: str) -> Runtime:
@@ -59,7 +62,7 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
 # The simulation has no system to start: see simulated_bench.
 LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
     PROCESSES: RuntimeChoice(_processes, _processes_can),
-    CONTAINERS: RuntimeChoice(_containers, _containers_can),
+    CONTAINERS: RuntimeChoice(_containers, _containers_can, frozenset({"corrupt", "reorder"})),
 }
 
 
@@ -97,8 +100,22 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
             known = ", ".join(sorted(able)) or "nothing"
             what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
             refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
+    refused += _overlaps(plan, choose(runtime).one_at_a_time)
     if refused:
         raise UnsupportedError("\n".join(refused))
+
+
+def _overlaps(plan: Plan, one_at_a_time: frozenset[str]) -> list[str]:
+    """A sentence for each two faults that would act at the same time and cannot."""
+    ends = {step.fault: step.at_s for step in plan.steps if step.action == "heal"}
+    steps = [s for s in plan.steps if s.action == "inject" and s.effect.requires in one_at_a_time]
+    steps.sort(key=lambda step: step.at_s)
+    return [
+        f"found {later.kind} on {later.target} at {later.at_s:g} s while {first.kind} on {first.target} "
+        "acts, expected one such fault at a time: the kernel has one queue for them"
+        for first, later in pairwise(steps)
+        if later.at_s < ends[first.fault]
+    ]
 
 
 @contextmanager

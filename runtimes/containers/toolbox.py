@@ -27,6 +27,7 @@ HOOKS: dict[Direction, tuple[tuple[str, str], ...]] = {
 }
 BALLAST = "codeblue-ballast"
 BLOCK = 65_536
+TRIALS = 3
 
 
 def loss_rules(chain: str, port: int, share: float, direction: Direction) -> str:
@@ -104,7 +105,7 @@ class Toolbox:
         """How many packets these rules have dropped so far, and out of how many."""
         dropped = met = 0
         for hook, _ in HOOKS[direction]:
-            listed = json.loads(self._run("nft", "-j", f"list chain {TABLE} {chain}_{hook}"))
+            listed = self._told("nft", "-j", f"list chain {TABLE} {chain}_{hook}")
             for item in listed["nftables"]:
                 expressions = item.get("rule", {}).get("expr", ())
                 count = sum(one["counter"]["packets"] for one in expressions if "counter" in one)
@@ -116,7 +117,7 @@ class Toolbox:
 
     def chains(self) -> list[str]:
         """The chains that drop something now."""
-        listed = json.loads(self._run("nft", "-j", "list chains inet"))
+        listed = self._told("nft", "-j", "list chains inet")
         found = [item["chain"] for item in listed["nftables"] if "chain" in item]
         return [chain["name"] for chain in found if f"inet {chain['table']}" == TABLE]
 
@@ -145,8 +146,8 @@ class Toolbox:
         return bool(self._queues())
 
     def _queues(self, *options: str) -> list[dict[str, Any]]:
-        shown = self._run("tc", *options, "-j", "qdisc", "show", "dev", "eth0")
-        return [queue for queue in json.loads(shown or "[]") if queue.get("kind") == "netem"]
+        shown = self._told("tc", *options, "-j", "qdisc", "show", "dev", "eth0")
+        return [queue for queue in shown if queue.get("kind") == "netem"]
 
     def _end_netem(self) -> None:
         """Raises EngineError when the queue is still there afterwards."""
@@ -196,6 +197,13 @@ class Toolbox:
         written = self._try("sh", "-c", f"head -c {BLOCK} /dev/zero > {path}")
         self._try("rm", "-f", path)
         return written
+
+    def _told(self, *command: str) -> Any:
+        """What a tool tells in JSON. Seen once: an engine that lost the output of a command."""
+        for _ in range(TRIALS):
+            if shown := self._run(*command).strip():
+                return json.loads(shown)
+        raise EngineError(f"the toolbox said nothing to `{' '.join(command)}`, {TRIALS} times")
 
     def _try(self, *command: str) -> bool:
         return self._engine.run(self._container, command).code == 0

@@ -22,7 +22,8 @@ class _Engine:
     def run(self, container: str, command: tuple[str, ...]) -> Ran:
         assert container == "toolbox"
         self.asked.append(tuple(command))
-        return self._answers.get(command[0], Ran(0, ""))
+        nothing = Ran(0, "[]" if "show" in command else "")
+        return self._answers.get(command[0], nothing)
 
 
 def toolbox(engine: _Engine) -> Toolbox:
@@ -139,3 +140,11 @@ def test_a_tool_that_fails_is_quoted() -> None:
     """The message has the command and what it said."""
     with pytest.raises(EngineError, match=r"could not do `df .*`: no such volume"):
         toolbox(_Engine(df=Ran(1, "no such volume\n"))).free_bytes("postgres")
+
+
+def test_a_tool_whose_output_was_lost_is_asked_again() -> None:
+    """Nothing said is not nothing found: it is asked for again, and then told."""
+    engine = _Engine()
+    with pytest.raises(EngineError, match="said nothing to `nft -j list chains inet`, 3 times"):
+        toolbox(engine).chains()
+    assert len(engine.asked) == 3

@@ -1,0 +1,59 @@
+"""What a runtime cannot do is refused before anything is started."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from execution.runs import runtime_choice
+from execution.runs.runtime_choice import RuntimeChoice, refuse_unsupported
+from experiment.errors import UnsupportedError, UsageError
+from faults.corruption import Corruption
+from faults.latency import Latency
+from faults.reordering import Reordering
+
+
+def can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    return {"link": frozenset({"corrupt", "reorder", "delay"})}
+
+
+@pytest.fixture(autouse=True)
+def able(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A runtime with netem."""
+    choice = RuntimeChoice(lambda *_: None, can, frozenset({"corrupt", "reorder"}))  # type: ignore[arg-type]
+    monkeypatch.setitem(runtime_choice.LIVE_RUNTIMES, "containers", choice)
+
+
+def plan(*faults: tuple[Any, float, float]) -> Any:
+    """A plan of faults with their windows in seconds."""
+    steps = []
+    for number, (fault, start, end) in enumerate(faults):
+        for action, at in (("inject", start), ("heal", end)):
+            steps.append(
+                SimpleNamespace(
+                    action=action, fault=f"f{number}", at_s=at, kind=fault.kind, target="a -> b", effect=fault
+                )
+            )
+    specs = [SimpleNamespace(fault=fault, target="a -> b", where="x.yaml:1") for fault, _, _ in faults]
+    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), steps=steps)
+
+
+def test_two_faults_that_need_the_same_queue_at_once_are_refused() -> None:
+    """The second would fail in the middle of a run, which is then invalid: it is said before."""
+    with pytest.raises(UnsupportedError, match=r"reordering on a -> b at 5 s while corruption .* acts"):
+        refuse_unsupported(plan((Corruption(0.1), 2.0, 6.0), (Reordering(0.1), 5.0, 8.0)), "containers")
+
+
+def test_one_after_the_other_and_beside_other_faults_they_are_not() -> None:
+    """Only what shares the queue must not overlap."""
+    refuse_unsupported(plan((Corruption(0.1), 2.0, 5.0), (Reordering(0.1), 5.0, 8.0)), "containers")
+    refuse_unsupported(plan((Corruption(0.1), 2.0, 6.0), (Latency(0.1), 3.0, 5.0)), "containers")
+
+
+def test_an_image_is_for_containers_only() -> None:
+    """On processes it would be passed over silently."""
+    with pytest.raises(UsageError, match="needs --runtime containers"):
+        runtime_choice.choose("processes").make(None, None, "shop:1")  # type: ignore[arg-type]
