@@ -11,6 +11,7 @@ from experiment.verdict import Verdict
 from measurement.statistics import median_time, quantile_estimate, score_estimate
 from reports.report import FourNumbers, RepeatedEntry
 
+LINK_CLASSES = ("slow", "cut")
 NODE_CLASSES = ("crash", "pause")
 CLASS_OF_KIND = {
     "latency": "slow",
@@ -24,12 +25,13 @@ CLASS_OF_KIND = {
 }
 
 
-def coverable(system: System) -> int:
+def coverable(system: System) -> frozenset[tuple[str, str]]:
     """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http link,
-    crash and pause of every service and instrument."""
-    links = sum(3 if link.protocol == "http" else 2 for link in system.links)
-    nodes = sum(len(NODE_CLASSES) for service in system.services.values() if service.module)
-    return links + nodes
+    crash and pause of every service and instrument. Nothing else counts as covered."""
+    found = {(link.name, name) for link in system.links for name in LINK_CLASSES}
+    found |= {(link.name, "lost reply") for link in system.links if link.protocol == "http"}
+    nodes = [name for name, service in system.services.items() if service.module]
+    return frozenset(found | {(node, name) for node in nodes for name in NODE_CLASSES})
 
 
 def four_numbers(suite: Suite, records: Sequence[RunRecord], system: System) -> tuple[FourNumbers, ...]:
@@ -59,8 +61,8 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         mean=estimate.mean if estimate else None,
         worst=worst.score if worst else None,
         worst_scenario=worst.scenario if worst else "",
-        covered=len(_classes(pair for record in mine for pair in record.exercised)),
-        coverable=coverable(system),
+        covered=len(_classes(pair for record in mine for pair in record.exercised) & coverable(system)),
+        coverable=len(coverable(system)),
         vetoes=sum(record.vetoed for record in mine),
         interval=interval,
         unscored=max(1, len(seeds)) * len(entries) - len(scored),
