@@ -72,8 +72,9 @@ class SimulatedLink:
         self._opened = True
         wire = self._channel.wire
         treated = any(isinstance(one, PACKETS) for one in wire.impairments.values())
-        count = float(wire.treated)
-        measures = {"packets_dropped": count, "packets_treated": count} if treated else None
+        count, met = float(wire.treated), float(wire.met)
+        counts = {"packets_dropped": count, "packets_treated": count, "packets_met": met}
+        measures = counts if treated else None
         return LinkProbe(existing, fresh, payload_bytes, measures)
 
     def _reach(self, deadline_s: float, payload_bytes: int) -> Reach:

@@ -50,7 +50,7 @@ class Wire:
         self.request_bytes = 0.0
         self.response_bytes = 0.0
         self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
-        self.treated = 0
+        self.met = self.treated = 0  # packets that came by a loss, and those that were dropped or overtaken
         self._kept: list[tuple[bool, Attempt]] = []
         self._delayed: dict[Attempt, Timer] = {}
 
@@ -190,8 +190,10 @@ class Wire:
 
     def _retransmissions(self, share: float) -> float:
         total, timeout = 0.0, RETRANSMIT_S
+        self.met += 1
         while next(self.channel.uniform) < share:
             self.treated += 1
+            self.met += 1
             total += timeout
             timeout *= 2
         return total
