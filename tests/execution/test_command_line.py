@@ -25,7 +25,7 @@ def examples() -> list[tuple[str, str]]:
     return [
         (page.name, words.strip())
         for page in PAGES
-        for words in EXAMPLE.findall(page.read_text(encoding="utf-8"))
+        for words in EXAMPLE.findall(page.read_text(encoding="utf-8").replace("\\\n", " "))
         if words.strip() and "COMMAND" not in words
     ]
 

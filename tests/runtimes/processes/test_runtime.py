@@ -7,7 +7,7 @@ import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -29,13 +29,20 @@ from tests.standin.systems import pair, settings
 ZERO = Zero(0.0, 0.0)
 
 
-def of_this_test() -> list[psutil.Process]:
+def children() -> list[psutil.Process]:
     """Children of this process that run."""
     return [
         child
         for child in psutil.Process().children(recursive=True)
         if (one := owners.identify(child.pid)) is not None and one.alive
     ]
+
+
+@pytest.fixture
+def of_this_test() -> Callable[[], list[psutil.Process]]:
+    """What the test started and still runs; other tests of this process may have left workers waiting."""
+    before = children()
+    return lambda: [child for child in children() if child not in before]
 
 
 @pytest.fixture
@@ -168,7 +175,7 @@ def test_everything_listens_on_loopback_only() -> None:
     """No other machine can reach any part of the system."""
     listening = [
         connection.laddr
-        for child in of_this_test()
+        for child in children()
         for connection in child.net_connections(kind="inet")
         if connection.status == psutil.CONN_LISTEN
     ]
@@ -176,7 +183,9 @@ def test_everything_listens_on_loopback_only() -> None:
     assert {address.ip for address in listening} == {HOST}
 
 
-def test_stop_can_be_called_twice_and_before_start(tmp_path: Path) -> None:
+def test_stop_can_be_called_twice_and_before_start(
+    tmp_path: Path, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """Clean-up never fails for having nothing to do."""
     runtime = ProcessesRuntime(pair(), tmp_path)
     runtime.stop()
@@ -193,7 +202,9 @@ def dying(name: str) -> System:
     return System(system.name, services, system.links, system.journeys, system.mixes)
 
 
-def test_a_service_that_dies_at_start_is_named_with_its_last_words(tmp_path: Path) -> None:
+def test_a_service_that_dies_at_start_is_named_with_its_last_words(
+    tmp_path: Path, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """The message has the service, how it ended and its last log lines; all else is stopped again."""
     runtime = ProcessesRuntime(dying("back"), tmp_path)
     with pytest.raises(StartError) as caught:
@@ -205,7 +216,9 @@ def test_a_service_that_dies_at_start_is_named_with_its_last_words(tmp_path: Pat
     assert list((tmp_path / leftovers.INSTANCES).iterdir()) == []
 
 
-def test_a_service_that_never_gets_ready_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_service_that_never_gets_ready_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """A deadline ends the wait, and the message says what was seen last."""
     monkeypatch.setattr(processes, "START_DEADLINE_S", 0.5)
     monkeypatch.setattr(
@@ -235,7 +248,9 @@ def test_a_taken_port_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyP
             runtime.stop()
 
 
-def test_ports_that_are_always_taken_end_the_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ports_that_are_always_taken_end_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """After a few tries the message names the part, its port and what it said."""
     with socket.create_server((HOST, 0)) as stranger:
         port = stranger.getsockname()[1]
@@ -263,7 +278,9 @@ def small_disk() -> Iterator[Path]:
 
 
 @pytest.mark.live
-def test_a_disk_that_gets_full_ends_the_start(small_disk: Path) -> None:
+def test_a_disk_that_gets_full_ends_the_start(
+    small_disk: Path, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """A database that does not fit is reported as such, and nothing is left running or lying around."""
     runtime = ProcessesRuntime(pair(stores=True), small_disk)
     with pytest.raises(StartError, match="No space left on device"):
@@ -272,7 +289,9 @@ def test_a_disk_that_gets_full_ends_the_start(small_disk: Path) -> None:
     assert list((small_disk / leftovers.INSTANCES).iterdir()) == []
 
 
-def test_a_disk_that_is_full_ends_the_start(small_disk: Path) -> None:
+def test_a_disk_that_is_full_ends_the_start(
+    small_disk: Path, of_this_test: Callable[[], list[psutil.Process]]
+) -> None:
     """Not even a journal can be written: the message says where, and nothing was started."""
     with (small_disk / "filler").open("wb", buffering=0) as filler:
         os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(small_disk).free)
