@@ -37,9 +37,9 @@ from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.starting import start_or_stop
 
 ENGINE_BACK_WITHIN_S = 30.0
-STARTS_TRIED = 3
 
 
 class ContainersRuntime:
@@ -79,21 +79,7 @@ class ContainersRuntime:
 
     def start(self, run: RunSettings) -> None:
         """Start everything and reset it for the run. On failure all is removed again. Raises StartError."""
-        for trial in range(1, STARTS_TRIED + 1):
-            try:
-                self._start(run)
-                return
-            except EngineTaken as error:
-                self.stop()
-                if trial == STARTS_TRIED:
-                    raise StartError(f"{STARTS_TRIED} times a port or a subnet was taken: {error}") from None
-            except OSError as error:
-                self.stop()
-                where = error.filename or f"below {self._var}"
-                raise StartError(f"the system could not be started: {error.strerror} ({where})") from None
-            except BaseException:
-                self.stop()
-                raise
+        start_or_stop(lambda: self._start(run), self.stop, EngineTaken, self._var)
 
     def _start(self, run: RunSettings) -> None:
         engine = self._engine = Engine()

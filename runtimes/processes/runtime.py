@@ -38,8 +38,8 @@ from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration
+from runtimes.starting import start_or_stop
 
-STARTS_TRIED = 3
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
 
@@ -79,21 +79,7 @@ class ProcessesRuntime:
 
     def start(self, run: RunSettings) -> None:
         """Start everything and reset it for the run. On failure all is stopped again. Raises StartError."""
-        for trial in range(1, STARTS_TRIED + 1):
-            try:
-                self._start(run)
-                return
-            except PortTaken as error:
-                self.stop()
-                if trial == STARTS_TRIED:
-                    raise StartError(f"{STARTS_TRIED} times a port was taken: {error}") from None
-            except OSError as error:
-                self.stop()
-                where = error.filename or f"below {self._var}"
-                raise StartError(f"the system could not be started: {error.strerror} ({where})") from None
-            except BaseException:
-                self.stop()
-                raise
+        start_or_stop(lambda: self._start(run), self.stop, PortTaken, self._var)
 
     def _start(self, run: RunSettings) -> None:
         end = time.monotonic() + START_DEADLINE_S

@@ -386,7 +386,7 @@ def test_a_port_that_is_always_taken_is_told(
         monkeypatch.setattr("runtimes.containers.building.free_ports", ports)
         system = pair()
         runtime = ContainersRuntime(system, tmp_path, image)
-        with pytest.raises(StartError, match=r"3 times a port .*address already in use"):
+        with pytest.raises(StartError, match=r"3 times an address .*address already in use"):
             runtime.start(settings(system))
     assert len(asked) == 3
     assert not list((tmp_path / INSTANCES).iterdir())
