@@ -97,11 +97,15 @@ def trend(
     unit: str,
     changes: Sequence[int] = (),
     name: str = "trend",
+    conditions: Sequence[int] = (),
 ) -> str:
-    """Figures over successive runs: `labels` name the runs, `changes` are the positions of change points."""
+    """Figures over successive runs: `labels` name the runs, `changes` are the positions of change points,
+    `conditions` those from which on another machine or formula made the figures."""
     if not series or not labels:
         return ""
     marked = f" Changes before {', '.join(labels[i] for i in changes)}." if changes else ""
+    if conditions:
+        marked += f" Another machine or formula from {', '.join(labels[i] for i in conditions)} on."
     with board(3.4, name, f"{', '.join(series)} in {unit} over {len(labels)} runs.{marked}") as drawn:
         axis = drawn.figure.add_axes((0.07, 0.2, 0.78, 0.74))
         for number, (label, values) in enumerate(series.items()):
@@ -116,6 +120,8 @@ def trend(
             )
         for position in changes:
             axis.axvline(position - 0.5, color=svg.FAULT, linewidth=1)
+        for position in conditions:
+            axis.axvline(position - 0.5, color=svg.INK, linewidth=1, linestyle=":")
         shown = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 10)).round().astype(int))
         axis.set_xticks(shown, [clean(labels[i]) for i in shown], rotation=20, ha="right")
         axis.set_ylabel(clean(unit))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import msgspec
 
@@ -16,7 +17,8 @@ from reports.wording import clean, duration
 @dataclass(frozen=True, slots=True)
 class TrendPoint:
     """One design in one suite. `score` is None when a run had none; `never` counts runs that never
-    recovered."""
+    recovered. `lacking` says why there are no figures (empty: there are); `machine` is empty when not
+    known."""
 
     recorded_at: str
     git: str
@@ -28,6 +30,8 @@ class TrendPoint:
     never: int
     vetoes: int
     formulas: tuple[str, ...]
+    lacking: str = ""
+    machine: str = ""
 
     @property
     def label(self) -> str:
@@ -61,7 +65,7 @@ class TrendReport:
     command: str
 
 
-HEAD = ("when", "commit", "runs", "score", "p95", "recovered in", "vetoes", "changed")
+HEAD = ("when", "commit", "runs", "score", "p95", "recovered in", "vetoes", "formula", "remarks")
 
 
 def rows(line: TrendLine) -> list[list[str]]:
@@ -75,22 +79,39 @@ def rows(line: TrendLine) -> list[list[str]]:
             duration(point.p95_s),
             duration(point.recovery_s) + (f" ({point.never} never)" if point.never else ""),
             str(point.vetoes),
-            ", ".join(_changed(line, place)),
+            ", ".join(point.formulas),
+            "; ".join(_remarks(line, place)),
         ]
         for place, point in enumerate(line.points)
     ]
 
 
-def _changed(line: TrendLine, place: int) -> list[str]:
+def _remarks(line: TrendLine, place: int) -> list[str]:
     named = (("score", line.score_changes), ("p95", line.p95_changes), ("recovery", line.recovery_changes))
-    return [name for name, places in named if place in places]
+    found = [f"{name} changed" for name, places in named if place in places]
+    found += [f"another {name}" for name, *_ in conditions(line).get(place, ())]
+    return [*found, *([line.points[place].lacking] if line.points[place].lacking else [])]
+
+
+def conditions(line: TrendLine) -> dict[int, list[tuple[str, str, str]]]:
+    """Position to (what, before, now) where another machine or formula than before it made the figures: what
+    changes there may be theirs. (Another runtime is a line of its own.)"""
+    found: dict[int, list[tuple[str, str, str]]] = {}
+    for place, (before, now) in enumerate(pairwise(line.points), start=1):
+        told = (
+            ("machine", before.machine or "not known", now.machine or "not known"),
+            ("formula", " and ".join(before.formulas), " and ".join(now.formulas)),
+        )
+        if changed := [one for one in told if one[1] != one[2]]:
+            found[place] = changed
+    return found
 
 
 _Figure = tuple[str, Sequence[int], Callable[[TrendPoint], float | None], Callable[[float], str]]
 
 
 def changes(line: TrendLine) -> list[str]:
-    """One sentence for each change of level."""
+    """One sentence for each change of level, and of what figures were made with."""
     figures: tuple[_Figure, ...] = (
         ("score", line.score_changes, lambda point: point.score, lambda value: f"{value:.1f}"),
         ("p95", line.p95_changes, lambda point: point.p95_s, duration),
@@ -104,6 +125,11 @@ def changes(line: TrendLine) -> list[str]:
             left, right = (_mean([figure(point) for point in side]) for side in sides)
             where = line.points[place].label
             found.append(f"{line.name}: {name} changed at {where} from {shown(left)} to {shown(right)}")
+    for place, changed in conditions(line).items():
+        where = line.points[place].label
+        found += [
+            f"{line.name}: another {what} from {where} on ({old}; now {new})" for what, old, new in changed
+        ]
     return found
 
 
@@ -145,7 +171,12 @@ def render_html(report: TrendReport) -> str:
             ("time to recover", "seconds", [p.recovery_s for p in line.points], line.recovery_changes),
         )
         plots = [
-            (name, trend({name: values}, labels, unit, places, f"trend-{number}-{place}"))
+            (
+                name,
+                trend(
+                    {name: values}, labels, unit, places, f"trend-{number}-{place}", tuple(conditions(line))
+                ),
+            )
             for place, (name, unit, values, places) in enumerate(series)
             if any(value is not None for value in values)
         ]

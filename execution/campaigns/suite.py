@@ -21,7 +21,7 @@ from execution.campaigns.campaign import (
 )
 from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite_numbers import four_numbers, repeated_entries
-from execution.campaigns.trend_store import FILE_NAME, Occasion, Results
+from execution.campaigns.trend_store import FILE_NAME, Asked, Expected, Occasion, Results
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
@@ -73,6 +73,11 @@ def run_suite(
         campaign = resume(options.out, name, jobs, conditions, SUITE_FORMATS)
     else:
         campaign = begin(options.out, name, jobs, conditions)
+    weighed = tuple(
+        Expected(job.entry, job.scenario, job.design, job.seed, suite.entries[job.entry].weight)
+        for job in jobs
+    )
+    results.begin(campaign.folder.name, Asked(weighed, machine()))
     for _record in play(campaign, prepared, hooks, stop):
         pass
     records = campaign.records()

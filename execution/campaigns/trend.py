@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from execution.campaigns.run_records import RunRecord
 from execution.campaigns.stored_runs import single_record
-from execution.campaigns.trend_store import Occasion, Result, Results
+from execution.campaigns.trend_store import Expected, Occasion, Result, Results
 from execution.runs.judging import judge, render
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError
@@ -25,10 +26,12 @@ def trend_report(results: Sequence[Result], suite: str, scenario: str, command: 
     lines: list[TrendLine] = []
     for design, source in dict.fromkeys((r.record.design, r.record.source) for r in chosen):
         mine = [r for r in chosen if (r.record.design, r.record.source) == (design, source)]
-        points = tuple(
-            _point([r for r in mine if r.campaign == campaign])
+        campaigns = [
+            [r for r in mine if r.campaign == campaign]
             for campaign in dict.fromkeys(r.campaign for r in mine)
-        )
+        ]
+        today = _entries(_expected(campaigns[-1], scenario))
+        points = tuple(_point(found, _expected(found, scenario), today) for found in campaigns)
         lines.append(
             TrendLine(
                 design,
@@ -42,25 +45,59 @@ def trend_report(results: Sequence[Result], suite: str, scenario: str, command: 
     return TrendReport(suite, scenario, tuple(lines), command)
 
 
-def _point(results: Sequence[Result]) -> TrendPoint:
-    """One suite: weighted mean score (none when a run has none), merged p95, Kaplan-Meier median."""
+def _expected(results: Sequence[Result], scenario: str) -> list[Expected]:
+    """What the suite asked of this design, in all scenarios or in one."""
+    design = results[0].record.design
+    return [
+        run
+        for run in results[0].asked.runs
+        if run.design == design and (not scenario or Path(run.scenario).stem == Path(scenario).stem)
+    ]
+
+
+def _entries(expected: Iterable[Expected]) -> Counter[tuple[str, float]]:
+    """Scenarios with their weights, however often each was repeated."""
+    once = {run.entry: (Path(run.scenario).stem, run.weight) for run in expected}
+    return Counter(once.values())
+
+
+def _lacking(
+    results: Sequence[Result], expected: Sequence[Expected], today: Counter[tuple[str, float]]
+) -> str:
+    """Why the suite is no point among the others; empty: it is one."""
+    played = {(result.record.entry, result.record.seed) for result in results}
+    missing = sum((run.entry, run.seed) not in played for run in expected)
+    if missing:
+        return f"incomplete: {missing} of {len(expected)} runs missing"
+    return "" if _entries(expected) == today else "other scenarios or weights than the latest"
+
+
+def _point(
+    results: Sequence[Result], expected: Sequence[Expected], today: Counter[tuple[str, float]]
+) -> TrendPoint:
+    """One suite: weighted mean score (none when a run has none), merged p95, Kaplan-Meier median. No figure
+    of a suite that was not played as the latest was to be: a mean of other runs is another figure."""
     first, records = results[0], [result.record for result in results]
+    lacking = _lacking(results, expected, today)
     weights = [result.weight for result in results]
     scores = [record.score for record in records if record.score is not None]
-    whole = len(scores) == len(records)
+    whole = len(scores) == len(records) and not lacking
     reached, censored = _times(records)
-    recovery = median_time(reached, censored) if reached or censored else None
+    recovery = median_time(reached, censored) if (reached or censored) and not lacking else None
+    p95 = quantile(merge(record.load_latency for record in records), 0.95)
     return TrendPoint(
         recorded_at=first.recorded_at,
         git=first.git,
         campaign=first.campaign,
         runs=len(records),
         score=sum(w * s for w, s in zip(weights, scores, strict=True)) / sum(weights) if whole else None,
-        p95_s=quantile(merge(record.load_latency for record in records), 0.95),
+        p95_s=None if lacking else p95,
         recovery_s=recovery.median if recovery else None,
         never=recovery.censored if recovery else 0,
         vetoes=sum(record.vetoed for record in records),
         formulas=tuple(sorted({record.formula.partition(":")[0] for record in records})),
+        lacking=lacking,
+        machine=", ".join(f"{name} {value}" for name, value in sorted(first.asked.machine.items())),
     )
 
 

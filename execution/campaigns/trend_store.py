@@ -1,4 +1,4 @@
-"""results.sqlite3: one row for every run of a suite, only ever appended to.
+"""results.sqlite3: one row for every run of a suite and one for what the suite asked for, only appended to.
 
 A run that is scored again gets a new row that names the row it replaces; the old one stays.
 """
@@ -6,10 +6,11 @@ A run that is scored again gets a new row that names the row it replaces; the ol
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 
@@ -17,9 +18,10 @@ from execution.campaigns.run_records import RunRecord
 from experiment.errors import HistoryError
 from measurement.histogram import quantile
 
+Stored = TypeVar("Stored")
 FILE_NAME = "results.sqlite3"
-VERSION = 1
-SCHEMA = """
+VERSION = 2
+RUNS = """
 CREATE TABLE runs (
   id INTEGER PRIMARY KEY,
   recorded_at TEXT NOT NULL,   -- ISO 8601, UTC
@@ -45,6 +47,34 @@ CREATE TABLE runs (
 CREATE TRIGGER never_changed BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'only appended'); END;
 CREATE TRIGGER never_removed BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'only appended'); END;
 """
+SUITES = """
+CREATE TABLE suites (
+  campaign TEXT PRIMARY KEY,
+  asked BLOB NOT NULL          -- what was to be run, and where, as JSON
+);
+CREATE TRIGGER suite_never_changed BEFORE UPDATE ON suites BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+CREATE TRIGGER suite_never_removed BEFORE DELETE ON suites BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """One run that a suite asked for."""
+
+    entry: int
+    scenario: str
+    design: str
+    seed: int
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """Every run that a suite asked for, and the machine that played it. Of suites that were stored before
+    this was kept, every entry seen with every seed seen, and no machine."""
+
+    runs: tuple[Expected, ...] = ()
+    machine: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +88,7 @@ class Result:
     suite: str
     weight: float
     record: RunRecord
+    asked: Asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +112,11 @@ class Results:
         if self.path.exists():
             with self._open():
                 pass
+
+    def begin(self, campaign: str, asked: Asked) -> None:
+        """What the suite is to run; kept once, before the first run. Raises HistoryError."""
+        with self._open() as connection, connection:
+            _keep(connection, campaign, asked)
 
     def append(
         self, occasion: Occasion, rows: Sequence[tuple[RunRecord, float]], replaces: Sequence[int] = ()
@@ -111,7 +147,21 @@ class Results:
         )
         with self._open() as connection:
             rows = connection.execute(query, (suite, suite)).fetchall()
-        return [Result(row[0], row[1], row[2], row[3], row[4], row[5], _record(row[6])) for row in rows]
+            stored = connection.execute("SELECT campaign, asked FROM suites").fetchall()
+        asked = {campaign: _decoded(text, Asked) for campaign, text in stored}
+        return [
+            Result(
+                number,
+                at,
+                campaign,
+                git,
+                named,
+                weight,
+                _decoded(run, RunRecord),
+                asked.get(campaign, Asked()),
+            )
+            for number, at, campaign, git, named, weight, run in rows
+        ]
 
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
@@ -120,7 +170,11 @@ class Results:
             with closing(sqlite3.connect(self.path, timeout=10)) as connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version == 0:
-                    connection.executescript(f"BEGIN; {SCHEMA} PRAGMA user_version = {VERSION}; COMMIT;")
+                    connection.executescript(
+                        f"BEGIN; {RUNS} {SUITES} PRAGMA user_version = {VERSION}; COMMIT;"
+                    )
+                elif version == 1:
+                    _add_suites(connection)
                 elif version != VERSION:
                     raise HistoryError(f"{self.path}: found format {version}, expected {VERSION}")
                 yield connection
@@ -131,9 +185,29 @@ class Results:
             ) from None
 
 
-def _record(stored: bytes) -> RunRecord:
+def _keep(connection: sqlite3.Connection, campaign: str, asked: Asked) -> None:
+    values = (campaign, msgspec.json.encode(asked))
+    connection.execute("INSERT OR IGNORE INTO suites VALUES (?, ?)", values)
+
+
+def _add_suites(connection: sqlite3.Connection) -> None:
+    """Format 1 kept runs only. What a suite of it had asked for is every entry seen with every seed seen."""
+    seen: dict[str, list[tuple[RunRecord, float]]] = {}
+    for campaign, weight, stored in connection.execute("SELECT campaign, weight, record FROM runs"):
+        seen.setdefault(campaign, []).append((_decoded(stored, RunRecord), weight))
+    with connection:
+        connection.executescript(f"BEGIN IMMEDIATE; {SUITES}")
+        for campaign, runs in seen.items():
+            entries = dict.fromkeys((r.entry, r.scenario, r.design, weight) for r, weight in runs)
+            seeds = dict.fromkeys(record.seed for record, _ in runs)
+            grid = tuple(Expected(*e[:3], seed, e[3]) for e in entries for seed in seeds)
+            _keep(connection, campaign, Asked(grid))
+        connection.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _decoded(stored: bytes, kind: type[Stored]) -> Stored:
     try:
-        return msgspec.json.decode(stored, type=RunRecord)
+        return msgspec.json.decode(stored, type=kind)
     except msgspec.MsgspecError as error:
         raise HistoryError(f"found a stored run that cannot be read ({error}), expected a record") from None
 

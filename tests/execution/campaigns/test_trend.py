@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from execution.campaigns.trend import rescore, trend_report
-from execution.campaigns.trend_store import Occasion, Results
+from execution.campaigns.trend_store import RUNS, Asked, Expected, Occasion, Results
 from execution.commands.trend import trend
 from experiment.errors import HistoryError, UsageError
 from reports.trend import TREND_FORMATS, changes, lines
@@ -113,3 +113,74 @@ def test_a_scenario_without_a_result_is_refused(tmp_path: Path) -> None:
     Results(path).append(occasion(0), [(record(0, scenario="smoke/control"), 1.0)])
     with pytest.raises(UsageError, match='did you mean "control"'):
         trend("smoke", "contrl", path, tmp_path, False)
+
+
+ASKED = (Expected(0, "s0", "d", 1, 3.0), Expected(1, "s1", "d", 1, 1.0))
+
+
+def played(results: Results, number: int, asked: Asked, *rows: tuple[int, float]) -> None:
+    """One suite; `rows` are entries with their scores."""
+    results.begin(occasion(number).campaign, asked)
+    weights = {run.entry: run.weight for run in asked.runs}
+    results.append(
+        occasion(number),
+        [
+            (record(entry, score=score, formula="1", load_latency=((400, 50),)), weights[entry])
+            for entry, score in rows
+        ],
+    )
+
+
+def test_an_interrupted_suite_is_no_point(tmp_path: Path) -> None:
+    """Half of the entries have another mean, another p95: none is shown, and the reason is."""
+    results = Results(tmp_path / "results.sqlite3")
+    played(results, 0, Asked(ASKED), (0, 90.0))
+    played(results, 1, Asked(ASKED), (0, 90.0), (1, 50.0))
+    report = trend_report(results.read(), "smoke", "", "trend")
+    half, whole = report.lines[0].points
+    assert (half.score, half.p95_s) == (None, None) and whole.score == 80.0 and whole.p95_s is not None
+    assert all("1 of 2 runs missing" in rendering(report) for rendering in TREND_FORMATS.values())
+
+
+def test_other_entries_or_weights_are_no_point(tmp_path: Path) -> None:
+    """A suite that was another one then is not compared with what it is now."""
+    results = Results(tmp_path / "results.sqlite3")
+    played(results, 0, Asked((Expected(0, "s0", "d", 1, 3.0),)), (0, 90.0))
+    played(results, 1, Asked((ASKED[0], Expected(1, "s1", "d", 1, 2.0))), (0, 90.0), (1, 50.0))
+    played(results, 2, Asked(ASKED), (0, 90.0), (1, 50.0))
+    (line,) = trend_report(results.read(), "smoke", "", "trend").lines
+    assert [point.score for point in line.points] == [None, None, 80.0]
+    assert all("other scenarios or weights" in point.lacking for point in line.points[:2])
+
+
+def test_another_machine_or_formula_is_marked(tmp_path: Path) -> None:
+    """In the sentences, the table and the plot: what changed there may be its doing."""
+    results = Results(tmp_path / "results.sqlite3")
+    for number, cores in enumerate(("2", "2", "8")):
+        played(results, number, Asked(ASKED, {"cores": cores}), (0, 90.0), (1, 50.0))
+    moved = [(record(entry, score=70.0, formula="2"), 1.0) for entry in (0, 1)]
+    results.begin(occasion(3).campaign, Asked(ASKED, {"cores": "8"}))
+    results.append(occasion(3), moved)
+    report = trend_report(results.read(), "smoke", "", "trend")
+    assert changes(report.lines[0]) == [
+        "d (): another machine from c0ffee02 on (cores 2; now cores 8)",
+        "d (): another formula from c0ffee03 on (1; now 2)",
+    ]
+    assert "Another machine or formula from c0ffee02, c0ffee03 on" in TREND_FORMATS["trend.html"](report)
+    assert "another machine" in "".join(lines(report))
+
+
+def test_an_older_file_is_taken_over(tmp_path: Path) -> None:
+    """What a suite of it had asked for is every entry with every seed; its runs stay as they are."""
+    path = tmp_path / "results.sqlite3"
+    results = stored(tmp_path, [90.0])
+    results.append(occasion(0), [(record(0, 5, score=80.0), 3.0)])
+    with sqlite3.connect(path) as connection:
+        rows = connection.execute("SELECT * FROM runs").fetchall()
+    path.unlink()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(f"{RUNS} PRAGMA user_version = 1;")
+        connection.executemany(f"INSERT INTO runs VALUES (?{', ?' * (len(rows[0]) - 1)})", rows)
+    (line,) = trend_report(results.read(), "smoke", "", "trend").lines
+    assert line.points[0].lacking == "incomplete: 1 of 4 runs missing"
+    assert len(results.read()) == 3
