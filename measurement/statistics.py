@@ -54,6 +54,33 @@ def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
     return Estimate(mean, min(low, mean), max(high, mean), n, "t on logit")
 
 
+def mean_estimate(values: Sequence[float]) -> Estimate:
+    """Mean over runs of any figure, with its t interval from two runs on. Raises ValueError without any."""
+    n = len(values)
+    if n == 0:
+        raise ValueError("no values; expected at least one")
+    mean = float(np.mean(values))
+    if n == 1:
+        return Estimate(mean, None, None, 1, "one run")
+    half = _half_width(np.asarray(values, float))
+    return Estimate(mean, mean - half, mean + half, n, "t")
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """How many runs of `n` have something, with the exact 95% interval of the share."""
+
+    runs: int
+    n: int
+    low: float
+    high: float
+
+
+def share_estimate(runs: int, n: int) -> Share:
+    """Clopper-Pearson. Raises ValueError when `n` is 0 or less than `runs`."""
+    return Share(runs, n, *proportion(runs, n))
+
+
 def _half_width(values: np.ndarray) -> float:
     n = len(values)
     spread = float(np.std(values, ddof=1))

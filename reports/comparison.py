@@ -8,16 +8,18 @@ from typing import Any, Literal
 
 import msgspec
 
-from measurement.statistics import Estimate, MedianTime, PairedDifference
+from measurement.statistics import Estimate, MedianTime, PairedDifference, Share
 from reports import html
 from reports.comparison_plots import Cell, Interval, Point, heat_map, interval_plot, pareto
-from reports.repeats import recovery_text, score_text
-from reports.wording import clean, duration
+from reports.repeats import mean_text, rate_text, recovery_text, score_text, time_text
+from reports.wording import clean, duration, percent
 
 
 @dataclass(frozen=True, slots=True)
 class DesignInScenario:
-    """One design in one scenario over all seeds. `score` is None when no run was scored."""
+    """One design in one scenario over all seeds. `score` is None when no run was scored. `duplicates` counts
+    charges, `duplicated` the runs that have any; `stale_s` is the largest lag of all runs, `staleness` the
+    mean of the runs' largest. Costs are as in `DesignSummary`."""
 
     scenario: str
     design: str
@@ -27,26 +29,32 @@ class DesignInScenario:
     score: Estimate | None
     recovery: MedianTime | None
     duplicates: int
+    duplicated: Share | None
     stale_s: float | None
-    calls: float | None
-    cpu_ms: float | None
-    baseline_p95_s: float | None
+    staleness: Estimate | None
+    calls: Estimate | None
+    cpu_ms: Estimate | None
+    baseline_p95_s: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
 class DesignSummary:
-    """One design over all scenarios. Costs are means over runs: calls between services and CPU for each
-    client
-    operation, p95 in the baseline."""
+    """One design over all scenarios. Costs: calls between services and CPU for each client operation, and p95
+    in the baseline (of merged runs). The unit of every interval but that of `duplicated` (runs) is the seed,
+    as of the score: costs differ between scenarios, which is no uncertainty."""
 
     design: str
     title: str
     score: Estimate | None
     vetoes: int
     invalid: int
-    calls: float | None
-    cpu_ms: float | None
-    baseline_p95_s: float | None
+    duplicates: int
+    duplicated: Share | None
+    stale_s: float | None
+    staleness: Estimate | None
+    calls: Estimate | None
+    cpu_ms: Estimate | None
+    baseline_p95_s: Estimate | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,14 +91,14 @@ class ComparisonReport:
 class ComparisonDocument:
     """comparison.json. `format` counts up when a reader would have to change."""
 
-    format: Literal[1]
+    format: Literal[2]
     kind: Literal["comparison"]
     report: ComparisonReport
 
 
 def render_json(report: ComparisonReport) -> str:
     """Schema: docs/schemas/comparison.schema.json."""
-    document = ComparisonDocument(1, "comparison", report)
+    document = ComparisonDocument(2, "comparison", report)
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
@@ -100,8 +108,27 @@ def comparison_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _figure(value: float | None, unit: str = "", digits: int = 1) -> str:
-    return "–" if value is None else f"{value:.{digits}f}{unit}"
+def _figures(of: DesignInScenario | DesignSummary) -> list[str]:
+    """Safety and costs, in the order of FIGURES."""
+    return [
+        _duplicates(of.duplicates, of.duplicated),
+        _staleness(of.stale_s, of.staleness),
+        mean_text(of.calls, digits=2),
+        mean_text(of.cpu_ms, " ms"),
+        time_text(of.baseline_p95_s),
+    ]
+
+
+def _duplicates(count: int, share: Share | None) -> str:
+    """`3 in 2 of 5 runs (5.3% to 85.3%)`."""
+    if share is None:
+        return "–"
+    return f"{count} in {share.runs} of {share.n} runs ({percent(share.low)} to {percent(share.high)})"
+
+
+def _staleness(largest: float | None, mean: Estimate | None) -> str:
+    """`120 ms (80 ms to 160 ms), at most 170 ms`."""
+    return "–" if largest is None else f"{time_text(mean)}, at most {duration(largest)}"
 
 
 def cell_row(cell: DesignInScenario) -> list[str]:
@@ -111,22 +138,22 @@ def cell_row(cell: DesignInScenario) -> list[str]:
         cell.design,
         str(cell.runs),
         score_text(cell.score),
-        str(cell.vetoes),
+        rate_text(cell.vetoes, cell.runs),
         str(cell.invalid),
         recovery_text(cell.recovery),
-        str(cell.duplicates),
-        "–" if cell.stale_s is None else duration(cell.stale_s),
-        _figure(cell.calls, digits=2),
-        _figure(cell.cpu_ms, " ms"),
-        "–" if cell.baseline_p95_s is None else duration(cell.baseline_p95_s),
+        *_figures(cell),
     ]
 
 
-CELL_HEAD = (
-    *("scenario", "design", "runs", "score (95%)", "vetoes", "invalid", "recovered in", "duplicates"),
-    *("staleness", "calls / op", "CPU / op", "baseline p95"),
+FIGURES = (
+    *("duplicates (95%)", "staleness (95%)", "calls / op (95%)", "CPU / op (95%)"),
+    "baseline p95 (95%)",
 )
-DESIGN_HEAD = ("design", "score (95%)", "vetoes", "invalid", "calls / op", "CPU / op", "baseline p95")
+CELL_HEAD = (
+    *("scenario", "design", "runs", "score (95%)", "vetoes (95%)", "invalid", "recovered in (95%)"),
+    *FIGURES,
+)
+DESIGN_HEAD = ("design", "score (95%)", "vetoes", "invalid", *FIGURES)
 
 
 def design_row(design: DesignSummary) -> list[str]:
@@ -136,9 +163,7 @@ def design_row(design: DesignSummary) -> list[str]:
         score_text(design.score),
         str(design.vetoes),
         str(design.invalid),
-        _figure(design.calls, digits=2),
-        _figure(design.cpu_ms, " ms"),
-        "–" if design.baseline_p95_s is None else duration(design.baseline_p95_s),
+        *_figures(design),
     ]
 
 
@@ -183,7 +208,7 @@ def _points(report: ComparisonReport) -> tuple[str, list[Point]]:
         else "calls between services per operation"
     )
     return cost, [
-        Point(d.design, paid, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
+        Point(d.design, paid.mean, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
         for d in report.designs
         if d.score is not None and (paid := d.cpu_ms if measured else d.calls) is not None
     ]

@@ -33,12 +33,12 @@ def in_words(
     if won:
         words.append(f"It holds where {second.design} breaks a safety invariant: {', '.join(won)}.")
     pays = []
-    if winner.cpu_ms is not None and second.cpu_ms:
-        pays.append(f"{winner.cpu_ms / second.cpu_ms - 1:+.0%} CPU for each operation")
-    if winner.calls is not None and second.calls:
-        pays.append(f"{winner.calls / second.calls - 1:+.0%} calls between services")
+    if winner.cpu_ms and second.cpu_ms and second.cpu_ms.mean:
+        pays.append(f"{winner.cpu_ms.mean / second.cpu_ms.mean - 1:+.0%} CPU for each operation")
+    if winner.calls and second.calls and second.calls.mean:
+        pays.append(f"{winner.calls.mean / second.calls.mean - 1:+.0%} calls between services")
     if winner.baseline_p95_s is not None and second.baseline_p95_s is not None:
-        added = (winner.baseline_p95_s - second.baseline_p95_s) * 1000
+        added = (winner.baseline_p95_s.mean - second.baseline_p95_s.mean) * 1000
         pays.append(f"{added:+.1f} ms at p95 in the baseline")
     if pays:
         words.append(f"Against {second.design} it costs {', '.join(pays)}.")

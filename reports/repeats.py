@@ -55,6 +55,15 @@ def time_text(estimate: Estimate | None) -> str:
     return f"{duration(estimate.mean)} ({duration(estimate.low)} to {duration(estimate.high)})"
 
 
+def mean_text(estimate: Estimate | None, unit: str = "", digits: int = 1) -> str:
+    """`2.41 (2.30 to 2.52)`."""
+    if estimate is None:
+        return "–"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.mean:.{digits}f}{unit}"
+    return f"{estimate.mean:.{digits}f}{unit} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+
+
 def rate_text(events: int, runs: int) -> str:
     """`0 (0% to 52.2%)`: the share's exact interval."""
     if not runs:

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from execution.campaigns.run_records import RunRecord
 from execution.places import ROOT
 from execution.runs.facts import git_commit, machine
-from measurement.histogram import merge, quantile
-from measurement.statistics import PairedDifference, median_time, paired_difference, score_estimate
+from measurement.histogram import merge
+from measurement.statistics import (
+    Estimate,
+    PairedDifference,
+    Share,
+    mean_estimate,
+    median_time,
+    paired_difference,
+    quantile_estimate,
+    score_estimate,
+    share_estimate,
+)
 from reports.comparison import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
 from reports.comparison_words import in_words, ranked
 
@@ -49,21 +59,49 @@ def _of(records: Sequence[RunRecord], scenario: str, design: str) -> list[RunRec
     return [record for record in records if record.scenario == scenario and record.design == design]
 
 
-def _mean(records: Sequence[RunRecord], figure: Callable[[RunRecord], float | None]) -> float | None:
-    values = [value for record in records if (value := figure(record)) is not None]
-    return sum(values) / len(values) if values else None
+Figure = Callable[[RunRecord], float | None]
 
 
-def _baseline_p95(records: Sequence[RunRecord]) -> float | None:
-    """Of all runs together: percentiles are merged, never averaged."""
-    return quantile(merge(record.baseline_latency for record in records), 0.95)
+def _estimate(values: Iterable[float | None]) -> Estimate | None:
+    known = [value for value in values if value is not None]
+    return mean_estimate(known) if known else None
+
+
+def _over_seeds(
+    records: Sequence[RunRecord], weights: Mapping[str, float], figure: Figure
+) -> Estimate | None:
+    """Mean over seeds of the plain mean over scenarios; seeds that lack a scenario's figure are left out."""
+    found: dict[int, dict[str, float]] = {}
+    for record in records:
+        if (value := figure(record)) is not None:
+            found.setdefault(record.seed, {})[record.scenario] = value
+    return _estimate(sum(one.values()) / len(one) for one in found.values() if set(one) == set(weights))
+
+
+def _calls(record: RunRecord) -> float | None:
+    return record.calls
+
+
+def _cpu_ms(record: RunRecord) -> float | None:
+    return record.cpu_ms
+
+
+def _stale_s(record: RunRecord) -> float | None:
+    return record.stale_s
+
+
+def _duplicated(records: Sequence[RunRecord]) -> Share | None:
+    return share_estimate(sum(r.duplicates > 0 for r in records), len(records)) if records else None
+
+
+def _largest_lag(records: Sequence[RunRecord]) -> float | None:
+    return max((record.stale_s for record in records if record.stale_s is not None), default=None)
 
 
 def _cell(scenario: str, design: str, records: Sequence[RunRecord]) -> DesignInScenario:
     scores = [record.score for record in records if record.score is not None]
     reached = [record.recovery_s for record in records if record.recovery_s is not None]
     censored = [record.censored_s for record in records if record.censored_s is not None]
-    stale = [record.stale_s for record in records if record.stale_s is not None]
     return DesignInScenario(
         scenario=scenario,
         design=design,
@@ -73,10 +111,12 @@ def _cell(scenario: str, design: str, records: Sequence[RunRecord]) -> DesignInS
         score=score_estimate(scores) if scores else None,
         recovery=median_time(reached, censored) if reached or censored else None,
         duplicates=sum(record.duplicates for record in records),
-        stale_s=max(stale, default=None),
-        calls=_mean(records, lambda record: record.calls),
-        cpu_ms=_mean(records, lambda record: record.cpu_ms),
-        baseline_p95_s=_baseline_p95(records),
+        duplicated=_duplicated(records),
+        stale_s=_largest_lag(records),
+        staleness=_estimate(map(_stale_s, records)),
+        calls=_estimate(map(_calls, records)),
+        cpu_ms=_estimate(map(_cpu_ms, records)),
+        baseline_p95_s=quantile_estimate([record.baseline_latency for record in records], 0.95),
     )
 
 
@@ -99,15 +139,20 @@ def _summary(
 ) -> DesignSummary:
     mine = [record for record in records if record.design == design]
     means = list(seed_means(records, weights, design).values())
+    seeds = [[r for r in mine if r.seed == seed] for seed in dict.fromkeys(r.seed for r in mine)]
     return DesignSummary(
         design=design,
         title=title,
         score=score_estimate(means) if means else None,
         vetoes=sum(record.vetoed for record in mine),
         invalid=sum(record.score is None for record in mine),
-        calls=_mean(mine, lambda record: record.calls),
-        cpu_ms=_mean(mine, lambda record: record.cpu_ms),
-        baseline_p95_s=_baseline_p95(mine),
+        duplicates=sum(record.duplicates for record in mine),
+        duplicated=_duplicated(mine),
+        stale_s=_largest_lag(mine),
+        staleness=_over_seeds(mine, weights, _stale_s),
+        calls=_over_seeds(mine, weights, _calls),
+        cpu_ms=_over_seeds(mine, weights, _cpu_ms),
+        baseline_p95_s=quantile_estimate([merge(r.baseline_latency for r in s) for s in seeds], 0.95),
     )
 
 

@@ -8,12 +8,14 @@ from scipy import stats
 
 from measurement.statistics import (
     holm,
+    mean_estimate,
     median_time,
     more_often,
     paired_difference,
     proportion,
     quantile_estimate,
     score_estimate,
+    share_estimate,
 )
 
 
@@ -55,6 +57,24 @@ def test_bootstrap_of_equal_values_is_a_point() -> None:
     """Ten equal runs give an interval without width instead of an error."""
     estimate = score_estimate([5.0] * 10)
     assert (estimate.low, estimate.high) == (5.0, 5.0)
+
+
+def test_a_mean_has_students_interval() -> None:
+    """The interval is that of scipy's t test of one sample; one value has none, and none is an error."""
+    values = [2.0, 2.4, 1.9, 2.2]
+    expected = stats.ttest_1samp(values, 0.0).confidence_interval(0.95)
+    found = mean_estimate(values)
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
+    assert (found.mean, found.n) == (pytest.approx(2.125), 4)
+    assert mean_estimate([7.0]).low is None
+    with pytest.raises(ValueError, match="expected at least one"):
+        mean_estimate([])
+
+
+def test_a_share_keeps_what_it_was_made_of() -> None:
+    """Two of five runs, with the exact interval."""
+    found = share_estimate(2, 5)
+    assert (found.runs, found.n) == (2, 5) and (found.low, found.high) == proportion(2, 5)
 
 
 def test_proportion_is_exact() -> None:

@@ -96,3 +96,38 @@ def test_incomplete_clean_up_is_told_and_graver_than_scores() -> None:
     text = COMPARISON_FORMATS["comparison.md"](report)
     assert "Screened: c." in text and "Clean-up was not complete after" in text
     assert any("Clean-up was not complete" in line for line in lines(report))
+
+
+def test_every_figure_has_an_interval() -> None:
+    """Of cells over runs; of designs over seeds, so that scenarios that differ in cost are no uncertainty."""
+    records = [
+        record(
+            0, seed, scenario=scenario, design="a", calls=cost + seed / 100, cpu_ms=cost, stale_s=seed / 10,
+            duplicates=2 * (seed == 1), baseline_latency=((400 + seed, 50),),
+        )
+        for seed in range(1, 6)
+        for scenario, cost in (("s", 1.0), ("t", 9.0))
+    ]  # fmt: skip
+    report = compared(*records, *runs("b", 80))
+    cell = next(c for c in report.cells if (c.scenario, c.design) == ("s", "a"))
+    summary = report.designs[0]
+    for of in (cell, summary):
+        for figure in (of.calls, of.cpu_ms, of.staleness, of.baseline_p95_s):
+            assert figure is not None and figure.low is not None and figure.high is not None
+            assert figure.low <= figure.mean <= figure.high and figure.n == 5
+    assert summary.calls is not None and summary.calls.mean == pytest.approx(5.03)
+    assert summary.calls.high is not None and summary.calls.high < 5.1
+    assert cell.duplicated is not None and (cell.duplicates, cell.duplicated.runs, cell.duplicated.n) == (
+        2,
+        1,
+        5,
+    )
+    assert (cell.stale_s, summary.duplicates) == (0.5, 4)
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "2 in 1 of 5 runs (0.5% to 71.6%)" in text and "5.03 (5.01 to 5.05)" in text
+
+
+def test_a_design_without_all_scenarios_of_a_seed_has_no_cost() -> None:
+    """A mean over some of the scenarios would be another figure."""
+    (summary, _) = compared(record(0, 1, scenario="s", design="a", calls=2.0), *runs("b", 80)).designs
+    assert summary.calls is None
