@@ -14,7 +14,6 @@ import polars as pl
 
 WIDTH = 1.02
 SHORTEST_S = 1e-6
-WIDTH_OF_DOUBLE = 35  # buckets: 1.02^35 is 2
 
 Histogram = tuple[tuple[int, int], ...]  # (bucket, count), ascending; only buckets that hold something
 

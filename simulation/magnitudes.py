@@ -8,7 +8,7 @@ its age.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,7 @@ FAMILIES: dict[str, type] = {
     "quantiles": Quantiles,
 }
 
+SHAPES = ("sigma", "cv2")  # parameters of a family that are no times
 GROUPS = ("service", "one_way", "processing", "work")
 
 
@@ -79,6 +80,21 @@ class Magnitudes:
             return f"{text}, of unknown age"
         return f"{text}, {days:.1f} days before this run"
 
+    def slowed(self, factor: float) -> Magnitudes:
+        """Everything that takes time takes `factor` times as long; waits that the services choose do not."""
+
+        def longer(group: Mapping[str, Distribution]) -> dict[str, Distribution]:
+            return {name: stretched(one, factor) for name, one in group.items()}
+
+        return replace(
+            self,
+            name=f"{self.name} x {factor:g}",
+            service=longer(self.service),
+            one_way=longer(self.one_way),
+            processing=longer(self.processing),
+            work=longer(self.work),
+        )
+
     def of_service(self, service: str) -> Distribution:
         return self.service.get(service, self.service["default"])
 
@@ -107,6 +123,19 @@ def plain_distribution(one: Distribution) -> Any:
     family = next(name for name, cls in FAMILIES.items() if isinstance(one, cls))
     fields = type(one).__slots__  # type: ignore[attr-defined]  # every family is a slotted dataclass
     return {"family": family, **{name: getattr(one, name) for name in fields}}
+
+
+def stretched(one: Distribution, factor: float) -> Distribution:
+    """Every value `factor` times as large; the shape is kept."""
+    if isinstance(one, Mixture):
+        return Mixture(tuple((weight, stretched(part, factor)) for weight, part in one.parts))
+
+    def times(value: Any) -> Any:
+        return tuple(map(times, value)) if isinstance(value, tuple) else factor * value
+
+    plain = {n: v for n, v in plain_distribution(one).items() if n != "family"}
+    made: Distribution = type(one)(**{n: v if n in SHAPES else times(v) for n, v in plain.items()})
+    return made
 
 
 def load_magnitudes(path: Path | None = None) -> Magnitudes:

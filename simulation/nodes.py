@@ -15,6 +15,8 @@ from simulation.tasks import Task, Work, sleep
 if TYPE_CHECKING:
     from simulation.world import World
 
+BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
+
 
 class Node:
     """One service. Subclasses say what it does: `serve` answers a request, `opened` starts what runs behind.
@@ -40,7 +42,7 @@ class Node:
         self.requests = self.shed = self.in_flight = 0
         self.received: dict[str, int] = {}
         self.connected: Callable[[], None] | None = None  # what a new connection to the bus starts
-        self._rate_tokens = 0.0
+        self._rate_tokens = (self.patterns.max_rate or 0.0) * BURST_S
         self._rate_at = 0.0
         self._deferred: list[Callable[[], None]] = []
         self.rng = world.random(name, "choices")
@@ -98,11 +100,13 @@ class Node:
         if patterns.max_rate is None:
             return True
         now = self.clock._now
-        most = max(1.0, patterns.max_rate * 0.5)
-        self._rate_tokens = min(most, self._rate_tokens + (now - self._rate_at) * patterns.max_rate)
+        grown = self._rate_tokens + (now - self._rate_at) * patterns.max_rate
+        self._rate_tokens = min(max(1.0, patterns.max_rate * BURST_S), grown)
         self._rate_at = now
-        self._rate_tokens -= 1.0 if self._rate_tokens >= 1.0 else 0.0
-        return self._rate_tokens >= 0.0 and most >= 1.0
+        if self._rate_tokens < 1.0:
+            return False
+        self._rate_tokens -= 1.0
+        return True
 
     def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
         began = self.clock._now

@@ -11,8 +11,7 @@ from pathlib import Path
 from execution.campaigns.gate_selfcheck import (
     Candidate,
     Source,
-    doubled_latency,
-    halved_goodput,
+    Variant,
     lost_margin,
     minus_one,
 )
@@ -23,7 +22,6 @@ from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import Request, plans, population_of
 from execution.runs.scaling import scaled
-from experiment.design import Design
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Scenario
 from experiment.suite import load_suite
@@ -49,10 +47,10 @@ def trial_source(
     first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
     with open_bench(first, options, stop) as bench:
 
-        def play(design: Design, scenario: str, seed: int) -> RunRecord:
-            result = bench.run(make(design, scenario, seed), _unwatched)
+        def play(variant: Variant, scenario: str, seed: int) -> RunRecord:
+            result = bench.run(make(variant, scenario, seed), _unwatched)
             folder = result.folder
-            told(f"  {scenario} on {design.name}, seed {seed}: {result.verdict}")
+            told(f"  {scenario} on {variant.name}, seed {seed}: {result.verdict}")
             return record_of(0, scenario, folder.path, folder.history(), result.analysis, result.clean)
 
         yield _once(play)
@@ -62,35 +60,36 @@ def _once(play: Source) -> Source:
     """The same run again is the same record."""
     known: dict[tuple[str, str, int], RunRecord] = {}
 
-    def played(design: Design, scenario: str, seed: int) -> RunRecord:
-        key = (design.name, scenario, seed)
+    def played(variant: Variant, scenario: str, seed: int) -> RunRecord:
+        key = (variant.name, scenario, seed)
         if key not in known:
-            known[key] = play(design, scenario, seed)
+            known[key] = play(variant, scenario, seed)
         return known[key]
 
     return played
 
 
-def _planner(catalogue: Catalogue, options: Options) -> Callable[[Design, str, int], Plan]:
+def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, str, int], Plan]:
     system = catalogue.system()
     population = population_of(options)
 
     scenarios: dict[str, Scenario] = {}
 
-    def make(design: Design, scenario: str, seed: int) -> Plan:
+    def make(variant: Variant, scenario: str, seed: int) -> Plan:
         if scenario not in scenarios:
             scenarios[scenario] = scaled(catalogue.scenario(scenario, system), options.time_scale)
-        return make_plan(scenarios[scenario], system, design, seed, population(seed))
+        plan = make_plan(scenarios[scenario], system, variant.design, seed, population(seed))
+        return variant.applied(plan)
 
     return make
 
 
-def _simulated(make: Callable[[Design, str, int], Plan]) -> Source:
+def _simulated(make: Callable[[Variant, str, int], Plan]) -> Source:
     magnitudes = load_magnitudes()
 
-    def play(design: Design, scenario: str, seed: int) -> RunRecord:
-        plan = make(design, scenario, seed)
-        history = simulate(plan, magnitudes, outcomes)
+    def play(variant: Variant, scenario: str, seed: int) -> RunRecord:
+        plan = make(variant, scenario, seed)
+        history = simulate(plan, magnitudes.slowed(variant.slower), outcomes)
         return record_of(0, scenario, Path(), history, analyse(history, plan.scenario, plan.system), True)
 
     return play
@@ -100,28 +99,26 @@ def _unwatched(_progress: Progress) -> None:
     """Trials show their results only."""
 
 
-def trials_of(catalogue: Catalogue, scenarios: Sequence[str]) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """(resilient against itself, every seeded bug)."""
+def trials_of(
+    catalogue: Catalogue, scenarios: Sequence[str], runtime: str = SIMULATION
+) -> tuple[Candidate, tuple[Candidate, ...]]:
+    """(resilient against itself, every seeded bug that the runtime can play)."""
     system = catalogue.system()
     resilient = catalogue.design("resilient", system)
     usual = tuple(scenarios)
     planted = [
         Candidate(
             entry.design,
-            catalogue.design(entry.design, system),
+            Variant(catalogue.design(entry.design, system)),
             (entry.scenario,),
             any(CHECKERS[name].safety for name in entry.violates),
         )
         for entry in load_suite(catalogue.suite_path(PLANTED_SUITE)).entries
     ]
     reach = tuple(dict.fromkeys((*usual, *(name for one in planted for name in one.scenarios))))
-    return (
-        Candidate("resilient against itself", resilient, usual),
-        (
-            *planted,
-            Candidate("doubled p95", resilient, usual, worsen=doubled_latency),
-            Candidate("halved goodput", resilient, usual, worsen=halved_goodput),
-            Candidate("lost the margin", resilient, usual, worsen=lost_margin, must_not_pass=True),
-            *(Candidate(design.name, design, reach) for design in minus_one(resilient)),
-        ),
-    )
+    slow = Candidate("doubled p95", Variant(resilient, slower=2.0), usual, must_be_found=True)
+    half = Candidate("halved goodput", Variant(resilient, capacity=0.5), usual, must_be_found=True)
+    lost = Candidate("lost the margin", Variant(resilient), usual, must_not_pass=True, shifted=lost_margin)
+    worse = (slow, half, lost) if runtime == SIMULATION else (half, lost)
+    minus = (Candidate(design.name, Variant(design), reach) for design in minus_one(resilient))
+    return Candidate("resilient against itself", Variant(resilient), usual), (*planted, *worse, *minus)

@@ -97,11 +97,11 @@ selfcheck.add_command(simulation)
 @selfcheck.command(
     "gate", epilog="Example: python harness.py selfcheck gate --runtime simulation --out gate_figures.md"
 )
-@click.option("--scenario", "scenarios", multiple=True, help="of A/A trials and worsened figures")
+@click.option("--scenario", "scenarios", multiple=True, help="of A/A trials and worse figures")
 @click.option("--same", type=click.IntRange(1), default=200, show_default=True, help="A/A trials")
 @click.option("--bugs", type=click.IntRange(1), default=100, show_default=True, help="trials of each bug")
 @click.option(
-    "--minus", type=click.IntRange(1), default=10, show_default=True, help="trials of each switch off"
+    "--minus", type=click.IntRange(1), default=30, show_default=True, help="trials of each switch off"
 )
 @click.option("--only", multiple=True, help="a bug to try; default: all")
 @click.option(

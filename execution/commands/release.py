@@ -98,7 +98,7 @@ def selfcheck_gate(
 ) -> int:
     """What the gate is worth; 1 when it misses its own bars."""
     catalogue = catalogue_of(options)
-    same, bugs = trials_of(catalogue, scenarios)
+    same, bugs = trials_of(catalogue, scenarios, options.runtime)
     for name in trials.only:
         if name not in (known := [bug.name for bug in bugs]):
             raise UsageError(f'found no seeded bug "{name}", expected one: {nearest(name, known)}')

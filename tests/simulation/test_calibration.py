@@ -16,8 +16,17 @@ from measurement.judge import analyse
 from simulation.calibration import OPERATIONS, calibrate, fit, undisturbed
 from simulation.distance import Pair, binomial_interval, distance, mean_interval
 from simulation.distance_pages import closing, markdown_page
-from simulation.magnitudes import load_magnitudes, save_magnitudes
-from simulation.randomness import Constant, Exponential, Gamma, LogNormal, Mixture
+from simulation.magnitudes import load_magnitudes, save_magnitudes, stretched
+from simulation.randomness import (
+    Constant,
+    Distribution,
+    Exponential,
+    Gamma,
+    LogNormal,
+    Mixture,
+    Quantiles,
+    Uniform,
+)
 from simulation.run import play, simulate
 from tests.simulation.reference import plan, scenario, system
 
@@ -220,3 +229,21 @@ def test_a_calibration_names_its_age() -> None:
     words = "mine, made 2026-01-01T00:00:00+00:00 from live run r, 2.5 days before this run"
     assert sizes.words("2026-01-03T12:00:00.000+00:00") == words
     assert replace(sizes, made_at="long ago").words("2026-01-03T12:00:00+00:00").endswith("of unknown age")
+
+
+@pytest.mark.parametrize(
+    "one",
+    [
+        Constant(0.2),
+        Uniform(0.1, 0.3),
+        Exponential(0.2),
+        LogNormal(0.2, 0.5),
+        Gamma(0.2, 0.7),
+        Quantiles((0.1, 0.2, 0.5)),
+        Mixture(((0.5, Constant(0.1)), (0.5, Gamma(0.2, 0.7)))),
+    ],
+)
+def test_a_stretched_distribution_keeps_its_shape(one: Distribution) -> None:
+    """The same randomness gives the same values, each three times as large."""
+    drawn = [made.draw(np.random.default_rng(1), 50) for made in (one, stretched(one, 3.0))]
+    assert drawn[1] == pytest.approx(3.0 * drawn[0])

@@ -160,6 +160,19 @@ class Meteor:
     requires = "impact"
 
 
+def test_a_service_refuses_what_comes_above_its_rate() -> None:
+    """Six requests a second are served, and a burst of half a second; the rest is refused, as live."""
+    wanted = plan("charge_response_lost", "resilient")
+    services = dict(wanted.design.services)
+    services["billing"] = replace(services["billing"], max_rate=6.0)
+    limited = replace(wanted, design=replace(wanted.design, services=services))
+    operations = simulate(limited, load_magnitudes(), outcomes).operations
+    operations = operations.filter(pl.col("journey") != "final_read")
+    served = operations.filter(pl.col("outcome") == "acknowledged").height
+    assert served == pytest.approx(6.0 * (wanted.load_end_s + 0.5), rel=0.05)
+    assert operations.filter(pl.col("error") == "shed").height > served
+
+
 def test_what_the_model_does_not_know_is_refused_by_name() -> None:
     """An unknown service and an unknown capability end the run before it starts."""
     wanted = plan("payer_blackhole", "resilient")

@@ -6,29 +6,37 @@ import random
 import threading
 from dataclasses import replace
 
+import pytest
+
 from execution.campaigns.gate_selfcheck import (
     Candidate,
     GateTrials,
-    doubled_latency,
+    Variant,
     figures,
-    halved_goodput,
     lost_margin,
     minus_one,
 )
+from execution.campaigns.gate_trials import trial_source, trials_of
 from execution.campaigns.run_records import RunRecord
 from execution.catalogue import default_catalogue
+from execution.options import PROCESSES, SIMULATION, Options
 from experiment.design import Design
 from experiment.verdict import Verdict
+from measurement.histogram import quantile
 from reports.gate_selfcheck import render_markdown
 from tests.execution.builders import DESIGN, record
 
 NAMED = {name: Design(name, DESIGN.links, DESIGN.services) for name in ("good", "unsafe", "worse")}
 SPREAD = 3.0
+WORSE = ("doubled p95", "halved goodput")
+BUCKETS_OF_DOUBLE = 35  # 1.02^35 is 2
 TRIALS = GateTrials(same=200, bugs=40)
 
 
-def synthetic(design: Design, scenario: str, seed: int) -> RunRecord:
+def synthetic(variant: Variant, scenario: str, seed: int) -> RunRecord:
     """Scores spread around 90, latencies by a tenth; `worse` loses 15 points, `unsafe` is vetoed."""
+    design = variant.design
+    slow, served = BUCKETS_OF_DOUBLE if variant.slower == 2 else 0, variant.capacity or 1.0
     rng = random.Random(f"{design.name}-{scenario}-{seed}")
     unsafe = design.name == "unsafe"
     score = 0.0 if unsafe else min(100.0, rng.gauss(75 if design.name == "worse" else 90, SPREAD))
@@ -36,12 +44,13 @@ def synthetic(design: Design, scenario: str, seed: int) -> RunRecord:
         0, seed, scenario=scenario, design=design.name, score=score, vetoed=unsafe,
         verdict=Verdict.FAIL if unsafe else Verdict.PASS,
         safety=("no_duplicate_charge",) if unsafe else (),
-        baseline_latency=((400 + rng.randrange(-3, 4), 100),), good=95 + rng.randrange(5), offered=100,
+        baseline_latency=((400 + slow + rng.randrange(-3, 4), 100),),
+        good=round(served * (95 + rng.randrange(5))), offered=100,
     )  # fmt: skip
 
 
 def trial(name: str, safety: bool = False) -> Candidate:
-    return Candidate(name, NAMED[name], ("a", "b"), safety)
+    return Candidate(name, Variant(NAMED[name]), ("a", "b"), safety)
 
 
 def test_false_alarms_stay_below_their_bar() -> None:
@@ -57,8 +66,8 @@ def test_bugs_are_found() -> None:
     bugs = (
         trial("unsafe", safety=True),
         trial("worse"),
-        Candidate("doubled p95", NAMED["good"], ("a", "b"), worsen=doubled_latency),
-        Candidate("halved goodput", NAMED["good"], ("a", "b"), worsen=halved_goodput),
+        Candidate("doubled p95", Variant(NAMED["good"], slower=2.0), ("a", "b"), must_be_found=True),
+        Candidate("halved goodput", Variant(NAMED["good"], capacity=0.5), ("a", "b"), must_be_found=True),
     )
     found = figures(synthetic, trial("good"), bugs, TRIALS, threading.Event())
     assert {bug.name: bug.regressions for bug in found.bugs} == dict.fromkeys(
@@ -70,7 +79,7 @@ def test_bugs_are_found() -> None:
 
 def test_a_loss_of_the_margin_rarely_passes() -> None:
     """What lost exactly three points passes in at most 5% of the gates; a pass is counted, and is the bar."""
-    lost = Candidate("lost", NAMED["good"], ("a", "b"), worsen=lost_margin, must_not_pass=True)
+    lost = Candidate("lost", Variant(NAMED["good"]), ("a", "b"), must_not_pass=True, shifted=lost_margin)
     found = figures(synthetic, trial("good"), (lost,), GateTrials(same=1, bugs=200), threading.Event())
     assert found.bugs[0].passes <= 10 and not found.missed
     assert "**Wrong passes** (lost)" in render_markdown(found)
@@ -82,9 +91,9 @@ def test_a_small_pool_never_pairs_a_run_with_itself() -> None:
     """Live runs are few: trials draw from them, with another run on each side."""
     played: set[int] = set()
 
-    def source(design: Design, scenario: str, seed: int) -> RunRecord:
+    def source(variant: Variant, scenario: str, seed: int) -> RunRecord:
         played.add(seed)
-        return synthetic(design, scenario, seed)
+        return synthetic(variant, scenario, seed)
 
     found = figures(source, trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
     assert played == {1, 2, 3} and found.same.trials == 20
@@ -92,7 +101,7 @@ def test_a_small_pool_never_pairs_a_run_with_itself() -> None:
 
 def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
     """A candidate said to be unsafe that breaks nothing is a missed bar."""
-    bug = Candidate("harmless", NAMED["good"], ("a",), safety=True)
+    bug = Candidate("harmless", Variant(NAMED["good"]), ("a",), safety=True)
     found = figures(synthetic, trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
     assert any("harmless" in missed for missed in found.missed)
     assert "harmless (safety)" in render_markdown(found)
@@ -103,11 +112,11 @@ def test_an_interrupted_check_keeps_what_it_has() -> None:
     stop = threading.Event()
     played: list[int] = []
 
-    def source(design: Design, scenario: str, seed: int) -> RunRecord:
+    def source(variant: Variant, scenario: str, seed: int) -> RunRecord:
         played.append(seed)
         if len(played) > 100:
             stop.set()
-        return synthetic(design, scenario, seed)
+        return synthetic(variant, scenario, seed)
 
     found = figures(source, trial("good"), (trial("worse"),), TRIALS, stop)
     assert 0 < found.same.trials < 200 and not found.bugs
@@ -126,3 +135,25 @@ def test_every_switch_that_is_on_is_taken_away_once() -> None:
     )
     assert not any(service.outbox for service in minus["minus_outbox"].services.values())
     assert minus["minus_outbox"].links == resilient.links
+
+
+def test_worse_figures_are_those_of_played_runs() -> None:
+    """On the twin: everything takes twice as long, or half of what users ask for is served."""
+    catalogue = default_catalogue()
+    _, bugs = trials_of(catalogue, ["smoke/charge_response_lost"])
+    slow, half = (next(bug.variant for bug in bugs if bug.name == name) for name in WORSE)
+    usual = Variant(slow.design)
+    with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
+        runs = [source(variant, "smoke/charge_response_lost", 1) for variant in (usual, slow, half)]
+    p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in runs]
+    assert p95[1] / p95[0] == pytest.approx(2.0, rel=0.1)
+    assert runs[2].good / runs[0].good == pytest.approx(0.5, rel=0.1)
+
+
+def test_a_live_system_cannot_be_slowed() -> None:
+    """There the doubled p95 is not among the trials, rather than made by arithmetic."""
+    names = {
+        runtime: [bug.name for bug in trials_of(default_catalogue(), ["smoke/control"], runtime)[1]]
+        for runtime in (SIMULATION, PROCESSES)
+    }
+    assert set(names[SIMULATION]) - set(names[PROCESSES]) == {"doubled p95"}
