@@ -21,6 +21,7 @@ class Bandwidth:
     kind: ClassVar[str] = "bandwidth"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "throttle"
+    fault_class: ClassVar[str] = "slow"
 
     rate: BytesPerSecond
     direction: Direction = "both"

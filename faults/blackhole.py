@@ -26,6 +26,7 @@ class Blackhole:
     kind: ClassVar[str] = "blackhole"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "blackhole"
+    fault_class: ClassVar[str] = "cut"
 
     direction: Direction = "both"
 

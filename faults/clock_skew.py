@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
+from experiment.topology import Role
 from experiment.units import Duration, format_duration
-from faults.node_measures import NodeFigures, figures_of, measure_node
+from faults.node_measures import CODE, NodeFigures, figures_of, measure_node
 
 NOISE_S = 0.5
 SMALLEST_S = 2.0
@@ -23,6 +24,8 @@ class ClockSkew:
     kind: ClassVar[str] = "clock_skew"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "clock_skew"
+    fault_class: ClassVar[str] = "wrong clock"
+    roles: ClassVar[frozenset[Role]] = CODE
 
     offset: Duration
     direction: Literal["ahead", "behind"] = "ahead"

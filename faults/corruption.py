@@ -21,6 +21,7 @@ class Corruption:
     kind: ClassVar[str] = "corruption"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "corrupt"
+    fault_class: ClassVar[str] = "lossy"
 
     share: Share
 

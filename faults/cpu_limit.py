@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
+from experiment.topology import Role
 from experiment.units import Share
-from faults.node_measures import NodeFigures, figures_of, measure_node
+from faults.node_measures import EVERY_ROLE, NodeFigures, figures_of, measure_node
 
 SLOWER = 1.2  # the fixed piece of work takes at least so many times as long
 
@@ -19,6 +20,8 @@ class CpuLimit:
     kind: ClassVar[str] = "cpu_limit"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "cpu_limit"
+    fault_class: ClassVar[str] = "slow"
+    roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     share: Share
 

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect, NodeProbe
+from experiment.topology import Role
+from faults.node_measures import EVERY_ROLE
 
 DEADLINE_S = 0.5
 
@@ -18,6 +20,8 @@ class Crash:
     kind: ClassVar[str] = "crash"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "crash"
+    fault_class: ClassVar[str] = "crash"
+    roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, "crash", {})

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
-from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+from experiment.topology import Role
+from faults.node_measures import STORES, NodeFigures, answer, figures_of, measure_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,6 +17,8 @@ class DiskFull:
     kind: ClassVar[str] = "disk_full"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "disk_full"
+    fault_class: ClassVar[str] = "full disk"
+    roles: ClassVar[frozenset[Role]] = STORES
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, "disk_full", {})

@@ -17,6 +17,7 @@ class ErrorShare:
     kind: ClassVar[str] = "error_share"
     target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "error_share"
+    fault_class: ClassVar[str] = "error reply"
 
     share: Share
     status: int = 503

@@ -24,6 +24,7 @@ class Latency:
     kind: ClassVar[str] = "latency"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "delay"
+    fault_class: ClassVar[str] = "slow"
 
     delay: Duration
     jitter: Duration = 0.0

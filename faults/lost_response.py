@@ -18,6 +18,7 @@ class LostResponse:
     kind: ClassVar[str] = "lost_response"
     target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "lost_response"
+    fault_class: ClassVar[str] = "lost reply"
 
     share: Share
 

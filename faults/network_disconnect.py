@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
-from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+from experiment.topology import Role
+from faults.node_measures import EVERY_ROLE, NodeFigures, answer, figures_of, measure_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +21,8 @@ class NetworkDisconnect:
     kind: ClassVar[str] = "network_disconnect"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "disconnect"
+    fault_class: ClassVar[str] = "cut"
+    roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, "disconnect", {})

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from typing import cast
 
 from experiment.controls import Controls, GaugedNode, NodeProbe
+from experiment.topology import Role
 
 SIGN_OF_LIFE_DEADLINE_S = 0.5
+CODE: frozenset[Role] = frozenset({"service", "instrument"})  # nodes that run a module of the system
+STORES: frozenset[Role] = frozenset({"store", "bus"})
+EVERY_ROLE = CODE | STORES
 
 
 @dataclass(frozen=True, slots=True)

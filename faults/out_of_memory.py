@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
-from faults.node_measures import NodeFigures, answer, figures_of, measure_node
+from experiment.topology import Role
+from faults.node_measures import CODE, NodeFigures, answer, figures_of, measure_node
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +20,8 @@ class OutOfMemory:
     kind: ClassVar[str] = "out_of_memory"
     target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "out_of_memory"
+    fault_class: ClassVar[str] = "crash"
+    roles: ClassVar[frozenset[Role]] = CODE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, "out_of_memory", {})

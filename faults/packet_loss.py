@@ -24,6 +24,7 @@ class PacketLoss:
     kind: ClassVar[str] = "packet_loss"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "loss"
+    fault_class: ClassVar[str] = "lossy"
 
     share: Share
     direction: Direction = "both"

@@ -25,6 +25,7 @@ class Refusal:
     kind: ClassVar[str] = "refusal"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "refuse"
+    fault_class: ClassVar[str] = "cut"
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Refuse())

@@ -21,6 +21,7 @@ class Reordering:
     kind: ClassVar[str] = "reordering"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "reorder"
+    fault_class: ClassVar[str] = "lossy"
 
     share: Share
     delay: Duration = 0.02

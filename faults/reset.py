@@ -28,6 +28,7 @@ class Reset:
     kind: ClassVar[str] = "reset"
     target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "reset"
+    fault_class: ClassVar[str] = "cut"
 
     after: Duration = 0.0
 

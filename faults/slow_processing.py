@@ -18,6 +18,7 @@ class SlowProcessing:
     kind: ClassVar[str] = "slow_processing"
     target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "slow_processing"
+    fault_class: ClassVar[str] = "slow"
 
     delay: Duration
     jitter: Duration = 0.0

@@ -2,36 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from execution.campaigns.run_records import RunRecord
 from experiment.suite import Entry, Suite
 from experiment.topology import System
 from experiment.verdict import Verdict
+from faults.coverage import coverable, covered
 from measurement.statistics import median_time, quantile_estimate, score_estimate
 from reports.report import FourNumbers, RepeatedEntry
-
-LINK_CLASSES = ("slow", "cut")
-NODE_CLASSES = ("crash", "pause")
-CLASS_OF_KIND = {
-    "latency": "slow",
-    "bandwidth": "slow",
-    "slow_processing": "slow",
-    "blackhole": "cut",
-    "refusal": "cut",
-    "reset": "cut",
-    "lost_response": "lost reply",
-    "error_share": "lost reply",
-}
-
-
-def coverable(system: System) -> frozenset[tuple[str, str]]:
-    """Pairs of place and fault class that exist: slow and cut on every link, a lost reply on every http link,
-    crash and pause of every service and instrument. Nothing else counts as covered."""
-    found = {(link.name, name) for link in system.links for name in LINK_CLASSES}
-    found |= {(link.name, "lost reply") for link in system.links if link.protocol == "http"}
-    nodes = [name for name, service in system.services.items() if service.module]
-    return frozenset(found | {(node, name) for node in nodes for name in NODE_CLASSES})
 
 
 def four_numbers(suite: Suite, records: Sequence[RunRecord], system: System) -> tuple[FourNumbers, ...]:
@@ -61,7 +40,7 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         mean=estimate.mean if estimate else None,
         worst=worst.score if worst else None,
         worst_scenario=worst.scenario if worst else "",
-        covered=len(_classes(pair for record in mine for pair in record.exercised) & coverable(system)),
+        covered=len(covered((pair for record in mine for pair in record.exercised), system)),
         coverable=len(coverable(system)),
         vetoes=sum(record.vetoed for record in mine),
         interval=interval,
@@ -110,7 +89,3 @@ def weighted_mean(suite: Suite, entries: set[int], records: Sequence[RunRecord])
         return None
     weights = {entry: suite.entries[entry].weight for entry in entries}
     return sum(weights[entry] * (scores[entry] or 0.0) for entry in entries) / sum(weights.values())
-
-
-def _classes(pairs: Iterable[tuple[str, str]]) -> set[tuple[str, str]]:
-    return {(target, CLASS_OF_KIND.get(kind, kind)) for target, kind in pairs}

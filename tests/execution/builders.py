@@ -45,6 +45,7 @@ class ScriptedFault:
     kind: str = "scripted"
     target_kind: Literal["link", "node", "behaviour"] = "link"
     requires: str = "scripted"
+    fault_class: str = "scripted"
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         self.board.calls.append(f"inject {fault}")

@@ -9,6 +9,7 @@ import pytest
 
 from experiment.scenario import Schedule
 from faults import KINDS
+from runtimes.containers.nodes import ANY, ONLY_SERVICES, ONLY_STORES
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))
@@ -17,7 +18,17 @@ def test_a_kind_is_registered_under_its_own_name(name: str) -> None:
     kind = KINDS[name]
     assert vars(kind)["kind"] == name
     assert vars(kind)["target_kind"] in ("link", "node", "behaviour")
-    assert vars(kind)["requires"]
+    assert vars(kind)["requires"] and vars(kind)["fault_class"]
+
+
+@pytest.mark.parametrize(
+    "name", sorted(n for n, kind in KINDS.items() if vars(kind)["target_kind"] == "node")
+)
+def test_a_kind_of_nodes_says_on_which_it_acts(name: str) -> None:
+    """What it counts as coverable on is what the runtime with the most abilities can do there."""
+    kind = vars(KINDS[name])
+    able = {"service": ONLY_SERVICES, "instrument": ONLY_SERVICES, "store": ONLY_STORES, "bus": ONLY_STORES}
+    assert kind["roles"] == {role for role, only in able.items() if kind["requires"] in ANY | only}
 
 
 @pytest.mark.parametrize("name", sorted(KINDS))

@@ -50,6 +50,7 @@ class _Latency:
     kind: str = "latency"
     target_kind: Literal["link", "node", "behaviour"] = "link"
     requires: str = "delay"
+    fault_class: str = "slow"
 
     def inject(self, controls: Any, target: str, fault: str) -> None: ...
     def heal(self, controls: Any, target: str, fault: str) -> None: ...

@@ -158,6 +158,7 @@ class Meteor:
     kind = "meteor"
     target_kind = "link"
     requires = "impact"
+    fault_class = "impact"
 
 
 def test_a_service_refuses_what_comes_above_its_rate() -> None:
