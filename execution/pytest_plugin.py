@@ -23,14 +23,14 @@ from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
-from experiment.errors import CodeBlueError, ExitCode, nearest
+from experiment.errors import CodeBlueError, nearest
 from experiment.plan import Plan
 from experiment.verdict import Verdict
 
 STACK = pytest.StashKey[ExitStack]()
 BENCH = pytest.StashKey[Bench]()
 INTERRUPTION = pytest.StashKey[Interruption]()
-UNCLEAN = pytest.StashKey[list[str]]()
+UNCLEAN = "clean-up was not complete: something may still be injected"
 CAUSES, PRINCIPLES = range(1, 8), range(1, 11)
 
 
@@ -52,18 +52,11 @@ def pytest_configure(config: pytest.Config) -> None:
     for runtime in RUNTIMES:
         config.addinivalue_line("markers", f"{runtime}: scenarios that run on the {runtime} runtime")
     config.stash[STACK] = ExitStack()
-    config.stash[UNCLEAN] = []
     chosen = config.getoption("--scenario-runtime")
     if chosen not in RUNTIMES:
         raise pytest.UsageError(
             f'found the runtime "{chosen}", expected a known one: {nearest(chosen, RUNTIMES)}'
         )
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """What was left injected is the gravest that a session can end with."""
-    if session.config.stash.get(UNCLEAN, []):
-        session.exitstatus = int(ExitCode.CLEANUP_INCOMPLETE)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -117,11 +110,10 @@ class ScenarioItem(pytest.Item):
         if refused := _refusal(self._plan, self._options):
             pytest.skip(refused)
         result = self._bench().run(self._plan, _unwatched)
-        if not result.clean:
-            self.config.stash[UNCLEAN].append(result.folder.path.name)
         interruption = self.config.stash[INTERRUPTION]
         if interruption.exit_code is not None:
-            pytest.exit("interrupted, after clean-up", returncode=int(interruption.exit_code))
+            said = "interrupted, after clean-up" if result.clean else f"interrupted; {UNCLEAN}"
+            pytest.exit(said, returncode=int(interruption.exit_code))
         self.user_properties.append(("verdict", str(result.verdict)))
         self.user_properties.append(("score", result.analysis.score.value))
         self.user_properties.append(("run", str(result.folder.path)))
@@ -168,7 +160,7 @@ class NotPassed(Exception):
 
     def __init__(self, result: RunResult) -> None:
         lines = [f"verdict {result.verdict}" + (" (safety veto)" if result.analysis.vetoed else "")]
-        lines += [] if result.clean else ["  clean-up was not complete: something may still be injected"]
+        lines += [] if result.clean else [f"  {UNCLEAN}"]
         lines += [f"  {reason}" for reason in result.analysis.reasons]
         lines += [f"  report: {result.folder.path / 'report.html'}"]
         super().__init__("\n".join(lines))

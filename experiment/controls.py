@@ -183,7 +183,7 @@ class Fault(Protocol):
     """One kind of fault with its parameters: a frozen dataclass in `faults/`, one file each.
 
     `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability,
-    `fault_class` what it looks like to those around it, for coverage. Kinds that act on nodes have `roles` too.
+    `fault_class` what it looks like to those around it, for coverage; kinds that act on nodes have `roles`.
     `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
     and `effect` / `gone` judge two measurements: no effect, no claim.
     """

@@ -61,6 +61,17 @@ def run_gate_step(action: Any, tmp_path: Path, **chosen: str) -> tuple[int, str,
     return done.returncode, done.stdout + done.stderr, tmp_path / inputs["out"] / "latest"
 
 
+def make_workspace(folder: Path) -> None:
+    """A repository of somebody else's: its system with designs, a scenario and a suite."""
+    (folder / "app").mkdir()
+    shutil.copyfile(ROOT / "reference_system" / "system.yaml", folder / "app" / "system.yaml")
+    shutil.copytree(ROOT / "reference_system" / "designs", folder / "app" / "designs")
+    (folder / "chaos").mkdir()
+    shutil.copyfile(ROOT / "scenarios/smoke/charge_response_lost.yaml", folder / "chaos" / "lost reply.yaml")
+    suite = folder / "chaos" / "suite.yaml"
+    suite.write_text('name: mine\nentries: [{scenario: "chaos/lost reply.yaml", design: resilient}]\n')
+
+
 def test_the_action_is_composite_and_uses_every_input(action: Any) -> None:
     """Each step has a shell, as composite actions need; no input is declared for nothing."""
     assert action["runs"]["using"] == "composite"
@@ -96,16 +107,7 @@ def test_the_action_gates_the_repository_that_uses_it(action: Any, tmp_path: Pat
     """The project is elsewhere than the workspace: system, suite and scenario are files of the workspace, and
     annotations name them as the workspace does. The results of an earlier gate are not those of one that
     could not start."""
-    for name in ("system.yaml", "designs"):
-        copy = shutil.copytree if name == "designs" else shutil.copyfile
-        (tmp_path / "app").mkdir(exist_ok=True)
-        copy(ROOT / "reference_system" / name, tmp_path / "app" / name)
-    (tmp_path / "chaos").mkdir()
-    shutil.copyfile(
-        ROOT / "scenarios/smoke/charge_response_lost.yaml", tmp_path / "chaos" / "lost reply.yaml"
-    )
-    suite = tmp_path / "chaos" / "suite.yaml"
-    suite.write_text('name: mine\nentries: [{scenario: "chaos/lost reply.yaml", design: resilient}]\n')
+    make_workspace(tmp_path)
     chosen = {"candidate": "fragile", "candidate_system": "app", "runtime": "simulation"}
     code, said, latest = run_gate_step(action, tmp_path, suite="chaos/suite.yaml", **chosen)
     assert code == 4, said
@@ -124,10 +126,61 @@ def test_a_gate_that_cannot_start_says_so(action: Any, tmp_path: Path) -> None:
     assert (tmp_path / "output").read_text().split() == ["decision=none", "exit-code=64"]
 
 
+def run_template(template: Any, workspace: Path, **chosen: str) -> tuple[int, str]:
+    """Exit code and output of the job's commands, as GitLab's runner gives them to one shell; what installs
+    packages is left out."""
+    commands = [
+        c for c in (*template["before_script"], *template["script"]) if not re.match("apt-get|make", c)
+    ]
+    assert len(commands) == len(template["before_script"]) + len(template["script"]) - 2
+    env = {**template["variables"], **chosen, "CI_PROJECT_DIR": str(workspace), "GATE_PYTHON": sys.executable}
+    done = subprocess.run(
+        ["bash", "-e", "-c", "\n".join(commands)], cwd=workspace, env={**os.environ, **env},
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def test_the_gitlab_template_gates_the_repository_that_includes_it(template: Any, tmp_path: Path) -> None:
+    """The project is cloned, and its script run on the files of the user's repository: here from a clone
+    that holds the script and hands over to this checkout."""
+    project, workspace = tmp_path / "project", tmp_path / "workspace"
+    (project / "ci").mkdir(parents=True)
+    shutil.copyfile(ROOT / "ci" / "gate.sh", project / "ci" / "gate.sh")
+    here = f"import runpy, sys\nsys.path.insert(0, {str(ROOT)!r})\n"
+    hands_over = f"{here}runpy.run_path({str(ROOT / 'harness.py')!r}, run_name='__main__')\n"
+    (project / "harness.py").write_text(hands_over, encoding="utf-8")
+    git = ["git", "-C", str(project), "-c", "user.name=x", "-c", "user.email=x@example.org"]
+    for words in (["init", "-q", "-b", "main"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        subprocess.run([*git, *words], check=True, capture_output=True)
+    workspace.mkdir()
+    make_workspace(workspace)
+    code, said = run_template(
+        template, workspace, GATE_REPOSITORY=project.as_uri(), GATE_CANDIDATE="fragile",
+        GATE_CANDIDATE_SYSTEM="app", GATE_SUITE="chaos/suite.yaml", GATE_RUNTIME="simulation",
+    )  # fmt: skip
+    assert code == 4, said
+    report = workspace / template["artifacts"]["paths"][0] / "gate.json"
+    assert json.loads(report.read_text(encoding="utf-8"))["decision"] == "regression"
+
+
+def test_the_gitlab_template_gates_this_repository_too(template: Any, tmp_path: Path) -> None:
+    """Without a place to clone from, the repository itself is the project."""
+    out = str(tmp_path / "out")
+    code, said = run_template(
+        template,
+        ROOT,
+        GATE_CANDIDATE="no_key",
+        GATE_SUITE=str(SUITE),
+        GATE_RUNTIME="simulation",
+        GATE_OUT=out,
+    )
+    assert code == 4, said
+
+
 def test_the_gitlab_template_runs_the_same_script(template: Any) -> None:
-    """Its variables are those that the script reads, its artifacts what the script leaves."""
-    script = (ROOT / "ci" / "gate.sh").read_text(encoding="utf-8")
-    assert template["script"] == ["bash ci/gate.sh"]
+    """Its variables are those that the script or it itself reads, its artifacts what the script leaves."""
+    script = (ROOT / "ci" / "gate.sh").read_text(encoding="utf-8") + "".join(template["before_script"])
     assert all(name in script for name in template["variables"])
     out = template["variables"]["GATE_OUT"]
     assert template["artifacts"]["reports"]["junit"] == f"{out}/latest/junit.xml"

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from xml.etree import ElementTree
+
+import pytest
 
 from execution.places import ROOT
 
 
+def command(out: Path, *words: str, runtime: str = "simulation") -> list[str]:
+    """pytest in a process of its own."""
+    base = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words]
+    return [*base, "--scenario-runtime", runtime, "--scenario-out", str(out)]
+
+
 def pytest_on(tmp_path: Path, *words: str, runtime: str = "simulation") -> tuple[int, str]:
-    """Exit code and output of pytest in a process of its own."""
+    """Exit code and output."""
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *words,
-         "--scenario-runtime", runtime, "--scenario-out", str(tmp_path)],
-        cwd=ROOT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+        command(tmp_path, *words, runtime=runtime), cwd=ROOT, capture_output=True, text=True, timeout=120
+    )
     return done.returncode, done.stdout + done.stderr
 
 
@@ -93,3 +101,51 @@ def test_a_file_given_by_path_is_a_test(tmp_path: Path) -> None:
     mine.write_bytes((ROOT / "scenarios" / "smoke" / "charge_response_lost.yaml").read_bytes())
     code, said = pytest_on(tmp_path, str(mine), "--collect-only", "-q")
     assert code == 0 and "charge_response_lost[resilient]" in said, said
+
+
+LONG = """
+name: long
+title: A scenario of a quarter of an hour
+load: {arrivals: 12/s, journeys: {payment: 1}}
+phases: {warm_up: 1s, baseline: 4s, fault: 15min, recovery: 7s, settle: 6s}
+faults:
+  - {kind: lost_response, link: billing -> payments, share: 20%, during: fault}
+expect: {invariants: [no_duplicate_charge]}
+"""
+
+
+def test_a_signal_ends_the_session_in_order(tmp_path: Path) -> None:
+    """SIGTERM during a run: the run is stopped, what was injected is gone, and the exit code says why."""
+    scenario, out = tmp_path / "long.yaml", tmp_path / "out"
+    scenario.write_text(LONG, encoding="utf-8")
+    process = subprocess.Popen(
+        command(out, str(scenario)), cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    )
+    try:
+        while process.poll() is None and not list(out.glob("*/run.json")):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
+    assert process.returncode == 143, said
+    assert "interrupted, after clean-up" in said
+
+
+def test_incomplete_clean_up_fails_the_item(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A pass after which something may still be injected fails, with that said. The exit code is pytest's 1:
+    its 5 means that there were no tests."""
+    conftest = tmp_path / "dirty.py"
+    conftest.write_text(DIRTY, encoding="utf-8")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    code, said = pytest_on(tmp_path, "-p", "dirty", "scenarios/smoke/control.yaml")
+    assert code == 1, said
+    assert "verdict pass" in said and "clean-up was not complete" in said
+
+
+DIRTY = """
+from dataclasses import replace
+from execution.runs.bench import Bench
+play = Bench.run
+Bench.run = lambda self, plan, watch: replace(play(self, plan, watch), clean=False)
+"""
