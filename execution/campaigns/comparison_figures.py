@@ -70,12 +70,15 @@ def _estimate(values: Iterable[float | None]) -> Estimate | None:
 def _over_seeds(
     records: Sequence[RunRecord], weights: Mapping[str, float], figure: Figure
 ) -> Estimate | None:
-    """Mean over seeds of the plain mean over scenarios; seeds that lack a scenario's figure are left out."""
+    """Mean over seeds of the plain mean over scenarios that have the figure at all (staleness is not judged
+    everywhere); seeds that lack one of them are left out, a scenario that was not run leaves it unknown."""
     found: dict[int, dict[str, float]] = {}
     for record in records:
         if (value := figure(record)) is not None:
             found.setdefault(record.seed, {})[record.scenario] = value
-    return _estimate(sum(one.values()) / len(one) for one in found.values() if set(one) == set(weights))
+    without = {record.scenario for record in records} - {name for one in found.values() for name in one}
+    needed = set(weights) - without
+    return _estimate(sum(one.values()) / len(one) for one in found.values() if set(one) == needed)
 
 
 def _calls(record: RunRecord) -> float | None:

@@ -131,3 +131,14 @@ def test_a_design_without_all_scenarios_of_a_seed_has_no_cost() -> None:
     """A mean over some of the scenarios would be another figure."""
     (summary, _) = compared(record(0, 1, scenario="s", design="a", calls=2.0), *runs("b", 80)).designs
     assert summary.calls is None
+
+
+def test_a_figure_that_a_scenario_never_has_is_no_gap() -> None:
+    """Where staleness is not judged, the other scenarios give the design's."""
+    records = [
+        record(0, seed, scenario=scenario, design="a", stale_s=seed / 10 if scenario == "s" else None)
+        for seed in (1, 2, 3)
+        for scenario in WEIGHTS
+    ]
+    summary = compared(*records, *runs("b", 80)).designs[0]
+    assert summary.staleness is not None and summary.staleness.mean == pytest.approx(0.2)
