@@ -35,11 +35,13 @@ def _log_binomial(count: int, met: int, share: float) -> float:
     return choose + count * math.log(share) + (met - count) * math.log1p(-share)
 
 
-def packet_effect(before: RoundTrips, during: RoundTrips, counter: str, done: str) -> Effect:
-    """The kernel's own counter is not zero. An older connection was hit when a round trip over it had to
-    wait for packets to be sent again."""
+def packet_effect(
+    before: RoundTrips, during: RoundTrips, counter: str, done: str, late_s: float = RETRANSMISSION_S
+) -> Effect:
+    """The kernel's own counter is not zero. An older connection was hit when a round trip over it took
+    longer than `late_s`: by default, when it had to wait for packets to be sent again."""
     count = hit(during, counter)
-    late = any(one.seconds is None or one.seconds > RETRANSMISSION_S for one in during.existing)
+    late = any(one.seconds is None or one.seconds > late_s for one in during.existing)
     touched: Existing = "affected" if count and late else "unknown"
     trip = f"round trip {shown(before.fresh, DEADLINE_S)} -> {shown(during.fresh, DEADLINE_S)}"
     statement = f"{count} packets {done}; {trip}"

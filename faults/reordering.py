@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect, Reorder
 from experiment.units import Duration, Share
-from faults.link_measures import RoundTrips, measure_link
+from faults.link_measures import RoundTrips, measure_link, typical
 from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
 
 
@@ -42,10 +42,12 @@ class Reordering:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)
 
     def effect(self, before: object, during: object) -> Effect:
-        """The kernel counted packets that went through the reordering queue."""
+        """The kernel counted packets that went through the reordering queue; an older connection was hit
+        when a round trip over it waited for at least half the delay."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)
-        return packet_effect(before, during, "packets_treated", "through the reordering queue")
+        late_s = (typical(before.existing) or 0.0) + self.delay / 2
+        return packet_effect(before, during, "packets_treated", "through the reordering queue", late_s)
 
     def gone(self, before: object, after: object) -> Effect:
         """Nothing acts on packets, and both kinds of connection are answered again."""

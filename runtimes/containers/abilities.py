@@ -25,9 +25,13 @@ def abilities(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
 
     The kernel is asked only when something is needed that depends on it. Raises EngineError.
     """
-    packets = PacketAbilities(False, False)
     if needed & (LOSSES | DAMAGES):
-        packets = kernel_abilities()
+        return abilities_with(kernel_abilities())
+    return abilities_with(PacketAbilities(False, False))
+
+
+def abilities_with(packets: PacketAbilities) -> Mapping[str, frozenset[str]]:
+    """As `abilities`, on a kernel that can do this with packets."""
     links = IMPAIRMENTS | (LOSSES if packets.loss else set()) | (DAMAGES if packets.netem else set())
     return {
         "link": links,

@@ -2,92 +2,89 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import pytest
 
 from experiment.topology import System
-from runtimes.http_calls import CallError, call
 from runtimes.links.servers import find_server
 from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import Runtime
+from tests.contract.ground import Ground, LiveGround
+from tests.contract.twin_ground import twin_ground
 from tests.standin.containers import require_engine, standin_image
 from tests.standin.folders import open_folder
 from tests.standin.systems import pair, settings
 
-EMBEDDED = {"TOXIPROXY_SERVER": "embedded"}
+REFUSED = "refused"  # the property of a test's report that names what a runtime refused
 
 
-def _containers(system: System, var: Path) -> Runtime:
-    from runtimes.containers.runtime import ContainersRuntime
-
-    return ContainersRuntime(system, var, standin_image())
-
-
-# Name -> what opens the runtime, and the environment it is opened in.
-OPENERS: dict[str, tuple[Callable[[System, Path], Runtime], dict[str, str]]] = {
-    "processes": (ProcessesRuntime, EMBEDDED),
-    "containers": (_containers, {}),
-}
-if find_server().kind == "real":
-    OPENERS["processes with the real Toxiproxy"] = (ProcessesRuntime, {})
-
-
-@dataclass(frozen=True, slots=True)
-class Ground:
-    """A running stand-in system, `front -> back` with stores, and a trickle of work through it."""
-
-    runtime: Runtime
-    stop_work: threading.Event
-
-    def hang_toxiproxy(self) -> None:
-        """From now on the server takes calls and answers none."""
-        if isinstance(self.runtime, ProcessesRuntime):
-            server = self.runtime._toxiproxy
-            assert server is not None and server.pid is not None
-            os.kill(server.pid, signal.SIGSTOP)
-            return
-        engine, built = self.runtime._running()  # type: ignore[attr-defined]
-        engine.pause(built.layout.container("toxiproxy"))
-
-
-@pytest.fixture(
-    scope="session",
-    params=[
-        pytest.param(name, marks=[pytest.mark.docker] * (name == "containers")) for name in sorted(OPENERS)
-    ],
-)
-def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
-    """One system for all tests of the contract: each heals what it injects, and is checked for it."""
-    if request.param == "containers":
-        require_engine()
-    system = pair(stores=True)
-    opener, environment = OPENERS[request.param]
+@contextmanager
+def _live(make: Callable[[System, Path], Runtime], server: str | None) -> Iterator[Ground]:
+    """The system started, with a client at work; `server` overrides which Toxiproxy server is taken."""
+    system, stop = pair(stores=True), threading.Event()
     with open_folder() as var:
-        runtime = opener(system, var)
+        runtime = make(system, var)
+        ground = LiveGround(runtime)
         with pytest.MonkeyPatch.context() as patch:
-            for name, value in environment.items():
-                patch.setenv(name, value)
+            if server is not None:
+                patch.setenv("TOXIPROXY_SERVER", server)
             runtime.start(settings(system))
-        stop = threading.Event()
-        worker = threading.Thread(target=_work, args=(runtime, stop), daemon=True)
-        worker.start()
+        client = threading.Thread(target=ground.work, args=(stop,), daemon=True)
+        client.start()
         try:
-            yield Ground(runtime, stop)
+            yield ground
         finally:
             stop.set()
-            worker.join(10)
+            client.join(10)
             runtime.stop()
 
 
-def _work(runtime: Runtime, stop: threading.Event) -> None:
-    while not stop.wait(0.02):
-        try:
-            call(runtime.address("front"), "POST", "/work", b"", deadline_s=1.0)
-        except CallError:
-            continue
+def _containers() -> AbstractContextManager[Ground]:
+    from runtimes.containers.runtime import ContainersRuntime
+
+    require_engine()
+    return _live(lambda system, var: ContainersRuntime(system, var, standin_image()), None)
+
+
+def _twin() -> AbstractContextManager[Ground]:
+    system = pair(stores=True)
+    return twin_ground(system, settings(system))
+
+
+OPENERS: dict[str, Callable[[], AbstractContextManager[Ground]]] = {
+    "containers": _containers,
+    "processes": lambda: _live(ProcessesRuntime, "embedded"),
+    "processes with the real Toxiproxy": lambda: _live(ProcessesRuntime, None),
+    "simulation": _twin,
+}
+if find_server().kind != "real":
+    del OPENERS["processes with the real Toxiproxy"]
+MARKS = {"containers": [pytest.mark.live, pytest.mark.docker], "simulation": []}
+EVERY = [pytest.param(name, marks=MARKS.get(name, [pytest.mark.live])) for name in OPENERS]
+LIVE = [case for case in EVERY if case.values != ("simulation",)]
+
+
+@pytest.fixture(scope="session", params=EVERY)
+def ground(request: pytest.FixtureRequest) -> Iterator[Ground]:
+    """One system for all tests of the contract: each heals what it injects, and is checked for it."""
+    with OPENERS[request.param]() as opened:
+        yield opened
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which kinds a runtime refused: such a test passes, and must not read as if the fault had acted."""
+    refused = sorted(
+        str(value)
+        for report in terminalreporter.getreports("passed")
+        if report.when == "call"
+        for name, value in report.user_properties
+        if name == REFUSED
+    )
+    if refused:
+        terminalreporter.section("faults that a runtime refused by name")
+        for line in refused:
+            terminalreporter.line(line)

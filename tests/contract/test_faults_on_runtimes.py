@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
+from typing import cast
 
 import pytest
 
@@ -28,11 +28,9 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
-from runtimes.http_calls import call
 from runtimes.links.controls import ToxiproxyReplaced
-from tests.contract.conftest import Ground
-
-pytestmark = pytest.mark.live
+from tests.contract.conftest import LIVE, REFUSED
+from tests.contract.ground import Ground, LiveGround
 
 DEADLINE_S = 8.0
 HTTP, SQL, EVENTS = "front -> back", "back -> postgres", "back -> bus"
@@ -71,23 +69,32 @@ CASES: list[tuple[Fault, str]] = [
 @pytest.fixture
 def healed(ground: Ground) -> Iterator[Ground]:
     """Whatever a test did, the next one finds a system on which nothing is left of it."""
-    assert list(ground.runtime.unhealed()) == []
+    assert list(ground.unhealed()) == []
     yield ground
-    ground.runtime.heal()
-    assert list(ground.runtime.unhealed()) == []
+    ground.heal()
+    assert list(ground.unhealed()) == []
 
 
-def until_seen(judge: object, measure: object, *, healing: bool = False) -> Effect:
+@pytest.fixture
+def live(healed: Ground) -> LiveGround:
+    """For what only a runtime with processes has; to be asked for with `only_live`."""
+    return cast(LiveGround, healed)
+
+
+only_live = pytest.mark.parametrize("ground", LIVE, indirect=True)
+
+
+def until_seen(ground: Ground, judge: object, measure: object, *, healing: bool = False) -> Effect:
     """Poll a measurement until it is seen, on older connections too, or the deadline has passed.
 
     A single packet that is lost hits one connection only.
     """
-    end = time.monotonic() + DEADLINE_S
+    end = ground.now() + DEADLINE_S
     while True:
         effect: Effect = judge(measure())  # type: ignore[operator]
-        if (effect.seen and (healing or effect.existing_connections == "affected")) or time.monotonic() > end:
+        if (effect.seen and (healing or effect.existing_connections == "affected")) or ground.now() > end:
             return effect
-        time.sleep(0.05)
+        ground.wait(0.05)
 
 
 def told(case: object) -> str:
@@ -104,17 +111,21 @@ def control_of(controls: Controls, case: tuple[Fault, str]) -> LinkControl | Nod
 
 
 @pytest.mark.parametrize("case", CASES, ids=told)
-def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], healed: Ground) -> None:
+def test_a_fault_acts_and_heals_and_both_are_measured(
+    case: tuple[Fault, str], healed: Ground, request: pytest.FixtureRequest
+) -> None:
     """No effect before, an effect while it is active, on existing connections too, and none after healing.
 
-    What a runtime is not capable of is refused by name, and nothing is injected.
+    What a runtime is not capable of is refused by name, and nothing is injected; the summary tells of it.
     """
     fault, target = case
-    controls = healed.runtime.controls()
+    controls = healed.controls()
     if fault.requires not in control_of(controls, case).capabilities:
         with pytest.raises(UnsupportedError, match=target):
             fault.inject(controls, target, "f1")
-        assert list(healed.runtime.unhealed()) == []
+        assert list(healed.unhealed()) == []
+        runtime = request.node.callspec.params["ground"]
+        request.node.user_properties.append((REFUSED, f"{runtime}: {told(case)}"))
         return
     before = fault.measure(controls, target)
     unharmed = fault.effect(before, fault.measure(controls, target))
@@ -122,20 +133,21 @@ def test_a_fault_acts_and_heals_and_both_are_measured(case: tuple[Fault, str], h
 
     fault.inject(controls, target, "f1")
     fault.inject(controls, target, "f1")
-    active = until_seen(lambda now: fault.effect(before, now), lambda: fault.measure(controls, target))
+    active = until_seen(
+        healed, lambda now: fault.effect(before, now), lambda: fault.measure(controls, target)
+    )
     assert active.seen, active.statement
     assert active.existing_connections == "affected", active.statement
-    assert list(healed.runtime.unhealed()), "an active fault must show when the system is read back"
+    assert list(healed.unhealed()), "an active fault must show when the system is read back"
 
     fault.heal(controls, target, "f1")
     fault.heal(controls, target, "f1")
     gone = until_seen(
-        lambda now: fault.gone(before, now), lambda: fault.measure(controls, target), healing=True
+        healed, lambda now: fault.gone(before, now), lambda: fault.measure(controls, target), healing=True
     )
     assert gone.seen, gone.statement
-    assert list(healed.runtime.unhealed()) == []
-    done = call(healed.runtime.address("front"), "POST", "/work", b"", deadline_s=DEADLINE_S)
-    assert done.status == 200, "a client's work, from the front door on, is done again"
+    assert list(healed.unhealed()) == []
+    assert healed.serves(DEADLINE_S), "a client's work, from the front door on, is done again"
 
 
 def test_every_registered_kind_is_under_contract() -> None:
@@ -145,7 +157,7 @@ def test_every_registered_kind_is_under_contract() -> None:
 
 def test_two_faults_on_one_link_heal_apart(healed: Ground) -> None:
     """Healing one fault leaves the other one of the same link as it is."""
-    controls = healed.runtime.controls()
+    controls = healed.controls()
     slow, thin = Latency(0.1), Bandwidth(100_000.0)
     before = slow.measure(controls, HTTP)
     slow.inject(controls, HTTP, "f1")
@@ -158,7 +170,7 @@ def test_two_faults_on_one_link_heal_apart(healed: Ground) -> None:
 
 def test_a_refusal_lasts_until_its_last_fault_is_healed(healed: Ground) -> None:
     """Two overlapping refusals of one link do not end with the first of them."""
-    controls, fault = healed.runtime.controls(), Refusal()
+    controls, fault = healed.controls(), Refusal()
     before = fault.measure(controls, HTTP)
     fault.inject(controls, HTTP, "f1")
     fault.inject(controls, HTTP, "f2")
@@ -170,7 +182,7 @@ def test_a_refusal_lasts_until_its_last_fault_is_healed(healed: Ground) -> None:
 
 def test_a_crash_gives_the_node_another_identity_and_a_pause_does_not(healed: Ground) -> None:
     """What runs after a crash is another process; what runs after a pause is the same."""
-    controls = healed.runtime.controls()
+    controls = healed.controls()
     node = controls.node("back")
     first = node.probe(1.0).identity
     Pause().inject(controls, "back", "f1")
@@ -182,44 +194,47 @@ def test_a_crash_gives_the_node_another_identity_and_a_pause_does_not(healed: Gr
     assert node.probe(1.0).identity != first
 
 
-def test_heal_undoes_what_nobody_healed(healed: Ground) -> None:
+@only_live
+def test_heal_undoes_what_nobody_healed(live: LiveGround) -> None:
     """One call brings back links, nodes and behaviours, whatever was done to them."""
-    controls = healed.runtime.controls()
+    controls = live.runtime.controls()
     Blackhole().inject(controls, SQL, "f1")
     Refusal().inject(controls, HTTP, "f2")
     LostResponse(1.0).inject(controls, HTTP, "f3")
     Pause().inject(controls, "front", "f4")
     Crash().inject(controls, "bus", "f5")
-    assert len(list(healed.runtime.unhealed())) >= 4
-    healed.runtime.heal()
-    assert list(healed.runtime.unhealed()) == []
+    assert len(list(live.runtime.unhealed())) >= 4
+    live.runtime.heal()
+    assert list(live.runtime.unhealed()) == []
 
 
-def test_a_toxiproxy_that_hangs_is_replaced_and_no_fault_outlives_it(healed: Ground) -> None:
+@only_live
+def test_a_toxiproxy_that_hangs_is_replaced_and_no_fault_outlives_it(live: LiveGround) -> None:
     """Whether a fault or a heal meets it: what was asked for is done on another server, which is said, since
     every connection was cut; a fault on packets acts there too."""
-    controls = healed.runtime.controls()
+    controls = live.runtime.controls()
     slow = Latency(0.1)
     before = slow.measure(controls, HTTP)
     lossy = PacketLoss(0.3) if "loss" in controls.link(SQL).capabilities else None
     if lossy:
         lossy.inject(controls, SQL, "f0")
-    healed.hang_toxiproxy()
+    live.hang_toxiproxy()
     with pytest.raises(ToxiproxyReplaced, match="every connection of every link"):
         slow.inject(controls, HTTP, "f1")
     assert slow.effect(before, slow.measure(controls, HTTP)).seen
     if lossy:
-        assert any("dropped" in remains for remains in healed.runtime.unhealed())
+        assert any("dropped" in remains for remains in live.runtime.unhealed())
         lossy.heal(controls, SQL, "f0")
-    healed.hang_toxiproxy()
-    healed.runtime.heal()
-    assert list(healed.runtime.unhealed()) == []
+    live.hang_toxiproxy()
+    live.runtime.heal()
+    assert list(live.runtime.unhealed()) == []
     assert slow.gone(before, slow.measure(controls, HTTP)).seen
 
 
-def test_a_target_that_is_not_there_is_refused_by_name(healed: Ground) -> None:
+@only_live
+def test_a_target_that_is_not_there_is_refused_by_name(live: LiveGround) -> None:
     """An unknown link or service, or a behaviour of a store, is refused with the nearest right name."""
-    controls = healed.runtime.controls()
+    controls = live.runtime.controls()
     with pytest.raises(UnsupportedError, match=r'found no link "front -> bak": did you mean "front -> back"'):
         controls.link("front -> bak")
     with pytest.raises(UnsupportedError, match='found no service "bak": did you mean "back"'):

@@ -68,6 +68,14 @@ def test_damage_is_what_went_through_the_queue(fault: Fault) -> None:
     assert not fault.effect(QUICK, counted(QUICK, packets_dropped=12, packets_treated=0)).seen
 
 
+def test_reordering_is_felt_by_an_older_connection_that_waits_for_the_delay() -> None:
+    """Packets are held for the delay that was asked for, which may be far below a retransmission."""
+    fault = Reordering(0.3, 0.02)
+    held = counted(trips(answered(0.022), existing=answered(0.021)), packets_treated=12)
+    assert fault.effect(QUICK, held).existing_connections == "affected"
+    assert fault.effect(QUICK, counted(QUICK, packets_treated=12)).existing_connections == "unknown"
+
+
 @pytest.mark.parametrize("fault", [PacketLoss(0.1), Corruption(0.1), Reordering(0.2)], ids=lambda f: f.kind)
 def test_it_is_gone_when_no_rule_acts_and_both_connections_answer(fault: Fault) -> None:
     """A rule that has dropped nothing yet is still there."""

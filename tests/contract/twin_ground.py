@@ -1,0 +1,109 @@
+"""The stand-in system in virtual time: the contract of the fault kinds, played on the twin's controls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from experiment.controls import Controls
+from experiment.plan import make_plan
+from experiment.scenario import Arrivals, Load, Phases, Scenario
+from experiment.topology import System
+from runtimes.runtime import RunSettings
+from simulation.controls import SimulatedControls
+from simulation.loop import run_until
+from simulation.magnitudes import load_magnitudes
+from simulation.messages import CallEnd, Reply, Request
+from simulation.nodes import Node
+from simulation.protection import Protection
+from simulation.tasks import Future, Work
+from simulation.world import MODELS, World
+
+WORK_EVERY_S = 0.02
+FAULTS = ("f1", "f2")  # the ids that the contract gives to what it injects
+
+
+class Front(Node):
+    """Answers what `back` answers."""
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        return (yield from self.call("back", "work", {}, deadline))
+
+
+class Back(Node):
+    """Writes to its database and publishes an event for every request, as the live stand-in does."""
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        yield from self.store(lambda: None, deadline)
+        yield from self.call("bus", "publish", {"events": []}, deadline)
+        return Reply(200)
+
+
+class TwinGround:
+    """The system as a world of the twin; waiting is letting its clock run."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._controls = SimulatedControls(world)
+        protection = Protection(left=lambda request: request.limit)
+        self._users = world.channel("users -> front", "front", "client", protection)
+        self._work()
+
+    def controls(self) -> Controls:
+        return self._controls
+
+    def unhealed(self) -> Iterator[str]:
+        """Read from the world itself, not from what the controls believe."""
+        for name, channel in self._world.channels.items():
+            if channel.impaired:
+                yield f"{name}: {[*channel.wire.impairments.values()] or 'its callee misbehaves'}"
+        for name, node in self._world.nodes.items():
+            server = node.server
+            ails = {"down": not server.up, "paused": server.paused, "full": node.full, "skewed": node.skew}
+            held_back = {"held back": self._controls.node(name).gauge("cpu_limit")}
+            yield from (f"{name}: {ailment}" for ailment, acts in (ails | held_back).items() if acts)
+
+    def heal(self) -> None:
+        """The twin has no heal of its own, a run ends with its world: every control is asked."""
+        for fault in FAULTS:
+            for name in self._world.channels:
+                self._controls.link(name).restore(fault)
+            for name in self._world.nodes:
+                self._controls.node(name).undo(fault)
+            self._controls.behaviour("front -> back").cease(fault)
+
+    def now(self) -> float:
+        return self._world.clock.now
+
+    def wait(self, seconds: float) -> None:
+        run_until(self._world.clock, self.now() + seconds)
+
+    def serves(self, deadline_s: float) -> bool:
+        end = self._ask(deadline_s)
+        self.wait(deadline_s)
+        return end.done and end.error is None and end.value.status == 200
+
+    def _ask(self, limit_s: float) -> Future:
+        request = Request("work", {}, "client", limit=limit_s)
+        end = CallEnd("users -> front", request)
+        self._users.call(end, request)
+        return end
+
+    def _work(self) -> None:
+        self._ask(1.0)
+        self._world.clock.call_after(WORK_EVERY_S, self._work)
+
+
+@contextmanager
+def twin_ground(system: System, settings: RunSettings) -> Iterator[TwinGround]:
+    """A world of the stand-in's two services, warmed up by a second of work."""
+    scenario = Scenario("contract", "Contract", Load(Arrivals(rate=1.0), {"work": 1}), Phases(1.0))
+    plan = make_plan(scenario, system, settings.design, settings.seed, settings.population)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(MODELS, "front", Front)
+        patch.setitem(MODELS, "back", Back)
+        ground = TwinGround(World(plan, load_magnitudes()))
+        ground.wait(1.0)
+        yield ground
