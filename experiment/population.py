@@ -126,8 +126,9 @@ def read_bundles(folder: Path) -> Population:
             patients.extend(_from_bundle(bundle, path, line))
     if not patients:
         where = Location(str(folder))
-        expected = "FHIR R4 bundles with a Patient each (*.json, *.ndjson, *.ndjson.gz)"
-        raise ConfigError([Problem(where, "no patient", expected)])
+        expected = "a folder of FHIR R4 bundles with a Patient each (*.json, *.ndjson, *.ndjson.gz)"
+        found = "no patient" if files else "no such file in it" if folder.is_dir() else "no such folder"
+        raise ConfigError([Problem(where, found, expected)])
     unique = {patient.id: patient for patient in patients}
     return Population(f"{folder.name} ({len(unique)} patients from FHIR bundles)", tuple(unique.values()))
 

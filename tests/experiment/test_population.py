@@ -135,7 +135,7 @@ def test_odd_entries_are_passed_over(tmp_path: Path, odd: Any) -> None:
         ("a.json", "[" * 100_000, ":1:1", "JSON nested too deeply to read"),
         ("a.json", bundle(request("x")), "", "no patient"),
         ("a.json", {"resourceType": "Bundle"}, "", "no patient"),
-        ("a.txt", "", "", "no patient"),
+        ("a.txt", "", "", "no such file in it"),
     ],
 )
 def test_a_mistake_is_told_with_its_place(
@@ -168,7 +168,7 @@ def test_a_damaged_archive_is_told(tmp_path: Path, raw: bytes) -> None:
 
 def test_a_folder_that_is_not_there_has_no_patient(tmp_path: Path) -> None:
     """The message names the folder and what is looked for."""
-    with pytest.raises(ConfigError, match=r"nowhere.*found no patient, expected FHIR R4 bundles"):
+    with pytest.raises(ConfigError, match=r"nowhere.*found no such folder, expected a folder of FHIR R4 bundles"):
         read_bundles(tmp_path / "nowhere")
 
 
