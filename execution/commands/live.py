@@ -18,7 +18,7 @@ from execution.catalogue import Catalogue, default_catalogue
 from execution.commands import doctor as doctor_findings
 from execution.commands.interrupts import Interruption
 from execution.commands.progress import ProgressLine
-from execution.commands.saying import dump, say, shown, tell
+from execution.commands.saying import dump, say, say_results, shown, tell
 from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
 from execution.places import INSTANCES
@@ -115,12 +115,7 @@ def suite(name: str, seed: int | None, order: SuiteOrder, options: Options, as_j
     with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)
         result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
-    if as_json:
-        say((result.folder / "suite.json").read_text(encoding="utf-8"))
-    else:
-        for text in suite_lines(result.report, colour=sys.stdout.isatty()):
-            say(text)
-        say(f"report: {shown(result.folder / 'suite.html')}")
+    say_results(suite_lines(result.report, colour=sys.stdout.isatty()), result.folder / "suite.html", as_json)
     return int(gravest({interruption.exit_code or result.exit_code, result.exit_code}))
 
 

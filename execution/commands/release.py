@@ -18,7 +18,7 @@ from execution.campaigns.gate_sides import GateOrder
 from execution.campaigns.gate_trials import trial_source, trials_of
 from execution.campaigns.run_records import RunRecord
 from execution.commands.live import catalogue_of, say_run, started, watchers
-from execution.commands.saying import dump, say, shown, tell
+from execution.commands.saying import dump, say, say_results, tell
 from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError, nearest
@@ -55,12 +55,7 @@ def compare(
         report, folder = compare_designs(
             loaded, catalogue, options, order, _hooks(as_json), interruption.stop
         )
-    if as_json:
-        say((folder / "comparison.json").read_text(encoding="utf-8"))
-    else:
-        for text in comparison_lines(report):
-            say(text)
-        say(f"report: {shown(folder / 'comparison.html')}")
+    say_results(comparison_lines(report), folder / "comparison.html", as_json)
     return int(interruption.exit_code or comparison_exit_code(report))
 
 
@@ -72,12 +67,7 @@ def gate(suite: str, seed: int | None, order: GateOrder, options: Options, as_js
         report, folder = run_gate(
             loaded, catalogue, options, replace(order, command=typed()), _hooks(as_json), interruption.stop
         )
-    if as_json:
-        say((folder / "gate.json").read_text(encoding="utf-8"))
-    else:
-        for text in gate_lines(report):
-            say(text)
-        say(f"report: {shown(folder / 'gate.md')}")
+    say_results(gate_lines(report), folder / "gate.md", as_json)
     tell_pipeline(report, as_json)
     return int(interruption.exit_code or gate_exit_code(report))
 

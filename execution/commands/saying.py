@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,3 +28,13 @@ def dump(plain: Any) -> None:
 def shown(path: Path) -> str:
     """A path as a person would type it: below the project without the project's own path."""
     return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+
+
+def say_results(lines: Iterable[str], page: Path, as_json: bool) -> None:
+    """What a command found: in words and where the page is, or the JSON that lies beside the page."""
+    if as_json:
+        say(page.with_suffix(".json").read_text(encoding="utf-8"))
+        return
+    for text in lines:
+        say(text)
+    say(f"report: {shown(page)}")

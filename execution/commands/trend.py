@@ -7,7 +7,7 @@ from pathlib import Path
 from execution.campaigns.trend import rescore as rescore_all
 from execution.campaigns.trend import trend_report
 from execution.campaigns.trend_store import FILE_NAME, Results
-from execution.commands.saying import say, shown, tell
+from execution.commands.saying import say, say_results, shown, tell
 from execution.commands.session import typed
 from execution.places import RUNS
 from experiment.errors import ExitCode, UsageError, nearest
@@ -35,12 +35,7 @@ def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_
     folder.mkdir(parents=True, exist_ok=True)
     for name, rendering in TREND_FORMATS.items():
         (folder / name).write_text(rendering(report), encoding="utf-8")
-    if as_json:
-        say((folder / "trend.json").read_text(encoding="utf-8"))
-    else:
-        for text in lines(report):
-            say(text)
-        say(f"report: {shown(folder / 'trend.html')}")
+    say_results(lines(report), folder / "trend.html", as_json)
     return int(ExitCode.PASS)
 
 

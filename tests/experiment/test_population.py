@@ -168,7 +168,9 @@ def test_a_damaged_archive_is_told(tmp_path: Path, raw: bytes) -> None:
 
 def test_a_folder_that_is_not_there_has_no_patient(tmp_path: Path) -> None:
     """The message names the folder and what is looked for."""
-    with pytest.raises(ConfigError, match=r"nowhere.*found no such folder, expected a folder of FHIR R4 bundles"):
+    with pytest.raises(
+        ConfigError, match=r"nowhere.*found no such folder, expected a folder of FHIR R4 bundles"
+    ):
         read_bundles(tmp_path / "nowhere")
 
 
