@@ -121,7 +121,7 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
         (("run", "smoke/control", "--seed", str(2**64)), "is not in the range"),
         (("run", "smoke/control", "--out", "/dev/null"), "cannot be written to"),
         (("run", "smoke/control", "--out", "/dev/null/runs"), "cannot be written to"),
-        (("run", "smoke/control", "--population", "/dev/null"), "expected FHIR R4 bundles"),
+        (("run", "smoke/control", "--population", "/dev/null"), "found no such folder"),
         (("trend", "smoke", "--results", "none.sqlite3"), "expected one of"),
         (("linearizable", "nowhere.jsonl"), "nowhere.jsonl"),
         (("nonsense",), "No such command 'nonsense'"),
