@@ -166,8 +166,8 @@ class Node:
     def store(
         self, statement: Callable[[], Any], deadline: float | None = None, what: str = "write"
     ) -> Work[Any]:
-        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed, and
-        Refused when the database cannot write."""
+        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed, also
+        when the database cannot write: what runs behind a service waits for it, as for one that is away."""
         channel = self.links.get("postgres")
         if channel is None:
             return statement()
@@ -176,7 +176,7 @@ class Node:
         channel.call(end, request)
         reply: Reply = yield end
         if reply.status != 200:
-            raise Refused(reply.status)
+            raise CallFailed(channel.name, f"status_{reply.status}", sent=True)
         return reply.body["result"]
 
     def pause_for(self, seconds: float) -> Work[None]:

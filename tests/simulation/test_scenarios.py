@@ -10,7 +10,7 @@ import pytest
 
 from experiment.errors import UnsupportedError
 from experiment.history import History, build
-from experiment.suite import load_suite
+from experiment.suite import Entry, load_suite
 from experiment.topology import Service
 from experiment.verdict import Verdict
 from load import outcomes
@@ -22,6 +22,7 @@ from simulation.services.billing import Billing
 from tests.simulation.reference import ROOT, plan, scenario, system
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))
+PRESETS = {"fragile": "fail", "resilient": "pass"}
 EVERYTHING = sorted(
     f"{path.parent.name}/{path.stem}"
     for path in (ROOT / "scenarios").glob("*/*.yaml")
@@ -44,6 +45,26 @@ def test_the_smoke_suite_gives_its_expected_verdicts(name: str, design_name: str
     }
     _, analysis = played(name, design_name)
     assert str(analysis.verdict) == expected[name, design_name], analysis.reasons
+
+
+CONTAINERS = load_suite(ROOT / "scenarios" / "suites" / "containers.yaml").entries
+
+
+@pytest.mark.parametrize("entry", CONTAINERS, ids=lambda entry: f"{entry.scenario}-{entry.design}")
+def test_the_container_faults_break_fragile_and_not_resilient(entry: Entry) -> None:
+    """On every seed, not on a lucky one, and on what the suite says: a scenario that fragile passes tests
+    nothing."""
+    for seed in range(1, 6):
+        _, analysis = played(entry.scenario.rpartition("/")[2], entry.design, seed)
+        assert str(analysis.verdict) == entry.expect, (seed, analysis.reasons)
+        assert set(entry.violates) <= {check.checker for check in analysis.checks if check.violation_count}
+
+
+def test_the_container_suite_asks_both_designs() -> None:
+    """Every scenario of the suite is one that fragile must fail and resilient must pass."""
+    asked = {design: {e.scenario for e in CONTAINERS if e.design == design} for design in PRESETS}
+    assert asked["fragile"] == asked["resilient"]
+    assert {(entry.design, str(entry.expect)) for entry in CONTAINERS} == set(PRESETS.items())
 
 
 @pytest.mark.parametrize("looks", [0, 1, 7, 15])
