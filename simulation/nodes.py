@@ -113,7 +113,7 @@ class Node:
         try:
             work = self.world.work(self.name, request.what)
             if work > 0.0:
-                yield sleep(self.clock, work)
+                yield sleep(self.clock, self.server.takes(work))
             reply = yield from self.serve(request, self._deadline(attempt, request))
         except Refused as refused:
             reply = Reply(refused.status)

@@ -44,9 +44,11 @@ class Server:
 
     __slots__ = (
         "_backlog",
+        "_cores",
         "_held",
         "_inside",
         "_unlimited",
+        "_worked_until",
         "admissions",
         "capacity",
         "channels",
@@ -73,6 +75,8 @@ class Server:
         self.name = name
         self.demand = demand
         self._unlimited = demand
+        self._cores: float | None = None
+        self._worked_until = 0.0
         self.slots = slots
         self.capacity = capacity
         self.free: list[float] = [0.0] * (slots or 0)
@@ -148,11 +152,22 @@ class Server:
     def limit(self, cores: float | None) -> None:
         """Give the process a share of a core: its work takes so much longer. None gives it back."""
         self.demand = self._unlimited if cores is None else (one / cores for one in self._unlimited)
+        self._cores = cores
+
+    def takes(self, work: float) -> float:
+        """Seconds until `work` seconds of the process's own work are done: under a limit its requests share
+        the CPU, one after the other."""
+        if self._cores is None:
+            return work
+        now = self.clock._now
+        self._worked_until = max(now, self._worked_until) + work / self._cores
+        return self._worked_until - now
 
     def crash(self) -> None:
         """The process dies: what it was doing and what it held in its queue is gone."""
         self.up = False
         self.paused = False
+        self._worked_until = 0.0
         self._settle()
         self._disturb(Disturbance(True, self.clock._now, self.clock._now))
         self._backlog.clear()

@@ -16,9 +16,14 @@ from experiment.verdict import Verdict
 from load import outcomes
 from measurement.analysis import Analysis
 from measurement.judge import analyse
+from simulation.controls import SimulatedControls
+from simulation.loop import run_until
 from simulation.magnitudes import load_magnitudes
+from simulation.messages import CallEnd, Request
+from simulation.randomness import Constant
 from simulation.run import play, simulate
 from simulation.services.billing import Billing
+from simulation.world import World
 from tests.simulation.reference import ROOT, plan, scenario, system
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))
@@ -193,6 +198,29 @@ def test_a_service_refuses_what_comes_above_its_rate() -> None:
     served = operations.filter(pl.col("outcome") == "acknowledged").height
     assert served == pytest.approx(6.0 * (wanted.load_end_s + 0.5), rel=0.05)
     assert operations.filter(pl.col("error") == "shed").height > served
+
+
+def test_a_limited_service_shares_its_cpu_among_its_requests() -> None:
+    """What an operation takes inside a service is its own work: under a tenth of a core it takes ten times
+    as long, and two requests do not work at the same time. Without a limit they do."""
+    sizes = replace(load_magnitudes(), work={"registry/read": Constant(0.01)})
+    world = World(plan("registry_starved", "fragile"), sizes)
+    spans = world.spans.setdefault(("registry", "read"), [])
+
+    def ask_twice() -> list[float]:
+        spans.clear()
+        for _ in range(2):
+            request = Request("read", {"patient": "pat-00001"}, "checkin")
+            world.channels["checkin -> registry"].call(CallEnd("checkin -> registry", request), request)
+        run_until(world.clock, world.clock.now + 1.0)
+        return spans
+
+    assert ask_twice() == [pytest.approx(0.01, abs=0.005)] * 2
+    registry = SimulatedControls(world).node("registry")
+    registry.act("f1", "cpu_limit", {"cores": 0.1})
+    assert ask_twice() == [pytest.approx(0.1, abs=0.01), pytest.approx(0.2, abs=0.01)]
+    registry.undo("f1")
+    assert ask_twice() == [pytest.approx(0.01, abs=0.005)] * 2
 
 
 def test_what_the_model_does_not_know_is_refused_by_name() -> None:
