@@ -194,7 +194,9 @@ def as_yaml(plain: Any, indent: int = 0) -> str:
 def generated() -> dict[str, str]:
     """The files for the reference system under its resilient design."""
     system = load_system(SYSTEM / "system.yaml")
-    return compose_files(system, load_design(SYSTEM / "designs" / "resilient.yaml", system))
+    design = load_design(SYSTEM / "designs" / "resilient.yaml", system)
+    # The files are the same wherever the project lies.
+    return compose_files(system, replace(design, source="designs/resilient.yaml"))
 
 
 def main(folder: Path = SYSTEM) -> int:

@@ -23,6 +23,11 @@ def test_the_committed_files_are_the_generated_ones() -> None:
     assert not stale, f"{stale} are out of date; run: python -m runtimes.containers.compose"
 
 
+def test_no_generated_file_tells_where_this_checkout_lies() -> None:
+    """They are the same on every machine."""
+    assert not [name for name, text in generated().items() if str(SYSTEM.parent) in text]
+
+
 def composed() -> dict[str, Any]:
     """compose.yaml as compose reads it."""
     read = yaml.safe_load((SYSTEM / "compose.yaml").read_text())
