@@ -35,7 +35,12 @@ class Variant:
 
     @property
     def name(self) -> str:
-        return f"{self.design.name}, {self.slower:g} times as slow, capacity {self.capacity}"
+        slower = f", {self.slower:g} times as slow" if self.slower != 1.0 else ""
+        return (
+            self.design.name
+            + slower
+            + (f", capacity {self.capacity:.0%}" if self.capacity is not None else "")
+        )
 
     def applied(self, plan: Plan) -> Plan:
         """The plan on a system of that capacity."""

@@ -66,9 +66,10 @@ def test_the_container_faults_break_fragile_and_not_resilient(entry: Entry) -> N
 
 
 def test_the_container_suite_asks_both_designs() -> None:
-    """Every scenario of the suite is one that fragile must fail and resilient must pass."""
+    """Every scenario of the suite is one that fragile must fail and resilient must pass. A full disk is asked
+    of the resilient one only: on a real PostgreSQL what fragile has to book finds room (see the scenario)."""
     asked = {design: {e.scenario for e in CONTAINERS if e.design == design} for design in PRESETS}
-    assert asked["fragile"] == asked["resilient"]
+    assert asked["fragile"] | {"catalogue/database_disk_full"} == asked["resilient"]
     assert {(entry.design, str(entry.expect)) for entry in CONTAINERS} == set(PRESETS.items())
 
 
