@@ -13,7 +13,7 @@ from experiment.errors import ConfigError, HistoryError
 from experiment.history import History, Sample, build
 from load import outcomes
 from measurement.judge import analyse
-from simulation.calibration import OPERATIONS, calibrate, fit, undisturbed
+from simulation.calibration import NOTHING, OPERATIONS, beyond, calibrate, fit, undisturbed
 from simulation.distance import Pair, binomial_interval, distance, mean_interval
 from simulation.distance_pages import closing, markdown_page
 from simulation.magnitudes import load_magnitudes, save_magnitudes, stretched
@@ -125,6 +125,17 @@ def test_a_sample_of_no_family_keeps_its_own_quantiles() -> None:
     drawn = found.draw(rng, 20000)
     assert float(np.quantile(drawn, 0.25)) == pytest.approx(0.01, rel=0.05)
     assert float(np.quantile(drawn, 0.75)) == pytest.approx(0.05, rel=0.05)
+
+
+def test_what_the_twin_does_faster_for_a_few_is_no_work_of_the_others() -> None:
+    """One request in twenty shares a group in the twin and in no live run: 3 ms less is no tail of 3 ms."""
+    rng = np.random.default_rng(1)
+    live, twin = rng.normal(0.011, 0.0001, 400), rng.normal(0.0107, 0.0001, 400)
+    twin[::20] -= 0.003
+    extra = beyond(live, twin, NOTHING)
+    assert np.all(np.diff(extra) >= 0)
+    assert extra.max() < 0.001
+    assert abs(np.median(extra) - 0.0003) < 0.0001
 
 
 def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
