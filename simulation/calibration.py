@@ -86,7 +86,7 @@ def read_spans(
     entries: Mapping[str, str],
     window: tuple[float, float],
 ) -> Spans:
-    """Sort the spans of a run that began within `window`; `entries` names each journey's service.
+    """Sort the spans of a run that began and ended within `window`; `entries` names each journey's service.
 
     Raises HistoryError without spans.
     """
@@ -96,7 +96,7 @@ def read_spans(
     roots: dict[str, float] = {}
     since, until = (history.header.zero_wall + t for t in window)
     for span in spans:
-        if not since <= span["start"] <= until:  # a cold start is no size of a part
+        if not since <= span["start"] <= span["end"] <= until:  # a cold start or a fault is no size of a part
             continue
         if span["kind"] == "client" and "link" in (span["attributes"] or {}):
             clients.append(span)
@@ -116,9 +116,8 @@ def read_spans(
             one_way.setdefault(span["attributes"]["link"], []).append(max(LEAST_S, between / 2))
     one_way["client"] = _client_delays(history, roots, entries)
     for (journey,), rows in history.operations.filter(pl.col("sent").is_not_null()).group_by("journey"):
-        answered = rows.filter(
-            pl.col("status").is_not_null() & pl.col("intended").is_between(*window, closed="left")
-        )
+        inside_window = (pl.col("intended") >= window[0]) & (pl.col("ended") <= window[1])
+        answered = rows.filter(pl.col("status").is_not_null() & inside_window)
         if str(journey) != "final_read":
             inside["users", str(journey)] = (answered["ended"] - answered["intended"]).to_list()
     return Spans(

@@ -150,7 +150,7 @@ def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
 
 
 def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
-    """What a fault did is no size of a part: spans from its time on change nothing."""
+    """What a fault did is no size of a part: spans that it cut into, and those from its time on, change nothing."""
     wanted = plan("charge_response_lost", "resilient")
     played = play(wanted, SLOW, outcomes)
     live = build(played.rows)
@@ -167,7 +167,11 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
                 "name": "POST /v1/charges", "kind": "server", "attributes": None, "start": start, "end": end,
             }
             for number in range(40)
-            for start, end in ((first - 0.1, first - 0.06), (first + 1.0, first + 1.0 + later_s))
+            for start, end in (
+                (first - 0.1, first - 0.06),
+                (first - 0.02, first + later_s),
+                (first + 1.0, first + 1.0 + later_s),
+            )
         ]  # fmt: skip
         return calibrate(
             wanted, live, spans, load_magnitudes(), outcomes, name="x", made_at="2026-01-01T00:00:00Z"
