@@ -150,7 +150,7 @@ def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
 
 
 def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
-    """What a fault did is no size of a part: spans that it cut into, and those from its time on, change nothing."""
+    """What a fault did is no size of a part: spans that it cut into, and later ones, change nothing."""
     wanted = plan("charge_response_lost", "resilient")
     played = play(wanted, SLOW, outcomes)
     live = build(played.rows)
