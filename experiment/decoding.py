@@ -1,6 +1,7 @@
 """YAML nodes into frozen dataclasses, driven by the annotations; every mistake is collected with its place.
 
-Field names are the keys. Units come from the annotated types in `units`. A dataclass field may carry
+Field names are the keys. Units come from the annotated types in `units`, what a name must name from those in
+`names`. A dataclass field may carry
 `metadata={"help": ...}`, used by the published JSON Schema.
 """
 
@@ -9,12 +10,14 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from collections.abc import Mapping as MappingABC
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.names import Reference
 from experiment.units import Bound, Unit, parse_bound, parse_quantity
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
 
@@ -39,15 +42,25 @@ def hints_of(cls: type) -> dict[str, Any]:
 
 class Decoder:
     """Decodes one file. `hooks` maps a type that picks its own shape to a function (decoder, node) ->
-    value."""
+    value; `names` holds the names that are defined. A kind of name it does not hold is not looked up."""
 
-    def __init__(self, hooks: dict[type, Callable[[Decoder, Node], Any]] | None = None) -> None:
+    def __init__(
+        self,
+        hooks: MappingABC[type, Callable[[Decoder, Node], Any]] | None = None,
+        names: MappingABC[Reference, Collection[str]] | None = None,
+    ) -> None:
         self.problems: list[Problem] = []
         self._hooks = hooks or {}
+        self._names = names or {}
 
     def fail(self, where: Location, found: str, expected: str, mend: str = "") -> Any:
         self.problems.append(Problem(where, found, expected, mend))
         return FAILED
+
+    def refuse(self, where: Location, error: ValueError) -> Any:
+        """A mistake that a value found in itself; its message is `found; expected ...`."""
+        found, _, expected = str(error).partition("; expected ")
+        return self.fail(where, found, expected or "values that fit together")
 
     def root(self, node: Node, cls: type[T]) -> T:
         """The whole file as `cls`. Raises ConfigError with every problem, in the order of the file."""
@@ -63,8 +76,10 @@ class Decoder:
     def value(self, node: Node, annotation: Any) -> Any:
         origin = get_origin(annotation)
         if origin is Annotated:
-            base, unit = get_args(annotation)[:2]
-            return self._quantity(node, base, unit)
+            base, mark = get_args(annotation)[:2]
+            if isinstance(mark, Reference):
+                return self._named(node, mark)
+            return self._quantity(node, base, mark)
         if origin in (Union, types.UnionType):
             return self._optional(node, get_args(annotation))
         if origin is Literal:
@@ -72,7 +87,7 @@ class Decoder:
         if origin is tuple:
             return self._tuple(node, get_args(annotation)[0])
         if origin is dict:
-            return self._dict(node, get_args(annotation)[1])
+            return self._dict(node, *get_args(annotation))
         if annotation in self._hooks:
             return self._hooks[annotation](self, node)
         if is_dataclass(annotation):
@@ -103,9 +118,15 @@ class Decoder:
         try:
             return cls(**values)
         except ValueError as error:
-            found, _, expected = str(error).partition("; expected ")
-            where = _blamed(node, str(error))
-            return self.fail(where, found, expected or "values that fit together")
+            return self.refuse(_blamed(node, str(error)), error)
+
+    def _named(self, node: Node, reference: Reference) -> Any:
+        name = self._scalar(node, str)
+        known = self._names.get(reference)
+        if name is FAILED or known is None or name in known:
+            return name
+        found = f'the unknown {reference.what} "{name}"'
+        return self.fail(node.where, found, reference.home, nearest(name, known))
 
     def _quantity(self, node: Node, base: type, unit: Unit) -> Any:
         expected = f"a {unit.name} such as {unit.example}"
@@ -128,7 +149,7 @@ class Decoder:
             return self.value(node, inner[0])
         attempts: list[Decoder] = []
         for member in inner:
-            trial = Decoder(self._hooks)
+            trial = Decoder(self._hooks, self._names)
             result = trial.value(node, member)
             if not trial.problems:
                 return result
@@ -148,11 +169,11 @@ class Decoder:
         values = tuple(self.value(child, item) for child in node.items)
         return FAILED if any(value is FAILED for value in values) else values
 
-    def _dict(self, node: Node, item: Any) -> Any:
+    def _dict(self, node: Node, key: Any, item: Any) -> Any:
         if not isinstance(node, Mapping):
             return self.fail(node.where, describe(node), "a mapping of names")
-        values = {key.text: self.value(child, item) for key, child in node.items}
-        return FAILED if any(value is FAILED for value in values.values()) else values
+        values = {self.value(name, key): self.value(child, item) for name, child in node.items}
+        return FAILED if FAILED in (*values, *values.values()) else values
 
     def _scalar(self, node: Node, cls: Any) -> Any:
         if isinstance(node, Scalar):
@@ -187,11 +208,13 @@ def expected_of(annotation: Any) -> str:
     """What a field takes, for the `expected` half of a message."""
     origin = get_origin(annotation)
     if origin is Annotated:
-        base, unit = get_args(annotation)[:2]
+        base, mark = get_args(annotation)[:2]
+        if isinstance(mark, Reference):
+            return mark.home
         return (
-            f'a bound such as ">= {unit.example}"'
+            f'a bound such as ">= {mark.example}"'
             if base is Bound
-            else f"a {unit.name} such as {unit.example}"
+            else f"a {mark.name} such as {mark.example}"
         )
     if origin in (Union, types.UnionType):
         return " or ".join("none" if m is type(None) else expected_of(m) for m in get_args(annotation))

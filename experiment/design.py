@@ -139,8 +139,8 @@ class DesignFile:
 
 def load_design(path: Path, system: System) -> Design:
     """Read a design, merge what it `extends` (one file beside it), fill in defaults. Raises ConfigError."""
-    chain = _chain(path)
     decoder = Decoder()
+    chain = _chain(decoder, path)
     link_default, service_default = LinkPatterns(), ServicePatterns()
     links: dict[str, LinkPatterns] = {}
     services: dict[str, ServicePatterns] = {}
@@ -155,8 +155,9 @@ def load_design(path: Path, system: System) -> Design:
         _section(decoder, node.get("services"), services, tuple(system.services), service_default, "service")
     last = chain[-1]
     name, title = _text(decoder, last, "name"), _text(decoder, last, "title", "")
+    if name:
+        _check_name(decoder, name, last)
     decoder.finish()
-    _check_name(decoder, name, last)
     return Design(
         name,
         {link: links.get(link, link_default) for link in system.link_names},
@@ -170,13 +171,11 @@ def _check_name(decoder: Decoder, name: str, node: Mapping) -> None:
     try:
         require_name(name)
     except ValueError as error:
-        found, _, expected = str(error).partition("; expected ")
-        decoder.fail(place(node, "name"), found, expected)
-    decoder.finish()
+        decoder.refuse(place(node, "name"), error)
 
 
-def _chain(path: Path) -> list[Mapping]:
-    """The file and all it extends, the oldest first."""
+def _chain(decoder: Decoder, path: Path) -> list[Mapping]:
+    """The file and all it extends, the oldest first; as far as it can be followed."""
     chain: list[Mapping] = []
     seen: list[Path] = []
     current: Path | None = path
@@ -186,7 +185,7 @@ def _chain(path: Path) -> list[Mapping]:
         if not isinstance(node, Mapping):
             expected = "a design with the keys name, links, services"
             raise ConfigError([Problem(node.where, describe(node), expected)])
-        _refuse_unknown(node)
+        _refuse_unknown(decoder, node)
         chain.insert(0, node)
         base = node.get("extends")
         current = None
@@ -197,12 +196,12 @@ def _chain(path: Path) -> list[Mapping]:
             found = next((home / f"{text}.yaml" for home in homes if (home / f"{text}.yaml").is_file()), None)
             if found is None:
                 unknown = f'the unknown design "{text}"' if text else describe(base)
-                problem = Problem(base.where, unknown, "the name of a design", nearest(text, near))
-                raise ConfigError([problem])
-            if found.resolve() in (file.resolve() for file in seen):
+                decoder.fail(base.where, unknown, "the name of a design", nearest(text, near))
+            elif found.resolve() in (file.resolve() for file in seen):
                 circle = f'"{text}", which this design is a part of'
-                raise ConfigError([Problem(base.where, circle, "a chain that ends")])
-            current = found
+                decoder.fail(base.where, circle, "a chain that ends")
+            else:
+                current = found
     return chain
 
 
@@ -211,15 +210,12 @@ def _design_homes(path: Path) -> list[Path]:
     return [parent / "reference_system" / "designs" for parent in path.resolve().parents]
 
 
-def _refuse_unknown(node: Mapping) -> None:
+def _refuse_unknown(decoder: Decoder, node: Mapping) -> None:
     names = set(hints_of(DesignFile))
-    problems = [
-        Problem(key.where, f'the unknown key "{key.text}"', "a key of a design", nearest(key.text, names))
-        for key, _ in node.items
-        if key.text not in names
-    ]
-    if problems:
-        raise ConfigError(problems)
+    for key, _ in node.items:
+        if key.text not in names:
+            found = f'the unknown key "{key.text}"'
+            decoder.fail(key.where, found, "a key of a design", nearest(key.text, names))
 
 
 def _text(decoder: Decoder, node: Mapping, key: str, default: str | None = None) -> str:

@@ -8,7 +8,7 @@ from typing import Literal
 
 from experiment.controls import Fault
 from experiment.errors import Location
-from experiment.names import require_name
+from experiment.names import InvariantName, JourneyName, MixName, require_name
 from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
 
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
@@ -47,7 +47,7 @@ class Load:
     """`journeys` weighs the mixes of the system file."""
 
     arrivals: Arrivals
-    journeys: dict[str, float]
+    journeys: dict[MixName, float]
     workers: int = 1
 
     def __post_init__(self) -> None:
@@ -93,11 +93,8 @@ class FaultSpec:
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
-    """The keys every fault shares."""
+    """When a fault acts: the keys that every kind shares, beside its link or service."""
 
-    kind: str
-    link: str | None = None
-    service: str | None = None
     during: Literal["warm_up", "baseline", "fault", "recovery"] | None = None
     at: Duration | None = None
     lasting: Duration | None = None
@@ -108,7 +105,7 @@ class Schedule:
 class Expectation:
     """An objective of one journey in one phase; all named figures must hold."""
 
-    journey: str
+    journey: JourneyName
     success: ShareBound | None = None
     p50: DurationBound | None = None
     p95: DurationBound | None = None
@@ -143,7 +140,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    invariants: tuple[str, ...] = ()
+    invariants: tuple[InvariantName, ...] = ()
     baseline: tuple[Expectation, ...] = ()
     fault: tuple[Expectation, ...] = ()
     recovery: Recovery | None = None
@@ -155,7 +152,7 @@ class Expect:
 class Waiver:
     """A named, dated permission to go on with a violated invariant; every report keeps showing it."""
 
-    invariant: str
+    invariant: InvariantName
     reason: str
     by: str
     until: str  # ISO date

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from collections.abc import Mapping as MappingABC
 from dataclasses import fields, replace
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 from experiment.controls import Fault
 from experiment.decoding import FAILED, Decoder, describe
 from experiment.errors import Location, nearest
+from experiment.names import INVARIANT, JOURNEY, LINK, MIX, SERVICE, LinkName, ServiceName
 from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule, fault_window, phase_starts
 from experiment.topology import System
 from experiment.units import Rate
@@ -17,7 +17,9 @@ from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read
 
 MAX_VISITS = 1_000_000
 MAX_FLAPS = 1000
-COMMON_KEYS = frozenset(f.name for f in fields(Schedule))
+TARGETS = {"link": LinkName, "service": ServiceName}
+SCHEDULE_KEYS = frozenset(f.name for f in fields(Schedule))
+COMMON_KEYS = SCHEDULE_KEYS | {"kind", *TARGETS}
 
 
 def load_scenario(
@@ -33,11 +35,17 @@ def load_scenario(
     def arrivals(decoder: Decoder, child: Node) -> object:
         return _arrivals(decoder, child)
 
-    decoder = Decoder({FaultSpec: fault, Arrivals: arrivals})
+    names = {
+        LINK: system.link_names,
+        SERVICE: system.services,
+        JOURNEY: system.journeys,
+        MIX: system.mixes,
+        INVARIANT: invariants,
+    }
+    decoder = Decoder({FaultSpec: fault, Arrivals: arrivals}, names)
     scenario = decoder.value(node, Scenario)
     if isinstance(scenario, Scenario) and isinstance(node, Mapping):
         scenario = _with_source(scenario, str(path))
-        _check_names(decoder, node, scenario, system, invariants)
         _check_times(decoder, node, scenario)
         _check_load(decoder, node, scenario, path.parent)
         _check_objectives(decoder, node, scenario)
@@ -63,88 +71,46 @@ def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, 
         return decoder.fail(
             node.where, describe(node), "a fault such as {kind: latency, link: a -> b, during: fault}"
         )
+    names = {
+        key.text: decoder.value(child, TARGETS[key.text]) for key, child in node.items if key.text in TARGETS
+    }
+    timing = tuple((key, child) for key, child in node.items if key.text in SCHEDULE_KEYS)
+    schedule = decoder.record(Mapping(node.where, timing), Schedule)
     kind_node = node.get("kind")
     kind = kind_node.text if isinstance(kind_node, Scalar) else ""
     if kind not in kinds:
         where = kind_node.where if kind_node is not None else node.where
         found = f'the unknown fault "{kind}"' if kind else 'a fault without "kind"'
         return decoder.fail(where, found, "a fault kind", nearest(kind, kinds))
-    own = frozenset(f.name for f in fields(kinds[kind]) if f.init)  # type: ignore[arg-type]
-    schedule = _schedule(decoder, node, own)
+    target = _target(decoder, node, kinds[kind], names, system)
     fault = decoder.record(node, kinds[kind], ignore=COMMON_KEYS)
-    if schedule is FAILED or fault is FAILED:
-        return FAILED
-    assert isinstance(schedule, Schedule)
-    target = _target(decoder, node, schedule, fault, system)
-    if target is None:
+    if not isinstance(schedule, Schedule):
         return FAILED
     if schedule.during is None and schedule.at is None:
-        return decoder.fail(
-            node.where, "a fault without a time", 'the key "during" (a phase) or "at" and "lasting"'
-        )
+        expected = 'the key "during" (a phase) or "at" and "lasting"'
+        return decoder.fail(node.where, "a fault without a time", expected)
+    if not isinstance(target, str) or fault is FAILED:
+        return FAILED
     return FaultSpec(
         fault, target, schedule.during, schedule.at, schedule.lasting, schedule.repeat, node.where
     )
 
 
-def _schedule(decoder: Decoder, node: Mapping, own: frozenset[str]) -> object:
-    """The common keys of a fault; keys of its own kind are decoded elsewhere, any other is refused there."""
-    return decoder.record(
-        Mapping(node.where, tuple((k, v) for k, v in node.items if k.text in COMMON_KEYS)),
-        Schedule,
-        ignore=own,
-    )
-
-
-def _target(decoder: Decoder, node: Mapping, schedule: Schedule, fault: Fault, system: System) -> str | None:
-    wants_link = fault.target_kind in ("link", "behaviour")
-    key, name = ("link", schedule.link) if wants_link else ("service", schedule.service)
-    known = system.link_names if wants_link else tuple(system.services)
-    other = schedule.service if wants_link else schedule.link
-    if name is None:
-        found = f'a {fault.kind} fault without "{key}"'
-        decoder.fail(node.where, found, f"{key}: one of the system's")
-        return None
-    child = node.get(key)
-    where = child.where if child is not None else node.where
-    if name not in known:
-        decoder.fail(where, f'the unknown {key} "{name}"', f"a {key} of the system", nearest(name, known))
-        return None
-    if other is not None:
-        decoder.fail(where, "both link and service", f"only {key} for a {fault.kind} fault")
-        return None
-    if fault.target_kind == "behaviour" and system.link(name).protocol != "http":
-        expected = f"an http link: {fault.kind} acts inside the callee"
-        decoder.fail(where, f"a {system.link(name).protocol} link", expected)
-        return None
+def _target(
+    decoder: Decoder, node: Mapping, kind: type[Fault], names: MappingABC[str, object], system: System
+) -> object:
+    """The link or service that a fault of this kind acts on; `names` are those that the file gives."""
+    acts_on = str(kind.target_kind)
+    key, other = ("service", "link") if acts_on == "node" else ("link", "service")
+    child, name = node.get(key), names.get(key)
+    if child is None:
+        return decoder.fail(node.where, f'a {kind.kind} fault without "{key}"', f"{key}: one of the system's")
+    if other in names:
+        return decoder.fail(child.where, "both link and service", f"only {key} for a {kind.kind} fault")
+    if acts_on == "behaviour" and isinstance(name, str) and system.link(name).protocol != "http":
+        expected = f"an http link: {kind.kind} acts inside the callee"
+        return decoder.fail(child.where, f"a {system.link(name).protocol} link", expected)
     return name
-
-
-def _check_names(
-    decoder: Decoder,
-    node: Node,
-    scenario: Scenario,
-    system: System,
-    invariants: MappingABC[str, object],
-) -> None:
-    """Everything that a scenario names must be there; each mistake at its own place."""
-
-    def known(name: str, names: Collection[str], what: str, home: str, where: Location) -> None:
-        if name not in names:
-            decoder.fail(where, f'the unknown {what} "{name}"', home, nearest(name, names))
-
-    for mix in scenario.load.journeys:
-        where = key_place(node, "load", "journeys", mix)
-        known(mix, system.mixes, "journey mix", "a mix of the system", where)
-    for section in ("baseline", "fault", "after"):
-        for index, expectation in enumerate(getattr(scenario.expect, section)):
-            where = place(node, "expect", section, index, "journey")
-            known(expectation.journey, system.journeys, "journey", "a journey of the system", where)
-    for index, name in enumerate(scenario.expect.invariants):
-        known(name, invariants, "invariant", "an invariant", place(node, "expect", "invariants", index))
-    for index, waiver in enumerate(scenario.waivers):
-        where = place(node, "waivers", index, "invariant")
-        known(waiver.invariant, invariants, "invariant", "an invariant", where)
 
 
 def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:

@@ -17,9 +17,9 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from experiment.controls import Fault
 from experiment.decoding import NONE_WORDS, hints_of
 from experiment.design import DesignFile, LinkPatterns, ServicePatterns
-from experiment.names import PATTERN
-from experiment.scenario import Arrivals, Expect, FaultSpec, Scenario, Schedule, Waiver
-from experiment.suite import Entry, Suite
+from experiment.names import INVARIANT, PATTERN, Reference
+from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule
+from experiment.suite import Suite
 from experiment.topology import System
 from experiment.units import RATE, Bound, Unit
 
@@ -27,7 +27,7 @@ Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 PLAIN = {str: "string", int: "integer", float: "number"}
 ON_OFF = [True, False, "on", "off", "yes", "no"]
-LINK = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a link: caller -> callee"}
+LINK_NAME = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a link: caller -> callee"}
 
 
 def system_schema() -> Schema:
@@ -37,7 +37,7 @@ def system_schema() -> Schema:
 
 def scenario_schema(kinds: Mapping[str, type[Fault]], invariants: Collection[str]) -> Schema:
     """Of a scenario; `kinds` and `invariants` are the registries of faults and checkers."""
-    generator = _Generator(_invariant_fields(invariants))
+    generator = _Generator({INVARIANT: invariants})
     generator.special[FaultSpec] = {"oneOf": [generator.fault(kind) for kind in kinds.values()]}
     rate = {**generator.quantity(RATE), "description": "short for Poisson arrivals at this rate"}
     generator.special[Arrivals] = {"anyOf": [rate, generator.record(Arrivals)]}
@@ -48,8 +48,8 @@ def design_schema() -> Schema:
     """Of a design."""
     generator = _Generator({})
     link, service = generator.of(LinkPatterns), generator.of(ServicePatterns)
-    links = {"type": "object", "propertyNames": LINK, "additionalProperties": link}
-    generator.fields |= {
+    links = {"type": "object", "propertyNames": LINK_NAME, "additionalProperties": link}
+    generator.fields = {
         (DesignFile, "link_defaults"): link,
         (DesignFile, "service_defaults"): service,
         (DesignFile, "links"): links,
@@ -60,21 +60,16 @@ def design_schema() -> Schema:
 
 def suite_schema(invariants: Collection[str]) -> Schema:
     """Of a suite."""
-    return _Generator(_invariant_fields(invariants)).document(Suite, "A suite: scenarios on designs")
-
-
-def _invariant_fields(invariants: Collection[str]) -> dict[tuple[type, str], Schema]:
-    one = {"enum": sorted(invariants)}
-    many = {"type": "array", "items": one}
-    return {(Expect, "invariants"): many, (Entry, "violates"): many, (Waiver, "invariant"): one}
+    return _Generator({INVARIANT: invariants}).document(Suite, "A suite: scenarios on designs")
 
 
 class _Generator:
-    """Turns annotations into schemas; dataclasses go to `$defs` once each. `fields` replaces single fields,
-    `special` whole types."""
+    """Turns annotations into schemas; dataclasses go to `$defs` once each. `names` are registered names of
+    their kind; `fields` replaces single fields, `special` whole types."""
 
-    def __init__(self, replaced: dict[tuple[type, str], Schema]) -> None:
-        self.fields = replaced
+    def __init__(self, names: Mapping[Reference, Collection[str]]) -> None:
+        self._names = names
+        self.fields: dict[tuple[type, str], Schema] = {}
         self.special: dict[type, Schema] = {}
         self._defs: dict[str, Schema] = {}
 
@@ -86,7 +81,7 @@ class _Generator:
     def of(self, annotation: Any) -> Schema:
         origin, members = get_origin(annotation), get_args(annotation)
         if origin is Annotated:
-            return self.bound(members[1]) if members[0] is Bound else self.quantity(members[1])
+            return self._marked(*members[:2])
         if origin in (Union, types.UnionType):
             return self._union(members)
         if origin is Literal:
@@ -122,13 +117,12 @@ class _Generator:
 
     def fault(self, kind: type[Fault]) -> Schema:
         """One kind of fault: its own keys beside those that say where and when."""
-        name, target = str(kind.kind), str(kind.target_kind)
+        name = str(kind.kind)
         common, own = self.record(Schedule), self.record(kind)
-        place, other = ("service", "link") if target == "node" else ("link", "service")
-        properties = {**common["properties"], **own["properties"], "kind": {"const": name}}
-        properties.pop(other)
-        if place == "link":
-            properties["link"] = LINK
+        place = "service" if str(kind.target_kind) == "node" else "link"
+        target = LINK_NAME if place == "link" else {"type": "string"}
+        keys = {"kind": {"const": name}, place: target}
+        properties = {**keys, **common["properties"], **own["properties"]}
         return {
             "title": name,
             "description": inspect.getdoc(kind) or "",
@@ -138,6 +132,11 @@ class _Generator:
             "required": ["kind", place, *own.get("required", [])],
             "anyOf": [{"required": ["during"]}, {"required": ["at", "lasting"]}],
         }
+
+    def _marked(self, base: type, mark: Unit | Reference) -> Schema:
+        if isinstance(mark, Reference):
+            return {"enum": sorted(self._names[mark])} if mark in self._names else {"type": "string"}
+        return self.bound(mark) if base is Bound else self.quantity(mark)
 
     def quantity(self, unit: Unit) -> Schema:
         found = {"type": "string", "pattern": unit.pattern(), "examples": [unit.example]}

@@ -123,8 +123,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         try:
             require_name(name)
         except ValueError as error:
-            found, _, expected = str(error).partition("; expected ")
-            decoder.fail(where, found, expected)
+            decoder.refuse(where, error)
     seen: set[str] = set()
     for index, link in enumerate(system.links):
         known(link.caller, system.services, "service", "links", index, "caller")

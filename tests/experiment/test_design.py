@@ -146,6 +146,20 @@ def test_a_mistake_in_a_design_is_found_at_its_own_place(
     assert seen(problem, mark, text) == (True, found, expected, mend)
 
 
+def test_keys_names_and_units_are_told_together(tmp_path: Path) -> None:
+    """A key that no design has, or a base that is not there, does not hide what is wrong further down."""
+    text = DESIGN.replace("careful", "a/b\nextends: bald").replace("link_defaults", "link_default")
+    text = text.replace("billing -> payments", "billing -> paymets").replace("saga: on", "saga: maybe")
+    found = [problem.found for problem in problems_of(lambda: design(tmp_path, text))]
+    assert found == [
+        'the name "a/b"',
+        'the unknown design "bald"',
+        'the unknown key "link_default"',
+        'the unknown link "billing -> paymets"',
+        '"maybe"',
+    ]
+
+
 def test_a_mistake_in_the_base_is_found_in_the_base(tmp_path: Path) -> None:
     """The message names the file that has to be mended."""
     clinic = system(tmp_path)

@@ -209,6 +209,36 @@ def test_several_mistakes_come_in_the_order_of_the_file(tmp_path: Path) -> None:
     assert [problem.where.line for problem in problems] == [5, 12]
 
 
+FAULTS_ALL_WRONG = """\
+  - {kind: latency, link: billing -> paymets, delay: 500, dealy: 1s, during: fault}
+  - {kind: crash, service: biling, link: desk -> biling, at: 7}
+  - {kind: crsh, service: biling, during: falt}
+"""
+
+
+def test_units_keys_and_names_are_told_together(tmp_path: Path) -> None:
+    """A name that nothing has is told although its own fault, or another part of the file, cannot be read."""
+    text = SCENARIO.replace(f"  - {FAULT}\n", FAULTS_ALL_WRONG).replace("baseline: 5s", "baseline: 5")
+    text = text.replace("{visit: 1}", "{vist: 1}").replace("journey: pay", "journey: pays")
+    problems = problems_of(lambda: scenario(tmp_path, text.replace("_charge]", "_charg]")))
+    assert [(problem.where.line, problem.found) for problem in problems] == [
+        (5, 'the unknown journey mix "vist"'),
+        (6, '"5"'),
+        (8, 'the unknown link "billing -> paymets"'),
+        (8, '"500"'),
+        (8, 'the unknown key "dealy"'),
+        (9, 'the unknown service "biling"'),
+        (9, "both link and service"),
+        (9, 'the unknown link "desk -> biling"'),
+        (9, '"7"'),
+        (10, 'the unknown fault "crsh"'),
+        (10, 'the unknown service "biling"'),
+        (10, '"falt"'),
+        (12, 'the unknown invariant "no_duplicate_charg"'),
+        (14, 'the unknown journey "pays"'),
+    ]
+
+
 def test_a_replay_file_that_is_not_there_is_found_before_the_run(tmp_path: Path) -> None:
     """The file is looked for beside the scenario."""
     text = SCENARIO.replace("arrivals: 8/s", "arrivals: {process: replay, file: visits.txt}")
