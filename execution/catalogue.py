@@ -53,6 +53,10 @@ class Catalogue:
     def suite_path(self, name: str) -> Path:
         return _resolve(name, self.suite_files(), "suite")
 
+    def runnable_path(self, name: str) -> Path:
+        """The file of a suite or of a scenario; a suite's name goes before a scenario's."""
+        return _resolve(name, self.scenario_files() | self.suite_files(), "suite or scenario")
+
     def scenario(self, name: str, system: System) -> Scenario:
         return read_scenario(self.scenario_path(name), system)
 

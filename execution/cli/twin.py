@@ -61,12 +61,10 @@ def calibrate(run: Path, out: Path, population: Path | None) -> int:
     return twin_commands.calibrate(run, out, Options(population=population))
 
 
-@click.command(
-    epilog="Example: python harness.py twin scenarios/smoke/*.yaml --repeats 5 --page var/distance.md"
-)
-@click.argument("scenarios", nargs=-1, required=True)
-@click.option("--design", "designs", multiple=True, help="default: fragile and resilient")
-@click.option("--seed", type=SEED, default=1, show_default=True, help="first seed")
+@click.command(epilog="Example: python harness.py twin smoke --repeats 5 --page var/distance.md")
+@click.argument("names", nargs=-1, required=True, metavar="SUITE_OR_SCENARIO...")
+@click.option("--design", "designs", multiple=True, help="default: a suite's own, fragile and resilient")
+@click.option("--seed", type=SEED, help="first seed  [default: a suite's own, 1]")
 @click.option(
     "--repeats",
     type=click.IntRange(1, 1000),
@@ -78,9 +76,9 @@ def calibrate(run: Path, out: Path, population: Path | None) -> int:
 @live_options
 @json_option
 def twin(
-    scenarios: tuple[str, ...],
+    names: tuple[str, ...],
     designs: tuple[str, ...],
-    seed: int,
+    seed: int | None,
     repeats: int,
     page: Path | None,
     as_json: bool,
@@ -88,12 +86,11 @@ def twin(
 ) -> int:
     """Run live and simulated with the same seeds, and print the distance.
 
-    Without --calibration each live run's own baseline gives the sizes: its rows of the baseline then show the
-    fit, those of fault and recovery the prediction. Exit 0 close, 1 something is apart, 2 not known.
+    A suite stands for its entries: each scenario on its design. Without --calibration each live run's own
+    baseline gives the sizes: its rows of the baseline then show the fit, those of fault and recovery the
+    prediction. Exit 0 close, 1 something is apart, 2 not known.
     """
     from execution.commands.twin import TwinOrder
     from execution.commands.twin import twin as compare
 
-    chosen = tuple(dict.fromkeys(designs)) or ("fragile", "resilient")
-    order = TwinOrder(tuple(dict.fromkeys(scenarios)), chosen, seed, repeats, page)
-    return compare(order, options, as_json)
+    return compare(TwinOrder(names, designs, seed, repeats, page), options, as_json)

@@ -10,14 +10,14 @@ from typing import Any
 
 import msgspec
 
-from execution.catalogue import default_catalogue
+from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.live import started, watchers
 from execution.commands.saying import dump, say, shown, tell
-from execution.commands.session import live_session
+from execution.commands.session import live_session, suite_of
 from execution.options import PROCESSES, SIMULATION, Options
 from execution.runs.bench import RunResult
 from execution.runs.pipeline import refuse_impossible, run_plans
-from execution.runs.preflight import Request, plans, population_of
+from execution.runs.preflight import Request, is_suite, plans, population_of
 from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode, HistoryError, UsageError, gravest
 from experiment.plan import Plan, make_plan
@@ -65,16 +65,20 @@ def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
+DESIGNS = ("fragile", "resilient")  # of a scenario that is named without any
+
+
 @dataclass(frozen=True, slots=True)
 class TwinOrder:
-    """What is compared: every scenario on every design, `repeats` seeds from `seed` on pooled.
+    """What is compared: the entries of suites and scenarios, `repeats` seeds from `seed` on pooled.
 
-    The calibration of the options is used for all; without one each run's own baseline is.
+    Without designs a suite has its own, and a scenario DESIGNS; without a seed a suite has its own, and a
+    scenario 1. The calibration of the options is used for all; without one each run's own baseline is.
     """
 
-    scenarios: tuple[str, ...]
+    names: tuple[str, ...]
     designs: tuple[str, ...]
-    seed: int
+    seed: int | None
     repeats: int
     page: Path | None
 
@@ -102,13 +106,8 @@ def twin(order: TwinOrder, options: Options, as_json: bool) -> int:
         raise UsageError(f"{found}, expected a live runtime such as {PROCESSES}")
     given = load_magnitudes(options.calibration) if options.calibration is not None else None
     live = replace(options, calibration=None)
-    requests = [
-        Request(scenario, design, order.seed + number)
-        for scenario in order.scenarios
-        for design in order.designs
-        for number in range(order.repeats)
-    ]
-    prepared = plans(requests, default_catalogue(options.system), live)
+    catalogue = default_catalogue(options.system)
+    prepared = plans(_requests(order, catalogue), catalogue, live)
     refuse_impossible(prepared, live)
     compared: list[Compared] = []
     codes: set[ExitCode] = set()
@@ -135,6 +134,31 @@ def twin(order: TwinOrder, options: Options, as_json: bool) -> int:
     else:
         say(closing(distances))
     return int(gravest(codes))
+
+
+def _requests(order: TwinOrder, catalogue: Catalogue) -> list[Request]:
+    """The runs of every scenario on every design, by path, so that none is compared twice under two names."""
+    first_seeds: dict[tuple[str, str], int] = {}
+    for name in order.names:
+        path = catalogue.runnable_path(name)
+        if is_suite(path):
+            suite = suite_of(str(path), order.seed, catalogue)
+            entries = [(entry.scenario, entry.design) for entry in suite.entries]
+            seed = suite.seed
+        else:
+            entries, seed = (
+                [(str(path), design) for design in DESIGNS],
+                1 if order.seed is None else order.seed,
+            )
+        if order.designs:
+            entries = [(scenario, design) for scenario, _ in entries for design in order.designs]
+        for scenario, design in entries:
+            first_seeds.setdefault((str(catalogue.scenario_path(scenario)), design), seed)
+    return [
+        Request(scenario, design, seed + number)
+        for (scenario, design), seed in first_seeds.items()
+        for number in range(order.repeats)
+    ]
 
 
 def _compare(results: Any, given: Magnitudes | None) -> tuple[Compared, bool]:

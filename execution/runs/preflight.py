@@ -66,8 +66,7 @@ def population_of(options: Options) -> Callable[[int], Population]:
 def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
     """Check one YAML file of any kind, told by its place or its keys."""
     try:
-        node = read_yaml(path)
-        keys = {key.text for key, _ in node.items} if isinstance(node, YamlMapping) else set()
+        keys = _keys(path)
         if "entries" in keys:
             check_suite(load_suite(path), catalogue)
         elif "journeys" in keys and "mixes" in keys:
@@ -79,6 +78,16 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
     except CodeBlueError as error:
         return error
     return None
+
+
+def is_suite(path: Path) -> bool:
+    """Whether a YAML file is a suite, told by its keys. Raises ConfigError when it cannot be read."""
+    return "entries" in _keys(path)
+
+
+def _keys(path: Path) -> set[str]:
+    node = read_yaml(path)
+    return {key.text for key, _ in node.items} if isinstance(node, YamlMapping) else set()
 
 
 def check_suite(suite: Suite, catalogue: Catalogue) -> None:

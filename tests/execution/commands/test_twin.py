@@ -14,6 +14,7 @@ import pytest
 from execution.commands import twin as twin_commands
 from execution.commands.twin import TwinOrder, twin
 from execution.options import Options
+from execution.places import ROOT
 from execution.runs.bench import RunResult
 from execution.runs.pipeline import open_bench
 from execution.runs.run_folder import RunFolder
@@ -24,6 +25,8 @@ from simulation.magnitudes import load_magnitudes, save_magnitudes
 from simulation.randomness import Constant
 
 CONTROL = ("smoke/control",)
+SMOKE = ("control", "payer_blackhole", "charge_response_lost", "delayed_dose_event", "billing_crash",
+         "registry_flapping")  # fmt: skip
 
 
 @pytest.fixture
@@ -74,6 +77,51 @@ def test_what_was_not_seen_healed_is_the_gravest(tmp_path: Path, stand_in: dict[
     stand_in["clean"] = False
     order = TwinOrder(CONTROL, ("resilient",), 1, 1, None)
     assert twin(order, Options(out=tmp_path, calibration=sizes(tmp_path)), True) == 5
+
+
+@pytest.fixture
+def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
+    """Scenario, design and seed of what would be run; nothing is."""
+    found: list[tuple[str, str, int]] = []
+
+    def run_plans(plans: Sequence[Plan], *_: object) -> Iterator[RunResult]:
+        found.extend((plan.scenario.name, plan.design.name, plan.seed) for plan in plans)
+        return iter(())
+
+    monkeypatch.setattr(twin_commands, "run_plans", run_plans)
+    return found
+
+
+def test_a_suite_stands_for_its_entries_and_a_scenario_for_both_designs(
+    tmp_path: Path, planned: list[tuple[str, str, int]]
+) -> None:
+    """By name or path, each scenario and design once however often it is named, its seeds together."""
+
+    def named(*names: str, designs: tuple[str, ...] = (), seed: int | None = None, repeats: int = 1) -> Any:
+        planned.clear()
+        twin(TwinOrder(names, designs, seed, repeats, None), Options(out=tmp_path), True)
+        return list(planned)
+
+    smoke = named("smoke")
+    assert len(smoke) == 12 and ("billing_crash", "fragile", 1) in smoke
+    assert named(str(ROOT / "scenarios" / "suites" / "smoke.yaml"), "control", "smoke/control") == smoke
+    assert named("planted_bugs")[0] == ("charge_response_lost", "no_key", 1)
+    assert named("control", seed=0, repeats=2) == [
+        ("control", "fragile", 0),
+        ("control", "fragile", 1),
+        ("control", "resilient", 0),
+        ("control", "resilient", 1),
+    ]
+    assert {design for _, design, _ in named("smoke", designs=("no_key",))} == {"no_key"}
+    assert named("smoke", designs=("no_key",), seed=7) == [(name, "no_key", 7) for name in SMOKE]
+
+
+def test_a_name_that_is_no_suite_and_no_scenario_is_refused(tmp_path: Path) -> None:
+    """With the nearest of both kinds, before anything is started."""
+    for wrong, right in (("smokee", "smoke"), ("controll", "control")):
+        expected = f'found no suite or scenario "{wrong}", .*did you mean "{right}"'
+        with pytest.raises(UsageError, match=expected):
+            twin(TwinOrder((wrong,), (), None, 1, None), Options(out=tmp_path), True)
 
 
 def test_the_twin_is_not_compared_with_itself(tmp_path: Path) -> None:
