@@ -8,19 +8,22 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import ceil
 from typing import Literal
 
 import numpy as np
 import polars as pl
-from scipy.stats import beta
-from scipy.stats import t as student
+from scipy.stats import gamma
 
 from experiment.history import History
 from measurement.analysis import Analysis
+from measurement.statistics import CONFIDENCE, Estimate, mean_estimate, proportion
+from simulation.closeness import Gap, Tolerance, judged
 from simulation.randomness import Array
 
-P50_WITHIN, P99_WITHIN, RATE_WITHIN, LAG_WITHIN = 0.10, 0.20, 0.10, 0.20
-CONFIDENCE = 0.95
+P50_WITHIN, P99_WITHIN, RATE_WITHIN, COUNT_WITHIN, LAG_WITHIN = 0.10, 0.20, 0.10, 0.20, 0.20
+BINOMIAL = Tolerance("inside the binomial 95% interval", inside=True)
+TAIL = (1 - CONFIDENCE) / 2
 RESAMPLES = 400
 ENOUGH = {"p50": 20, "p95": 100, "p99": 400}  # operations that a percentile needs on each side
 Percentile = tuple[str, float, float]
@@ -43,25 +46,6 @@ SHARES = {
 UNKNOWN = ("inconclusive", "invalid")  # verdicts that say nothing about the system
 
 Outcome = Literal["close", "apart", "not known"]
-
-
-@dataclass(frozen=True, slots=True)
-class Gap:
-    """One quantity: the live figure with its 95% interval, the simulated one, and whether they agree.
-
-    `close` is None where either side has too little to say, and `note` says what is missing; `rule` is the
-    tolerance in words; `counts` are the events behind the live and the simulated figure.
-    """
-
-    quantity: str
-    live: float | None
-    low: float | None
-    high: float | None
-    simulated: float | None
-    close: bool | None
-    rule: str
-    counts: tuple[int, int] | None = None
-    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,12 +88,12 @@ class Distance:
 
 
 def distance(pairs: Sequence[Pair]) -> Distance:
-    """Compare pairs of one scenario and design. The intervals are those of the live runs."""
+    """Compare pairs of one scenario and design."""
     gaps = [
         *_latencies(pairs),
         *_goodput(pairs),
         *_counters(pairs),
-        _recovery(pairs),
+        *_recovery(pairs),
         _duplicates(pairs),
         *_staleness(pairs),
     ]
@@ -150,23 +134,36 @@ def _latencies(pairs: Sequence[Pair]) -> Iterator[Gap]:
             if len(ours) or len(theirs):
                 # The median over journeys of different lengths lies between them and says nothing.
                 levels = PERCENTILES[1:] if journey == EVERY else PERCENTILES
-                yield from _percentiles(f"{journey} {{}} {phase}, s", ours, theirs, levels, rng)
+                quantity = f"{journey} {{}} {phase}, s"
+                yield from _percentiles(quantity, ours, theirs, levels, len(pairs), rng)
 
 
 def _percentiles(
-    quantity: str, ours: Array, theirs: Array, levels: Sequence[Percentile], rng: np.random.Generator
+    quantity: str,
+    ours: Array,
+    theirs: Array,
+    levels: Sequence[Percentile],
+    runs: int,
+    rng: np.random.Generator,
 ) -> Iterator[Gap]:
     counts = len(ours), len(theirs)
     for name, level, within in levels:
-        what, rule = quantity.format(name), f"within {within:.0%}"
+        what, tolerance = quantity.format(name), Tolerance(f"within {within:.0%}", within)
         if min(counts) < ENOUGH[name]:
             note = f"too few: {counts[0]} live and {counts[1]} simulated, {ENOUGH[name]} needed"
-            yield Gap(what, None, None, None, None, None, rule, counts, note)
+            if min(counts):
+                note += f"; about {ceil(runs * ENOUGH[name] / min(counts))} runs would do"
+            yield Gap(quantity=what, rule=tolerance.words, counts=counts, note=note)
             continue
-        value, simulated = float(np.quantile(ours, level)), float(np.quantile(theirs, level))
-        draws = np.quantile(rng.choice(ours, (RESAMPLES, len(ours))), level, axis=1)
-        low, high = (float(x) for x in np.quantile(draws, [0.025, 0.975]))
-        yield Gap(what, value, low, high, simulated, abs(simulated - value) <= within * value, rule, counts)
+        yield judged(what, _quantile(ours, level, rng), _quantile(theirs, level, rng), tolerance, runs)
+
+
+def _quantile(sample: Array, level: float, rng: np.random.Generator) -> Estimate:
+    """With its interval from a bootstrap over operations."""
+    value = float(np.quantile(sample, level))
+    draws = np.quantile(rng.choice(sample, (RESAMPLES, len(sample))), level, axis=1)
+    low, high = (float(x) for x in np.quantile(draws, [0.025, 0.975]))
+    return Estimate(value, min(low, value), max(high, value), len(sample), "bootstrap over operations")
 
 
 def _goodput(pairs: Sequence[Pair]) -> Iterator[Gap]:
@@ -177,34 +174,26 @@ def _goodput(pairs: Sequence[Pair]) -> Iterator[Gap]:
             found[row.journey, row.phase] = good + row.good, offered + row.offered
         return found
 
+    tolerance = Tolerance("within 10% or the binomial 95% interval", RATE_WITHIN, inside=True)
     theirs = counted([pair.twin_analysis for pair in pairs])
-    for (journey, phase), (good, offered) in counted([pair.live_analysis for pair in pairs]).items():
-        other = theirs.get((journey, phase))
-        if other is None or phase not in PHASES or not offered:
-            continue
-        low, high = binomial_interval(good, offered)
-        share, simulated = good / offered, other[0] / max(1, other[1])
-        close = low <= simulated <= high or abs(simulated - share) <= RATE_WITHIN * share
-        quantity = f"{journey} goodput {phase}, share of offered"
-        rule = "within 10% or the binomial 95% interval"
-        yield Gap(quantity, share, low, high, simulated, close, rule, (offered, other[1]))
+    for (journey, phase), ours in counted([pair.live_analysis for pair in pairs]).items():
+        if (journey, phase) in theirs and phase in PHASES and ours[1]:
+            quantity = f"{journey} goodput {phase}, share of offered"
+            yield _shares(quantity, ours, theirs[journey, phase], tolerance, len(pairs))
 
 
-def binomial_interval(count: int, total: int) -> tuple[float, float]:
-    """Clopper and Pearson's exact interval of a share."""
-    tail = (1 - CONFIDENCE) / 2
-    low = 0.0 if count == 0 else float(beta.ppf(tail, count, total - count + 1))
-    high = 1.0 if count == total else float(beta.ppf(1 - tail, count + 1, total - count))
-    return low, high
-
-
-def mean_interval(values: Sequence[float]) -> tuple[float | None, float | None]:
-    """Student's interval of the mean of independent runs; None and None of fewer than two."""
-    if len(values) < 2:
-        return None, None
-    half = float(student.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1))
-    mean = float(np.mean(values))
-    return mean - half / len(values) ** 0.5, mean + half / len(values) ** 0.5
+def _shares(
+    quantity: str, live: tuple[int, int], twin: tuple[int, int], tolerance: Tolerance, runs: int
+) -> Gap:
+    """(events, of how many) on both sides, with the exact binomial intervals."""
+    if not live[1] or not twin[1]:
+        note = "nothing to take a share of"
+        return Gap(quantity=quantity, rule=tolerance.words, counts=(live[1], twin[1]), note=note)
+    ours, theirs = (
+        Estimate(events / total, *proportion(events, total), total, "binomial")
+        for events, total in (live, twin)
+    )
+    return judged(quantity, ours, theirs, tolerance, runs)
 
 
 def _total(history: History, name: str) -> float:
@@ -214,35 +203,44 @@ def _total(history: History, name: str) -> float:
 
 
 def _counters(pairs: Sequence[Pair]) -> Iterator[Gap]:
+    tolerance = Tolerance("within 20% or its 95% interval", COUNT_WITHIN, inside=True)
     for name in COUNTERS:
-        total = sum(_total(pair.live, name) for pair in pairs)
-        simulated = sum(_total(pair.twin, name) for pair in pairs)
-        # A count of independent events varies by its square root.
-        slack = 1.96 * max(1.0, total) ** 0.5
-        close = abs(simulated - total) <= slack + 0.2 * total
-        low, high = max(0.0, total - slack), total + slack
-        yield Gap(name.replace("_", " "), total, low, high, simulated, close, "within 20% and its noise")
+        ours, theirs = ([_total(side, name) for side in sides] for sides in _sides(pairs))
+        yield judged(name.replace("_", " "), _count(ours), _count(theirs), tolerance, len(pairs))
 
 
-def _recovery(pairs: Sequence[Pair]) -> Gap:
-    quantity, rule = "time to recover, s", "within 20% and one second"
+def _sides(pairs: Sequence[Pair]) -> tuple[list[History], list[History]]:
+    return [pair.live for pair in pairs], [pair.twin for pair in pairs]
+
+
+def _count(of_runs: Sequence[float]) -> Estimate:
+    """The sum over runs of what was counted, with Garwood's exact interval for independent events."""
+    total = sum(of_runs)
+    low = float(gamma.ppf(TAIL, total)) if total else 0.0
+    return Estimate(total, low, float(gamma.ppf(1 - TAIL, total + 1)), round(total), "Poisson")
+
+
+def _recovery(pairs: Sequence[Pair]) -> Iterator[Gap]:
     both = [
         (pair.live_analysis.recovery, pair.twin_analysis.recovery)
         for pair in pairs
         if pair.live_analysis.recovery is not None and pair.twin_analysis.recovery is not None
     ]
+    quantity, tolerance = "time to recover, s", Tolerance("within 20% and one second", LAG_WITHIN, 1.0)
     if not both:
-        return Gap(quantity, None, None, None, None, None, rule, (0, 0), "no run had a fault to recover from")
-    ours = [live.seconds for live, _ in both if live.seconds is not None]
-    theirs = [twin.seconds for _, twin in both if twin.seconds is not None]
-    value, simulated = (float(np.mean(times)) if times else None for times in (ours, theirs))
-    close = len(ours) == len(theirs)
-    if close and value is not None and simulated is not None:
-        close = abs(value - simulated) <= 1.0 + 0.2 * value
-    never = (len(both) - len(ours), len(both) - len(theirs))
-    note = f"never recovered: {never[0]} live, {never[1]} simulated" if any(never) else ""
-    low, high = mean_interval(ours)
-    return Gap(quantity, value, low, high, simulated, close, rule, (len(ours), len(theirs)), note)
+        note = "no run had a fault to recover from"
+        yield Gap(quantity=quantity, rule=tolerance.words, counts=(0, 0), note=note)
+        return
+    ours = [one.seconds for one, _ in both if one.seconds is not None]
+    theirs = [one.seconds for _, one in both if one.seconds is not None]
+    counts = len(ours), len(theirs)
+    if min(counts):
+        yield judged(quantity, mean_estimate(ours), mean_estimate(theirs), tolerance, len(pairs))
+    else:
+        note = f"recovered: {counts[0]} live and {counts[1]} simulated of {len(both)}"
+        yield Gap(quantity=quantity, rule=tolerance.words, counts=counts, note=note)
+    live, twin = ((count, len(both)) for count in counts)
+    yield _shares("recovered, share of runs", live, twin, BINOMIAL, len(pairs))
 
 
 def _charges(histories: Sequence[History]) -> tuple[int, int]:
@@ -257,22 +255,8 @@ def _charges(histories: Sequence[History]) -> tuple[int, int]:
 
 
 def _duplicates(pairs: Sequence[Pair]) -> Gap:
-    return _share(
-        "duplicate charges, share of invoices",
-        _charges([pair.live for pair in pairs]),
-        _charges([pair.twin for pair in pairs]),
-    )
-
-
-def _share(quantity: str, live: tuple[int, int], twin: tuple[int, int]) -> Gap:
-    """(events, of how many) on both sides."""
-    rule = "inside the binomial 95% interval"
-    value, simulated = (count / total if total else None for count, total in (live, twin))
-    counts = live[1], twin[1]
-    if value is None or simulated is None:
-        return Gap(quantity, value, None, None, simulated, None, rule, counts, "nothing to take a share of")
-    low, high = binomial_interval(*live)
-    return Gap(quantity, value, low, high, simulated, low <= simulated <= high, rule, counts)
+    live, twin = (_charges(side) for side in _sides(pairs))
+    return _shares("duplicate charges, share of invoices", live, twin, BINOMIAL, len(pairs))
 
 
 def _staleness(pairs: Sequence[Pair]) -> Iterator[Gap]:
@@ -289,12 +273,10 @@ def _staleness(pairs: Sequence[Pair]) -> Iterator[Gap]:
     ours, theirs = measured(lambda pair: pair.live_analysis), measured(lambda pair: pair.twin_analysis)
     for name, of in SHARES.items():
         if name in ours and name in theirs:
-            counts = [(int(sum(side[name])), int(sum(side[of]))) for side in (ours, theirs)]
-            yield _share(f"staleness {name}, share of {of}", *counts)
+            stale, simulated = ((int(sum(side[name])), int(sum(side[of]))) for side in (ours, theirs))
+            yield _shares(f"staleness {name}, share of {of}", stale, simulated, BINOMIAL, len(pairs))
+    tolerance = Tolerance("within 20% and 0.1", LAG_WITHIN, 0.1)
     for name in ours:
         if name in theirs and name not in SHARES and name not in SHARES.values():
-            value, simulated = float(np.mean(ours[name])), float(np.mean(theirs[name]))
-            close = abs(simulated - value) <= LAG_WITHIN * abs(value) + 0.1
-            low, high = mean_interval(ours[name])
-            counted = (len(ours[name]), len(theirs[name]))
-            yield Gap(f"staleness {name}", value, low, high, simulated, close, "within 20% and 0.1", counted)
+            live, twin = mean_estimate(ours[name]), mean_estimate(theirs[name])
+            yield judged(f"staleness {name}", live, twin, tolerance, len(pairs))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from simulation.distance import Distance, Gap
+from simulation.closeness import Gap
+from simulation.distance import Distance
 
 WORDS = {True: "close", False: "APART", None: "not known"}
 
@@ -32,12 +33,21 @@ def verdicts(found: Distance) -> str:
 
 
 def figures(gap: Gap) -> str:
-    """`live 0.25 (0.2 to 0.3), simulated 0.26`, or why there is none."""
+    """`live 0.25 (0.2 to 0.3), simulated 0.26 (0.24 to 0.28)`, or why there is none."""
     if gap.live is None and gap.simulated is None:
         return gap.note
-    interval = "" if gap.low is None or gap.high is None else f" ({_number(gap.low)} to {_number(gap.high)})"
-    note = f"; {gap.note}" if gap.note else ""
-    return f"live {_number(gap.live)}{interval}, simulated {_number(gap.simulated)}{note}"
+    texts = (
+        f"{side} {_number(value)}" + (f" ({interval})" if interval else "")
+        for side, value, interval in (
+            ("live", gap.live, _interval(gap.low, gap.high)),
+            ("simulated", gap.simulated, _interval(gap.simulated_low, gap.simulated_high)),
+        )
+    )
+    return ", ".join(texts) + (f"; {gap.note}" if gap.note else "")
+
+
+def _interval(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_number(low)} to {_number(high)}"
 
 
 def closing(all_found: Sequence[Distance]) -> str:
@@ -69,18 +79,18 @@ def markdown_page(compared: Sequence[tuple[Distance, str]]) -> str:
     for found, calibration in compared:
         lines += ["", f"## {title(found)}", "", f"Calibration: {calibration}.", ""]
         lines += [
-            "| figure | live | 95% interval | simulated | events | tolerance | |",
-            "|---|---|---|---|---|---|---|",
+            "| figure | live | 95% interval | simulated | 95% interval | events | tolerance | |",
+            "|---|---|---|---|---|---|---|---|",
         ]
         lines += [_row(gap) for gap in found.gaps]
     return "\n".join(lines) + "\n"
 
 
 def _row(gap: Gap) -> str:
-    interval = "" if gap.low is None or gap.high is None else f"{_number(gap.low)} to {_number(gap.high)}"
+    ours, theirs = _interval(gap.low, gap.high), _interval(gap.simulated_low, gap.simulated_high)
     counts = "" if gap.counts is None else f"{gap.counts[0]} / {gap.counts[1]}"
     word = f"{WORDS[gap.close]}: {gap.note}" if gap.note else WORDS[gap.close]
-    cells = [gap.quantity, _number(gap.live), interval, _number(gap.simulated), counts, gap.rule, word]
+    cells = [gap.quantity, _number(gap.live), ours, _number(gap.simulated), theirs, counts, gap.rule, word]
     return f"| {' | '.join(cells)} |"
 
 

@@ -10,12 +10,11 @@ import numpy as np
 import pytest
 
 from experiment.errors import ConfigError, HistoryError
-from experiment.history import History, Sample, build
+from experiment.history import History, build
 from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import NOTHING, OPERATIONS, beyond, calibrate, fit, undisturbed
-from simulation.distance import Pair, binomial_interval, distance, mean_interval
-from simulation.distance_pages import closing, markdown_page
+from simulation.distance import Pair, distance
 from simulation.magnitudes import load_magnitudes, save_magnitudes, stretched
 from simulation.randomness import (
     Constant,
@@ -178,64 +177,6 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
         )
 
     assert fitted(0.04).work["payments/charge"] == fitted(30.0).work["payments/charge"]
-
-
-def test_the_binomial_interval_is_clopper_and_pearsons() -> None:
-    """Known values: none of 20 and 5 of 20."""
-    assert binomial_interval(0, 20) == pytest.approx((0.0, 0.1684), abs=1e-4)
-    assert binomial_interval(5, 20) == pytest.approx((0.0866, 0.4910), abs=1e-4)
-
-
-def a_pair(name: str, seed: int, live: Any, twin: Any) -> Pair:
-    wanted, one = plan(name, "fragile", seed), scenario(name)
-    ours, theirs = simulate(wanted, live, outcomes), simulate(wanted, twin, outcomes)
-    return Pair(ours, analyse(ours, one, system()), theirs, analyse(theirs, one, system()))
-
-
-def test_a_tail_that_one_run_cannot_show_is_said_and_shown_by_several() -> None:
-    """A percentile with too few operations is a row with its counts; pooled over seeds it is judged."""
-    sizes = load_magnitudes()
-    pairs = [a_pair("control", seed, sizes, sizes) for seed in (1, 2, 3)]
-    alone = {gap.quantity: gap for gap in distance(pairs[:1]).gaps}["all journeys p99 baseline, s"]
-    assert alone.close is None and alone.live is None
-    assert alone.counts is not None
-    assert alone.note == f"too few: {alone.counts[0]} live and {alone.counts[1]} simulated, 400 needed"
-    found = distance(pairs)
-    pooled = {gap.quantity: gap for gap in found.gaps}["all journeys p99 baseline, s"]
-    assert pooled.close is True and pooled.counts is not None and min(pooled.counts) >= 400
-    assert found.seeds == (1, 2, 3) and found.outcome == "close"
-    assert not found.apart
-
-
-def test_a_counter_that_only_one_side_has_counts() -> None:
-    """Retries on a link that the live run never used are as far apart as any."""
-    pair = a_pair("control", 1, load_magnitudes(), load_magnitudes())
-    retries = [Sample(9.0, "billing", "retries", 50.0, "nowhere")]
-    twin = replace(pair.twin, samples=(*pair.twin.samples, *retries))
-    gaps = {gap.quantity: gap for gap in distance([replace(pair, twin=twin)]).gaps}
-    assert gaps["retries"].simulated == 50.0
-    assert gaps["retries"].close is False
-
-
-def test_what_a_comparison_says_follows_from_its_verdicts_and_figures() -> None:
-    """An invalid run says nothing, however far apart; a different verdict is apart, however close."""
-    found = distance(
-        [a_pair("charge_response_lost", seed, load_magnitudes(), load_magnitudes()) for seed in (1, 2)]
-    )
-    assert found.outcome == "close"
-    assert {gap.quantity: gap for gap in found.gaps}["time to recover, s"].low is not None
-    assert replace(found, verdicts=(("fail", "pass"),)).outcome == "apart"
-    assert replace(found, verdicts=(("invalid", "pass"),)).outcome == "not known"
-    assert replace(found, gaps=()).outcome == "not known"
-    page = markdown_page([(found, "x")])
-    assert "| charge_response_lost | fragile | 2 |" in page
-    assert "1 of 1 comparisons have the same verdict" in closing([found])
-
-
-def test_the_interval_of_a_mean_is_students() -> None:
-    """Known values; one run gives none."""
-    assert mean_interval([1.0]) == (None, None)
-    assert mean_interval([1.0, 2.0, 3.0]) == pytest.approx((-0.4841, 4.4841), abs=1e-4)
 
 
 def test_a_calibration_names_its_age() -> None:
