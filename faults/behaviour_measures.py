@@ -5,6 +5,12 @@ from __future__ import annotations
 from experiment.controls import BehaviourProbe, Effect
 
 
+def require_share(share: float) -> None:
+    """Raises ValueError for a share of requests that no request is in."""
+    if not 0 < share <= 1:
+        raise ValueError(f"a share of {share:.0%}; expected more than 0% and at most 100%")
+
+
 def touched(before: object, during: object, what: str) -> Effect:
     """The behaviour is on, and the callee has touched requests since. Without traffic nothing is seen, so
     nothing is claimed."""

@@ -9,13 +9,13 @@ from experiment.controls import Blackhole as Vanish
 from experiment.controls import Controls, Direction, Effect
 from faults.link_measures import (
     QUIET_DEADLINE_S,
-    Existing,
     RoundTrips,
+    answered_again,
     answers,
     figures,
     measure_link,
     shown,
-    was_open,
+    touch,
 )
 
 
@@ -45,9 +45,7 @@ class Blackhole:
         assert isinstance(during, RoundTrips)
         fresh, existing = during.fresh[-1], during.existing[-1]
         seen = answers(before) and fresh.connected and fresh.seconds is None and not fresh.error
-        touched: Existing = "unknown"
-        if was_open(before):
-            touched = "affected" if existing.seconds is None else "not affected"
+        touched = touch(before, existing.seconds is None)
         statement = (
             f"round trip {shown(before.fresh, before.deadline_s)} -> accepted, "
             f"{shown(during.fresh, during.deadline_s)}"
@@ -58,5 +56,4 @@ class Blackhole:
         """Both kinds of connection are answered again."""
         assert isinstance(before, RoundTrips)
         assert isinstance(after, RoundTrips)
-        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
-        return Effect(answers(after), statement, figures(before, after))
+        return answered_again(before, after)

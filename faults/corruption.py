@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from experiment.controls import Controls, Corrupt, Effect
 from experiment.units import Share
 from faults.link_measures import RoundTrips, measure_link
-from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
+from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed, require_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +26,7 @@ class Corruption:
     share: Share
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 0.9:
-            raise ValueError(
-                f"a share of {self.share:.1%} of the packets; expected more than 0% and at most 90%"
-            )
+        require_share(self.share)
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Corrupt(self.share))

@@ -42,7 +42,7 @@ class DiskFull:
         assert isinstance(before, NodeFigures)
         assert isinstance(after, NodeFigures)
         back = after.well and after.gauges["disk_takes_writes"] == 1
-        return Effect(back, f"{_room(after)}, {answer(after)}", figures_of(before, after))
+        return Effect(back, f"{_room(after)}, {answer(after.probe)}", figures_of(before, after))
 
 
 def _room(figures: NodeFigures) -> str:

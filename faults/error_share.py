@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import BehaviourProbe, Controls, Effect
 from experiment.units import Share
-from faults.behaviour_measures import switched_off, touched
+from faults.behaviour_measures import require_share, switched_off, touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,7 @@ class ErrorShare:
     status: int = 503
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 1:
-            raise ValueError(f"a share of {self.share:.0%}; expected more than 0% and at most 100%")
+        require_share(self.share)
         if not 400 <= self.status <= 599:
             raise ValueError(f"the status {self.status}; expected an error status, 400 to 599")
 

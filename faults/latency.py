@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Delay, Direction, Effect
 from experiment.units import Duration, format_duration
-from faults.link_measures import RoundTrips, figures, measure_link, shown, typical, was_open
+from faults.link_measures import RoundTrips, figures, measure_link, shown, touch, typical
 
 LONGEST_PROBE_S = 1.0
 NOISE_S = 0.05
@@ -70,9 +70,7 @@ class Latency:
         existing = _added(typical(before.existing), typical(during.existing), during)
         reached = bool(during.fresh) and during.fresh[-1].connected
         statement = f"round trip {shown(before.fresh, before.deadline_s)} -> {_told(during)}"
-        touched: Literal["affected", "not affected", "unknown"] = "unknown"
-        if was_open(before) and existing is not None:
-            touched = "affected" if existing >= floor else "not affected"
+        touched = touch(before, None if existing is None else existing >= floor)
         seen = reached and fresh is not None and fresh >= floor
         measured = {**figures(before, during), "asked_s": self.delay, "added_s": fresh}
         return Effect(seen, statement, measured, touched)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Literal
 
-from experiment.controls import Controls, LinkProbe, Reach
+from experiment.controls import Controls, Effect, LinkProbe, Reach
 
 Existing = Literal["affected", "not affected", "unknown", "no connections"]
 QUIET_DEADLINE_S = 0.5  # a link that gives no answer for so long gives none
@@ -77,6 +77,20 @@ def figures(before: RoundTrips, now: RoundTrips) -> dict[str, float | str | bool
     }
 
 
-def was_open(before: RoundTrips) -> bool:
-    """Whether there was an older connection before the fault, so that something can be said of it."""
-    return typical(before.existing) is not None
+def touch(before: RoundTrips, hit: bool | None) -> Existing:
+    """What became of the older connection: nothing can be said where there was none before the fault, or
+    where it is not known whether the fault hit it."""
+    if typical(before.existing) is None or hit is None:
+        return "unknown"
+    return "affected" if hit else "not affected"
+
+
+def change(before: RoundTrips, during: RoundTrips) -> str:
+    """A fresh round trip before the fault and under it, for people."""
+    return f"round trip {shown(before.fresh, before.deadline_s)} -> {shown(during.fresh, during.deadline_s)}"
+
+
+def answered_again(before: RoundTrips, after: RoundTrips) -> Effect:
+    """Both kinds of connection are answered."""
+    statement = f"round trip {shown(after.fresh, after.deadline_s)}"
+    return Effect(answers(after), statement, figures(before, after))

@@ -40,7 +40,7 @@ class NetworkDisconnect:
         same = during.probe.state == "running" and during.probe.identity == before.probe.identity
         cut = during.gauges["connected"] == 0 and not during.probe.answers
         seen = before.well and same and cut
-        statement = f"{answer(before)} -> runs, {answer(during)}, {_network(during)}"
+        statement = f"{answer(before.probe)} -> runs, {answer(during.probe)}, {_network(during)}"
         return Effect(seen, statement, figures_of(before, during), "affected" if seen else "not affected")
 
     def gone(self, before: object, after: object) -> Effect:
@@ -48,7 +48,7 @@ class NetworkDisconnect:
         assert isinstance(before, NodeFigures)
         assert isinstance(after, NodeFigures)
         back = after.well and after.gauges["connected"] == 1
-        return Effect(back, f"{_network(after)}, {answer(after)}", figures_of(before, after))
+        return Effect(back, f"{_network(after)}, {answer(after.probe)}", figures_of(before, after))
 
 
 def _network(figures: NodeFigures) -> str:

@@ -34,8 +34,13 @@ def measure_node(controls: Controls, target: str, *gauges: str) -> NodeFigures:
     return NodeFigures(node.probe(SIGN_OF_LIFE_DEADLINE_S), {name: node.gauge(name) for name in gauges})
 
 
-def answer(figures: NodeFigures) -> str:
-    return "answers" if figures.probe.answers else "no answer"
+def answer(probe: NodeProbe) -> str:
+    return "answers" if probe.answers else "no answer"
+
+
+def process_figures(before: NodeProbe, now: NodeProbe) -> dict[str, float | str | bool | None]:
+    """The measurement behind an Effect on a process: which one it was and is, and how fast it answers."""
+    return {"before": before.identity, "now": now.identity, "state": now.state, "answers_s": now.seconds}
 
 
 def figures_of(before: NodeFigures, now: NodeFigures) -> dict[str, float | str | bool | None]:

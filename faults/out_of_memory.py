@@ -39,7 +39,7 @@ class OutOfMemory:
         killed = during.probe.state == "absent" and during.gauges["oom_killed"] == 1
         seen = before.probe.state == "running" and killed
         ending = "ended by the kernel for want of memory" if killed else during.probe.state
-        statement = f"{before.probe.state} -> {ending}, {answer(during)}"
+        statement = f"{before.probe.state} -> {ending}, {answer(during.probe)}"
         return Effect(seen, statement, figures_of(before, during), "affected" if seen else "not affected")
 
     def gone(self, before: object, after: object) -> Effect:
@@ -47,4 +47,4 @@ class OutOfMemory:
         assert isinstance(before, NodeFigures)
         assert isinstance(after, NodeFigures)
         back = after.well and after.probe.identity != before.probe.identity
-        return Effect(back, f"{after.probe.state}, {answer(after)}", figures_of(before, after))
+        return Effect(back, f"{after.probe.state}, {answer(after.probe)}", figures_of(before, after))

@@ -13,6 +13,12 @@ UNLIKELY = 0.001
 RETRANSMISSION_S = 0.15  # TCP waits at least 0.2 s before it sends a lost packet again
 
 
+def require_share(share: float) -> None:
+    """Raises ValueError for a share of no packets, or of so many that no connection lives."""
+    if not 0 < share <= 0.9:
+        raise ValueError(f"a share of {share:.1%} of the packets; expected more than 0% and at most 90%")
+
+
 def hit(trips: RoundTrips, counter: str) -> int:
     """Packets hit so far, as the last probe that knows says."""
     counts = [probe.measures[counter] for probe in trips.probes if probe.measures is not None]

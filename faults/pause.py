@@ -7,9 +7,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect, NodeProbe
 from experiment.topology import Role
-from faults.node_measures import EVERY_ROLE
-
-DEADLINE_S = 0.5
+from faults.node_measures import EVERY_ROLE, SIGN_OF_LIFE_DEADLINE_S, answer, process_figures
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,27 +28,21 @@ class Pause:
         controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeProbe:
-        return controls.node(target).probe(DEADLINE_S)
+        return controls.node(target).probe(SIGN_OF_LIFE_DEADLINE_S)
 
     def effect(self, before: object, during: object) -> Effect:
         """The process is there, held, and does not answer."""
         assert isinstance(before, NodeProbe)
         assert isinstance(during, NodeProbe)
         seen = before.answers and during.state == "paused" and not during.answers
-        statement = f"process {before.state} -> {during.state}, {_answer(during)}"
-        return Effect(seen, statement, _figures(before, during), "affected" if seen else "not affected")
+        statement = f"process {before.state} -> {during.state}, {answer(during)}"
+        return Effect(
+            seen, statement, process_figures(before, during), "affected" if seen else "not affected"
+        )
 
     def gone(self, before: object, after: object) -> Effect:
         """The same process answers again."""
         assert isinstance(before, NodeProbe)
         assert isinstance(after, NodeProbe)
         back = after.state == "running" and after.answers and after.identity == before.identity
-        return Effect(back, f"process {after.state}, {_answer(after)}", _figures(before, after))
-
-
-def _answer(probe: NodeProbe) -> str:
-    return "answers" if probe.answers else "no answer"
-
-
-def _figures(before: NodeProbe, now: NodeProbe) -> dict[str, float | str | bool | None]:
-    return {"before": before.identity, "now": now.identity, "state": now.state, "answers_s": now.seconds}
+        return Effect(back, f"process {after.state}, {answer(after)}", process_figures(before, after))

@@ -8,13 +8,13 @@ from typing import ClassVar, Literal
 from experiment.controls import Controls, Effect, Refuse
 from faults.link_measures import (
     QUIET_DEADLINE_S,
-    Existing,
     RoundTrips,
+    answered_again,
     answers,
+    change,
     figures,
     measure_link,
-    shown,
-    was_open,
+    touch,
 )
 
 
@@ -41,17 +41,12 @@ class Refusal:
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)
         seen = answers(before) and not during.fresh[-1].connected
-        touched: Existing = "unknown"
-        if was_open(before):
-            touched = "not affected" if during.existing[-1].connected else "affected"
-        statement = (
-            f"round trip {shown(before.fresh, before.deadline_s)} -> {shown(during.fresh, during.deadline_s)}"
-        )
+        touched = touch(before, not during.existing[-1].connected)
+        statement = change(before, during)
         return Effect(seen, statement, figures(before, during), touched)
 
     def gone(self, before: object, after: object) -> Effect:
         """Connections are made and answered again."""
         assert isinstance(before, RoundTrips)
         assert isinstance(after, RoundTrips)
-        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
-        return Effect(answers(after), statement, figures(before, after))
+        return answered_again(before, after)

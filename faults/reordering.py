@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from experiment.controls import Controls, Effect, Reorder
 from experiment.units import Duration, Share
 from faults.link_measures import RoundTrips, measure_link, typical
-from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed
+from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed, require_share
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +27,7 @@ class Reordering:
     delay: Duration = 0.02
 
     def __post_init__(self) -> None:
-        if not 0 < self.share <= 0.9:
-            raise ValueError(
-                f"a share of {self.share:.1%} of the packets; expected more than 0% and at most 90%"
-            )
+        require_share(self.share)
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Reorder(self.share, self.delay))

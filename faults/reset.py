@@ -10,13 +10,13 @@ from experiment.controls import Reset as ResetConnections
 from experiment.units import Duration
 from faults.link_measures import (
     QUIET_DEADLINE_S,
-    Existing,
     RoundTrips,
+    answered_again,
     answers,
+    change,
     figures,
     measure_link,
-    shown,
-    was_open,
+    touch,
 )
 
 
@@ -47,17 +47,12 @@ class Reset:
         assert isinstance(during, RoundTrips)
         fresh, existing = during.fresh[-1], during.existing[-1]
         seen = answers(before) and fresh.seconds is None and fresh.error != ""
-        touched: Existing = "unknown"
-        if was_open(before):
-            touched = "not affected" if existing.connected else "affected"
-        statement = (
-            f"round trip {shown(before.fresh, before.deadline_s)} -> {shown(during.fresh, during.deadline_s)}"
-        )
+        touched = touch(before, not existing.connected)
+        statement = change(before, during)
         return Effect(seen, statement, figures(before, during), touched)
 
     def gone(self, before: object, after: object) -> Effect:
         """Connections are answered again."""
         assert isinstance(before, RoundTrips)
         assert isinstance(after, RoundTrips)
-        statement = f"round trip {shown(after.fresh, after.deadline_s)}"
-        return Effect(answers(after), statement, figures(before, after))
+        return answered_again(before, after)
