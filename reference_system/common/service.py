@@ -7,7 +7,7 @@ import asyncio
 import contextvars
 import hashlib
 import random
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable, Mapping
 from typing import Any, ClassVar
 
 import asyncpg
@@ -275,3 +275,8 @@ def record(kind: str, **fields: Any) -> dict[str, Any]:
     unknown = fields.keys() - set(RECORD_FIELDS)
     assert not unknown, f"record fields {unknown}; expected {RECORD_FIELDS}"
     return {name: kind if name == "kind" else fields.get(name) for name in RECORD_FIELDS}
+
+
+def records_of(kind: str, rows: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Rows of a store whose columns are called as the fields of a record."""
+    return [record(kind, **row) for row in rows]

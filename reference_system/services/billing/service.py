@@ -12,7 +12,7 @@ from starlette.routing import Route
 from reference_system.common import fhir
 from reference_system.common.operations import plain
 from reference_system.common.patterns.saga import Orchestrator
-from reference_system.common.service import Reset, Service, record
+from reference_system.common.service import Reset, Service, records_of
 from reference_system.services.billing import claims, payment, statements
 
 
@@ -73,38 +73,17 @@ class Billing(Service):
         return {"sagas_open": int(row["sagas"]), "claims_unsent": int(row["claims"])}  # type: ignore[index]
 
     async def records(self) -> list[dict[str, Any]]:
-        claimed = await self.store.rows("SELECT id, invoice, amount, status, at FROM claim ORDER BY at")
-        invoices = await self.store.rows("SELECT id, charge, amount, status, at FROM invoice ORDER BY at")
-        sagas = await self.store.rows("SELECT invoice, status, key, at FROM saga ORDER BY at")
+        claims = await self.store.rows(
+            "SELECT id AS key, id, at, status, amount, invoice AS value FROM claim ORDER BY at"
+        )
+        invoices = await self.store.rows(
+            "SELECT id AS key, id, at, status, amount, charge AS value FROM invoice ORDER BY at"
+        )
+        sagas = await self.store.rows(
+            "SELECT invoice AS key, invoice AS id, at, status, key AS value FROM saga ORDER BY at"
+        )
         return [
-            *(
-                record(
-                    "claim",
-                    key=r["id"],
-                    id=r["id"],
-                    at=r["at"],
-                    status=r["status"],
-                    amount=r["amount"],
-                    value=r["invoice"],
-                )
-                for r in claimed
-            ),
-            *(
-                record(
-                    "invoice",
-                    key=r["id"],
-                    id=r["id"],
-                    at=r["at"],
-                    status=r["status"],
-                    amount=r["amount"],
-                    value=r["charge"],
-                )
-                for r in invoices
-            ),
-            *(
-                record(
-                    "saga", key=r["invoice"], id=r["invoice"], at=r["at"], status=r["status"], value=r["key"]
-                )
-                for r in sagas
-            ),
+            *records_of("claim", claims),
+            *records_of("invoice", invoices),
+            *records_of("saga", sagas),
         ]

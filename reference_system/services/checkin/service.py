@@ -18,7 +18,7 @@ from reference_system.common.link import CallFailed
 from reference_system.common.patterns import idempotency, outbox
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
-from reference_system.common.service import Reset, Service, record
+from reference_system.common.service import Reset, Service, records_of
 from reference_system.services.checkin.arrival import Arrival, read_arrival
 
 DEMOGRAPHICS_AGE_S = 86_400.0
@@ -225,10 +225,8 @@ class Checkin(Service):
         return {"eligibility_pending": int(row["n"])}  # type: ignore[index]
 
     async def records(self) -> list[dict[str, Any]]:
-        rows = await self.store.rows("SELECT key, id, at, eligibility FROM encounter ORDER BY at")
-        return [
-            record("encounter", key=r["key"], id=r["id"], at=r["at"], status=r["eligibility"]) for r in rows
-        ]
+        rows = await self.store.rows("SELECT key, id, at, eligibility AS status FROM encounter ORDER BY at")
+        return records_of("encounter", rows)
 
 
 def _labels(demographics: str | None, eligibility: str | None) -> str | None:

@@ -19,7 +19,7 @@ from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
-from reference_system.common.service import Reset, Service, record
+from reference_system.common.service import Reset, Service, records_of
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.eligibility import statements
 from reference_system.services.eligibility.inquiry import Answer, Inquiry, NoAnswer, read_answer
@@ -269,18 +269,9 @@ class Eligibility(Service):
 
     async def records(self) -> list[dict[str, Any]]:
         decided = await self.store.rows(
-            "SELECT coverage, encounter, at, status, source FROM inquiry WHERE status <> 'pending' "
+            "SELECT coverage AS key, encounter AS id, at, status, source AS value FROM inquiry "
+            "WHERE status <> 'pending' "
             "UNION ALL SELECT coverage, encounter, cached_at, cached, 'cache' FROM inquiry "
             "WHERE cached IS NOT NULL"
         )
-        return [
-            record(
-                "coverage_decision",
-                key=r["coverage"],
-                id=r["encounter"],
-                at=r["at"],
-                status=r["status"],
-                value=r["source"],
-            )
-            for r in decided
-        ]
+        return records_of("coverage_decision", decided)

@@ -18,7 +18,7 @@ from reference_system.common import fhir
 from reference_system.common.group import Grouped
 from reference_system.common.operations import plain
 from reference_system.common.patterns import idempotency
-from reference_system.common.service import Reset, Service, record
+from reference_system.common.service import Reset, Service, records_of
 
 PROCESSING_S = 0.01  # its own work per request; inquiries of so long are written together, before the answers
 
@@ -131,31 +131,11 @@ class Payer(Service):
 
     async def records(self) -> list[dict[str, Any]]:
         inquiries, claims = await asyncio.gather(
-            self.store.rows("SELECT * FROM inquiry ORDER BY at"),
-            self.store.rows("SELECT * FROM claim ORDER BY at"),
+            self.store.rows(
+                "SELECT coverage AS key, receipt AS id, at, status, caller FROM inquiry ORDER BY at"
+            ),
+            self.store.rows(
+                "SELECT claim AS key, id, at, 'accepted' AS status, amount, caller FROM claim ORDER BY at"
+            ),
         )
-        return [
-            *(
-                record(
-                    "eligibility_inquiry",
-                    key=r["coverage"],
-                    id=r["receipt"],
-                    at=r["at"],
-                    status=r["status"],
-                    caller=r["caller"],
-                )
-                for r in inquiries
-            ),
-            *(
-                record(
-                    "claim",
-                    key=r["claim"],
-                    id=r["id"],
-                    at=r["at"],
-                    status="accepted",
-                    amount=r["amount"],
-                    caller=r["caller"],
-                )
-                for r in claims
-            ),
-        ]
+        return [*records_of("eligibility_inquiry", inquiries), *records_of("claim", claims)]

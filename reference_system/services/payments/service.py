@@ -17,7 +17,7 @@ from starlette.routing import Route
 from reference_system.common import fhir
 from reference_system.common.operations import plain
 from reference_system.common.patterns import idempotency
-from reference_system.common.service import Reset, Service, record
+from reference_system.common.service import Reset, Service, records_of
 
 PROCESSING_S = (0.015, 0.025)  # its own work per charge, before the commit
 
@@ -147,35 +147,14 @@ class Payments(Service):
         self._rng = random.Random(f"{reset.seed}/payments")
 
     async def records(self) -> list[dict[str, Any]]:
-        charges = await self.store.rows("SELECT * FROM charge ORDER BY at")
-        refunds = await self.store.rows("SELECT * FROM refund ORDER BY at")
-        return [
-            *(
-                record(
-                    "charge",
-                    key=r["invoice"],
-                    id=r["id"],
-                    at=r["at"],
-                    status="captured",
-                    amount=r["amount"],
-                    value=r["key"],
-                    caller=r["caller"],
-                )
-                for r in charges
-            ),
-            *(
-                record(
-                    "refund",
-                    key=r["invoice"],
-                    id=r["id"],
-                    at=r["at"],
-                    amount=r["amount"],
-                    value=r["charge"],
-                    caller=r["caller"],
-                )
-                for r in refunds
-            ),
-        ]
+        charges = await self.store.rows(
+            "SELECT invoice AS key, id, at, 'captured' AS status, amount, key AS value, caller "
+            "FROM charge ORDER BY at"
+        )
+        refunds = await self.store.rows(
+            "SELECT invoice AS key, id, at, amount, charge AS value, caller FROM refund ORDER BY at"
+        )
+        return [*records_of("charge", charges), *records_of("refund", refunds)]
 
 
 def _charge(row: Any) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from reference_system.common import fhir
 from reference_system.common.bus import Event
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns.consumer import FRESH, winners
-from reference_system.common.service import Service, record
+from reference_system.common.service import Service, records_of
 from reference_system.services.pharmacy import statements
 
 _encode = msgspec.json.Encoder().encode
@@ -181,31 +181,10 @@ class Pharmacy(Service):
         )
 
     async def records(self) -> list[dict[str, Any]]:
-        handed = await self.store.rows("SELECT id, rx, version, dose, status, at FROM dispense ORDER BY at")
-        copies = await self.store.rows("SELECT rx, version, dose, status, as_of FROM projection")
-        return [
-            *(
-                record(
-                    "dispense",
-                    key=r["rx"],
-                    id=r["id"],
-                    at=r["at"],
-                    version=r["version"],
-                    status=r["status"],
-                    value=r["dose"],
-                )
-                for r in handed
-            ),
-            *(
-                record(
-                    "projection",
-                    key=r["rx"],
-                    id=r["rx"],
-                    at=r["as_of"],
-                    version=r["version"],
-                    status=r["status"],
-                    value=r["dose"],
-                )
-                for r in copies
-            ),
-        ]
+        handed = await self.store.rows(
+            "SELECT rx AS key, id, at, version, status, dose AS value FROM dispense ORDER BY at"
+        )
+        copies = await self.store.rows(
+            "SELECT rx AS key, rx AS id, as_of AS at, version, status, dose AS value FROM projection"
+        )
+        return [*records_of("dispense", handed), *records_of("projection", copies)]

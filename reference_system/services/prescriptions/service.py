@@ -13,7 +13,7 @@ from starlette.routing import Route
 from reference_system.common import fhir
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns import idempotency
-from reference_system.common.service import Service, record
+from reference_system.common.service import Service, records_of
 from reference_system.services.prescriptions import statements
 
 _encode = msgspec.json.Encoder().encode
@@ -153,16 +153,8 @@ class Prescriptions(Service):
         return fhir.reply(200, {"prescription": rx, **dict(row)}, {"etag": fhir.etag(row["version"])})
 
     async def records(self) -> list[dict[str, Any]]:
-        rows = await self.store.rows("SELECT rx, version, status, dose, at FROM rx_version ORDER BY at")
-        return [
-            record(
-                "rx_version",
-                key=r["rx"],
-                id=f"{r['rx']}/{r['version']}",
-                at=r["at"],
-                version=r["version"],
-                status=r["status"],
-                value=r["dose"],
-            )
-            for r in rows
-        ]
+        rows = await self.store.rows(
+            "SELECT rx AS key, rx || '/' || version AS id, at, version, status, dose AS value "
+            "FROM rx_version ORDER BY at"
+        )
+        return records_of("rx_version", rows)
