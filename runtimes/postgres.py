@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -34,6 +35,7 @@ from runtimes.spawning import Child, Command, last_lines
 PROBE = "probe"
 SHARED = "shared"
 LAYOUT = 1  # raise it when anything about the template changes: old templates are then not used
+KEPT = 4  # templates
 BUILD_DEADLINE_S = 60.0
 QUERY_DEADLINE_S = 20.0
 
@@ -127,9 +129,8 @@ def storage(var: Path) -> Path:
     named = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:8]
     elsewhere = Path(tempfile.gettempdir()) / f"codeblue-{named}"
     elsewhere.mkdir(mode=0o711, exist_ok=True)
-    found = (
-        elsewhere.lstat()
-    )  # anybody may make things in a folder for temporary files: links are not followed
+    # anybody may make things in a folder for temporary files: links are not followed
+    found = elsewhere.lstat()
     if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
         raise StartError(f"{elsewhere} belongs to another user; remove it, or move the project out of /root")
     return elsewhere
@@ -139,7 +140,9 @@ def template(programs: Programs, cache: Path, owners: Sequence[str], journal: Jo
     """The template for these owners, from the cache or made now (about 1.5 s). Raises StartError."""
     key = json.dumps([LAYOUT, programs.version, SETTINGS, sorted(owners), programs.user])
     home = cache / f"postgres-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    if not (home / "passwords.json").exists():
+    if (home / "passwords.json").exists():
+        os.utime(home)
+    else:
         cache.mkdir(parents=True, exist_ok=True)
         partial = cache / f"{home.name}.{secrets.token_hex(4)}"
         journal.write("folder", path=str(partial))
@@ -147,7 +150,19 @@ def template(programs: Programs, cache: Path, owners: Sequence[str], journal: Jo
         _own(partial, programs)
         _build(programs, partial, owners, journal)
         _publish(partial, home)
+        _prune(cache, journal)
     return Template(home / "data", json.loads((home / "passwords.json").read_text()))
+
+
+def _prune(cache: Path, journal: Journal) -> None:
+    """Remove all templates but those used last: each version, setting and set of owners leaves one."""
+    homes = [home for home in cache.glob("postgres-*") if "." not in home.name]
+    with suppress(OSError):  # another command prunes too, and then did the same
+        for home in sorted(homes, key=lambda home: home.stat().st_mtime)[:-KEPT]:
+            gone = home.with_name(f"{home.name}.{secrets.token_hex(4)}")
+            journal.write("folder", path=str(gone))
+            home.rename(gone)
+            shutil.rmtree(gone)
 
 
 def _publish(partial: Path, final: Path) -> None:

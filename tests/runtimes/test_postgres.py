@@ -107,6 +107,23 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
         server.stop(5, signal.SIGINT)
 
 
+@pytest.mark.live
+def test_templates_that_nobody_used_lately_are_removed(journal: Journal) -> None:
+    """Making another one leaves the four used last, and what is no finished template."""
+    cache = journal.folder.parent.parent / "cache"
+    programs = postgres.find_programs(cache)
+    for age in range(6):
+        old = cache / f"postgres-{age}"
+        old.mkdir(parents=True)
+        os.utime(old, (1_000_000 - age, 1_000_000 - age))
+    (cache / "postgres-0.partial").mkdir()
+    (cache / "programs-1").mkdir()
+    made = postgres.template(programs, cache, ("billing",), journal)
+    kept = {made.data.parent.name, "postgres-0", "postgres-1", "postgres-2", "postgres-0.partial"}
+    assert {path.name for path in cache.glob("postgres-*")} == kept
+    assert (cache / "programs-1").is_dir()
+
+
 def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
     """The message has PostgreSQL's own reason."""
     programs = postgres.find_programs(tmp_path)
