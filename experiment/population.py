@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import json
 import random
 import re
@@ -130,7 +131,17 @@ def read_bundles(folder: Path) -> Population:
         found = "no patient" if files else "no such file in it" if folder.is_dir() else "no such folder"
         raise ConfigError([Problem(where, found, expected)])
     unique = {patient.id: patient for patient in patients}
-    return Population(f"{folder.name} ({len(unique)} patients from FHIR bundles)", tuple(unique.values()))
+    people = tuple(unique.values())
+    source = f"{folder.name} ({len(people)} patients from FHIR bundles, {_digest(people)})"
+    return Population(source, people)
+
+
+def _digest(people: tuple[Patient, ...]) -> str:
+    """Tells folders of the same name with other patients apart."""
+    plain = [
+        (each.resource, each.coverage, [(m.text, m.dose_mg) for m in each.medications]) for each in people
+    ]
+    return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:

@@ -41,13 +41,21 @@ class Origin:
     zero_wall: float = 0.0
 
 
-def simulate(plan: Plan, magnitudes: Magnitudes, outcomes: Outcomes, origin: Origin | None = None) -> History:
-    """Play the plan in virtual time. The same arguments give the same history.
+def simulate(
+    plan: Plan,
+    magnitudes: Magnitudes,
+    outcomes: Outcomes,
+    origin: Origin | None = None,
+    *,
+    chance: str = "",
+) -> History:
+    """Play the plan in virtual time. The same arguments give the same history; another `chance` gives other
+    service times and delays to the same plan, as another day does on a live system.
 
     `outcomes` is the table that judges what a user saw, the live load's own. Raises UnsupportedError naming
     every service, switch and fault that the model does not know.
     """
-    return build(play(plan, magnitudes, outcomes, origin).rows)
+    return build(play(plan, magnitudes, outcomes, origin, chance=chance).rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +76,14 @@ def play(
     outcomes: Outcomes,
     origin: Origin | None = None,
     stop: Callable[[], bool] | None = None,
+    chance: str = "",
 ) -> Played:
     """As `simulate`, with what calibration needs beside the history.
 
     Once `stop` says yes the history ends there, as interrupted, with everything that happened until then.
     """
     refuse_unknown(plan, CAPABILITIES)
-    world = World(plan, magnitudes)
+    world = World(plan, magnitudes, chance)
     users = Users(world, outcomes)
     watcher = _Watcher(world)
     controls = SimulatedControls(world)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+
 from experiment.design import LinkPatterns
 from experiment.errors import UnsupportedError, nearest
 from experiment.plan import Plan
@@ -62,16 +64,15 @@ LINK_PATTERNS = frozenset({"timeout", "propagate_deadline", "retry", "breaker", 
 class World:
     """Built once per simulated run."""
 
-    def __init__(self, plan: Plan, magnitudes: Magnitudes) -> None:
+    def __init__(self, plan: Plan, magnitudes: Magnitudes, chance: str = "") -> None:
         self.plan = plan
+        self._chance = (chance,) if chance else ()
         self.magnitudes = magnitudes
         self.clock = Clock()
         self.consumers: list[Consumer] = []
         self._numbers = 0
         self.spans: dict[tuple[str, str], list[float]] = {}  # seconds each request took inside a service
-        self._works = {
-            name: sampler(one, stream(plan.seed, "work", name)) for name, one in magnitudes.work.items()
-        }
+        self._works = {name: sampler(one, self.stream("work", name)) for name, one in magnitudes.work.items()}
         self.patients = {patient.id for patient in plan.population.patients}
         self.cover = {
             patient.coverage_id: "in-force" if patient.coverage.get("status") == "active" else "not-covered"
@@ -96,11 +97,15 @@ class World:
     def server(self, name: str) -> Server:
         role = self.plan.system.services[name].role
         kind = {"store": "store_slots", "bus": "bus_slots"}.get(role, "service_slots")
-        demand = sampler(self.magnitudes.of_service(name), stream(self.plan.seed, "service", name))
+        demand = sampler(self.magnitudes.of_service(name), self.stream("service", name))
         return Server(self.clock, name, demand, int(self.magnitudes.constants[kind]))
 
+    def stream(self, *purpose: object) -> np.random.Generator:
+        """All that happens by chance in the system: from the plan's seed, and apart from the plan itself."""
+        return stream(self.plan.seed, *self._chance, *purpose)
+
     def random(self, *purpose: object) -> Sampler:
-        return uniform_sampler(stream(self.plan.seed, *purpose))
+        return uniform_sampler(self.stream(*purpose))
 
     def _connect(self, link: Link) -> None:
         node = self.nodes[link.caller]
@@ -111,8 +116,8 @@ class World:
 
     def channel(self, name: str, callee: str, protocol: str, protection: Protection) -> Channel:
         delay = self.magnitudes.of_link(name, protocol)
-        there = sampler(delay, stream(self.plan.seed, "there", name))
-        back = sampler(delay, stream(self.plan.seed, "back", name))
+        there = sampler(delay, self.stream("there", name))
+        back = sampler(delay, self.stream("back", name))
         uniform = self.random("link", name)
         channel = Channel(self.clock, name, self.nodes[callee].server, there, back, uniform, protection)
         sizes = self.magnitudes.constants

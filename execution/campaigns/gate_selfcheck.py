@@ -14,9 +14,11 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
+from execution.campaigns.gate_minus import PREFIX
+from execution.campaigns.gate_sides import BASELINE, CANDIDATE
 from execution.campaigns.pairing import side_of, stem
 from execution.campaigns.run_records import RunRecord
-from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.design import Design
 from experiment.errors import UsageError
 from experiment.plan import Plan
 from measurement.gate import MARGIN, Decision, GateResult, decide
@@ -54,7 +56,17 @@ class Variant:
         return replace(plan, design=replace(plan.design, services=services))
 
 
-Source = Callable[[Variant, str, int], RunRecord]  # what, scenario, seed
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """One run of a plan. Two of the same `seed` play the same plan, as both sides of a pair do; their `take`
+    tells them apart: what the system itself does by chance is another time's."""
+
+    scenario: str
+    seed: int
+    take: str = BASELINE
+
+
+Source = Callable[[Variant, Draw], RunRecord]
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,24 +79,8 @@ class Candidate:
     safety: bool = False  # must be found every time
     must_be_found: bool = False  # nearly every time
     must_not_pass: bool = False  # at the margin: a pass is the error, a regression is none
+    unseen: str = ""  # why no scenario shows it; empty: one does
     shifted: Callable[[Side], Side] | None = None
-
-
-def minus_one(resilient: Design) -> tuple[Design, ...]:
-    """The resilient design without one switch, for every switch that it has on."""
-    found: list[Design] = []
-    link_default, service_default = LinkPatterns(), ServicePatterns()
-    for switch in LinkPatterns.__slots__:
-        off = getattr(link_default, switch)
-        links = {name: replace(link, **{switch: off}) for name, link in resilient.links.items()}
-        found.append(replace(resilient, name=f"minus_{switch}", links=links))
-    for switch in ServicePatterns.__slots__:
-        off = getattr(service_default, switch)
-        services = {name: replace(one, **{switch: off}) for name, one in resilient.services.items()}
-        found.append(replace(resilient, name=f"minus_{switch}", services=services))
-    same = (resilient.links, resilient.services)
-    settings = {"minus_inline_wait", "minus_retry_schedule", "minus_outbox_poll", "minus_max_rate"}
-    return tuple(d for d in found if (d.links, d.services) != same and d.name not in settings)
 
 
 def lost_margin(side: Side) -> Side:
@@ -95,8 +91,8 @@ def lost_margin(side: Side) -> Side:
 @dataclass(frozen=True, slots=True)
 class GateTrials:
     """How many trials of A/A, of each bug, and of each design that lacks one switch. `only` names the bugs
-    that are tried; empty: all. `pool` is how many runs of a design and scenario trials draw from, always
-    another one for each side; 0: as many as there are trials of that kind."""
+    that are tried; empty: all. `pool` is how many seeds trials draw from, each once a trial and so at least
+    n_max; 0: as many as there are trials of that kind."""
 
     same: int = 200
     bugs: int = 100
@@ -107,7 +103,7 @@ class GateTrials:
     pool: int = 0
 
     def of(self, name: str) -> int:
-        return self.minus if name.startswith("minus_") else self.bugs
+        return self.minus if name.startswith(PREFIX) else self.bugs
 
 
 def figures(
@@ -124,7 +120,7 @@ def figures(
     for candidate in (same, *bugs):
         results: list[tuple[GateResult, int]] = []
         wanted = trials.same if candidate is same else trials.of(candidate.name)
-        pool = trials.pool or max(wanted, trials.n_max) + 1
+        pool = max(trials.pool or wanted, trials.n_max)
         for number in range(wanted):
             if stop.is_set():
                 break
@@ -149,7 +145,7 @@ def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug
         inconclusive=sum(result.decision is Decision.INCONCLUSIVE for result, _ in results),
         most_pairs=max(pairs for _, pairs in results),
         mean_pairs=sum(pairs for _, pairs in results) / len(results),
-        sentence=alarms[0].sentence if alarms else "",
+        sentence=alarms[0].sentence if alarms else candidate.unseen,
         must_be_found=candidate.must_be_found,
         passes=sum(result.decision is Decision.PASS for result, _ in results),
         must_not_pass=candidate.must_not_pass,
@@ -159,16 +155,15 @@ def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug
 def _trial(
     source: Source, baseline: Variant, candidate: Candidate, n_max: int, pool: int, rng: random.Random
 ) -> tuple[GateResult, int]:
-    """A whole gate on pairs of independent runs; (result, pairs it took)."""
+    """A whole gate on pairs that share their seeds; (result, pairs it took)."""
     runs: list[PairedRun] = []
     result, number = decide([]), 0
-    for number in range(1, n_max + 1):
-        seed, other = rng.sample(range(1, pool + 1), 2)
+    for number, seed in enumerate(rng.sample(range(1, pool + 1), n_max), 1):
         for scenario in candidate.scenarios:
-            one = side_of(source(baseline, scenario, seed))
-            two = side_of(source(candidate.variant, scenario, other))
+            one = side_of(source(baseline, Draw(scenario, seed, BASELINE)))
+            two = side_of(source(candidate.variant, Draw(scenario, seed, CANDIDATE)))
             two = candidate.shifted(two) if candidate.shifted else two
-            runs.append(PairedRun(stem(scenario), number, one, two))
+            runs.append(PairedRun(stem(scenario), seed, one, two))
         look = Look(number, n_max)
         result = decide(runs, look=look)
         if (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE) or result.new_vetoes:

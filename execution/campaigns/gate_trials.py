@@ -8,13 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from execution.campaigns.gate_selfcheck import (
-    Candidate,
-    Source,
-    Variant,
-    lost_margin,
-    minus_one,
-)
+from execution.campaigns.gate_minus import NOT_SHOWN, SHOWN_BY, minus_one
+from execution.campaigns.gate_selfcheck import Candidate, Draw, Source, Variant, lost_margin
 from execution.campaigns.run_records import RunRecord, record_of
 from execution.catalogue import Catalogue
 from execution.options import SIMULATION, Options
@@ -47,50 +42,53 @@ def trial_source(
     first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
     with open_bench(first, options, stop) as bench:
 
-        def play(variant: Variant, scenario: str, seed: int) -> RunRecord:
-            result = bench.run(make(variant, scenario, seed), _unwatched)
+        def play(variant: Variant, draw: Draw) -> RunRecord:
+            result = bench.run(make(variant, draw), _unwatched)
             folder = result.folder
-            told(f"  {scenario} on {variant.name}, seed {seed}: {result.verdict}")
-            return record_of(0, scenario, folder.path, folder.history(), result.analysis, result.clean)
+            told(f"  {draw.scenario} on {variant.name}, seed {draw.seed}: {result.verdict}")
+            return record_of(0, draw.scenario, folder.path, folder.history(), result.analysis, result.clean)
 
         yield _once(play)
 
 
 def _once(play: Source) -> Source:
     """The same run again is the same record."""
-    known: dict[tuple[str, str, int], RunRecord] = {}
+    known: dict[tuple[str, Draw], RunRecord] = {}
 
-    def played(variant: Variant, scenario: str, seed: int) -> RunRecord:
-        key = (variant.name, scenario, seed)
+    def played(variant: Variant, draw: Draw) -> RunRecord:
+        key = (variant.name, draw)
         if key not in known:
-            known[key] = play(variant, scenario, seed)
+            known[key] = play(variant, draw)
         return known[key]
 
     return played
 
 
-def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, str, int], Plan]:
+def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, Draw], Plan]:
     system = catalogue.system()
     population = population_of(options)
 
     scenarios: dict[str, Scenario] = {}
 
-    def make(variant: Variant, scenario: str, seed: int) -> Plan:
-        if scenario not in scenarios:
-            scenarios[scenario] = scaled(catalogue.scenario(scenario, system), options.time_scale)
-        plan = make_plan(scenarios[scenario], system, variant.design, seed, population(seed))
+    def make(variant: Variant, draw: Draw) -> Plan:
+        if draw.scenario not in scenarios:
+            scenarios[draw.scenario] = scaled(catalogue.scenario(draw.scenario, system), options.time_scale)
+        scenario, patients = scenarios[draw.scenario], population(draw.seed)
+        plan = make_plan(scenario, system, variant.design, draw.seed, patients)
         return variant.applied(plan)
 
     return make
 
 
-def _simulated(make: Callable[[Variant, str, int], Plan]) -> Source:
+def _simulated(make: Callable[[Variant, Draw], Plan]) -> Source:
+    """A live system never takes the same times twice: nor does the twin on the two sides of a pair."""
     magnitudes = load_magnitudes()
 
-    def play(variant: Variant, scenario: str, seed: int) -> RunRecord:
-        plan = make(variant, scenario, seed)
-        history = simulate(plan, magnitudes.slowed(variant.slower), outcomes)
-        return record_of(0, scenario, Path(), history, analyse(history, plan.scenario, plan.system), True)
+    def play(variant: Variant, draw: Draw) -> RunRecord:
+        plan = make(variant, draw)
+        history = simulate(plan, magnitudes.slowed(variant.slower), outcomes, chance=draw.take)
+        analysis = analyse(history, plan.scenario, plan.system)
+        return record_of(0, draw.scenario, Path(), history, analysis, True)
 
     return play
 
@@ -115,10 +113,18 @@ def trials_of(
         )
         for entry in load_suite(catalogue.suite_path(PLANTED_SUITE)).entries
     ]
-    reach = tuple(dict.fromkeys((*usual, *(name for one in planted for name in one.scenarios))))
     slow = Candidate("doubled p95", Variant(resilient, slower=2.0), usual, must_be_found=True)
     half = Candidate("halved goodput", Variant(resilient, capacity=0.5), usual, must_be_found=True)
     lost = Candidate("lost the margin", Variant(resilient), usual, must_not_pass=True, shifted=lost_margin)
     worse = (slow, half, lost) if runtime == SIMULATION else (half, lost)
-    minus = (Candidate(design.name, Variant(design), reach) for design in minus_one(resilient))
+    minus = (
+        Candidate(
+            design.name,
+            Variant(design),
+            (SHOWN_BY[switch],) if switch in SHOWN_BY else usual,
+            must_be_found=switch in SHOWN_BY,
+            unseen=NOT_SHOWN.get(switch, ""),
+        )
+        for switch, design in minus_one(resilient).items()
+    )
     return Candidate("resilient against itself", Variant(resilient), usual), (*planted, *worse, *minus)

@@ -7,7 +7,7 @@ from typing import Any
 from simulation.groups import Group
 from simulation.messages import Refused, Reply, Request
 from simulation.nodes import Node
-from simulation.randomness import sampler, stream
+from simulation.randomness import sampler
 from simulation.tasks import Work
 
 
@@ -16,7 +16,7 @@ class Payer(Node):
 
     def opened(self) -> None:
         processing = self.world.magnitudes.processing["payer"]
-        linger = sampler(processing, stream(self.world.plan.seed, "payer", self.generation))
+        linger = sampler(processing, self.world.stream("payer", self.generation))
         self._processing = linger
         self._inquiries = Group(self, self._write, lambda: next(linger))
 
@@ -53,7 +53,7 @@ class Payments(Node):
 
     def opened(self) -> None:
         processing = self.world.magnitudes.processing["payments"]
-        self._work = sampler(processing, stream(self.world.plan.seed, "payments", self.generation))
+        self._work = sampler(processing, self.world.stream("payments", self.generation))
         self._in_progress: set[str] = set()
 
     @property

@@ -40,6 +40,17 @@ def write(folder: Path, name: str, content: Any) -> Path:
     return folder
 
 
+def test_a_folder_is_told_by_its_patients(tmp_path: Path) -> None:
+    """Same name and number, other patients: another source. The same patients in other files: the same."""
+    sources = []
+    for place, content in (("a", patient()), ("b", patient(gender="female")), ("c", patient())):
+        folder = tmp_path / place / "clinic"
+        folder.mkdir(parents=True)
+        sources.append(read_bundles(write(folder, f"{place}.json", bundle(content))).source)
+    assert sources[0] != sources[1]
+    assert sources[0] == sources[2]
+
+
 def test_the_seed_fixes_the_patients() -> None:
     """Same seed, same people; another seed, others; keys alike, so that plans can be compared."""
     assert generate(30, 1) == generate(30, 1)
@@ -98,7 +109,7 @@ def test_all_forms_of_files_are_read_in_the_order_of_their_names(tmp_path: Path)
     write(tmp_path, "again.json", bundle(patient("p-1")))
     found = read_bundles(tmp_path)
     assert [each.id for each in found.patients] == ["p-1", "p-2", "p-3", "p-4"]
-    assert found.source == f"{tmp_path.name} (4 patients from FHIR bundles)"
+    assert found.source.startswith(f"{tmp_path.name} (4 patients from FHIR bundles, ")
 
 
 def test_a_line_separator_inside_a_name_does_not_split_a_line(tmp_path: Path) -> None:

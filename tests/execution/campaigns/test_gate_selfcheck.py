@@ -8,13 +8,14 @@ from dataclasses import replace
 
 import pytest
 
+from execution.campaigns.gate_minus import NOT_SHOWN, SHOWN_BY, minus_one
 from execution.campaigns.gate_selfcheck import (
     Candidate,
+    Draw,
     GateTrials,
     Variant,
     figures,
     lost_margin,
-    minus_one,
 )
 from execution.campaigns.gate_trials import trial_source, trials_of
 from execution.campaigns.run_records import RunRecord
@@ -33,15 +34,15 @@ BUCKETS_OF_DOUBLE = 35  # 1.02^35 is 2
 TRIALS = GateTrials(same=200, bugs=40)
 
 
-def synthetic(variant: Variant, scenario: str, seed: int) -> RunRecord:
+def synthetic(variant: Variant, draw: Draw) -> RunRecord:
     """Scores spread around 90, latencies by a tenth; `worse` loses 15 points, `unsafe` is vetoed."""
     design = variant.design
     slow, served = BUCKETS_OF_DOUBLE if variant.slower == 2 else 0, variant.capacity or 1.0
-    rng = random.Random(f"{design.name}-{scenario}-{seed}")
+    rng = random.Random(f"{design.name}-{draw}")
     unsafe = design.name == "unsafe"
     score = 0.0 if unsafe else min(100.0, rng.gauss(75 if design.name == "worse" else 90, SPREAD))
     return record(
-        0, seed, scenario=scenario, design=design.name, score=score, vetoed=unsafe,
+        0, draw.seed, scenario=draw.scenario, design=design.name, score=score, vetoed=unsafe,
         verdict=Verdict.FAIL if unsafe else Verdict.PASS,
         safety=("no_duplicate_charge",) if unsafe else (),
         baseline_latency=((400 + slow + rng.randrange(-3, 4), 100),),
@@ -87,16 +88,16 @@ def test_a_loss_of_the_margin_rarely_passes() -> None:
     assert "passed in" in wrong.missed[0]
 
 
-def test_a_small_pool_never_pairs_a_run_with_itself() -> None:
-    """Live runs are few: trials draw from them, with another run on each side."""
+def test_a_small_pool_gives_no_trial_a_seed_twice() -> None:
+    """Live runs are few: trials draw from them, but never fewer than a gate has pairs."""
     played: set[int] = set()
 
-    def source(variant: Variant, scenario: str, seed: int) -> RunRecord:
-        played.add(seed)
-        return synthetic(variant, scenario, seed)
+    def source(variant: Variant, draw: Draw) -> RunRecord:
+        played.add(draw.seed)
+        return synthetic(variant, draw)
 
     found = figures(source, trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
-    assert played == {1, 2, 3} and found.same.trials == 20
+    assert played <= set(range(1, 8)) and found.same.trials == 20
 
 
 def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
@@ -112,11 +113,11 @@ def test_an_interrupted_check_keeps_what_it_has() -> None:
     stop = threading.Event()
     played: list[int] = []
 
-    def source(variant: Variant, scenario: str, seed: int) -> RunRecord:
-        played.append(seed)
+    def source(variant: Variant, draw: Draw) -> RunRecord:
+        played.append(draw.seed)
         if len(played) > 100:
             stop.set()
-        return synthetic(variant, scenario, seed)
+        return synthetic(variant, draw)
 
     found = figures(source, trial("good"), (trial("worse"),), TRIALS, stop)
     assert 0 < found.same.trials < 200 and not found.bugs
@@ -126,15 +127,49 @@ def test_every_switch_that_is_on_is_taken_away_once() -> None:
     """Each design lacks one switch of the resilient one, and differs from it."""
     catalogue = default_catalogue()
     resilient = catalogue.design("resilient", catalogue.system())
-    minus = {design.name: design for design in minus_one(resilient)}
-    assert {"minus_timeout", "minus_retry", "minus_idempotency_key", "minus_outbox", "minus_saga"} <= set(
-        minus
-    )
+    minus = minus_one(resilient)
+    assert {"timeout", "retry", "idempotency_key", "outbox", "saga"} <= set(minus)
     assert all(
         design.links != resilient.links or design.services != resilient.services for design in minus.values()
     )
-    assert not any(service.outbox for service in minus["minus_outbox"].services.values())
-    assert minus["minus_outbox"].links == resilient.links
+    assert not any(service.outbox for service in minus["outbox"].services.values())
+    assert minus["outbox"].links == resilient.links
+
+
+def test_every_switch_has_its_scenario_or_its_reason() -> None:
+    """One of the two, and a scenario that there is: a switch that is added needs its entry."""
+    catalogue = default_catalogue()
+    switches = set(minus_one(catalogue.design("resilient", catalogue.system())))
+    assert set(SHOWN_BY) | set(NOT_SHOWN) == switches
+    assert not set(SHOWN_BY) & set(NOT_SHOWN)
+    assert set(SHOWN_BY.values()) <= set(catalogue.scenario_files())
+
+
+@pytest.mark.parametrize(("switch", "scenario"), SHOWN_BY.items())
+def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) -> None:
+    """The resilient design passes there and the one without the switch fails, with every seed."""
+    catalogue = default_catalogue()
+    resilient = catalogue.design("resilient", catalogue.system())
+    without = Variant(minus_one(resilient)[switch])
+    with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
+        for seed in range(1, 4):
+            assert source(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS
+            assert source(without, Draw(scenario, seed)).verdict is Verdict.FAIL
+
+
+def test_both_sides_of_a_pair_play_one_plan_at_another_time() -> None:
+    """The same operations; what a run takes is another time's, and the same again for the same take."""
+    catalogue = default_catalogue()
+    same, _ = trials_of(catalogue, ["smoke/charge_response_lost"])
+    draws = [Draw("smoke/charge_response_lost", 1, take) for take in ("baseline", "candidate")]
+    found = []
+    for _ in range(2):
+        with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
+            found.append([source(same.variant, draw) for draw in draws])
+    (one, other), again = found
+    assert one.offered == other.offered
+    assert one.load_latency != other.load_latency
+    assert [one, other] == again
 
 
 def test_worse_figures_are_those_of_played_runs() -> None:
@@ -144,7 +179,7 @@ def test_worse_figures_are_those_of_played_runs() -> None:
     slow, half = (next(bug.variant for bug in bugs if bug.name == name) for name in WORSE)
     usual = Variant(slow.design)
     with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
-        runs = [source(variant, "smoke/charge_response_lost", 1) for variant in (usual, slow, half)]
+        runs = [source(variant, Draw("smoke/charge_response_lost", 1)) for variant in (usual, slow, half)]
     p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in runs]
     assert p95[1] / p95[0] == pytest.approx(2.0, rel=0.1)
     assert runs[2].good / runs[0].good == pytest.approx(0.5, rel=0.1)

@@ -1,0 +1,55 @@
+"""Designs that lack one switch of the resilient one, and the scenario in which the lack of each shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from experiment.design import Design, LinkPatterns, ServicePatterns
+
+PREFIX = "minus_"
+SETTINGS = frozenset({"inline_wait", "retry_schedule", "outbox_poll", "max_rate"})  # sizes, no switches
+
+# Where the design without the switch fails and the resilient one passes, on the twin with every seed.
+SHOWN_BY: Mapping[str, str] = {
+    "timeout": "catalogue/registry_starved",
+    "retry": "catalogue/prescriptions_busy",
+    "breaker": "catalogue/registry_silent",
+    "eligibility": "smoke/payer_blackhole",
+    "registry_fallback": "catalogue/registry_starved",
+    "idempotency_key": "smoke/charge_response_lost",
+    "outbox": "catalogue/publish_cut",
+    "dispense_check": "smoke/delayed_dose_event",
+    "saga": "smoke/billing_crash",
+}
+# Of those that no scenario shows, why.
+NOT_SHOWN: Mapping[str, str] = {
+    "propagate_deadline": "the timeouts of the single links end before the deadline of their caller",
+    "bulkhead": "timeouts and breakers keep calls few; the pool that remains holds 100 of a service's calls",
+    "shedding": "256 requests at once in one service are more than any load here makes",
+    "eligibility_cache": "an answer from the cache counts as much as a pending one",
+    "dedupe": "an event that is applied twice leaves what it left the first time",
+    "version_fence": "the bus keeps the order, and the pharmacy reserves the current version",
+    "if_match": "no two users of a journey write the same prescription at once",
+    "lookup_before_retry": "with a key a charge that is repeated is the first one",
+}
+
+
+def minus_one(resilient: Design) -> dict[str, Design]:
+    """The resilient design without one switch, by the switch, for every switch that it has on."""
+    found: dict[str, Design] = {}
+    link_default, service_default = LinkPatterns(), ServicePatterns()
+    for switch in LinkPatterns.__slots__:
+        off = getattr(link_default, switch)
+        links = {name: replace(link, **{switch: off}) for name, link in resilient.links.items()}
+        found[switch] = replace(resilient, name=f"{PREFIX}{switch}", links=links)
+    for switch in ServicePatterns.__slots__:
+        off = getattr(service_default, switch)
+        services = {name: replace(one, **{switch: off}) for name, one in resilient.services.items()}
+        found[switch] = replace(resilient, name=f"{PREFIX}{switch}", services=services)
+    same = (resilient.links, resilient.services)
+    return {
+        switch: design
+        for switch, design in found.items()
+        if (design.links, design.services) != same and switch not in SETTINGS
+    }
