@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from itertools import groupby
@@ -99,7 +100,8 @@ def twin(order: TwinOrder, options: Options, as_json: bool) -> int:
     """Run live and simulated with the same seeds, and say the distance.
 
     1 when a figure or a verdict is apart, 2 when the runs say nothing about the system or nothing could be
-    judged, 5 when something injected was not seen healed. Raises UsageError for a runtime that is not live.
+    judged, 5 when something injected was not seen healed. A signal ends it in order: what was finished is
+    told, and the exit code says which signal it was. Raises UsageError for a runtime that is not live.
     """
     if options.runtime == SIMULATION:
         found = f"found --runtime {SIMULATION}, which is the twin itself"
@@ -114,11 +116,11 @@ def twin(order: TwinOrder, options: Options, as_json: bool) -> int:
     with live_session(live.runtime) as interruption:
         runs = run_plans(prepared, live, watchers(as_json), interruption.stop, started)
         for _, group in groupby(
-            runs, key=lambda result: (result.plan.scenario.name, result.plan.design.name)
+            _whole(runs, codes), key=lambda result: (result.plan.scenario.name, result.plan.design.name)
         ):
-            one, clean = _compare(group, given)
+            one = _compare(group, given)
             compared.append(one)
-            codes |= {CODES[one.found.outcome]} | (set() if clean else {ExitCode.CLEANUP_INCOMPLETE})
+            codes.add(CODES[one.found.outcome])
             if not as_json:
                 for line in distance_lines(one.found, one.calibration):
                     say(line)
@@ -161,11 +163,23 @@ def _requests(order: TwinOrder, catalogue: Catalogue) -> list[Request]:
     ]
 
 
-def _compare(results: Any, given: Magnitudes | None) -> tuple[Compared, bool]:
-    """The distance over all seeds of one scenario and design, and whether every live run was clean."""
+def _whole(results: Iterable[RunResult], codes: set[ExitCode]) -> Iterator[RunResult]:
+    """The runs that were played to their end: one that a signal cut short has nothing to be compared with.
+
+    Adds to `codes` when any run, cut short or not, was not seen healed.
+    """
+    for result in results:
+        if not result.clean:
+            codes.add(ExitCode.CLEANUP_INCOMPLETE)
+        if result.end is None or result.end.reason != "interrupted":
+            yield result
+
+
+def _compare(results: Iterable[RunResult], given: Magnitudes | None) -> Compared:
+    """The distance over all seeds of one scenario and design."""
     pairs: list[Pair] = []
     folders: list[str] = []
-    clean, calibration = True, ""
+    calibration = ""
     for result in results:
         magnitudes = given or _own(result)
         plan = result.plan
@@ -173,8 +187,8 @@ def _compare(results: Any, given: Magnitudes | None) -> tuple[Compared, bool]:
         simulated = analyse(history, plan.scenario, plan.system)
         pairs.append(Pair(result.folder.history(), result.analysis, history, simulated))
         folders.append(str(result.folder.path))
-        clean, calibration = clean and result.clean, magnitudes.words(_now())
-    return Compared(distance(pairs), calibration, tuple(folders)), clean
+        calibration = magnitudes.words(_now())
+    return Compared(distance(pairs), calibration, tuple(folders))
 
 
 def _own(result: RunResult) -> Magnitudes:

@@ -55,9 +55,13 @@ class HarnessProcess:
                     found.append(row)
         return found
 
-    def until(self, event: str) -> None:
-        """Wait for a fault to be told with that event."""
-        self._wait(lambda: any(row["event"] == event for row in self.rows("fault")), f"a fault {event}")
+    def until(self, event: str, times: int = 1) -> None:
+        """Wait for faults to be told with that event, over all runs."""
+
+        def told() -> bool:
+            return [row["event"] for row in self.rows("fault")].count(event) >= times
+
+        self._wait(told, f"a fault {event} {times} times")
 
     def _wait(self, met: Any, what: str) -> None:
         end = time.monotonic() + WITHIN_S

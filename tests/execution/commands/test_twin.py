@@ -39,7 +39,11 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     ) -> Iterator[RunResult]:
         bench = SimulatedBench(plans, options, stop)
         for plan in plans:
-            yield replace(bench.run(plan, lambda _: None), clean=odd["clean"])
+            result = replace(bench.run(plan, lambda _: None), clean=odd["clean"])
+            if plan.seed in odd.get("cut_short", ()):
+                assert result.end is not None
+                result = replace(result, end=replace(result.end, reason="interrupted"))
+            yield result
 
     monkeypatch.setattr(twin_commands, "run_plans", run_plans)
     return odd
@@ -77,6 +81,23 @@ def test_what_was_not_seen_healed_is_the_gravest(tmp_path: Path, stand_in: dict[
     stand_in["clean"] = False
     order = TwinOrder(CONTROL, ("resilient",), 1, 1, None)
     assert twin(order, Options(out=tmp_path, calibration=sizes(tmp_path)), True) == 5
+
+
+def test_a_run_that_was_cut_short_is_compared_with_nothing(
+    tmp_path: Path, stand_in: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was finished is told without it, and nothing where nothing was; left unclean it still counts."""
+    options = Options(out=tmp_path, calibration=sizes(tmp_path))
+    order = TwinOrder(CONTROL, ("resilient",), 1, 2, tmp_path / "page.md")
+    stand_in["cut_short"] = [2]
+    assert twin(order, options, True) == 0
+    (found,) = json.loads(capsys.readouterr().out)
+    assert found["seeds"] == [1] and len(found["runs"]) == 1
+    stand_in["cut_short"] = [1, 2]
+    assert twin(order, options, False) == 2
+    assert "nothing was compared" in (tmp_path / "page.md").read_text(encoding="utf-8")
+    stand_in["clean"] = False
+    assert twin(order, options, False) == 5
 
 
 @pytest.fixture
