@@ -45,16 +45,20 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True)
 class CheckRow:
-    """One quantity. `standard_error` is that of the simulated figure, 0 where nothing is random."""
+    """One quantity. `standard_error` is that of the simulated figure, 0 where nothing is random; `note` says
+    why nothing is known, where it is not the number of events."""
 
     quantity: str
     expected: float
     simulated: float
     standard_error: float
     verdict: Verdict
+    note: str = ""
 
     def to_json(self) -> dict[str, Any]:
         plain = asdict(self)
+        if not self.note:
+            del plain["note"]
         return {key: None if isinstance(v, float) and isnan(v) else v for key, v in plain.items()}
 
 

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import isnan
 from typing import Any
 
 from simulation.selfcheck.cases import Case, CheckRow
 
 
 def figure(value: float) -> str:
-    """Six significant digits; a whole number without its point."""
-    return f"{value:.6g}"
+    """Six significant digits; a whole number without its point; a dash where there is none."""
+    return "-" if isnan(value) else f"{value:.6g}"
+
+
+def verdict(row: CheckRow) -> str:
+    """With the reason, where there is one."""
+    return f"{row.verdict}: {row.note}" if row.note else row.verdict
 
 
 def text_table(rows: Sequence[CheckRow]) -> str:
     """Aligned columns, one row a line."""
     cells = [("quantity", "expected", "simulated", "standard error", "verdict")]
     cells += [
-        (r.quantity, figure(r.expected), figure(r.simulated), figure(r.standard_error), r.verdict)
+        (r.quantity, figure(r.expected), figure(r.simulated), figure(r.standard_error), verdict(r))
         for r in rows
     ]
     widths = [max(len(line[column]) for line in cells) for column in range(5)]
@@ -52,7 +58,7 @@ def markdown_section(case: Case, parameters: Mapping[str, Any], rows: Sequence[C
     ]
     lines += [
         f"| {r.quantity} | {figure(r.expected)} | {figure(r.simulated)} | {figure(r.standard_error)} "
-        f"| {r.verdict} |"
+        f"| {verdict(r)} |"
         for r in rows
     ]
     return "\n".join(lines) + "\n"
@@ -62,6 +68,6 @@ def markdown_page(sections: Sequence[str], rows: Sequence[CheckRow]) -> str:
     """All cases on one page."""
     failed = sum(row.verdict == "fail" for row in rows)
     unknown = sum(row.verdict == "inconclusive" for row in rows)
-    verdict = "every figure holds" if not failed else f"{failed} figures do not hold"
-    verdict += f", of {unknown} nothing is known" if unknown else ""
-    return "\n".join([f"# The simulator against known figures: {verdict}", "", *sections])
+    result = "every figure holds" if not failed else f"{failed} figures do not hold"
+    result += f", of {unknown} nothing is known" if unknown else ""
+    return "\n".join([f"# The simulator against known figures: {result}", "", *sections])

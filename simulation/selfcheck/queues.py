@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import log
+from math import ceil, cos, log, nan, pi, sqrt
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from simulation.servers import Server
 
 MMCK_LOAD = 12.0
 WARM_UP = 0.05  # share of the customers of a run that are not counted
+FADED = 3.0  # so many times the longest time constant leave 5%
 
 CUSTOMERS = Parameter("customers", int, 400_000, "customers of one run", minimum=1000)
 SEEDS = Parameter("seeds", int, 10, "independent runs", minimum=2)
@@ -161,6 +162,19 @@ def finite_queue(servers: int, capacity: int, load: float) -> tuple[float, float
     return loss, queued / served
 
 
+def customers_until_steady(servers: int, capacity: int, load: float) -> int:
+    """How many arrive at an empty M/M/c/K, service rate 1, until 95% of what shows its beginning is gone.
+
+    Under overload the waiting room fills with what is left over; then, as without overload, the beginning
+    fades at the rate of the smallest eigenvalue of a queue with so much room, and no quicker than services
+    end.
+    """
+    room = capacity - servers
+    filling = room / (load - servers) if load > servers else 0.0
+    fading = load + servers - 2 * sqrt(load * servers) * cos(pi / (room + 1))
+    return ceil(load * (filling + FADED / min(fading, 1.0)))
+
+
 def mmck(
     *,
     servers: int,
@@ -177,8 +191,14 @@ def mmck(
         load = MMCK_LOAD if utilisation is None else servers * utilisation
     require(load > 0, f"found load {load}, expected above 0")
     require(capacity >= servers, f"found capacity {capacity}, expected at least the {servers} servers")
-    runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
     loss, wait = finite_queue(servers, capacity, load)
+    needed = ceil(customers_until_steady(servers, capacity, load) / WARM_UP)
+    if capacity > servers and customers < needed:
+        found = f"{customers} customers are too few for a waiting room of {capacity - servers}"
+        note = f"{found}; --customers {needed} would do"
+        expected = {"loss": loss, "mean wait of the accepted": wait}
+        return [CheckRow(name, value, nan, nan, "inconclusive", note) for name, value in expected.items()]
+    runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
     controls = np.concatenate([run.controls for run in runs])
     lost = estimate(np.concatenate([batch_means(1 - run.accepted) for run in runs]), controls)
     rows = [share("loss", loss, lost[0], sum(len(run.accepted) for run in runs), lost[1])]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -153,6 +154,29 @@ def test_the_loss_of_a_large_bounded_queue_is_finite() -> None:
     assert loss == pytest.approx(0.25, abs=1e-6)
     assert wait == pytest.approx(1700 / 300, rel=0.01)
     assert finite_queue(400, 400, 400.0)[0] == pytest.approx(erlang_b(400, 400.0))
+
+
+@pytest.mark.parametrize(("load", "capacity"), [(12.0, 100_000), (10.0, 5_000), (9.99, 5_000)])
+def test_a_waiting_room_that_is_never_filled_shows_nothing(load: float, capacity: int) -> None:
+    """Told with the customers that would do, in table, page and JSON, instead of a figure that is wrong."""
+    wanted = {"servers": 10, "capacity": capacity, "load": load, "customers": 30_000}
+    rows = CASES["mmck"].check(**wanted)
+    assert {row.verdict for row in rows} == {"inconclusive"} and len(rows) == 2
+    found = re.search(r"30000 customers are too few .*; --customers (\d+) would do", text_table(rows))
+    assert found is not None and found[0] in markdown_section(CASES["mmck"], wanted, rows)
+    assert rows[0].to_json()["simulated"] is None and found[0] == rows[0].to_json()["note"]
+    assert int(found[1]) > 30_000
+
+
+def test_the_customers_that_would_do_are_enough() -> None:
+    """With as many as the check asked for, the same queue is judged and holds."""
+    wanted = {"servers": 2, "capacity": 300, "load": 2.2, "seeds": 4}
+    (asked, *_) = CASES["mmck"].check(**wanted, customers=1000)
+    customers = int(asked.note.split("--customers ")[1].split()[0])
+    rows = CASES["mmck"].check(**wanted, customers=customers)
+    assert {row.verdict for row in rows} == {"pass"}
+    with_one_less = CASES["mmck"].check(**wanted, customers=customers - 1)
+    assert {row.verdict for row in with_one_less} == {"inconclusive"}
 
 
 def test_rare_events_are_judged_by_the_exact_law() -> None:
