@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
@@ -42,13 +43,15 @@ from runtimes.links.probes import LinkProber
 
 IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "reset", "refuse"})
 PREPARE_DEADLINE_S = 0.25
+TOGETHER_WITHIN_S = 0.25
 STREAMS: dict[Direction, tuple[str, ...]] = {
     "both": ("upstream", "downstream"),
     "to_callee": ("upstream",),
     "to_caller": ("downstream",),
 }
 
-_CALLERS = ThreadPoolExecutor(8, thread_name_prefix="toxics")
+# Calls that are to leave together wait for each other, so none may have to wait for a thread.
+_CALLERS = ThreadPoolExecutor(64, thread_name_prefix="toxics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +179,9 @@ class ProxiedLink:
             impairment = self._active.get(fault)
             if impairment is None:
                 return
-            calls = [partial(self._remove, fault, plan) for plan in toxics_of(impairment)]
+            plans = toxics_of(impairment)
+            together = threading.Barrier(max(1, len(plans)))
+            calls = [partial(self._remove, fault, plan, together) for plan in plans]
             refusing = [other for other, what in self._active.items() if isinstance(what, Refuse)]
             if refusing == [fault]:
                 calls.append(partial(self._enable, True))
@@ -197,9 +202,14 @@ class ProxiedLink:
             self._proxy, name, kind=plan.kind, stream=plan.stream, attributes=plan.attributes
         )
 
-    def _remove(self, fault: str, plan: ToxicPlan) -> None:
+    def _remove(self, fault: str, plan: ToxicPlan, together: threading.Barrier) -> None:
+        def ready() -> None:
+            """Both directions heal at once: a caller that reconnects in between would be cut twice."""
+            with suppress(threading.BrokenBarrierError):  # another one could not connect: this one goes on
+                together.wait(TOGETHER_WITHIN_S)
+
         try:
-            self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}")
+            self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}", ready=ready)
         except ToxiproxyRefused as error:
             if error.status != 404:  # 404: it was never set, because setting it failed
                 raise

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import threading
 from collections.abc import Iterator
+from http.client import HTTPConnection
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 
 from experiment.controls import Blackhole, Corrupt, Delay, Loss, Refuse, Reset, Throttle
 from experiment.errors import UnsupportedError
-from runtimes.links.controls import ToxicPlan, ToxiproxyReplaced, proxy_name, split_ms, toxics_of
+from runtimes.links.controls import ProxiedLink, ToxicPlan, ToxiproxyReplaced, proxy_name, split_ms, toxics_of
 from runtimes.owners import identify
 from runtimes.processes.runtime import ProcessesRuntime
 from tests.standin.systems import pair, settings
@@ -110,4 +114,42 @@ def test_healing_all_replaces_a_server_that_hangs(running: ProcessesRuntime, tmp
     running.controls().link("front -> back").impair("f1", Blackhole())
     os.kill(toxiproxy_pid(running, tmp_path), signal.SIGSTOP)
     running.heal()
+    assert list(running.unhealed()) == []
+
+
+def test_both_directions_of_a_black_hole_heal_together(
+    running: ProcessesRuntime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No request to remove a toxic is sent before both are connected: a caller that reconnected between them
+    would be cut twice."""
+    monkeypatch.setattr("runtimes.links.controls.TOGETHER_WITHIN_S", 10.0)
+    link = running.controls().link("front -> back")
+    link.impair("f1", Blackhole())
+    events: list[str] = []
+    connect, request = socket.create_connection, HTTPConnection.request
+
+    def connecting(*args: Any, **options: Any) -> socket.socket:
+        made = connect(*args, **options)
+        events.append("connected")
+        return made
+
+    def requesting(self: HTTPConnection, method: str, *args: Any) -> None:
+        events.append(method)
+        request(self, method, *args)
+
+    monkeypatch.setattr(socket, "create_connection", connecting)
+    monkeypatch.setattr(HTTPConnection, "request", requesting)
+    link.restore("f1")
+    assert events[:2] == ["connected"] * 2
+    assert events.count("DELETE") == 2
+    assert list(running.unhealed()) == []
+
+
+def test_a_direction_that_cannot_be_healed_does_not_hold_the_other(running: ProcessesRuntime) -> None:
+    """The one that was removed already is left out, and the wait for it ends."""
+    link = running.controls().link("front -> back")
+    link.impair("f1", Blackhole())
+    assert isinstance(link, ProxiedLink)
+    link._remove("f1", toxics_of(Blackhole())[0], threading.Barrier(2))
+    link.restore("f1")
     assert list(running.unhealed()) == []
