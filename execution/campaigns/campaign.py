@@ -170,14 +170,16 @@ def resume(
     """The latest campaign of this name that asks for the same runs under the same conditions, and has runs or
     `reports` left to make. Raises UsageError, saying what differs and what could not be read."""
     remarks: list[str] = []
-    reports = tuple(reports)
+    reports, finished = tuple(reports), ""
     for campaign in known(out, name, jobs, remarks):
         if not campaign.left() and not any(_behind(campaign.folder, report) for report in reports):
+            finished = finished or campaign.folder.name
             continue
         differing = _differing(campaign.conditions, conditions or {})
         if not differing:
             return campaign
         remarks.append(f"{campaign.folder.name} was begun with another {'; '.join(differing)}")
+    remarks += [f"{finished} has finished"] if finished else []
     raise UsageError(
         "; ".join([f"found no unfinished campaign {name} with these runs below {out}", *remarks])
         + ", expected one to resume; start it without --resume"

@@ -70,7 +70,7 @@ def run_gate(
             decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
             if stop.is_set() or decided or result.new_vetoes:
                 break
-    if stop.is_set() and result.decision is Decision.PASS:
+    if stop.is_set() and result.decision is not Decision.REGRESSION:
         sentence = "the gate was interrupted"
         result = replace(
             result, decision=Decision.INCONCLUSIVE, sentence=sentence, unknown=Unknown.INCOMPLETE

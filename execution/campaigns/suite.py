@@ -123,7 +123,7 @@ def suite_report(
             _entry(suite.entries[job.entry], found.get((job.entry, job.seed)), folder) for job in ordered
         ),
         title=suite.title,
-        numbers=four_numbers(suite, records, catalogue.system()),
+        numbers=four_numbers(suite, records, catalogue.system(), sorted({job.seed for job in jobs})),
         repeated=repeated_entries(suite, records),
         machine=machine(),
         versions=versions(),

@@ -13,23 +13,26 @@ from measurement.statistics import median_time, quantile_estimate, score_estimat
 from reports.report import FourNumbers, RepeatedEntry
 
 
-def four_numbers(suite: Suite, records: Sequence[RunRecord], system: System) -> tuple[FourNumbers, ...]:
-    """One row a design, in the order of appearance. An entry that was not run or not scored leaves the mean
-    unknown; with repeats the mean has an interval over seeds."""
+def four_numbers(
+    suite: Suite, records: Sequence[RunRecord], system: System, seeds: Sequence[int]
+) -> tuple[FourNumbers, ...]:
+    """One row a design, in the order of appearance. `seeds` are those that were asked for: an entry that was
+    not run with one of them, or not scored, leaves the mean unknown; with repeats it has an interval over
+    seeds."""
     designs = dict.fromkeys(entry.design for entry in suite.entries)
-    return tuple(_of_design(design, suite, records, system) for design in designs)
+    return tuple(_of_design(design, suite, records, system, seeds) for design in designs)
 
 
-def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: System) -> FourNumbers:
+def _of_design(
+    design: str, suite: Suite, records: Sequence[RunRecord], system: System, seeds: Sequence[int]
+) -> FourNumbers:
     entries = {index for index, entry in enumerate(suite.entries) if entry.design == design}
     mine = [record for record in records if record.entry in entries]
     scored = [record for record in mine if record.score is not None]
     worst = min(scored, key=lambda record: record.score or 0.0, default=None)
     means = [
-        weighted_mean(suite, entries, [record for record in mine if record.seed == seed])
-        for seed in dict.fromkeys(record.seed for record in mine)
+        weighted_mean(suite, entries, [record for record in mine if record.seed == seed]) for seed in seeds
     ]
-    seeds = {record.seed for record in records}
     known = [mean for mean in means if mean is not None]
     estimate = score_estimate(known) if known and len(known) == len(means) else None
     interval = None
@@ -44,7 +47,7 @@ def _of_design(design: str, suite: Suite, records: Sequence[RunRecord], system: 
         coverable=len(coverable(system)),
         vetoes=sum(record.vetoed for record in mine),
         interval=interval,
-        unscored=max(1, len(seeds)) * len(entries) - len(scored),
+        unscored=len(seeds) * len(entries) - len(scored),
     )
 
 

@@ -33,10 +33,10 @@ def test_resuming_finds_the_unfinished_campaign(tmp_path: Path) -> None:
 
 
 def test_a_finished_campaign_is_not_resumed(tmp_path: Path) -> None:
-    """With nothing left to do there is nothing to resume, and the message says what to do."""
+    """With nothing left to do there is nothing to resume, and the message says so and what to do."""
     campaign = begin(tmp_path, "try", JOBS[:1])
     FinishedRuns(campaign.folder).append(record(0, 1))
-    with pytest.raises(UsageError, match="without --resume"):
+    with pytest.raises(UsageError, match=rf"{campaign.folder.name} has finished.*without --resume"):
         resume(tmp_path, "try", JOBS[:1])
 
 

@@ -102,6 +102,23 @@ def test_another_checkout_plays_with_its_own_system(tmp_path: Path) -> None:
     assert any("invisible to the twin" in warning for warning in report.warnings)
 
 
+def test_an_interrupted_gate_says_so_and_is_excused_by_no_policy(tmp_path: Path) -> None:
+    """What more pairs would have told is not the reason that it has no answer."""
+    stop = threading.Event()
+
+    def last(_record: RunRecord, _folder: Path) -> None:
+        if len(list(tmp_path.glob("*charge*"))) >= 4:  # two pairs
+            stop.set()
+
+    order = GateOrder("resilient", "resilient", on_inconclusive="warn")
+    options = Options("simulation", out=tmp_path)
+    hooks = Hooks(lambda _plan: silent, silent, last)
+    report, folder = run_gate(SUITE, default_catalogue(), options, order, hooks, stop)
+    assert report.sentence == "the gate was interrupted" and not report.tolerated
+    assert gate_exit_code(report) is ExitCode.INCONCLUSIVE
+    assert 'skipped="0"' in (folder / "junit.xml").read_text(encoding="utf-8")
+
+
 def test_code_alone_is_not_compared_on_the_twin(tmp_path: Path) -> None:
     """Two checkouts with one system.yaml and equal designs are refused: nothing of the code would be run."""
     checkout = copied_system(tmp_path / "checkout")

@@ -42,7 +42,7 @@ def test_coverage_counts_places_and_classes_once() -> None:
         record(0, score=90.0, exercised=((link, "blackhole"),)),
         record(1, score=50.0, exercised=((link, "refusal"), ("back", "crash"))),
     ]
-    (numbers,) = four_numbers(SUITE, records, SYSTEM)
+    (numbers,) = four_numbers(SUITE, records, SYSTEM, [1])
     assert numbers.covered == 2
     assert numbers.coverable == len(coverable(SYSTEM))
     assert (numbers.worst, numbers.worst_scenario) == (50.0, "s1")
@@ -51,23 +51,31 @@ def test_coverage_counts_places_and_classes_once() -> None:
 def test_repeats_give_an_interval() -> None:
     """Three seeds give the mean an interval; one does not."""
     records = [record(entry, seed, score=80.0 + seed) for seed in (1, 2, 3) for entry in (0, 1)]
-    (numbers,) = four_numbers(SUITE, records, SYSTEM)
+    (numbers,) = four_numbers(SUITE, records, SYSTEM, [1, 2, 3])
     assert numbers.interval is not None and numbers.mean is not None
     assert numbers.interval[0] < numbers.mean < numbers.interval[1]
-    (single,) = four_numbers(SUITE, records[:2], SYSTEM)
+    (single,) = four_numbers(SUITE, records[:2], SYSTEM, [1])
     assert single.interval is None
 
 
 @pytest.mark.parametrize(("second", "unscored"), [([], 1), ([record(1, score=None)], 1), ([record(1)], 0)])
 def test_the_worst_says_how_many_runs_have_no_score(second: list[RunRecord], unscored: int) -> None:
     """Not run, or invalid: the worst of the others is not the worst of all."""
-    (numbers,) = four_numbers(SUITE, [record(0, score=60.0), *second], SYSTEM)
+    (numbers,) = four_numbers(SUITE, [record(0, score=60.0), *second], SYSTEM, [1])
     assert (numbers.worst, numbers.unscored) == (60.0, unscored)
+
+
+def test_a_seed_that_was_not_begun_leaves_the_mean_unknown() -> None:
+    """A suite cut off between two seeds has no mean of the first alone, and its runs count as missing."""
+    records = [record(0, score=80.0), record(1, score=80.0)]
+    (numbers,) = four_numbers(SUITE, records, SYSTEM, [1, 2])
+    assert (numbers.mean, numbers.interval, numbers.unscored) == (None, None, 2)
 
 
 def test_vetoes_are_counted() -> None:
     """Vetoed runs stand in a number of their own."""
-    (numbers,) = four_numbers(SUITE, [record(0, score=0.0, vetoed=True), record(1, score=90.0)], SYSTEM)
+    records = [record(0, score=0.0, vetoed=True), record(1, score=90.0)]
+    (numbers,) = four_numbers(SUITE, records, SYSTEM, [1])
     assert numbers.vetoes == 1
 
 
