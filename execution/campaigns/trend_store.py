@@ -170,6 +170,7 @@ class Results:
             with closing(sqlite3.connect(self.path, timeout=10)) as connection:
                 (version,) = connection.execute("PRAGMA user_version").fetchone()
                 if version == 0:
+                    _refuse_foreign(connection, self.path)
                     connection.executescript(
                         f"BEGIN; {RUNS} {SUITES} PRAGMA user_version = {VERSION}; COMMIT;"
                     )
@@ -183,6 +184,16 @@ class Results:
                 f"{self.path}: found no usable results ({error}), expected the file that suites write; "
                 "move it away to start a new one"
             ) from None
+
+
+def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
+    """A database without our version may have tables: then it is somebody else's."""
+    found = connection.execute("SELECT name FROM sqlite_master ORDER BY name LIMIT 1").fetchone()
+    if found is not None:
+        raise HistoryError(
+            f'{path}: found a database of something else (it has "{found[0]}"), expected the file '
+            "that suites write; name another one"
+        )
 
 
 def _keep(connection: sqlite3.Connection, campaign: str, asked: Asked) -> None:

@@ -40,7 +40,8 @@ class OutputFile(click.Path):
 
 
 class OutputFolder(click.Path):
-    """A folder for results: made on trial before the work, like an OutputFile."""
+    """A folder for results: made on trial before the work, like an OutputFile. Absolute, since what is stored
+    of runs must be found from another working directory too."""
 
     def __init__(self) -> None:
         super().__init__(file_okay=False, path_type=Path)
@@ -55,7 +56,7 @@ class OutputFolder(click.Path):
         except OSError as error:
             reason = f"{path} cannot be written to ({error.strerror}), expected a folder of yours"
             self.fail(reason, param, ctx)
-        return path
+        return path.absolute()
 
 
 class FiniteRange(click.FloatRange):

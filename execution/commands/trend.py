@@ -16,7 +16,7 @@ from reports.trend import TREND_FORMATS, lines
 
 def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_json: bool) -> int:
     """Figures over runs and commits; the page lands beside the results."""
-    store = Results(results or RUNS / FILE_NAME)
+    store = _store(results)
     found = store.read(suite)
     if not found:
         stored = sorted({result.suite for result in store.read()})
@@ -41,8 +41,18 @@ def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_
 
 def rescore(results: Path | None, every: bool) -> int:
     """Score old runs with today's formula; 2 when a run could not be."""
-    done, problems = rescore_all(Results(results or RUNS / FILE_NAME), every)
+    done, problems = rescore_all(_store(results), every)
     for problem in problems:
         tell(f"not scored again: {problem}")
     say(f"{done} runs scored again, {len(problems)} could not be")
     return int(ExitCode.INCONCLUSIVE if problems else ExitCode.PASS)
+
+
+def _store(named: Path | None) -> Results:
+    """The results that are meant. Raises UsageError for a file that was named and is none: no result of
+    it would look like nothing to do."""
+    if named is not None and not named.is_file():
+        raise UsageError(
+            f"found no file {named}, expected one of results that `python harness.py suite` wrote"
+        )
+    return Results(named or RUNS / FILE_NAME)

@@ -122,7 +122,8 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
         (("run", "smoke/control", "--out", "/dev/null"), "cannot be written to"),
         (("run", "smoke/control", "--out", "/dev/null/runs"), "cannot be written to"),
         (("run", "smoke/control", "--population", "/dev/null"), "found no such folder"),
-        (("trend", "smoke", "--results", "none.sqlite3"), "expected one of"),
+        (("trend", "smoke", "--results", "none.sqlite3"), "found no file none.sqlite3, expected one of"),
+        (("rescore", "--results", "none.sqlite3"), "found no file none.sqlite3, expected one of"),
         (("linearizable", "nowhere.jsonl"), "nowhere.jsonl"),
         (("nonsense",), "No such command 'nonsense'"),
     ],
@@ -171,3 +172,16 @@ def test_a_sweep_writes_its_rows_and_its_plots(command: Command, tmp_path: Path)
     assert code == 0 and json.loads(said)["runs"] == 4
     assert len(rows.read_text(encoding="utf-8").splitlines()) == 5
     assert "<svg" in plots.read_text(encoding="utf-8")
+
+
+def test_stored_runs_are_found_from_another_folder(
+    tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`--out` may be relative: results name absolute folders, so that `rescore` works from anywhere."""
+    monkeypatch.chdir(tmp_path)
+    entry = "[{scenario: smoke/control, design: resilient, expect: pass}]"
+    Path("one.yaml").write_text(f"name: one\ntitle: One run\nseed: 1\nentries: {entry}\n", encoding="utf-8")
+    assert command("suite", "one.yaml", "--runtime", "simulation", "--out", "kept")[0] == 0
+    monkeypatch.chdir(ROOT)
+    code, said, _ = command("rescore", "--all", "--results", str(tmp_path / "kept" / "results.sqlite3"))
+    assert (code, said) == (0, "1 runs scored again, 0 could not be\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -105,6 +106,17 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     path.write_text("this is no database, whatever its name says", encoding="utf-8")
     with pytest.raises(HistoryError, match="move it away"):
         Results(path).read()
+
+
+def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
+    """It is refused by the name of what it holds, and nothing is added to it."""
+    path = tmp_path / "bookings.sqlite3"
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("CREATE TABLE bookings (a)")
+    before = path.read_bytes()
+    with pytest.raises(HistoryError, match=r'something else \(it has "bookings"'):
+        Results(path).read()
+    assert path.read_bytes() == before
 
 
 def test_a_scenario_without_a_result_is_refused(tmp_path: Path) -> None:
