@@ -129,8 +129,9 @@ def render_junit(report: GateReport) -> str:
             ElementTree.SubElement(case, kind, message=clean(status.sentence))
     for figure in report.result.figures:
         case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(figure.figure))
-        if figure.worse:
-            ElementTree.SubElement(case, "failure", message=clean(figure_text(figure)))
+        if figure.worse or figure.unclear:
+            kind = "failure" if figure.worse else unknown
+            ElementTree.SubElement(case, kind, message=clean(figure_text(figure)))
     suite.set("tests", str(len(suite)))
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))

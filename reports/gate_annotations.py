@@ -54,11 +54,13 @@ def _uri(file: str) -> str:
 
 
 def workflow_commands(report: GateReport) -> list[str]:
-    """Workflow commands that GitHub shows beside the files."""
+    """Workflow commands that GitHub shows beside the files. Violations of a gate that finds no regression are
+    the baseline's too: warnings, for an error beside a green gate would be taken for its reason."""
     level = "warning" if report.tolerated else LEVELS[report.decision]
+    found = "error" if report.decision is Decision.REGRESSION else "warning"
     lines = [f"::{level} title=Resilience gate::{_escaped(report.sentence)}"]
     lines += [
-        f"::error file={_property(v.file)},line={v.line},title={_property(v.invariant)}::"
+        f"::{found} file={_property(v.file)},line={v.line},title={_property(v.invariant)}::"
         + _escaped(f"{v.scenario}, seed {v.seed}: {v.statement}")
         for v in report.violations
     ]

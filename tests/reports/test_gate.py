@@ -118,6 +118,23 @@ def test_annotations_escape_what_ends_them() -> None:
     assert workflow_commands(replace(unclear(), on_inconclusive="warn"))[0].startswith("::warning ")
 
 
+def test_a_violation_of_both_sides_is_a_warning_beside_a_green_gate() -> None:
+    """An error there would be taken for the gate's own."""
+    old = replace(passing(), violations=unsafe().violations)
+    assert [command.partition(" ")[0] for command in workflow_commands(old)] == ["::notice", "::warning"]
+
+
+@pytest.mark.parametrize(("policy", "tag"), [("fail", "error"), ("warn", "skipped")])
+def test_a_figure_that_is_not_known_is_no_pass(policy: str, tag: str) -> None:
+    """A p95 that looks worse and is not shown to be has a case that is not green."""
+    slow = [Side(90, latency=((400 + 30 * n, 50),), good=99, offered=100) for n in range(5)]
+    made = report(slow, on_inconclusive=policy)
+    assert any(figure.unclear for figure in made.result.figures)
+    cases = {c.get("name"): c for c in ElementTree.fromstring(render_junit(made)).iter("testcase")}
+    assert cases["p95 before the fault"].find(tag) is not None
+    assert cases["goodput"].find(tag) is None
+
+
 def test_markdown_has_the_reason_and_the_evidence() -> None:
     """Decision, sentence, a row a scenario, a row a figure, rates with exact intervals."""
     text = render_markdown(unsafe())
