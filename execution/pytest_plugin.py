@@ -25,6 +25,7 @@ from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
 from experiment.errors import CodeBlueError, nearest
 from experiment.plan import Plan
+from experiment.units import LARGEST_SEED
 from experiment.verdict import Verdict
 
 STACK = pytest.StashKey[ExitStack]()
@@ -57,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError(
             f'found the runtime "{chosen}", expected a known one: {nearest(chosen, RUNTIMES)}'
         )
+    seed = config.getoption("--scenario-seed")
+    if not 0 <= seed <= LARGEST_SEED:
+        raise pytest.UsageError(f"found --scenario-seed {seed}, expected 0 to {LARGEST_SEED}")
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -77,7 +81,7 @@ class ScenarioFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         chosen = self.config.getoption
-        options = Options(runtime=chosen("--scenario-runtime"), out=chosen("--scenario-out"))
+        options = Options(runtime=chosen("--scenario-runtime"), out=chosen("--scenario-out").absolute())
         for design in self.config.getoption("--design") or ["resilient"]:
             request = Request(str(self.path), design, self.config.getoption("--scenario-seed"))
             try:

@@ -22,6 +22,7 @@ BOOTSTRAP_FROM = 10
 RESAMPLES = 2000
 INTERVAL_FROM = 5  # runs; fewer say too little about how runs differ
 HISTOGRAM_RESAMPLES = 200
+ROUNDING = 1e-9  # differences that differ by less are the same: d would be a quotient of rounding errors
 EDGE = 0.005  # a share of 0 or 1 has no logit; half a percent is below what a score resolves
 
 
@@ -210,7 +211,7 @@ def paired_difference(baseline: Sequence[float], candidate: Sequence[float]) -> 
     if n == 1:
         return PairedDifference(mean, None, None, None, None, 1)
     spread = float(np.std(differences, ddof=1))
-    if spread == 0:
+    if spread <= ROUNDING * max(1.0, abs(mean)):
         return PairedDifference(mean, mean, mean, float(mean >= 0), None, n)
     half = _half_width(differences)
     p_worse = float(stats.t.cdf(mean / (spread / math.sqrt(n)), n - 1))

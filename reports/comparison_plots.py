@@ -107,7 +107,7 @@ def trend(
     if conditions:
         marked += f" Another machine or formula from {', '.join(labels[i] for i in conditions)} on."
     with board(3.4, name, f"{', '.join(series)} in {unit} over {len(labels)} runs.{marked}") as drawn:
-        axis = drawn.figure.add_axes((0.07, 0.2, 0.78, 0.74))
+        axis = drawn.figure.add_axes((0.1, 0.2, 0.75, 0.74))
         for number, (label, values) in enumerate(series.items()):
             axis.plot(
                 np.arange(len(values)),

@@ -149,3 +149,10 @@ from execution.runs.bench import Bench
 play = Bench.run
 Bench.run = lambda self, plan, watch: replace(play(self, plan, watch), clean=False)
 """
+
+
+def test_a_seed_that_is_none_is_refused(tmp_path: Path) -> None:
+    """Before anything is collected, in words."""
+    code, said = pytest_on(tmp_path, "scenarios/smoke", "--scenario-seed", "-3")
+    assert code == pytest.ExitCode.USAGE_ERROR, said
+    assert "found --scenario-seed -3, expected 0 to" in said

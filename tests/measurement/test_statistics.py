@@ -116,6 +116,12 @@ def test_paired_difference_is_students() -> None:
     assert result.p_worse == pytest.approx(stats.ttest_rel(candidate, baseline, alternative="less").pvalue)
 
 
+def test_equal_differences_have_no_size_of_effect() -> None:
+    """Differences that are one but for rounding have no spread: a quotient by it would be noise."""
+    result = paired_difference([0.1, 0.2, 0.3], [0.2, 0.3, 0.4])
+    assert result.effect_size is None and result.low == result.high == result.mean
+
+
 def test_unpaired_values_are_refused() -> None:
     """Lists of different length are no pairs."""
     with pytest.raises(ValueError, match="expected pairs"):
