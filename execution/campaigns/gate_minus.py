@@ -10,7 +10,7 @@ from experiment.design import Design, LinkPatterns, ServicePatterns
 PREFIX = "minus_"
 SETTINGS = frozenset({"inline_wait", "retry_schedule", "outbox_poll", "max_rate"})  # sizes, no switches
 
-# Where the design without the switch fails and the resilient one passes, on the twin with every seed.
+# The design without the switch fails there and the resilient one passes, on the twin with every seed tried.
 SHOWN_BY: Mapping[str, str] = {
     "timeout": "catalogue/registry_starved",
     "retry": "catalogue/prescriptions_busy",

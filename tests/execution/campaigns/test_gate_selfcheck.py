@@ -147,7 +147,7 @@ def test_every_switch_has_its_scenario_or_its_reason() -> None:
 
 @pytest.mark.parametrize(("switch", "scenario"), SHOWN_BY.items())
 def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) -> None:
-    """The resilient design passes there and the one without the switch fails, with every seed."""
+    """The resilient design passes there and the one without the switch fails, with each of three seeds."""
     catalogue = default_catalogue()
     resilient = catalogue.design("resilient", catalogue.system())
     without = Variant(minus_one(resilient)[switch])
