@@ -7,7 +7,6 @@ import asyncio
 import itertools
 import json
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
@@ -27,12 +26,6 @@ def system(cluster: Cluster) -> Cluster:
     cluster.heal()
     cluster.reset(cluster.design("resilient"), clock_scale=60)
     return cluster
-
-
-def seconds(work: object) -> float:
-    started = time.monotonic()
-    work()  # type: ignore[operator]
-    return time.monotonic() - started
 
 
 def test_a_silent_payer_never_stops_a_check_in(system: Cluster) -> None:
