@@ -138,19 +138,21 @@ class DesignFile:
 
 
 def load_design(path: Path, system: System) -> Design:
-    """Read a design, merge what it `extends` (one file beside it), fill in defaults. Raises ConfigError."""
+    """Read a design, merge what it `extends` (a file beside it or one of the system's own designs), fill in
+    defaults. Raises ConfigError."""
     decoder = Decoder()
-    chain = _chain(decoder, path)
+    chain = _chain(decoder, path, system)
     link_default, service_default = LinkPatterns(), ServicePatterns()
     links: dict[str, LinkPatterns] = {}
     services: dict[str, ServicePatterns] = {}
     for node in chain:
-        link_default = _merged(decoder, node.get("link_defaults"), link_default)
-        service_default = _merged(decoder, node.get("service_defaults"), service_default)
-        if node.get("link_defaults") is not None:
-            links = {}
-        if node.get("service_defaults") is not None:
-            services = {}
+        for_links = _named(decoder, node.get("link_defaults"), LinkPatterns)
+        for_services = _named(decoder, node.get("service_defaults"), ServicePatterns)
+        link_default = replace(link_default, **for_links)
+        service_default = replace(service_default, **for_services)
+        # What a design says of all links holds for those that its base has named one by one, too.
+        links = {name: replace(one, **for_links) for name, one in links.items()}
+        services = {name: replace(one, **for_services) for name, one in services.items()}
         _section(decoder, node.get("links"), links, system.link_names, link_default, "link")
         _section(decoder, node.get("services"), services, tuple(system.services), service_default, "service")
     last = chain[-1]
@@ -174,7 +176,7 @@ def _check_name(decoder: Decoder, name: str, node: Mapping) -> None:
         decoder.refuse(place(node, "name"), error)
 
 
-def _chain(decoder: Decoder, path: Path) -> list[Mapping]:
+def _chain(decoder: Decoder, path: Path, system: System) -> list[Mapping]:
     """The file and all it extends, the oldest first; as far as it can be followed."""
     chain: list[Mapping] = []
     seen: list[Path] = []
@@ -191,8 +193,8 @@ def _chain(decoder: Decoder, path: Path) -> list[Mapping]:
         current = None
         if base is not None:
             text = base.text if isinstance(base, Scalar) else ""
-            near = sorted(file.stem for file in path.parent.glob("*.yaml"))
-            homes = [seen[-1].parent, *_design_homes(seen[-1])]
+            homes = [seen[-1].parent, *_design_homes(seen[-1], system)]
+            near = sorted({file.stem for home in homes for file in home.glob("*.yaml")})
             found = next((home / f"{text}.yaml" for home in homes if (home / f"{text}.yaml").is_file()), None)
             if found is None:
                 unknown = f'the unknown design "{text}"' if text else describe(base)
@@ -205,9 +207,10 @@ def _chain(decoder: Decoder, path: Path) -> list[Mapping]:
     return chain
 
 
-def _design_homes(path: Path) -> list[Path]:
-    """Where a base design may live: the reference system's designs, seen from the file upwards."""
-    return [parent / "reference_system" / "designs" for parent in path.resolve().parents]
+def _design_homes(path: Path, system: System) -> list[Path]:
+    """Where a base design may live: the designs of a project that the file lies in, then the system's own."""
+    own = [Path(system.source).parent / "designs"] if system.source else []
+    return [*(parent / "reference_system" / "designs" for parent in path.resolve().parents), *own]
 
 
 def _refuse_unknown(decoder: Decoder, node: Mapping) -> None:
@@ -246,18 +249,19 @@ def _section(
             mend = nearest(key.text, known)
             decoder.fail(key.where, f'the unknown {what} "{key.text}"', f"a {what} of the system", mend)
             continue
-        into[key.text] = _merged(decoder, child, into.get(key.text, default))
+        base = into.get(key.text, default)
+        into[key.text] = replace(base, **_named(decoder, child, type(base)))  # nested patterns whole
 
 
-def _merged(decoder: Decoder, node: Node | None, base: Any) -> Any:
-    """`base` with the keys that the file names replaced; nested patterns are replaced whole."""
+def _named(decoder: Decoder, node: Node | None, patterns: type) -> dict[str, Any]:
+    """The keys that the file names, with their values; none when one of them is wrong."""
     if node is None:
-        return base
+        return {}
     before = len(decoder.problems)
-    decoded = decoder.record(node, type(base))
+    decoded = decoder.record(node, patterns)
     if len(decoder.problems) > before or not isinstance(node, Mapping):
-        return base
-    return replace(base, **{key.text: getattr(decoded, key.text) for key, _ in node.items})
+        return {}
+    return {key.text: getattr(decoded, key.text) for key, _ in node.items}
 
 
 def differences(left: Design, right: Design) -> list[str]:

@@ -132,6 +132,28 @@ def test_a_design_may_extend_another(tmp_path: Path) -> None:
     assert read.links["desk -> billing"].timeout == 1.0
 
 
+def test_defaults_of_an_extending_design_change_single_links_of_its_base(tmp_path: Path) -> None:
+    """A pattern turned off for all is off where the base had named the link; the link's other keys stay."""
+    write(
+        tmp_path, "base.yaml", "name: base\nlinks: {desk -> billing: {timeout: 1s, breaker: {failures: 2}}}\n"
+    )
+    read = design(tmp_path, "name: top\nextends: base\nlink_defaults: {breaker: off, timeout: 3s}\n")
+    assert (read.links["desk -> billing"].breaker, read.links["desk -> billing"].timeout) == (None, 3.0)
+    read = design(tmp_path, "name: top\nextends: base\nlink_defaults: {breaker: off}\n")
+    assert (read.links["desk -> billing"].breaker, read.links["desk -> billing"].timeout) == (None, 1.0)
+
+
+def test_a_design_elsewhere_may_extend_one_of_the_systems_own(tmp_path: Path) -> None:
+    """A file of somebody's own, in any folder, builds on the designs beside the system file."""
+    home, away = tmp_path / "home", tmp_path / "away"
+    for folder in (home / "designs", away):
+        folder.mkdir(parents=True)
+    clinic = system(home)
+    write(home / "designs", "bold.yaml", "name: bold\nlinks: {desk -> billing: {timeout: 1s}}\n")
+    path = write(away, "mine.yaml", "name: mine\nextends: bold\n")
+    assert load_design(path, clinic).links["desk -> billing"].timeout == 1.0
+
+
 @pytest.mark.parametrize(
     ("good", "bad", "mark", "found", "expected", "mend"), BAD, ids=[row[1][:50] for row in BAD]
 )
