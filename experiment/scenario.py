@@ -12,6 +12,7 @@ from experiment.names import InvariantName, JourneyName, MixName, require_name
 from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
 
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
+MAX_VISITS = 1_000_000  # of one run: a plan is held in memory
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,19 @@ from experiment.controls import Fault
 from experiment.decoding import FAILED, Decoder, describe
 from experiment.errors import Location, nearest
 from experiment.names import INVARIANT, JOURNEY, LINK, MIX, SERVICE, LinkName, ServiceName
-from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule, fault_window, phase_starts
+from experiment.scenario import (
+    MAX_VISITS,
+    Arrivals,
+    FaultSpec,
+    Scenario,
+    Schedule,
+    fault_window,
+    phase_starts,
+)
 from experiment.topology import System
 from experiment.units import Rate
 from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read_yaml
 
-MAX_VISITS = 1_000_000
 MAX_FLAPS = 1000
 TARGETS = {"link": LinkName, "service": ServiceName}
 SCHEDULE_KEYS = frozenset(f.name for f in fields(Schedule))

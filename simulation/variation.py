@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from experiment.design import Design
 from experiment.errors import UsageError, nearest
-from experiment.scenario import Scenario
+from experiment.scenario import MAX_VISITS, Scenario, phase_starts
 from experiment.units import Unit, parse_quantity
 
 Patterns = TypeVar("Patterns")
@@ -34,16 +34,21 @@ class Variation:
 def parse_variation(text: str) -> Variation:
     """Raises UsageError."""
     key, sign, values = text.partition("=")
-    parts = tuple(value.strip() for value in values.split(",") if value.strip())
+    parts = tuple(dict.fromkeys(value.strip() for value in values.split(",") if value.strip()))
     if not sign or not key.strip() or not parts:
         raise UsageError(f'--vary: found "{text}", expected KEY=V1,V2 such as *.timeout=500ms,1s')
     return Variation(key.strip(), parts)
 
 
 def combinations(variations: Sequence[Variation]) -> list[dict[str, str]]:
-    """Every combination of the values; one empty one when nothing varies."""
+    """Every combination of the values; one empty one when nothing varies. Raises UsageError for a key that
+    is given twice: its combinations would contradict each other."""
+    keys = [variation.key for variation in variations]
+    for key in keys:
+        if keys.count(key) > 1:
+            raise UsageError(f"--vary: found {key} twice, expected all its values at once: {key}=V1,V2")
     return [
-        dict(zip([v.key for v in variations], chosen, strict=True))
+        dict(zip(keys, chosen, strict=True))
         for chosen in product(*(variation.values for variation in variations))
     ]
 
@@ -52,18 +57,25 @@ def apply(design: Design, scenario: Scenario, chosen: dict[str, str]) -> tuple[D
     """The design and scenario with the chosen values. Raises UsageError naming the key and the value."""
     for key, text in chosen.items():
         if key == LOAD:
-            rate = _quantity(key, text, "rate", scenario)
-            scenario = replace(
-                scenario, load=replace(scenario.load, arrivals=replace(scenario.load.arrivals, rate=rate))
-            )
+            scenario = _vary_load(scenario, text)
         else:
             design = _vary_design(design, key, text)
     return design, scenario
 
 
-def _quantity(key: str, text: str, field: str, scenario: Scenario) -> float:
-    hints = get_type_hints(type(scenario.load.arrivals), include_extras=True)
-    return float(_parse(key, text, hints[field]))
+def _vary_load(scenario: Scenario, text: str) -> Scenario:
+    """The bounds are those of a scenario file."""
+    arrivals = scenario.load.arrivals
+    if arrivals.process == "replay":
+        raise UsageError(
+            f"--vary {LOAD}: found a load that is replayed from a file, expected one with a rate"
+        )
+    rate = float(_parse(LOAD, text, get_type_hints(type(arrivals), include_extras=True)["rate"]))
+    most = MAX_VISITS / phase_starts(scenario.phases)["settle"]
+    if not 0 < rate <= most:
+        expected = f"a rate above 0/s and at most {most:.0f}/s, which is {MAX_VISITS:,} visits in a run"
+        raise UsageError(f'--vary {LOAD}: found "{text}", expected {expected}')
+    return replace(scenario, load=replace(scenario.load, arrivals=replace(arrivals, rate=rate)))
 
 
 def _vary_design(design: Design, key: str, text: str) -> Design:
@@ -116,7 +128,11 @@ def _set(patterns: Patterns, steps: list[str], key: str, text: str) -> Patterns:
     inner = getattr(patterns, name)
     if inner is None:
         inner = _switched_on(hint, key)
-    return replace(patterns, **{name: _set(inner, rest, key, text)})  # type: ignore[type-var]
+    try:
+        return replace(patterns, **{name: _set(inner, rest, key, text)})  # type: ignore[type-var]
+    except ValueError as error:  # a value of the right type that the pattern refuses
+        found, _, expected = str(error).partition("; expected ")
+        raise UsageError(f"--vary {key}: found {found}, expected {expected}") from None
 
 
 def _switched_on(hint: Any, key: str) -> Any:

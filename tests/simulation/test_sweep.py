@@ -11,6 +11,7 @@ import pytest
 from execution.commands.sweep import effect_lines
 from experiment.errors import UsageError
 from experiment.plan import make_plan
+from experiment.scenario import Arrivals
 from load import outcomes
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
@@ -58,6 +59,10 @@ def test_a_value_is_varied_in_its_unit() -> None:
         ("pharmacy.dispense_check", "guess", "expected projection or current_read or reservation"),
         ("checkin.shedding.concurent", "4", 'did you mean "concurrent"?'),
         ("timeout", "1s", "expected TARGET.PATTERN or load.rate"),
+        ("*.retry.attempts", "0", "found attempts 0, expected 1 or more"),
+        ("checkin.shedding.concurrent", "0", "--vary checkin.shedding.concurrent: found concurrent 0"),
+        ("load.rate", "0/s", 'found "0/s", expected a rate above 0/s and at most'),
+        ("load.rate", "1000000/s", 'found "1000000/s", expected a rate above 0/s and at most'),
     ],
 )
 def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> None:
@@ -65,6 +70,21 @@ def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> No
     with pytest.raises(UsageError) as caught:
         apply(design("resilient"), scenario("control"), {key: value})
     assert message in str(caught.value)
+
+
+def test_the_rate_of_a_replayed_load_is_not_varied() -> None:
+    """It would change nothing, and look as if the rate did not matter."""
+    one = scenario("control")
+    replayed = replace(one, load=replace(one.load, arrivals=Arrivals("replay", file="times.txt")))
+    with pytest.raises(UsageError, match="replayed from a file"):
+        apply(design("resilient"), replayed, {"load.rate": "8/s"})
+
+
+def test_a_value_given_twice_runs_once_and_a_key_given_twice_is_refused() -> None:
+    """The same run twice would count as two seeds, and narrow every interval."""
+    assert parse_variation("a.timeout=1s, 1s,2s").values == ("1s", "2s")
+    with pytest.raises(UsageError, match="timeout twice, expected all its values"):
+        combinations([parse_variation("a.timeout=1s"), parse_variation("a.timeout=2s")])
 
 
 def test_variations_multiply() -> None:
