@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from os import sched_getaffinity
 from typing import Any, Literal, TypeVar
 
+from scipy.optimize import brentq
 from scipy.stats import binom
 
 from experiment.errors import UsageError, nearest
@@ -134,20 +135,29 @@ def share(quantity: str, expected: float, simulated: float, trials: float, error
     return made
 
 
-def at_most(quantity: str, bound: float, simulated: float, standard_error: float = 0.0) -> CheckRow:
-    """A row whose expected figure is an upper bound."""
-    return CheckRow(quantity, bound, simulated, standard_error, "pass" if simulated <= bound else "fail")
+def at_most(quantity: str, bound: float, simulated: float, grain: float = 0.0) -> CheckRow:
+    """A row whose expected figure is an upper bound, of a figure that can only be seen every `grain`."""
+    return CheckRow(quantity, bound, simulated, 0.0, "pass" if simulated <= bound + grain else "fail")
 
 
-def at_least(quantity: str, bound: float, simulated: float, standard_error: float = 0.0) -> CheckRow:
+def at_least(quantity: str, bound: float, simulated: float) -> CheckRow:
     """A row whose expected figure is a lower bound."""
-    return CheckRow(quantity, bound, simulated, standard_error, "pass" if simulated >= bound else "fail")
+    return CheckRow(quantity, bound, simulated, 0.0, "pass" if simulated >= bound else "fail")
 
 
 def require(condition: bool, message: str) -> None:
     """Refuse parameters for which there is no expected figure."""
     if not condition:
         raise ValueError(message)
+
+
+def crossing(excess: Callable[[float], float], low: float, high: float, what: str) -> float:
+    """The x between `low` and `high` at which `excess` is 0. Raises ValueError for one that lies beyond."""
+    if not excess(low) * excess(high) <= 0:
+        raise ValueError(
+            f"found no {what} between {low:g} and {high:g} ms, expected delays with a lighter tail"
+        )
+    return float(brentq(excess, low, high, xtol=1e-9 * low))
 
 
 def spread(work: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]) -> list[Result]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from math import log, sqrt
 
 import numpy as np
-from scipy.optimize import brentq
 
 from simulation.channels import Channel
 from simulation.clock import Clock
@@ -21,7 +21,7 @@ from simulation.randomness import (
     stream,
 )
 from simulation.replicas import HedgedCall
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, spread
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.statistics import quantile
 from simulation.servers import Server
@@ -37,8 +37,9 @@ def leaf_curve(text: str) -> TailCurve:
         )
     except ValueError:
         raise ValueError(f'found --curve "{text}", expected points such as 10:0.02,69:0.0034') from None
-    falling = all(a[0] < b[0] and a[1] > b[1] for a, b in pairwise(points))
-    require(len(points) >= 2 and falling, f'found --curve "{text}", expected falling points, at least two')
+    falling = all(0 < a[0] < b[0] and 1 >= a[1] > b[1] > 0 for a, b in pairwise(points))
+    expected = "at least two points x:P with rising times x above 0 and falling shares P above 0, at most 1"
+    require(len(points) >= 2 and falling, f'found --curve "{text}", expected {expected}')
     first = points[0]
     slope = log(points[1][1] / first[1]) / log(points[1][0] / first[0])
     smallest = first[0] * first[1] ** (-1 / slope)
@@ -106,7 +107,8 @@ def hedging(
 ) -> list[CheckRow]:
     """P(max > x) = 1 - (1 - L(x))^n for n leaves; hedged, L(x) becomes L(x) L(x - h) above the delay h."""
     tail = leaf_curve(curve)
-    require(fan_out >= 1 and hedge_after > 0, "expected at least one leaf and a delay above 0")
+    require(hedge_after > 0, f"found --hedge-after {hedge_after:g}, expected more than 0 ms")
+    require(0 < slow < 1, f"found --slow {slow:g}, expected a share between 0 and 1")
     require(requests >= 200, f"found {requests} requests, expected 200 or more for a p99.9")
 
     def leaf(x: float) -> float:
@@ -115,10 +117,9 @@ def hedging(
     def hedged(x: float) -> float:
         return leaf(x) * (leaf(x - hedge_after) if x > hedge_after + tail.points[0][0] else 1.0)
 
-    def worst(of: object) -> float:
-        assert callable(of)
-        bounds = tail.points[0][0], tail.points[-1][0] * 1e4
-        return float(brentq(lambda x: (1 - of(x)) ** fan_out - PERCENTILE, *bounds))
+    def worst(of: Callable[[float], float]) -> float:
+        bounds = tail.points[0][0], tail.points[-1][0] * 1e8
+        return crossing(lambda x: (1 - of(x)) ** fan_out - PERCENTILE, *bounds, "p99.9")
 
     plain_runs = spread(
         simulate_fan_out, [(seed + k, requests // 2, fan_out, tail, None) for k in range(seeds)]
@@ -151,7 +152,7 @@ HEDGING = Case(
         Parameter("hedge_after", float, 10.0, "ms after which a leaf request is sent to a second replica"),
         Parameter("curve", str, "10:0.02,69:0.0034,1800:0.00001", "points x:P(leaf takes longer than x ms)"),
         Parameter("slow", float, 0.01, "share of leaf requests that count as slow"),
-        Parameter("within", float, 0.1, "relative tolerance of the percentiles"),
+        Parameter("within", float, 0.1, "relative tolerance of the percentiles", minimum=0),
         Parameter("requests", int, 6_000, "hedged requests of one run; half as many not hedged", minimum=2),
         SEEDS,
         SEED,

@@ -108,11 +108,12 @@ def duplicates(
     """One attempt is acknowledged with probability a, has its effect unseen with b, and is not acknowledged
     with f = 1 - a; the attempts of an invoice are independent because nothing queues."""
     r, q, n = request_loss, response_loss, retries
-    require(0 <= r < 1 and 0 <= q <= 1, "found a loss outside 0 to 1, expected a share")
-    require(service_rate > 0 and timeout > 0 and retries >= 0, "expected a rate, a timeout and retries")
+    require(r <= 1 and q <= 1, f"found losses of {r:g} and {q:g}, expected shares of at most 1")
+    found = f"found a service rate of {service_rate:g} and a timeout of {timeout:g}"
+    require(service_rate > 0 and timeout > 0, f"{found}, expected both above 0")
     a = (1 - r) * (1 - q) * (1 - exp(-service_rate * max(timeout - delay, 0.0)))
     b, f = (1 - r) - a, 1 - a
-    # Sums instead of the quotients (1 - x**m) / (1 - x), which have no value at r = 0 or a = 0.
+    # Sums instead of the quotients (1 - x**m) / (1 - x), which have no value at r = 1 or a = 0.
     duplicate = 1 - r ** (n + 1) - a * sum(r**k for k in range(n + 1)) - (n + 1) * b * r**n
     charges = (1 - r) * sum(f**k for k in range(n + 1))
     unseen = f ** (n + 1) - r ** (n + 1)
@@ -179,8 +180,7 @@ def retries(
 ) -> list[CheckRow]:
     """Success 1 - p^(n+1), load (1 - p^(n+1)) / (1 - p); a token bucket bounds it by ratio and size."""
     p, n = failure, retries
-    require(0 <= p < 1, f"found failure {p}, expected a share below 1")
-    require(n >= 0 and budget >= 0, "expected no negative retries or budget")
+    require(p <= 1, f"found failure {p:g}, expected a share of at most 1")
     free = spread(simulate_retries, [(seed + k, customers, p, n, None, 0.0) for k in range(seeds)])
     bound = spread(simulate_retries, [(seed + k, customers, p, n, budget, initial) for k in range(seeds)])
     total = customers * seeds
@@ -205,9 +205,9 @@ DUPLICATES = Case(
     (
         Parameter("service_rate", float, 10.0, "rate mu of the exponential service time, per second"),
         Parameter("timeout", float, 0.3, "client time limit T in seconds"),
-        Parameter("delay", float, 0.0, "added response delay d in seconds"),
-        Parameter("request_loss", float, 0.02, "share r of requests that are lost"),
-        Parameter("response_loss", float, 0.01, "share q of responses that are lost"),
+        Parameter("delay", float, 0.0, "added response delay d in seconds", minimum=0),
+        Parameter("request_loss", float, 0.02, "share r of requests that are lost", minimum=0),
+        Parameter("response_loss", float, 0.01, "share q of responses that are lost", minimum=0),
         Parameter("retries", int, 2, "retries n after the first attempt", minimum=0),
         Parameter("customers", int, 100_000, "invoices of one run", minimum=100),
         SEEDS,
@@ -220,10 +220,10 @@ RETRIES = Case(
     "The load that retries add, with and without a retry budget",
     "geometric series of independent failures",
     (
-        Parameter("failure", float, 0.5, "probability p that an attempt fails"),
+        Parameter("failure", float, 0.5, "probability p that an attempt fails", minimum=0),
         Parameter("retries", int, 3, "retries after the first attempt", minimum=0),
-        Parameter("budget", float, 0.1, "tokens that each request adds to the retry budget"),
-        Parameter("initial", float, 10.0, "tokens in the full budget, also at the start"),
+        Parameter("budget", float, 0.1, "tokens that each request adds to the retry budget", minimum=0),
+        Parameter("initial", float, 10.0, "tokens in the full budget, also at the start", minimum=0),
         Parameter("customers", int, 50_000, "requests of one run", minimum=100),
         SEEDS,
         SEED,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from math import ceil, cos, log, nan, pi, sqrt
 
@@ -12,11 +13,13 @@ from simulation.clock import Clock
 from simulation.graphs import Source
 from simulation.loop import run_out
 from simulation.randomness import Array, Constant, Distribution, Exponential, sampler, stream, with_variation
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, share, spread
+from simulation.selfcheck.cases import LEAST_EVENTS, Case, CheckRow, Parameter, require, row, share, spread
 from simulation.selfcheck.statistics import batch_means, estimate, quantile, queue_controls
 from simulation.servers import Server
 
 MMCK_LOAD = 12.0
+MOST_STATES = 10_000_000  # of a bounded queue: they are summed in memory
+NOTHING = 800.0  # exp(-800) is 0 as a float
 WARM_UP = 0.05  # share of the customers of a run that are not counted
 FADED = 3.0  # so many times the longest time constant leave 5%
 
@@ -101,6 +104,22 @@ def _strictly(utilisation: float, customers: int, seeds: int) -> float | None:
     return EASY_WITHIN if utilisation <= EASY and customers * seeds >= FULL_SIZE else None
 
 
+def _too_few(utilisation: float, slots: int, cv2: float, customers: int) -> str:
+    """Says so of a run that is no longer than LEAST_EVENTS relaxation times, and empty of another.
+
+    A queue forgets its beginning within the relaxation time: 1 / (1 - sqrt(rho))^2 service times for M/M/1,
+    as much longer as the service times vary more, and a service time at least.
+    """
+    relaxation = max(utilisation / (1 - sqrt(utilisation)) ** 2 * (1 + cv2) / 2, slots * utilisation)
+    needed = ceil(LEAST_EVENTS * relaxation)
+    found = f"{customers} customers are too few for the utilisation {utilisation:g}"
+    return f"{found}; --customers {needed} would do" if customers < needed else ""
+
+
+def _nothing(expected: Mapping[str, float], note: str) -> list[CheckRow]:
+    return [CheckRow(name, value, nan, nan, "inconclusive", note) for name, value in expected.items()]
+
+
 def _runs(seeds: int, seed: int, *arguments: object) -> list[QueueRun]:
     require(seeds >= 2, "found --seeds below 2, expected 2 or more: errors come from comparing runs")
     return spread(simulate_queue, [(seed + number, *arguments) for number in range(seeds)])
@@ -111,9 +130,12 @@ def mmc(*, servers: int, utilisation: float, customers: int, seeds: int, seed: i
     require(0 < utilisation < 1, f"found utilisation {utilisation}, expected between 0 and 1")
     require(servers >= 1, f"found {servers} servers, expected at least 1")
     load = servers * utilisation
+    waiting, spare = erlang_c(servers, load), servers - load
+    note = _too_few(utilisation, servers, 1.0, customers)
+    if note:
+        return _nothing({"P(wait)": waiting, "mean wait": waiting / spare}, note)
     runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, None, 1.0)
     controls = np.concatenate([run.controls for run in runs])
-    waiting, spare = erlang_c(servers, load), servers - load
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
     counted = sum(len(run.waits) for run in runs)
@@ -135,11 +157,14 @@ def mg1(*, utilisation: float, cv2: float, customers: int, seeds: int, seed: int
     """Mean service 1: mean wait = rho (1 + cv2) / (2 (1 - rho)); P(wait) = rho."""
     require(0 < utilisation < 1, f"found utilisation {utilisation}, expected between 0 and 1")
     require(cv2 >= 0, f"found cv2 {cv2}, expected 0 or more")
+    expected = utilisation * (1 + cv2) / (2 * (1 - utilisation))
+    note = _too_few(utilisation, 1, cv2, customers)
+    if note:
+        return _nothing({"mean wait": expected, "P(wait)": utilisation}, note)
     runs = _runs(seeds, seed, customers, 1, with_variation(1.0, cv2), utilisation, None, cv2)
     controls = np.concatenate([run.controls for run in runs])
     mean = estimate(np.concatenate([batch_means(run.waits) for run in runs]), controls)
     waited = estimate(np.concatenate([batch_means((run.waits > 0).astype(float)) for run in runs]), controls)
-    expected = utilisation * (1 + cv2) / (2 * (1 - utilisation))
     counted = sum(len(run.waits) for run in runs)
     strictly = _strictly(utilisation, customers, seeds)
     return [
@@ -151,6 +176,9 @@ def mg1(*, utilisation: float, cv2: float, customers: int, seeds: int, seed: int
 def finite_queue(servers: int, capacity: int, load: float) -> tuple[float, float]:
     """Loss and mean wait of the accepted in M/M/c/K, service rate 1, from the stationary distribution."""
     # Ratios of neighbouring states, summed as logarithms: powers and factorials overflow.
+    if load < servers:  # beyond this room no state has a weight that a float can hold
+        capacity = min(capacity, servers + ceil(NOTHING / log(servers / load)))
+    require(capacity <= MOST_STATES, f"found capacity {capacity}, expected at most {MOST_STATES:,}")
     busy = np.minimum(np.arange(1, capacity + 1), servers)
     logs = np.concatenate([[0.0], np.cumsum(np.log(load / busy))])
     weights = np.exp(logs - logs.max())
@@ -196,8 +224,7 @@ def mmck(
     if capacity > servers and customers < needed:
         found = f"{customers} customers are too few for a waiting room of {capacity - servers}"
         note = f"{found}; --customers {needed} would do"
-        expected = {"loss": loss, "mean wait of the accepted": wait}
-        return [CheckRow(name, value, nan, nan, "inconclusive", note) for name, value in expected.items()]
+        return _nothing({"loss": loss, "mean wait of the accepted": wait}, note)
     runs = _runs(seeds, seed, customers, servers, Exponential(1.0), load, capacity, 1.0)
     controls = np.concatenate([run.controls for run in runs])
     lost = estimate(np.concatenate([batch_means(1 - run.accepted) for run in runs]), controls)

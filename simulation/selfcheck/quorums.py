@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, sqrt
 
 import numpy as np
-from scipy.optimize import brentq
 
 from simulation.attempts import Attempt
 from simulation.channels import Channel
@@ -24,7 +23,7 @@ from simulation.randomness import (
     stream,
 )
 from simulation.replicas import Quorum, ReplicaState
-from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, share, spread
+from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.staleness import Delays, Staleness, latency_tail, quantile_of_tail
 from simulation.selfcheck.statistics import quantile
@@ -42,6 +41,8 @@ def delay_mixture(text: str) -> Distribution:
             weight, _, rest = part.rpartition(":")
             kind, _, inner = rest.rstrip(")").partition("(")
             numbers = [float(number) for number in inner.split(",")]
+            if not all(0 < number < inf for number in numbers):
+                raise ValueError(inner)
             one: Distribution
             if kind == "pareto":
                 one = Pareto(numbers[0], numbers[1])
@@ -50,6 +51,8 @@ def delay_mixture(text: str) -> Distribution:
             else:
                 raise ValueError(kind)
             parts.append((float(weight or 1.0), one))
+        if not all(weight >= 0 for weight, _ in parts):
+            raise ValueError(text)
     except (ValueError, IndexError, ZeroDivisionError):
         message = f'found the delay "{text}", expected such as 0.9:pareto(0.2,10)+0.1:exp(1.66)'
         raise ValueError(message) from None
@@ -147,8 +150,9 @@ def pbs(
     seed: int,
 ) -> list[CheckRow]:
     """Consistency at once, after a given time, and at the time by which 99.9% of reads are consistent."""
-    require(1 <= read_quorum <= replicas, f"found a read quorum of {read_quorum} of {replicas} replicas")
-    require(1 <= write_quorum <= replicas, f"found a write quorum of {write_quorum} of {replicas} replicas")
+    for what, quorum in (("read", read_quorum), ("write", write_quorum)):
+        found = f"found a {what} quorum of {quorum} of {replicas} replicas"
+        require(1 <= quorum <= replicas, f"{found}, expected 1 to {replicas}")
     delays = Delays(*(delay_mixture(text) for text in (write, acknowledge, read, respond)))
     needed = (write_quorum, read_quorum)
     staleness = Staleness(delays, replicas, read_quorum, write_quorum)
@@ -157,7 +161,7 @@ def pbs(
     beyond = trials * seeds * (1 - PERCENTILE)
     if staleness.probability(0.0) > 1 - PERCENTILE:
         missing = 1 - PERCENTILE
-        within = float(brentq(lambda t: staleness.probability(t) - missing, 0.0, 1e5, xtol=1e-4))
+        within = crossing(lambda t: staleness.probability(t) - missing, 1e-6, 1e5, "t for 99.9%")
     runs: list[StoreRun] = []
     for t in dict.fromkeys((0.0, after, within)):
         arguments = [(seed + k, trials, replicas, needed, delays, t) for k in range(seeds)]
@@ -207,7 +211,7 @@ PBS = Case(
         Parameter("acknowledge", str, _FAST, "delay of its acknowledgement, ms"),
         Parameter("read", str, _FAST, "delay of a read to a replica, ms"),
         Parameter("respond", str, _FAST, "delay of its response, ms"),
-        Parameter("after", float, 10.0, "ms after the commit at which consistency is checked too"),
+        Parameter("after", float, 10.0, "ms after the commit at which consistency is checked too", minimum=0),
         Parameter("trials", int, 20_000, "writes of one run", minimum=100),
         SEEDS,
         SEED,

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from math import comb
 
 import numpy as np
-from scipy.optimize import brentq
 
 from simulation.randomness import Array, Distribution, stream
+from simulation.selfcheck.cases import crossing
 
 POINTS = 1600
 SAMPLES = 2_000_000  # for quorums without a quadrature
@@ -69,7 +69,8 @@ def latency_tail(
 
 def quantile_of_tail(tail: Callable[[Array], Array], probability: float) -> float:
     """The x with P(X > x) = probability."""
-    return float(brentq(lambda x: float(tail(np.asarray(x))) - probability, 1e-6, 1e6))
+    what = f"p{100 * (1 - probability):g}"
+    return crossing(lambda x: float(tail(np.asarray(x))) - probability, 1e-6, 1e6, what)
 
 
 class Staleness:

@@ -18,8 +18,10 @@ BATCHES = 10  # a run
 
 
 def batch_means(values: Array, batches: int = BATCHES) -> Array:
-    """Means of consecutive batches; a remainder at the start is left out."""
+    """Means of consecutive batches, nan of too few values; a remainder at the start is left out."""
     size = len(values) // batches
+    if size == 0:
+        return np.full(batches, np.nan)
     return np.asarray(values[len(values) - size * batches :].reshape(batches, size).mean(axis=1))
 
 

@@ -36,6 +36,12 @@ SMALL: list[tuple[str, dict[str, Any]]] = [
     ("metastable", {"load": 360.0}),
     ("metastable", {"load": 200.0, "capacity": 300.0, "budget": 0.05}),
     ("pbs", {"trials": 8_000, "seeds": 2, "read_quorum": 2, "write_quorum": 2}),
+    ("metastable", {"load": 1.0}),
+    ("duplicates", {"request_loss": 1.0, "customers": 1000, "seeds": 2}),
+    ("duplicates", {"response_loss": 1.0, "customers": 1000, "seeds": 2}),
+    ("retries", {"failure": 1.0, "customers": 1000, "seeds": 2}),
+    ("mmck", {"servers": 1, "capacity": 10**9, "load": 0.5, "customers": 30_000, "seeds": 4}),
+    ("hedging", {"curve": "10:1,20:0.5", "requests": 400, "seeds": 2}),
 ]
 
 
@@ -122,6 +128,19 @@ def test_results_do_not_depend_on_the_number_of_processes(monkeypatch: pytest.Mo
         ("mmc", {"seeds": 1}, "--seeds: found 1, expected at least 2"),
         ("mmck", {"load": 3.0, "utilisation": 0.5}, "found both --load and --utilisation"),
         ("pbs", {"trials": 0}, "--trials: found 0, expected at least 100"),
+        ("pbs", {"write": "exp(-1)"}, 'found the delay "exp(-1)"'),
+        ("pbs", {"write": "1.5:exp(1)+-0.5:exp(2)"}, "found the delay"),
+        ("pbs", {"write": "pareto(1,0.5)", "trials": 100, "seeds": 2}, "expected delays with a lighter tail"),
+        ("pbs", {"after": -1.0}, "--after: found -1.0, expected at least 0"),
+        ("pbs", {"read_quorum": 4}, "found a read quorum of 4 of 3 replicas, expected 1 to 3"),
+        ("duplicates", {"request_loss": 1.5}, "found losses of 1.5 and 0.01, expected shares of at most 1"),
+        ("duplicates", {"delay": -1.0}, "--delay: found -1.0, expected at least 0"),
+        ("retries", {"initial": -1.0}, "--initial: found -1.0, expected at least 0"),
+        ("metastable", {"lower_load": 0.0, "load": 200.0}, "lower load 0, expected all above 0"),
+        ("metastable", {"budget": -1.0}, "--budget: found -1.0, expected at least 0"),
+        ("hedging", {"slow": 1.0}, "found --slow 1, expected a share between 0 and 1"),
+        ("hedging", {"curve": "0:1,20:0.5"}, "rising times x above 0 and falling shares P above 0"),
+        ("mmck", {"capacity": 10**9}, "found capacity 1000000000, expected at most 10,000,000"),
     ],
 )
 def test_a_wrong_parameter_is_refused(case: str, parameters: dict[str, Any], message: str) -> None:
@@ -187,6 +206,14 @@ def test_rare_events_are_judged_by_the_exact_law() -> None:
     assert share("x", 1e-5, 0.0, 30_000).standard_error > 0
     assert share("x", 0.0, 0.0, 100).verdict == "pass"
     assert share("x", 0.0, 0.01, 100).verdict == "fail"
+
+
+def test_a_queue_that_does_not_reach_its_steady_state_says_nothing() -> None:
+    """At a utilisation of 0.999 it takes millions of customers to forget that the queue began empty."""
+    for case in ("mmc", "mg1"):
+        rows = CASES[case].check(utilisation=0.999, customers=20_000, seeds=2)
+        assert {row.verdict for row in rows} == {"inconclusive"}
+        assert rows[0].note.startswith("20000 customers are too few for the utilisation 0.999; --customers ")
 
 
 def test_too_few_events_are_inconclusive_and_a_mean_may_have_to_be_right_to_a_percent() -> None:

@@ -35,12 +35,16 @@ def test_a_size_that_shows_nothing_is_refused(text: str) -> None:
     assert "Invalid value" in done.output
 
 
-def test_all_cases_leave_a_page(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Without being asked for; too few events make the whole not known."""
+def test_all_cases_leave_a_page(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without being asked for; each figure names its case; too few events make the whole not known."""
     case = CASES["metastable"]
     monkeypatch.setattr(selfcheck_commands, "CASES", {"metastable": case})
     monkeypatch.setattr(selfcheck_commands, "PAGE", tmp_path / "new" / "page.md")
     assert selfcheck_commands.selfcheck_all(True, None) == 0
+    quantities = [row["quantity"] for row in json.loads(capsys.readouterr().out)]
+    assert quantities[0] == "metastable: seconds to recover, at least"
     assert "## metastable" in (tmp_path / "new" / "page.md").read_text()
     words = ["mmc", "--servers", "10", "--utilisation", "0.1", "--customers", "1000", "--seeds", "2"]
     assert CliRunner().invoke(cli, [*GROUP, *words], standalone_mode=False).return_value == 2
