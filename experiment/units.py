@@ -78,6 +78,11 @@ def format_duration(seconds: float) -> str:
     return f"{seconds / 60:.4g} min"
 
 
+def noun(count: int, singular: str, plural: str = "") -> str:
+    """`1 charge`, `2 charges`, with thousands set apart."""
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
+
+
 @dataclass(frozen=True, slots=True)
 class Bound:
     """A one-sided objective such as `>= 99%` or `<= 2s`; `limit` is in base units."""

@@ -14,7 +14,7 @@ import polars as pl
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.topology import System
-from experiment.units import format_duration
+from experiment.units import format_duration, noun
 from experiment.verdict import Violation
 from measurement.checkers.findings import (
     SHOWN,
@@ -22,7 +22,6 @@ from measurement.checkers.findings import (
     conclude,
     counted_records,
     evidence,
-    noun,
     saw_nothing,
 )
 from measurement.prescriptions import READ, WRITES, projection_reads

@@ -12,9 +12,9 @@ import polars as pl
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.topology import System
-from experiment.units import format_duration
+from experiment.units import format_duration, noun
 from experiment.verdict import Verdict, Violation
-from measurement.checkers.findings import SHOWN, Finding, conclude, noun, rows, saw_nothing
+from measurement.checkers.findings import SHOWN, Finding, conclude, rows, saw_nothing
 from measurement.windows import fault_span
 
 GRACE_S = 0.5

@@ -137,8 +137,3 @@ def was_read(history: History, store: str) -> bool:
         return store in counts and present >= counts[store]
     completed = history.end is not None and history.end.reason == "completed"
     return present > 0 or (completed and history.records.height > 0)
-
-
-def noun(count: int, singular: str, plural: str = "") -> str:
-    """`1 charge`, `2 charges`, with thousands set apart."""
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

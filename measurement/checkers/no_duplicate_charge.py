@@ -11,8 +11,9 @@ import polars as pl
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.topology import System
+from experiment.units import noun
 from experiment.verdict import Violation
-from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, noun, saw_nothing
+from measurement.checkers.findings import SHOWN, Finding, conclude, evidence, saw_nothing
 from measurement.ledger import captures, invoices
 
 JOURNEYS = ("pay",)

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.topology import System
+from experiment.units import noun
 from experiment.verdict import Violation
-from measurement.checkers.findings import Finding, conclude, noun, saw_nothing
+from measurement.checkers.findings import Finding, conclude, saw_nothing
 from measurement.counters import Key, group, increase
 from measurement.windows import fault_span
 
