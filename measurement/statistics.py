@@ -3,27 +3,31 @@
 Scores live on 0..100: their t interval is taken on the logit scale, so that it stays inside. From ten runs on
 the bias-corrected and accelerated bootstrap (Efron 1987) is used. Times to recover may be censored (Kaplan
 and Meier 1958); rare events get exact binomial intervals (Clopper and Pearson 1934).
+
+Runs that are all alike give a mean no interval: a sample without spread shows none, and an interval without
+width would claim that there is none.
 """
 
 from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy import stats
 
-from measurement.histogram import Histogram, merge, quantile
+from measurement.histogram import WIDTH, Histogram, merge, quantile
 
 CONFIDENCE = 0.95
 BOOTSTRAP_FROM = 10
 RESAMPLES = 2000
 INTERVAL_FROM = 5  # runs; fewer say too little about how runs differ
 HISTOGRAM_RESAMPLES = 200
-ROUNDING = 1e-9  # differences that differ by less are the same: d would be a quotient of rounding errors
+ROUNDING = 1e-9  # values that differ by less are the same: a figure of their spread would be rounding errors
 EDGE = 0.005  # a share of 0 or 1 has no logit; half a percent is below what a score resolves
+ALIKE = "all alike"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,11 @@ class Estimate:
     n: int
     method: str
 
+    @property
+    def alike(self) -> bool:
+        """Two runs or more, and no spread among them."""
+        return self.method == ALIKE
+
 
 def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
     """Mean score (0..100) over runs: t on logit(S / 100), BCa bootstrap from ten runs."""
@@ -45,6 +54,8 @@ def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
     mean = float(np.mean(scores))
     if n == 1:
         return Estimate(mean, None, None, 1, "one run")
+    if _alike(np.asarray(scores, float)):
+        return Estimate(mean, None, None, n, ALIKE)
     if n >= BOOTSTRAP_FROM:
         return _bca(scores, mean, seed)
     shares = np.clip(np.asarray(scores) / 100.0, EDGE, 1 - EDGE)
@@ -56,15 +67,24 @@ def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
 
 
 def mean_estimate(values: Sequence[float]) -> Estimate:
-    """Mean over runs of any figure, with its t interval from two runs on. Raises ValueError without any."""
+    """Mean over runs of a figure, with its t interval from two runs on; none below 0 of what is never
+    negative. Raises ValueError without any."""
     n = len(values)
     if n == 0:
         raise ValueError("no values; expected at least one")
     mean = float(np.mean(values))
     if n == 1:
         return Estimate(mean, None, None, 1, "one run")
-    half = _half_width(np.asarray(values, float))
-    return Estimate(mean, mean - half, mean + half, n, "t")
+    sample = np.asarray(values, float)
+    if _alike(sample):
+        return Estimate(mean, None, None, n, ALIKE)
+    half = _half_width(sample)
+    low = mean - half
+    return Estimate(mean, max(0.0, low) if min(values) >= 0 else low, mean + half, n, "t")
+
+
+def _alike(values: np.ndarray) -> bool:
+    return bool(np.ptp(values) <= ROUNDING * max(1.0, float(np.max(np.abs(values)))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +110,6 @@ def _half_width(values: np.ndarray) -> float:
 
 def _bca(values: Sequence[float], mean: float, seed: int) -> Estimate:
     sample = np.asarray(values, dtype=float)
-    if np.ptp(sample) == 0:
-        return Estimate(mean, mean, mean, len(sample), "BCa bootstrap")
     result = stats.bootstrap(
         (sample,),
         np.mean,
@@ -158,17 +176,49 @@ def _first_half(times: np.ndarray, survivors: np.ndarray) -> float | None:
 
 def quantile_estimate(runs: Sequence[Histogram], q: float, seed: int = 0) -> Estimate | None:
     """Seconds: the quantile of all runs merged. Its interval is t on the logarithm, with the standard error
-    from a bootstrap over runs (from five runs on); None when the merged sample does not support the
-    quantile."""
+    from a bootstrap over runs (from five runs on), and never narrower than a bucket; None when the merged
+    sample does not support the quantile."""
     value = quantile(merge(runs), q)
-    if value is None or len(runs) < INTERVAL_FROM:
-        return None if value is None else Estimate(value, None, None, len(runs), "merged")
-    rng = np.random.default_rng(seed)
     n = len(runs)
-    drawn = [quantile(merge(runs[i] for i in rng.integers(0, n, n)), q) for _ in range(HISTOGRAM_RESAMPLES)]
-    logs = np.log([v for v in drawn if v is not None])
-    half = float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * logs.std(ddof=1) * math.sqrt(n / (n - 1)))
+    if value is None or n < INTERVAL_FROM:
+        return None if value is None else Estimate(value, None, None, n, "merged")
+    drawn = [quantile(merge(runs[i] for i in chosen), q) for chosen in _resamples(n, seed)]
+    half = max(_half_of_drawn(np.log([v for v in drawn if v is not None]), n), math.log(WIDTH) / 2)
     return Estimate(value, value * math.exp(-half), value * math.exp(half), n, "merged, bootstrap over runs")
+
+
+def added_quantile(
+    baseline: Sequence[Histogram], candidate: Sequence[Histogram], q: float, seed: int = 0
+) -> Estimate | None:
+    """Seconds: the quantile of all runs of the candidate merged, less that of the baseline's. Runs are pairs
+    of one seed and are drawn as pairs; else as `quantile_estimate`. Raises ValueError when they are none."""
+    n = len(baseline)
+    if n != len(candidate):
+        raise ValueError(f"{n} and {len(candidate)} runs; expected pairs")
+    one, other = quantile(merge(baseline), q), quantile(merge(candidate), q)
+    if one is None or other is None:
+        return None
+    if n < INTERVAL_FROM:
+        return Estimate(other - one, None, None, n, "merged")
+    drawn = [
+        after - before
+        for chosen in _resamples(n, seed)
+        if (before := quantile(merge(baseline[i] for i in chosen), q)) is not None
+        and (after := quantile(merge(candidate[i] for i in chosen), q)) is not None
+    ]
+    half = max(_half_of_drawn(np.asarray(drawn), n), (math.sqrt(WIDTH) - 1) * (one + other))
+    return Estimate(other - one, other - one - half, other - one + half, n, "merged, bootstrap over pairs")
+
+
+def _resamples(n: int, seed: int) -> Iterator[np.ndarray]:
+    """Which of n runs a sample has, drawn with replacement."""
+    rng = np.random.default_rng(seed)
+    return (rng.integers(0, n, n) for _ in range(HISTOGRAM_RESAMPLES))
+
+
+def _half_of_drawn(figures: np.ndarray, n: int) -> float:
+    """Half the t interval of a figure of n runs, by its standard error over resamples."""
+    return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * figures.std(ddof=1) * math.sqrt(n / (n - 1)))
 
 
 def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[bool, ...]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from measurement.statistics import PairedDifference
-from reports.comparison import DesignInScenario, DesignSummary, EffectSize, effect_text
+from experiment.units import noun
+from measurement.statistics import Estimate, PairedDifference
+from reports.comparison_report import DesignInScenario, DesignSummary, EffectSize
+from reports.comparison_tables import effect_text
+from reports.repeats import time_text
 
 
 def ranked(designs: Sequence[DesignSummary]) -> list[DesignSummary]:
@@ -19,8 +22,10 @@ def in_words(
     cells: Sequence[DesignInScenario],
     effects: Sequence[EffectSize],
     gap: PairedDifference | None,
+    added: Estimate | None,
 ) -> list[str]:
-    """What the winner wins and pays. Vetoes come before scores; `gap` is the winner's over the second."""
+    """What the winner wins and pays. Vetoes come before scores. Of pairs: `gap` is the winner's score over
+    the second's, `added` its p95 in the baseline over that one's, in seconds."""
     order = ranked(designs)
     if len(order) < 2:
         return ["Fewer than two designs were scored in every scenario: there is no winner."]
@@ -37,9 +42,8 @@ def in_words(
         pays.append(f"{winner.cpu_ms.mean / second.cpu_ms.mean - 1:+.0%} CPU for each operation")
     if winner.calls and second.calls and second.calls.mean:
         pays.append(f"{winner.calls.mean / second.calls.mean - 1:+.0%} calls between services")
-    if winner.baseline_p95_s is not None and second.baseline_p95_s is not None:
-        added = (winner.baseline_p95_s.mean - second.baseline_p95_s.mean) * 1000
-        pays.append(f"{added:+.1f} ms at p95 in the baseline")
+    if added is not None:
+        pays.append(f"{time_text(added, signed=True)} at p95 in the baseline")
     if pays:
         words.append(f"Against {second.design} it costs {', '.join(pays)}.")
     words += [f"{effect_text(effect)}." for effect in effects if effect.scenario == "all"]
@@ -48,16 +52,26 @@ def in_words(
 
 def _winner(winner: DesignSummary, second: DesignSummary, gap: PairedDifference | None) -> str:
     """A winner is named only for fewer vetoes, or for a difference that is more than chance."""
-    scores = [f"{d.design} {d.score.mean:.0f} with {d.vetoes} vetoes" for d in (winner, second) if d.score]
-    known = gap is not None and gap.low is not None and gap.high is not None
-    points = (
-        f"{gap.mean:+.1f} points, 95%: {gap.low:+.1f} to {gap.high:+.1f}" if gap and known else "one pair"
+    scores = "; ".join(
+        f"{d.design} {d.score.mean:.0f} with {noun(d.vetoes, 'veto', 'vetoes')}"
+        for d in (winner, second)
+        if d.score
     )
+    points = _points(gap)
     if winner.vetoes < second.vetoes:
-        return f"{winner.design} wins, since it has fewer vetoes: {'; '.join(scores)} ({points})."
+        return f"{winner.design} wins, since it has fewer vetoes: {scores} ({points})."
     if gap is not None and gap.low is not None and gap.low > 0:
-        return f"{winner.design} wins: {'; '.join(scores)} ({points})."
-    return f"No winner is shown between {'; '.join(scores)} ({points}). {winner.design} leads."
+        return f"{winner.design} wins: {scores} ({points})."
+    return f"No winner is shown between {scores} ({points}). {winner.design} leads."
+
+
+def _points(gap: PairedDifference | None) -> str:
+    if gap is None:
+        return "no seed has all scenarios on both"
+    over = noun(gap.n, "pair")
+    if gap.low is None or gap.low == gap.high:
+        return f"{gap.mean:+.1f} points in {'each of ' if gap.n > 1 else ''}{over}"
+    return f"{gap.mean:+.1f} points, 95%: {gap.low:+.1f} to {gap.high:+.1f}"
 
 
 def _vetoed(cells: Sequence[DesignInScenario], design: DesignSummary, like: DesignInScenario) -> bool:

@@ -49,6 +49,7 @@ def _pages() -> Environment:
         lstrip_blocks=True,
         finalize=lambda value: wording.clean(value) if type(value) is str else value,
     )
+    environment.filters["unbroken"] = wording.unbroken
     environment.globals.update(
         marks=wording.VERDICT_MARKS,
         time_columns=("t", "intended", "sent", "ended"),

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from measurement.statistics import Estimate, MedianTime, proportion
 from reports.report import RepeatedEntry
-from reports.wording import duration, percent
+from reports.wording import duration, percent, signed_duration
 
 REPEATED_HEAD = (
     *(
@@ -39,29 +41,29 @@ def repeated_row(entry: RepeatedEntry) -> list[str]:
 
 def score_text(estimate: Estimate | None) -> str:
     """`91 (88 to 94)`."""
-    if estimate is None:
-        return "–"
-    if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.0f}"
-    return f"{estimate.mean:.0f} ({estimate.low:.0f} to {estimate.high:.0f})"
+    return _interval_text(estimate, lambda value: f"{value:.0f}")
 
 
-def time_text(estimate: Estimate | None) -> str:
-    """`52 ms (48 ms to 57 ms)`."""
-    if estimate is None:
-        return "–"
-    if estimate.low is None or estimate.high is None:
-        return duration(estimate.mean)
-    return f"{duration(estimate.mean)} ({duration(estimate.low)} to {duration(estimate.high)})"
+def time_text(estimate: Estimate | None, signed: bool = False) -> str:
+    """`52 ms (48 ms to 57 ms)`; a difference has a sign, `+4 ms (-1 ms to +9 ms)`."""
+    return _interval_text(estimate, signed_duration if signed else duration)
 
 
 def mean_text(estimate: Estimate | None, unit: str = "", digits: int = 1) -> str:
     """`2.41 (2.30 to 2.52)`."""
+    return _interval_text(estimate, lambda value: f"{value:.{digits}f}", unit)
+
+
+def _interval_text(estimate: Estimate | None, form: Callable[[float], str], unit: str = "") -> str:
+    """The mean in its unit and its interval; where runs are alike, that takes the place of the interval."""
     if estimate is None:
         return "–"
+    text = form(estimate.mean) + unit
+    if estimate.alike:
+        return f"{text} (all {estimate.n} alike)"
     if estimate.low is None or estimate.high is None:
-        return f"{estimate.mean:.{digits}f}{unit}"
-    return f"{estimate.mean:.{digits}f}{unit} ({estimate.low:.{digits}f} to {estimate.high:.{digits}f})"
+        return text
+    return f"{text} ({form(estimate.low)} to {form(estimate.high)})"
 
 
 def rate_text(events: int, runs: int) -> str:

@@ -28,6 +28,7 @@ PART_NAMES = {
 _CONTROL = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
 )
+_BRACKETS = re.compile(r"\([^)]*\)")
 
 
 def clean(text: str) -> str:
@@ -55,6 +56,16 @@ def duration(seconds: float | None) -> str:
     if seconds is None:
         return "–"
     return "0 s" if seconds == 0 else format_duration(float(f"{seconds:.3g}") if seconds < 1000 else seconds)
+
+
+def signed_duration(seconds: float) -> str:
+    """A difference: +4 ms, -4 ms, 0 s."""
+    return duration(seconds) if seconds == 0 else f"{'+' if seconds > 0 else '-'}{duration(abs(seconds))}"
+
+
+def unbroken(text: str) -> str:
+    """`91 (88 to 94), 1 of 5 never` may be broken before the bracket and after it, and not within."""
+    return _BRACKETS.sub(lambda found: found[0].replace(" ", "\u00a0"), text)
 
 
 def at(t: float | None) -> str:

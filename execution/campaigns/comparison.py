@@ -14,7 +14,8 @@ from execution.catalogue import Catalogue
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Suite
-from reports.comparison import COMPARISON_FORMATS, ComparisonReport, DesignSummary
+from reports.comparison import COMPARISON_FORMATS
+from reports.comparison_report import ComparisonReport, DesignSummary
 from reports.comparison_words import ranked
 
 FINALISTS = 2
@@ -114,15 +115,15 @@ def best(report: ComparisonReport, count: int) -> tuple[str, ...]:
     rest = [design for design in report.designs if design not in order]
     chosen, others = [*order, *rest][:count], order[count:]
     last = chosen[-1]
-    close = [d for d in others if d.vetoes <= last.vetoes and _low(last) <= _high(d)]
+    close = [d for d in others if d.vetoes <= last.vetoes and _bounds(last)[0] <= _bounds(d)[1]]
     return tuple(design.design for design in (*chosen, *close))
 
 
-def _low(design: DesignSummary) -> float:
+def _bounds(design: DesignSummary) -> tuple[float, float]:
+    """Of the mean score; scores that are alike stand for themselves, and where nothing is known it is all."""
     score = design.score
-    return 0.0 if score is None or score.low is None else score.low
-
-
-def _high(design: DesignSummary) -> float:
-    score = design.score
-    return 100.0 if score is None or score.high is None else score.high
+    if score is not None and score.alike:
+        return score.mean, score.mean
+    if score is None or score.low is None or score.high is None:
+        return 0.0, 100.0
+    return score.low, score.high

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 from execution.campaigns.run_records import RunRecord
 from execution.places import ROOT
 from execution.runs.facts import git_commit, machine
-from measurement.histogram import merge
+from measurement.histogram import Histogram, merge
 from measurement.statistics import (
     Estimate,
     PairedDifference,
     Share,
+    added_quantile,
     mean_estimate,
     median_time,
     paired_difference,
@@ -21,8 +22,10 @@ from measurement.statistics import (
     score_estimate,
     share_estimate,
 )
-from reports.comparison import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
+from reports.comparison_report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
 from reports.comparison_words import in_words, ranked
+
+P95 = 0.95
 
 
 def comparison_report(
@@ -36,9 +39,10 @@ def comparison_report(
     """Pure: records in, figures out."""
     scenarios = tuple(weights)
     designs = tuple(titles)
-    cells = tuple(_cell(s, d, _of(records, s, d)) for s in scenarios for d in designs)
-    summaries = tuple(_summary(d, titles[d], records, weights) for d in designs)
+    cells = tuple(_cell(s, d, records, designs[0]) for s in scenarios for d in designs)
+    summaries = tuple(_summary(d, titles[d], records, weights, designs[0]) for d in designs)
     effects = tuple(_effects(records, weights, designs))
+    order = ranked(summaries)
     return ComparisonReport(
         name=name,
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -49,14 +53,14 @@ def comparison_report(
         cells=cells,
         effects=effects,
         unclean=tuple(Path(record.folder).name for record in records if not record.clean),
-        words=tuple(in_words(summaries, cells, effects, _gap(ranked(summaries), records, weights))),
+        words=tuple(
+            in_words(
+                summaries, cells, effects, _gap(order, records, weights), _price(order, records, weights)
+            )
+        ),
         machine=machine(),
         git=git_commit(ROOT),
     )
-
-
-def _of(records: Sequence[RunRecord], scenario: str, design: str) -> list[RunRecord]:
-    return [record for record in records if record.scenario == scenario and record.design == design]
 
 
 Figure = Callable[[RunRecord], float | None]
@@ -101,7 +105,27 @@ def _largest_lag(records: Sequence[RunRecord]) -> float | None:
     return max((record.stale_s for record in records if record.stale_s is not None), default=None)
 
 
-def _cell(scenario: str, design: str, records: Sequence[RunRecord]) -> DesignInScenario:
+def _latencies(records: Sequence[RunRecord], scenarios: Collection[str], design: str) -> dict[int, Histogram]:
+    """Seed to the latencies before any fault, those of all scenarios merged; seeds with a scenario missing
+    are left out."""
+    found: dict[int, dict[str, Histogram]] = {}
+    for record in records:
+        if record.design == design and record.scenario in scenarios:
+            found.setdefault(record.seed, {})[record.scenario] = record.baseline_latency
+    return {seed: merge(one.values()) for seed, one in found.items() if set(one) == set(scenarios)}
+
+
+def _added(
+    records: Sequence[RunRecord], scenarios: Collection[str], first: str, design: str
+) -> Estimate | None:
+    """Seconds at p95 in the baseline, over the seeds that both have."""
+    one, other = (_latencies(records, scenarios, name) for name in (first, design))
+    seeds = sorted(set(one) & set(other))
+    return added_quantile([one[s] for s in seeds], [other[s] for s in seeds], P95)
+
+
+def _cell(scenario: str, design: str, every: Sequence[RunRecord], first: str) -> DesignInScenario:
+    records = [record for record in every if record.scenario == scenario and record.design == design]
     scores = [record.score for record in records if record.score is not None]
     reached = [record.recovery_s for record in records if record.recovery_s is not None]
     censored = [record.censored_s for record in records if record.censored_s is not None]
@@ -119,7 +143,8 @@ def _cell(scenario: str, design: str, records: Sequence[RunRecord]) -> DesignInS
         staleness=_estimate(map(_stale_s, records)),
         calls=_estimate(map(_calls, records)),
         cpu_ms=_estimate(map(_cpu_ms, records)),
-        baseline_p95_s=quantile_estimate([record.baseline_latency for record in records], 0.95),
+        baseline_p95_s=quantile_estimate([record.baseline_latency for record in records], P95),
+        added_p95_s=None if design == first else _added(every, [scenario], first, design),
     )
 
 
@@ -138,11 +163,10 @@ def seed_means(records: Sequence[RunRecord], weights: dict[str, float], design: 
 
 
 def _summary(
-    design: str, title: str, records: Sequence[RunRecord], weights: dict[str, float]
+    design: str, title: str, records: Sequence[RunRecord], weights: dict[str, float], first: str
 ) -> DesignSummary:
     mine = [record for record in records if record.design == design]
     means = list(seed_means(records, weights, design).values())
-    seeds = [[r for r in mine if r.seed == seed] for seed in dict.fromkeys(r.seed for r in mine)]
     return DesignSummary(
         design=design,
         title=title,
@@ -155,7 +179,8 @@ def _summary(
         staleness=_over_seeds(mine, weights, _stale_s),
         calls=_over_seeds(mine, weights, _calls),
         cpu_ms=_over_seeds(mine, weights, _cpu_ms),
-        baseline_p95_s=quantile_estimate([merge(r.baseline_latency for r in s) for s in seeds], 0.95),
+        baseline_p95_s=quantile_estimate(list(_latencies(mine, weights, design).values()), P95),
+        added_p95_s=None if design == first else _added(records, weights, first, design),
     )
 
 
@@ -186,3 +211,12 @@ def _gap(
     one, other = (seed_means(records, weights, design.design) for design in order[:2])
     seeds = sorted(set(one) & set(other))
     return paired_difference([other[s] for s in seeds], [one[s] for s in seeds]) if seeds else None
+
+
+def _price(
+    order: Sequence[DesignSummary], records: Sequence[RunRecord], weights: dict[str, float]
+) -> Estimate | None:
+    """What the first design of the ranking adds to the p95 of the second in the baseline."""
+    if len(order) < 2:
+        return None
+    return _added(records, weights, order[1].design, order[0].design)

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from measurement.histogram import WIDTH
 from measurement.statistics import (
+    added_quantile,
     holm,
     mean_estimate,
     median_time,
@@ -53,10 +55,13 @@ def test_score_interval_covers_the_true_mean(n: int) -> None:
     assert covered / rounds >= 0.88
 
 
-def test_bootstrap_of_equal_values_is_a_point() -> None:
-    """Ten equal runs give an interval without width instead of an error."""
-    estimate = score_estimate([5.0] * 10)
-    assert (estimate.low, estimate.high) == (5.0, 5.0)
+@pytest.mark.parametrize("n", [2, 5, 10])
+def test_scores_that_are_alike_have_no_interval(n: int) -> None:
+    """Neither method can tell how runs differ when none does: no interval, rather than one without width."""
+    for estimate in (score_estimate([100.0] * n), mean_estimate([0.1 + 0.2, 0.3] * n)):
+        assert estimate.alike and (estimate.low, estimate.high) == (None, None)
+    assert not score_estimate([100.0]).alike
+    assert not score_estimate([100.0] * (n - 1) + [99.0]).alike
 
 
 def test_a_mean_has_students_interval() -> None:
@@ -67,6 +72,8 @@ def test_a_mean_has_students_interval() -> None:
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert found.mean == pytest.approx(2.125) and found.n == 4
     assert mean_estimate([7.0]).low is None
+    assert mean_estimate([0.0, 0.1, 1.5]).low == 0.0  # as no lag and no count is negative
+    assert (mean_estimate([-0.1, 0.1, 1.5]).low or 0.0) < -0.1
     with pytest.raises(ValueError, match="expected at least one"):
         mean_estimate([])
 
@@ -134,7 +141,38 @@ def test_a_merged_percentile_has_an_interval_over_runs() -> None:
     alike = quantile_estimate([((400, 100),) for _ in range(5)], 0.95)
     assert apart is not None and alike is not None and apart.low is not None and apart.high is not None
     assert apart.low < apart.mean < apart.high
-    assert alike.low == pytest.approx(alike.mean) == alike.high
+    assert alike.low is not None and alike.high is not None
+    assert (alike.low, alike.high) == pytest.approx((alike.mean / WIDTH**0.5, alike.mean * WIDTH**0.5))
+
+
+def test_what_a_candidate_adds_to_a_percentile_is_told_of_pairs() -> None:
+    """Seeds that differ by much and a candidate that adds 2% to each: alone each figure is uncertain by far
+    more than what is added, the pairs tell it."""
+    before = [((400 + 20 * (n % 3), 100),) for n in range(9)]
+    after = [((bucket + 1, count),) for ((bucket, count),) in before]
+    one, added = quantile_estimate(before, 0.95), added_quantile(before, after, 0.95)
+    assert one is not None and added is not None
+    assert one.low is not None and one.high is not None and added.low is not None and added.high is not None
+    assert added.mean == pytest.approx(one.mean * (WIDTH - 1))
+    assert added.high - added.low < 0.2 * (one.high - one.low)
+
+
+def test_what_is_added_is_never_known_better_than_the_buckets() -> None:
+    """Histograms that are alike add nothing, give or take half a bucket of each."""
+    runs = [((400, 100),)] * 6
+    added, level = added_quantile(runs, runs, 0.95), quantile_estimate(runs, 0.95)
+    assert added is not None and level is not None and added.low is not None and added.high is not None
+    assert added.mean == 0.0 and added.high == -added.low == pytest.approx(0.02 * level.mean, rel=0.01)
+
+
+def test_what_is_added_needs_pairs_and_enough_latencies() -> None:
+    """Four pairs give no interval, too few latencies no figure, and runs of no pair are refused."""
+    four = [((400, 100),)] * 4
+    found = added_quantile(four, four, 0.95)
+    assert found is not None and (found.low, found.n) == (None, 4)
+    assert added_quantile([((400, 3),)], [((400, 3),)], 0.95) is None
+    with pytest.raises(ValueError, match="expected pairs"):
+        added_quantile(four, four[:3], 0.95)
 
 
 def test_a_percentile_of_few_runs_has_no_interval() -> None:

@@ -35,6 +35,19 @@ def test_durations_have_three_digits(seconds: float | None, text: str) -> None:
     assert wording.duration(seconds) == text
 
 
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(0.004, "+4 ms"), (-1.5, "-1.5 s"), (-0.0894, "-89.4 ms"), (0.0, "0 s")]
+)
+def test_a_difference_of_times_has_a_sign_and_the_unit_of_its_size(seconds: float, text: str) -> None:
+    """A negative one is no number of microseconds."""
+    assert wording.signed_duration(seconds) == text
+
+
+def test_what_stands_in_brackets_is_not_broken() -> None:
+    """A column may break before an interval and after it, never within."""
+    assert wording.unbroken("91 (88 to 94), 1 never") == "91 (88\u00a0to\u00a094), 1 never"
+
+
 def test_a_veto_keeps_the_score_that_would_have_been() -> None:
     """The wording of the verdict page."""
     assert wording.score_text(builder.fragile_fail().analysis.score) == (

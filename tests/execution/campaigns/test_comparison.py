@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -10,7 +11,8 @@ from execution.campaigns.comparison import Turn, best, comparison_exit_code, com
 from execution.campaigns.comparison_figures import comparison_report
 from execution.campaigns.run_records import RunRecord
 from experiment.errors import ExitCode
-from reports.comparison import COMPARISON_FORMATS, ComparisonReport, lines
+from reports.comparison import COMPARISON_FORMATS, lines
+from reports.comparison_report import ComparisonReport, DesignInScenario, DesignSummary
 from tests.execution.builders import record
 
 TITLES = {"a": "the first", "b": "the second"}
@@ -102,8 +104,8 @@ def test_every_figure_has_an_interval() -> None:
     """Of cells over runs; of designs over seeds, so that scenarios that differ in cost are no uncertainty."""
     records = [
         record(
-            0, seed, scenario=scenario, design="a", calls=cost + seed / 100, cpu_ms=cost, stale_s=seed / 10,
-            duplicates=2 * (seed == 1), baseline_latency=((400 + seed, 50),),
+            0, seed, scenario=scenario, design="a", calls=cost + seed / 100, cpu_ms=cost + seed / 50,
+            stale_s=seed / 10, duplicates=2 * (seed == 1), baseline_latency=((400 + seed, 50),),
         )
         for seed in range(1, 6)
         for scenario, cost in (("s", 1.0), ("t", 9.0))
@@ -142,3 +144,71 @@ def test_a_figure_that_a_scenario_never_has_is_no_gap() -> None:
     ]
     summary = compared(*records, *runs("b", 80)).designs[0]
     assert summary.staleness is not None and summary.staleness.mean == pytest.approx(0.2)
+
+
+def slowed(design: str, buckets: int, seeds: range = range(1, 6)) -> list[RunRecord]:
+    """Runs whose latencies differ between seeds, moved by as many buckets of 2%."""
+    return [
+        record(
+            0, seed, scenario=scenario, design=design, score=80.0 + seed + buckets / 10,
+            baseline_latency=((500 + 9 * (seed % 3) + buckets, 100),),
+        )
+        for seed in seeds
+        for scenario in WEIGHTS
+    ]  # fmt: skip
+
+
+def test_added_latency_is_told_against_the_first_design() -> None:
+    """Of each scenario and of all, paired by seed; the first design adds nothing to itself."""
+    report = compared(*slowed("a", 0), *slowed("b", 35))
+    every: list[DesignSummary | DesignInScenario] = [*report.designs, *report.cells]
+    for of in every:
+        if of.design == "a":
+            assert of.added_p95_s is None
+            continue
+        added, own = of.added_p95_s, of.baseline_p95_s
+        assert added is not None and own is not None and added.low is not None and added.high is not None
+        assert added.mean == pytest.approx(own.mean / 2, rel=0.01) and added.n == 5
+        assert 0 < added.low < added.mean < added.high
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "added p95 (95%)" in text and "| +2" in text
+    assert any("costs +" in words and "at p95 in the baseline" in words for words in report.words)
+
+
+def test_added_latency_counts_seeds_that_both_have() -> None:
+    """Another seed's slowness on one side is no cost of the design."""
+    slow = [record(0, 9, scenario=s, design="b", baseline_latency=((900, 5000),)) for s in WEIGHTS]
+    half = [record(0, 8, scenario="s", design=d, baseline_latency=((900, 5000),)) for d in TITLES]
+    report = compared(*slowed("a", 0), *slowed("b", 0), *slow, *half)
+    added = report.designs[1].added_p95_s
+    assert added is not None and (added.mean, added.n) == (0.0, 5)
+
+
+def test_one_pair_and_one_run_are_told_in_the_singular() -> None:
+    """Counts agree with their nouns, and no duplicates are none."""
+    report = compared(*slowed("a", 0, range(1, 2)), *slowed("b", 0, range(1, 2)))
+    shown = "\n".join(lines(report))
+    for text in (shown, *(rendering(report) for rendering in COMPARISON_FORMATS.values())):
+        assert not re.search(r"\b1 (pairs|runs|vetoes)\b|0 in 0", text)
+    assert "none in 1 run (0% to 97.5%)" in shown and "over 1 pair" in shown
+
+
+def test_runs_that_are_alike_are_said_to_be() -> None:
+    """No interval without width: of scores, of costs, and of differences."""
+    same = [record(0, n, scenario=s, design=d, score=80.0 + 5 * (d == "b"), calls=3.0)
+            for n in range(1, 12) for s in WEIGHTS for d in TITLES]  # fmt: skip
+    shown = "\n".join(lines(compared(*same)))
+    assert "80 (all 11 alike)" in shown and "3.00 (all 11 alike)" in shown
+    assert "b against a in all: +5.0 points in each of 11 pairs" in shown
+
+
+def test_a_screen_takes_scores_that_are_alike_at_their_word() -> None:
+    """Finalists without spread do not keep every other design in."""
+    records = [
+        record(0, n, scenario=s, design=d, score=score + (d == "c") * n)
+        for n in range(1, 6)
+        for s in WEIGHTS
+        for d, score in (("a", 100.0), ("b", 99.0), ("c", 40.0))
+    ]
+    report = comparison_report("try", records, WEIGHTS, dict.fromkeys("abc", ""), "compare", "simulation")
+    assert best(report, 2) == ("a", "b")
