@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from experiment.controls import BehaviourProbe, Effect
+from experiment.units import noun
 
 
 def require_share(share: float) -> None:
@@ -20,7 +21,7 @@ def touched(before: object, during: object, what: str) -> Effect:
     statement = "it is not switched on"
     if on:
         received = during.received - before.received
-        statement = f"{during.applied} requests {what}, {received} received since"
+        statement = f"{noun(during.applied, 'request')} {what}, {received} received since"
     return Effect(on and during.applied > 0, statement, _figures(before, during), "affected")
 
 

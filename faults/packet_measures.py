@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from experiment.controls import Effect
+from experiment.units import noun
 from faults.link_measures import Existing, RoundTrips, answers, figures, shown
 
 ROUNDS = 5
@@ -50,7 +51,7 @@ def packet_effect(
     late = any(one.seconds is None or one.seconds > late_s for one in during.existing)
     touched: Existing = "affected" if count and late else "unknown"
     trip = f"round trip {shown(before.fresh, DEADLINE_S)} -> {shown(during.fresh, DEADLINE_S)}"
-    statement = f"{count} packets {done}; {trip}"
+    statement = f"{noun(int(count), 'packet')} {done}; {trip}"
     return Effect(count > 0, statement, {**figures(before, during), counter: count}, touched)
 
 

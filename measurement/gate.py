@@ -15,6 +15,7 @@ from enum import StrEnum
 
 import numpy as np
 
+from experiment.units import noun
 from measurement.gate_flags import FigureFlag, ScenarioFlag, failing_text, figure_text, flags_of
 from measurement.gate_pairs import CONFIRMED, Look, PairedRun, by_scenario, scores
 from measurement.statistics import PairedDifference, paired_difference
@@ -112,7 +113,7 @@ def _new_vetoes(runs: Sequence[PairedRun]) -> list[Finding]:
         )
         for veto in sorted(frozenset().union(*(run.candidate.vetoes for run in mine)) - known):
             seeds = [run.seed for run in ran if veto in run.candidate.vetoes]
-            sentence = f"{scenario}: the candidate violates {veto} in {len(seeds)} of {len(ran)} runs"
+            sentence = f"{scenario}: the candidate violates {veto} in {len(seeds)} of {noun(len(ran), 'run')}"
             found.append(Finding(scenario, f"{sentence} (first with seed {seeds[0]}), {before}"))
     return found
 

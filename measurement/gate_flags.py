@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from experiment.units import noun
 from measurement.gate_pairs import CONFIRMED, Look, PairedRun, Side, by_scenario, scores
 from measurement.histogram import merge, quantile
 from measurement.statistics import PairedDifference, holm, more_often, paired_difference
@@ -52,7 +53,7 @@ def figure_text(figure: FigureFlag) -> str:
 def failing_text(flag: ScenarioFlag) -> str:
     """`control: the candidate failed in 7 of 7 runs, the baseline in 0`."""
     n, before, now = flag.difference.n, flag.failed_baseline, flag.failed_candidate
-    return f"{flag.scenario}: the candidate failed in {now} of {n} runs, the baseline in {before}"
+    return f"{flag.scenario}: the candidate failed in {now} of {noun(n, 'run')}, the baseline in {before}"
 
 
 def flags_of(

@@ -17,6 +17,7 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal, cast
 
+from experiment.units import noun
 from measurement.register_search import OutOfTimeError, RegisterSearch
 
 Function = Literal["read", "write", "cas"]
@@ -60,7 +61,7 @@ class Witness:
         held = f"; the register could have held {values}" if values else ""
         return (
             f"{self.operation.function} {self.operation.value!r} by process {self.operation.process}{label} "
-            f"fits no order of the {self.prefix_operations} operations up to its completion{held}"
+            f"fits no order of the {noun(self.prefix_operations, 'operation')} up to its completion{held}"
         )
 
 

@@ -45,6 +45,13 @@ class Estimate:
         """Two runs or more, and no spread among them."""
         return self.method == ALIKE
 
+    @property
+    def bounds(self) -> tuple[float, float] | None:
+        """The interval to decide by: runs that are all alike are taken at their word; None: not known."""
+        if self.alike:
+            return self.mean, self.mean
+        return None if self.low is None or self.high is None else (self.low, self.high)
+
 
 def score_estimate(scores: Sequence[float], seed: int = 0) -> Estimate:
     """Mean score (0..100) over runs: t on logit(S / 100), BCa bootstrap from ten runs."""

@@ -9,7 +9,7 @@ import polars as pl
 from experiment.history import History
 from experiment.scenario import PHASES, Scenario, activations
 from experiment.topology import System
-from experiment.units import format_duration
+from experiment.units import format_duration, noun
 from experiment.verdict import Verdict
 from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, ValidityCheck
 from measurement.expectations import describe
@@ -83,13 +83,13 @@ def _baseline_met(
         if row.offered < ENOUGH and not evidently_below(row.good, row.offered, USABLE_BASELINE):
             continue
         broken.append(
-            f"{row.journey}: only {row.good} of {row.offered} operations were good before any fault "
+            f"{row.journey}: only {row.good} of {noun(row.offered, 'operation')} were good before any fault "
             f"({row.acknowledged} acknowledged), expected {USABLE_BASELINE:.0%} at least"
         )
     if not any(row.offered for row in baseline):
         broken.append("no operation was offered in the baseline")
     offered = sum(row.offered for row in baseline)
-    good = f"the baseline met its {len(declared)} objectives over {offered:,} operations"
+    good = f"the baseline met its {noun(len(declared), 'objective')} over {noun(offered, 'operation')}"
     return ValidityCheck("baseline_met", not broken, "; ".join(broken) or good)
 
 
@@ -109,7 +109,8 @@ def _fault_observed(scenario: Scenario, windows: Sequence[FaultWindow]) -> Valid
     statement = "; ".join(odd + blind)
     if not statement:
         first = windows[0].statement
-        statement = f"the effect of all {len(windows)} injections was seen ({first})"
+        every = "all " if len(windows) > 1 else ""
+        statement = f"the effect of {every}{noun(len(windows), 'injection')} was seen ({first})"
     return ValidityCheck("fault_observed", not (odd or blind), statement)
 
 
@@ -167,7 +168,7 @@ def _clean_up_verified(history: History, windows: Sequence[FaultWindow]) -> Vali
         dirty.append("the run ended before its clean-up")
     elif not history.end.clean:
         dirty.append(f"clean-up was incomplete: {history.end.statement or 'no reason was recorded'}")
-    good = f"{len(windows)} injections healed and verified, everything cleaned up"
+    good = f"{noun(len(windows), 'injection')} healed and verified, everything cleaned up"
     return ValidityCheck("clean_up_verified", not dirty, "; ".join(dirty) or good)
 
 
@@ -186,5 +187,7 @@ def _enough_operations(
         overlapped.append(during & pl.col("journey").is_in(reached) if reached else during)
     count = history.operations.filter(pl.any_horizontal(overlapped)).height if overlapped else 0
     needed = scenario.expect.minimum_operations
-    statement = f"{count:,} operations overlapped a fault that can reach them, expected {needed} at least"
+    statement = (
+        f"{noun(count, 'operation')} overlapped a fault that can reach them, expected {needed} at least"
+    )
     return ValidityCheck("enough_operations", count >= needed, statement, Verdict.INCONCLUSIVE)

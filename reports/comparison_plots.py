@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from experiment.units import noun
 from reports import buckets, svg
 from reports.plots import DASHES, board, tile
 from reports.wording import clean
@@ -31,7 +32,8 @@ def heat_map(
     if not rows or not columns:
         return ""
     height = 0.4 + 0.36 * len(rows)
-    alt = f"Scores of {len(columns)} columns in {len(rows)} rows; the table beside it has the figures."
+    size = f"{noun(len(columns), 'column')} in {noun(len(rows), 'row')}"
+    alt = f"Scores of {size}; the table beside it has the figures."
     with board(height, name, alt) as drawn:
         axis = drawn.figure.add_axes((0.28, 0.02, 0.7, 0.36 * len(rows) / height))
         axis.grid(visible=False)
@@ -75,7 +77,7 @@ def pareto(points: Sequence[Point], cost: str, name: str = "pareto") -> str:
         return ""
     front = pareto_front(points)
     best = ", ".join(point.label for point in front) or "none"
-    alt = f"Score against {cost} of {len(points)} designs. Beaten by no other: {best}."
+    alt = f"Score against {cost} of {noun(len(points), 'design')}. Beaten by no other: {best}."
     with board(4.2, name, alt) as drawn:
         axis = drawn.figure.add_axes((0.07, 0.12, 0.9, 0.83))
         axis.plot([p.cost for p in front], [p.score for p in front], color=svg.BLUE, drawstyle="steps-post")
@@ -106,7 +108,7 @@ def trend(
     marked = f" Changes before {', '.join(labels[i] for i in changes)}." if changes else ""
     if conditions:
         marked += f" Another machine or formula from {', '.join(labels[i] for i in conditions)} on."
-    with board(3.4, name, f"{', '.join(series)} in {unit} over {len(labels)} runs.{marked}") as drawn:
+    with board(3.4, name, f"{', '.join(series)} in {unit} over {noun(len(labels), 'run')}.{marked}") as drawn:
         axis = drawn.figure.add_axes((0.1, 0.2, 0.75, 0.74))
         for number, (label, values) in enumerate(series.items()):
             axis.plot(

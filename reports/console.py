@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from experiment.units import noun
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase
 from reports import wording
@@ -55,7 +56,7 @@ def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
         pairs = zip(REPEATED_HEAD[3:], repeated_row(repeated)[3:], strict=True)
         figures = "; ".join(f"{what.removesuffix(' (95%)')} {value}" for what, value in pairs)
         lines.append(
-            f"{repeated.scenario:<{wide}}  {repeated.design:<{name}}  {repeated.runs} runs: {figures}"
+            f"{repeated.scenario:<{wide}}  {repeated.design:<{name}}  {noun(repeated.runs, 'run')}: {figures}"
         )
     for numbers in suite.numbers:
         between = numbers.interval

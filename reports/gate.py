@@ -9,6 +9,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from experiment.units import noun
 from measurement.gate import Decision, Finding
 from measurement.gate_flags import FigureFlag, figure_text
 from measurement.statistics import Estimate
@@ -51,7 +52,8 @@ def render_markdown(report: GateReport) -> str:
         f"**{text(report.sentence)}**",
         "",
         f"Candidate {code(report.candidate)} against baseline {code(report.baseline)}, suite "
-        f"{code(report.suite)}, {report.pairs} complete pairs. Candidate's score {estimate(report.score)}.",
+        f"{code(report.suite)}, {noun(report.pairs, 'complete pair')}. "
+        f"Candidate's score {estimate(report.score)}.",
         "",
         *table(
             ("scenario", "points", "95% interval", "pairs", "status"),
@@ -76,6 +78,8 @@ def estimate(score: Estimate | None) -> str:
     """`91 (95%: 88 to 94)`."""
     if score is None:
         return "not known"
+    if score.alike:
+        return f"{score.mean:.0f} (all {score.n} alike)"
     if score.low is None or score.high is None:
         return f"{score.mean:.0f}"
     return f"{score.mean:.0f} (95%: {score.low:.0f} to {score.high:.0f})"
@@ -165,7 +169,7 @@ def lines(report: GateReport) -> Sequence[str]:
     found = [f"gate {report.decision.value.upper()}: {report.sentence}"]
     for name in _names(report):
         points, interval, pairs = _scenario_row(report, name)[1:4]
-        found.append(f"  {name}: {points} points ({interval}), {pairs} pairs")
+        found.append(f"  {name}: {points} points ({interval}), {noun(int(pairs), 'pair')}")
     found += [f"  {figure_text(figure)}" for figure in report.result.figures]
     found += [f"  {evidence}" for evidence in (*report.refusals[1:], *report.result.evidence)]
     found += [f"  {rate.text}" for rate in report.rates]

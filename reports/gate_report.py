@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiment.units import noun
 from measurement.gate import Decision, GateResult, Unknown
 from measurement.statistics import Estimate, proportion
 from reports.wording import percent
@@ -33,7 +34,8 @@ class Rate:
     def text(self) -> str:
         """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
         low, high = proportion(self.events, self.runs)
-        return f"{self.what}: {self.events} of {self.runs} runs (95%: {percent(low)} to {percent(high)})"
+        share = f"{self.events} of {noun(self.runs, 'run')}"
+        return f"{self.what}: {share} (95%: {percent(low)} to {percent(high)})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiment.units import noun
 from measurement.statistics import proportion
 from reports.markdown import table, text
 from reports.wording import percent
@@ -44,7 +45,7 @@ class Bug:
     @property
     def text(self) -> str:
         """One line for a terminal."""
-        return f"{self.name}: regression in {self.regressions} of {self.trials} trials, {self.share}"
+        return f"{self.name}: regression in {self.regressions} of {noun(self.trials, 'trial')}, {self.share}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +81,15 @@ def render_markdown(figures: GateFigures) -> str:
     """A section for docs/gate.md."""
     same = figures.same
     lines = [
-        f"At most {figures.n_max} pairs a gate; runtime {text(figures.source)}; scenarios "
+        f"At most {noun(figures.n_max, 'pair')} a gate; runtime {text(figures.source)}; scenarios "
         f"{', '.join(map(text, figures.scenarios))}.",
         "",
-        f"**False alarms** (resilient against itself): {same.regressions} of {same.trials} trials, "
+        f"**False alarms** (resilient against itself): {same.regressions} of {noun(same.trials, 'trial')}, "
         f"{same.share}. No answer: {same.inconclusive}. Mean pairs: {same.mean_pairs:.1f}.",
         "",
         *(
-            f"**Wrong passes** ({text(bug.name)}): {bug.passes} of {bug.trials} trials, {bug.passed_share}.\n"
+            f"**Wrong passes** ({text(bug.name)}): {bug.passes} of {noun(bug.trials, 'trial')}, "
+            f"{bug.passed_share}.\n"
             for bug in figures.bugs
             if bug.must_not_pass
         ),

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
 from reports import buckets, wording
 from reports.comparison_plots import Cell, heat_map
@@ -54,6 +55,7 @@ def _pages() -> Environment:
         marks=wording.VERDICT_MARKS,
         time_columns=("t", "intended", "sent", "ended"),
         evidence_tables=evidence_tables,
+        noun=noun,
         **{name: getattr(wording, name) for name in WORDING},
     )
     return environment

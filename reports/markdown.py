@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from experiment.units import noun
 from experiment.verdict import CheckResult
 from measurement.analysis import FaultWindow
 from reports import wording
@@ -108,7 +109,12 @@ def _violations(check: CheckResult) -> list[str]:
     if not check.violations:
         return []
     shown = check.violations[:MAX_VIOLATIONS]
-    lines = [f"### {text(check.checker)}: {check.violation_count} violations", "", text(check.property), ""]
+    lines = [
+        f"### {text(check.checker)}: {noun(check.violation_count, 'violation')}",
+        "",
+        text(check.property),
+        "",
+    ]
     for violation in shown:
         lines.append(f"- {text(violation.statement)} (at {wording.at(violation.t)})")
         for row in violation.evidence:

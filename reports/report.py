@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiment.history import End, Header, Note, PhaseEvent
+from experiment.units import noun
 from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
 from measurement.statistics import Estimate, MedianTime
@@ -171,7 +172,7 @@ class SuiteReport:
     def headline(self) -> str:
         """`8 of 8 runs came out as expected`, or the first that did not."""
         met = sum(entry.met for entry in self.entries)
-        text = f"{met} of {len(self.entries)} runs came out as expected"
+        text = f"{met} of {noun(len(self.entries), 'run')} came out as expected"
         odd = next((entry for entry in self.entries if not entry.met), None)
         if odd is None:
             return text

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from experiment.history import PhaseEvent
+from experiment.units import noun
 from measurement.analysis import FaultWindow, Timeline
 from reports import buckets, svg
 from reports.plots import DASHES, board, log_durations
@@ -187,6 +188,6 @@ def _alt(line: Timeline, faults: Sequence[FaultWindow], step: int) -> str:
     quality = "" if lowest is None else f" Lowest quality of all journeys: {lowest:.2f}."
     thinned = f" Each point covers {step} s: mean rate, worst latency and quality." if step > 1 else ""
     return (
-        f"Rate, latency, errors and quality over {len(line.offered)} seconds. "
+        f"Rate, latency, errors and quality over {noun(len(line.offered), 'second')}. "
         f"Faults: {windows or 'none was active'}.{quality}{thinned}"
     )

@@ -51,7 +51,7 @@ def judged(quantity: str, live: Estimate, twin: Estimate, tolerance: Tolerance, 
     """The gap between two figures of 0 or more, over that many runs of each side."""
     off = twin.mean - live.mean
     excess = abs(off) - tolerance.share * live.mean - tolerance.extra
-    inside = live.low is not None and live.high is not None and live.low <= twin.mean <= live.high
+    inside = live.bounds is not None and live.bounds[0] <= twin.mean <= live.bounds[1]
     close: bool | None = None
     note = ""
     if excess <= 0 or (tolerance.inside and inside):
@@ -86,8 +86,9 @@ def _noise(live: Estimate, twin: Estimate, factor: float) -> float | None:
 
     The two intervals are combined as Zou and Donner (2008) do for any two figures, taken as independent.
     """
-    if live.low is None or live.high is None or twin.low is None or twin.high is None:
+    if live.bounds is None or twin.bounds is None:
         return None
+    (live_low, live_high), (twin_low, twin_high) = live.bounds, twin.bounds
     if twin.mean > live.mean:
-        return hypot(twin.mean - twin.low, factor * (live.high - live.mean))
-    return hypot(twin.high - twin.mean, factor * (live.mean - live.low))
+        return hypot(twin.mean - twin_low, factor * (live_high - live.mean))
+    return hypot(twin_high - twin.mean, factor * (live.mean - live_low))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from experiment.units import noun
 from simulation.closeness import Gap
 from simulation.distance import Distance
 
@@ -61,8 +62,9 @@ def closing(all_found: Sequence[Distance]) -> str:
         f"{gap.quantity} ({found.scenario} on {found.design})" for found in all_found for gap in found.apart
     ]
     text = (
-        f"{same} of {len(all_found)} comparisons have the same verdict; "
-        f"of {len(gaps)} figures {counts[True]} are close, {counts[False]} apart, {counts[None]} not known"
+        f"the same verdict in {same} of {noun(len(all_found), 'comparison')}; "
+        f"of {noun(len(gaps), 'figure')} {counts[True]} are close, {counts[False]} apart, "
+        f"{counts[None]} not known"
     )
     return f"{text}; apart: {', '.join(apart)}" if apart else text
 

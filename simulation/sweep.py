@@ -200,7 +200,7 @@ def _collect(
             progress(done, len(todo))
     if not results:
         raise SweepError(
-            f"all {len(todo)} runs failed, the first one: {(failures or ['none was asked for'])[0]}"
+            f"no run of {len(todo)} succeeded, the first one: {(failures or ['none was asked for'])[0]}"
         )
     return frame([results[index] for index in sorted(results)])
 

@@ -120,10 +120,5 @@ def best(report: ComparisonReport, count: int) -> tuple[str, ...]:
 
 
 def _bounds(design: DesignSummary) -> tuple[float, float]:
-    """Of the mean score; scores that are alike stand for themselves, and where nothing is known it is all."""
-    score = design.score
-    if score is not None and score.alike:
-        return score.mean, score.mean
-    if score is None or score.low is None or score.high is None:
-        return 0.0, 100.0
-    return score.low, score.high
+    """Of the mean score; where nothing is known it may be any."""
+    return (design.score and design.score.bounds) or (0.0, 100.0)

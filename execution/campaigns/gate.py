@@ -27,6 +27,7 @@ from execution.catalogue import Catalogue
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Suite
+from experiment.units import noun
 from measurement.gate import Decision, GateResult, Unknown, decide
 from measurement.gate_pairs import MIN_PAIRS, Look
 from measurement.statistics import Estimate, score_estimate
@@ -224,13 +225,13 @@ def _warnings(ground: _Ground, baseline: Sequence[RunRecord], candidate: Sequenc
     pairs = paired_runs(baseline, candidate)
     if left_out := sum(not pair.measured for pair in pairs):
         warnings.append(
-            f"{left_out} of {len(pairs)} pairs were left out: the load generator could not keep up"
+            f"{left_out} of {noun(len(pairs), 'pair')} were left out: the load generator could not keep up"
         )
     for pair in pairs:
         for name, side in ((BASELINE, pair.baseline), (CANDIDATE, pair.candidate)):
             if side.lost_before:
-                tries = f"{pair.scenario}, seed {pair.seed}: {side.lost_before} earlier attempts"
-                warnings.append(f"{tries} of the {name} were invalid")
+                tries = noun(side.lost_before, "earlier attempt")
+                warnings.append(f"{pair.scenario}, seed {pair.seed}: invalid on the {name}: {tries}")
     old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
     if old:
         warnings.append(f"broken on both, so that it is not new: {', '.join(old)}")

@@ -13,6 +13,7 @@ from execution.campaigns.trend_store import Expected, Occasion, Result, Results
 from execution.runs.judging import judge, render
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError
+from experiment.units import noun
 from measurement.change_points import change_points
 from measurement.histogram import merge, quantile
 from measurement.score import FORMULA
@@ -68,7 +69,7 @@ def _lacking(
     played = {(result.record.entry, result.record.seed) for result in results}
     missing = sum((run.entry, run.seed) not in played for run in expected)
     if missing:
-        return f"incomplete: {missing} of {len(expected)} runs missing"
+        return f"incomplete: {missing} of {noun(len(expected), 'run')} missing"
     return "" if _entries(expected) == today else "other scenarios or weights than the latest"
 
 

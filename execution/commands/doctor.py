@@ -14,6 +14,7 @@ from execution.catalogue import default_catalogue, unique_scenarios
 from execution.places import ROOT
 from execution.runs.facts import machine
 from experiment.errors import CodeBlueError
+from experiment.units import noun
 from runtimes.links.servers import find_server, tell_version
 
 MINIMUM_FREE_BYTES = 500_000_000
@@ -128,7 +129,7 @@ def _scenarios() -> Finding:
     names = list(unique_scenarios(catalogue))
     for name, _ in names:
         catalogue.scenario(name, system)
-    return Finding("scenarios", bool(names), f"{len(names)} files, all valid", "harness.py validate")
+    return Finding("scenarios", bool(names), f"{noun(len(names), 'file')}, all valid", "harness.py validate")
 
 
 EXAMINATIONS: dict[str, Callable[[], Finding]] = {

@@ -14,6 +14,7 @@ from execution.runs.judging import judge, render
 from execution.runs.preflight import Request, plans, validate_file
 from execution.runs.run_folder import RunFolder, plan_facts
 from experiment.errors import ExitCode
+from experiment.units import noun
 from experiment.verdict import exit_code
 from reports.console import run_lines
 from reports.loading import load_run_report
@@ -29,7 +30,7 @@ def validate(files: Sequence[Path], as_json: bool) -> int:
     else:
         for error in errors.values():
             tell(str(error))
-        say(f"{len(chosen)} files, {len(chosen) - len(errors)} valid, {len(errors)} with mistakes")
+        say(f"{noun(len(chosen), 'file')}, {len(chosen) - len(errors)} valid, {len(errors)} with mistakes")
     return int(ExitCode.BAD_CONFIGURATION if errors else ExitCode.PASS)
 
 
@@ -60,7 +61,7 @@ def plan(scenario: str, design: str, seed: int, options: Options, as_json: bool)
         return int(ExitCode.PASS)
     say(f"{made.scenario.name}: {made.scenario.title}")
     count = len(made.operations)
-    say(f"design {made.design.name}, seed {made.seed}, {count} operations, {made.population.source}")
+    say(f"design {made.design.name}, seed {made.seed}, {noun(count, 'operation')}, {made.population.source}")
     events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
     events += [(step.at_s, f"{step.action} {step.fault} {step.kind} on {step.target}") for step in made.steps]
     for t, text in sorted(events, key=lambda event: event[0]):

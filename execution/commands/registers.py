@@ -11,6 +11,7 @@ from typing import Any
 
 from execution.commands.saying import dump, say, tell
 from experiment.errors import ConfigError, ExitCode, Location, Problem, UsageError
+from experiment.units import noun
 from measurement.linearizability import KeyVerdict, RegisterVerdict, check_register
 from measurement.register_events import is_plain, read_events
 
@@ -65,7 +66,7 @@ def linearizable(files: Sequence[Path], initial: str | None, within_s: float, as
         }
         refused = sum(one.error is not None for one in found)
         words = [f"{count} {word}" for word, count in {**counts, "refused": refused}.items() if count]
-        say(f"{len(found)} files: {', '.join(words)}")
+        say(f"{noun(len(found), 'file')}: {', '.join(words)}")
     return int(min((one.code for one in found), key=WORST_FIRST.index))
 
 
@@ -81,7 +82,7 @@ def _judge(file: Path, initial: Any, within_s: float) -> Judged:
     verdict = check_register(events.operations, initial, within_s)
     if verdict.keys or events.nothing:
         return Judged(name, verdict, verdict.linearizable, events.skipped, events.nothing)
-    why = f"all {events.failed} operations failed, so that no order is ruled out"
+    why = f"no operation of {events.failed} succeeded, so that no order is ruled out"
     return Judged(name, verdict, True, events.skipped, why)
 
 
@@ -103,7 +104,7 @@ def _say_alone(judged: Judged) -> None:
     for key in judged.verdict.keys:
         say(_line(key))
     if judged.skipped:
-        say(f"{judged.skipped} lines of the nemesis skipped")
+        say(f"{noun(judged.skipped, 'line')} of the nemesis skipped")
     say(_closing(judged))
 
 
@@ -120,13 +121,13 @@ def _say_among(judged: Judged) -> None:
 def _closing(judged: Judged) -> str:
     assert judged.verdict is not None
     why = f": {judged.why}" if judged.why else ""
-    counts = f"{len(judged.verdict.keys)} registers, {judged.verdict.elapsed_s:.2f} s"
+    counts = f"{noun(len(judged.verdict.keys), 'register')}, {judged.verdict.elapsed_s:.2f} s"
     return f"{WORDS[judged.linearizable]} ({counts}){why}"
 
 
 def _line(key: KeyVerdict) -> str:
     name = "register" if key.key is None else f"register {key.key}"
-    counts = f"{key.operations} operations, {key.indeterminate} indeterminate"
+    counts = f"{noun(key.operations, 'operation')}, {key.indeterminate} indeterminate"
     why = "; ".join(str(part) for part in (key.witness, key.reason) if part)
     return f"{name}: {WORDS[key.linearizable]} ({counts})" + (f": {why}" if why else "")
 

@@ -14,6 +14,7 @@ from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.preflight import population_of
 from experiment.errors import ExitCode
 from experiment.plan import make_plan
+from experiment.units import noun
 from load import outcomes
 from reports.comparison_plots import Interval as PlottedInterval
 from reports.comparison_plots import interval_plot
@@ -64,7 +65,7 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
         results = run_sweep(todo, setting, _progress, failures=failures)
     if order.out is not None:
         write_results(results, order.out)
-        tell(f"{len(results)} runs in {shown(order.out)}")
+        tell(f"{noun(len(results), 'run')} in {shown(order.out)}")
     if order.plot is not None:
         order.plot.write_text("\n".join(_plots(results)), encoding="utf-8")
         tell(f"plots in {shown(order.plot)}")
@@ -93,10 +94,11 @@ def _told_apart(order: SweepOrder, catalogue: Catalogue) -> tuple[str, tuple[str
 
 def _progress(done: int, total: int) -> None:
     """On a terminal one line that is rewritten, elsewhere a line every tenth."""
+    said = f"{done} of {noun(total, 'run')}"
     if sys.stderr.isatty():
-        print(f"\r{done} of {total} runs", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        print(f"\r{said}", end="\n" if done == total else "", file=sys.stderr, flush=True)
     elif done * 10 // total > (done - 1) * 10 // total:
-        print(f"{done} of {total} runs", file=sys.stderr, flush=True)
+        print(said, file=sys.stderr, flush=True)
 
 
 def _plots(results: Any) -> Iterator[str]:
@@ -121,6 +123,6 @@ def effect_lines(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str]:
         for one in [one for one in found if one.label == label][:SHOWN_EFFECTS]:
             interval = f"{one.low:.4g} to {one.high:.4g}"
             size = f"{one.size:.2f}" if one.size is not None else "always" if one.difference else "none"
-            larger = f"{one.larger:.0%} of {one.pairs} seeds"
+            larger = f"{one.larger:.0%} of {noun(one.pairs, 'seed')}"
             lines.append(f"  {one.metric[:32]:32} {one.difference:>11.4g} {interval:>25} {size:>7}  {larger}")
     return lines

@@ -11,6 +11,7 @@ from execution.commands.saying import say, say_results, shown, tell
 from execution.commands.session import typed
 from execution.places import RUNS
 from experiment.errors import ExitCode, UsageError, nearest
+from experiment.units import noun
 from reports.trend import TREND_FORMATS, lines
 
 
@@ -44,7 +45,7 @@ def rescore(results: Path | None, every: bool) -> int:
     done, problems = rescore_all(_store(results), every)
     for problem in problems:
         tell(f"not scored again: {problem}")
-    say(f"{done} runs scored again, {len(problems)} could not be")
+    say(f"{noun(done, 'run')} scored again, {len(problems)} could not be")
     return int(ExitCode.INCONCLUSIVE if problems else ExitCode.PASS)
 
 

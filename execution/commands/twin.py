@@ -22,6 +22,7 @@ from execution.runs.preflight import Request, is_suite, plans, population_of
 from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode, HistoryError, UsageError, gravest
 from experiment.plan import Plan, make_plan
+from experiment.units import noun
 from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import calibrate as fitted
@@ -57,7 +58,7 @@ def calibrate(run: Path, out: Path, options: Options) -> int:
     )
     save_magnitudes(found, out)
     for name, fit in sorted(found.fits.items()):
-        say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {fit.samples} samples")
+        say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")
     say(f"written to {shown(out)}")
     return int(ExitCode.PASS)
 

@@ -129,7 +129,7 @@ def _measure(
 
 
 def _violation(found: Amplification) -> Violation:
-    told = f"{found.attempts:.0f} attempts"
+    told = f"{noun(round(found.attempts), 'attempt')}"
     if found.received is not None:
         told += f", {found.received:.0f} received by the callee"
     statement = (

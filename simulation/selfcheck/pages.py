@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from math import isnan
 from typing import Any
 
+from experiment.units import noun
 from simulation.selfcheck.cases import Case, CheckRow
 
 
@@ -68,6 +69,6 @@ def markdown_page(sections: Sequence[str], rows: Sequence[CheckRow]) -> str:
     """All cases on one page."""
     failed = sum(row.verdict == "fail" for row in rows)
     unknown = sum(row.verdict == "inconclusive" for row in rows)
-    result = "every figure holds" if not failed else f"{failed} figures do not hold"
+    result = "every figure holds" if not failed else f"{noun(failed, 'figure does', 'figures do')} not hold"
     result += f", of {unknown} nothing is known" if unknown else ""
     return "\n".join([f"# The simulator against known figures: {result}", "", *sections])

@@ -184,4 +184,4 @@ def test_stored_runs_are_found_from_another_folder(
     assert command("suite", "one.yaml", "--runtime", "simulation", "--out", "kept")[0] == 0
     monkeypatch.chdir(ROOT)
     code, said, _ = command("rescore", "--all", "--results", str(tmp_path / "kept" / "results.sqlite3"))
-    assert (code, said) == (0, "1 runs scored again, 0 could not be\n")
+    assert (code, said) == (0, "1 run scored again, 0 could not be\n")

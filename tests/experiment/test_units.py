@@ -11,6 +11,7 @@ from experiment.units import (
     SHARE,
     Unit,
     format_duration,
+    noun,
     parse_bound,
     parse_quantity,
 )
@@ -91,3 +92,12 @@ def test_a_bound_without_its_sign_is_refused(text: str) -> None:
 def test_durations_are_written_for_people(seconds: float, text: str) -> None:
     """Four digits and the unit that fits."""
     assert format_duration(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 vetoes"), (1, "1 veto"), (2, "2 vetoes"), (1200, "1,200 vetoes")]
+)
+def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
+    """One is singular, nought and all others are not."""
+    assert noun(count, "veto", "vetoes") == text
+    assert noun(count, "run") == text.replace("vetoes", "runs").replace("veto", "run")

@@ -68,7 +68,7 @@ def test_a_new_veto_is_a_regression_whatever_the_numbers() -> None:
     runs = pairs([80, 80, 80], [99, 99, 99]) + [PairedRun("t", 1, Side(90), Side(0, VETO))]
     result = decide(runs)
     assert result.decision is Decision.REGRESSION
-    assert "no_duplicate_charge in 1 of 1 runs" in result.sentence
+    assert "no_duplicate_charge in 1 of 1 run (" in result.sentence
     assert result.new_vetoes == (result.sentence,)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 from xml.etree import ElementTree
@@ -12,7 +13,7 @@ import pytest
 
 from measurement.gate import Decision, decide
 from measurement.gate_pairs import PairedRun, Side
-from measurement.statistics import Estimate
+from measurement.statistics import Estimate, score_estimate
 from reports.gate import (
     GATE_FORMATS,
     badge,
@@ -141,6 +142,15 @@ def test_markdown_has_the_reason_and_the_evidence() -> None:
     assert "## ✗ Resilience gate: regression" in text
     assert "| lost | -90" in text
     assert "candidate vetoed: 0 of 5 runs (95%: 0% to 52.2%)" in text
+
+
+def test_one_pair_is_told_in_the_singular() -> None:
+    """In Markdown, on the terminal and in the rates."""
+    one = report([Side(0, VETO)], rates=(Rate("candidate vetoed", 1, 1),), score=score_estimate([0.0, 0.0]))
+    shown = render_markdown(one) + "\n".join(lines(one))
+    assert not re.search(r"\b1 (complete )?(pairs|runs)\b", shown)
+    assert "1 complete pair." in shown and "1 of 1 run (" in shown and ", 1 pair\n" in shown
+    assert "score 0 (all 2 alike)" in shown
 
 
 def test_badge_is_svg_with_a_text_alternative() -> None:

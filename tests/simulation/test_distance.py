@@ -12,7 +12,7 @@ import pytest
 from experiment.history import Sample
 from load import outcomes
 from measurement.judge import analyse
-from measurement.statistics import Estimate
+from measurement.statistics import Estimate, mean_estimate
 from simulation.closeness import Tolerance, judged
 from simulation.distance import Pair, distance
 from simulation.distance_pages import closing, distance_lines, figures, markdown_page
@@ -132,17 +132,25 @@ def test_a_counter_that_only_one_side_has_counts() -> None:
     assert gaps["retries"].close is False
 
 
+def test_figures_that_are_alike_are_taken_at_their_word() -> None:
+    """Neither side spreads: what lies beyond the tolerance is apart, not unknown for want of an interval."""
+    live, twin = mean_estimate([2.0] * 3), mean_estimate([5.0] * 3)
+    assert judged("time to recover, s", live, twin, TENTH, 3).close is False
+    assert judged("time to recover, s", live, live, TENTH, 3).close is True
+
+
 def test_what_a_comparison_says_follows_from_its_verdicts_and_figures() -> None:
     """An invalid run says nothing, however far apart; a different verdict is apart, however close."""
     found = distance(
         [a_pair("charge_response_lost", seed, load_magnitudes(), load_magnitudes()) for seed in (1, 2)]
     )
     assert found.outcome == "close"
-    assert {gap.quantity: gap for gap in found.gaps}["time to recover, s"].low is not None
+    recovered = {gap.quantity: gap for gap in found.gaps}["time to recover, s"]
+    assert (recovered.live, recovered.low, recovered.counts) == (0.0, None, (2, 2))  # both at once: all alike
     assert replace(found, verdicts=(("fail", "pass"),)).outcome == "apart"
     assert replace(found, verdicts=(("invalid", "pass"),)).outcome == "not known"
     assert replace(found, gaps=()).outcome == "not known"
     assert any("recovered, share of runs" in line for line in distance_lines(found, "x"))
     page = markdown_page([(found, "x")])
     assert "| charge_response_lost | fragile | 2 |" in page
-    assert "1 of 1 comparisons have the same verdict" in closing([found])
+    assert "the same verdict in 1 of 1 comparison;" in closing([found])

@@ -147,7 +147,7 @@ def test_a_failed_run_is_named_and_the_others_are_kept() -> None:
     todo = points(scenario("control"), system(), [design("fragile")], [1, 2, 3], [])
     broken = [replace(point, scenario=None) for point in todo]  # type: ignore[arg-type]
     failures: list[str] = []
-    with pytest.raises(SweepError, match="all 3 runs failed, the first one: fragile, seed 1: "):
+    with pytest.raises(SweepError, match="no run of 3 succeeded, the first one: fragile, seed 1: "):
         run_sweep(broken, setting(), processes=1, failures=failures)
     assert [text.partition(":")[0] for text in failures] == [f"fragile, seed {seed}" for seed in (1, 2, 3)]
     odd = [todo[0], broken[1], todo[2]]

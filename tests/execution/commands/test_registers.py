@@ -70,7 +70,7 @@ def test_several_files_give_the_worst_code_and_a_list(
         (
             WRITE + WRITTEN.replace("ok", "fail"),
             0,
-            "all 1 operations failed, so that no order is ruled out",
+            "no operation of 1 succeeded, so that no order is ruled out",
         ),
         (WRITE + WRITTEN.replace("ok", "info"), 0, ""),
         (WRITE + READ, 0, ""),
@@ -127,7 +127,7 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         "execution", "execution.cli", "execution.cli.lazy", "execution.cli.parameters",
         "execution.cli.registers",
         "execution.commands", "execution.commands.registers", "execution.commands.saying", "execution.places",
-        "experiment", "experiment.errors",
+        "experiment", "experiment.errors", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
         "measurement.register_graph", "measurement.register_search",
     ]  # fmt: skip

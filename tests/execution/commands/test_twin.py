@@ -66,7 +66,7 @@ def test_the_same_sizes_are_close_and_others_apart(
     options = Options(out=tmp_path, calibration=sizes(tmp_path))
     assert twin(order, options, False) == 0
     said = capsys.readouterr().out
-    assert "1 of 1 comparisons have the same verdict" in said.splitlines()[-1]
+    assert "the same verdict in 1 of 1 comparison;" in said.splitlines()[-1]
     assert "calibration: sizes, made 2026-01-01T00:00:00+00:00 from " in said
     assert "| control | resilient | 2 | live pass, simulated pass |" in (tmp_path / "page.md").read_text()
     slow = sizes(tmp_path, work={"users/pay": Constant(0.5)})
