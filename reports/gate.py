@@ -64,7 +64,7 @@ def render_markdown(report: GateReport) -> str:
     if report.result.figures:
         heads = ("figure", "candidate / baseline", "95% interval", "tolerated", "worse")
         lines += [*table(heads, [_figure_row(figure) for figure in report.result.figures]), ""]
-    lines += [f"- {text(line)}" for line in (*report.refusals, *report.result.evidence)]
+    lines += [f"- {text(line)}" for line in report.evidence]
     lines += [f"- {text(rate.text)}" for rate in report.rates]
     lines += [
         f"- {text(v.scenario)}, seed {v.seed}: {text(v.statement)} ({code(f'{v.file}:{v.line}')})"
@@ -171,7 +171,7 @@ def lines(report: GateReport) -> Sequence[str]:
         points, interval, pairs = _scenario_row(report, name)[1:4]
         found.append(f"  {name}: {points} points ({interval}), {noun(int(pairs), 'pair')}")
     found += [f"  {figure_text(figure)}" for figure in report.result.figures]
-    found += [f"  {evidence}" for evidence in (*report.refusals[1:], *report.result.evidence)]
+    found += [f"  {evidence}" for evidence in report.evidence]
     found += [f"  {rate.text}" for rate in report.rates]
     return [clean(line) for line in (*found, *(f"  warning: {warning}" for warning in report.warnings))]
 

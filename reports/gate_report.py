@@ -68,9 +68,21 @@ class GateReport:
 
     @property
     def sentence(self) -> str:
-        if self.unclean:
-            return f"clean-up was not complete after {', '.join(self.unclean)}"
-        return self.refusals[0] if self.refusals else self.result.sentence
+        """The gravest reason of the decision."""
+        return self._reasons[0]
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Every other reason."""
+        return self._reasons[1:]
+
+    @property
+    def _reasons(self) -> tuple[str, ...]:
+        """As the exit codes are graded: clean-up, new vetoes, floors, what the pairs say."""
+        unclean = [f"clean-up was not complete after {', '.join(self.unclean)}"] if self.unclean else []
+        pairs = (self.result.sentence, *self.result.evidence)
+        vetoes_first = (*pairs, *self.refusals) if self.result.new_vetoes else (*self.refusals, *pairs)
+        return (*unclean, *vetoes_first)
 
     @property
     def tolerated(self) -> bool:

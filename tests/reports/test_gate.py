@@ -73,6 +73,21 @@ def test_a_broken_floor_is_a_regression() -> None:
     assert "at least 80" in lines(made)[0]
 
 
+def test_a_broken_floor_hides_no_other_reason() -> None:
+    """What the pairs say stands below it; a new veto, which is graver, stands above it."""
+    floor = "the candidate's mean score is 50.0, expected at least 80"
+    low = replace(passing(), refusals=(floor,))
+    assert (low.sentence, low.evidence) == (floor, (low.result.sentence,))
+    vetoed = replace(unsafe(), refusals=(floor,))
+    assert "violates no_duplicate_charge" in vetoed.sentence and floor in vetoed.evidence
+    unclean = replace(vetoed, unclean=("run-7",))
+    assert "run-7" in unclean.sentence and unclean.evidence == (vetoed.sentence, *vetoed.evidence)
+    for made in (low, vetoed, unclean):
+        for shown in (render_markdown(made), "\n".join(lines(made))):
+            for reason in (made.sentence, *made.evidence):
+                assert shown.replace("\\", "").count(reason) == 1
+
+
 def test_junit_tells_failures_from_errors() -> None:
     """A regression is a failure, not known is an error, and skipped where the policy is to warn."""
     counts = {}
