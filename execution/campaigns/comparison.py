@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -14,9 +14,11 @@ from execution.catalogue import Catalogue
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError
 from experiment.suite import Suite
+from experiment.units import noun
 from reports.comparison import COMPARISON_FORMATS
 from reports.comparison_report import ComparisonReport, DesignSummary
 from reports.comparison_words import ranked
+from reports.repeats import score_text
 
 FINALISTS = 2
 
@@ -65,14 +67,18 @@ def compare(
 ) -> tuple[ComparisonReport, Path]:
     """Run all pairs and write the comparison; with a screen, simulate first and run the finalists only."""
     if len(set(order.designs)) < 2:
-        raise UsageError(f"found {len(set(order.designs))} designs, expected at least two to compare")
+        raise UsageError(f"found {noun(len(set(order.designs)), 'design')}, expected at least two to compare")
+    if order.screen == options.runtime:
+        raise UsageError(
+            f"found the runtime {order.screen} to screen and to run the finalists, which would play the same "
+            "runs again, expected another --runtime, or no --screen"
+        )
     screened: tuple[str, ...] = ()
     if order.screen:
         first = replace(order, screen="", resume=False)  # quick, and complete or worth nothing
         report, _ = compare(suite, catalogue, replace(options, runtime=order.screen), first, hooks, stop)
         finalists = best(report, FINALISTS)
-        left_out = [name for name in order.designs if name not in finalists]
-        screened = (f"Screened by {order.screen}: {', '.join(left_out) or 'none'} left out.",)
+        screened = (screening(report, finalists),)
         order = replace(order, designs=tuple(name for name in order.designs if name in finalists))
     scenarios = tuple(dict.fromkeys(entry.scenario for entry in suite.entries))
     turns = [Turn(design) for design in order.designs]
@@ -117,6 +123,16 @@ def best(report: ComparisonReport, count: int) -> tuple[str, ...]:
     last = chosen[-1]
     close = [d for d in others if d.vetoes <= last.vetoes and _bounds(last)[0] <= _bounds(d)[1]]
     return tuple(design.design for design in (*chosen, *close))
+
+
+def screening(report: ComparisonReport, finalists: Collection[str]) -> str:
+    """`Screened by simulation, left out: fragile, 37 (35 to 39) with 6 vetoes.`"""
+    left_out = [
+        f"{design.design}, {score_text(design.score)} with {noun(design.vetoes, 'veto', 'vetoes')}"
+        for design in report.designs
+        if design.design not in finalists
+    ]
+    return f"Screened by {', '.join(report.sources)}, left out: {'; '.join(left_out) or 'none'}."
 
 
 def _bounds(design: DesignSummary) -> tuple[float, float]:

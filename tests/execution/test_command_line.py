@@ -115,6 +115,11 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
         (("simulate", "smoke/control", "--out", "/dev/null/rows.csv"), "cannot be written"),
         (("calibrate", "nowhere"), "expected a run folder"),
         (("compare", "resilient", "--suite", "smok"), 'found no suite "smok"'),
+        (("compare", "resilient", "--runtime", "simulation"), "found 1 design, expected at least two"),
+        (
+            ("compare", "fragile", "resilient", "--screen", "simulation", "--runtime", "simulation"),
+            "found the runtime simulation to screen and to run the finalists",
+        ),
         (("gate", "--margin", "nan"), "found nan, expected a finite number"),
         (("linearizable", "x.jsonl", "--within", "nan"), "found nan, expected a finite number"),
         (("run", "smoke/control", "--seed", "-5"), "-5 is not in the range"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from execution.campaigns.comparison import Turn, best, comparison_exit_code, comparison_jobs
+from execution.campaigns.comparison import Turn, best, comparison_exit_code, comparison_jobs, screening
 from execution.campaigns.comparison_figures import comparison_report
 from execution.campaigns.run_records import RunRecord
 from experiment.errors import ExitCode
@@ -89,6 +89,9 @@ def test_every_design_that_may_be_second_stays() -> None:
     titles = {name: name for name in "abcd"}
     report = comparison_report("try", records, WEIGHTS, titles, "compare", "simulation")
     assert best(report, 2) == ("a", "b", "c")
+    left_out = screening(report, best(report, 2))
+    assert left_out == "Screened by simulation, left out: d, 41 (40 to 42) with 0 vetoes."
+    assert screening(report, titles) == "Screened by simulation, left out: none."
 
 
 def test_incomplete_clean_up_is_told_and_graver_than_scores() -> None:
