@@ -21,8 +21,9 @@ from measurement.histogram import quantile
 Stored = TypeVar("Stored")
 FILE_NAME = "results.sqlite3"
 VERSION = 2
+# Several suites may find the file missing at once: whoever comes second finds it made.
 RUNS = """
-CREATE TABLE runs (
+CREATE TABLE IF NOT EXISTS runs (
   id INTEGER PRIMARY KEY,
   recorded_at TEXT NOT NULL,   -- ISO 8601, UTC
   campaign TEXT NOT NULL,      -- name of the suite's folder
@@ -44,16 +45,24 @@ CREATE TABLE runs (
   replaces INTEGER REFERENCES runs (id),
   record BLOB NOT NULL         -- the whole record as JSON
 );
-CREATE TRIGGER never_changed BEFORE UPDATE ON runs BEGIN SELECT RAISE(ABORT, 'only appended'); END;
-CREATE TRIGGER never_removed BEFORE DELETE ON runs BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+CREATE TRIGGER IF NOT EXISTS never_changed BEFORE UPDATE ON runs
+  BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+CREATE TRIGGER IF NOT EXISTS never_removed BEFORE DELETE ON runs
+  BEGIN SELECT RAISE(ABORT, 'only appended'); END;
 """
 SUITES = """
-CREATE TABLE suites (
+CREATE TABLE IF NOT EXISTS suites (
   campaign TEXT PRIMARY KEY,
   asked BLOB NOT NULL          -- what was to be run, and where, as JSON
 );
-CREATE TRIGGER suite_never_changed BEFORE UPDATE ON suites BEGIN SELECT RAISE(ABORT, 'only appended'); END;
-CREATE TRIGGER suite_never_removed BEFORE DELETE ON suites BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+CREATE TRIGGER IF NOT EXISTS suite_never_changed BEFORE UPDATE ON suites
+  BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+CREATE TRIGGER IF NOT EXISTS suite_never_removed BEFORE DELETE ON suites
+  BEGIN SELECT RAISE(ABORT, 'only appended'); END;
+"""
+# Both of one moment. What a file without a version holds is not ours.
+FOUND = """
+SELECT (SELECT user_version FROM pragma_user_version), (SELECT name FROM sqlite_master ORDER BY name LIMIT 1)
 """
 
 
@@ -168,11 +177,15 @@ class Results:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         try:
             with closing(sqlite3.connect(self.path, timeout=10)) as connection:
-                (version,) = connection.execute("PRAGMA user_version").fetchone()
+                version, holds = connection.execute(FOUND).fetchone()
+                if version == 0 and holds is not None:
+                    raise HistoryError(
+                        f'{self.path}: found a database of something else (it has "{holds}"), expected the '
+                        "file that suites write; name another one"
+                    )
                 if version == 0:
-                    _refuse_foreign(connection, self.path)
                     connection.executescript(
-                        f"BEGIN; {RUNS} {SUITES} PRAGMA user_version = {VERSION}; COMMIT;"
+                        f"BEGIN IMMEDIATE; {RUNS} {SUITES} PRAGMA user_version = {VERSION}; COMMIT;"
                     )
                 elif version == 1:
                     _add_suites(connection)
@@ -184,16 +197,6 @@ class Results:
                 f"{self.path}: found no usable results ({error}), expected the file that suites write; "
                 "move it away to start a new one"
             ) from None
-
-
-def _refuse_foreign(connection: sqlite3.Connection, path: Path) -> None:
-    """A database without our version may have tables: then it is somebody else's."""
-    found = connection.execute("SELECT name FROM sqlite_master ORDER BY name LIMIT 1").fetchone()
-    if found is not None:
-        raise HistoryError(
-            f'{path}: found a database of something else (it has "{found[0]}"), expected the file '
-            "that suites write; name another one"
-        )
 
 
 def _keep(connection: sqlite3.Connection, campaign: str, asked: Asked) -> None:

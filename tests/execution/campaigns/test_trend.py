@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
 
@@ -117,6 +119,23 @@ def test_a_database_of_something_else_is_left_alone(tmp_path: Path) -> None:
     with pytest.raises(HistoryError, match=r'something else \(it has "bookings"'):
         Results(path).read()
     assert path.read_bytes() == before
+
+
+def test_suites_that_begin_at_once_share_the_file(tmp_path: Path) -> None:
+    """Each finds no file and makes it: none is refused, and each leaves its line."""
+    names = [f"suite-{number}" for number in range(8)]
+    for number in range(4):
+        results, together = Results(tmp_path / f"{number}.sqlite3"), threading.Barrier(len(names))
+
+        def begin(name: str, of: Results = results, at: threading.Barrier = together) -> None:
+            at.wait()
+            of.begin(name, Asked(ASKED))
+
+        with ThreadPoolExecutor(len(names)) as pool:
+            list(pool.map(begin, names))
+        with closing(sqlite3.connect(results.path)) as connection:
+            kept = {name for (name,) in connection.execute("SELECT campaign FROM suites")}
+        assert kept == set(names)
 
 
 def test_a_scenario_without_a_result_is_refused(tmp_path: Path) -> None:
