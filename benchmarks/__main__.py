@@ -11,7 +11,17 @@ import sys
 from experiment.errors import StartError
 from runtimes.containers.images import require_images
 
-BENCHMARKS = ("start_up", "capacity", "runtime", "containers", "load", "analysis", "toxiproxy", "simulation")
+BENCHMARKS = (
+    "start_up",
+    "capacity",
+    "runtime",
+    "containers",
+    "load",
+    "analysis",
+    "registers",
+    "toxiproxy",
+    "simulation",
+)
 
 
 def main() -> int:

@@ -1,5 +1,8 @@
 """Is a register's history linearizable? Yes, no, or not known within the time allowed.
 
+Where every value has one writer, `measurement.register_zones` decides at once, whatever the time allowed;
+elsewhere it finds contradictions. What it leaves open is searched for an order.
+
 The search is that of Wing and Gong (1993) with Lowe's memoisation ("Testing for linearizability",
 2017), partitioned by key (Herlihy and Wing 1990, locality), and just in time: an operation takes effect
 only when some completion forces it to. Two properties of a register keep the search small:
@@ -15,12 +18,14 @@ import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Literal, cast
+from typing import Literal
 
 from experiment.units import noun
 from measurement.register_search import OutOfTimeError, RegisterSearch
+from measurement.register_zones import RegisterZones
 
 Function = Literal["read", "write", "cas"]
+SHOWN = 5  # possible values of a witness in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,10 @@ class RegisterOperation:
     key: str | None = None
     label: str = ""
 
+    def __str__(self) -> str:
+        label = f" ({self.label})" if self.label else ""
+        return f"{self.function} {self.value!r} by process {self.process}{label}"
+
 
 @dataclass(frozen=True, slots=True)
 class Witness:
@@ -56,18 +65,19 @@ class Witness:
     minimal: bool = True
 
     def __str__(self) -> str:
-        values = " or ".join(repr(value) for value in self.possible_values)
-        label = f" ({self.operation.label})" if self.operation.label else ""
-        held = f"; the register could have held {values}" if values else ""
+        values = [repr(value) for value in self.possible_values[:SHOWN]]
+        if len(self.possible_values) > SHOWN:
+            values.append(f"any of {len(self.possible_values) - SHOWN} more")
+        held = f"; the register could have held {' or '.join(values)}" if values else ""
         return (
-            f"{self.operation.function} {self.operation.value!r} by process {self.operation.process}{label} "
-            f"fits no order of the {noun(self.prefix_operations, 'operation')} up to its completion{held}"
+            f"{self.operation} fits no order of the {noun(self.prefix_operations, 'operation')} "
+            f"up to its completion{held}"
         )
 
 
 @dataclass(frozen=True, slots=True)
 class KeyVerdict:
-    """The verdict on one register; `configurations` counts the search's steps."""
+    """The verdict on one register; `configurations` counts the search's steps, 0 where it was not needed."""
 
     key: str | None
     linearizable: bool | None
@@ -80,6 +90,11 @@ class KeyVerdict:
     @property
     def completed(self) -> int:
         return self.operations - self.indeterminate
+
+    @property
+    def why(self) -> str:
+        """What stands behind the verdict, in words; empty for a register with an order that was found."""
+        return "; ".join(str(part) for part in (self.witness, self.reason) if part)
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,45 +144,32 @@ def _check_key(
     if indeterminate == len(operations):
         reason = "no operation completed, so that no order is ruled out"
         return KeyVerdict(key, True, len(operations), indeterminate, 0, reason=reason)
-    unwritten = _unwritten(operations, initial)
-    if unwritten is not None:
-        reason = "nobody had written what it saw"
-        return KeyVerdict(key, False, len(operations), indeterminate, 0, unwritten, reason)
+    zones = RegisterZones(operations, initial)
+    found = zones.contradiction()
+    if found is not None:
+        witness = Witness(operations[found.operation], found.invoked, found.held, zones.exact)
+        reason = _contradicting(operations, found.orders)
+        return KeyVerdict(key, False, len(operations), indeterminate, 0, witness, reason)
+    if zones.exact:
+        return KeyVerdict(key, True, len(operations), indeterminate, 0)
     search = RegisterSearch(operations, initial, limit)
     try:
         stage = search.run()
     except OutOfTimeError:
         reason = "the time allowed ran out"
         return KeyVerdict(key, None, len(operations), indeterminate, search.configurations, reason=reason)
-    witness = None
-    if stage is not None:
-        failed = search.stages[stage]
-        held = tuple(search.held_at(stage))
-        witness = Witness(operations[failed.operation], failed.invoked, held, search.minimal)
-    return KeyVerdict(key, stage is None, len(operations), indeterminate, search.configurations, witness)
+    if stage is None:
+        return KeyVerdict(key, True, len(operations), indeterminate, search.configurations)
+    failed, held = search.stages[stage], tuple(search.held_at(stage))
+    witness = Witness(operations[failed.operation], failed.invoked, held, search.minimal)
+    return KeyVerdict(key, False, len(operations), indeterminate, search.configurations, witness)
 
 
-def _unwritten(operations: Sequence[RegisterOperation], initial: Hashable) -> Witness | None:
-    """The first completion that saw a value which no operation invoked before it could have left there.
-
-    Told without a search, which such a value would send through every order.
-    """
-    # At one instant invocations sort first, as in the search.
-    marks = [(operation.invoked, False, number) for number, operation in enumerate(operations)]
-    marks += [(o.completed, True, number) for number, o in enumerate(operations) if o.completed is not None]
-    held = {_identity(initial)}
-    invoked = 0
-    for _, completes, number in sorted(marks):
-        function, value = operations[number].function, operations[number].value
-        before, after = cast(tuple[Hashable, Hashable], value) if function == "cas" else (value, value)
-        if not completes:
-            invoked += 1
-            if function != "read":
-                held.add(_identity(after))
-        elif function != "write" and _identity(before) not in held:
-            return Witness(operations[number], invoked, (), minimal=False)
-    return None
-
-
-def _identity(value: Hashable) -> tuple[bool, Hashable]:
-    return isinstance(value, bool), value  # JSON's true is not its 1
+def _contradicting(operations: Sequence[RegisterOperation], orders: Sequence[tuple[int, int]]) -> str:
+    """In words; `orders` as in `register_zones.Contradiction`."""
+    if not orders:
+        return "nobody had written what it saw"
+    pairs = [f"{operations[one]} had ended before {operations[other]} began" for one, other in orders]
+    if len(pairs) == 1:
+        return f"{pairs[0]}, which saw the initial value"
+    return f"{' and '.join(pairs)}, so that each value would have to come before the other"

@@ -128,8 +128,7 @@ def _closing(judged: Judged) -> str:
 def _line(key: KeyVerdict) -> str:
     name = "register" if key.key is None else f"register {key.key}"
     counts = f"{noun(key.operations, 'operation')}, {key.indeterminate} indeterminate"
-    why = "; ".join(str(part) for part in (key.witness, key.reason) if part)
-    return f"{name}: {WORDS[key.linearizable]} ({counts})" + (f": {why}" if why else "")
+    return f"{name}: {WORDS[key.linearizable]} ({counts})" + (f": {key.why}" if key.why else "")
 
 
 def _json(judged: Judged) -> dict[str, Any]:

@@ -2,8 +2,7 @@
 
 A prescription is a register: writes set its version, a dispense reads it. Versions order the writes, so the
 check is exact and needs no search: an event may not begin after another ended and show a lower version.
-Where a dispense overlaps a write, the general search for a linear order is made too, which trusts no version
-numbers.
+Where a dispense overlaps a write, the general register check is made too, which trusts no version numbers.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def find(history: History, _scenario: Scenario, _system: System) -> Finding:
     committed = committed_versions(history)
     superseded = _superseded(dispenses, writes, committed)
     search = _search(dispenses, writes, committed)
-    broken = {key.key: str(key.witness) for key in search.keys if key.linearizable is False}
+    broken = {key.key: key.why for key in search.keys if key.linearizable is False}
     known = set(superseded["key"])
     unexplained = {key: text for key, text in broken.items() if key is not None and key not in known}
     measures = {

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import heapq
 import random
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from measurement.linearizability import Function, RegisterOperation, check_register
-
-
-def op(
-    process: int,
-    function: Function,
-    value: Hashable,
-    invoked: float,
-    completed: float | None,
-    key: str | None = None,
-) -> RegisterOperation:
-    return RegisterOperation(process, function, value, invoked, completed, key)
+from measurement.register_search import RegisterSearch
+from tests.measurement.registers import brute_force, op, register_history, up_to
 
 
 def judge(*operations: RegisterOperation, initial: Hashable = None) -> bool | None:
@@ -128,34 +117,6 @@ def test_time_that_runs_out_makes_the_verdict_unknown() -> None:
     assert verdict.keys[0].reason == "the time allowed ran out"
 
 
-def brute_force(operations: Sequence[RegisterOperation]) -> bool:
-    """Try every order: the definition, with nothing clever about it."""
-
-    def explain(left: frozenset[int], value: Hashable) -> bool:
-        if all(operations[i].completed is None for i in left):
-            return True
-        ends = [c for i in left if (c := operations[i].completed) is not None]
-        for i in left:
-            one = operations[i]
-            if one.invoked > min(ends):
-                continue
-            after = value
-            if one.function == "write":
-                after = one.value
-            elif one.function == "cas":
-                assert isinstance(one.value, tuple)
-                if one.value[0] != value:
-                    continue
-                after = one.value[1]
-            elif one.completed is not None and one.value != value:
-                continue
-            if explain(left - {i}, after):
-                return True
-        return False
-
-    return explain(frozenset(range(len(operations))), None)
-
-
 @st.composite
 def histories(draw: st.DrawFn) -> list[RegisterOperation]:
     small = st.integers(0, 2)
@@ -174,85 +135,22 @@ def histories(draw: st.DrawFn) -> list[RegisterOperation]:
 @settings(max_examples=1500, deadline=None)
 @given(histories())
 def test_it_agrees_with_brute_force(operations: list[RegisterOperation]) -> None:
-    """On small histories the search gives the definition's answer, and its prefix is the smallest; what was
-    told without a search is a prefix that is not linearizable."""
-    if not operations:
+    """On small histories the check and the search alone give the definition's answer; a prefix that is said
+    to be the smallest is, and what was told without a search is one that is not linearizable."""
+    if all(operation.completed is None for operation in operations):
         return
     verdict = check_register(operations)
     assert verdict.linearizable is brute_force(operations)
+    assert (RegisterSearch(operations, None, None).run() is None) is verdict.linearizable
     if verdict.first_failure is not None:
         witness = verdict.first_failure.witness
         assert witness is not None
-        assert witness.minimal == bool(verdict.first_failure.configurations)
-        end = witness.operation.completed
-        assert end is not None
-        started = [o for o in operations if o.invoked <= end]
-        ended = sorted(o.completed for o in started if o.completed is not None)
-        before = [replace(o, completed=None if (o.completed or end) >= end else o.completed) for o in started]
-        if witness.minimal and ended.count(end) == 1:
+        assert witness.minimal or not verdict.first_failure.configurations
+        before, ended = up_to(operations, witness)
+        if witness.minimal and [o.completed for o in ended].count(witness.operation.completed) == 1:
             assert brute_force(before)
-        assert not brute_force(
-            [replace(o, completed=None if (o.completed or 0) > end else o.completed) for o in started]
-        )
-        assert len(started) == witness.prefix_operations
-
-
-@dataclass
-class Call:
-    process: int
-    function: Function
-    value: Hashable
-    change: tuple[int, int]
-    invoked: float
-    lost: bool
-    completed: float | None = None
-    applied: bool = True
-
-
-def register_history(
-    rng: random.Random, size: int, *, processes: int, values: int, lost: float
-) -> list[RegisterOperation]:
-    """The history of a true register whose clients lose some answers; such operations may happen late."""
-    heap: list[tuple[float, int, str, Call | None]] = []
-    for process in range(processes):
-        heapq.heappush(heap, (rng.random(), process, "invoke", None))
-    history: list[Call] = []
-    register: Hashable = None
-    serial = processes
-    while heap:
-        now, process, what, call = heapq.heappop(heap)
-        if call is None:
-            if len(history) == size:
-                continue
-            function: Function = rng.choices(["read", "cas", "write"], [4, 3, 3])[0]  # type: ignore[assignment]
-            change = (rng.randrange(values), rng.randrange(values))
-            value: Hashable = change if function == "cas" else change[1]
-            call = Call(process, function, value, change, now, function != "read" and rng.random() < lost)
-            history.append(call)
-            if call.lost:
-                heapq.heappush(heap, (now + 1, serial, "invoke", None))
-                serial += 1
-            if not call.lost or rng.random() < 0.5:
-                delay = rng.random() * (50 if call.lost else 1)
-                heapq.heappush(heap, (now + delay, process, "effect", call))
-        elif what == "effect":
-            if call.function == "read":
-                call.value = register
-            elif call.function == "write":
-                register = call.value
-            else:
-                call.applied = call.lost or register == call.change[0]
-                register = call.change[1] if register == call.change[0] else register
-            if not call.lost:
-                heapq.heappush(heap, (now + rng.random(), process, "complete", call))
-        else:
-            call.completed = now
-            heapq.heappush(heap, (now + rng.random() * 0.3, process, "invoke", None))
-    return [
-        op(call.process, call.function, call.value, call.invoked, call.completed)
-        for call in history
-        if call.applied and (call.lost or call.completed is not None)
-    ]
+        assert not brute_force(ended)
+        assert len(ended) == witness.prefix_operations
 
 
 @pytest.mark.parametrize("seed", range(6))

@@ -129,7 +129,7 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         "execution.commands", "execution.commands.registers", "execution.commands.saying", "execution.places",
         "experiment", "experiment.errors", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
-        "measurement.register_graph", "measurement.register_search",
+        "measurement.register_graph", "measurement.register_search", "measurement.register_zones",
     ]  # fmt: skip
     assert done.stdout.splitlines()[-1] == f"{ours} []"
 
