@@ -133,7 +133,8 @@ def read_back(controls: LiveControls, proxies: Toxiproxy, readings: Readings) ->
         for proxy in proxies.proxies().values():
             if not proxy.enabled:
                 problems.append(f"proxy {proxy.name} is disabled")
-            problems.extend(f"proxy {proxy.name} has the toxic {toxic.name}" for toxic in proxy.toxics)
+            acting = (toxic for toxic in proxy.toxics if toxic.toxicity > 0)
+            problems.extend(f"proxy {proxy.name} has the toxic {toxic.name}" for toxic in acting)
     except ToxiproxyError as error:
         problems.append(f"the links could not be read: {error}")
 

@@ -52,7 +52,6 @@ class _Routed:
 
     def __init__(self) -> None:
         self.adapter: ContextVar[Toxiproxy | None] = ContextVar("toxiproxy_adapter", default=None)
-        self.ready: ContextVar[Callable[[], object] | None] = ContextVar("toxiproxy_ready", default=None)
 
     def get(self, url: str, **options: Any) -> requests.Response:
         return self._send("GET", url, **options)
@@ -182,10 +181,20 @@ class Toxiproxy:
         assert found is not None
         return found
 
-    def remove_toxic(self, proxy: str, name: str, *, ready: Callable[[], object] | None = None) -> None:
-        """Take a toxic away. Removing a `timeout` toxic closes the proxy's connections. `ready` is called
-        just before the request leaves."""
-        with self._calling(ready):
+    def set_toxicity(self, proxy: str, name: str, toxicity: float) -> None:
+        """Let a toxic that is there act on this share of connections, open ones included; cuts none."""
+        with self._calling():
+            APIConsumer.post(_toxic_path(proxy, name), json={"toxicity": toxicity})
+
+        def as_wanted(state: ProxyState) -> bool:
+            toxic = state.toxic(name)
+            return toxic is not None and abs(toxic.toxicity - toxicity) < SINGLE_PRECISION
+
+        self._checked(proxy, f"toxic {name} with toxicity {toxicity:g}", as_wanted)
+
+    def remove_toxic(self, proxy: str, name: str) -> None:
+        """Take a toxic away. Removing a `timeout` toxic closes the proxy's connections."""
+        with self._calling():
             self._named(proxy).destroy_toxic(quote(name, safe=""))
         self._checked(proxy, f"no toxic {name}", lambda state: state.toxic(name) is None)
 
@@ -233,15 +242,7 @@ class Toxiproxy:
         sent = f"{method} {self.url}{path}" + (f" {json}" if json is not None else "")
         body = None if json is None else dumps(json).encode()
         try:
-            status, answered = exchange(
-                self.host,
-                self.port,
-                method,
-                path,
-                body,
-                deadline_s=self.deadline_s,
-                ready=_ROUTED.ready.get(),
-            )
+            status, answered = exchange(self.host, self.port, method, path, body, deadline_s=self.deadline_s)
         except TimeoutError:
             raise ToxiproxyHung(f"Toxiproxy did not answer {sent} within {self.deadline_s:g} s") from None
         except (OSError, HTTPException) as error:
@@ -254,15 +255,14 @@ class Toxiproxy:
         return response
 
     @contextmanager
-    def _calling(self, ready: Callable[[], object] | None = None) -> Iterator[None]:
-        token, ready_token = _ROUTED.adapter.set(self), _ROUTED.ready.set(ready)
+    def _calling(self) -> Iterator[None]:
+        token = _ROUTED.adapter.set(self)
         try:
             yield
         except ProxyExists as error:  # the client looks before it sends
             raise ToxiproxyRefused("a call to create a proxy", str(error), status=409) from None
         finally:
             _ROUTED.adapter.reset(token)
-            _ROUTED.ready.reset(ready_token)
 
     def _checked(self, name: str, wish: str, holds: Callable[[ProxyState], bool]) -> ProxyState:
         state = self.proxy(name)

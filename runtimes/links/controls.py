@@ -5,7 +5,7 @@ differ.
 |---|---|
 | delay | `latency` in each direction named |
 | throttle | `bandwidth` in each direction named |
-| blackhole | `timeout` 0 in each direction named: bytes vanish, the connection stays |
+| blackhole | `timeout` 0 in each direction named: bytes vanish, the connection stays; see `_reopen` for its end |
 | reset | `reset_peer` in both directions: the first byte either way resets the connection |
 | refuse | the proxy is disabled: it refuses new connections and drops the others |
 """
@@ -13,9 +13,9 @@ differ.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 
@@ -43,15 +43,13 @@ from runtimes.links.probes import LinkProber
 
 IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "reset", "refuse"})
 PREPARE_DEADLINE_S = 0.25
-TOGETHER_WITHIN_S = 0.25
 STREAMS: dict[Direction, tuple[str, ...]] = {
     "both": ("upstream", "downstream"),
     "to_callee": ("upstream",),
     "to_caller": ("downstream",),
 }
 
-# Calls that are to leave together wait for each other, so none may have to wait for a thread.
-_CALLERS = ThreadPoolExecutor(64, thread_name_prefix="toxics")
+_CALLERS = ThreadPoolExecutor(8, thread_name_prefix="toxics")
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,8 +178,9 @@ class ProxiedLink:
             if impairment is None:
                 return
             plans = toxics_of(impairment)
-            together = threading.Barrier(max(1, len(plans)))
-            calls = [partial(self._remove, fault, plan, together) for plan in plans]
+            calls = [partial(self._remove, fault, plan) for plan in plans]
+            if isinstance(impairment, Blackhole):
+                calls = [partial(self._reopen, fault, plans)]
             refusing = [other for other, what in self._active.items() if isinstance(what, Refuse)]
             if refusing == [fault]:
                 calls.append(partial(self._enable, True))
@@ -202,17 +201,22 @@ class ProxiedLink:
             self._proxy, name, kind=plan.kind, stream=plan.stream, attributes=plan.attributes
         )
 
-    def _remove(self, fault: str, plan: ToxicPlan, together: threading.Barrier) -> None:
-        def ready() -> None:
-            """Both directions heal at once: a caller that reconnects in between would be cut twice."""
-            with suppress(threading.BrokenBarrierError):  # another one could not connect: this one goes on
-                together.wait(TOGETHER_WITHIN_S)
+    def _reopen(self, fault: str, plans: Sequence[ToxicPlan]) -> None:
+        """Open all directions, and cut the connections once.
 
-        try:
-            self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}", ready=ready)
-        except ToxiproxyRefused as error:
-            if error.status != 404:  # 404: it was never set, because setting it failed
-                raise
+        Removing a black hole's toxic cuts every connection of the link. With one removal a direction, callers
+        that reconnect in between are cut again and ask twice. So the other direction's toxic is only made
+        harmless, which cuts nothing; it goes when the links are reset at the end of the run.
+        """
+        first, *others = plans
+        for plan in others:
+            with _never_set():
+                self._proxies.set_toxicity(self._proxy, f"{fault}-{plan.stream}", 0.0)
+        self._remove(fault, first)
+
+    def _remove(self, fault: str, plan: ToxicPlan) -> None:
+        with _never_set():
+            self._proxies.remove_toxic(self._proxy, f"{fault}-{plan.stream}")
 
     def _enable(self, enabled: bool) -> None:
         self._proxies.set_enabled(self._proxy, enabled)
@@ -242,6 +246,16 @@ class ProxiedLink:
 
     def close(self) -> None:
         self._prober.close()
+
+
+@contextmanager
+def _never_set() -> Iterator[None]:
+    """A toxic that is not there was never set, because setting it failed."""
+    try:
+        yield
+    except ToxiproxyRefused as error:
+        if error.status != 404:
+            raise
 
 
 def _attempt(calls: Sequence[Callable[[], None]]) -> ToxiproxyError | None:

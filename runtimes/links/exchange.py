@@ -6,7 +6,6 @@ import http.client
 import io
 import socket
 import time
-from collections.abc import Callable
 from typing import Any
 
 SHORTEST_WAIT_S = 0.001
@@ -32,18 +31,9 @@ class _UntilDeadline(io.RawIOBase):
 
 
 def exchange(
-    host: str,
-    port: int,
-    method: str,
-    path: str,
-    body: bytes | None,
-    *,
-    deadline_s: float,
-    ready: Callable[[], object] | None = None,
+    host: str, port: int, method: str, path: str, body: bytes | None, *, deadline_s: float
 ) -> tuple[int, bytes]:
-    """The status and body of the answer. `body` is JSON; `host` may be an IPv6 address. `ready` is called
-    when it is connected, before anything is sent: requests that are to leave together wait for each other
-    there.
+    """The status and body of the answer. `body` is JSON; `host` may be an IPv6 address.
 
     Raises TimeoutError at the deadline, OSError or HTTPException when none comes or one that cannot be read.
     """
@@ -55,8 +45,6 @@ def exchange(
     with socket.create_connection((host, port), timeout=deadline_s) as sock:
         sock.settimeout(_left_s(end))
         connection.sock = sock
-        if ready is not None:
-            ready()
         connection.request(method, path, body, headers)
         response = http.client.HTTPResponse(_UntilDeadline(sock, end), method=method)  # type: ignore[arg-type]
         response.begin()

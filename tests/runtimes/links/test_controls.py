@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import threading
 from collections.abc import Iterator
-from http.client import HTTPConnection
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -117,39 +116,31 @@ def test_healing_all_replaces_a_server_that_hangs(running: ProcessesRuntime, tmp
     assert list(running.unhealed()) == []
 
 
-def test_both_directions_of_a_black_hole_heal_together(
-    running: ProcessesRuntime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No request to remove a toxic is sent before both are connected: a caller that reconnected between them
-    would be cut twice."""
-    monkeypatch.setattr("runtimes.links.controls.TOGETHER_WITHIN_S", 10.0)
+def test_healing_a_black_hole_cuts_a_connection_once(running: ProcessesRuntime) -> None:
+    """Who asks again the moment that he is cut gets his answer: no second direction is healed after that."""
     link = running.controls().link("front -> back")
-    link.impair("f1", Blackhole())
-    events: list[str] = []
-    connect, request = socket.create_connection, HTTPConnection.request
-
-    def connecting(*args: Any, **options: Any) -> socket.socket:
-        made = connect(*args, **options)
-        events.append("connected")
-        return made
-
-    def requesting(self: HTTPConnection, method: str, *args: Any) -> None:
-        events.append(method)
-        request(self, method, *args)
-
-    monkeypatch.setattr(socket, "create_connection", connecting)
-    monkeypatch.setattr(HTTPConnection, "request", requesting)
-    link.restore("f1")
-    assert events[:2] == ["connected"] * 2
-    assert events.count("DELETE") == 2
-    assert list(running.unhealed()) == []
-
-
-def test_a_direction_that_cannot_be_healed_does_not_hold_the_other(running: ProcessesRuntime) -> None:
-    """The one that was removed already is left out, and the wait for it ends."""
-    link = running.controls().link("front -> back")
-    link.impair("f1", Blackhole())
     assert isinstance(link, ProxiedLink)
-    link._remove("f1", toxics_of(Blackhole())[0], threading.Barrier(2))
-    link.restore("f1")
+    host, _, port = link._proxies.proxy(link._proxy).listen.rpartition(":")
+    link.impair("f1", Blackhole())
+
+    def ask(_: int) -> int:
+        """How often he was cut before the answer came."""
+        for cuts in range(5):
+            with socket.create_connection((host, int(port)), timeout=10) as caller, suppress(ConnectionError):
+                caller.sendall(b"GET /health HTTP/1.1\r\nhost: back\r\n\r\n")
+                if caller.recv(1):
+                    return cuts
+        return 5
+
+    with ThreadPoolExecutor(40) as callers:
+        asking = callers.map(ask, range(40))
+        link.probe(1.0)  # by then all have asked
+        link.restore("f1")
+        assert list(asking) == [1] * 40
+    (left,) = link._proxies.proxy(link._proxy).toxics
+    assert (left.stream, left.toxicity) == ("downstream", 0.0)  # removing it, too, would cut them again
     assert list(running.unhealed()) == []
+    link.impair("f1", Blackhole())
+    assert link.probe(0.5).fresh.seconds is None
+    running.heal()
+    assert all(proxy.toxics == () for proxy in link._proxies.proxies().values())
