@@ -5,7 +5,7 @@ differ.
 |---|---|
 | delay | `latency` in each direction named |
 | throttle | `bandwidth` in each direction named |
-| blackhole | `timeout` 0 in each direction named: bytes vanish, the connection stays; see `_reopen` for its end |
+| blackhole | `timeout` 0 in each direction named: bytes vanish, the connection stays (its end: `_reopen`) |
 | reset | `reset_peer` in both directions: the first byte either way resets the connection |
 | refuse | the proxy is disabled: it refuses new connections and drops the others |
 """
