@@ -70,6 +70,15 @@ Source = Callable[[Variant, Draw], RunRecord]
 
 
 @dataclass(frozen=True, slots=True)
+class Runs:
+    """Where runs come from: `play` gives one, always the same for the same variant and draw; `ahead` says
+    that one will be asked for, and returns at once."""
+
+    play: Source
+    ahead: Callable[[Variant, Draw], object] = lambda _variant, _draw: None
+
+
+@dataclass(frozen=True, slots=True)
 class Candidate:
     """One kind of trial. `shifted` changes the scores of the candidate's side."""
 
@@ -107,7 +116,7 @@ class GateTrials:
 
 
 def figures(
-    source: Source,
+    runs: Runs,
     same: Candidate,
     bugs: Sequence[Candidate],
     trials: GateTrials,
@@ -118,14 +127,21 @@ def figures(
     until then."""
     found: list[Bug] = []
     for candidate in (same, *bugs):
+        if stop.is_set():
+            break
         results: list[tuple[GateResult, int]] = []
         wanted = trials.same if candidate is same else trials.of(candidate.name)
         pool = max(trials.pool or wanted, trials.n_max)
-        for number in range(wanted):
+        drawn = [
+            random.Random(f"{trials.seed}-{candidate.name}-{number}").sample(range(1, pool + 1), trials.n_max)
+            for number in range(wanted)
+        ]
+        for seeds in drawn:
+            _certain(runs, same.variant, candidate, seeds)
+        for number, seeds in enumerate(drawn):
             if stop.is_set():
                 break
-            rng = random.Random(f"{trials.seed}-{candidate.name}-{number}")
-            results.append(_trial(source, same.variant, candidate, trials.n_max, pool, rng))
+            results.append(_trial(runs.play, same.variant, candidate, seeds))
             told(f"{candidate.name}, trial {number + 1} of {wanted}: {results[-1][0].decision}")
         if results:
             found.append(_bug(candidate, results))
@@ -152,19 +168,27 @@ def _bug(candidate: Candidate, results: Sequence[tuple[GateResult, int]]) -> Bug
     )
 
 
+def _certain(runs: Runs, baseline: Variant, candidate: Candidate, seeds: Sequence[int]) -> None:
+    """What a trial will ask for whatever it finds: a veto ends it with its first pair."""
+    for seed in seeds[: 1 if candidate.safety else MIN_PAIRS]:
+        for scenario in candidate.scenarios:
+            runs.ahead(baseline, Draw(scenario, seed, BASELINE))
+            runs.ahead(candidate.variant, Draw(scenario, seed, CANDIDATE))
+
+
 def _trial(
-    source: Source, baseline: Variant, candidate: Candidate, n_max: int, pool: int, rng: random.Random
+    play: Source, baseline: Variant, candidate: Candidate, seeds: Sequence[int]
 ) -> tuple[GateResult, int]:
-    """A whole gate on pairs that share their seeds; (result, pairs it took)."""
+    """A whole gate on pairs of these seeds, as many as it may take; (result, pairs it took)."""
     runs: list[PairedRun] = []
     result, number = decide([]), 0
-    for number, seed in enumerate(rng.sample(range(1, pool + 1), n_max), 1):
+    for number, seed in enumerate(seeds, 1):
         for scenario in candidate.scenarios:
-            one = side_of(source(baseline, Draw(scenario, seed, BASELINE)))
-            two = side_of(source(candidate.variant, Draw(scenario, seed, CANDIDATE)))
+            one = side_of(play(baseline, Draw(scenario, seed, BASELINE)))
+            two = side_of(play(candidate.variant, Draw(scenario, seed, CANDIDATE)))
             two = candidate.shifted(two) if candidate.shifted else two
             runs.append(PairedRun(stem(scenario), seed, one, two))
-        look = Look(number, n_max)
+        look = Look(number, len(seeds))
         result = decide(runs, look=look)
         if (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE) or result.new_vetoes:
             break

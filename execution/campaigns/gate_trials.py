@@ -5,11 +5,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
+from functools import cache
+from multiprocessing import get_context
+from os import sched_getaffinity
 from pathlib import Path
+from signal import SIG_IGN, SIGINT, signal
 
 from execution.campaigns.gate_minus import NOT_SHOWN, SHOWN_BY, minus_one
-from execution.campaigns.gate_selfcheck import Candidate, Draw, Source, Variant, lost_margin
+from execution.campaigns.gate_selfcheck import Candidate, Draw, Runs, Source, Variant, lost_margin
 from execution.campaigns.run_records import RunRecord, record_of
 from execution.catalogue import Catalogue
 from execution.options import SIMULATION, Options
@@ -30,15 +35,26 @@ PLANTED_SUITE = "planted_bugs"
 
 
 @contextmanager
-def trial_source(
-    catalogue: Catalogue, options: Options, stop: threading.Event, told: Callable[[str], None]
-) -> Iterator[Source]:
+def trial_runs(
+    catalogue: Catalogue,
+    options: Options,
+    stop: threading.Event,
+    told: Callable[[str], None],
+    processes: int | None = None,
+) -> Iterator[Runs]:
     """Runs by design, scenario and seed, each played once; a live system is up for the length of the `with`
-    block, and every run of it is told."""
-    make = _planner(catalogue, options)
+    block, and every run of it is told. Those of the twin are played ahead on as many `processes` (None: one a
+    core), which changes none of them."""
     if options.runtime == SIMULATION:
-        yield _once(_simulated(make))
+        cores = processes or len(sched_getaffinity(0))
+        pool = ProcessPoolExecutor(cores, get_context("forkserver"), _leave_interrupts)
+        twin = _Twin(pool, catalogue, options)
+        try:
+            yield Runs(twin.play, twin.ahead)
+        finally:
+            pool.shutdown(cancel_futures=True)
         return
+    make = _planner(catalogue, options)
     first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
     with open_bench(first, options, stop) as bench:
 
@@ -48,7 +64,7 @@ def trial_source(
             told(f"  {draw.scenario} on {variant.name}, seed {draw.seed}: {result.verdict}")
             return record_of(0, draw.scenario, folder.path, folder.history(), result.analysis, result.clean)
 
-        yield _once(play)
+        yield Runs(_once(play))
 
 
 def _once(play: Source) -> Source:
@@ -80,9 +96,10 @@ def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, Draw]
     return make
 
 
-def _simulated(make: Callable[[Variant, Draw], Plan]) -> Source:
+@cache
+def _simulated(catalogue: Catalogue, options: Options) -> Source:
     """A live system never takes the same times twice: nor does the twin on the two sides of a pair."""
-    magnitudes = load_magnitudes()
+    magnitudes, make = load_magnitudes(), _planner(catalogue, options)
 
     def play(variant: Variant, draw: Draw) -> RunRecord:
         plan = make(variant, draw)
@@ -91,6 +108,34 @@ def _simulated(make: Callable[[Variant, Draw], Plan]) -> Source:
         return record_of(0, draw.scenario, Path(), history, analysis, True)
 
     return play
+
+
+def _simulated_run(catalogue: Catalogue, options: Options, variant: Variant, draw: Draw) -> RunRecord:
+    """In another process, to which no closure travels."""
+    return _simulated(catalogue, options)(variant, draw)
+
+
+def _leave_interrupts() -> None:
+    """Ctrl-C reaches every process of a terminal; the first one asks the others to end."""
+    signal(SIGINT, SIG_IGN)
+
+
+class _Twin:
+    """Runs of the twin: those that were said ahead from the pool, the others from here."""
+
+    def __init__(self, pool: ProcessPoolExecutor, catalogue: Catalogue, options: Options) -> None:
+        self._pool, self._inputs = pool, (catalogue, options)
+        self._ahead: dict[tuple[str, Draw], Future[RunRecord]] = {}
+        self._here = _once(_simulated(catalogue, options))
+
+    def ahead(self, variant: Variant, draw: Draw) -> None:
+        key = (variant.name, draw)
+        if key not in self._ahead:
+            self._ahead[key] = self._pool.submit(_simulated_run, *self._inputs, variant, draw)
+
+    def play(self, variant: Variant, draw: Draw) -> RunRecord:
+        future = self._ahead.get((variant.name, draw))
+        return self._here(variant, draw) if future is None else future.result()
 
 
 def _unwatched(_progress: Progress) -> None:

@@ -15,7 +15,7 @@ from execution.campaigns.comparison import compare as compare_designs
 from execution.campaigns.gate import gate_exit_code, run_gate
 from execution.campaigns.gate_selfcheck import GateTrials, figures
 from execution.campaigns.gate_sides import GateOrder
-from execution.campaigns.gate_trials import trial_source, trials_of
+from execution.campaigns.gate_trials import trial_runs, trials_of
 from execution.campaigns.run_records import RunRecord
 from execution.commands.live import catalogue_of, say_run, started, watchers
 from execution.commands.saying import dump, say, say_results, tell
@@ -96,9 +96,9 @@ def selfcheck_gate(
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
     with (
         live_session(options.runtime) as interruption,
-        trial_source(catalogue, options, interruption.stop, tell) as source,
+        trial_runs(catalogue, options, interruption.stop, tell) as runs,
     ):
-        found = figures(source, same, bugs, trials, interruption.stop, tell)
+        found = figures(runs, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())
     if out is not None:
         out.write_text(render_figures(found), encoding="utf-8")

@@ -13,11 +13,12 @@ from execution.campaigns.gate_selfcheck import (
     Candidate,
     Draw,
     GateTrials,
+    Runs,
     Variant,
     figures,
     lost_margin,
 )
-from execution.campaigns.gate_trials import trial_source, trials_of
+from execution.campaigns.gate_trials import trial_runs, trials_of
 from execution.campaigns.run_records import RunRecord
 from execution.catalogue import default_catalogue
 from execution.options import PROCESSES, SIMULATION, Options
@@ -56,7 +57,7 @@ def trial(name: str, safety: bool = False) -> Candidate:
 
 def test_false_alarms_stay_below_their_bar() -> None:
     """Of 200 A/A trials at most 10 end as a regression, and most of them pass."""
-    found = figures(synthetic, trial("good"), (), TRIALS, threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (), TRIALS, threading.Event())
     assert found.same.trials == 200
     assert found.same.regressions <= 10
     assert not found.missed
@@ -70,7 +71,7 @@ def test_bugs_are_found() -> None:
         Candidate("doubled p95", Variant(NAMED["good"], slower=2.0), ("a", "b"), must_be_found=True),
         Candidate("halved goodput", Variant(NAMED["good"], capacity=0.5), ("a", "b"), must_be_found=True),
     )
-    found = figures(synthetic, trial("good"), bugs, TRIALS, threading.Event())
+    found = figures(Runs(synthetic), trial("good"), bugs, TRIALS, threading.Event())
     assert {bug.name: bug.regressions for bug in found.bugs} == dict.fromkeys(
         ("unsafe", "worse", "doubled p95", "halved goodput"), 40
     )
@@ -81,7 +82,7 @@ def test_bugs_are_found() -> None:
 def test_a_loss_of_the_margin_rarely_passes() -> None:
     """What lost exactly three points passes in at most 5% of the gates; a pass is counted, and is the bar."""
     lost = Candidate("lost", Variant(NAMED["good"]), ("a", "b"), must_not_pass=True, shifted=lost_margin)
-    found = figures(synthetic, trial("good"), (lost,), GateTrials(same=1, bugs=200), threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (lost,), GateTrials(same=1, bugs=200), threading.Event())
     assert found.bugs[0].passes <= 10 and not found.missed
     assert "**Wrong passes** (lost)" in render_markdown(found)
     wrong = replace(found, bugs=(replace(found.bugs[0], passes=11),))
@@ -96,14 +97,14 @@ def test_a_small_pool_gives_no_trial_a_seed_twice() -> None:
         played.add(draw.seed)
         return synthetic(variant, draw)
 
-    found = figures(source, trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
+    found = figures(Runs(source), trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
     assert played <= set(range(1, 8)) and found.same.trials == 20
 
 
 def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
     """A candidate said to be unsafe that breaks nothing is a missed bar."""
     bug = Candidate("harmless", Variant(NAMED["good"]), ("a",), safety=True)
-    found = figures(synthetic, trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
     assert any("harmless" in missed for missed in found.missed)
     assert "harmless (safety)" in render_markdown(found)
 
@@ -119,7 +120,7 @@ def test_an_interrupted_check_keeps_what_it_has() -> None:
             stop.set()
         return synthetic(variant, draw)
 
-    found = figures(source, trial("good"), (trial("worse"),), TRIALS, stop)
+    found = figures(Runs(source), trial("good"), (trial("worse"),), TRIALS, stop)
     assert 0 < found.same.trials < 200 and not found.bugs
 
 
@@ -151,10 +152,10 @@ def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) 
     catalogue = default_catalogue()
     resilient = catalogue.design("resilient", catalogue.system())
     without = Variant(minus_one(resilient)[switch])
-    with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
+    with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
         for seed in range(1, 4):
-            assert source(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS
-            assert source(without, Draw(scenario, seed)).verdict is Verdict.FAIL
+            assert runs.play(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS
+            assert runs.play(without, Draw(scenario, seed)).verdict is Verdict.FAIL
 
 
 def test_both_sides_of_a_pair_play_one_plan_at_another_time() -> None:
@@ -164,8 +165,8 @@ def test_both_sides_of_a_pair_play_one_plan_at_another_time() -> None:
     draws = [Draw("smoke/charge_response_lost", 1, take) for take in ("baseline", "candidate")]
     found = []
     for _ in range(2):
-        with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
-            found.append([source(same.variant, draw) for draw in draws])
+        with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
+            found.append([runs.play(same.variant, draw) for draw in draws])
     (one, other), again = found
     assert one.offered == other.offered
     assert one.load_latency != other.load_latency
@@ -178,11 +179,12 @@ def test_worse_figures_are_those_of_played_runs() -> None:
     _, bugs = trials_of(catalogue, ["smoke/charge_response_lost"])
     slow, half = (next(bug.variant for bug in bugs if bug.name == name) for name in WORSE)
     usual = Variant(slow.design)
-    with trial_source(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as source:
-        runs = [source(variant, Draw("smoke/charge_response_lost", 1)) for variant in (usual, slow, half)]
-    p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in runs]
+    with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
+        draw = Draw("smoke/charge_response_lost", 1)
+        found = [runs.play(variant, draw) for variant in (usual, slow, half)]
+    p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in found]
     assert p95[1] / p95[0] == pytest.approx(2.0, rel=0.1)
-    assert runs[2].good / runs[0].good == pytest.approx(0.5, rel=0.1)
+    assert found[2].good / found[0].good == pytest.approx(0.5, rel=0.1)
 
 
 def test_a_live_system_cannot_be_slowed() -> None:
@@ -192,3 +194,34 @@ def test_a_live_system_cannot_be_slowed() -> None:
         for runtime in (SIMULATION, PROCESSES)
     }
     assert set(names[SIMULATION]) - set(names[PROCESSES]) == {"doubled p95"}
+
+
+def test_where_runs_are_played_changes_no_figure() -> None:
+    """One process or two, played ahead or not: the same trials end the same way, after the same pairs."""
+    catalogue = default_catalogue()
+    same, bugs = trials_of(catalogue, ["smoke/control"])
+    bug = next(bug for bug in bugs if bug.name == "no_key")
+    trials = GateTrials(same=2, bugs=1, pool=3, n_max=3)
+    found = []
+    for processes in (1, 2):
+        with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None, processes) as runs:
+            found.append(figures(runs, same, (bug,), trials, threading.Event()))
+            found.append(figures(Runs(runs.play), same, (bug,), trials, threading.Event()))
+    assert found[0].same.trials == 2 and found[0].bugs[0].regressions == 1
+    assert all(other == found[0] for other in found)
+
+
+def test_what_a_trial_needs_is_said_ahead() -> None:
+    """The runs of three pairs, and of a planted bug one, as its veto ends the trial; no others."""
+    said: list[Draw] = []
+    played: list[Draw] = []
+
+    def source(variant: Variant, draw: Draw) -> RunRecord:
+        assert draw in said
+        played.append(draw)
+        return synthetic(variant, draw)
+
+    runs, trials = Runs(source, lambda _variant, draw: said.append(draw)), GateTrials(1, 1, n_max=3)
+    found = figures(runs, trial("good"), (trial("unsafe", True),), trials, threading.Event())
+    assert found.same.most_pairs == 3 and found.bugs[0].most_pairs == 1
+    assert sorted(map(str, said)) == sorted(map(str, played))
