@@ -1,4 +1,4 @@
-"""A group whose commands are imported when they are asked for, so that each starts quickly."""
+"""Groups of commands that answer an unknown name with the nearest, or import what is asked for alone."""
 
 from __future__ import annotations
 
@@ -8,9 +8,25 @@ from typing import Any
 
 import click
 
+from experiment.errors import nearest
 
-class LazyGroup(click.Group):
-    """`places` maps a command's name to `module:attribute`."""
+
+class NamingGroup(click.Group):
+    """Looks among all names it lists; click itself knows only commands that were added by then."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        looks_like_a_name = not name.startswith("-") and not ctx.resilient_parsing
+        if looks_like_a_name and self.get_command(ctx, name) is None:
+            raise click.UsageError(f"No such command '{name}': {nearest(name, self.list_commands(ctx))}", ctx)
+        return super().resolve_command(ctx, args)
+
+
+class LazyGroup(NamingGroup):
+    """Imports a command when it is asked for, so that each starts quickly; `places` maps a command's
+    name to `module:attribute`."""
 
     def __init__(self, *arguments: Any, places: Mapping[str, str], **more: Any) -> None:
         super().__init__(*arguments, **more)

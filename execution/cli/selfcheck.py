@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from execution.cli.lazy import NamingGroup
 from execution.cli.live_options import SEED
 from execution.cli.parameters import FiniteRange, OutputFile, json_option
 from execution.options import RUNTIMES, SIMULATION, Options
@@ -24,7 +25,7 @@ def _kind(parameter: Parameter) -> Any:
     return FiniteRange(parameter.minimum) if parameter.type is float else parameter.type
 
 
-class Cases(click.Group):
+class Cases(NamingGroup):
     """One command a case of simulation/selfcheck; every parameter of the case is an option."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
@@ -86,7 +87,7 @@ def simulation(context: click.Context, as_json: bool, out: Path | None) -> int:
     return selfcheck_commands.selfcheck_all(as_json, out)
 
 
-@click.group()
+@click.group(cls=NamingGroup)
 def selfcheck() -> None:
     """Check what Code Blue itself is worth."""
 

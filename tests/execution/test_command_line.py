@@ -130,7 +130,11 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
         (("trend", "smoke", "--results", "none.sqlite3"), "found no file none.sqlite3, expected one of"),
         (("rescore", "--results", "none.sqlite3"), "found no file none.sqlite3, expected one of"),
         (("linearizable", "nowhere.jsonl"), "nowhere.jsonl"),
-        (("nonsense",), "No such command 'nonsense'"),
+        (("nonsense",), "No such command 'nonsense': known: "),
+        (("simulat",), "No such command 'simulat': did you mean \"simulate\"?"),
+        (("selfcheck", "gates"), "No such command 'gates': did you mean \"gate\"?"),
+        (("selfcheck", "simulation", "mmk"), "No such command 'mmk': did you mean \"mmck\"?"),
+        (("selfcheck", "simulation", "nosuch"), "No such command 'nosuch': known: backoff, "),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else "",
 )
