@@ -5,7 +5,9 @@ Commands are imported when they are asked for: judging a small file must not wai
 
 from __future__ import annotations
 
+import signal
 import sys
+from types import FrameType
 
 import click
 
@@ -64,12 +66,21 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where the command has no answer of its own: what it started is ended as after Ctrl-C."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
 def main() -> None:
     """Run the command; every error that has a message ends as that message and its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
     try:
         code = cli.main(standalone_mode=False)
-    except click.exceptions.Abort:
-        code = ExitCode.INTERRUPTED
+    except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
+        code = ExitCode.TERMINATED if isinstance(end.__cause__, Terminated) else ExitCode.INTERRUPTED
     except click.ClickException as error:
         error.show()
         code = ExitCode.BAD_CONFIGURATION

@@ -6,12 +6,12 @@ A run is a pure function of its point, so that where it is computed changes noth
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
-from multiprocessing import get_context
+from itertools import takewhile
 from os import sched_getaffinity
+from threading import Event
 from typing import Any
 
 import polars as pl
@@ -29,6 +29,7 @@ from simulation.magnitudes import Magnitudes
 from simulation.run import simulate
 from simulation.users import Judgement
 from simulation.variation import Variation, apply, combinations
+from simulation.workers import workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +72,7 @@ class SweepError(CodeBlueError):
 
 
 CONNECT_S = 10.0
+LOOK_S = 0.02  # between two looks at what has ended
 Figures = dict[str, float | int | str | None]
 
 
@@ -129,6 +131,7 @@ def figures(history: History, analysis: Analysis) -> Figures:
 
 
 Progress = Callable[[int, int], None]
+NEVER = Event()
 
 
 def run_sweep(
@@ -137,20 +140,20 @@ def run_sweep(
     progress: Progress | None = None,
     processes: int | None = None,
     failures: list[str] | None = None,
+    stop: Event = NEVER,
 ) -> pl.DataFrame:
     """All points over this machine's processes; rows in the order of the points.
 
     A run that fails goes into `failures` by label and seed, and the others are kept. Raises SweepError when
-    none is left, or at once without such a list.
+    none is left, or at once without such a list. When `stop` is set, the rows until then.
     """
     cores = processes or min(len(sched_getaffinity(0)), len(todo))
     if cores <= 1:
         alone = ((index, partial(run_point, point, setting)) for index, point in enumerate(todo))
-        return _collect(todo, alone, progress, failures)
-    with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
-        futures = {pool.submit(run_point, point, setting): index for index, point in enumerate(todo)}
-        ended = ((futures[future], future.result) for future in as_completed(futures))
-        return _collect(todo, ended, progress, failures)
+        return _collect(todo, takewhile(lambda _: not stop.is_set(), alone), progress, failures, stop)
+    with workers(cores) as pool:
+        futures = [pool.submit(run_point, point, setting) for point in todo]
+        return _collect(todo, _ended(futures, stop), progress, failures, stop)
 
 
 def run_on_dask(
@@ -159,6 +162,7 @@ def run_on_dask(
     address: str,
     progress: Progress | None = None,
     failures: list[str] | None = None,
+    stop: Event = NEVER,
 ) -> pl.DataFrame:
     """The same on a Dask cluster. Raises UsageError without the optional package or the scheduler."""
     try:
@@ -172,11 +176,23 @@ def run_on_dask(
         raise UsageError(f"--dask {address}: found no scheduler there ({error}), expected one") from None
     with client:
         shared = client.scatter(setting, broadcast=True)
-        futures = {
-            client.submit(run_point, point, shared, pure=False): index for index, point in enumerate(todo)
-        }
-        ended = ((futures[future], future.result) for future in dask.as_completed(futures))
-        return _collect(todo, ended, progress, failures)
+        futures = [client.submit(run_point, point, shared, pure=False) for point in todo]
+        try:
+            return _collect(todo, _ended(futures, stop), progress, failures, stop)
+        finally:
+            client.cancel(futures)
+
+
+def _ended(futures: Sequence[Any], stop: Event) -> Iterator[tuple[int, Callable[[], Figures]]]:
+    """The futures of a pool or a cluster by their index, as they end. Looks instead of waiting for one, so
+    that `stop` is seen at once."""
+    waiting = dict(enumerate(futures))
+    while waiting and not stop.is_set():
+        ended = [index for index, future in waiting.items() if future.done()]
+        if not ended:
+            stop.wait(LOOK_S)
+        for index in ended:
+            yield index, waiting.pop(index).result
 
 
 def _collect(
@@ -184,6 +200,7 @@ def _collect(
     ended: Iterable[tuple[int, Callable[[], Figures]]],
     progress: Progress | None,
     failures: list[str] | None,
+    stop: Event,
 ) -> pl.DataFrame:
     """Rows in the order of the points, whatever the order in which runs end."""
     results: dict[int, Figures] = {}
@@ -198,7 +215,7 @@ def _collect(
             failures.append(text)
         if progress is not None:
             progress(done, len(todo))
-    if not results:
+    if not results and not stop.is_set():
         raise SweepError(
             f"no run of {len(todo)} succeeded, the first one: {(failures or ['none was asked for'])[0]}"
         )

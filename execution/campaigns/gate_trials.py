@@ -8,10 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from functools import cache
-from multiprocessing import get_context
 from os import sched_getaffinity
 from pathlib import Path
-from signal import SIG_IGN, SIGINT, signal
 
 from execution.campaigns.gate_minus import NOT_SHOWN, SHOWN_BY, minus_one
 from execution.campaigns.gate_selfcheck import Candidate, Draw, Runs, Source, Variant, lost_margin
@@ -30,6 +28,7 @@ from measurement.checkers import CHECKERS
 from measurement.judge import analyse
 from simulation.magnitudes import load_magnitudes
 from simulation.run import simulate
+from simulation.workers import workers
 
 PLANTED_SUITE = "planted_bugs"
 
@@ -47,12 +46,9 @@ def trial_runs(
     core), which changes none of them."""
     if options.runtime == SIMULATION:
         cores = processes or len(sched_getaffinity(0))
-        pool = ProcessPoolExecutor(cores, get_context("forkserver"), _leave_interrupts)
-        twin = _Twin(pool, catalogue, options)
-        try:
+        with workers(cores) as pool:
+            twin = _Twin(pool, catalogue, options)
             yield Runs(twin.play, twin.ahead)
-        finally:
-            pool.shutdown(cancel_futures=True)
         return
     make = _planner(catalogue, options)
     first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
@@ -113,11 +109,6 @@ def _simulated(catalogue: Catalogue, options: Options) -> Source:
 def _simulated_run(catalogue: Catalogue, options: Options, variant: Variant, draw: Draw) -> RunRecord:
     """In another process, to which no closure travels."""
     return _simulated(catalogue, options)(variant, draw)
-
-
-def _leave_interrupts() -> None:
-    """Ctrl-C reaches every process of a terminal; the first one asks the others to end."""
-    signal(SIGINT, SIG_IGN)
 
 
 class _Twin:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from execution.catalogue import Catalogue, default_catalogue
+from execution.commands.interrupts import interruptible
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.preflight import population_of
@@ -44,7 +45,10 @@ class SweepOrder:
 
 
 def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
-    """Simulate, write the rows, say the effect sizes against the first design or variant."""
+    """Simulate, write the rows, say the effect sizes against the first design or variant.
+
+    A signal ends it with the rows until then.
+    """
     catalogue = default_catalogue(options.system)
     system = catalogue.system()
     scenario, names = _told_apart(order, catalogue)
@@ -59,10 +63,15 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
     table = OutcomeTable(outcomes.judge, outcomes.seen_status)
     setting = Setting(load_magnitudes(order.calibration), table, GENERATED_PATIENTS, population)
     failures: list[str] = []
-    if order.dask:
-        results = run_on_dask(todo, setting, order.dask, _progress, failures)
-    else:
-        results = run_sweep(todo, setting, _progress, failures=failures)
+    with interruptible() as interruption:
+        if order.dask:
+            results = run_on_dask(todo, setting, order.dask, _progress, failures, interruption.stop)
+        else:
+            results = run_sweep(todo, setting, _progress, failures=failures, stop=interruption.stop)
+    if interruption.exit_code is not None:
+        tell(f"interrupted: {len(results) + len(failures)} of {noun(len(todo), 'run')} had ended")
+        if not len(results):
+            return int(interruption.exit_code)
     if order.out is not None:
         write_results(results, order.out)
         tell(f"{noun(len(results), 'run')} in {shown(order.out)}")
@@ -81,7 +90,7 @@ def sweep(order: SweepOrder, options: Options, as_json: bool) -> int:
             say(line)
     for text in failures:
         tell(f"failed: {text}")
-    return int(ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS)
+    return int(interruption.exit_code or (ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS))
 
 
 def _told_apart(order: SweepOrder, catalogue: Catalogue) -> tuple[str, tuple[str, ...]]:

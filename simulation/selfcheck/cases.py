@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from math import isnan, sqrt
-from multiprocessing import get_context
 from os import sched_getaffinity
 from typing import Any, Literal, TypeVar
 
@@ -15,6 +13,7 @@ from scipy.optimize import brentq
 from scipy.stats import binom
 
 from experiment.errors import UsageError, nearest
+from simulation.workers import workers
 
 Result = TypeVar("Result")
 
@@ -175,5 +174,5 @@ def spread(work: Callable[..., Result], arguments: Sequence[tuple[Any, ...]]) ->
     cores = min(len(sched_getaffinity(0)), len(rest))
     if cores <= 1:
         return results + [work(*each) for each in rest]
-    with ProcessPoolExecutor(cores, mp_context=get_context("forkserver")) as pool:
+    with workers(cores) as pool:
         return results + list(pool.map(work, *zip(*rest, strict=True)))
