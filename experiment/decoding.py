@@ -16,7 +16,7 @@ from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.errors import ConfigError, Location, Problem, nearest, told_of
 from experiment.names import Reference
 from experiment.units import Bound, Unit, parse_bound, parse_quantity
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
@@ -58,9 +58,8 @@ class Decoder:
         return FAILED
 
     def refuse(self, where: Location, error: ValueError) -> Any:
-        """A mistake that a value found in itself; its message is `found; expected ...`."""
-        found, _, expected = str(error).partition("; expected ")
-        return self.fail(where, found, expected or "values that fit together")
+        """A mistake that a value found in itself, see `told_of`."""
+        return self.fail(where, *told_of(error))
 
     def root(self, node: Node, cls: type[T]) -> T:
         """The whole file as `cls`. Raises ConfigError with every problem, in the order of the file."""

@@ -117,6 +117,12 @@ class StorageError(CodeBlueError):
     exit_code = ExitCode.INVALID
 
 
+def told_of(error: ValueError) -> tuple[str, str]:
+    """(found, expected) of a mistake that a value found in itself; its message is `found; expected ...`."""
+    found, _, expected = str(error).partition("; expected ")
+    return found, expected or "values that fit together"
+
+
 def nearest(name: str, names: Iterable[str]) -> str:
     """A sentence naming the nearest right name, or the list of right names when none is near."""
     from difflib import get_close_matches  # only mistakes need it, and it is slow to import

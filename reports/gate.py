@@ -16,6 +16,7 @@ from measurement.statistics import Estimate
 from reports.gate_annotations import render_sarif
 from reports.gate_report import GateReport
 from reports.markdown import code, table, text
+from reports.repeats import score_text
 from reports.wording import clean
 
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
@@ -76,13 +77,7 @@ def render_markdown(report: GateReport) -> str:
 
 def estimate(score: Estimate | None) -> str:
     """`91 (95%: 88 to 94)`."""
-    if score is None:
-        return "not known"
-    if score.alike:
-        return f"{score.mean:.0f} (all {score.n} alike)"
-    if score.low is None or score.high is None:
-        return f"{score.mean:.0f}"
-    return f"{score.mean:.0f} (95%: {score.low:.0f} to {score.high:.0f})"
+    return "not known" if score is None else score_text(score, "95%: ")
 
 
 def _names(report: GateReport) -> list[str]:

@@ -39,9 +39,9 @@ def repeated_row(entry: RepeatedEntry) -> list[str]:
     ]
 
 
-def score_text(estimate: Estimate | None) -> str:
-    """`91 (88 to 94)`."""
-    return _interval_text(estimate, lambda value: f"{value:.0f}")
+def score_text(estimate: Estimate | None, level: str = "") -> str:
+    """`91 (88 to 94)`, with the level before the interval: `91 (95%: 88 to 94)`."""
+    return _interval_text(estimate, lambda value: f"{value:.0f}", level=level)
 
 
 def time_text(estimate: Estimate | None, signed: bool = False) -> str:
@@ -54,7 +54,9 @@ def mean_text(estimate: Estimate | None, unit: str = "", digits: int = 1) -> str
     return _interval_text(estimate, lambda value: f"{value:.{digits}f}", unit)
 
 
-def _interval_text(estimate: Estimate | None, form: Callable[[float], str], unit: str = "") -> str:
+def _interval_text(
+    estimate: Estimate | None, form: Callable[[float], str], unit: str = "", level: str = ""
+) -> str:
     """The mean in its unit and its interval; where runs are alike, that takes the place of the interval."""
     if estimate is None:
         return "–"
@@ -63,7 +65,7 @@ def _interval_text(estimate: Estimate | None, form: Callable[[float], str], unit
         return f"{text} (all {estimate.n} alike)"
     if estimate.low is None or estimate.high is None:
         return text
-    return f"{text} ({form(estimate.low)} to {form(estimate.high)})"
+    return f"{text} ({level}{form(estimate.low)} to {form(estimate.high)})"
 
 
 def rate_text(events: int, runs: int) -> str:

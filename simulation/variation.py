@@ -15,7 +15,7 @@ from itertools import product
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from experiment.design import Design
-from experiment.errors import UsageError, nearest
+from experiment.errors import UsageError, nearest, told_of
 from experiment.scenario import MAX_VISITS, Scenario, phase_starts
 from experiment.units import Unit, parse_quantity
 
@@ -131,7 +131,7 @@ def _set(patterns: Patterns, steps: list[str], key: str, text: str) -> Patterns:
     try:
         return replace(patterns, **{name: _set(inner, rest, key, text)})  # type: ignore[type-var]
     except ValueError as error:  # a value of the right type that the pattern refuses
-        found, _, expected = str(error).partition("; expected ")
+        found, expected = told_of(error)
         raise UsageError(f"--vary {key}: found {found}, expected {expected}") from None
 
 

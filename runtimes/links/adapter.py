@@ -174,7 +174,7 @@ class Toxiproxy:
             return (
                 toxic is not None
                 and attributes.items() <= toxic.attributes.items()
-                and (abs(toxic.toxicity - toxicity) < SINGLE_PRECISION)
+                and _acts_on(toxic, toxicity)
             )
 
         found = self._checked(proxy, f"toxic {name} with {dict(attributes)}", as_wanted).toxic(name)
@@ -188,7 +188,7 @@ class Toxiproxy:
 
         def as_wanted(state: ProxyState) -> bool:
             toxic = state.toxic(name)
-            return toxic is not None and abs(toxic.toxicity - toxicity) < SINGLE_PRECISION
+            return toxic is not None and _acts_on(toxic, toxicity)
 
         self._checked(proxy, f"toxic {name} with toxicity {toxicity:g}", as_wanted)
 
@@ -276,6 +276,10 @@ class Toxiproxy:
     def _named(name: str) -> ClientProxy:
         """The client's object for a proxy; it puts the name into paths as it stands."""
         return ClientProxy(name=quote(name, safe=""), upstream="", enabled=True, listen="")
+
+
+def _acts_on(toxic: ToxicState, share: float) -> bool:
+    return abs(toxic.toxicity - share) < SINGLE_PRECISION
 
 
 def _toxic_path(proxy: str, name: str) -> str:
