@@ -12,5 +12,5 @@ if [ -n "$final" ]; then
   printf '== failed; only live tests are run once more:\n%s\n' "$final"
   exit 1
 fi
-printf '== run once more; what passes now is flaky and wants mending:\n%s\n' "$(named 'live or docker')"
+printf '== run once more; what passes now is flaky and needs work:\n%s\n' "$(named 'live or docker')"
 failed -m 'live or docker'

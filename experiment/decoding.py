@@ -53,8 +53,8 @@ class Decoder:
         self._hooks = hooks or {}
         self._names = names or {}
 
-    def fail(self, where: Location, found: str, expected: str, mend: str = "") -> Any:
-        self.problems.append(Problem(where, found, expected, mend))
+    def fail(self, where: Location, found: str, expected: str, hint: str = "") -> Any:
+        self.problems.append(Problem(where, found, expected, hint))
         return FAILED
 
     def refuse(self, where: Location, error: ValueError) -> Any:
@@ -104,8 +104,8 @@ class Decoder:
             if key.text in ignore:
                 continue
             if key.text not in names:
-                mend = nearest(key.text, {*names, *ignore})
-                self.fail(key.where, f'the unknown key "{key.text}"', "a key that is defined here", mend)
+                hint = nearest(key.text, {*names, *ignore})
+                self.fail(key.where, f'the unknown key "{key.text}"', "a key that is defined here", hint)
                 continue
             values[key.text] = self.value(child, hints_of(cls)[key.text])
         for name, field in names.items():
@@ -159,8 +159,8 @@ class Decoder:
     def _choice(self, node: Node, choices: tuple[str, ...]) -> Any:
         if isinstance(node, Scalar) and node.text in choices:
             return node.text
-        mend = nearest(node.text, choices) if isinstance(node, Scalar) else ""
-        return self.fail(node.where, describe(node), f"one of {', '.join(choices)}", mend)
+        hint = nearest(node.text, choices) if isinstance(node, Scalar) else ""
+        return self.fail(node.where, describe(node), f"one of {', '.join(choices)}", hint)
 
     def _tuple(self, node: Node, item: Any) -> Any:
         if not isinstance(node, Sequence):

@@ -246,8 +246,8 @@ def _section(
         return
     for key, child in node.items:
         if key.text not in known:
-            mend = nearest(key.text, known)
-            decoder.fail(key.where, f'the unknown {what} "{key.text}"', f"a {what} of the system", mend)
+            hint = nearest(key.text, known)
+            decoder.fail(key.where, f'the unknown {what} "{key.text}"', f"a {what} of the system", hint)
             continue
         base = into.get(key.text, default)
         into[key.text] = replace(base, **_named(decoder, child, type(base)))  # nested patterns whole

@@ -58,11 +58,11 @@ class Problem:
     where: Location
     found: str
     expected: str
-    mend: str = ""
+    hint: str = ""
 
     def __str__(self) -> str:
-        mend = f"\n    {self.mend}" if self.mend else ""
-        return f"{self.where}: found {self.found}, expected {self.expected}{mend}"
+        hint = f"\n    {self.hint}" if self.hint else ""
+        return f"{self.where}: found {self.found}, expected {self.expected}{hint}"
 
 
 class CodeBlueError(Exception):

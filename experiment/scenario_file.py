@@ -194,17 +194,17 @@ def _check_judged(decoder: Decoder, node: Node, scenario: Scenario) -> None:
     """A scenario that would judge nothing proves nothing; nor do faults whose effect nobody asks about."""
     expect = scenario.expect
     place_of_expect = key_place(node, "expect")
-    mend = "name an invariant under expect.invariants, or an objective such as {journey: pay, success: "
+    hint = "name an invariant under expect.invariants, or an objective such as {journey: pay, success: "
     if expect.invariants or expect.fault or expect.after or expect.recovery is not None:
         return
     if scenario.faults:
         found = "faults and nothing that is expected of the system under them"
         expected = "an invariant, or an objective for the fault, the recovery or after it"
-        decoder.fail(place_of_expect, found, expected, f'{mend}">= 99%"}} under expect.fault')
+        decoder.fail(place_of_expect, found, expected, f'{hint}">= 99%"}} under expect.fault')
     elif not expect.baseline:
         found = "a scenario that expects nothing"
         expected = "an invariant or an objective"
-        decoder.fail(place_of_expect, found, expected, f'{mend}">= 99%"}} under expect.baseline')
+        decoder.fail(place_of_expect, found, expected, f'{hint}">= 99%"}} under expect.baseline')
 
 
 def _check_objectives(decoder: Decoder, node: Node, scenario: Scenario) -> None:

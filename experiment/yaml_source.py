@@ -91,8 +91,8 @@ _KINDS = {
 class _Refused(Exception):
     """A well-formed construct that these files may not use."""
 
-    def __init__(self, mark: Any, found: str, expected: str, mend: str = "") -> None:
-        self.mark, self.found, self.expected, self.mend = mark, found, expected, mend
+    def __init__(self, mark: Any, found: str, expected: str, hint: str = "") -> None:
+        self.mark, self.found, self.expected, self.hint = mark, found, expected, hint
         super().__init__(found)
 
 
@@ -104,8 +104,8 @@ class _PlainLoader(yaml.SafeLoader):
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            mend = "write the value out: aliases can blow a file up without end"
-            raise _Refused(event.start_mark, f"an alias (*{event.anchor})", "plain values", mend)
+            hint = "write the value out: aliases can blow a file up without end"
+            raise _Refused(event.start_mark, f"an alias (*{event.anchor})", "plain values", hint)
         tag = getattr(event, "tag", None)
         if tag is not None:
             raise _Refused(event.start_mark, f"a tag ({tag})", "plain values without tags")
@@ -124,9 +124,9 @@ def read_yaml(path: Path) -> Node:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        mend = "check the path; `harness.py list` shows what there is"
+        hint = "check the path; `harness.py list` shows what there is"
         raise ConfigError(
-            [Problem(where, f"no readable file ({error.strerror})", "a YAML file", mend)]
+            [Problem(where, f"no readable file ({error.strerror})", "a YAML file", hint)]
         ) from None
     if len(raw) > MAX_BYTES:
         found = f"more than {MAX_BYTES:,} bytes"
@@ -148,7 +148,7 @@ def parse_yaml(text: str, file: str) -> Node:
         root = yaml.compose(text, Loader=_PlainLoader)
     except _Refused as refused:
         where = _location(refused.mark, file)
-        raise ConfigError([Problem(where, refused.found, refused.expected, refused.mend)]) from None
+        raise ConfigError([Problem(where, refused.found, refused.expected, refused.hint)]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         problem = Problem(_location(mark, file), f"text that is no YAML ({error.problem})", "a YAML document")

@@ -59,8 +59,8 @@ class _Reader:
         self.failed = self.skipped = 0
         self.unread = False  # a line that was no JSON may have opened or closed anything
 
-    def problem(self, line: int, found: str, expected: str, mend: str = "") -> None:
-        self.problems.append(Problem(Location(self.file, line), found, expected, mend))
+    def problem(self, line: int, found: str, expected: str, hint: str = "") -> None:
+        self.problems.append(Problem(Location(self.file, line), found, expected, hint))
 
     def event(self, line: int, text: str) -> None:
         try:
@@ -90,8 +90,8 @@ class _Reader:
         if kind not in TYPES:
             self.problem(line, _found("type", event, "type"), ", ".join(TYPES), nearest(str(kind), TYPES))
         elif function not in FUNCTIONS:
-            mend = nearest(str(function), FUNCTIONS)
-            self.problem(line, _found("f", event, "f"), ", ".join(FUNCTIONS), mend)
+            hint = nearest(str(function), FUNCTIONS)
+            self.problem(line, _found("f", event, "f"), ", ".join(FUNCTIONS), hint)
         elif not isinstance(event.get("key"), str | int | None):
             self.problem(line, _found("key", event, "key"), "a string or a whole number")
         elif kind == "invoke":

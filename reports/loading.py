@@ -51,13 +51,13 @@ def load_run_report(run_folder: Path, history: History | None = None) -> RunRepo
     return RunReport(history.header, facts, analysis, history.phases, history.notes, history.end, traces)
 
 
-def _decode(path: Path, cls: type[Any], mend: str) -> Any:
+def _decode(path: Path, cls: type[Any], hint: str) -> Any:
     try:
         return msgspec.json.decode(path.read_bytes(), type=cls)
     except OSError as error:
-        raise HistoryError(f"{path}: no readable file ({error.strerror}); {mend}") from None
+        raise HistoryError(f"{path}: no readable file ({error.strerror}); {hint}") from None
     except msgspec.MsgspecError as error:
-        raise HistoryError(f"{path}: found what no {cls.__name__} is ({error}); {mend}") from None
+        raise HistoryError(f"{path}: found what no {cls.__name__} is ({error}); {hint}") from None
 
 
 def facts_of_header(header: Header) -> RunFacts:

@@ -113,7 +113,7 @@ def _endpoint() -> _Endpoint:
 
 
 START = "start Docker Engine (`dockerd`, or `systemctl start docker`), or name its socket in DOCKER_HOST"
-MENDS = {
+HINTS = {
     "Connection refused": START,
     "No such file or directory": START,
     "Permission denied": "run as a user of the group docker, or as root",
@@ -124,9 +124,9 @@ MENDS = {
 def _short(error: BaseException) -> str:
     """The innermost reason, such as `Connection refused`, and what to do about it."""
     text = str(error)
-    for reason, mend in MENDS.items():
+    for reason, hint in HINTS.items():
         if reason in text:
-            return f"{reason}; {mend}" if mend else reason
+            return f"{reason}; {hint}" if hint else reason
     return text[-200:]
 
 

@@ -65,8 +65,8 @@ class LiveControls:
 
     def behaviour(self, link: str) -> BehaviourControl:
         if link not in self.behaviours:
-            mend = nearest(link, self.behaviours)
-            raise UnsupportedError(f'"{link}" has no callee that can be told to misbehave: {mend}')
+            hint = nearest(link, self.behaviours)
+            raise UnsupportedError(f'"{link}" has no callee that can be told to misbehave: {hint}')
         return self.behaviours[link]
 
 

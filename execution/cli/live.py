@@ -45,7 +45,7 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Say what this machine can run, and how to mend what it cannot."""
+    """Say what this machine can run, and what helps where it cannot."""
     from execution.commands import live as live_commands
 
     return live_commands.doctor(as_json)

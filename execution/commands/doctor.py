@@ -1,4 +1,4 @@
-"""What this machine can run, and the exact mend for what it cannot."""
+"""What this machine can run, and a hint for what it cannot."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Finding:
     name: str
     ok: bool
     found: str
-    mend: str = ""
+    hint: str = ""
     needed: bool = True
 
 
@@ -57,8 +57,8 @@ def _machine() -> Finding:
 
 def _disk() -> Finding:
     free = shutil.disk_usage(ROOT).free
-    mend = f"free some space on the file system of {ROOT}"
-    return Finding("disk", free >= MINIMUM_FREE_BYTES, f"{free / 1e9:.1f} GB free", mend)
+    hint = f"free some space on the file system of {ROOT}"
+    return Finding("disk", free >= MINIMUM_FREE_BYTES, f"{free / 1e9:.1f} GB free", hint)
 
 
 def _loopback() -> Finding:
@@ -86,18 +86,18 @@ def _toxiproxy() -> Finding:
     choice = find_server()
     version = tell_version(choice, TOXIPROXY_DEADLINE_S)
     real = choice.kind != "embedded"
-    mend = (
+    hint = (
         ""
         if real
         else "the embedded server is used; `make toxiproxy` builds the real one where Go is present"
     )
-    return Finding("toxiproxy", real, f"{version}, {choice}", mend, needed=False)
+    return Finding("toxiproxy", real, f"{version}, {choice}", hint, needed=False)
 
 
 def _docker() -> Finding:
     """The engine that would be used, and whether its images are made from what is here now."""
     from runtimes.containers.engine_images import Images
-    from runtimes.containers.images import MEND, stale_images
+    from runtimes.containers.images import HINT, stale_images
     from runtimes.docker_engine import EngineError
 
     start = "start Docker Engine" if shutil.which("dockerd") else "install Docker Engine (Debian: docker.io)"
@@ -108,7 +108,7 @@ def _docker() -> Finding:
     except EngineError as error:
         return Finding("docker", False, str(error), f"for --runtime containers: {start}", needed=False)
     found = f"{facts.version} at {images.url}" + "".join(f"; {problem}" for problem in problems)
-    return Finding("docker", not problems, found, f"for --runtime containers: {MEND}", needed=False)
+    return Finding("docker", not problems, found, f"for --runtime containers: {HINT}", needed=False)
 
 
 def _go() -> Finding:

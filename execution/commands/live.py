@@ -128,8 +128,8 @@ def doctor(as_json: bool) -> int:
         for finding in findings:
             mark = "ok  " if finding.ok else ("MISS" if finding.needed else "no  ")
             say(f"{mark} {finding.name:<16} {finding.found}")
-            if not finding.ok and finding.mend:
-                say(f"     {'':<16} -> {finding.mend}")
+            if not finding.ok and finding.hint:
+                say(f"     {'':<16} -> {finding.hint}")
     missing = any(finding.needed and not finding.ok for finding in findings)
     return int(ExitCode.INVALID if missing else ExitCode.PASS)
 

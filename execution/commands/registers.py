@@ -92,8 +92,8 @@ def _initial(text: str | None) -> Any:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        mend = "text needs quotes of its own: --initial '\"a\"'"
-        raise UsageError(f"--initial: found {text}, expected a JSON value; {mend}") from None
+        hint = "text needs quotes of its own: --initial '\"a\"'"
+        raise UsageError(f"--initial: found {text}, expected a JSON value; {hint}") from None
     if not is_plain(value):
         raise UsageError(f"--initial: found {text}, expected a plain JSON value, which a register can hold")
     return value

@@ -53,7 +53,7 @@ class Built:
 
 
 def check_engine(engine: Engine) -> None:
-    """Refuse, by name, an engine that cannot carry a run. Raises StartError with the mend."""
+    """Refuse, by name, an engine that cannot carry a run. Raises StartError with the hint."""
     if engine.facts().rootless:
         raise StartError(
             f"the Docker engine at {engine.url} is rootless: the addresses of its containers cannot be "

@@ -15,7 +15,7 @@ from runtimes.docker_engine import EngineError
 
 IMAGES = ("service", "postgres", "bus", "toxiproxy", "toolbox")
 PROGRAMS = {"postgres": "postgresql", "bus": "nats"}
-MEND = "`make images`, or `make images OFFLINE=1` where no container registry can be reached"
+HINT = "`make images`, or `make images OFFLINE=1` where no container registry can be reached"
 EMBEDDED = (
     "NOTE: this image holds the EMBEDDED Toxiproxy-compatible server, since no real one was found here; "
     "for the real one install Go or a toxiproxy-server, then make the images again"
@@ -80,13 +80,13 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
 
 
 def require_images() -> None:
-    """Raises StartError, with the mend, unless all images are there. Which code the services' image must hold
+    """Raises StartError, with the hint, unless all images are there. Which code the services' image must hold
     depends on the checkout that is run: see `service_images`."""
     images = Images()
     problems = missing_images(images)
     images.close()
     if problems:
-        raise StartError("; ".join(problems) + f"; make them: {MEND}")
+        raise StartError("; ".join(problems) + f"; make them: {HINT}")
 
 
 def missing_images(images: Images) -> list[str]:

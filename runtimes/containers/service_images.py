@@ -13,7 +13,7 @@ from experiment.topology import System
 from runtimes.checkouts import module_root
 from runtimes.containers.base_image import python_of
 from runtimes.containers.engine_images import Images
-from runtimes.containers.images import MEND
+from runtimes.containers.images import HINT
 from runtimes.containers.recipes import BASE, CODE, code_hash, name_of, service_recipe
 from runtimes.containers.wheelhouse import wheelhouse
 
@@ -68,7 +68,7 @@ def _ensure(images: Images, folder: Path, cache: Path) -> str:
         return name
     current = images.find(name_of("service"))
     if current is None:
-        raise StartError(f"the engine has no image {name_of('service')}; make it: {MEND}")
+        raise StartError(f"the engine has no image {name_of('service')}; make it: {HINT}")
     if current.labels.get(CODE) == code:
         images.tag(current.id, name)
         return name
@@ -76,7 +76,7 @@ def _ensure(images: Images, folder: Path, cache: Path) -> str:
     if not base or images.find(base) is None:
         raise StartError(
             f"the services in {folder} need an image of their own, and the base of {name_of('service')} "
-            f"is not there to build it on; make it: {MEND}"
+            f"is not there to build it on; make it: {HINT}"
         )
     wheels = wheelhouse(folder / "requirements.txt", cache, python_of(images, base))
     recipe = service_recipe(base, wheels, folder)

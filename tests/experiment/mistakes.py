@@ -114,8 +114,8 @@ def scenario(folder: Path, text: str = SCENARIO) -> Scenario:
 
 
 def seen(problem: Problem, mark: str, text: str) -> tuple[bool, str, str, str]:
-    """Whether the problem points at the first `mark` in the text, with found, expected and mend."""
+    """Whether the problem points at the first `mark` in the text, with found, expected and hint."""
     before = text[: text.index(mark)]
     line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
     at_mark = (problem.where.line, problem.where.column) == (line, column)
-    return at_mark, problem.found, problem.expected, problem.mend
+    return at_mark, problem.found, problem.expected, problem.hint

@@ -97,16 +97,16 @@ BAD = [
 ]
 
 
-@pytest.mark.parametrize(("line", "mark", "found", "expected", "mend"), BAD, ids=[row[0] for row in BAD])
+@pytest.mark.parametrize(("line", "mark", "found", "expected", "hint"), BAD, ids=[row[0] for row in BAD])
 def test_a_wrong_value_is_found_at_its_own_place(
-    line: str, mark: str, found: str, expected: str, mend: str
+    line: str, mark: str, found: str, expected: str, hint: str
 ) -> None:
     """Line and column are those of the value, the sentence has both halves, and a near name is suggested."""
     text = f"name: x\n{line}\nend\n".replace("\nend", "") if mark != "\nend" else f"name: x\n{line}\n"
     shown = text if mark != "\nend" else text.replace(f"{line}\n", f"{line}\nend\n")
     (problem,) = problems_of(lambda: decode(text))
     assert problem.where.file == "f.yaml"
-    assert seen(problem, mark, shown) == (True, found, expected, mend)
+    assert seen(problem, mark, shown) == (True, found, expected, hint)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +121,7 @@ def test_a_file_that_is_no_mapping_says_which_keys_it_should_have(text: str, fou
 
 
 def test_all_mistakes_are_told_at_once_in_the_order_of_the_file() -> None:
-    """Nobody has to mend one mistake to learn of the next."""
+    """Nobody has to correct one mistake to learn of the next."""
     problems = problems_of(lambda: decode("wait: 5\nmode: fats\ncount: x\n"))
     assert [(p.where.line, p.where.column) for p in problems] == [(1, 1), (1, 7), (2, 7), (3, 8)]
     assert problems[0].found == 'no key "name"'

@@ -155,17 +155,17 @@ def test_a_design_elsewhere_may_extend_one_of_the_systems_own(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "mark", "found", "expected", "mend"), BAD, ids=[row[1][:50] for row in BAD]
+    ("good", "bad", "mark", "found", "expected", "hint"), BAD, ids=[row[1][:50] for row in BAD]
 )
 def test_a_mistake_in_a_design_is_found_at_its_own_place(
-    good: str, bad: str, mark: str, found: str, expected: str, mend: str, tmp_path: Path
+    good: str, bad: str, mark: str, found: str, expected: str, hint: str, tmp_path: Path
 ) -> None:
     """File, line, column, what was found, what was expected and the nearest right name."""
     assert DESIGN.count(good) == 1
     text = DESIGN.replace(good, bad)
     (problem,) = problems_of(lambda: design(tmp_path, text))
     assert problem.where.file == str(tmp_path / "design.yaml")
-    assert seen(problem, mark, text) == (True, found, expected, mend)
+    assert seen(problem, mark, text) == (True, found, expected, hint)
 
 
 def test_keys_names_and_units_are_told_together(tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ def test_keys_names_and_units_are_told_together(tmp_path: Path) -> None:
 
 
 def test_a_mistake_in_the_base_is_found_in_the_base(tmp_path: Path) -> None:
-    """The message names the file that has to be mended."""
+    """The message names the file that has to be corrected."""
     clinic = system(tmp_path)
     write(tmp_path, "base.yaml", "name: base\nlinks: {desk -> biling: {timeout: 1s}}\n")
     path = write(tmp_path, "top.yaml", "name: top\nextends: base\n")

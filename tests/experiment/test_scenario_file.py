@@ -6,7 +6,7 @@ import pytest
 
 from tests.experiment.mistakes import FAULT, NEEDS_UNIT, PLAIN_NAME, SCENARIO, problems_of, scenario, seen
 
-# (what stands in the good file, what replaces it, where the mistake is seen, found, expected, mend)
+# (what stands in the good file, what replaces it, where the mistake is seen, found, expected, hint)
 NAME_ONE = (
     'name an invariant under expect.invariants, or an objective such as {journey: pay, success: ">= 99%"}'
 )
@@ -188,17 +188,17 @@ def test_a_good_scenario_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "mark", "found", "expected", "mend"), BAD, ids=[row[1][:60] for row in BAD]
+    ("good", "bad", "mark", "found", "expected", "hint"), BAD, ids=[row[1][:60] for row in BAD]
 )
 def test_a_mistake_in_a_scenario_is_found_at_its_own_place(
-    good: str, bad: str, mark: str, found: str, expected: str, mend: str, tmp_path: Path
+    good: str, bad: str, mark: str, found: str, expected: str, hint: str, tmp_path: Path
 ) -> None:
     """File, line, column, what was found, what was expected and the nearest right name."""
     assert SCENARIO.count(good) == 1
     text = SCENARIO.replace(good, bad)
     problems = problems_of(lambda: scenario(tmp_path, text))
     told = [seen(problem, mark, text) for problem in problems]
-    assert (True, found, expected, mend) in told
+    assert (True, found, expected, hint) in told
     assert {problem.where.file for problem in problems} == {str(tmp_path / "scenario.yaml")}
 
 

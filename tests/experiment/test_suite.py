@@ -81,17 +81,17 @@ def test_a_good_suite_is_read_with_its_weights(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "mark", "found", "expected", "mend"), BAD, ids=[row[1] for row in BAD]
+    ("good", "bad", "mark", "found", "expected", "hint"), BAD, ids=[row[1] for row in BAD]
 )
 def test_a_mistake_in_a_suite_is_found_at_its_own_place(
-    good: str, bad: str, mark: str, found: str, expected: str, mend: str | None, tmp_path: Path
+    good: str, bad: str, mark: str, found: str, expected: str, hint: str | None, tmp_path: Path
 ) -> None:
     """File, line, column, what was found, what was expected and the nearest right name."""
     text = SUITE.replace(good, bad, 1)
     (problem,) = problems_of(lambda: suite(tmp_path, text))
     assert problem.where.file == str(tmp_path / "suite.yaml")
     assert seen(problem, mark, text)[:3] == (True, found, expected)
-    assert mend is None or problem.mend == mend
+    assert hint is None or problem.hint == hint
 
 
 def test_a_suite_without_entries_is_refused(tmp_path: Path) -> None:

@@ -88,16 +88,16 @@ def test_a_good_system_is_read_with_its_links_and_mixes(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "mark", "found", "expected", "mend"), BAD, ids=[row[1] for row in BAD]
+    ("good", "bad", "mark", "found", "expected", "hint"), BAD, ids=[row[1] for row in BAD]
 )
 def test_a_mistake_in_a_system_is_found_at_its_own_place(
-    good: str, bad: str, mark: str, found: str, expected: str, mend: str, tmp_path: Path
+    good: str, bad: str, mark: str, found: str, expected: str, hint: str, tmp_path: Path
 ) -> None:
     """Cross-checks point at the name itself, not at the top of the file."""
     text = SYSTEM.replace(good, bad, 1)
     first = problems_of(lambda: system(tmp_path, text))[0]
     assert first.where.file == str(tmp_path / "system.yaml")
-    assert seen(first, mark, text) == (True, found, expected, mend)
+    assert seen(first, mark, text) == (True, found, expected, hint)
 
 
 def test_what_a_fault_can_reach_follows_the_links(tmp_path: Path) -> None:

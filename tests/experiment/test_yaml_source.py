@@ -134,11 +134,11 @@ def test_a_file_that_is_not_there_says_what_to_do(name: str, tmp_path: Path) -> 
     """A missing file and a folder are no readable files."""
     (problem,) = problems_of(lambda: read_yaml(tmp_path / name))
     assert problem.found.startswith("no readable file (")
-    assert "harness.py list" in problem.mend
+    assert "harness.py list" in problem.hint
 
 
 def test_a_mistake_reads_as_one_sentence_and_exits_with_64(tmp_path: Path) -> None:
-    """The printed form is file, line, column, found, expected, mend."""
+    """The printed form is file, line, column, found, expected, hint."""
     path = write(tmp_path, "bad.yaml", "a: &x 1\nb: *x\n")
     (problem,) = problems_of(lambda: read_yaml(path))
     assert str(problem) == (

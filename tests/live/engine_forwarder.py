@@ -9,14 +9,14 @@ from pathlib import Path
 
 
 class Forwarder:
-    """Forwards connections from `path` to the real socket until `cut`; `mend` forwards again."""
+    """Forwards connections from `path` to the real socket until `cut`; `reconnect` forwards again."""
 
     def __init__(self, path: Path, real: str) -> None:
         self._path, self._real = path, real
         self._open: list[socket.socket] = []
-        self.mend()
+        self.reconnect()
 
-    def mend(self) -> None:
+    def reconnect(self) -> None:
         self._server = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._server.bind(str(self._path))
         self._server.listen(64)

@@ -277,7 +277,7 @@ def test_an_engine_that_goes_away_makes_the_run_invalid_and_leaves_nothing(
     assert runtime.unhealed() == []
     with pytest.raises(EngineGone, match="the run is invalid"):
         runtime.records(ZERO)
-    forwarder.mend()
+    forwarder.reconnect()
     runtime.stop()
     assert everything(engine, instance) == []
     assert not list((tmp_path / INSTANCES).iterdir())
@@ -302,7 +302,7 @@ def test_leftovers_are_looked_for_in_the_engine_that_has_them(
     for _ in range(2):
         (line,) = sweep(tmp_path, sweep_instance).failed
         assert "its journal is kept" in line and f"{tmp_path}/engine.sock" in line
-    forwarder.mend()
+    forwarder.reconnect()
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/nobody.sock")
     swept = sweep(tmp_path, sweep_instance)
     monkeypatch.undo()
@@ -350,7 +350,7 @@ def test_after_the_engine_was_away_the_next_runs_have_a_system_again(
         assert runtime.unhealed() == []
         runtime.collect(tmp_path / "kept")
         assert runtime.describe().name == "containers"
-    forwarder.mend()
+    forwarder.reconnect()
     runtime.reset(settings(system, "r-3"))
     try:
         assert work(runtime) == 200

@@ -117,7 +117,7 @@ def test_an_engine_that_goes_away_in_the_middle_ends_the_run_as_invalid(
     harness.until("active")
     forwarder.cut()
     harness._wait(lambda: bool(harness.rows("end")), "the end of the history")
-    forwarder.mend()
+    forwarder.reconnect()
     assert harness.exit_code() == 3, harness.said
     assert "went away during the run" in harness.said
     (end,) = harness.rows("end")

@@ -393,7 +393,7 @@ def test_an_analysis_survives_its_file() -> None:
 
 
 def test_a_file_that_is_no_analysis_says_what_to_do() -> None:
-    """The message names the command that mends it."""
+    """The message names the command that helps."""
     with pytest.raises(HistoryError, match="judge the run again with `check`"):
         analysis_from_json(b'{"verdict": "splendid"}')
 

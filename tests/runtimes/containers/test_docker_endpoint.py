@@ -105,7 +105,7 @@ def test_engines_of_this_machine_may_be_named_in_every_way(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "mend"),
+    ("reason", "hint"),
     [
         (FileNotFoundError(2, "No such file or directory"), "start Docker Engine"),
         (ConnectionRefusedError(111, "Connection refused"), "start Docker Engine"),
@@ -114,7 +114,7 @@ def test_engines_of_this_machine_may_be_named_in_every_way(host: str) -> None:
     ids=str,
 )
 def test_an_engine_that_cannot_be_reached_is_told_with_the_mend(
-    reason: OSError, mend: str, monkeypatch: pytest.MonkeyPatch
+    reason: OSError, hint: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Each reason has another thing to do about it."""
 
@@ -122,7 +122,7 @@ def test_an_engine_that_cannot_be_reached_is_told_with_the_mend(
         raise docker.errors.DockerException(f"Error while fetching server API version: {reason!r}")
 
     monkeypatch.setattr("docker.APIClient", refuse)
-    with pytest.raises(EngineGone, match=rf"{reason.strerror}; .*{mend}"):
+    with pytest.raises(EngineGone, match=rf"{reason.strerror}; .*{hint}"):
         Door()
 
 

@@ -1,4 +1,4 @@
-"""Images are made once, made again when they would differ, and their absence is said with the mend."""
+"""Images are made once, made again when they would differ, and their absence is said with a hint."""
 
 from __future__ import annotations
 
@@ -208,7 +208,7 @@ def test_offline_a_base_that_the_engine_does_not_have_is_refused(tmp_path: Path)
 def test_missing_images_are_refused_and_stale_ones_named(
     engine: _Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The mend is said. Which code a run plays on is another question: see the images of checkouts."""
+    """The hint is said. Which code a run plays on is another question: see the images of checkouts."""
     with pytest.raises(StartError, match=r"no image codeblue/service:current; .*make images OFFLINE=1"):
         require_images()
     make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
