@@ -30,7 +30,7 @@ from benchmarks.simulation_model import (
     TIMEOUT_S,
     backoff_ceiling,
 )
-from simulation.randomness import Exponential, Uniform, sampler, stream
+from simulation.engine.randomness import Exponential, Uniform, sampler, stream
 
 ARRIVE, COMPLETE, RESPOND, VISIT, SWEEP, RETRY, SLOWER, FASTER, DOWN, UP = range(10)
 # Fields of a hop and of a link.

@@ -16,7 +16,7 @@ from statistics import median
 
 from benchmarks import bare_heapq
 from benchmarks.simulation_model import build
-from simulation.loop import run_out, run_until
+from simulation.engine.loop import run_out, run_until
 
 
 def twin(seed: int, length_s: float) -> tuple[float, int]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from experiment.controls import Delay
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import CallsInTurn, Source
-from simulation.policies import Backoff, CircuitBreaker
-from simulation.protection import Protection
-from simulation.randomness import Exponential, Uniform, sampler, stream, uniform_sampler
-from simulation.servers import Server
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import CallsInTurn, Source
+from simulation.engine.policies import Backoff, CircuitBreaker
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Exponential, Uniform, sampler, stream, uniform_sampler
+from simulation.engine.servers import Server
 
 RATE = 200.0  # visits a second
 SERVICE_S = 0.002

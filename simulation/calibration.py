@@ -20,10 +20,18 @@ from scipy.stats import kstest
 from experiment.errors import HistoryError
 from experiment.history import History
 from experiment.plan import Plan
-from simulation.magnitudes import Fit, Magnitudes
-from simulation.randomness import Array, Constant, Distribution, Exponential, Gamma, LogNormal, Quantiles
-from simulation.run import play
-from simulation.users import Outcomes
+from simulation.engine.randomness import (
+    Array,
+    Constant,
+    Distribution,
+    Exponential,
+    Gamma,
+    LogNormal,
+    Quantiles,
+)
+from simulation.model.magnitudes import Fit, Magnitudes
+from simulation.model.run import play
+from simulation.model.users import Outcomes
 
 LEAST_S = 1e-6
 # Callees first: what a caller takes contains what its callees take.

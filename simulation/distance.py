@@ -19,7 +19,7 @@ from experiment.history import History
 from measurement.analysis import Analysis
 from measurement.statistics import CONFIDENCE, Estimate, mean_estimate, proportion
 from simulation.closeness import Gap, Tolerance, judged
-from simulation.randomness import Array
+from simulation.engine.randomness import Array
 
 P50_WITHIN, P99_WITHIN, RATE_WITHIN, COUNT_WITHIN, LAG_WITHIN = 0.10, 0.20, 0.10, 0.20, 0.20
 BINOMIAL = Tolerance("inside the binomial 95% interval", inside=True)

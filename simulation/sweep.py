@@ -25,9 +25,9 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from measurement.analysis import Analysis
 from measurement.judge import analyse
-from simulation.magnitudes import Magnitudes
-from simulation.run import simulate
-from simulation.users import Judgement
+from simulation.model.magnitudes import Magnitudes
+from simulation.model.run import simulate
+from simulation.model.users import Judgement
 from simulation.variation import Variation, apply, combinations
 from simulation.workers import workers
 

@@ -26,8 +26,8 @@ from experiment.suite import load_suite
 from load import outcomes
 from measurement.checkers import CHECKERS
 from measurement.judge import analyse
-from simulation.magnitudes import load_magnitudes
-from simulation.run import simulate
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.run import simulate
 from simulation.workers import workers
 
 PLANTED_SUITE = "planted_bugs"

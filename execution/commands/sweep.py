@@ -19,12 +19,12 @@ from experiment.units import noun
 from load import outcomes
 from reports.comparison_plots import Interval as PlottedInterval
 from reports.comparison_plots import interval_plot
-from simulation.controls import CAPABILITIES
 from simulation.effects import Effect, effects, intervals
-from simulation.magnitudes import load_magnitudes
+from simulation.model.controls import CAPABILITIES
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.world import refuse_unknown
 from simulation.sweep import OutcomeTable, Setting, points, run_on_dask, run_sweep, write_results
 from simulation.variation import parse_variation
-from simulation.world import refuse_unknown
 
 SHOWN_EFFECTS = 20  # of each label
 

@@ -28,8 +28,8 @@ from measurement.judge import analyse
 from simulation.calibration import calibrate as fitted
 from simulation.distance import Distance, Pair, distance
 from simulation.distance_pages import closing, distance_lines, markdown_page
-from simulation.magnitudes import Magnitudes, load_magnitudes, save_magnitudes
-from simulation.run import simulate as played
+from simulation.model.magnitudes import Magnitudes, load_magnitudes, save_magnitudes
+from simulation.model.run import simulate as played
 
 
 def _spans(folder: RunFolder) -> list[dict[str, Any]]:

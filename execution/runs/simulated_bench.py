@@ -14,10 +14,10 @@ from experiment.history import Note
 from experiment.plan import Plan
 from experiment.recorder import Recorder
 from load import outcomes
-from simulation.controls import CAPABILITIES
-from simulation.magnitudes import load_magnitudes
-from simulation.run import Origin, play
-from simulation.world import refuse_unknown
+from simulation.model.controls import CAPABILITIES
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.run import Origin, play
+from simulation.model.world import refuse_unknown
 
 
 def refuse_unmodelled(plans: Sequence[Plan]) -> None:

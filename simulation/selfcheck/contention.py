@@ -12,12 +12,12 @@ from heapq import heappop, heappush
 
 import numpy as np
 
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.loop import run_out
-from simulation.policies import Backoff
-from simulation.randomness import (
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.loop import run_out
+from simulation.engine.policies import Backoff
+from simulation.engine.randomness import (
     AbsoluteNormal,
     Constant,
     Sampler,
@@ -25,9 +25,9 @@ from simulation.randomness import (
     stream,
     uniform_sampler,
 )
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, require, row, spread
 from simulation.selfcheck.queues import SEED
-from simulation.servers import Server
 
 POLICIES = {
     "none": Backoff(0.0),

@@ -9,22 +9,22 @@ from math import log, sqrt
 
 import numpy as np
 
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import Source
-from simulation.loop import run_out
-from simulation.randomness import (
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import Source
+from simulation.engine.loop import run_out
+from simulation.engine.randomness import (
     Array,
     Constant,
     TailCurve,
     sampler,
     stream,
 )
-from simulation.replicas import HedgedCall
+from simulation.engine.replicas import HedgedCall
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.statistics import quantile
-from simulation.servers import Server
 
 PERCENTILE = 0.999
 

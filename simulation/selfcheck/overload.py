@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from experiment.controls import Loss
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import Source
-from simulation.loop import run_until
-from simulation.policies import RetryBudget
-from simulation.protection import Protection
-from simulation.randomness import Constant, sampler, stream
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import Source
+from simulation.engine.loop import run_until
+from simulation.engine.policies import RetryBudget
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Constant, sampler, stream
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_least, at_most, require, row
-from simulation.servers import Server
 
 HEALTHY_S = 5.0  # before the outage
 STUCK_S = 120.0  # how long a database without goodput is watched before the load is lowered

@@ -8,17 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import Source
-from simulation.loop import run_out
-from simulation.policies import RetryBudget
-from simulation.protection import Protection
-from simulation.randomness import Constant, Exponential, sampler, stream, uniform_sampler
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import Source
+from simulation.engine.loop import run_out
+from simulation.engine.policies import RetryBudget
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Constant, Exponential, sampler, stream, uniform_sampler
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
-from simulation.servers import Server
 
 GAP_S = 0.001  # between invoices; the server has no limit, so it does not matter
 

@@ -8,14 +8,22 @@ from math import ceil, cos, log, nan, pi, sqrt
 
 import numpy as np
 
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import Source
-from simulation.loop import run_out
-from simulation.randomness import Array, Constant, Distribution, Exponential, sampler, stream, with_variation
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import Source
+from simulation.engine.loop import run_out
+from simulation.engine.randomness import (
+    Array,
+    Constant,
+    Distribution,
+    Exponential,
+    sampler,
+    stream,
+    with_variation,
+)
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import LEAST_EVENTS, Case, CheckRow, Parameter, require, row, share, spread
 from simulation.selfcheck.statistics import batch_means, estimate, quantile, queue_controls
-from simulation.servers import Server
 
 MMCK_LOAD = 12.0
 MOST_STATES = 10_000_000  # of a bounded queue: they are summed in memory

@@ -7,12 +7,12 @@ from math import inf, sqrt
 
 import numpy as np
 
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.graphs import Source
-from simulation.loop import run_out
-from simulation.randomness import (
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.graphs import Source
+from simulation.engine.loop import run_out
+from simulation.engine.randomness import (
     Array,
     Constant,
     Distribution,
@@ -22,12 +22,12 @@ from simulation.randomness import (
     sampler,
     stream,
 )
-from simulation.replicas import Quorum, ReplicaState
+from simulation.engine.replicas import Quorum, ReplicaState
+from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.staleness import Delays, Staleness, latency_tail, quantile_of_tail
 from simulation.selfcheck.statistics import quantile
-from simulation.servers import Server
 
 PERCENTILE = 0.999
 LATENCY_WITHIN = 0.02

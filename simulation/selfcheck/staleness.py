@@ -14,7 +14,7 @@ from math import comb
 
 import numpy as np
 
-from simulation.randomness import Array, Distribution, stream
+from simulation.engine.randomness import Array, Distribution, stream
 from simulation.selfcheck.cases import crossing
 
 POINTS = 1600

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from typing import Any
 
-from simulation.messages import CallFailed, Refused, Reply, Request
-from simulation.nodes import Node
-from simulation.tasks import Future, Task, Work, within
+from simulation.engine.tasks import Future, Task, Work, within
+from simulation.model.messages import CallFailed, Refused, Reply, Request
+from simulation.model.nodes import Node
 
 CAPTURED = (200, 201)
 

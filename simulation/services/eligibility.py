@@ -5,10 +5,10 @@ from __future__ import annotations
 from heapq import heappop, heappush
 from typing import Any
 
-from simulation.bus import Event, fresh
-from simulation.messages import CallFailed, Refused, Reply, Request
-from simulation.nodes import Node
-from simulation.tasks import Task, Work, within
+from simulation.engine.tasks import Task, Work, within
+from simulation.model.bus import Event, fresh
+from simulation.model.messages import CallFailed, Refused, Reply, Request
+from simulation.model.nodes import Node
 
 
 class Eligibility(Node):

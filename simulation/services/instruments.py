@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulation.groups import Group
-from simulation.messages import Refused, Reply, Request
-from simulation.nodes import Node
-from simulation.randomness import sampler
-from simulation.tasks import Work
+from simulation.engine.randomness import sampler
+from simulation.engine.tasks import Work
+from simulation.model.groups import Group
+from simulation.model.messages import Refused, Reply, Request
+from simulation.model.nodes import Node
 
 
 class Payer(Node):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from simulation.bus import Event, fresh, winners
-from simulation.messages import CallFailed, Refused, Reply, Request
-from simulation.nodes import Node
-from simulation.tasks import ModelError, Work
+from simulation.engine.tasks import ModelError, Work
+from simulation.model.bus import Event, fresh, winners
+from simulation.model.messages import CallFailed, Refused, Reply, Request
+from simulation.model.nodes import Node
 
 
 class Unreachable(ModelError):

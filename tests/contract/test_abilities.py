@@ -12,7 +12,7 @@ from experiment.controls import Fault
 from faults import KINDS
 from runtimes.containers.abilities import abilities_with
 from runtimes.containers.toolbox import PacketAbilities
-from simulation.controls import CAPABILITIES
+from simulation.model.controls import CAPABILITIES
 from tests.contract.test_faults_on_runtimes import CASES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "faults.md"

@@ -12,14 +12,14 @@ from experiment.plan import make_plan
 from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import System
 from runtimes.runtime import RunSettings
-from simulation.controls import SimulatedControls
-from simulation.loop import run_until
-from simulation.magnitudes import load_magnitudes
-from simulation.messages import CallEnd, Reply, Request
-from simulation.nodes import Node
-from simulation.protection import Protection
-from simulation.tasks import Future, Work
-from simulation.world import MODELS, World
+from simulation.engine.loop import run_until
+from simulation.engine.protection import Protection
+from simulation.engine.tasks import Future, Work
+from simulation.model.controls import SimulatedControls
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.messages import CallEnd, Reply, Request
+from simulation.model.nodes import Node
+from simulation.model.world import MODELS, World
 
 WORK_EVERY_S = 0.02
 FAULTS = ("f1", "f2")  # the ids that the contract gives to what it injects

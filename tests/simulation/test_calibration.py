@@ -15,8 +15,7 @@ from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import NOTHING, OPERATIONS, beyond, calibrate, fit, undisturbed
 from simulation.distance import Pair, distance
-from simulation.magnitudes import load_magnitudes, save_magnitudes, stretched
-from simulation.randomness import (
+from simulation.engine.randomness import (
     Constant,
     Distribution,
     Exponential,
@@ -26,7 +25,8 @@ from simulation.randomness import (
     Quantiles,
     Uniform,
 )
-from simulation.run import play, simulate
+from simulation.model.magnitudes import load_magnitudes, save_magnitudes, stretched
+from simulation.model.run import play, simulate
 from tests.simulation.reference import plan, scenario, system
 
 SLOW = replace(

@@ -16,8 +16,8 @@ from measurement.statistics import Estimate, mean_estimate
 from simulation.closeness import Tolerance, judged
 from simulation.distance import Pair, distance
 from simulation.distance_pages import closing, distance_lines, figures, markdown_page
-from simulation.magnitudes import load_magnitudes
-from simulation.run import simulate
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.run import simulate
 from tests.simulation.reference import plan, scenario, system
 
 TENTH = Tolerance("within 10%", 0.1)

@@ -9,15 +9,15 @@ import simpy
 
 from benchmarks.simulation_model import build
 from experiment.controls import Blackhole, Delay, Impairment, Loss, Refuse, Reset, Throttle
-from simulation.attempts import Attempt
-from simulation.bulkheads import Bulkhead
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.loop import run_out, run_until
-from simulation.policies import Backoff, CircuitBreaker, RetryBudget
-from simulation.protection import Protection
-from simulation.randomness import Constant, sampler, stream, uniform_sampler
-from simulation.servers import Server
+from simulation.engine.attempts import Attempt
+from simulation.engine.bulkheads import Bulkhead
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.loop import run_out, run_until
+from simulation.engine.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Constant, sampler, stream, uniform_sampler
+from simulation.engine.servers import Server
 
 
 class Ends:

@@ -16,14 +16,14 @@ from experiment.verdict import Verdict
 from load import outcomes
 from measurement.analysis import Analysis
 from measurement.judge import analyse
-from simulation.controls import SimulatedControls
-from simulation.loop import run_until
-from simulation.magnitudes import load_magnitudes
-from simulation.messages import CallEnd, Request
-from simulation.randomness import Constant
-from simulation.run import play, simulate
+from simulation.engine.loop import run_until
+from simulation.engine.randomness import Constant
+from simulation.model.controls import SimulatedControls
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.messages import CallEnd, Request
+from simulation.model.run import play, simulate
+from simulation.model.world import World
 from simulation.services.billing import Billing
-from simulation.world import World
 from tests.simulation.reference import ROOT, plan, scenario, system
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))

@@ -15,9 +15,9 @@ from experiment.scenario import Arrivals
 from load import outcomes
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
-from simulation.magnitudes import load_magnitudes
-from simulation.randomness import Constant
-from simulation.run import simulate
+from simulation.engine.randomness import Constant
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.run import simulate
 from simulation.sweep import OutcomeTable, Setting, SweepError, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation
 from tests.simulation.reference import design, population, scenario, system

@@ -21,8 +21,8 @@ from execution.runs.run_folder import RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import UsageError
 from experiment.plan import Plan
-from simulation.magnitudes import load_magnitudes, save_magnitudes
-from simulation.randomness import Constant
+from simulation.engine.randomness import Constant
+from simulation.model.magnitudes import load_magnitudes, save_magnitudes
 
 CONTROL = ("smoke/control",)
 SMOKE = ("control", "payer_blackhole", "charge_response_lost", "delayed_dose_event", "billing_crash",

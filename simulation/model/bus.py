@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulation.attempts import Attempt
-from simulation.clock import Timer
-from simulation.messages import CallFailed, Reply
-from simulation.nodes import Node
-from simulation.tasks import Future, ModelError, Work, within
+from simulation.engine.attempts import Attempt
+from simulation.engine.clock import Timer
+from simulation.engine.tasks import Future, ModelError, Work, within
+from simulation.model.messages import CallFailed, Reply
+from simulation.model.nodes import Node
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock, Occurrence
-from simulation.randomness import Sampler
-from simulation.servers import Server
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock, Occurrence
+from simulation.engine.randomness import Sampler
+from simulation.engine.servers import Server
 
 
 class CallsInTurn:

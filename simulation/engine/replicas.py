@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.clock import Clock, Timer
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock, Timer
 
 
 class HedgedCall:

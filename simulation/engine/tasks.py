@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import Any, Protocol, TypeVar
 
-from simulation.clock import Clock
+from simulation.engine.clock import Clock
 
 Value = TypeVar("Value")
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from simulation.randomness import Sampler
+from simulation.engine.randomness import Sampler
 
 Jitter = Literal["none", "equal", "full", "decorrelated"]
 

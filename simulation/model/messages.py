@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulation.attempts import Attempt
-from simulation.tasks import Future, ModelError
+from simulation.engine.attempts import Attempt
+from simulation.engine.tasks import Future, ModelError
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
 # What a caller is told when its request certainly never reached the callee.

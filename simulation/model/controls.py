@@ -19,9 +19,9 @@ from experiment.controls import (
     Reset,
     Throttle,
 )
-from simulation.channels import Channel
-from simulation.nodes import Node
-from simulation.world import World
+from simulation.engine.channels import Channel
+from simulation.model.nodes import Node
+from simulation.model.world import World
 
 IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "refuse", "reset", "loss", "corrupt", "reorder"})
 ACTIONS = frozenset({"crash", "pause", "out_of_memory", "cpu_limit", "disconnect", "disk_full", "clock_skew"})

@@ -12,12 +12,12 @@ from heapq import heappush
 from math import inf
 from typing import Any
 
-from simulation.attempts import ARRIVES, WAITS, Attempt, Owner
-from simulation.clock import Clock, Occurrence
-from simulation.policies import CircuitBreaker, RetryBudget
-from simulation.protection import Protection
-from simulation.randomness import Sampler
-from simulation.wire import Wire
+from simulation.engine.attempts import ARRIVES, WAITS, Attempt, Owner
+from simulation.engine.clock import Clock, Occurrence
+from simulation.engine.policies import CircuitBreaker, RetryBudget
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Sampler
+from simulation.engine.wire import Wire
 
 
 class Caller:

@@ -10,13 +10,13 @@ from collections.abc import Callable
 from heapq import heappush, heapreplace
 from typing import Any
 
-from simulation.attempts import COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
-from simulation.callers import Caller
-from simulation.clock import Clock
-from simulation.protection import Protection
-from simulation.randomness import Sampler
-from simulation.servers import Server
-from simulation.wire import Wire
+from simulation.engine.attempts import COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
+from simulation.engine.callers import Caller
+from simulation.engine.clock import Clock
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Sampler
+from simulation.engine.servers import Server
+from simulation.engine.wire import Wire
 
 
 class Channel(Caller):

@@ -10,17 +10,17 @@ from experiment.design import LinkPatterns
 from experiment.errors import UnsupportedError, nearest
 from experiment.plan import Plan
 from experiment.topology import Link
-from simulation.bulkheads import Bulkhead
-from simulation.bus import BusNode, Consumer, Outbox
-from simulation.channels import Channel
-from simulation.clock import Clock
-from simulation.magnitudes import Magnitudes
-from simulation.messages import NOT_DONE, UNSENT, Request
-from simulation.nodes import Node, StoreNode
-from simulation.policies import Backoff, CircuitBreaker, RetryBudget
-from simulation.protection import Protection
-from simulation.randomness import Sampler, sampler, stream, uniform_sampler
-from simulation.servers import Server
+from simulation.engine.bulkheads import Bulkhead
+from simulation.engine.channels import Channel
+from simulation.engine.clock import Clock
+from simulation.engine.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.engine.protection import Protection
+from simulation.engine.randomness import Sampler, sampler, stream, uniform_sampler
+from simulation.engine.servers import Server
+from simulation.model.bus import BusNode, Consumer, Outbox
+from simulation.model.magnitudes import Magnitudes
+from simulation.model.messages import NOT_DONE, UNSENT, Request
+from simulation.model.nodes import Node, StoreNode
 from simulation.services.billing import Billing
 from simulation.services.checkin import Checkin
 from simulation.services.eligibility import Eligibility

@@ -23,9 +23,9 @@ from experiment.controls import (
 )
 
 if TYPE_CHECKING:
-    from simulation.attempts import Attempt
-    from simulation.channels import Channel
-    from simulation.clock import Timer
+    from simulation.engine.attempts import Attempt
+    from simulation.engine.channels import Channel
+    from simulation.engine.clock import Timer
 
 RETRANSMIT_S = 0.2  # Linux' smallest retransmission timeout, doubled at each loss (RFC 6298 with TCP_RTO_MIN)
 

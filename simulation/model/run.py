@@ -14,14 +14,14 @@ from math import floor
 from experiment.history import FORMAT, End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan
 from experiment.rows import Operation, Row, Sample
-from simulation.controls import CAPABILITIES, SimulatedControls
-from simulation.loop import run_until
-from simulation.magnitudes import Magnitudes
-from simulation.nodes import Node
-from simulation.records import records_of
-from simulation.timeline import Activation
-from simulation.users import Outcomes, Users
-from simulation.world import World, refuse_unknown
+from simulation.engine.loop import run_until
+from simulation.model.controls import CAPABILITIES, SimulatedControls
+from simulation.model.magnitudes import Magnitudes
+from simulation.model.nodes import Node
+from simulation.model.records import records_of
+from simulation.model.timeline import Activation
+from simulation.model.users import Outcomes, Users
+from simulation.model.world import World, refuse_unknown
 
 SOURCE = "simulation"
 DRAIN_POLL_S = 0.15

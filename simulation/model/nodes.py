@@ -6,14 +6,14 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from experiment.design import Design, ServicePatterns
-from simulation.attempts import Attempt
-from simulation.channels import Channel
-from simulation.messages import NOT_DONE, RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
-from simulation.servers import Server
-from simulation.tasks import Task, Work, sleep
+from simulation.engine.attempts import Attempt
+from simulation.engine.channels import Channel
+from simulation.engine.servers import Server
+from simulation.engine.tasks import Task, Work, sleep
+from simulation.model.messages import NOT_DONE, RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
 
 if TYPE_CHECKING:
-    from simulation.world import World
+    from simulation.model.world import World
 
 BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 
-from simulation.attempts import ARRIVES, Attempt
+from simulation.engine.attempts import ARRIVES, Attempt
 
 
 class Bulkhead:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from experiment.controls import Effect
 from experiment.plan import FaultStep
 from experiment.rows import FaultEvent, Row
-from simulation.controls import SimulatedControls
-from simulation.world import World
+from simulation.model.controls import SimulatedControls
+from simulation.model.world import World
 
 MEASURE_AHEAD_S = 0.35  # the "before" measurement is taken this long before the injection
 POLL_S = 0.1

@@ -10,8 +10,8 @@ import gc
 from heapq import heappop, heappush, heapreplace
 from typing import Any
 
-from simulation.attempts import ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
-from simulation.clock import LAST, Clock, StopLoopError, Timer, stop_loop
+from simulation.engine.attempts import ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
+from simulation.engine.clock import LAST, Clock, StopLoopError, Timer, stop_loop
 
 
 def run_until(clock: Clock, end: float) -> None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulation.nodes import Node
-from simulation.tasks import Future, ModelError, Work
+from simulation.engine.tasks import Future, ModelError, Work
+from simulation.model.nodes import Node
 
 
 class Group:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from experiment.rows import RECORDS_READ, Record, Sample
-from simulation.nodes import Node
+from simulation.model.nodes import Node
 
 Tables = dict[str, Any]
 

@@ -7,11 +7,11 @@ from typing import Any, Protocol
 
 from experiment.plan import PlannedOperation
 from experiment.rows import Operation, Outcome
-from simulation.channels import Channel
-from simulation.messages import CallEnd, CallFailed, Reply, Request
-from simulation.protection import Protection
-from simulation.tasks import Future, Task, Work, sleep, within
-from simulation.world import World
+from simulation.engine.channels import Channel
+from simulation.engine.protection import Protection
+from simulation.engine.tasks import Future, Task, Work, sleep, within
+from simulation.model.messages import CallEnd, CallFailed, Reply, Request
+from simulation.model.world import World
 
 KEYED = frozenset({"check_in", "pay"})
 # What the client of a live run would have seen instead of an answer.

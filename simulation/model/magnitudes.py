@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from experiment.errors import ConfigError, Location, Problem
-from simulation.randomness import (
+from simulation.engine.randomness import (
     Constant,
     Distribution,
     Exponential,

@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
 from typing import TYPE_CHECKING, Protocol
 
-from simulation.randomness import Sampler
+from simulation.engine.randomness import Sampler
 
 if TYPE_CHECKING:
-    from simulation.attempts import Attempt
-    from simulation.channels import Channel
-    from simulation.clock import Clock
+    from simulation.engine.attempts import Attempt
+    from simulation.engine.channels import Channel
+    from simulation.engine.clock import Clock
 
 
 class Handler(Protocol):

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
-from simulation.clock import Occurrence
+from simulation.engine.clock import Occurrence
 
 if TYPE_CHECKING:
-    from simulation.channels import Channel
+    from simulation.engine.channels import Channel
 
 # What happens next to an attempt, the order of Channel.stages; WAITS is for a slot of the bulkhead.
 ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, WAITS = range(5)

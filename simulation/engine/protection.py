@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from simulation.bulkheads import Bulkhead
-from simulation.policies import Backoff, CircuitBreaker, RetryBudget
+from simulation.engine.bulkheads import Bulkhead
+from simulation.engine.policies import Backoff, CircuitBreaker, RetryBudget
 
 
 @dataclass(slots=True)
