@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
@@ -68,6 +68,17 @@ class Step:
 
 
 @dataclass(frozen=True, slots=True)
+class WorkloadFiles:
+    """Python that a system brings where YAML does not suffice; paths are relative to its file.
+
+    `client` makes requests and reads answers, `twin` is a package of models of the services.
+    """
+
+    client: str = ""
+    twin: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The whole of system.yaml. `mixes` are what scenarios name in `load.journeys`: scripts of steps."""
 
@@ -77,7 +88,12 @@ class System:
     journeys: dict[str, Journey]
     mixes: dict[str, tuple[Step, ...]]
     title: str = ""
+    workload: WorkloadFiles = WorkloadFiles()
     source: str = field(default="", metadata={"internal": True})
+
+    def file(self, name: str) -> Path:
+        """A path that the system's file names, relative to it."""
+        return Path(self.source).parent / name
 
     def link(self, name: str) -> Link:
         """The link called `caller -> callee`. Raises KeyError."""
@@ -101,10 +117,14 @@ def load_system(path: Path) -> System:
     decoder = Decoder()
     system = decoder.root(node, System)
     _check(system, decoder, node)
+    system = replace(system, source=str(path))
+    for key in ("client", "twin"):
+        named = getattr(system.workload, key)
+        if named and not system.file(named).exists():
+            expected = "a path that exists, relative to this file"
+            decoder.fail(place(node, "workload", key), f'"{named}", which is not there', expected)
     decoder.finish()
-    return System(
-        system.name, system.services, system.links, system.journeys, system.mixes, system.title, str(path)
-    )
+    return system
 
 
 def _check(system: System, decoder: Decoder, node: Node) -> None:
