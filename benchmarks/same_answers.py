@@ -16,8 +16,7 @@ from pathlib import Path
 import msgspec
 
 from benchmarks.same_answers_table import RUNTIMES, Answer, markdown, outcome, pairs
-from execution.campaigns.campaign import Home, Hooks, Job, begin, job_of, known, play, prepare, seeds_of
-from execution.campaigns.run_records import RunRecord
+from execution.campaigns.campaign import Home, Hooks, begin, known, play, prepare
 from execution.catalogue import Catalogue, default_catalogue
 from execution.commands.live import started, watchers
 from execution.commands.session import live_session
@@ -25,9 +24,11 @@ from execution.options import CONTAINERS, Options
 from execution.places import ROOT, RUNS
 from execution.runs.facts import git_commit, machine
 from experiment.errors import CodeBlueError, ExitCode, UsageError
+from experiment.jobs import Job, seeds_of
 from experiment.suite import Suite, load_suite
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
+from measurement.run_records import RunRecord
 from reports.loading import ANALYSIS_FILE
 from runtimes.containers.images import require_images
 
@@ -122,7 +123,7 @@ def answers(order: Order, catalogue: Catalogue, stop: threading.Event) -> Iterat
                     number += attempt == 1
                     _say(f"[{number}/{total}]" if attempt == 1 else "once more:", runtime, record)
                     if record.verdict is Verdict.INVALID:
-                        invalid.append(job_of(record))
+                        invalid.append(record.job)
                     yield answer_of(runtime, record)
                 jobs = invalid
                 if not jobs or stop.is_set():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from execution.campaigns.run_records import RunRecord
 from experiment.errors import ExitCode
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram, merge, quantile
+from measurement.run_records import RunRecord
 
 RUNTIMES = ("processes", "containers")
 LEAST = 5  # latencies above a percentile, on each side

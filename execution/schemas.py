@@ -5,12 +5,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
+from comparison.formats import comparison_schema
 from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from faults import KINDS
+from gate.formats import gate_schema
 from measurement.checkers import CHECKERS
-from reports.comparison import comparison_schema
-from reports.gate import gate_schema
 from reports.json_report import run_schema
 from reports.json_report import suite_schema as suite_report_schema
 

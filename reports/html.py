@@ -12,7 +12,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
 from reports import buckets, wording
-from reports.comparison_plots import Cell, heat_map
+from reports.plots_over_runs import Cell, heat_map
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteEntry, SuiteReport
 from reports.timeline_plots import journeys, timelines

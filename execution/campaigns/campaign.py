@@ -3,7 +3,6 @@ resumed."""
 
 from __future__ import annotations
 
-import random
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -12,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from execution.campaigns.run_records import FinishedRuns, RunRecord, file_hash, record_of_folder
+from execution.campaigns.stored_runs import record_of_folder
 from execution.catalogue import Catalogue
 from execution.options import GENERATED_PATIENTS, Options
 from execution.places import ROOT
@@ -23,20 +22,11 @@ from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import fresh_folder
 from experiment.errors import UsageError
+from experiment.jobs import Job
 from experiment.plan import Plan
+from measurement.run_records import FinishedRuns, RunRecord, file_hash
 
 JOBS_FILE = "campaign.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """One run to do. `entry` is its place in the suite; `side` tells the two of a gate apart."""
-
-    entry: int
-    scenario: str
-    design: str
-    seed: int
-    side: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +87,7 @@ class Campaign:
 
     def left(self) -> tuple[Job, ...]:
         """Jobs without a record."""
-        done = {job_of(record) for record in self.records()}
+        done = {record.job for record in self.records()}
         return tuple(job for job in self.jobs if job not in done)
 
 
@@ -108,11 +98,6 @@ class _Stored:
     name: str
     jobs: tuple[Job, ...]
     conditions: dict[str, str] = field(default_factory=dict)
-
-
-def job_of(record: RunRecord) -> Job:
-    """What was asked for."""
-    return Job(record.entry, record.scenario, record.design, record.seed, record.side)
 
 
 def prepare(jobs: Sequence[Job], home: Home, sides: Mapping[str, Home] | None = None) -> Prepared:
@@ -251,15 +236,3 @@ def record_job(job: Job, result: RunResult) -> RunRecord:
     history = folder.history()
     record = record_of_folder(job.entry, job.scenario, folder, history, result.analysis, result.clean)
     return replace(record, design=job.design, side=job.side)
-
-
-def seeds_of(first: int, repeats: int) -> tuple[int, ...]:
-    """A new seed for each repeat."""
-    return tuple(range(first, first + repeats))
-
-
-def shuffled(jobs: Sequence[Job], seed: int) -> tuple[Job, ...]:
-    """The jobs in an order that a slow drift of the machine cannot favour."""
-    order = list(jobs)
-    random.Random(f"order-{seed}").shuffle(order)
-    return tuple(order)

@@ -1,16 +1,21 @@
-"""Runs that were played earlier, as one side of a gate: folders of suites, comparisons, gates or single
-runs."""
+"""Runs that were played earlier: taken as one side of a gate, or judged again with today's formula."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from execution.campaigns.run_records import FinishedRuns, RunRecord, record_of_folder
 from execution.runs.facts import machine
+from execution.runs.judging import judge, render
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, UsageError
+from experiment.history import History
+from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
+from measurement.run_records import FinishedRuns, RunRecord, file_hash, record_of
+from measurement.score import FORMULA
+from trend.store import Occasion, Results
 
 
 def stored_records(what: str) -> list[RunRecord] | None:
@@ -42,6 +47,15 @@ def _records(path: Path) -> list[RunRecord]:
         expected = "the folder of a suite, a comparison, a gate or a judged run"
         raise UsageError(f"found neither finished.jsonl nor analysis.json in {path}, expected {expected}")
     return [single_record(folder)]
+
+
+def record_of_folder(
+    entry: int, scenario: str, folder: RunFolder, history: History, analysis: Analysis, clean: bool
+) -> RunRecord:
+    """The same of a run that left a folder, with the conditions it was played under."""
+    record = record_of(entry, scenario, folder.path, history, analysis, clean)
+    hashed = file_hash(folder.path / "scenario.yaml")
+    return replace(record, time_scale=folder.inputs().time_scale, scenario_hash=hashed)
 
 
 def single_record(folder: RunFolder) -> RunRecord:
@@ -79,3 +93,27 @@ def machine_warnings(records: Sequence[RunRecord]) -> list[str]:
 
 def _counted(names: Sequence[str]) -> str:
     return f"{names[0]} was" if len(names) == 1 else f"{len(names)} runs ({names[0]} first) were"
+
+
+def rescore(results: Results, every: bool) -> tuple[int, list[str]]:
+    """Judge runs again whose score has another formula (or all of them), from their histories. Returns how
+    many were, and why the others could not be."""
+    done, problems = 0, []
+    for old in results.read():
+        if old.record.formula == FORMULA and not every:
+            continue
+        folder = RunFolder(Path(old.record.folder))
+        try:
+            judge(folder)
+            render(folder)
+            fresh = single_record(folder)
+        except (CodeBlueError, OSError) as error:
+            problems.append(f"{folder.path}: {error}")
+            continue
+        kept = old.record
+        names = {"entry": kept.entry, "scenario": kept.scenario, "design": kept.design, "side": kept.side}
+        fresh = replace(fresh, clean=kept.clean, **names)  # type: ignore[arg-type]  # text and a number
+        occasion = Occasion(old.recorded_at, old.campaign, old.git, old.suite)
+        results.append(occasion, [(fresh, old.weight)], [old.id])
+        done += 1
+    return done, problems

@@ -8,31 +8,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from execution.campaigns.campaign import (
-    Home,
-    Hooks,
-    Job,
-    begin,
-    play,
-    prepare,
-    resume,
-    seeds_of,
-    shuffled,
-)
-from execution.campaigns.run_records import RunRecord
+from execution.campaigns.campaign import Home, Hooks, begin, play, prepare, resume
 from execution.campaigns.suite_numbers import four_numbers, repeated_entries
-from execution.campaigns.trend_store import FILE_NAME, Asked, Expected, Occasion, Results
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
 from execution.runs.facts import git_commit, machine, versions
 from execution.runs.preflight import check_suite
 from experiment.errors import ExitCode
+from experiment.jobs import Job, seeds_of, shuffled
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
+from measurement.run_records import RunRecord
 from reports import SUITE_FORMATS
 from reports.loading import load_run_report
 from reports.report import SuiteEntry, SuiteReport, summarise
+from trend.store import FILE_NAME, Asked, Expected, Occasion, Results
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from execution.campaigns.run_records import RunRecord
 from experiment.suite import Entry, Suite
 from experiment.topology import System
 from experiment.verdict import Verdict
 from faults.coverage import coverable, covered
+from measurement.run_records import RunRecord
 from measurement.statistics import median_time, quantile_estimate, score_estimate
 from reports.report import FourNumbers, RepeatedEntry
 

@@ -29,7 +29,7 @@ def compare(
     screen: str | None, resume: bool, as_json: bool, options: Options,
 ) -> int:  # fmt: skip
     """Compare designs over the same scenarios and seeds, interleaved: scores, effects, costs."""
-    from execution.campaigns.comparison import ComparisonOrder
+    from comparison.compare import ComparisonOrder
     from execution.commands import release as release_commands
 
     order = ComparisonOrder((), repeats, screen or "", resume)
@@ -61,8 +61,8 @@ def gate(
 ) -> int:  # fmt: skip
     """Is a candidate as resilient as a baseline? Exit 0 pass, 1 regression, 4 new veto, 2 not known,
     3 invalid runs, 5 clean-up not complete."""
-    from execution.campaigns.gate_sides import GateOrder
     from execution.commands import release as release_commands
+    from gate.play import GateOrder
 
     order = GateOrder(n_max=n_max, **chosen)  # type: ignore[arg-type]
     return release_commands.gate(suite, seed, order, options, as_json)

@@ -118,8 +118,8 @@ def selfcheck_gate(
     **chosen: object,
 ) -> int:  # fmt: skip
     """False alarms of the gate over A/A comparisons, and its detection of seeded bugs."""
-    from execution.campaigns.gate_selfcheck import GateTrials
     from execution.commands import release as release_commands
+    from gate.selfcheck import GateTrials
 
     trials = GateTrials(pool=pool or 0, **chosen)  # type: ignore[arg-type]
     usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")

@@ -11,7 +11,6 @@ from typing import Any
 import click
 
 from execution.campaigns.campaign import Hooks
-from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite import SuiteOrder, run_suite
 from execution.campaigns.suite_numbers import entry_met
 from execution.catalogue import Catalogue, default_catalogue
@@ -29,6 +28,7 @@ from execution.runs.preflight import Request, plans
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.errors import ExitCode, gravest
 from experiment.plan import Plan
+from measurement.run_records import RunRecord
 from reports.console import run_lines, suite_lines
 from reports.loading import load_run_report
 from reports.report import summarise

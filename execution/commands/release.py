@@ -9,25 +9,24 @@ from pathlib import Path
 
 import msgspec
 
+from comparison.compare import ComparisonOrder, comparison_exit_code
+from comparison.formats import lines as comparison_lines
 from execution.campaigns.campaign import Hooks
-from execution.campaigns.comparison import ComparisonOrder, comparison_exit_code
-from execution.campaigns.comparison import compare as compare_designs
-from execution.campaigns.gate import gate_exit_code, run_gate
-from execution.campaigns.gate_selfcheck import GateTrials, figures
-from execution.campaigns.gate_sides import GateOrder
-from execution.campaigns.gate_trials import trial_runs, trials_of
-from execution.campaigns.run_records import RunRecord
+from execution.campaigns.comparison import run_comparison
+from execution.campaigns.gate import run_gate
+from execution.campaigns.trials import trial_runs, trials_of
 from execution.commands.live import catalogue_of, say_run, started, watchers
 from execution.commands.saying import dump, say, say_results, tell
 from execution.commands.session import live_session, suite_of, typed
 from execution.options import Options
 from experiment.errors import ExitCode, UsageError, nearest
-from reports.comparison import lines as comparison_lines
-from reports.gate import lines as gate_lines
-from reports.gate import render_markdown
-from reports.gate_annotations import workflow_commands
-from reports.gate_report import GateReport
-from reports.gate_selfcheck import render_markdown as render_figures
+from gate.formats import lines as gate_lines
+from gate.formats import render_markdown, workflow_commands
+from gate.play import GateOrder
+from gate.report import GateReport, gate_exit_code
+from gate.selfcheck import GateTrials, figures
+from gate.selfcheck_report import render_markdown as render_figures
+from measurement.run_records import RunRecord
 
 
 def _hooks(as_json: bool) -> Hooks:
@@ -52,9 +51,7 @@ def compare(
     loaded = suite_of(suite, seed, catalogue)
     order = replace(order, designs=tuple(dict.fromkeys(designs)), command=typed())
     with live_session(options.runtime) as interruption:
-        report, folder = compare_designs(
-            loaded, catalogue, options, order, _hooks(as_json), interruption.stop
-        )
+        report, folder = run_comparison(loaded, catalogue, options, order, _hooks(as_json), interruption.stop)
     say_results(comparison_lines(report), folder / "comparison.html", as_json)
     return int(interruption.exit_code or comparison_exit_code(report))
 

@@ -17,8 +17,8 @@ from experiment.errors import ExitCode
 from experiment.plan import make_plan
 from experiment.units import noun
 from load import outcomes
-from reports.comparison_plots import Interval as PlottedInterval
-from reports.comparison_plots import interval_plot
+from reports.plots_over_runs import Interval as PlottedInterval
+from reports.plots_over_runs import interval_plot
 from simulation.effects import Effect, effects, intervals
 from simulation.model.controls import CAPABILITIES
 from simulation.model.magnitudes import load_magnitudes

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from execution.campaigns.trend import rescore as rescore_all
-from execution.campaigns.trend import trend_report
-from execution.campaigns.trend_store import FILE_NAME, Results
+from execution.campaigns.stored_runs import rescore as rescore_all
 from execution.commands.saying import say, say_results, shown, tell
 from execution.commands.session import typed
 from execution.places import RUNS
 from experiment.errors import ExitCode, UsageError, nearest
 from experiment.units import noun
-from reports.trend import TREND_FORMATS, lines
+from trend.formats import TREND_FORMATS, lines
+from trend.report import trend_report
+from trend.store import FILE_NAME, Results
 
 
 def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_json: bool) -> int:

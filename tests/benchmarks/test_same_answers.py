@@ -11,13 +11,14 @@ import pytest
 from benchmarks import same_answers
 from benchmarks.same_answers import Order, answers, entries_of
 from benchmarks.same_answers_table import Answer, markdown, outcome, pairs
-from execution.campaigns.campaign import Campaign, Job, Prepared
-from execution.campaigns.run_records import FinishedRuns, RunRecord
+from execution.campaigns.campaign import Campaign, Prepared
 from execution.catalogue import default_catalogue
 from experiment.errors import ExitCode, UsageError
+from experiment.jobs import Job
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram
+from measurement.run_records import FinishedRuns, RunRecord
 
 SUITE = Suite("two", (Entry("smoke/control", "fragile"), Entry("smoke/control", "resilient")))
 PLACES = [(0, "smoke/control", "fragile"), (1, "smoke/control", "resilient")]

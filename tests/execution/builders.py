@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from execution.campaigns.run_records import RunRecord
 from experiment.controls import Controls, Effect
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.errors import Location
@@ -14,6 +13,7 @@ from experiment.population import generate
 from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
 from experiment.topology import Journey, Link, Service, Step, System
 from experiment.verdict import Verdict
+from measurement.run_records import RunRecord
 
 SYSTEM = System(
     name="pair",

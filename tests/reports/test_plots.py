@@ -8,7 +8,8 @@ import pytest
 
 from experiment.history import PhaseEvent
 from reports import svg
-from reports.comparison_plots import (
+from reports.plots import board
+from reports.plots_over_runs import (
     Cell,
     Interval,
     Point,
@@ -18,7 +19,6 @@ from reports.comparison_plots import (
     pareto_front,
     trend,
 )
-from reports.plots import board
 from reports.timeline_plots import journeys, timelines
 from tests.reports import builder
 

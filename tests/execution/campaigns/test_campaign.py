@@ -6,12 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from execution.campaigns.campaign import Job, begin, resume, shuffled
-from execution.campaigns.run_records import FinishedRuns, RunRecord
+from execution.campaigns.campaign import begin, resume
 from execution.campaigns.suite import suite_exit_code, suite_jobs
 from experiment.errors import ExitCode, HistoryError, UsageError
+from experiment.jobs import Job, shuffled
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
+from measurement.run_records import FinishedRuns, RunRecord
 from reports.report import RunSummary, SuiteEntry, SuiteReport
 from tests.execution.builders import record
 

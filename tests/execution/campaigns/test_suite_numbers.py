@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from execution.campaigns.run_records import RunRecord
 from execution.campaigns.suite_numbers import (
     entry_met,
     four_numbers,
@@ -14,6 +13,7 @@ from execution.campaigns.suite_numbers import (
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from faults.coverage import coverable
+from measurement.run_records import RunRecord
 from tests.execution.builders import SYSTEM, record
 
 SUITE = Suite("two", (Entry("a", "d", impact=3.0), Entry("b", "d")))

@@ -1,0 +1,113 @@
+"""A comparison of designs as a page, Markdown, JSON and lines for a terminal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import msgspec
+
+from comparison.report import ComparisonReport
+from comparison.words import effect_text, tables
+from reports import html
+from reports.markdown import code, table, text
+from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
+from reports.repeats import score_text
+from reports.wording import clean
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonDocument:
+    """comparison.json. `format` counts up when a reader would have to change."""
+
+    format: Literal[2]
+    kind: Literal["comparison"]
+    report: ComparisonReport
+
+
+def render_json(report: ComparisonReport) -> str:
+    """Schema: docs/schemas/comparison.schema.json."""
+    document = ComparisonDocument(2, "comparison", report)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+def comparison_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `render_json` writes."""
+    schema = msgspec.json.schema(ComparisonDocument)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def render_markdown(report: ComparisonReport) -> str:
+    """For a pull request or a wiki."""
+    said = (*report.screened, *report.words, *_left(report))
+    lines = [f"# Comparison {text(report.name)}", "", *(f"- {text(words)}" for words in said), ""]
+    for one in tables(report):
+        lines += [f"## {one.title}", "", *table(one.head, [tuple(map(text, row)) for row in one.rows]), ""]
+    lines += [f"- {text(effect_text(effect))}" for effect in report.effects]
+    sources = text(", ".join(report.sources))
+    return "\n".join([*lines, "", f"Runtime: {sources}. Again: {code(report.command)}", ""])
+
+
+def _left(report: ComparisonReport) -> list[str]:
+    return [f"Clean-up was not complete after {', '.join(report.unclean)}."] if report.unclean else []
+
+
+def _points(report: ComparisonReport) -> tuple[str, list[Point]]:
+    """Cost with its unit, and a point a design; where CPU is not measured (simulated runs), calls are the
+    cost."""
+    measured = any(design.cpu_ms is not None for design in report.designs)
+    cost = (
+        "CPU of all services per client operation (ms)"
+        if measured
+        else "calls between services per operation"
+    )
+    return cost, [
+        Point(d.design, paid.mean, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
+        for d in report.designs
+        if d.score is not None and (paid := d.cpu_ms if measured else d.calls) is not None
+    ]
+
+
+def render_html(report: ComparisonReport) -> str:
+    """One self-contained page: heat map, Pareto plot, intervals, tables."""
+    cells = {
+        (cell.scenario, cell.design): Cell(
+            cell.score.mean if cell.score else None, score_text(cell.score), cell.vetoes > 0
+        )
+        for cell in report.cells
+    }
+    names = [design.design for design in report.designs]
+    cost, points = _points(report)
+    intervals = [
+        Interval(effect.design, d.mean, d.low, d.high)
+        for effect in report.effects
+        if effect.scenario == "all" and (d := effect.difference).low is not None and d.high is not None
+    ]
+    return html.render_page(
+        "comparison.html",
+        report=report,
+        heat=heat_map(list(report.scenarios), names, cells),
+        pareto=pareto(points, cost) if points else "",
+        intervals=interval_plot(intervals, "points of score") if intervals else "",
+        tables=tables(report),
+        left=tuple(_left(report)),
+        effects=[effect_text(effect) for effect in report.effects],
+    )
+
+
+def lines(report: ComparisonReport) -> list[str]:
+    """For the terminal: tables, words."""
+    found: list[str] = []
+    for one in tables(report):
+        rows = (one.head, *one.rows)
+        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]
+        found.append("")
+    return [clean(line.rstrip()) for line in (*found, *report.screened, *report.words, *_left(report))]
+
+
+COMPARISON_FORMATS = {
+    "comparison.html": render_html,
+    "comparison.md": render_markdown,
+    "comparison.json": render_json,
+}

@@ -1,0 +1,165 @@
+"""What a comparison says: tables of what happened, how safe that was and what it cost, and sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
+from experiment.units import noun
+from measurement.statistics import Estimate, PairedDifference, Share
+from reports.repeats import mean_text, rate_text, recovery_text, score_text, time_text
+from reports.wording import duration, percent
+
+Of = DesignInScenario | DesignSummary
+Fields = tuple[str, ...]
+DESIGN = ("design",)
+CELL = ("scenario", "design")
+OF_DESIGN = ("score (95%)", "vetoes", "invalid")
+OF_CELL = ("runs", "score (95%)", "vetoes (95%)", "invalid", "recovered in (95%)")
+SAFETY = ("duplicates (95%)", "staleness (95%)", "largest lag")
+COST = ("calls / op (95%)", "CPU / op (95%)", "baseline p95 (95%)", "added p95 (95%)")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows as long as the head; the first `names` fields of a row say what it is about."""
+
+    title: str
+    names: int
+    head: Fields
+    rows: tuple[Fields, ...]
+
+
+def tables(report: ComparisonReport) -> tuple[Table, ...]:
+    """Designs over all scenarios, then each in every scenario; each time outcome, safety and cost, which
+    together would be wider than a page."""
+    designs = {(design.design,): design for design in report.designs}
+    cells = {(cell.scenario, cell.design): cell for cell in report.cells}
+    return (
+        _table("Outcome", DESIGN, OF_DESIGN, {name: _of_design(d) for name, d in designs.items()}),
+        _table("Safety", DESIGN, SAFETY, {name: _safety(d) for name, d in designs.items()}),
+        _table("Cost", DESIGN, COST, {name: _cost(d) for name, d in designs.items()}),
+        _table("Outcome in each scenario", CELL, OF_CELL, {name: _of_cell(c) for name, c in cells.items()}),
+        _table("Safety in each scenario", CELL, SAFETY, {name: _safety(c) for name, c in cells.items()}),
+        _table("Cost in each scenario", CELL, COST, {name: _cost(c) for name, c in cells.items()}),
+    )
+
+
+def _table(title: str, names: Fields, head: Fields, rows: Mapping[Fields, Fields]) -> Table:
+    return Table(title, len(names), names + head, tuple(name + row for name, row in rows.items()))
+
+
+def _of_design(design: DesignSummary) -> Fields:
+    return (score_text(design.score), str(design.vetoes), str(design.invalid))
+
+
+def _of_cell(cell: DesignInScenario) -> Fields:
+    return (
+        str(cell.runs),
+        score_text(cell.score),
+        rate_text(cell.vetoes, cell.runs),
+        str(cell.invalid),
+        recovery_text(cell.recovery),
+    )
+
+
+def _safety(of: Of) -> Fields:
+    return (_duplicates(of.duplicates, of.duplicated), time_text(of.staleness), duration(of.stale_s))
+
+
+def _cost(of: Of) -> Fields:
+    return (
+        mean_text(of.calls, digits=2),
+        mean_text(of.cpu_ms, " ms"),
+        time_text(of.baseline_p95_s),
+        time_text(of.added_p95_s, signed=True),
+    )
+
+
+def _duplicates(count: int, share: Share | None) -> str:
+    """`3 in 2 of 5 runs (5.3% to 85.3%)`."""
+    if share is None:
+        return "–"
+    of_runs = f"{share.runs} of " if share.runs else ""
+    interval = f"({percent(share.low)} to {percent(share.high)})"
+    return f"{count or 'none'} in {of_runs}{noun(share.n, 'run')} {interval}"
+
+
+def effect_text(effect: EffectSize) -> str:
+    """`resilient against fragile in all: +31.0 points (95%: +28.0 to +34.0), d 6.1 over 5 pairs`."""
+    d = effect.difference
+    where = f"{effect.design} against {effect.against} in {effect.scenario}: {d.mean:+.1f} points"
+    pairs = noun(d.n, "pair")
+    if d.low is not None and d.low == d.high:
+        return f"{where} in each of {pairs}"
+    interval = "" if d.low is None else f" (95%: {d.low:+.1f} to {d.high:+.1f})"
+    size = "" if d.effect_size is None else f", d {d.effect_size:.1f}"
+    return f"{where}{interval}{size} over {pairs}"
+
+
+def ranked(designs: Sequence[DesignSummary]) -> list[DesignSummary]:
+    """Those that were scored: fewest vetoes first, then the highest mean score."""
+    scored = [design for design in designs if design.score is not None]
+    return sorted(scored, key=lambda d: (d.vetoes, -(d.score.mean if d.score else 0.0)))
+
+
+def in_words(
+    designs: Sequence[DesignSummary],
+    cells: Sequence[DesignInScenario],
+    effects: Sequence[EffectSize],
+    gap: PairedDifference | None,
+    added: Estimate | None,
+) -> list[str]:
+    """What the winner wins and pays. Vetoes come before scores. Of pairs: `gap` is the winner's score over
+    the second's, `added` its p95 in the baseline over that one's, in seconds."""
+    order = ranked(designs)
+    if len(order) < 2:
+        return ["Fewer than two designs were scored in every scenario: there is no winner."]
+    winner, second = order[0], order[1]
+    assert winner.score is not None and second.score is not None
+    words = [_winner(winner, second, gap)]
+    won = [
+        c.scenario for c in cells if c.design == second.design and c.vetoes and not _vetoed(cells, winner, c)
+    ]
+    if won:
+        words.append(f"It holds where {second.design} breaks a safety invariant: {', '.join(won)}.")
+    pays = []
+    if winner.cpu_ms and second.cpu_ms and second.cpu_ms.mean:
+        pays.append(f"{winner.cpu_ms.mean / second.cpu_ms.mean - 1:+.0%} CPU for each operation")
+    if winner.calls and second.calls and second.calls.mean:
+        pays.append(f"{winner.calls.mean / second.calls.mean - 1:+.0%} calls between services")
+    if added is not None:
+        pays.append(f"{time_text(added, signed=True)} at p95 in the baseline")
+    if pays:
+        words.append(f"Against {second.design} it costs {', '.join(pays)}.")
+    words += [f"{effect_text(effect)}." for effect in effects if effect.scenario == "all"]
+    return words
+
+
+def _winner(winner: DesignSummary, second: DesignSummary, gap: PairedDifference | None) -> str:
+    """A winner is named only for fewer vetoes, or for a difference that is more than chance."""
+    scores = "; ".join(
+        f"{d.design} {d.score.mean:.0f} with {noun(d.vetoes, 'veto', 'vetoes')}"
+        for d in (winner, second)
+        if d.score
+    )
+    points = _points(gap)
+    if winner.vetoes < second.vetoes:
+        return f"{winner.design} wins, since it has fewer vetoes: {scores} ({points})."
+    if gap is not None and gap.low is not None and gap.low > 0:
+        return f"{winner.design} wins: {scores} ({points})."
+    return f"No winner is shown between {scores} ({points}). {winner.design} leads."
+
+
+def _points(gap: PairedDifference | None) -> str:
+    if gap is None:
+        return "no seed has all scenarios on both"
+    over = noun(gap.n, "pair")
+    if gap.low is None or gap.low == gap.high:
+        return f"{gap.mean:+.1f} points in {'each of ' if gap.n > 1 else ''}{over}"
+    return f"{gap.mean:+.1f} points, 95%: {gap.low:+.1f} to {gap.high:+.1f}"
+
+
+def _vetoed(cells: Sequence[DesignInScenario], design: DesignSummary, like: DesignInScenario) -> bool:
+    return any(c.vetoes for c in cells if c.design == design.design and c.scenario == like.scenario)

@@ -1,0 +1,142 @@
+"""Where the trials of `selfcheck gate` get their runs: from the twin, without folders, or from a live
+system."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from contextlib import contextmanager
+from functools import cache
+from os import sched_getaffinity
+from pathlib import Path
+
+from execution.catalogue import Catalogue
+from execution.options import SIMULATION, Options
+from execution.runs.live_run import Progress
+from execution.runs.pipeline import open_bench
+from execution.runs.preflight import Request, plans, population_of
+from execution.runs.scaling import scaled
+from experiment.plan import Plan, make_plan
+from experiment.scenario import Scenario
+from experiment.suite import load_suite
+from gate.seeded_bugs import seeded_bugs
+from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
+from load import outcomes
+from measurement.judge import analyse
+from measurement.run_records import RunRecord, record_of
+from simulation.model.magnitudes import load_magnitudes
+from simulation.model.run import simulate
+from simulation.workers import workers
+
+PLANTED_SUITE = "planted_bugs"
+
+
+@contextmanager
+def trial_runs(
+    catalogue: Catalogue,
+    options: Options,
+    stop: threading.Event,
+    told: Callable[[str], None],
+    processes: int | None = None,
+) -> Iterator[Runs]:
+    """Runs by design, scenario and seed, each played once; a live system is up for the length of the `with`
+    block, and every run of it is told. Those of the twin are played ahead on as many `processes` (None: one a
+    core), which changes none of them."""
+    if options.runtime == SIMULATION:
+        cores = processes or len(sched_getaffinity(0))
+        with workers(cores) as pool:
+            twin = _Twin(pool, catalogue, options)
+            yield Runs(twin.play, twin.ahead)
+        return
+    make = _planner(catalogue, options)
+    first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
+    with open_bench(first, options, stop) as bench:
+
+        def play(variant: Variant, draw: Draw) -> RunRecord:
+            result = bench.run(make(variant, draw), _unwatched)
+            folder = result.folder
+            told(f"  {draw.scenario} on {variant.name}, seed {draw.seed}: {result.verdict}")
+            return record_of(0, draw.scenario, folder.path, folder.history(), result.analysis, result.clean)
+
+        yield Runs(_once(play))
+
+
+def _once(play: Source) -> Source:
+    """The same run again is the same record."""
+    known: dict[tuple[str, Draw], RunRecord] = {}
+
+    def played(variant: Variant, draw: Draw) -> RunRecord:
+        key = (variant.name, draw)
+        if key not in known:
+            known[key] = play(variant, draw)
+        return known[key]
+
+    return played
+
+
+def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, Draw], Plan]:
+    system = catalogue.system()
+    population = population_of(options)
+
+    scenarios: dict[str, Scenario] = {}
+
+    def make(variant: Variant, draw: Draw) -> Plan:
+        if draw.scenario not in scenarios:
+            scenarios[draw.scenario] = scaled(catalogue.scenario(draw.scenario, system), options.time_scale)
+        scenario, patients = scenarios[draw.scenario], population(draw.seed)
+        plan = make_plan(scenario, system, variant.design, draw.seed, patients)
+        return variant.applied(plan)
+
+    return make
+
+
+@cache
+def _simulated(catalogue: Catalogue, options: Options) -> Source:
+    """A live system never takes the same times twice: nor does the twin on the two sides of a pair."""
+    magnitudes, make = load_magnitudes(), _planner(catalogue, options)
+
+    def play(variant: Variant, draw: Draw) -> RunRecord:
+        plan = make(variant, draw)
+        history = simulate(plan, magnitudes.slowed(variant.slower), outcomes, chance=draw.take)
+        analysis = analyse(history, plan.scenario, plan.system)
+        return record_of(0, draw.scenario, Path(), history, analysis, True)
+
+    return play
+
+
+def _simulated_run(catalogue: Catalogue, options: Options, variant: Variant, draw: Draw) -> RunRecord:
+    """In another process, to which no closure travels."""
+    return _simulated(catalogue, options)(variant, draw)
+
+
+class _Twin:
+    """Runs of the twin: those that were said ahead from the pool, the others from here."""
+
+    def __init__(self, pool: ProcessPoolExecutor, catalogue: Catalogue, options: Options) -> None:
+        self._pool, self._inputs = pool, (catalogue, options)
+        self._ahead: dict[tuple[str, Draw], Future[RunRecord]] = {}
+        self._here = _once(_simulated(catalogue, options))
+
+    def ahead(self, variant: Variant, draw: Draw) -> None:
+        key = (variant.name, draw)
+        if key not in self._ahead:
+            self._ahead[key] = self._pool.submit(_simulated_run, *self._inputs, variant, draw)
+
+    def play(self, variant: Variant, draw: Draw) -> RunRecord:
+        future = self._ahead.get((variant.name, draw))
+        return self._here(variant, draw) if future is None else future.result()
+
+
+def _unwatched(_progress: Progress) -> None:
+    """Trials show their results only."""
+
+
+def trials_of(
+    catalogue: Catalogue, scenarios: Sequence[str], runtime: str = SIMULATION
+) -> tuple[Candidate, tuple[Candidate, ...]]:
+    """(resilient against itself, every seeded bug that the runtime can play)."""
+    system, planted = catalogue.system(), load_suite(catalogue.suite_path(PLANTED_SUITE))
+    return seeded_bugs(
+        lambda name: catalogue.design(name, system), planted, tuple(scenarios), runtime == SIMULATION
+    )

@@ -1,0 +1,230 @@
+"""The release gate's decision: pass, regression or inconclusive, from paired runs of a baseline and a
+candidate.
+
+Everything that speaks against a release is a finding. The gravest decides: new vetoes and lost validity
+first, whatever the numbers; then scenarios, figures and the mean difference of scores; then what keeps the
+answer from being known. Only without a finding does a candidate pass. Because the gate looks again after
+every pair, each look tests at its own level, for a pass as for a regression.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from experiment.units import noun
+from gate.flags import FigureFlag, ScenarioFlag, failing_text, figure_text, flags_of
+from gate.pairs import CONFIRMED, Look, PairedRun, by_scenario, scores
+from measurement.statistics import PairedDifference, paired_difference
+
+MARGIN = 3.0
+ONLY_LOOK = Look()
+
+
+class Decision(StrEnum):
+    PASS = "pass"
+    REGRESSION = "regression"
+    INCONCLUSIVE = "inconclusive"
+
+
+class Unknown(StrEnum):
+    """Why a gate has no answer: more pairs may give one; runs are missing or no pairs; runs are invalid."""
+
+    STATISTICS = "statistics"
+    INCOMPLETE = "incomplete"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What speaks against a pass, about one scenario or (empty) about all. `unknown` is set where it leaves
+    the answer open."""
+
+    scenario: str
+    sentence: str
+    unknown: Unknown | None = None
+
+    @property
+    def decision(self) -> Decision:
+        return Decision.REGRESSION if self.unknown is None else Decision.INCONCLUSIVE
+
+
+@dataclass(frozen=True, slots=True)
+class GateResult:
+    """`sentence` is the reason in one sentence; `evidence` what else led to the decision; `unknown` why an
+    inconclusive one is."""
+
+    decision: Decision
+    sentence: str
+    difference: PairedDifference | None
+    scenarios: tuple[ScenarioFlag, ...]
+    evidence: tuple[str, ...] = ()
+    figures: tuple[FigureFlag, ...] = ()
+    new_vetoes: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    unknown: Unknown | None = None
+
+
+def decide(
+    runs: Sequence[PairedRun],
+    margin: float = MARGIN,
+    weights: Mapping[str, float] | None = None,
+    look: Look = ONLY_LOOK,
+) -> GateResult:
+    """The first finding decides. `weights` of scenarios are 1 where they are not given. Pairs of unlike runs
+    count for vetoes alone."""
+    like = [run for run in runs if not run.unlike]
+    flags, figures = flags_of(like, margin, look)
+    pairs = _suite_pairs(like, weights or {})
+    difference = paired_difference(*zip(*pairs, strict=True)) if pairs else None
+    vetoes = _new_vetoes(runs)
+    found = [*vetoes, *_turned_invalid(like, look), *_worse(flags, figures)]
+    found += _mean(difference, margin, look)
+    found += [*_incomplete(runs), *_not_valid(like, difference), *_unclear(flags, figures)]
+    if difference is not None and difference.low is not None:
+        found += _not_excluded(pairs, difference, margin, look)
+    if not found:
+        sentence = f"the candidate is not worse by more than {margin:g} points: {_interval(difference)}"
+        return GateResult(Decision.PASS, sentence, difference, flags, figures=figures)
+    regressions = [finding for finding in found if finding.unknown is None]
+    first, *others = regressions or found
+    return GateResult(
+        first.decision, first.sentence, difference, flags, tuple(other.sentence for other in others), figures,
+        tuple(veto.sentence for veto in vetoes), tuple(found), first.unknown,
+    )  # fmt: skip
+
+
+def _interval(d: PairedDifference | None) -> str:
+    assert d is not None and d.low is not None and d.high is not None
+    return f"{d.mean:+.1f} points (95%: {d.low:+.1f} to {d.high:+.1f})"
+
+
+def _new_vetoes(runs: Sequence[PairedRun]) -> list[Finding]:
+    """Vetoes the baseline never had in that scenario."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        known = frozenset().union(*(run.baseline.vetoes for run in mine))
+        ran = [run for run in mine if run.candidate.present]
+        before = (
+            "the baseline in none" if any(run.baseline.present for run in mine) else "no baseline was run"
+        )
+        for veto in sorted(frozenset().union(*(run.candidate.vetoes for run in mine)) - known):
+            seeds = [run.seed for run in ran if veto in run.candidate.vetoes]
+            sentence = f"{scenario}: the candidate violates {veto} in {len(seeds)} of {noun(len(ran), 'run')}"
+            found.append(Finding(scenario, f"{sentence} (first with seed {seeds[0]}), {before}"))
+    return found
+
+
+def _turned_invalid(runs: Sequence[PairedRun], look: Look) -> list[Finding]:
+    """Scenarios that are invalid on the candidate more often than on the baseline: CONFIRMED times, or every
+    time. What is not confirmed leaves the answer open until a valid attempt follows."""
+    found: list[Finding] = []
+    for scenario, every in by_scenario(runs).items():
+        mine = [run for run in every if run.measured and run.whole]
+        lost = [r.seed for r in mine if r.candidate.lost > r.baseline.lost]
+        more = sum(run.candidate.lost - run.baseline.lost for run in mine)
+        seeds = ", ".join(map(str, lost))
+        if more >= CONFIRMED or (look.last and lost and len(lost) == len(mine) == more):
+            found.append(Finding(scenario, f"{scenario}: the candidate's runs are invalid (seeds {seeds})"))
+        elif open_ := [r.seed for r in mine if r.candidate.score is None and r.baseline.score is not None]:
+            sentence = (
+                f"{scenario}: the candidate's run with seed {open_[0]} is invalid, and was not tried again"
+            )
+            found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+    return found
+
+
+def _worse(flags: Iterable[ScenarioFlag], figures: Iterable[FigureFlag]) -> list[Finding]:
+    flags = list(flags)
+    found = [
+        Finding(flag.scenario, f"the candidate is worse in {flag.scenario}: {_interval(flag.difference)}")
+        for flag in flags
+        if flag.worse
+    ]
+    found += [Finding(flag.scenario, failing_text(flag)) for flag in flags if flag.fails_more]
+    return found + [Finding("", f"the candidate's {figure_text(f)}") for f in figures if f.worse]
+
+
+def _mean(difference: PairedDifference | None, margin: float, look: Look) -> list[Finding]:
+    if difference is None or difference.high is None or difference.p_worse is None:
+        return []
+    if difference.high < 0 and difference.mean < -margin and difference.p_worse <= look.level:
+        return [Finding("", f"the candidate's mean score changed by {_interval(difference)}")]
+    return []
+
+
+def _incomplete(runs: Sequence[PairedRun]) -> list[Finding]:
+    """Halves that are missing, and pairs that are none."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        for name, absent in (
+            ("baseline", [run.seed for run in mine if not run.baseline.present]),
+            ("candidate", [run.seed for run in mine if not run.candidate.present]),
+        ):
+            if absent:
+                seeds = ", ".join(map(str, absent))
+                sentence = f"{scenario}: the {name} has no run with seed {seeds}"
+                found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+        for unlike in dict.fromkeys(run.unlike for run in mine if run.unlike):
+            sentence = f"{scenario}: the two sides are no pair, their {unlike}"
+            found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+    return found
+
+
+def _not_valid(runs: Sequence[PairedRun], difference: PairedDifference | None) -> list[Finding]:
+    """Scenarios of which no pair was valid on both sides, and too few pairs of the suite."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        whole = [run for run in mine if run.whole]
+        if whole and not scores(whole):
+            names = [
+                name
+                for name, lost in (
+                    ("baseline", all(run.baseline.score is None for run in whole)),
+                    ("candidate", all(run.candidate.score is None for run in whole)),
+                )
+                if lost
+            ]
+            who = " and ".join(names) or "one side or the other"
+            sentence = f"{scenario}: no pair is valid on both sides, every run is invalid on the {who}"
+            found.append(Finding(scenario, sentence, Unknown.INVALID))
+    if not found and (difference is None or difference.low is None):
+        found.append(Finding("", "fewer than two complete pairs were scored", Unknown.INCOMPLETE))
+    return found
+
+
+def _unclear(flags: Iterable[ScenarioFlag], figures: Iterable[FigureFlag]) -> list[Finding]:
+    """What looks worse and is not shown to be."""
+    found = [(flag.scenario, failing_text(flag)) for flag in flags if flag.unclear]
+    found += [("", f"the candidate's {figure_text(figure)}") for figure in figures if figure.unclear]
+    return [Finding(name, f"{said}, which may be chance", Unknown.STATISTICS) for name, said in found]
+
+
+def _not_excluded(
+    pairs: Sequence[tuple[float, float]], difference: PairedDifference, margin: float, look: Look
+) -> list[Finding]:
+    """Unless a loss of the margin is excluded at the level of this look."""
+    lost = paired_difference([now + margin for _, now in pairs], [before for before, _ in pairs])
+    if lost.p_worse is not None and lost.p_worse <= look.level:
+        return []
+    how = "neither excludes nor shows" if (difference.low or 0.0) <= -margin else "does not yet exclude"
+    sentence = (
+        f"{_interval(difference)} {how} a loss of {margin:g} points at the {look.level:.2%} of this look"
+    )
+    return [Finding("", sentence, Unknown.STATISTICS)]
+
+
+def _suite_pairs(runs: Sequence[PairedRun], weights: Mapping[str, float]) -> list[tuple[float, float]]:
+    """(baseline, candidate): weighted suite means, one pair a seed; one that lacks a scenario is left out."""
+    scenarios = set(by_scenario(runs))
+    pairs: list[tuple[float, float]] = []
+    for seed in dict.fromkeys(run.seed for run in runs):
+        mine = [run for run in runs if run.seed == seed and scores([run])]
+        if {run.scenario for run in mine} == scenarios:
+            shares = [weights.get(run.scenario, 1.0) for run in mine]
+            before, now = np.average(scores(mine), axis=0, weights=shares)
+            pairs.append((float(before), float(now)))
+    return pairs

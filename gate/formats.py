@@ -1,0 +1,246 @@
+"""What a release gate says, in every form that a pipeline reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+import msgspec
+
+from experiment.units import noun
+from gate.decide import Decision, Finding
+from gate.flags import FigureFlag, figure_text
+from gate.report import GateReport, GateViolation
+from measurement.statistics import Estimate
+from reports.markdown import code, table, text
+from reports.repeats import score_text
+from reports.wording import clean
+
+COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
+MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
+SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+LEVELS = {Decision.PASS: "notice", Decision.REGRESSION: "error", Decision.INCONCLUSIVE: "error"}
+
+
+@dataclass(frozen=True, slots=True)
+class GateDocument:
+    """gate.json. `format` counts up when a reader would have to change."""
+
+    format: Literal[1]
+    kind: Literal["gate"]
+    decision: Decision
+    sentence: str
+    report: GateReport
+
+
+def render_json(report: GateReport) -> str:
+    """Schema: docs/schemas/gate_report.schema.json."""
+    document = GateDocument(1, "gate", report.decision, report.sentence, report)
+    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+
+
+def gate_schema() -> dict[str, Any]:
+    """JSON Schema (2020-12) of what `render_json` writes."""
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(GateDocument)}
+
+
+def render_markdown(report: GateReport) -> str:
+    """For the summary of a pipeline."""
+    lines = [
+        f"## {MARKS[report.decision]} Resilience gate: {report.decision.value}",
+        "",
+        f"**{text(report.sentence)}**",
+        "",
+        f"Candidate {code(report.candidate)} against baseline {code(report.baseline)}, suite "
+        f"{code(report.suite)}, {noun(report.pairs, 'complete pair')}. "
+        f"Candidate's score {estimate(report.score)}.",
+        "",
+        *table(
+            ("scenario", "points", "95% interval", "pairs", "status"),
+            [_scenario_row(report, name) for name in _names(report)],
+        ),
+        "",
+    ]
+    if report.result.figures:
+        heads = ("figure", "candidate / baseline", "95% interval", "tolerated", "worse")
+        lines += [*table(heads, [_figure_row(figure) for figure in report.result.figures]), ""]
+    lines += [f"- {text(line)}" for line in report.evidence]
+    lines += [f"- {text(rate.text)}" for rate in report.rates]
+    lines += [
+        f"- {text(v.scenario)}, seed {v.seed}: {text(v.statement)} ({code(f'{v.file}:{v.line}')})"
+        for v in report.violations
+    ]
+    lines += [f"- ⚠ {text(warning)}" for warning in report.warnings]
+    return "\n".join([*lines, "", f"Again: {code(report.command)}", ""])
+
+
+def estimate(score: Estimate | None) -> str:
+    """`91 (95%: 88 to 94)`."""
+    return "not known" if score is None else score_text(score, "95%: ")
+
+
+def _names(report: GateReport) -> list[str]:
+    """Every scenario that was scored or has a finding."""
+    result = report.result
+    named = [flag.scenario for flag in result.scenarios] + [found.scenario for found in result.findings]
+    return [name for name in dict.fromkeys(named) if name]
+
+
+def _status(report: GateReport, scenario: str) -> Finding | None:
+    """The gravest finding about the scenario; None: nothing speaks against it."""
+    mine = [found for found in report.result.findings if found.scenario == scenario]
+    return next((found for found in mine if found.unknown is None), mine[0] if mine else None)
+
+
+def _scenario_row(report: GateReport, scenario: str) -> tuple[str, ...]:
+    flag = next((flag for flag in report.result.scenarios if flag.scenario == scenario), None)
+    status = _status(report, scenario)
+    word = "" if status is None else f"**{status.decision.value}**" if status.unknown is None else "not known"
+    if flag is None:
+        return (text(scenario), "–", "–", "0", word)
+    d = flag.difference
+    interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
+    return (text(scenario), f"{d.mean:+.1f}", interval, str(d.n), word)
+
+
+def _figure_row(flag: FigureFlag) -> tuple[str, ...]:
+    interval = "–" if flag.low is None else f"{flag.low:.2f} to {flag.high:.2f}"
+    worse = "**yes**" if flag.worse else ("not known" if flag.unclear else "")
+    return (text(flag.figure), f"{flag.ratio:.2f}", interval, f"{flag.tolerated:g}", worse)
+
+
+def render_junit(report: GateReport) -> str:
+    """One test case a scenario, one a figure and one for the whole. A regression is a failure; inconclusive
+    is an error, or skipped where the policy is to warn."""
+    root = ElementTree.Element("testsuites", name="resilience gate")
+    suite = ElementTree.SubElement(root, "testsuite", name=clean(report.suite))
+    whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision")
+    unknown = "skipped" if report.tolerated else "error"
+    if report.decision is Decision.REGRESSION:
+        ElementTree.SubElement(whole, "failure", message=clean(report.sentence))
+    elif report.decision is Decision.INCONCLUSIVE:
+        ElementTree.SubElement(whole, unknown, message=clean(report.sentence))
+    for name in _names(report):
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(name))
+        if status := _status(report, name):
+            kind = "failure" if status.unknown is None else unknown
+            ElementTree.SubElement(case, kind, message=clean(status.sentence))
+    for figure in report.result.figures:
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(figure.figure))
+        if figure.worse or figure.unclear:
+            kind = "failure" if figure.worse else unknown
+            ElementTree.SubElement(case, kind, message=clean(figure_text(figure)))
+    suite.set("tests", str(len(suite)))
+    for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
+        suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
+    ElementTree.indent(root)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + ElementTree.tostring(root, encoding="unicode") + "\n"
+
+
+def render_badge(report: GateReport) -> str:
+    """A small SVG for a README: the decision and the candidate's score."""
+    score = "" if report.score is None else f" {report.score.mean:.0f}"
+    return badge("resilience", f"{report.decision.value}{score}", COLOURS[report.decision])
+
+
+def badge(left: str, right: str, colour: str) -> str:
+    """Two fields side by side. Widths are estimated: 6.5 pixels a letter at 11 pixels."""
+    widths = [round(6.5 * len(text) + 12) for text in (left, right)]
+    total = sum(widths)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{total}" height="20" role="img" '
+        f'aria-label="{left}: {right}">'
+        f'<rect width="{widths[0]}" height="20" fill="#555"/>'
+        f'<rect x="{widths[0]}" width="{widths[1]}" height="20" fill="{colour}"/>'
+        '<g fill="#fff" font-family="Verdana,DejaVu Sans,sans-serif" font-size="11" text-anchor="middle">'
+        f'<text x="{widths[0] / 2:g}" y="14">{left}</text>'
+        f'<text x="{widths[0] + widths[1] / 2:g}" y="14">{right}</text></g></svg>\n'
+    )
+
+
+def lines(report: GateReport) -> Sequence[str]:
+    """For the terminal."""
+    found = [f"gate {report.decision.value.upper()}: {report.sentence}"]
+    for name in _names(report):
+        points, interval, pairs = _scenario_row(report, name)[1:4]
+        found.append(f"  {name}: {points} points ({interval}), {noun(int(pairs), 'pair')}")
+    found += [f"  {figure_text(figure)}" for figure in report.result.figures]
+    found += [f"  {evidence}" for evidence in report.evidence]
+    found += [f"  {rate.text}" for rate in report.rates]
+    return [clean(line) for line in (*found, *(f"  warning: {warning}" for warning in report.warnings))]
+
+
+def render_sarif(report: GateReport) -> str:
+    """Violations with the scenario's file and line, SARIF 2.1.0."""
+    rules = [
+        {"id": name, "shortDescription": {"text": name.replace("_", " ")}}
+        for name in dict.fromkeys(violation.invariant for violation in report.violations)
+    ]
+    log = {
+        "$schema": SARIF_SCHEMA,
+        "version": "2.1.0",
+        "runs": [
+            {
+                "tool": {"driver": {"name": "Code Blue", "rules": rules}},
+                "results": [_sarif_result(violation) for violation in report.violations],
+            }
+        ],
+    }
+    return msgspec.json.format(msgspec.json.encode(log), indent=1).decode()
+
+
+def _sarif_result(violation: GateViolation) -> dict[str, object]:
+    place = {
+        "physicalLocation": {
+            "artifactLocation": {"uri": _uri(violation.file)},
+            "region": {"startLine": violation.line},
+        }
+    }
+    text = f"{violation.scenario}, seed {violation.seed}: {violation.statement}"
+    return {
+        "ruleId": violation.invariant,
+        "level": "error",
+        "message": {"text": text},
+        "locations": [place],
+    }
+
+
+def _uri(file: str) -> str:
+    return Path(file).as_uri() if file.startswith("/") else quote(file)
+
+
+def workflow_commands(report: GateReport) -> list[str]:
+    """Workflow commands that GitHub shows beside the files. Violations of a gate that finds no regression are
+    the baseline's too: warnings, for an error beside a green gate would be taken for its reason."""
+    level = "warning" if report.tolerated else LEVELS[report.decision]
+    found = "error" if report.decision is Decision.REGRESSION else "warning"
+    lines = [f"::{level} title=Resilience gate::{_escaped(report.sentence)}"]
+    lines += [
+        f"::{found} file={_property(v.file)},line={v.line},title={_property(v.invariant)}::"
+        + _escaped(f"{v.scenario}, seed {v.seed}: {v.statement}")
+        for v in report.violations
+    ]
+    return lines
+
+
+def _escaped(words: str) -> str:
+    """Workflow commands end at a line's end; percent signs start an escape."""
+    return words.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
+
+
+def _property(words: str) -> str:
+    """In a property, colons and commas end it too."""
+    return _escaped(words).replace(":", "%3A").replace(",", "%2C")
+
+
+GATE_FORMATS = {
+    "gate.json": render_json,
+    "gate.md": render_markdown,
+    "junit.xml": render_junit,
+    "gate.sarif": render_sarif,
+    "badge.svg": render_badge,
+}

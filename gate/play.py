@@ -1,0 +1,264 @@
+"""The release gate played: pairs of runs, seed by seed, until the interval decides or n_max is reached.
+
+What plays a run is handed in, so that the gate knows of no runtime and no folder.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from experiment.errors import UsageError
+from experiment.jobs import Job, Turn, interleaved, seeds_of
+from experiment.suite import Suite
+from experiment.units import noun
+from gate.decide import MARGIN, Decision, GateResult, Unknown, decide
+from gate.pairs import CONDITIONS, MIN_PAIRS, Key, Look, key_of, paired_runs, stem
+from gate.report import GateReport, Rate
+from gate.violations import violations_of
+from measurement.run_records import RunRecord
+from measurement.statistics import Estimate, score_estimate
+
+BASELINE, CANDIDATE = "baseline", "candidate"
+
+
+@dataclass(frozen=True, slots=True)
+class GateOrder:
+    """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN). The
+    systems are files or checkouts (None: the catalogue's own), the images those of the services.
+    `on_inconclusive` says what too few pairs do to the exit code."""
+
+    baseline: str
+    candidate: str
+    n_max: int = 7
+    margin: float = MARGIN
+    on_inconclusive: str = "fail"  # or warn
+    min_score: float | None = None
+    max_drop: float | None = None
+    baseline_system: Path | None = None
+    candidate_system: Path | None = None
+    baseline_image: str = ""
+    candidate_image: str = ""
+    command: str = ""
+
+
+Play = Callable[[Job], RunRecord | None]  # None: it was interrupted
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What does not change while pairs are played. `stored` are the records of a side that is not played;
+    `weights` are those of the suite's scenarios, `seeds` those that may be played."""
+
+    suite: Suite
+    order: GateOrder
+    stored: Mapping[str, Sequence[RunRecord]]
+    weights: Mapping[str, float]
+    seeds: tuple[int, ...]
+
+    def jobs(self) -> tuple[Job, ...]:
+        """The runs of the sides that are not stored, in turns."""
+        names = {BASELINE: self.order.baseline, CANDIDATE: self.order.candidate}
+        turns = [Turn(name, side) for side, name in names.items() if side not in self.stored]
+        scenarios = list(dict.fromkeys(entry.scenario for entry in self.suite.entries))
+        return interleaved(scenarios, turns, self.seeds) if turns else ()
+
+
+def match_of(suite: Suite, order: GateOrder, stored: Mapping[str, Sequence[RunRecord]]) -> Match:
+    """Raises UsageError when two stored sides share no seed."""
+    weights: dict[str, float] = {}
+    for entry in suite.entries:
+        weights[stem(entry.scenario)] = max(weights.get(stem(entry.scenario), 0.0), entry.weight)
+    return Match(suite, order, stored, weights, _seeds(suite, order, stored))
+
+
+def refuse_unlike(
+    planned: Mapping[Job, Mapping[str, object]], stored: Mapping[str, Sequence[RunRecord]]
+) -> None:
+    """Raises UsageError when runs to be played would be no pairs with those that are stored. Of each job
+    `planned` has what CONDITIONS names."""
+    known = {key_of(record): record for records in stored.values() for record in records}
+    for job, conditions in planned.items():
+        record = known.get((stem(job.scenario), job.seed))
+        if record is None:
+            continue
+        differing = [
+            f"{name} {getattr(record, field) or 'not known'}, now {conditions[field]}"
+            for field, name in CONDITIONS.items()
+            if getattr(record, field) != conditions[field]
+        ]
+        if differing:
+            raise UsageError(
+                f"found another {'; another '.join(differing)} in {record.folder}, expected the conditions "
+                f"of the runs to be played ({job.scenario}, seed {job.seed}), which alone make pairs"
+            )
+
+
+def play_gate(
+    match: Match,
+    play_one: Play,
+    stop: threading.Event,
+    scenarios: Mapping[str, Path],
+    warnings: Sequence[str],
+) -> GateReport:
+    """Play pairs seed by seed until the gate has decided. `scenarios` are the candidate's files by name;
+    `warnings` are what is known before anything is played."""
+    jobs, records = match.jobs(), list[RunRecord]()
+    result = decide([], match.order.margin)
+    for number, seed in enumerate(match.seeds, 1):
+        records += play_round([job for job in jobs if job.seed == seed], play_one)
+        result = _look(match, records, number)
+        decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
+        if stop.is_set() or decided or result.new_vetoes:
+            break
+    if stop.is_set() and result.decision is not Decision.REGRESSION:
+        result = replace(
+            result,
+            decision=Decision.INCONCLUSIVE,
+            sentence="the gate was interrupted",
+            unknown=Unknown.INCOMPLETE,
+        )
+    return _report(match, result, records, scenarios, warnings)
+
+
+def play_round(jobs: Sequence[Job], play_one: Play) -> list[RunRecord]:
+    """The runs of one seed. One that is invalid is tried once more: a regression is one that is so again."""
+    found: list[RunRecord] = []
+    for job in jobs:
+        record = play_one(job)
+        found += [record] if record else []
+    again = [play_one(record.job) for record in list(found) if record.score is None]
+    return found + [record for record in again if record]
+
+
+def _seeds(suite: Suite, order: GateOrder, stored: Mapping[str, Sequence[RunRecord]]) -> tuple[int, ...]:
+    """Those that the stored sides have, or new ones; two stored sides are looked at once. Raises UsageError
+    when they share none."""
+    if not stored:
+        return seeds_of(suite.seed, order.n_max)
+    known = [dict.fromkeys(record.seed for record in records) for records in stored.values()]
+    shared = tuple(seed for seed in known[0] if all(seed in seeds for seeds in known))
+    if not shared:
+        raise UsageError(
+            f"found seeds {list(known[0])} in {order.baseline} and {list(known[-1])} in {order.candidate}, "
+            "expected runs of the same seeds, which alone are pairs"
+        )
+    return shared[:1] if len(stored) == 2 else shared[: order.n_max]
+
+
+def _look(match: Match, records: Sequence[RunRecord], number: int) -> GateResult:
+    pairs = paired_runs(*_sides(match, records, number), _required(match, number))
+    return decide(pairs, match.order.margin, match.weights, Look(number, len(match.seeds)))
+
+
+def _required(match: Match, number: int) -> list[Key]:
+    """What a pass needs of both: the suite's scenarios with every seed so far. Of two stored sides it is what
+    either has."""
+    if len(match.stored) == 2:
+        return []
+    return [(name, seed) for seed in match.seeds[:number] for name in match.weights]
+
+
+def _sides(
+    match: Match, records: Sequence[RunRecord], number: int
+) -> tuple[list[RunRecord], list[RunRecord]]:
+    """The records of the baseline and of the candidate that count at this look. What a stored candidate
+    violates counts though the suite does not ask for that scenario."""
+    required = set(_required(match, number))
+
+    def of(side: str) -> list[RunRecord]:
+        if side not in match.stored:
+            return [record for record in records if record.side == side]
+        return [
+            record
+            for record in match.stored[side]
+            if not required or key_of(record) in required or (side == CANDIDATE and record.safety)
+        ]
+
+    return of(BASELINE), of(CANDIDATE)
+
+
+def _report(
+    match: Match,
+    result: GateResult,
+    records: Sequence[RunRecord],
+    scenarios: Mapping[str, Path],
+    warnings: Sequence[str],
+) -> GateReport:
+    order = match.order
+    baseline, candidate = _sides(match, records, len(match.seeds))
+    score = _score(candidate)
+    return GateReport(
+        baseline=_named(order.baseline, order.baseline_system, order.baseline_image),
+        candidate=_named(order.candidate, order.candidate_system, order.candidate_image),
+        suite=match.suite.name,
+        result=result,
+        pairs=result.difference.n if result.difference else 0,
+        score=score,
+        refusals=tuple(_refusals(order, result, score)),
+        violations=violations_of(candidate, scenarios),
+        rates=tuple(
+            Rate(what, sum(chosen), len(chosen))
+            for what, chosen in (
+                ("baseline vetoed", [record.vetoed for record in baseline]),
+                ("candidate vetoed", [record.vetoed for record in candidate]),
+                ("baseline invalid", [record.score is None for record in baseline]),
+                ("candidate invalid", [record.score is None for record in candidate]),
+            )
+            if chosen
+        ),
+        warnings=(*warnings, *_warnings(baseline, candidate)),
+        command=order.command,
+        started_at=datetime.now(UTC).isoformat(timespec="seconds"),
+        on_inconclusive=order.on_inconclusive,
+        unclean=tuple(Path(record.folder).name for record in records if not record.clean),
+    )
+
+
+def _named(what: str, system: Path | None, image: str) -> str:
+    return f"{what} of {system or image}" if system or image else what
+
+
+def _score(records: Sequence[RunRecord]) -> Estimate | None:
+    """Over seeds, each the mean of its scored runs."""
+    by_seed: dict[int, list[float]] = {}
+    for record in records:
+        if record.score is not None:
+            by_seed.setdefault(record.seed, []).append(record.score)
+    return score_estimate([sum(s) / len(s) for s in by_seed.values()]) if by_seed else None
+
+
+def _refusals(order: GateOrder, result: GateResult, score: Estimate | None) -> list[str]:
+    """Floors that hold whatever the interval says."""
+    refusals = []
+    if order.min_score is not None and (score is None or score.mean < order.min_score):
+        shown = "no score" if score is None else f"{score.mean:.1f}"
+        refusals.append(f"the candidate's mean score is {shown}, expected at least {order.min_score:g}")
+    if order.max_drop is not None:
+        drop = -result.difference.mean if result.difference else None
+        if drop is None or drop > order.max_drop:
+            shown = "an unknown number of" if drop is None else f"{drop:.1f}"
+            refusals.append(f"the candidate lost {shown} points, expected at most {order.max_drop:g}")
+    return refusals
+
+
+def _warnings(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> list[str]:
+    """What a reader must know before believing the numbers."""
+    warnings = []
+    pairs = paired_runs(baseline, candidate)
+    if left_out := sum(not pair.measured for pair in pairs):
+        warnings.append(
+            f"{left_out} of {noun(len(pairs), 'pair')} were left out: the load generator could not keep up"
+        )
+    for pair in pairs:
+        for name, side in ((BASELINE, pair.baseline), (CANDIDATE, pair.candidate)):
+            if side.lost_before:
+                tries = noun(side.lost_before, "earlier attempt")
+                warnings.append(f"{pair.scenario}, seed {pair.seed}: invalid on the {name}: {tries}")
+    old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
+    if old:
+        warnings.append(f"broken on both, so that it is not new: {', '.join(old)}")
+    return warnings

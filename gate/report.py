@@ -1,0 +1,104 @@
+"""What a release gate found, as its renderers take it, and the exit code that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from experiment.errors import ExitCode
+from experiment.units import noun
+from gate.decide import Decision, GateResult, Unknown
+from measurement.statistics import Estimate, proportion
+from reports.wording import percent
+
+
+@dataclass(frozen=True, slots=True)
+class GateViolation:
+    """One violated safety invariant of the candidate, with the scenario's file and line."""
+
+    invariant: str
+    scenario: str
+    seed: int
+    statement: str
+    file: str
+    line: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """How many of the runs; the share has an exact interval."""
+
+    what: str
+    events: int
+    runs: int
+
+    @property
+    def text(self) -> str:
+        """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
+        low, high = proportion(self.events, self.runs)
+        share = f"{self.events} of {noun(self.runs, 'run')}"
+        return f"{self.what}: {share} (95%: {percent(low)} to {percent(high)})"
+
+
+@dataclass(frozen=True, slots=True)
+class GateReport:
+    """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
+
+    baseline: str
+    candidate: str
+    suite: str
+    result: GateResult
+    pairs: int
+    score: Estimate | None
+    refusals: tuple[str, ...]
+    violations: tuple[GateViolation, ...]
+    warnings: tuple[str, ...]
+    command: str
+    started_at: str
+    rates: tuple[Rate, ...] = ()
+    on_inconclusive: str = "fail"
+    unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected
+
+    @property
+    def decision(self) -> Decision:
+        """A broken floor is a regression whatever the pairs say; without clean-up nothing passes."""
+        if self.refusals:
+            return Decision.REGRESSION
+        if self.unclean and self.result.decision is Decision.PASS:
+            return Decision.INCONCLUSIVE
+        return self.result.decision
+
+    @property
+    def sentence(self) -> str:
+        """The gravest reason of the decision."""
+        return self._reasons[0]
+
+    @property
+    def evidence(self) -> tuple[str, ...]:
+        """Every other reason."""
+        return self._reasons[1:]
+
+    @property
+    def _reasons(self) -> tuple[str, ...]:
+        """As the exit codes are graded: clean-up, new vetoes, floors, what the pairs say."""
+        unclean = [f"clean-up was not complete after {', '.join(self.unclean)}"] if self.unclean else []
+        pairs = (self.result.sentence, *self.result.evidence)
+        vetoes_first = (*pairs, *self.refusals) if self.result.new_vetoes else (*self.refusals, *pairs)
+        return (*unclean, *vetoes_first)
+
+    @property
+    def tolerated(self) -> bool:
+        """Inconclusive for want of pairs alone, where the policy is to warn."""
+        unknown = self.decision is Decision.INCONCLUSIVE and self.result.unknown is Unknown.STATISTICS
+        return unknown and self.on_inconclusive == "warn" and not self.unclean
+
+
+def gate_exit_code(report: GateReport) -> ExitCode:
+    """0 pass, 1 regression, 4 a new veto, 2 inconclusive, 3 when invalid runs are why, 5 when something was
+    left injected. The policy to warn makes 0 of what only more pairs would tell."""
+    if report.unclean:
+        return ExitCode.CLEANUP_INCOMPLETE
+    if report.decision is Decision.PASS or report.tolerated:
+        return ExitCode.PASS
+    if report.decision is Decision.REGRESSION:
+        return ExitCode.SAFETY_VETO if report.result.new_vetoes else ExitCode.FAIL
+    return ExitCode.INVALID if report.result.unknown is Unknown.INVALID else ExitCode.INCONCLUSIVE

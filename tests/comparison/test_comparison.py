@@ -1,0 +1,218 @@
+"""Designs side by side, from hand-written records."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from comparison.compare import best, comparison_exit_code, screening
+from comparison.figures import comparison_report
+from comparison.formats import COMPARISON_FORMATS, lines
+from comparison.report import ComparisonReport, DesignInScenario, DesignSummary
+from experiment.errors import ExitCode
+from experiment.jobs import Turn, interleaved
+from measurement.run_records import RunRecord
+from tests.execution.builders import record
+
+TITLES = {"a": "the first", "b": "the second"}
+WEIGHTS = {"s": 3.0, "t": 1.0}
+
+
+def runs(design: str, score: float, **known: object) -> list[RunRecord]:
+    """Five seeds in two scenarios, a point apart."""
+    return [
+        record(0, seed, scenario=scenario, design=design, score=score + seed % 3, **known)
+        for seed in range(1, 6)
+        for scenario in WEIGHTS
+    ]
+
+
+def compared(*records: RunRecord) -> ComparisonReport:
+    return comparison_report("try", records, WEIGHTS, TITLES, "compare", "simulation")
+
+
+def test_turns_alternate() -> None:
+    """A, B, B, A: a drift of the machine favours neither, and every pair shares its seed."""
+    jobs = interleaved(["s", "t"], [Turn("a"), Turn("b")], (1, 2))
+    assert [job.design for job in jobs] == ["a", "b", "b", "a", "a", "b", "b", "a"]
+    assert all(
+        (x.scenario, x.seed) == (y.scenario, y.seed) for x, y in zip(jobs[::2], jobs[1::2], strict=True)
+    )
+
+
+def test_a_clear_winner_is_named_with_its_price() -> None:
+    """Ten points more, for twice the calls."""
+    report = compared(*runs("a", 80, calls=2.0), *runs("b", 90.5, calls=4.0))
+    assert report.words[0].startswith("b wins: b 92")
+    assert any("+100% calls" in words for words in report.words)
+    (effect,) = [effect for effect in report.effects if effect.scenario == "all"]
+    assert effect.difference.mean == pytest.approx(10.5)
+
+
+def test_chance_has_no_winner() -> None:
+    """Half a point that comes and goes is no win."""
+    noisy = [
+        record(0, seed, scenario=scenario, design="b", score=80 + 9 * (-1) ** seed)
+        for seed in range(1, 6)
+        for scenario in WEIGHTS
+    ]
+    assert compared(*runs("a", 80), *noisy).words[0].startswith("No winner is shown")
+
+
+def test_vetoes_come_before_scores() -> None:
+    """The design with a veto loses although its mean score is higher."""
+    report = compared(*runs("a", 95, vetoed=True), *runs("b", 70))
+    assert report.words[0].startswith("b wins, since it has fewer vetoes")
+    assert best(report, 1) == ("b",)
+
+
+def test_a_scenario_without_a_score_leaves_no_winner() -> None:
+    """A mean over some of the scenarios is never formed."""
+    report = compared(*runs("a", 80), record(0, 1, scenario="s", design="b"))
+    assert "no winner" in report.words[0]
+    assert best(report, 2) == ("a", "b")
+
+
+def test_every_format_renders() -> None:
+    """Page, Markdown, JSON and terminal hold both designs; calls are the cost where CPU is unknown."""
+    report = compared(*runs("a", 80, calls=2.0), *runs("b", 90, calls=4.0, vetoed=True))
+    for rendering in COMPARISON_FORMATS.values():
+        assert "81" in rendering(report) and "91" in rendering(report)
+    assert "calls between services per operation" in COMPARISON_FORMATS["comparison.html"](report)
+    assert any(line.startswith("s ") for line in lines(report))
+
+
+def test_every_design_that_may_be_second_stays() -> None:
+    """A screen leaves out only what is shown to be worse than the finalists."""
+    records = [*runs("a", 90), *runs("b", 80), *runs("c", 79.5), *runs("d", 40)]
+    titles = {name: name for name in "abcd"}
+    report = comparison_report("try", records, WEIGHTS, titles, "compare", "simulation")
+    assert best(report, 2) == ("a", "b", "c")
+    left_out = screening(report, best(report, 2))
+    assert left_out == "Screened by simulation, left out: d, 41 (40 to 42) with 0 vetoes."
+    assert screening(report, titles) == "Screened by simulation, left out: none."
+
+
+def test_incomplete_clean_up_is_told_and_graver_than_scores() -> None:
+    """Exit code 5, the run's name in every form for people, beside what was screened."""
+    report = replace(compared(*runs("a", 80, clean=False), *runs("b", 90)), screened=("Screened: c.",))
+    assert comparison_exit_code(report) is ExitCode.CLEANUP_INCOMPLETE
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "Screened: c." in text and "Clean-up was not complete after" in text
+    assert any("Clean-up was not complete" in line for line in lines(report))
+
+
+def test_every_figure_has_an_interval() -> None:
+    """Of cells over runs; of designs over seeds, so that scenarios that differ in cost are no uncertainty."""
+    records = [
+        record(
+            0, seed, scenario=scenario, design="a", calls=cost + seed / 100, cpu_ms=cost + seed / 50,
+            stale_s=seed / 10, duplicates=2 * (seed == 1), baseline_latency=((400 + seed, 50),),
+        )
+        for seed in range(1, 6)
+        for scenario, cost in (("s", 1.0), ("t", 9.0))
+    ]  # fmt: skip
+    report = compared(*records, *runs("b", 80))
+    cell = next(c for c in report.cells if (c.scenario, c.design) == ("s", "a"))
+    summary = report.designs[0]
+    for of in (cell, summary):
+        for figure in (of.calls, of.cpu_ms, of.staleness, of.baseline_p95_s):
+            assert figure is not None and figure.low is not None and figure.high is not None
+            assert figure.low <= figure.mean <= figure.high and figure.n == 5
+    assert summary.calls is not None and summary.calls.mean == pytest.approx(5.03)
+    assert summary.calls.high is not None and summary.calls.high < 5.1
+    assert cell.duplicated is not None and (cell.duplicates, cell.duplicated.runs, cell.duplicated.n) == (
+        2,
+        1,
+        5,
+    )
+    assert (cell.stale_s, summary.duplicates) == (0.5, 4)
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "2 in 1 of 5 runs (0.5% to 71.6%)" in text and "5.03 (5.01 to 5.05)" in text
+
+
+def test_a_design_without_all_scenarios_of_a_seed_has_no_cost() -> None:
+    """A mean over some of the scenarios would be another figure."""
+    (summary, _) = compared(record(0, 1, scenario="s", design="a", calls=2.0), *runs("b", 80)).designs
+    assert summary.calls is None
+
+
+def test_a_figure_that_a_scenario_never_has_is_no_gap() -> None:
+    """Where staleness is not judged, the other scenarios give the design's."""
+    records = [
+        record(0, seed, scenario=scenario, design="a", stale_s=seed / 10 if scenario == "s" else None)
+        for seed in (1, 2, 3)
+        for scenario in WEIGHTS
+    ]
+    summary = compared(*records, *runs("b", 80)).designs[0]
+    assert summary.staleness is not None and summary.staleness.mean == pytest.approx(0.2)
+
+
+def slowed(design: str, buckets: int, seeds: range = range(1, 6)) -> list[RunRecord]:
+    """Runs whose latencies differ between seeds, moved by as many buckets of 2%."""
+    return [
+        record(
+            0, seed, scenario=scenario, design=design, score=80.0 + seed + buckets / 10,
+            baseline_latency=((500 + 9 * (seed % 3) + buckets, 100),),
+        )
+        for seed in seeds
+        for scenario in WEIGHTS
+    ]  # fmt: skip
+
+
+def test_added_latency_is_told_against_the_first_design() -> None:
+    """Of each scenario and of all, paired by seed; the first design adds nothing to itself."""
+    report = compared(*slowed("a", 0), *slowed("b", 35))
+    every: list[DesignSummary | DesignInScenario] = [*report.designs, *report.cells]
+    for of in every:
+        if of.design == "a":
+            assert of.added_p95_s is None
+            continue
+        added, own = of.added_p95_s, of.baseline_p95_s
+        assert added is not None and own is not None and added.low is not None and added.high is not None
+        assert added.mean == pytest.approx(own.mean / 2, rel=0.01) and added.n == 5
+        assert 0 < added.low < added.mean < added.high
+    text = COMPARISON_FORMATS["comparison.md"](report)
+    assert "added p95 (95%)" in text and "| +2" in text
+    assert any("costs +" in words and "at p95 in the baseline" in words for words in report.words)
+
+
+def test_added_latency_counts_seeds_that_both_have() -> None:
+    """Another seed's slowness on one side is no cost of the design."""
+    slow = [record(0, 9, scenario=s, design="b", baseline_latency=((900, 5000),)) for s in WEIGHTS]
+    half = [record(0, 8, scenario="s", design=d, baseline_latency=((900, 5000),)) for d in TITLES]
+    report = compared(*slowed("a", 0), *slowed("b", 0), *slow, *half)
+    added = report.designs[1].added_p95_s
+    assert added is not None and (added.mean, added.n) == (0.0, 5)
+
+
+def test_one_pair_and_one_run_are_told_in_the_singular() -> None:
+    """Counts agree with their nouns, and no duplicates are none."""
+    report = compared(*slowed("a", 0, range(1, 2)), *slowed("b", 0, range(1, 2)))
+    shown = "\n".join(lines(report))
+    for text in (shown, *(rendering(report) for rendering in COMPARISON_FORMATS.values())):
+        assert not re.search(r"\b1 (pairs|runs|vetoes)\b|0 in 0", text)
+    assert "none in 1 run (0% to 97.5%)" in shown and "over 1 pair" in shown
+
+
+def test_runs_that_are_alike_are_said_to_be() -> None:
+    """No interval without width: of scores, of costs, and of differences."""
+    same = [record(0, n, scenario=s, design=d, score=80.0 + 5 * (d == "b"), calls=3.0)
+            for n in range(1, 12) for s in WEIGHTS for d in TITLES]  # fmt: skip
+    shown = "\n".join(lines(compared(*same)))
+    assert "80 (all 11 alike)" in shown and "3.00 (all 11 alike)" in shown
+    assert "b against a in all: +5.0 points in each of 11 pairs" in shown
+
+
+def test_a_screen_takes_scores_that_are_alike_at_their_word() -> None:
+    """Finalists without spread do not keep every other design in."""
+    records = [
+        record(0, n, scenario=s, design=d, score=score + (d == "c") * n)
+        for n in range(1, 6)
+        for s in WEIGHTS
+        for d, score in (("a", 100.0), ("b", 99.0), ("c", 40.0))
+    ]
+    report = comparison_report("try", records, WEIGHTS, dict.fromkeys("abc", ""), "compare", "simulation")
+    assert best(report, 2) == ("a", "b")

@@ -1,0 +1,1 @@
+"""Stored results of suites over runs and commits, and where their level changed."""

@@ -1,0 +1,149 @@
+"""Results of suites over time: a table and plots on a page, Markdown and JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+
+import msgspec
+
+from reports import html
+from reports.markdown import code, table, text
+from reports.plots_over_runs import trend
+from reports.wording import clean, duration
+from trend.report import TrendLine, TrendPoint, TrendReport
+
+HEAD = ("when", "commit", "runs", "score", "p95", "recovered in", "vetoes", "formula", "remarks")
+
+
+def rows(line: TrendLine) -> list[list[str]]:
+    """The figures of a line as text, in the order of HEAD."""
+    return [
+        [
+            point.recorded_at[:19].replace("T", " "),
+            point.git or "–",
+            str(point.runs),
+            "–" if point.score is None else f"{point.score:.1f}",
+            duration(point.p95_s),
+            duration(point.recovery_s) + (f" ({point.never} never)" if point.never else ""),
+            str(point.vetoes),
+            ", ".join(point.formulas),
+            "; ".join(_remarks(line, place)),
+        ]
+        for place, point in enumerate(line.points)
+    ]
+
+
+def _remarks(line: TrendLine, place: int) -> list[str]:
+    named = (("score", line.score_changes), ("p95", line.p95_changes), ("recovery", line.recovery_changes))
+    found = [f"{name} changed" for name, places in named if place in places]
+    found += [f"another {name}" for name, *_ in conditions(line).get(place, ())]
+    return [*found, *([line.points[place].lacking] if line.points[place].lacking else [])]
+
+
+def conditions(line: TrendLine) -> dict[int, list[tuple[str, str, str]]]:
+    """Position to (what, before, now) where another machine or formula than before it made the figures: what
+    changes there may be theirs. (Another runtime is a line of its own.)"""
+    found: dict[int, list[tuple[str, str, str]]] = {}
+    for place, (before, now) in enumerate(pairwise(line.points), start=1):
+        told = (
+            ("machine", before.machine or "not known", now.machine or "not known"),
+            ("formula", " and ".join(before.formulas), " and ".join(now.formulas)),
+        )
+        if changed := [one for one in told if one[1] != one[2]]:
+            found[place] = changed
+    return found
+
+
+_Figure = tuple[str, Sequence[int], Callable[[TrendPoint], float | None], Callable[[float], str]]
+
+
+def changes(line: TrendLine) -> list[str]:
+    """One sentence for each change of level, and of what figures were made with."""
+    figures: tuple[_Figure, ...] = (
+        ("score", line.score_changes, lambda point: point.score, lambda value: f"{value:.1f}"),
+        ("p95", line.p95_changes, lambda point: point.p95_s, duration),
+        ("time to recover", line.recovery_changes, lambda point: point.recovery_s, duration),
+    )
+    found = []
+    for name, places, figure, shown in figures:
+        edges = [0, *places, len(line.points)]
+        for before, place, after in zip(edges, places, edges[2:], strict=False):
+            sides = (line.points[before:place], line.points[place:after])
+            left, right = (_mean([figure(point) for point in side]) for side in sides)
+            where = line.points[place].label
+            found.append(f"{line.name}: {name} changed at {where} from {shown(left)} to {shown(right)}")
+    for place, changed in conditions(line).items():
+        where = line.points[place].label
+        found += [
+            f"{line.name}: another {what} from {where} on ({old}; now {new})" for what, old, new in changed
+        ]
+    return found
+
+
+def _mean(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return sum(known) / len(known)
+
+
+def render_json(report: TrendReport) -> str:
+    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+
+
+def render_markdown(report: TrendReport) -> str:
+    """A table a design, the changes first."""
+    lines = [f"## Trend of suite {text(_title(report))}", ""]
+    lines += [f"- **{text(change)}**" for line in report.lines for change in changes(line)]
+    for line in report.lines:
+        lines += [
+            "",
+            f"### {text(line.name)}",
+            "",
+            *table(HEAD, [[text(v) for v in row] for row in rows(line)]),
+        ]
+    return "\n".join([*lines, "", f"Again: {code(report.command)}", ""])
+
+
+def _title(report: TrendReport) -> str:
+    return f"{report.suite}, {report.scenario}" if report.scenario else report.suite
+
+
+def render_html(report: TrendReport) -> str:
+    """The page. Each design has three plots, because their scales differ."""
+    drawn = []
+    for number, line in enumerate(report.lines):
+        labels = [point.label for point in line.points]
+        series: tuple[tuple[str, str, list[float | None], tuple[int, ...]], ...] = (
+            ("score", "score", [p.score for p in line.points], line.score_changes),
+            ("p95", "seconds", [p.p95_s for p in line.points], line.p95_changes),
+            ("time to recover", "seconds", [p.recovery_s for p in line.points], line.recovery_changes),
+        )
+        plots = [
+            (
+                name,
+                trend(
+                    {name: values}, labels, unit, places, f"trend-{number}-{place}", tuple(conditions(line))
+                ),
+            )
+            for place, (name, unit, values, places) in enumerate(series)
+            if any(value is not None for value in values)
+        ]
+        drawn.append((line.name, changes(line), plots, rows(line)))
+    return html.render_page(
+        "trend.html", title=_title(report), drawn=drawn, head=HEAD, command=report.command
+    )
+
+
+def lines(report: TrendReport) -> list[str]:
+    """For the terminal."""
+    found: list[str] = []
+    for line in report.lines:
+        body = [list(HEAD), *rows(line)]
+        wide = [max(len(row[i]) for row in body) for i in range(len(HEAD))]
+        found.append(f"{line.name}:")
+        found += ["  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in body]
+        found += [f"  ! {change}" for change in changes(line)]
+    return [clean(text.rstrip()) for text in found]
+
+
+TREND_FORMATS = {"trend.html": render_html, "trend.md": render_markdown, "trend.json": render_json}
