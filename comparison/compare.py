@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
 
 from comparison.figures import comparison_report
 from comparison.report import ComparisonReport, DesignSummary
@@ -31,13 +30,9 @@ class ComparisonOrder:
     command: str = ""
 
 
-class Play(Protocol):
-    """Plays jobs on a runtime, in a folder that bears the name; `resume`: in the latest unfinished one."""
-
-    def __call__(
-        self, name: str, runtime: str, jobs: Sequence[Job], resume: bool
-    ) -> tuple[list[RunRecord], Path]:
-        """What has finished of the jobs, and the folder."""
+# Plays jobs: the name of the folder, the runtime, the jobs, and whether to go on with the latest unfinished
+# folder. What has finished of them, and the folder.
+Play = Callable[[str, str, Sequence[Job], bool], tuple[list[RunRecord], Path]]
 
 
 def compare(

@@ -282,7 +282,9 @@ def test_every_test_says_what_it_holds() -> None:
     silent = []
     for path in sorted((ROOT / "tests").rglob("test_*.py")):
         for node in ast.walk(tree_of(path)):
-            test = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
-            if test and not (ast.get_docstring(node) or "").rstrip().endswith("."):
+            if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                continue
+            sentence = (ast.get_docstring(node) or "").rstrip().endswith(".")
+            if node.name.startswith("test_") and not sentence:
                 silent.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert not silent, "\n".join(silent)
