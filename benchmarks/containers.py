@@ -96,7 +96,7 @@ def speed(controls: Controls, fault: Fault, target: str, rounds: int) -> None:
         began = time.monotonic()
         fault.inject(controls, target, f"bench-{number}")
         injected.append(time.monotonic() - began)
-        while not fault.effect(before, fault.measure(controls, target)).seen:
+        while not fault.judge(before, fault.measure(controls, target)).seen:
             time.sleep(0.01)
         proven.append(time.monotonic() - began)
         began = time.monotonic()

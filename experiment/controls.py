@@ -1,11 +1,13 @@
 """The ports through which faults act. A runtime implements them; a fault never knows if the system is real.
 
-A capability is the name of one thing a control can do. A scenario that needs a capability the runtime does
-not have is refused by name before anything starts.
+What is done to a link, a node or a callee is a typed value. A capability is the name of one such type (see
+`capability`). A scenario that needs a capability the runtime does not have is refused by name before anything
+starts.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -76,6 +78,79 @@ Impairment = Delay | Throttle | Blackhole | Refuse | Reset | Loss | Corrupt | Re
 
 
 @dataclass(frozen=True, slots=True)
+class Crash:
+    """The process dies at once; undoing starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """The process is held still, with its connections open."""
+
+
+@dataclass(frozen=True, slots=True)
+class OutOfMemory:
+    """The kernel ends the process at its memory limit; undoing starts it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class CpuLimit:
+    """The node may use so many cores at most."""
+
+    cores: float
+
+
+@dataclass(frozen=True, slots=True)
+class Disconnect:
+    """The node is taken off the network, both ways."""
+
+
+@dataclass(frozen=True, slots=True)
+class FillDisk:
+    """All free space of a store's volume is taken."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkewClock:
+    """The node's wall clock is `offset_s` ahead of the true time; negative: behind."""
+
+    offset_s: float
+
+
+NodeAction = Crash | Pause | OutOfMemory | CpuLimit | Disconnect | FillDisk | SkewClock
+
+
+@dataclass(frozen=True, slots=True)
+class LostResponse:
+    """A share of the requests is done and committed, then the connection closes without an answer."""
+
+    share: float
+
+
+@dataclass(frozen=True, slots=True)
+class SlowProcessing:
+    """Each request takes delay_s +- jitter_s (uniform) longer before its work is committed."""
+
+    delay_s: float
+    jitter_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorShare:
+    """A share of the requests is answered with `status` before anything is done."""
+
+    share: float
+    status: int = 503
+
+
+Behaviour = LostResponse | SlowProcessing | ErrorShare
+
+
+def capability(kind: type[object]) -> str:
+    """The name of an impairment, action or behaviour as a capability: `CpuLimit` is "cpu_limit"."""
+    return re.sub(r"(?<!^)(?=[A-Z])", "_", kind.__name__).lower()
+
+
+@dataclass(frozen=True, slots=True)
 class Reach:
     """One measured round trip over a link.
 
@@ -104,7 +179,7 @@ class LinkControl(Protocol):
     @property
     def name(self) -> str: ...
     @property
-    def capabilities(self) -> frozenset[str]: ...  # class names of Impairment, lower case: "delay", ...
+    def capabilities(self) -> frozenset[str]: ...  # of Impairment: "delay", ...
     def impair(self, fault: str, impairment: Impairment) -> None: ...
     def restore(self, fault: str) -> None: ...  # idempotent; other faults on the link stay
     # The first call opens the "existing" connection; with a payload, so many bytes go each way.
@@ -123,13 +198,15 @@ class NodeProbe:
 
 
 class NodeControl(Protocol):
-    """One service or store. Capabilities: crash, pause, and with containers cpu_limit, memory_limit, ..."""
+    """One service or store."""
 
     @property
     def name(self) -> str: ...
     @property
-    def capabilities(self) -> frozenset[str]: ...
-    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None: ...
+    def capabilities(
+        self,
+    ) -> frozenset[str]: ...  # of NodeAction: "crash", ...
+    def act(self, fault: str, action: NodeAction) -> None: ...
     def undo(self, fault: str) -> None: ...  # idempotent; waits until ready again
     def probe(self, deadline_s: float) -> NodeProbe: ...
 
@@ -142,9 +219,10 @@ class GaugedNode(NodeControl, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BehaviourProbe:
-    """What a service says of a behaviour: its parameters (None: not set) and the requests it touched."""
+    """What a service says of one kind of behaviour: the one that is on (None: off), the requests that it
+    touched, and all that came from the caller."""
 
-    parameters: Mapping[str, float | str | None] | None
+    active: Behaviour | None
     applied: int
     received: int
 
@@ -155,10 +233,10 @@ class BehaviourControl(Protocol):
     @property
     def name(self) -> str: ...  # the link whose callee behaves, "billing -> payments"
     @property
-    def capabilities(self) -> frozenset[str]: ...  # lost_response, slow_processing, error_share
-    def behave(self, fault: str, behaviour: str, parameters: Mapping[str, float | str | None]) -> None: ...
+    def capabilities(self) -> frozenset[str]: ...  # of Behaviour: "lost_response", ...
+    def behave(self, fault: str, behaviour: Behaviour) -> None: ...
     def cease(self, fault: str) -> None: ...
-    def probe(self, behaviour: str) -> BehaviourProbe: ...
+    def probe(self, kind: type[Behaviour]) -> BehaviourProbe: ...
 
 
 class Controls(Protocol):
@@ -185,7 +263,7 @@ class Fault(Protocol):
     `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability,
     `fault_class` what it looks like to those around it, for coverage; kinds that act on nodes have `roles`.
     `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
-    and `effect` / `gone` judge two measurements: no effect, no claim.
+    and `judge` / `gone` compare two measurements: no effect, no claim.
     """
 
     @property
@@ -199,5 +277,5 @@ class Fault(Protocol):
     def inject(self, controls: Controls, target: str, fault: str) -> None: ...
     def heal(self, controls: Controls, target: str, fault: str) -> None: ...
     def measure(self, controls: Controls, target: str) -> object: ...
-    def effect(self, before: object, during: object) -> Effect: ...
+    def judge(self, before: object, during: object) -> Effect: ...
     def gone(self, before: object, after: object) -> Effect: ...

@@ -7,7 +7,6 @@ import hashlib
 import random
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 from experiment.arrivals import arrival_times
 from experiment.controls import Fault
@@ -25,15 +24,18 @@ class PlannedPhase:
 
 
 @dataclass(frozen=True, slots=True)
-class FaultStep:
-    """Inject or heal one activation of a fault. `fault` is its id: f1, or f1.2 for the second flap of f1."""
+class Activation:
+    """One time that a fault acts: injected at start_s, healed at end_s. Its id is f1, or f1.2 for the second
+    flap of f1."""
 
-    at_s: float
-    action: Literal["inject", "heal"]
-    fault: str
+    id: str
+    fault: Fault
     target: str
-    kind: str
-    effect: Fault
+    start_s: float
+    end_s: float
+
+    def __str__(self) -> str:
+        return f"{self.fault.kind} on {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,7 @@ class Plan:
     seed: int
     run_id: str
     phases: tuple[PlannedPhase, ...]
-    steps: tuple[FaultStep, ...]  # ascending in time; heal before inject at the same instant
+    activations: tuple[Activation, ...]  # ascending in start
     operations: tuple[PlannedOperation, ...]  # ascending in intended start
     population: Population
 
@@ -86,18 +88,17 @@ def make_plan(scenario: Scenario, system: System, design: Design, seed: int, pop
     )
     token = hashlib.sha256(f"{scenario.name}/{design.name}/{seed}".encode()).hexdigest()[:6]
     run_id = f"{scenario.name}-{design.name}-s{seed}-{token}"
-    steps = tuple(sorted(_steps(scenario), key=lambda step: (step.at_s, step.action == "inject")))
+    acting = tuple(sorted(_activations(scenario), key=lambda activation: activation.start_s))
     operations = _operations(scenario, system, seed, population, starts["settle"], token)
-    return Plan(scenario, system, design, seed, run_id, phases, steps, operations, population)
+    return Plan(scenario, system, design, seed, run_id, phases, acting, operations, population)
 
 
-def _steps(scenario: Scenario) -> list[FaultStep]:
-    steps: list[FaultStep] = []
-    for number, spec in enumerate(scenario.faults, 1):
-        for name, start, end in activations(number, spec, scenario.phases):
-            steps.append(FaultStep(start, "inject", name, spec.target, spec.fault.kind, spec.fault))
-            steps.append(FaultStep(end, "heal", name, spec.target, spec.fault.kind, spec.fault))
-    return steps
+def _activations(scenario: Scenario) -> list[Activation]:
+    return [
+        Activation(name, spec.fault, spec.target, start, end)
+        for number, spec in enumerate(scenario.faults, 1)
+        for name, start, end in activations(number, spec, scenario.phases)
+    ]
 
 
 def _operations(

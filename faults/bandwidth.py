@@ -44,7 +44,7 @@ class Bandwidth:
         """A quarter of a second's worth of bytes in both directions; 1 KB at least, 256 KB at most."""
         return controls.link(target).probe(DEADLINE_S, self.probe_bytes)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The bytes went at not much more than the rate, and at less than 80% of the rate before the
         fault."""
         assert isinstance(before, LinkProbe)

@@ -17,7 +17,7 @@ def touched(before: object, during: object, what: str) -> Effect:
     nothing is claimed."""
     assert isinstance(before, BehaviourProbe)
     assert isinstance(during, BehaviourProbe)
-    on = during.parameters is not None
+    on = during.active is not None
     statement = "it is not switched on"
     if on:
         received = during.received - before.received
@@ -29,8 +29,8 @@ def switched_off(before: object, after: object) -> Effect:
     """The callee says that the behaviour is off."""
     assert isinstance(before, BehaviourProbe)
     assert isinstance(after, BehaviourProbe)
-    off = after.parameters is None
-    statement = "switched off" if off else f"still on: {dict(after.parameters or {})}"
+    off = after.active is None
+    statement = "switched off" if off else f"still on: {after.active}"
     return Effect(off, statement, _figures(before, after))
 
 
@@ -38,5 +38,5 @@ def _figures(before: BehaviourProbe, now: BehaviourProbe) -> dict[str, float | s
     return {
         "applied": now.applied,
         "received": now.received - before.received,
-        "on": now.parameters is not None,
+        "on": now.active is not None,
     }

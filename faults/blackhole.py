@@ -39,7 +39,7 @@ class Blackhole:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """A fresh connection is accepted and gets no answer; it was answered before."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)

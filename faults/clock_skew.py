@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, SkewClock
 from experiment.topology import Role
 from experiment.units import Duration, format_duration
 from faults.node_measures import CODE, NodeFigures, figures_of, measure_node
@@ -23,7 +23,7 @@ class ClockSkew:
 
     kind: ClassVar[str] = "clock_skew"
     target_kind: ClassVar[Literal["node"]] = "node"
-    requires: ClassVar[str] = "clock_skew"
+    requires: ClassVar[str] = "skew_clock"
     fault_class: ClassVar[str] = "wrong clock"
     roles: ClassVar[frozenset[Role]] = CODE
 
@@ -39,7 +39,7 @@ class ClockSkew:
         return self.offset if self.direction == "ahead" else -self.offset
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "clock_skew", {"offset_s": self.signed_s})
+        controls.node(target).act(fault, SkewClock(self.signed_s))
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -48,7 +48,7 @@ class ClockSkew:
         """The time that the service tells by itself, against ours."""
         return measure_node(controls, target, "clock_offset_s")
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The service tells a time that is wrong by the offset; before it was right."""
         assert isinstance(before, NodeFigures)
         assert isinstance(during, NodeFigures)

@@ -37,7 +37,7 @@ class Corruption:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The kernel counted packets that went through the damaging queue."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)

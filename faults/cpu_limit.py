@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
+from experiment.controls import CpuLimit as LimitCores
 from experiment.topology import Role
 from experiment.units import Share
 from faults.node_measures import EVERY_ROLE, NodeFigures, figures_of, measure_node
@@ -30,7 +31,7 @@ class CpuLimit:
             raise ValueError(f"a share of {self.share:.0%} of a core; expected 1% to 50%")
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "cpu_limit", {"cores": self.share})
+        controls.node(target).act(fault, LimitCores(self.share))
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -39,7 +40,7 @@ class CpuLimit:
         """How long a fixed piece of work takes on the node, and for how long the kernel held it back."""
         return measure_node(controls, target, "cpu_limit", "work_s", "work_held_back_s")
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The limit is set, work takes longer and the kernel says that it held the node back meanwhile."""
         assert isinstance(before, NodeFigures)
         assert isinstance(during, NodeFigures)

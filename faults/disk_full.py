@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, FillDisk
 from experiment.topology import Role
 from faults.node_measures import STORES, NodeFigures, answer, figures_of, measure_node
 
@@ -16,12 +16,12 @@ class DiskFull:
 
     kind: ClassVar[str] = "disk_full"
     target_kind: ClassVar[Literal["node"]] = "node"
-    requires: ClassVar[str] = "disk_full"
+    requires: ClassVar[str] = "fill_disk"
     fault_class: ClassVar[str] = "full disk"
     roles: ClassVar[frozenset[Role]] = STORES
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "disk_full", {})
+        controls.node(target).act(fault, FillDisk())
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -29,7 +29,7 @@ class DiskFull:
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "disk_free_bytes", "disk_takes_writes")
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """A write beside the store's files worked before and fails now."""
         assert isinstance(before, NodeFigures)
         assert isinstance(during, NodeFigures)

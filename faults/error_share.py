@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import ErrorShare as RefuseShare
 from experiment.units import Share
 from faults.behaviour_measures import require_share, switched_off, touched
 
@@ -28,16 +29,16 @@ class ErrorShare:
             raise ValueError(f"the status {self.status}; expected an error status, 400 to 599")
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, self.kind, {"share": self.share, "status": self.status})
+        controls.behaviour(target).behave(fault, RefuseShare(self.share, self.status))
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.behaviour(target).cease(fault)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
-        return controls.behaviour(target).probe(self.kind)
+        return controls.behaviour(target).probe(RefuseShare)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
         return touched(before, during, "refused")
 

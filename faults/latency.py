@@ -56,7 +56,7 @@ class Latency:
         deadline_s = min(LONGEST_PROBE_S, self.delay + self.jitter + 0.25)
         return measure_link(controls, target, deadline_s, self.rounds)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The median round trip grew by at least what the jitter leaves sure (20% of the delay at the very
         least).
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import LostResponse as LoseResponses
 from experiment.units import Share
 from faults.behaviour_measures import require_share, switched_off, touched
 
@@ -26,16 +27,16 @@ class LostResponse:
         require_share(self.share)
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, self.kind, {"share": self.share})
+        controls.behaviour(target).behave(fault, LoseResponses(self.share))
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.behaviour(target).cease(fault)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
-        return controls.behaviour(target).probe(self.kind)
+        return controls.behaviour(target).probe(LoseResponses)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
         return touched(before, during, "answered by silence")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Disconnect, Effect
 from experiment.topology import Role
 from faults.node_measures import EVERY_ROLE, NodeFigures, answer, figures_of, measure_node
 
@@ -25,7 +25,7 @@ class NetworkDisconnect:
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "disconnect", {})
+        controls.node(target).act(fault, Disconnect())
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -33,7 +33,7 @@ class NetworkDisconnect:
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "connected")
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The same process runs, without a network, and cannot be reached."""
         assert isinstance(before, NodeFigures)
         assert isinstance(during, NodeFigures)

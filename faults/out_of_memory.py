@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect
+from experiment.controls import OutOfMemory as ExhaustMemory
 from experiment.topology import Role
 from faults.node_measures import CODE, NodeFigures, answer, figures_of, measure_node
 
@@ -24,7 +25,7 @@ class OutOfMemory:
     roles: ClassVar[frozenset[Role]] = CODE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "out_of_memory", {})
+        controls.node(target).act(fault, ExhaustMemory())
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -32,7 +33,7 @@ class OutOfMemory:
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "oom_killed")
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The service is gone, and the kernel says that it ended it for want of memory."""
         assert isinstance(before, NodeFigures)
         assert isinstance(during, NodeFigures)

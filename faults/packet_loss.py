@@ -42,7 +42,7 @@ class PacketLoss:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The kernel dropped packets, and as many of those that came by as chance explains at this share."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Effect, NodeProbe
+from experiment.controls import Pause as HoldProcess
 from experiment.topology import Role
 from faults.node_measures import EVERY_ROLE, SIGN_OF_LIFE_DEADLINE_S, answer, process_figures
 
@@ -22,7 +23,7 @@ class Pause:
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).act(fault, "pause", {})
+        controls.node(target).act(fault, HoldProcess())
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
@@ -30,7 +31,7 @@ class Pause:
     def measure(self, controls: Controls, target: str) -> NodeProbe:
         return controls.node(target).probe(SIGN_OF_LIFE_DEADLINE_S)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The process is there, held, and does not answer."""
         assert isinstance(before, NodeProbe)
         assert isinstance(during, NodeProbe)

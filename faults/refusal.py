@@ -36,7 +36,7 @@ class Refusal:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """A fresh connection is not made; it was made and answered before."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)

@@ -38,7 +38,7 @@ class Reordering:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The kernel counted packets that went through the reordering queue; an older connection was hit
         when a round trip over it waited for at least half the delay."""
         assert isinstance(before, RoundTrips)

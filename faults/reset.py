@@ -41,7 +41,7 @@ class Reset:
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S + self.after)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """A fresh connection breaks before it is answered; silence alone is no reset."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)

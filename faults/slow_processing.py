@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Literal
 
 from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import SlowProcessing as ProcessSlowly
 from experiment.units import Duration
 from faults.behaviour_measures import switched_off, touched
 
@@ -31,16 +32,16 @@ class SlowProcessing:
             )
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, self.kind, {"delay_s": self.delay, "jitter_s": self.jitter})
+        controls.behaviour(target).behave(fault, ProcessSlowly(self.delay, self.jitter))
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.behaviour(target).cease(fault)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
-        return controls.behaviour(target).probe(self.kind)
+        return controls.behaviour(target).probe(ProcessSlowly)
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
         return touched(before, during, "slowed down")
 

@@ -4,16 +4,29 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
-from experiment.controls import BehaviourProbe
+import msgspec
+
+from experiment.controls import (
+    Behaviour,
+    BehaviourProbe,
+    ErrorShare,
+    LostResponse,
+    SlowProcessing,
+    capability,
+)
 from experiment.errors import CodeBlueError
 from experiment.topology import Link
 from runtimes.http_calls import Answer, CallError, call
 from runtimes.leftovers import Journal
 from runtimes.runtime import Address
 
-BEHAVIOURS = frozenset({"lost_response", "slow_processing", "error_share"})
+KINDS: dict[str, type[Behaviour]] = {
+    capability(kind): kind for kind in (LostResponse, SlowProcessing, ErrorShare)
+}
+BEHAVIOURS = frozenset(KINDS)
 DEADLINE_S = 2.0
 
 
@@ -28,7 +41,7 @@ class ServiceBehaviour:
         self._link = link
         self._callee = callee
         self._journal = journal
-        self._active: dict[str, str] = {}
+        self._active: dict[str, Behaviour] = {}
 
     @property
     def name(self) -> str:
@@ -38,30 +51,31 @@ class ServiceBehaviour:
     def capabilities(self) -> frozenset[str]:
         return BEHAVIOURS
 
-    def behave(self, fault: str, behaviour: str, parameters: Mapping[str, float | str | None]) -> None:
+    def behave(self, fault: str, behaviour: Behaviour) -> None:
         """Switch the behaviour on for this link's caller. Raises BehaviourError."""
         if self._active.get(fault) == behaviour:
             return
-        self._journal.write("inject", fault=fault, what=behaviour, target=self.name)
-        body = json.dumps({"caller": self._link.caller, **parameters}).encode()
+        kind = type(behaviour)
+        self._journal.write("inject", fault=fault, what=capability(kind), target=self.name)
+        body = json.dumps({"caller": self._link.caller, **asdict(behaviour)}).encode()
         self._active[fault] = behaviour
-        self._admin("PUT", behaviour, body)
+        self._admin("PUT", kind, body)
 
     def cease(self, fault: str) -> None:
         """Switch it off; nothing happens when it is not on. Raises BehaviourError."""
         behaviour = self._active.get(fault)
         if behaviour is None:
             return
-        self._admin("DELETE", behaviour, None)
+        self._admin("DELETE", type(behaviour), None)
         self._active.pop(fault)
         self._journal.write("heal", fault=fault)
 
-    def probe(self, behaviour: str) -> BehaviourProbe:
+    def probe(self, kind: type[Behaviour]) -> BehaviourProbe:
         """What the service says of itself. Raises BehaviourError when it does not answer."""
-        state = self._admin("GET", behaviour, None).json()
+        state = self._admin("GET", kind, None).json()
         metrics = self._call("GET", "/metrics", None).json()
         received = metrics.get("received", {}).get(self._link.caller, 0)
-        return BehaviourProbe(behaviour_parameters(state), int(state.get("applied", 0)), int(received))
+        return BehaviourProbe(self._behaviour(kind, state), int(state.get("applied", 0)), int(received))
 
     def forget(self) -> None:
         """It was switched off from outside: no fault is active any more."""
@@ -69,8 +83,18 @@ class ServiceBehaviour:
             self._active.pop(fault)
             self._journal.write("heal", fault=fault)
 
-    def _admin(self, method: str, behaviour: str, body: bytes | None) -> Answer:
-        return self._call(method, f"/admin/behaviour/{behaviour}", body)
+    def _behaviour(self, kind: type[Behaviour], state: Mapping[str, Any]) -> Behaviour | None:
+        """The behaviour in a service's answer about it; None when it is off."""
+        if not is_active(state):
+            return None
+        try:
+            return msgspec.convert(state, kind)
+        except msgspec.ValidationError as error:
+            said = f"{self._link.callee} does not say which {capability(kind)} is on: found {dict(state)}"
+            raise BehaviourError(f"{said} ({error})") from None
+
+    def _admin(self, method: str, kind: type[Behaviour], body: bytes | None) -> Answer:
+        return self._call(method, f"/admin/behaviour/{capability(kind)}", body)
 
     def _call(self, method: str, path: str, body: bytes | None) -> Answer:
         try:
@@ -83,8 +107,6 @@ class ServiceBehaviour:
         return answer
 
 
-def behaviour_parameters(state: Mapping[str, Any]) -> dict[str, float | str | None] | None:
-    """The parameters in a service's answer about one behaviour; None when it is off."""
-    if not state.get("active"):
-        return None
-    return {key: value for key, value in state.items() if key not in ("active", "applied")}
+def is_active(state: Mapping[str, Any]) -> bool:
+    """Whether a service's answer about one behaviour says that it is on."""
+    return bool(state.get("active"))

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from experiment.controls import BehaviourControl, LinkControl, NodeControl
 from experiment.errors import CodeBlueError, UnsupportedError, nearest
-from runtimes.behaviour_controls import BEHAVIOURS, behaviour_parameters
+from runtimes.behaviour_controls import BEHAVIOURS, is_active
 from runtimes.http_calls import CallError, call
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.readings import Readings
@@ -158,6 +158,6 @@ def _behaviour(service: str, address: Address, method: str, name: str) -> str:
         return ""
     if answer.status >= 300:
         return f"{service} answered {answer.status} to {method} /admin/behaviour/{name}"
-    if method == "GET" and behaviour_parameters(answer.json()) is not None:
+    if method == "GET" and is_active(answer.json()):
         return f"{service} still has the behaviour {name}: {answer.body[:200].decode('utf-8', 'replace')}"
     return ""

@@ -85,7 +85,7 @@ def undisturbed(plan: Plan, history: History) -> tuple[float, float]:
     start = history.phase("baseline")
     if start is None or start.end is None:
         raise HistoryError(f"{plan.run_id}: found no finished baseline, which calibration needs")
-    return start.start, min([plan.load_end_s, *(step.at_s for step in plan.steps)])
+    return start.start, min([plan.load_end_s, *(acting.start_s for acting in plan.activations)])
 
 
 def read_spans(
@@ -197,7 +197,7 @@ def calibrate(
     """
     entries = {name: journey.entry for name, journey in plan.system.journeys.items()}
     live = read_spans(spans, history, entries, undisturbed(plan, history))
-    plan = replace(plan, steps=())
+    plan = replace(plan, activations=())
     fits: dict[str, Fit] = {}
     one_way = dict(base.one_way)
     for link, sample in live.one_way.items():

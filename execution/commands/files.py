@@ -63,7 +63,11 @@ def plan(scenario: str, design: str, seed: int, options: Options, as_json: bool)
     count = len(made.operations)
     say(f"design {made.design.name}, seed {made.seed}, {noun(count, 'operation')}, {made.population.source}")
     events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
-    events += [(step.at_s, f"{step.action} {step.fault} {step.kind} on {step.target}") for step in made.steps]
+    for acting in made.activations:
+        events += [
+            (acting.end_s, f"heal {acting.id} {acting}"),
+            (acting.start_s, f"inject {acting.id} {acting}"),
+        ]
     for t, text in sorted(events, key=lambda event: event[0]):
         say(f"  {t:8.3f} s  {text}")
     say(f"  {made.phases[-1].end_s:8.3f} s  end at the latest")

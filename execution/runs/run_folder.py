@@ -120,16 +120,16 @@ def write_facts(folder: RunFolder, facts: ReportFacts) -> None:
 
 
 def plan_facts(plan: Plan) -> dict[str, Any]:
-    """The timeline as plain data: phases, fault steps, and every operation."""
+    """The timeline as plain data: phases, activations of faults, and every operation."""
     return {
         "run_id": plan.run_id,
         "seed": plan.seed,
         "scenario": plan.scenario.name,
         "design": plan.design.name,
         "phases": [asdict(phase) for phase in plan.phases],
-        "steps": [
-            {"at_s": s.at_s, "action": s.action, "fault": s.fault, "kind": s.kind, "target": s.target}
-            for s in plan.steps
+        "activations": [
+            {"id": a.id, "kind": a.fault.kind, "target": a.target, "start_s": a.start_s, "end_s": a.end_s}
+            for a in plan.activations
         ],
         "population": plan.population.source,
         "operations": [asdict(operation) for operation in plan.operations],

@@ -107,14 +107,12 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
 
 def _overlaps(plan: Plan, one_at_a_time: frozenset[str]) -> list[str]:
     """A sentence for each two faults that would act at the same time and cannot."""
-    ends = {step.fault: step.at_s for step in plan.steps if step.action == "heal"}
-    steps = [s for s in plan.steps if s.action == "inject" and s.effect.requires in one_at_a_time]
-    steps.sort(key=lambda step: step.at_s)
+    alone = [acting for acting in plan.activations if acting.fault.requires in one_at_a_time]
     return [
-        f"found {later.kind} on {later.target} at {later.at_s:g} s while {first.kind} on {first.target} "
-        "acts, expected one such fault at a time: the kernel has one queue for them"
-        for first, later in pairwise(steps)
-        if later.at_s < ends[first.fault]
+        f"found {later} at {later.start_s:g} s while {first} acts, expected one such fault at a time: the "
+        "kernel has one queue for them"
+        for first, later in pairwise(alone)
+        if later.start_s < first.end_s
     ]
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from experiment.controls import Controls, Effect
 from experiment.history import FaultEvent, Row
-from experiment.plan import FaultStep, Plan
+from experiment.plan import Activation, Plan
 
 MEASURE_AHEAD_S = 0.35  # the "before" measurement is taken this long before the injection
 POLL_S = 0.1
@@ -17,18 +17,12 @@ GONE_WITHIN_S = 10.0  # after this a fault that still acts is reported as not he
 
 
 @dataclass(slots=True)
-class Activation:
-    """One injection and its heal."""
+class _Driven:
+    """One activation and how far it is."""
 
-    inject: FaultStep
-    heal: FaultStep
+    activation: Activation
     injected: bool = False
     done: threading.Event = field(default_factory=threading.Event)
-
-
-def activations(plan: Plan) -> list[Activation]:
-    heals = {step.fault: step for step in plan.steps if step.action == "heal"}
-    return [Activation(step, heals[step.fault]) for step in plan.steps if step.action == "inject"]
 
 
 class FaultTimeline:
@@ -42,12 +36,10 @@ class FaultTimeline:
         self._zero = zero
         self._record = record
         self._stop = threading.Event()
-        self.activations = activations(plan)
+        self.activations = [_Driven(activation) for activation in plan.activations]
         self._threads = [
-            threading.Thread(
-                target=self._drive, args=(activation,), daemon=True, name=activation.inject.fault
-            )
-            for activation in self.activations
+            threading.Thread(target=self._drive, args=(driven,), daemon=True, name=driven.activation.id)
+            for driven in self.activations
         ]
 
     def start(self) -> None:
@@ -67,11 +59,7 @@ class FaultTimeline:
 
     def active(self) -> list[str]:
         """What is injected now, for the progress line."""
-        return [
-            f"{a.inject.kind} on {a.inject.target}"
-            for a in self.activations
-            if a.injected and not a.done.is_set()
-        ]
+        return [str(d.activation) for d in self.activations if d.injected and not d.done.is_set()]
 
     def _now(self) -> float:
         return time.monotonic() - self._zero
@@ -80,53 +68,51 @@ class FaultTimeline:
         """False when the run was abandoned while waiting."""
         return not self._stop.wait(max(0.0, t - self._now()))
 
-    def _drive(self, activation: Activation) -> None:
-        step = activation.inject
+    def _drive(self, driven: _Driven) -> None:
+        acting = driven.activation
         try:
-            if not self._wait_until(step.at_s - MEASURE_AHEAD_S):
+            if not self._wait_until(acting.start_s - MEASURE_AHEAD_S):
                 return
-            before = step.effect.measure(self._controls, step.target)
-            if not self._wait_until(step.at_s):
+            before = acting.fault.measure(self._controls, acting.target)
+            if not self._wait_until(acting.start_s):
                 return
-            self._event(step, "inject", self._now())
-            activation.injected = True
+            self._event(acting, "inject", self._now())
+            driven.injected = True
             try:
-                step.effect.inject(self._controls, step.target, step.fault)
-                self._prove(activation, before)
-                self._wait_until(activation.heal.at_s)
+                acting.fault.inject(self._controls, acting.target, acting.id)
+                self._prove(acting, before)
+                self._wait_until(acting.end_s)
             finally:
-                self._heal(activation, before)
+                self._heal(acting, before)
         except Exception as error:  # noqa: BLE001 - whatever a control raises ends in the history, not in a thread
-            self._event(step, "failed", self._now(), statement=f"{type(error).__name__}: {error}")
+            self._event(acting, "failed", self._now(), statement=f"{type(error).__name__}: {error}")
         finally:
-            activation.done.set()
+            driven.done.set()
 
-    def _prove(self, activation: Activation, before: object) -> None:
-        step = activation.inject
+    def _prove(self, acting: Activation, before: object) -> None:
         effect: Effect | None = None
-        while self._now() < activation.heal.at_s and not self._stop.is_set():
-            effect = step.effect.effect(before, step.effect.measure(self._controls, step.target))
+        while self._now() < acting.end_s and not self._stop.is_set():
+            effect = acting.fault.judge(before, acting.fault.measure(self._controls, acting.target))
             if effect.seen:
-                self._event(step, "active", self._now(), effect)
+                self._event(acting, "active", self._now(), effect)
                 return
             self._stop.wait(POLL_S)
-        self._event(step, "no_effect", self._now(), effect)
+        self._event(acting, "no_effect", self._now(), effect)
 
-    def _heal(self, activation: Activation, before: object) -> None:
-        step = activation.heal
-        self._event(step, "heal", self._now())
-        step.effect.heal(self._controls, step.target, step.fault)
+    def _heal(self, acting: Activation, before: object) -> None:
+        self._event(acting, "heal", self._now())
+        acting.fault.heal(self._controls, acting.target, acting.id)
         deadline = time.monotonic() + GONE_WITHIN_S
         while True:
-            effect = step.effect.gone(before, step.effect.measure(self._controls, step.target))
+            effect = acting.fault.gone(before, acting.fault.measure(self._controls, acting.target))
             if effect.seen or time.monotonic() > deadline:
                 break
             time.sleep(POLL_S)
-        self._event(step, "healed" if effect.seen else "not_healed", self._now(), effect)
+        self._event(acting, "healed" if effect.seen else "not_healed", self._now(), effect)
 
     def _event(
         self,
-        step: FaultStep,
+        acting: Activation,
         event: str,
         t: float,
         effect: Effect | None = None,
@@ -134,12 +120,12 @@ class FaultTimeline:
     ) -> None:
         self._record(
             FaultEvent(
-                fault=step.fault,
-                kind=step.kind,
-                target=step.target,
+                fault=acting.id,
+                kind=acting.fault.kind,
+                target=acting.target,
                 event=event,  # type: ignore[arg-type]
                 t=round(t, 6),
-                planned=step.at_s,
+                planned=acting.end_s if event in ("heal", "healed", "not_healed") else acting.start_s,
                 statement=effect.statement if effect else statement,
                 existing_connections=effect.existing_connections if effect else "",
                 measured=dict(effect.measured) if effect else {},

@@ -7,15 +7,15 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiment.controls import Corrupt, Impairment, LinkProbe, Loss, Reorder
+from experiment.controls import Corrupt, Impairment, LinkProbe, Loss, Reorder, capability
 from experiment.errors import UnsupportedError
 from runtimes.containers.toolbox import PacketAbilities, Toolbox
 from runtimes.leftovers import Journal
 from runtimes.links.controls import IMPAIRMENTS, PREPARE_DEADLINE_S, ProxiedLink
 from runtimes.links.probes import LinkProber
 
-LOSSES = frozenset({"loss"})
-DAMAGES = frozenset({"corrupt", "reorder"})
+LOSSES = frozenset({capability(Loss)})
+DAMAGES = frozenset(map(capability, (Corrupt, Reorder)))
 
 
 class PacketLink:
@@ -50,7 +50,7 @@ class PacketLink:
 
     def impair(self, fault: str, impairment: Impairment) -> None:
         """As toxics, or on packets. Raises UnsupportedError, ToxiproxyError, EngineError."""
-        kind = type(impairment).__name__.lower()
+        kind = capability(type(impairment))
         if kind in IMPAIRMENTS:
             self._proxied.impair(fault, impairment)
             return

@@ -4,12 +4,23 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from math import nan
 from pathlib import Path
 from typing import Literal
 
-from experiment.controls import NodeProbe
+from experiment.controls import (
+    CpuLimit,
+    Crash,
+    Disconnect,
+    FillDisk,
+    NodeAction,
+    NodeProbe,
+    OutOfMemory,
+    Pause,
+    SkewClock,
+    capability,
+)
 from experiment.errors import UnsupportedError
 from runtimes.containers.engine import Engine
 from runtimes.containers.parts import ContainerPart, last_words, wait_until_ready
@@ -18,9 +29,10 @@ from runtimes.containers.toolbox import Toolbox
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
 
-ANY = frozenset({"crash", "pause", "cpu_limit", "disconnect"})
-ONLY_SERVICES = frozenset({"out_of_memory", "clock_skew"})
-ONLY_STORES = frozenset({"disk_full"})
+ANY = frozenset(map(capability, (Crash, Pause, CpuLimit, Disconnect)))
+ONLY_SERVICES = frozenset(map(capability, (OutOfMemory, SkewClock)))
+ONLY_STORES = frozenset({capability(FillDisk)})
+HOLDING = (Crash, Pause, Disconnect, OutOfMemory)  # while one of these acts, the part does not answer
 READY_WITHIN_S = 15.0
 SETTLE_S = 3.0  # a changed clock file is read again within a second
 WORK = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"  # about 0.1 s of one core
@@ -47,7 +59,7 @@ class ContainerNode:
         self._toolbox = toolbox
         self._clock = clock
         self._journal = journal
-        self._active: dict[str, str] = {}
+        self._active: dict[str, NodeAction] = {}
         self._held_back_s = 0.0
         self._lock = threading.RLock()
 
@@ -65,36 +77,37 @@ class ContainerNode:
 
     # -- doing ------------------------------
 
-    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None:
+    def act(self, fault: str, action: NodeAction) -> None:
         """Do it; nothing happens when the fault is active already. Raises UnsupportedError, EngineError."""
-        if action not in self.capabilities:
+        kind = capability(type(action))
+        if kind not in self.capabilities:
             able = ", ".join(sorted(self.capabilities))
-            raise UnsupportedError(f"containers cannot do {action} to {self.name}; they can: {able}")
+            raise UnsupportedError(f"containers cannot do {kind} to {self.name}; they can: {able}")
         with self._lock:
             if fault in self._active:
                 return
-            self._journal.write("inject", fault=fault, what=action, target=self.name)
+            self._journal.write("inject", fault=fault, what=kind, target=self.name)
             self._active[fault] = action
-            self._do(action, parameters)
+            self._do(action)
 
-    def _do(self, action: str, parameters: Mapping[str, float | str]) -> None:
+    def _do(self, action: NodeAction) -> None:
         match action:
-            case "crash":
+            case Crash():
                 self._engine.kill(self.container)
-            case "pause":
+            case Pause():
                 if self.state == "running":
                     self._engine.pause(self.container)
-            case "cpu_limit":
-                self._engine.limit_cpu(self.container, float(parameters["cores"]))
-            case "disconnect":
+            case CpuLimit(cores):
+                self._engine.limit_cpu(self.container, cores)
+            case Disconnect():
                 if self._connected():
                     self._engine.disconnect(self._network, self.container)
-            case "out_of_memory":
+            case OutOfMemory():
                 squeeze_memory(self._engine, self.container)
-            case "disk_full":
+            case FillDisk():
                 self._toolbox.fill(self.name)
-            case "clock_skew":
-                self._set_clock(float(parameters["offset_s"]))
+            case SkewClock(offset_s):
+                self._set_clock(offset_s)
 
     def undo(self, fault: str) -> None:
         """Undo it once no other fault wants it so; returns when the part is ready. Raises StartError."""
@@ -102,28 +115,28 @@ class ContainerNode:
             action = self._active.get(fault)
             if action is None:
                 return
-            if list(self._active.values()).count(action) == 1:
+            others = [one for name, one in self._active.items() if name != fault]
+            if not any(type(one) is type(action) for one in others):
                 self._undo(action)
-                held = {"crash", "pause", "disconnect", "out_of_memory"} & set(self._active.values())
-                if held <= {action}:
+                if not any(isinstance(one, HOLDING) for one in others):
                     self._ready()
             self._active.pop(fault)
             self._journal.write("heal", fault=fault)
 
-    def _undo(self, action: str) -> None:
+    def _undo(self, action: NodeAction) -> None:
         match action:
-            case "pause":
+            case Pause():
                 self._unpause()
-            case "cpu_limit":
+            case CpuLimit():
                 self._engine.limit_cpu(self.container, None)
-            case "disconnect":
+            case Disconnect():
                 self._reconnect()
-            case "disk_full":
+            case FillDisk():
                 self._toolbox.empty(self.name)
                 self._start()  # a store that lost its disk may have given up
-            case "clock_skew":
+            case SkewClock():
                 self._set_clock(0.0)
-            case "crash" | "out_of_memory":
+            case Crash() | OutOfMemory():
                 self._engine.limit_memory(self.container, self.part.spec.memory_bytes)
                 self._start()
 

@@ -28,6 +28,7 @@ from experiment.controls import (
     Refuse,
     Reset,
     Throttle,
+    capability,
 )
 from experiment.errors import UnsupportedError
 from experiment.topology import Link
@@ -41,7 +42,7 @@ from runtimes.links.adapter import (
 )
 from runtimes.links.probes import LinkProber
 
-IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "reset", "refuse"})
+IMPAIRMENTS = frozenset(map(capability, (Delay, Throttle, Blackhole, Reset, Refuse)))
 PREPARE_DEADLINE_S = 0.25
 STREAMS: dict[Direction, tuple[str, ...]] = {
     "both": ("upstream", "downstream"),
@@ -87,7 +88,7 @@ def toxics_of(impairment: Impairment) -> tuple[ToxicPlan, ...]:
             return tuple(ToxicPlan("reset_peer", stream, after) for stream in STREAMS["both"])
         case Refuse():
             return ()
-    kind = type(impairment).__name__.lower()
+    kind = capability(type(impairment))
     raise UnsupportedError(
         f"links through Toxiproxy cannot do {kind}; they can: {', '.join(sorted(IMPAIRMENTS))}"
     )
@@ -160,7 +161,7 @@ class ProxiedLink:
                 return
             if not self._active:
                 self._prober.prepare(PREPARE_DEADLINE_S)
-            what = type(impairment).__name__.lower()
+            what = capability(type(impairment))
             self._journal.write("inject", fault=fault, what=what, target=self.name)
             self._active[fault] = impairment
             calls = [partial(self._put, fault, plan) for plan in plans]

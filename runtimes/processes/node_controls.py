@@ -5,16 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from experiment.controls import NodeProbe
+from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
 from runtimes.leftovers import Journal
 from runtimes.processes.parts import Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
 
-ACTIONS = frozenset({"crash", "pause"})
+ACTIONS = frozenset(map(capability, (Crash, Pause)))
 RESTART_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 3.0
 HOLD_DEADLINE_S = 0.5
@@ -27,7 +27,7 @@ class ProcessNode:
         self.part = part
         self.child = child
         self._journal = journal
-        self._active: dict[str, str] = {}
+        self._active: dict[str, NodeAction] = {}
         self._lock = threading.RLock()
         self._starts = 1
 
@@ -39,19 +39,18 @@ class ProcessNode:
     def capabilities(self) -> frozenset[str]:
         return ACTIONS
 
-    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None:
+    def act(self, fault: str, action: NodeAction) -> None:
         """Crash or pause it; nothing happens when the fault is active already. Raises UnsupportedError."""
-        if action not in ACTIONS or parameters:
-            raise UnsupportedError(
-                f"the processes runtime cannot do {action} with {dict(parameters)} to {self.name}; it can: "
-                f"{', '.join(sorted(ACTIONS))}"
-            )
+        kind = capability(type(action))
+        if kind not in ACTIONS:
+            able = ", ".join(sorted(ACTIONS))
+            raise UnsupportedError(f"the processes runtime cannot do {kind} to {self.name}; it can: {able}")
         with self._lock:
             if fault in self._active:
                 return
-            self._journal.write("inject", fault=fault, what=action, target=self.name)
+            self._journal.write("inject", fault=fault, what=kind, target=self.name)
             self._active[fault] = action
-            if action == "crash":
+            if isinstance(action, Crash):
                 self.child.kill()
             else:
                 self._hold()
@@ -63,7 +62,8 @@ class ProcessNode:
             action = self._active.get(fault)
             if action is None:
                 return
-            if list(self._active.values()).count(action) == 1:
+            others = [one for name, one in self._active.items() if name != fault]
+            if not any(type(one) is type(action) for one in others):
                 self.revive()
             self._active.pop(fault)
             self._journal.write("heal", fault=fault)

@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from typing import get_args
 
 from experiment.controls import (
+    Behaviour,
     BehaviourProbe,
     Blackhole,
     Corrupt,
+    CpuLimit,
+    Crash,
     Delay,
+    Disconnect,
+    ErrorShare,
+    FillDisk,
     Impairment,
     LinkProbe,
     Loss,
+    LostResponse,
+    NodeAction,
     NodeProbe,
+    OutOfMemory,
+    Pause,
     Reach,
     Refuse,
     Reorder,
     Reset,
+    SkewClock,
+    SlowProcessing,
     Throttle,
+    capability,
 )
 from simulation.engine.channels import Channel
 from simulation.model.nodes import Node
 from simulation.model.world import World
 
-IMPAIRMENTS = frozenset({"delay", "throttle", "blackhole", "refuse", "reset", "loss", "corrupt", "reorder"})
-ACTIONS = frozenset({"crash", "pause", "out_of_memory", "cpu_limit", "disconnect", "disk_full", "clock_skew"})
+IMPAIRMENTS = frozenset(map(capability, get_args(Impairment)))
+ACTIONS = frozenset(map(capability, get_args(NodeAction)))
 FIXED_WORK_S = 0.05  # what a probe of the CPU asks for; only its ratio to itself matters
 DISK_BYTES = 1e9
-BEHAVIOURS = frozenset({"lost_response", "slow_processing", "error_share"})
+BEHAVIOURS = frozenset(map(capability, get_args(Behaviour)))
 CAPABILITIES = {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
 CUTS = (Blackhole, Refuse, Reset, Loss)
 PACKETS = (Loss, Corrupt, Reorder)
@@ -100,7 +114,7 @@ class SimulatedNode:
     def __init__(self, node: Node, channels: Sequence[Channel]) -> None:
         self._node = node
         self._channels = channels
-        self._acting: dict[str, str] = {}
+        self._acting: dict[str, NodeAction] = {}
         self._cores: float | None = None
 
     @property
@@ -111,64 +125,67 @@ class SimulatedNode:
     def capabilities(self) -> frozenset[str]:
         return ACTIONS
 
-    def act(self, fault: str, action: str, parameters: Mapping[str, float | str]) -> None:
+    def act(self, fault: str, action: NodeAction) -> None:
         if fault in self._acting:
             return
         self._acting[fault] = action
         node = self._node
-        if action in ("crash", "out_of_memory"):
-            node.crash()
-        elif action == "pause":
-            node.pause()
-        elif action == "cpu_limit":
-            self._cores = float(parameters["cores"])
-            node.server.limit(self._cores)
-        elif action == "disconnect":
-            for channel in self._channels:
-                channel.wire.impair(fault, Loss(1.0))
-        elif action == "disk_full":
-            node.full = True
-        else:
-            node.skew = float(parameters["offset_s"])
+        match action:
+            case Crash() | OutOfMemory():
+                node.crash()
+            case Pause():
+                node.pause()
+            case CpuLimit(cores):
+                self._cores = cores
+                node.server.limit(cores)
+            case Disconnect():
+                for channel in self._channels:
+                    channel.wire.impair(fault, Loss(1.0))
+            case FillDisk():
+                node.full = True
+            case SkewClock(offset_s):
+                node.skew = offset_s
 
     def undo(self, fault: str) -> None:
-        action = self._acting.pop(fault, None)
         node = self._node
-        if action in ("crash", "out_of_memory"):
-            node.restart()
-        elif action == "pause":
-            node.resume()
-        elif action == "cpu_limit":
-            self._cores = None
-            node.server.limit(None)
-        elif action == "disconnect":
-            for channel in self._channels:
-                channel.wire.restore(fault)
-                node.world.reconnect(channel.name)
-        elif action == "disk_full":
-            node.full = False
-        elif action is not None:
-            node.skew = 0.0
+        match self._acting.pop(fault, None):
+            case Crash() | OutOfMemory():
+                node.restart()
+            case Pause():
+                node.resume()
+            case CpuLimit():
+                self._cores = None
+                node.server.limit(None)
+            case Disconnect():
+                for channel in self._channels:
+                    channel.wire.restore(fault)
+                    node.world.reconnect(channel.name)
+            case FillDisk():
+                node.full = False
+            case SkewClock():
+                node.skew = 0.0
+
+    def _acts(self, kind: type[NodeAction]) -> bool:
+        return any(isinstance(action, kind) for action in self._acting.values())
 
     def probe(self, deadline_s: float) -> NodeProbe:
         node = self._node
         state = "paused" if node.server.paused else "running" if node.server.up else "absent"
-        acting = set(self._acting.values())
-        answers = state == "running" and node.ready and "disconnect" not in acting
+        answers = state == "running" and node.ready and not self._acts(Disconnect)
         seconds = 0.0 if answers else None
         return NodeProbe(state, answers, seconds, f"{node.name}#{node.generation}")  # type: ignore[arg-type]
 
     def gauge(self, name: str) -> float:
         """One figure of the node's resources, as a container runtime could tell it."""
-        node, acting = self._node, set(self._acting.values())
+        node = self._node
         work = FIXED_WORK_S / (self._cores or 1.0)
         gauges = {
             "cpu_limit": self._cores or 0.0,
             "work_s": work,
             "work_held_back_s": work - FIXED_WORK_S,
             "clock_offset_s": node.skew,
-            "oom_killed": float("out_of_memory" in acting),
-            "connected": float("disconnect" not in acting),
+            "oom_killed": float(self._acts(OutOfMemory)),
+            "connected": float(not self._acts(Disconnect)),
             "disk_free_bytes": 0.0 if node.full else DISK_BYTES,
             "disk_takes_writes": float(not node.full),
         }
@@ -182,7 +199,7 @@ class SimulatedBehaviour:
         self._channel = channel
         self._callee = callee
         self._caller = caller
-        self._acting: dict[str, tuple[str, Mapping[str, float | str | None]]] = {}
+        self._acting: dict[str, Behaviour] = {}
 
     @property
     def name(self) -> str:
@@ -192,35 +209,36 @@ class SimulatedBehaviour:
     def capabilities(self) -> frozenset[str]:
         return BEHAVIOURS
 
-    def behave(self, fault: str, behaviour: str, parameters: Mapping[str, float | str | None]) -> None:
-        self._acting[fault] = (behaviour, parameters)
-        self._channel.wire.touched[behaviour] = 0
-        self._apply(behaviour, parameters)
-
-    def cease(self, fault: str) -> None:
-        behaviour, _ = self._acting.pop(fault, ("", {}))
-        if behaviour:
-            self._apply(behaviour, {})
-
-    def _apply(self, behaviour: str, parameters: Mapping[str, float | str | None]) -> None:
+    def behave(self, fault: str, behaviour: Behaviour) -> None:
+        self._acting[fault] = behaviour
         wire = self._channel.wire
-
-        def number(name: str) -> float:
-            return float(parameters.get(name) or 0.0)
-
-        if behaviour == "lost_response":
-            wire.response_loss = number("share")
-        elif behaviour == "error_share":
-            wire.error_share = number("share")
-            wire.error = f"status_{int(number('status') or 503)}"
-        else:
-            wire.slow_s, wire.slow_jitter_s = number("delay_s"), number("jitter_s")
+        wire.touched[capability(type(behaviour))] = 0
+        match behaviour:
+            case LostResponse(share):
+                wire.response_loss = share
+            case ErrorShare(share, status):
+                wire.error_share, wire.error = share, f"status_{status}"
+            case SlowProcessing(delay_s, jitter_s):
+                wire.slow_s, wire.slow_jitter_s = delay_s, jitter_s
         wire.refresh()
 
-    def probe(self, behaviour: str) -> BehaviourProbe:
-        current = next((p for b, p in self._acting.values() if b == behaviour), None)
+    def cease(self, fault: str) -> None:
+        wire = self._channel.wire
+        match self._acting.pop(fault, None):
+            case LostResponse():
+                wire.response_loss = 0.0
+            case ErrorShare():
+                wire.error_share = 0.0
+            case SlowProcessing():
+                wire.slow_s = wire.slow_jitter_s = 0.0
+            case None:
+                return
+        wire.refresh()
+
+    def probe(self, kind: type[Behaviour]) -> BehaviourProbe:
+        current = next((one for one in self._acting.values() if isinstance(one, kind)), None)
         received = self._callee.received.get(self._caller, 0)
-        return BehaviourProbe(current, self._channel.wire.touched[behaviour], received)
+        return BehaviourProbe(current, self._channel.wire.touched[capability(kind)], received)
 
 
 class SimulatedControls:

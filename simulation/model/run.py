@@ -19,7 +19,7 @@ from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.nodes import Node
 from simulation.model.records import records_of
-from simulation.model.timeline import Activation
+from simulation.model.timeline import DrivenActivation
 from simulation.model.users import Outcomes, Users
 from simulation.model.world import World, refuse_unknown
 
@@ -87,11 +87,7 @@ def play(
     users = Users(world, outcomes)
     watcher = _Watcher(world)
     controls = SimulatedControls(world)
-    activations: list[Activation] = []
-    for step in plan.steps:
-        if step.action == "inject":
-            heal = next(s for s in plan.steps if s.fault == step.fault and s.action == "heal")
-            activations.append(Activation(world, controls, step, heal, watcher.rows))
+    activations = [DrivenActivation(world, controls, acting, watcher.rows) for acting in plan.activations]
     for phase in plan.phases:
         if phase.name == "settle":
             break

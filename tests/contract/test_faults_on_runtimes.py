@@ -128,14 +128,12 @@ def test_a_fault_acts_and_heals_and_both_are_measured(
         request.node.user_properties.append((REFUSED, f"{runtime}: {told(case)}"))
         return
     before = fault.measure(controls, target)
-    unharmed = fault.effect(before, fault.measure(controls, target))
+    unharmed = fault.judge(before, fault.measure(controls, target))
     assert not unharmed.seen, f"an effect was seen before the fault: {unharmed.statement}"
 
     fault.inject(controls, target, "f1")
     fault.inject(controls, target, "f1")
-    active = until_seen(
-        healed, lambda now: fault.effect(before, now), lambda: fault.measure(controls, target)
-    )
+    active = until_seen(healed, lambda now: fault.judge(before, now), lambda: fault.measure(controls, target))
     assert active.seen, active.statement
     assert active.existing_connections == "affected", active.statement
     assert list(healed.unhealed()), "an active fault must show when the system is read back"
@@ -163,7 +161,7 @@ def test_two_faults_on_one_link_heal_apart(healed: Ground) -> None:
     slow.inject(controls, HTTP, "f1")
     thin.inject(controls, HTTP, "f2")
     thin.heal(controls, HTTP, "f2")
-    assert slow.effect(before, slow.measure(controls, HTTP)).seen
+    assert slow.judge(before, slow.measure(controls, HTTP)).seen
     slow.heal(controls, HTTP, "f1")
     assert slow.gone(before, slow.measure(controls, HTTP)).seen
 
@@ -175,7 +173,7 @@ def test_a_refusal_lasts_until_its_last_fault_is_healed(healed: Ground) -> None:
     fault.inject(controls, HTTP, "f1")
     fault.inject(controls, HTTP, "f2")
     fault.heal(controls, HTTP, "f1")
-    assert fault.effect(before, fault.measure(controls, HTTP)).seen
+    assert fault.judge(before, fault.measure(controls, HTTP)).seen
     fault.heal(controls, HTTP, "f2")
     assert fault.gone(before, fault.measure(controls, HTTP)).seen
 
@@ -221,7 +219,7 @@ def test_a_toxiproxy_that_hangs_is_replaced_and_no_fault_outlives_it(live: LiveG
     live.hang_toxiproxy()
     with pytest.raises(ToxiproxyReplaced, match="every connection of every link"):
         slow.inject(controls, HTTP, "f1")
-    assert slow.effect(before, slow.measure(controls, HTTP)).seen
+    assert slow.judge(before, slow.measure(controls, HTTP)).seen
     if lossy:
         assert any("dropped" in remains for remains in live.runtime.unhealed())
         lossy.heal(controls, SQL, "f0")

@@ -58,7 +58,7 @@ class ScriptedFault:
     def measure(self, controls: Controls, target: str) -> object:
         return None
 
-    def effect(self, before: object, during: object) -> Effect:
+    def judge(self, before: object, during: object) -> Effect:
         return Effect(self.board.works, "seen" if self.board.works else "nothing", {})
 
     def gone(self, before: object, after: object) -> Effect:

@@ -186,40 +186,34 @@ def test_mixes_and_shares_are_drawn_by_their_weights() -> None:
     assert abs(len(prescribed) - 0.6 * len(whole)) < 4 * (len(whole) * 0.6 * 0.4) ** 0.5 + 2
 
 
+def spans(plan: Plan) -> list[tuple[str, float, float]]:
+    return [(acting.id, acting.start_s, acting.end_s) for acting in plan.activations]
+
+
 def test_a_fault_by_phase_lasts_as_long_as_the_phase() -> None:
     """Injected at its start, healed at its end."""
-    steps = faulty(spec()).steps
-    assert [(step.at_s, step.action, step.fault) for step in steps] == [
-        (21.0, "inject", "f1"),
-        (31.0, "heal", "f1"),
-    ]
+    assert spans(faulty(spec())) == [("f1", 21.0, 31.0)]
 
 
 def test_a_fault_at_a_time_for_a_duration() -> None:
     """`at` counts from the phase when one is named, else from zero."""
-    assert [step.at_s for step in faulty(spec(at=2.0, lasting=3.0)).steps] == [23.0, 26.0]
-    assert [step.at_s for step in faulty(spec(None, 25.0, 3.0)).steps] == [25.0, 28.0]
+    assert spans(faulty(spec(at=2.0, lasting=3.0))) == [("f1", 23.0, 26.0)]
+    assert spans(faulty(spec(None, 25.0, 3.0))) == [("f1", 25.0, 28.0)]
 
 
 def test_a_flapping_fault_has_an_activation_each_time() -> None:
     """Up, down, up ...; the last one is cut at the end of the phase."""
-    steps = faulty(spec(repeat=Repeat(2.0, 2.0))).steps
-    assert [(step.at_s, step.action, step.fault) for step in steps] == [
-        (21.0, "inject", "f1.1"),
-        (23.0, "heal", "f1.1"),
-        (25.0, "inject", "f1.2"),
-        (27.0, "heal", "f1.2"),
-        (29.0, "inject", "f1.3"),
-        (31.0, "heal", "f1.3"),
+    assert spans(faulty(spec(repeat=Repeat(2.0, 2.0)))) == [
+        ("f1.1", 21.0, 23.0),
+        ("f1.2", 25.0, 27.0),
+        ("f1.3", 29.0, 31.0),
     ]
-    assert [step.fault for step in faulty(spec(repeat=Repeat(2.0, 2.0, times=1))).steps] == ["f1.1", "f1.1"]
-    assert faulty(spec(repeat=Repeat(8.0, 1.0))).steps[-1].at_s == 31.0
+    assert spans(faulty(spec(repeat=Repeat(2.0, 2.0, times=1)))) == [("f1.1", 21.0, 23.0)]
+    assert spans(faulty(spec(repeat=Repeat(8.0, 1.0))))[-1][2] == 31.0
 
 
-def test_healing_precedes_injecting_at_the_same_instant() -> None:
-    """Two faults in a row on one target never overlap."""
-    steps = faulty(spec(at=0.0, lasting=5.0), spec(at=5.0, lasting=5.0)).steps
-    assert [(step.at_s, step.action, step.fault) for step in steps][1:3] == [
-        (26.0, "heal", "f1"),
-        (26.0, "inject", "f2"),
-    ]
+def test_activations_are_in_the_order_of_their_starts() -> None:
+    """Whatever the order of the faults in the file; those that start together keep it."""
+    later, sooner = spec(at=5.0, lasting=5.0), spec(at=0.0, lasting=5.0)
+    assert spans(faulty(later, sooner)) == [("f2", 21.0, 26.0), ("f1", 26.0, 31.0)]
+    assert [name for name, *_ in spans(faulty(sooner, sooner))] == ["f1", "f2"]

@@ -19,7 +19,7 @@ FAST = carried(answered(0.005))
 
 def test_bytes_at_the_rate_asked_for_are_the_effect() -> None:
     """25 kB there and back in half a second are 100 kB/s."""
-    effect = Bandwidth(100_000.0).effect(FAST, carried(answered(0.5)))
+    effect = Bandwidth(100_000.0).judge(FAST, carried(answered(0.5)))
     assert effect.seen
     assert effect.statement == "25000 bytes there and back at 10000 KB/s -> 100 KB/s"
     assert effect.measured["now_bytes_per_s"] == 100_000
@@ -29,24 +29,24 @@ def test_bytes_at_the_rate_asked_for_are_the_effect() -> None:
 @pytest.mark.parametrize(("direction", "seconds"), [("both", 0.5), ("to_callee", 0.25), ("to_caller", 0.25)])
 def test_one_limited_direction_takes_half_as_long(direction: Direction, seconds: float) -> None:
     """The rate is that of the limited direction, not of the whole round trip."""
-    effect = Bandwidth(100_000.0, direction).effect(FAST, carried(answered(seconds)))
+    effect = Bandwidth(100_000.0, direction).judge(FAST, carried(answered(seconds)))
     assert effect.measured["now_bytes_per_s"] == 100_000
 
 
 def test_bytes_that_do_not_arrive_in_time_are_limited() -> None:
     """A very low rate is seen as bytes that are still on their way."""
-    assert Bandwidth(1000.0).effect(FAST, carried(SILENT)).seen
+    assert Bandwidth(1000.0).judge(FAST, carried(SILENT)).seen
 
 
 def test_a_rate_above_what_the_link_carries_has_no_effect() -> None:
     """What was slower than the limit before is not limited by it."""
     slow = carried(answered(0.5))
-    assert not Bandwidth(1_000_000.0).effect(slow, slow).seen
+    assert not Bandwidth(1_000_000.0).judge(slow, slow).seen
 
 
 def test_no_connection_is_not_a_thin_one() -> None:
     """A refused connection is another fault."""
-    assert not Bandwidth(100_000.0).effect(FAST, carried(REFUSED)).seen
+    assert not Bandwidth(100_000.0).judge(FAST, carried(REFUSED)).seen
 
 
 def test_gone_means_faster_than_the_limit_allows() -> None:

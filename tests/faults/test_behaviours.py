@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from experiment.controls import BehaviourProbe, Fault
+from experiment.controls import LostResponse as LoseResponses
 from faults.error_share import ErrorShare
 from faults.lost_response import LostResponse
 from faults.slow_processing import SlowProcessing
 
 BEHAVIOURS: list[Fault] = [LostResponse(0.2), SlowProcessing(0.3, 0.1), ErrorShare(0.3, 429)]
+ON = LoseResponses(0.2)
 BEFORE = BehaviourProbe(None, 0, 100)
 
 
@@ -20,7 +22,7 @@ def kind(fault: object) -> str:
 @pytest.mark.parametrize("fault", BEHAVIOURS, ids=kind)
 def test_touched_requests_are_the_effect(fault: Fault) -> None:
     """The statement has how many were touched of how many received."""
-    effect = fault.effect(BEFORE, BehaviourProbe({"share": 0.2}, 3, 120))
+    effect = fault.judge(BEFORE, BehaviourProbe(ON, 3, 120))
     assert effect.seen
     assert effect.statement.startswith("3 requests ")
     assert effect.statement.endswith(", 20 received since")
@@ -29,14 +31,14 @@ def test_touched_requests_are_the_effect(fault: Fault) -> None:
 @pytest.mark.parametrize("fault", BEHAVIOURS, ids=kind)
 def test_without_touched_requests_there_is_no_effect(fault: Fault) -> None:
     """No traffic, or none that was drawn: nothing was seen, so nothing is claimed."""
-    assert not fault.effect(BEFORE, BehaviourProbe({"share": 0.2}, 0, 100)).seen
-    assert not fault.effect(BEFORE, BehaviourProbe({"share": 0.2}, 0, 130)).seen
+    assert not fault.judge(BEFORE, BehaviourProbe(ON, 0, 100)).seen
+    assert not fault.judge(BEFORE, BehaviourProbe(ON, 0, 130)).seen
 
 
 @pytest.mark.parametrize("fault", BEHAVIOURS, ids=kind)
 def test_a_behaviour_that_is_off_has_no_effect(fault: Fault) -> None:
     """A callee that forgot it, after a crash, does not misbehave."""
-    effect = fault.effect(BEFORE, BehaviourProbe(None, 5, 130))
+    effect = fault.judge(BEFORE, BehaviourProbe(None, 5, 130))
     assert not effect.seen
     assert effect.statement == "it is not switched on"
 
@@ -45,9 +47,9 @@ def test_a_behaviour_that_is_off_has_no_effect(fault: Fault) -> None:
 def test_gone_means_that_the_callee_says_so(fault: Fault) -> None:
     """Parameters that are still set are named."""
     assert fault.gone(BEFORE, BehaviourProbe(None, 0, 150)).seen
-    still = fault.gone(BEFORE, BehaviourProbe({"share": 0.2}, 9, 150))
+    still = fault.gone(BEFORE, BehaviourProbe(ON, 9, 150))
     assert not still.seen
-    assert still.statement == "still on: {'share': 0.2}"
+    assert still.statement == "still on: LostResponse(share=0.2)"
 
 
 def test_impossible_parameters_are_refused() -> None:

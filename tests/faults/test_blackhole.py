@@ -11,7 +11,7 @@ from tests.faults.link_probes import BROKEN, QUICK, REFUSED, SILENT, answered, t
 
 def test_accepted_and_silent_is_the_effect() -> None:
     """The statement says for how long nothing came."""
-    effect = Blackhole().effect(QUICK, trips(SILENT))
+    effect = Blackhole().judge(QUICK, trips(SILENT))
     assert effect.seen
     assert effect.statement == "round trip 2.0 ms -> accepted, no answer within 500 ms"
     assert effect.existing_connections == "affected"
@@ -20,17 +20,17 @@ def test_accepted_and_silent_is_the_effect() -> None:
 @pytest.mark.parametrize("reach", [answered(0.3), REFUSED, BROKEN], ids=["slow", "refused", "reset"])
 def test_an_answer_or_a_broken_connection_is_not(reach: Reach) -> None:
     """A slow answer, a refusal and a reset all tell the caller something."""
-    assert not Blackhole().effect(QUICK, trips(reach)).seen
+    assert not Blackhole().judge(QUICK, trips(reach)).seen
 
 
 def test_a_link_that_was_silent_before_proves_nothing() -> None:
     """Silence before and after is no effect of the fault."""
-    assert not Blackhole().effect(trips(SILENT), trips(SILENT)).seen
+    assert not Blackhole().judge(trips(SILENT), trips(SILENT)).seen
 
 
 def test_an_older_connection_that_still_answers_is_said_so() -> None:
     """The fault acts on fresh connections only."""
-    effect = Blackhole().effect(QUICK, trips(SILENT, existing=answered(0.002)))
+    effect = Blackhole().judge(QUICK, trips(SILENT, existing=answered(0.002)))
     assert effect.seen
     assert effect.existing_connections == "not affected"
 

@@ -15,13 +15,13 @@ STARTING = NodeProbe("running", False, None, "22/2")
 
 def test_a_crash_is_a_process_that_is_gone() -> None:
     """Held or merely silent is not gone, and what answers is not gone either."""
-    effect = Crash().effect(RUNNING, ABSENT)
+    effect = Crash().judge(RUNNING, ABSENT)
     assert effect.seen
     assert effect.statement == "process running -> absent, no answer"
     assert effect.existing_connections == "affected"
-    assert not Crash().effect(RUNNING, PAUSED).seen
-    assert not Crash().effect(RUNNING, RUNNING).seen
-    assert not Crash().effect(ABSENT, ABSENT).seen
+    assert not Crash().judge(RUNNING, PAUSED).seen
+    assert not Crash().judge(RUNNING, RUNNING).seen
+    assert not Crash().judge(ABSENT, ABSENT).seen
 
 
 def test_a_crash_is_gone_when_another_process_answers() -> None:
@@ -33,12 +33,12 @@ def test_a_crash_is_gone_when_another_process_answers() -> None:
 
 def test_a_pause_is_a_process_that_is_held() -> None:
     """Silence alone is not a pause; nor is a process that was silent before."""
-    effect = Pause().effect(RUNNING, PAUSED)
+    effect = Pause().judge(RUNNING, PAUSED)
     assert effect.seen
     assert effect.statement == "process running -> paused, no answer"
-    assert not Pause().effect(RUNNING, STARTING).seen
-    assert not Pause().effect(RUNNING, ABSENT).seen
-    assert not Pause().effect(STARTING, PAUSED).seen
+    assert not Pause().judge(RUNNING, STARTING).seen
+    assert not Pause().judge(RUNNING, ABSENT).seen
+    assert not Pause().judge(STARTING, PAUSED).seen
 
 
 def test_a_pause_is_gone_when_the_same_process_answers() -> None:

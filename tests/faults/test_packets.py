@@ -26,12 +26,12 @@ LATE = trips(answered(0.21), existing=answered(0.22))
 def test_loss_is_what_the_kernel_dropped() -> None:
     """A slow round trip without a dropped packet is no loss; a dropped packet is one, however quick."""
     fault = PacketLoss(0.2)
-    effect = fault.effect(QUICK, counted(LATE, packets_dropped=7, packets_met=40))
+    effect = fault.judge(QUICK, counted(LATE, packets_dropped=7, packets_met=40))
     assert effect.seen
     assert effect.statement == "7 packets of 40 dropped; round trip 2.0 ms -> 210.0 ms"
     assert effect.existing_connections == "affected"
-    assert not fault.effect(QUICK, LATE).seen
-    assert not fault.effect(QUICK, counted(LATE, packets_dropped=0, packets_met=40)).seen
+    assert not fault.judge(QUICK, LATE).seen
+    assert not fault.judge(QUICK, counted(LATE, packets_dropped=0, packets_met=40)).seen
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_loss_is_what_the_kernel_dropped() -> None:
 )
 def test_loss_of_another_share_than_asked_for_is_no_proof(dropped: int, met: int, seen: bool) -> None:
     """At 20%: what chance gives less than once in a thousand draws is not this fault."""
-    effect = PacketLoss(0.2).effect(QUICK, counted(LATE, packets_dropped=dropped, packets_met=met))
+    effect = PacketLoss(0.2).judge(QUICK, counted(LATE, packets_dropped=dropped, packets_met=met))
     assert effect.seen is seen
     assert ("would not do that" in effect.statement) is not seen
 
@@ -56,7 +56,7 @@ def test_the_bound_is_that_of_the_binomial_distribution() -> None:
 
 def test_an_older_connection_counts_as_hit_only_when_it_had_to_wait() -> None:
     """A packet of another connection may have been the one that was dropped."""
-    effect = PacketLoss(0.01).effect(QUICK, counted(QUICK, packets_dropped=1, packets_met=60))
+    effect = PacketLoss(0.01).judge(QUICK, counted(QUICK, packets_dropped=1, packets_met=60))
     assert effect.seen
     assert effect.existing_connections == "unknown"
 
@@ -64,16 +64,16 @@ def test_an_older_connection_counts_as_hit_only_when_it_had_to_wait() -> None:
 @pytest.mark.parametrize("fault", [Corruption(0.1), Reordering(0.2, 0.05)], ids=lambda fault: fault.kind)
 def test_damage_is_what_went_through_the_queue(fault: Fault) -> None:
     """Dropped packets of another fault are not taken for damaged ones."""
-    assert fault.effect(QUICK, counted(QUICK, packets_dropped=0, packets_treated=12)).seen
-    assert not fault.effect(QUICK, counted(QUICK, packets_dropped=12, packets_treated=0)).seen
+    assert fault.judge(QUICK, counted(QUICK, packets_dropped=0, packets_treated=12)).seen
+    assert not fault.judge(QUICK, counted(QUICK, packets_dropped=12, packets_treated=0)).seen
 
 
 def test_reordering_is_felt_by_an_older_connection_that_waits_for_the_delay() -> None:
     """Packets are held for the delay that was asked for, which may be far below a retransmission."""
     fault = Reordering(0.3, 0.02)
     held = counted(trips(answered(0.022), existing=answered(0.021)), packets_treated=12)
-    assert fault.effect(QUICK, held).existing_connections == "affected"
-    assert fault.effect(QUICK, counted(QUICK, packets_treated=12)).existing_connections == "unknown"
+    assert fault.judge(QUICK, held).existing_connections == "affected"
+    assert fault.judge(QUICK, counted(QUICK, packets_treated=12)).existing_connections == "unknown"
 
 
 @pytest.mark.parametrize("fault", [PacketLoss(0.1), Corruption(0.1), Reordering(0.2)], ids=lambda f: f.kind)

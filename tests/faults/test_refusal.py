@@ -11,7 +11,7 @@ from tests.faults.link_probes import BROKEN, CLOSED, QUICK, REFUSED, SILENT, ans
 
 def test_a_connection_that_is_not_made_is_the_effect() -> None:
     """The older connection was closed with it."""
-    effect = Refusal().effect(QUICK, trips(REFUSED, existing=CLOSED))
+    effect = Refusal().judge(QUICK, trips(REFUSED, existing=CLOSED))
     assert effect.seen
     assert effect.statement == "round trip 2.0 ms -> Connection refused"
     assert effect.existing_connections == "affected"
@@ -19,19 +19,19 @@ def test_a_connection_that_is_not_made_is_the_effect() -> None:
 
 def test_an_older_connection_that_stays_is_said_so() -> None:
     """Refusing only the new is half of the fault."""
-    effect = Refusal().effect(QUICK, trips(REFUSED, existing=answered(0.002)))
+    effect = Refusal().judge(QUICK, trips(REFUSED, existing=answered(0.002)))
     assert effect.existing_connections == "not affected"
 
 
 @pytest.mark.parametrize("reach", [answered(0.002), SILENT, BROKEN], ids=["answered", "silent", "reset"])
 def test_a_connection_that_is_made_is_no_refusal(reach: Reach) -> None:
     """Whatever becomes of it afterwards."""
-    assert not Refusal().effect(QUICK, trips(reach)).seen
+    assert not Refusal().judge(QUICK, trips(reach)).seen
 
 
 def test_a_link_that_refused_before_proves_nothing() -> None:
     """A callee that was down anyway is not the fault's doing."""
-    assert not Refusal().effect(trips(REFUSED), trips(REFUSED)).seen
+    assert not Refusal().judge(trips(REFUSED), trips(REFUSED)).seen
 
 
 def test_gone_means_answered_again() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import pytest
 
+from experiment.controls import Behaviour, Impairment, NodeAction, capability
 from experiment.scenario import Schedule
 from faults import KINDS
 from runtimes.containers.nodes import ANY, ONLY_SERVICES, ONLY_STORES
@@ -18,7 +19,9 @@ def test_a_kind_is_registered_under_its_own_name(name: str) -> None:
     kind = KINDS[name]
     assert vars(kind)["kind"] == name
     assert vars(kind)["target_kind"] in ("link", "node", "behaviour")
-    assert vars(kind)["requires"] and vars(kind)["fault_class"]
+    known = {"link": Impairment, "node": NodeAction, "behaviour": Behaviour}[vars(kind)["target_kind"]]
+    assert vars(kind)["requires"] in map(capability, get_args(known))
+    assert vars(kind)["fault_class"]
 
 
 @pytest.mark.parametrize(

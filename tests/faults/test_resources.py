@@ -27,12 +27,12 @@ FREE = node(cpu_limit=0, work_s=0.1, work_held_back_s=0)
 
 def test_a_cpu_limit_is_work_that_the_kernel_held_back() -> None:
     """Slow work without a limit is a busy machine; a limit that held nothing back limits nothing."""
-    effect = CpuLimit(0.1).effect(FREE, node(cpu_limit=0.1, work_s=1.1, work_held_back_s=0.9))
+    effect = CpuLimit(0.1).judge(FREE, node(cpu_limit=0.1, work_s=1.1, work_held_back_s=0.9))
     assert effect.seen
     assert effect.statement == "fixed work 0.10 s -> fixed work 1.10 s, held back 0.90 s of it"
-    assert not CpuLimit(0.1).effect(FREE, node(cpu_limit=0, work_s=1.1, work_held_back_s=0)).seen
-    assert not CpuLimit(0.1).effect(FREE, node(cpu_limit=0.1, work_s=1.1, work_held_back_s=0)).seen
-    assert not CpuLimit(0.1).effect(FREE, FREE).seen
+    assert not CpuLimit(0.1).judge(FREE, node(cpu_limit=0, work_s=1.1, work_held_back_s=0)).seen
+    assert not CpuLimit(0.1).judge(FREE, node(cpu_limit=0.1, work_s=1.1, work_held_back_s=0)).seen
+    assert not CpuLimit(0.1).judge(FREE, FREE).seen
 
 
 def test_a_cpu_limit_is_gone_when_nothing_is_held_back() -> None:
@@ -51,11 +51,11 @@ def test_a_cpu_limit_that_limits_nothing_is_refused(share: float) -> None:
 
 def test_out_of_memory_is_an_end_that_the_kernel_made() -> None:
     """A process that is merely gone crashed of something else."""
-    effect = OutOfMemory().effect(node(oom_killed=0), node(ABSENT, oom_killed=1))
+    effect = OutOfMemory().judge(node(oom_killed=0), node(ABSENT, oom_killed=1))
     assert effect.seen
     assert effect.statement == "running -> ended by the kernel for want of memory, no answer"
-    assert not OutOfMemory().effect(node(oom_killed=0), node(ABSENT, oom_killed=0)).seen
-    assert not OutOfMemory().effect(node(oom_killed=0), node(oom_killed=1)).seen
+    assert not OutOfMemory().judge(node(oom_killed=0), node(ABSENT, oom_killed=0)).seen
+    assert not OutOfMemory().judge(node(oom_killed=0), node(oom_killed=1)).seen
 
 
 def test_out_of_memory_is_gone_when_another_process_answers() -> None:
@@ -67,12 +67,12 @@ def test_out_of_memory_is_gone_when_another_process_answers() -> None:
 def test_a_disconnect_is_a_node_that_runs_out_of_reach() -> None:
     """A crash is no partition, and silence on the network is none either."""
     before = node(connected=1)
-    effect = NetworkDisconnect().effect(before, node(SILENT, connected=0))
+    effect = NetworkDisconnect().judge(before, node(SILENT, connected=0))
     assert effect.seen
     assert effect.statement == "answers -> runs, no answer, off the network"
-    assert not NetworkDisconnect().effect(before, node(ABSENT, connected=0)).seen
-    assert not NetworkDisconnect().effect(before, node(SILENT, connected=1)).seen
-    assert not NetworkDisconnect().effect(before, node(RESTARTED, connected=0)).seen
+    assert not NetworkDisconnect().judge(before, node(ABSENT, connected=0)).seen
+    assert not NetworkDisconnect().judge(before, node(SILENT, connected=1)).seen
+    assert not NetworkDisconnect().judge(before, node(RESTARTED, connected=0)).seen
 
 
 def test_a_disconnect_is_gone_when_the_node_answers_on_the_network() -> None:
@@ -84,10 +84,10 @@ def test_a_disconnect_is_gone_when_the_node_answers_on_the_network() -> None:
 def test_a_full_disk_is_a_write_that_fails() -> None:
     """Little space left is not a full disk while writes still work."""
     before = node(disk_free_bytes=4e8, disk_takes_writes=1)
-    effect = DiskFull().effect(before, node(disk_free_bytes=0, disk_takes_writes=0))
+    effect = DiskFull().judge(before, node(disk_free_bytes=0, disk_takes_writes=0))
     assert effect.seen
     assert effect.statement == "400.0 MB free, a write works -> 0.0 MB free, a write fails"
-    assert not DiskFull().effect(before, node(disk_free_bytes=70_000, disk_takes_writes=1)).seen
+    assert not DiskFull().judge(before, node(disk_free_bytes=70_000, disk_takes_writes=1)).seen
 
 
 def test_a_full_disk_is_gone_when_the_store_writes_and_answers() -> None:
@@ -100,12 +100,12 @@ def test_a_full_disk_is_gone_when_the_store_writes_and_answers() -> None:
 def test_clock_skew_is_a_time_that_the_service_tells_wrong() -> None:
     """Only the offset asked for counts; a service that tells no time proves nothing."""
     before = node(clock_offset_s=0.001)
-    effect = ClockSkew(300.0).effect(before, node(clock_offset_s=300.002))
+    effect = ClockSkew(300.0).judge(before, node(clock_offset_s=300.002))
     assert effect.seen
     assert effect.statement == "its clock is off by +0.001 s -> +300.002 s"
-    assert ClockSkew(300.0, "behind").effect(before, node(clock_offset_s=-299.99)).seen
-    assert not ClockSkew(300.0).effect(before, node(clock_offset_s=-300.0)).seen
-    assert not ClockSkew(300.0).effect(before, node(clock_offset_s=float("nan"))).seen
+    assert ClockSkew(300.0, "behind").judge(before, node(clock_offset_s=-299.99)).seen
+    assert not ClockSkew(300.0).judge(before, node(clock_offset_s=-300.0)).seen
+    assert not ClockSkew(300.0).judge(before, node(clock_offset_s=float("nan"))).seen
     assert not ClockSkew(300.0).gone(before, node(clock_offset_s=300.0)).seen
     assert ClockSkew(300.0).gone(before, node(clock_offset_s=0.2)).seen
 

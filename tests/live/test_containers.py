@@ -446,4 +446,4 @@ def test_what_this_kernel_cannot_do_is_known_before_anything_starts() -> None:
     found = abilities(frozenset({"loss", "corrupt"}))["link"]
     able = kernel_abilities()
     assert ("loss" in found, "corrupt" in found) == (able.loss, able.netem)
-    assert abilities(frozenset())["store"] == {"disk_full"}
+    assert abilities(frozenset())["store"] == {"fill_disk"}

@@ -28,7 +28,7 @@ from pathlib import Path
 from runtimes import leftovers
 from runtimes.processes import runtime as processes
 from tests.standin.systems import pair, settings
-from experiment.controls import Delay
+from experiment.controls import Delay, Pause
 
 moment, var = sys.argv[1], Path(sys.argv[2])
 written = leftovers.Journal.write
@@ -48,7 +48,7 @@ runtime = processes.ProcessesRuntime(system, var)
 runtime.start(settings(system))
 reached("running")
 runtime.controls().link("front -> back").impair("f1", Delay(0.01))
-runtime.controls().node("back").act("f2", "pause", {})
+runtime.controls().node("back").act("f2", Pause())
 reached("faulted")
 reached("faulted store")
 """

@@ -153,7 +153,7 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
     wanted = plan("charge_response_lost", "resilient")
     played = play(wanted, SLOW, outcomes)
     live = build(played.rows)
-    first = min(step.at_s for step in wanted.steps)
+    first = min(acting.start_s for acting in wanted.activations)
     assert undisturbed(wanted, live) == (
         next(p.start_s for p in wanted.phases if p.name == "baseline"),
         first,

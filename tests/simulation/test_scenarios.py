@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from experiment.controls import CpuLimit
 from experiment.errors import UnsupportedError
 from experiment.history import History, build
 from experiment.suite import Entry, load_suite
@@ -218,7 +219,7 @@ def test_a_limited_service_shares_its_cpu_among_its_requests() -> None:
 
     assert ask_twice() == [pytest.approx(0.01, abs=0.005)] * 2
     registry = SimulatedControls(world).node("registry")
-    registry.act("f1", "cpu_limit", {"cores": 0.1})
+    registry.act("f1", CpuLimit(0.1))
     assert ask_twice() == [pytest.approx(0.1, abs=0.01), pytest.approx(0.2, abs=0.01)]
     registry.undo("f1")
     assert ask_twice() == [pytest.approx(0.01, abs=0.005)] * 2

@@ -94,7 +94,7 @@ def played(
     monkeypatch.setattr(live_run, "LoadProcess", lambda *_: SimpleNamespace(stop=lambda: None))
     monkeypatch.setattr(live_run, "start_load", lambda *_: Load(ends=not interrupt))
     monkeypatch.setattr(live_run, "final_reads", lambda *_: [])
-    short = replace(plan(Board(), warm_up=0.0, fault=0.0, recovery=0.0, settle=30.0), steps=())
+    short = replace(plan(Board(), warm_up=0.0, fault=0.0, recovery=0.0, settle=30.0), activations=())
     run = LiveRun(short, home, RunFolder(tmp_path), watch, stop, remarks)  # type: ignore[arg-type]
     return run.play(header), home, load_history(tmp_path / "history.jsonl")
 

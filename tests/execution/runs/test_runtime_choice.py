@@ -11,6 +11,7 @@ import pytest
 from execution.runs import runtime_choice
 from execution.runs.runtime_choice import RuntimeChoice, refuse_unsupported
 from experiment.errors import UnsupportedError, UsageError
+from experiment.plan import Activation
 from faults.corruption import Corruption
 from faults.latency import Latency
 from faults.reordering import Reordering
@@ -29,16 +30,12 @@ def able(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def plan(*faults: tuple[Any, float, float]) -> Any:
     """A plan of faults with their windows in seconds."""
-    steps = []
-    for number, (fault, start, end) in enumerate(faults):
-        for action, at in (("inject", start), ("heal", end)):
-            steps.append(
-                SimpleNamespace(
-                    action=action, fault=f"f{number}", at_s=at, kind=fault.kind, target="a -> b", effect=fault
-                )
-            )
+    acting = tuple(
+        Activation(f"f{number}", fault, "a -> b", start, end)
+        for number, (fault, start, end) in enumerate(sorted(faults, key=lambda fault: fault[1]), 1)
+    )
     specs = [SimpleNamespace(fault=fault, target="a -> b", where="x.yaml:1") for fault, _, _ in faults]
-    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), steps=steps)
+    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), activations=acting)
 
 
 def test_two_faults_that_need_the_same_queue_at_once_are_refused() -> None:

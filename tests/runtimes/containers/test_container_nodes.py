@@ -7,6 +7,17 @@ from pathlib import Path
 
 import pytest
 
+from experiment.controls import (
+    CpuLimit,
+    Crash,
+    Disconnect,
+    FillDisk,
+    NodeAction,
+    OutOfMemory,
+    Pause,
+    SkewClock,
+    capability,
+)
 from experiment.errors import UnsupportedError
 from runtimes.containers.nodes import ContainerNode
 from runtimes.containers.parts import ContainerPart
@@ -98,8 +109,8 @@ def node(folder: Path, role: str = "service") -> tuple[ContainerNode, _Engine, _
 def test_two_pauses_end_with_the_second(tmp_path: Path) -> None:
     """Overlapping faults of one kind do not heal one another."""
     held, engine, _ = node(tmp_path)
-    held.act("f1", "pause", {})
-    held.act("f2", "pause", {})
+    held.act("f1", Pause())
+    held.act("f2", Pause())
     held.undo("f1")
     assert str(held.state) == "paused"
     held.undo("f2")
@@ -112,7 +123,7 @@ def test_a_crash_starts_again_with_another_identity(tmp_path: Path) -> None:
     """Process and start time are another's."""
     dead, _, _ = node(tmp_path)
     before = dead.probe(1.0).identity
-    dead.act("f1", "crash", {})
+    dead.act("f1", Crash())
     assert dead.probe(1.0).state == "absent"
     dead.undo("f1")
     assert dead.probe(1.0).state == "running"
@@ -123,9 +134,9 @@ def test_everything_that_remains_is_named(tmp_path: Path) -> None:
     """Limits, the network and the clock are read back one by one."""
     changed, engine, _ = node(tmp_path)
     assert changed.remains() == []
-    changed.act("f1", "cpu_limit", {"cores": 0.2})
-    changed.act("f2", "disconnect", {})
-    changed.act("f3", "clock_skew", {"offset_s": -300.0})
+    changed.act("f1", CpuLimit(0.2))
+    changed.act("f2", Disconnect())
+    changed.act("f3", SkewClock(-300.0))
     engine.limit_memory("c", 1000)
     assert changed.remains() == [
         "its CPU is limited",
@@ -138,10 +149,10 @@ def test_everything_that_remains_is_named(tmp_path: Path) -> None:
 def test_revive_undoes_what_nobody_healed(tmp_path: Path) -> None:
     """Whatever was done: afterwards the container is as it was made."""
     changed, engine, _ = node(tmp_path)
-    changed.act("f1", "cpu_limit", {"cores": 0.2})
-    changed.act("f2", "disconnect", {})
-    changed.act("f3", "clock_skew", {"offset_s": 60.0})
-    changed.act("f4", "crash", {})
+    changed.act("f1", CpuLimit(0.2))
+    changed.act("f2", Disconnect())
+    changed.act("f3", SkewClock(60.0))
+    changed.act("f4", Crash())
     engine.limit_memory("c", 1000)
     changed.revive()
     assert changed.remains() == []
@@ -151,7 +162,7 @@ def test_revive_undoes_what_nobody_healed(tmp_path: Path) -> None:
 def test_a_store_that_gave_up_on_a_full_disk_is_started_at_the_heal(tmp_path: Path) -> None:
     """Space alone does not bring it back."""
     store, engine, toolbox = node(tmp_path, "store")
-    store.act("f1", "disk_full", {})
+    store.act("f1", FillDisk())
     assert toolbox.full == {"billing"}
     engine.kill("c")
     store.undo("f1")
@@ -160,13 +171,14 @@ def test_a_store_that_gave_up_on_a_full_disk_is_started_at_the_heal(tmp_path: Pa
 
 
 @pytest.mark.parametrize(
-    ("role", "action"), [("service", "disk_full"), ("store", "clock_skew"), ("bus", "out_of_memory")]
+    ("role", "action"), [("service", FillDisk()), ("store", SkewClock(1.0)), ("bus", OutOfMemory())]
 )
-def test_what_a_part_has_no_use_for_is_refused_by_name(tmp_path: Path, role: str, action: str) -> None:
+def test_what_a_part_has_no_use_for_is_refused_by_name(tmp_path: Path, role: str, action: NodeAction) -> None:
     """The message names the part, the action and what is possible instead; nothing is journaled."""
     part, _, _ = node(tmp_path, role)
-    with pytest.raises(UnsupportedError, match=rf"cannot do {action} to billing; they can: .*crash"):
-        part.act("f1", action, {})
+    kind = capability(type(action))
+    with pytest.raises(UnsupportedError, match=rf"cannot do {kind} to billing; they can: .*crash"):
+        part.act("f1", action)
     assert "inject" not in next(tmp_path.glob("instances/*/journal.jsonl")).read_text()
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from experiment.controls import Crash
 from experiment.errors import StartError
 from experiment.history import Record, Sample
 from experiment.topology import Service, System
@@ -126,7 +127,7 @@ def test_samples_count_requests_and_processes(running: ProcessesRuntime) -> None
 
 def test_a_service_that_does_not_answer_is_sampled_as_down(running: ProcessesRuntime) -> None:
     """A crashed service has no counters, and its backlog counts as unreachable, not as empty."""
-    running.controls().node("back").act("f1", "crash", {})
+    running.controls().node("back").act("f1", Crash())
     samples = {(row.source, row.name): row.value for row in running.sample(ZERO)}
     assert samples[("back", "up")] == 0
     assert running.backlog()["back"] == {"unreachable": 1}
