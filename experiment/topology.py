@@ -8,23 +8,16 @@ from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
-from experiment.errors import nearest
+from experiment.errors import Location, nearest
 from experiment.names import require_name
+from experiment.record_sources import RecordSource, check_record_source
+from experiment.services import Role as Role
+from experiment.services import Service as Service
+from experiment.services import check_service
 from experiment.units import Duration, Share
 from experiment.yaml_source import Node, key_place, place, read_yaml
 
-Role = Literal["service", "instrument", "store", "bus"]
 Protocol = Literal["http", "postgres", "nats", "mllp"]
-
-
-@dataclass(frozen=True, slots=True)
-class Service:
-    """One node. `service`s are ours, `instrument`s stand for the outside world and keep the ground truth,
-    `store` (PostgreSQL) and `bus` (NATS JetStream) are shared parts started by the runtime."""
-
-    role: Role = "service"
-    module: str = ""  # Python module that `python -m` runs; empty for store and bus
-    title: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +82,7 @@ class System:
     mixes: dict[str, tuple[Step, ...]]
     title: str = ""
     workload: WorkloadFiles = WorkloadFiles()
+    records: tuple[RecordSource, ...] = ()
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:
@@ -98,6 +92,18 @@ class System:
     def link(self, name: str) -> Link:
         """The link called `caller -> callee`. Raises KeyError."""
         return next(link for link in self.links if link.name == name)
+
+    def callees(self, service: str) -> dict[str, Protocol]:
+        """What a service calls: callee to protocol."""
+        return {link.callee: link.protocol for link in self.links if link.caller == service}
+
+    def without(self, endpoint: str) -> tuple[str, ...]:
+        """The services of its own that do not have a control endpoint, such as backlog."""
+        return tuple(
+            name
+            for name, service in self.services.items()
+            if service.is_code and getattr(service.control, endpoint) is None
+        )
 
     @property
     def link_names(self) -> tuple[str, ...]:
@@ -151,6 +157,13 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         if link.name in seen:
             decoder.fail(place(node, "links", index), f'a second link "{link.name}"', "each link once")
         seen.add(link.name)
+        _check_protocol(system, link, decoder, place(node, "links", index))
+    folder = Path(place(node).file).resolve().parent
+    for name, service in system.services.items():
+        check_service(decoder, node, name, service, system.callees(name), folder)
+    databases = {link.caller for link in system.links if link.protocol == "postgres"}
+    for index, source in enumerate(system.records):
+        check_record_source(decoder, node, index, source, system.services, databases)
     for name, journey in system.journeys.items():
         known(journey.entry, system.services, "service", "journeys", name, "entry")
         for index, used in enumerate(journey.uses):
@@ -162,3 +175,15 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
             if step.needs is not None:
                 known(step.needs, earlier, "earlier step", "mixes", name, index, "needs")
             earlier.append(step.journey)
+
+
+def _check_protocol(system: System, link: Link, decoder: Decoder, where: Location) -> None:
+    """A store speaks PostgreSQL, a bus NATS, and no service either of them."""
+    callee = system.services.get(link.callee)
+    if callee is None:
+        return
+    spoken: dict[str, tuple[str, ...]] = {"store": ("postgres",), "bus": ("nats",)}
+    expected = spoken.get(callee.role, ("http", "mllp"))
+    if link.protocol not in expected:
+        found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
+        decoder.fail(where, found, f"the protocol {expected[0]}")
