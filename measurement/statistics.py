@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from measurement.histogram import WIDTH, Histogram, merge, quantile
 
@@ -140,8 +140,7 @@ def proportion(events: int, n: int) -> tuple[float, float]:
 def evidently_below(good: int, n: int, share: float) -> bool:
     """Whether so few good ones of n would be seen less than once in 20 times if the true share were `share`
     (exact one-sided binomial test): what a small count cannot tell from chance is no evidence."""
-    chance = sum(math.comb(n, k) * share**k * (1 - share) ** (n - k) for k in range(good + 1))
-    return chance < 1 - CONFIDENCE
+    return float(special.bdtr(min(good, n), n, share)) < 1 - CONFIDENCE
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ from measurement.degradation import by_phase, timelines
 from measurement.histogram import quantile
 from measurement.quality import grade
 from measurement.resilience import Quality, quality_of, time_to_recover
-from measurement.statistics import evidently_below
+from measurement.statistics import evidently_below, proportion
 from measurement.windows import phase_spans
 from tests.measurement.histories import SYSTEM, history, op, scenario, steady
 
@@ -201,6 +201,22 @@ def test_a_small_second_needs_more_than_one_failure_to_be_evidently_bad(
 ) -> None:
     """One failure is within chance at any rate: a second of 5 at 95% has one with 20%, two with 2%."""
     assert evidently_below(good, of, 0.95) is below
+
+
+@pytest.mark.parametrize("n", [1, 1_000, 1_000_000])
+def test_a_second_of_any_size_can_be_judged(n: int) -> None:
+    """All good is never below, none good always is where one failure can say so; sums of powers
+    overflowed above 1,029 operations in a second."""
+    assert evidently_below(n, n, 0.95) is False
+    assert evidently_below(0, n, 0.99) is True
+    low, high = proportion(n, n)
+    assert 0.0 <= low <= high == 1.0
+
+
+def test_the_border_of_evidence_is_exact_at_a_thousand_operations() -> None:
+    """P(X <= 937 of 1,000 at 95%) = 0.0384 and P(X <= 938) = 0.0511, by exact rational arithmetic."""
+    assert evidently_below(937, 1000, 0.95) is True
+    assert evidently_below(938, 1000, 0.95) is False
 
 
 def test_silence_after_the_heal_is_no_recovery() -> None:
