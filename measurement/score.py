@@ -78,7 +78,8 @@ def converge_part(converged_s: float | None, observed: bool, budget_s: float) ->
 
 
 def vetoed(score: Score, why: str) -> Score:
-    return replace(score, value=0.0, veto=why)
+    """0, which was not measured: it has no interval."""
+    return replace(score, value=0.0, veto=why, interval=None)
 
 
 def without_value(score: Score) -> Score:

@@ -8,6 +8,7 @@ from experiment.units import noun
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase
 from reports import wording
+from reports.cases import count_text
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteReport
 
@@ -26,7 +27,10 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     ]
     lines += [f"  why      {reason}" for reason in analysis.reasons[1:MAX_REASONS]]
     interval = wording.interval_text(analysis.score)
-    lines.append(f"  score    {wording.score_text(analysis.score)}" + (f", {interval}" if interval else ""))
+    # The statements behind a veto are the headline and the reasons.
+    score = (wording.score_short if analysis.vetoed else wording.score_text)(analysis.score)
+    lines.append(f"  score    {score}" + (f", {interval}" if interval else ""))
+    lines.append(f"  judged   {count_text(report.cases)}")
     lines += [f"  fault    {text}" for text in _faults(analysis)]
     lines += [f"  figures  {text}" for text in _figures(analysis.journeys)]
     lines += [f"  found    {text}" for text in _violations(analysis)]

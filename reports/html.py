@@ -10,8 +10,9 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiment.units import noun
-from experiment.verdict import CheckResult, Verdict
+from experiment.verdict import CheckResult
 from reports import buckets, wording
+from reports.cases import Case, Outcome, count_text
 from reports.plots_over_runs import Cell, heat_map
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteEntry, SuiteReport
@@ -22,6 +23,13 @@ MAX_FAULTS = 8
 MAX_VIOLATIONS = 10
 OPEN_VIOLATIONS = 3
 MAX_CHECK_EVIDENCE_COLUMNS = 14
+CLASSES = {  # of the style sheet
+    Outcome.PASSED: "pass",
+    Outcome.FAILED: "fail",
+    Outcome.ERROR: "invalid",
+    Outcome.NOT_EXERCISED: "inconclusive",
+    Outcome.INFORMATION: "",
+}
 WORDING = (
     *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
     *(
@@ -36,7 +44,6 @@ WORDING = (
         "wall",
     ),
 )
-STATUS_CLASS = {"met": "pass", "not met": "fail", "no data": "inconclusive"}
 
 
 @cache
@@ -53,6 +60,7 @@ def _pages() -> Environment:
     environment.filters["unbroken"] = wording.unbroken
     environment.globals.update(
         marks=wording.VERDICT_MARKS,
+        classes=CLASSES,
         time_columns=("t", "intended", "sent", "ended"),
         evidence_tables=evidence_tables,
         noun=noun,
@@ -79,11 +87,13 @@ def render_run(report: RunReport) -> str:
             timeline=timelines(*drawn),
             journey_plot=journeys(*drawn),
             stride=buckets.stride(len(whole.offered)) if whole else 1,
-            ordered_checks=ordered_checks,
+            validity=[case for case in report.cases if case.kind == "validity"],
+            objectives=[case for case in report.cases if case.kind == "objective"],
+            checks=ordered_checks(report),
+            counted=count_text(report.cases),
             waterfalls=[(trace, waterfall(trace)) for trace in report.traces],
             provenance=run_provenance(report),
             part_names=wording.PART_NAMES,
-            status_class=STATUS_CLASS,
             span_kinds=("operation", "server", "client", "producer", "consumer"),
             max_faults=MAX_FAULTS,
             max_violations=MAX_VIOLATIONS,
@@ -157,10 +167,13 @@ def evidence_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
     return list(names)[:MAX_CHECK_EVIDENCE_COLUMNS]
 
 
-def ordered_checks(checks: Iterable[CheckResult]) -> list[CheckResult]:
+def ordered_checks(report: RunReport) -> list[tuple[Case, CheckResult]]:
     """What went wrong first, safety before the rest."""
-    place = {Verdict.INVALID: 0, Verdict.FAIL: 0, Verdict.INCONCLUSIVE: 1, Verdict.PASS: 2}
-    return sorted(checks, key=lambda check: (place[check.verdict], not check.safety, check.checker))
+    checks = {check.checker: check for check in report.analysis.checks}
+    place = {outcome: number for number, outcome in enumerate(Outcome)}
+    cases = [case for case in report.cases if case.kind in ("safety", "liveness")]
+    ordered = sorted(cases, key=lambda case: (place[case.outcome], case.kind != "safety", case.name))
+    return [(case, checks[case.name]) for case in ordered]
 
 
 def run_provenance(report: RunReport) -> dict[str, str]:

@@ -7,20 +7,23 @@ from typing import Any, Literal
 
 import msgspec
 
+from reports.cases import Case
 from reports.report import RunReport, SuiteReport
 from reports.wording import score_text
 
-FORMAT: Literal[1] = 1
+FORMAT: Literal[2] = 2
 
 
 @dataclass(frozen=True, slots=True)
 class RunDocument:
     """A whole run. `format` counts up when a reader would have to change. `score` is what people read: a
-    number with the veto or the failures beside which it stands."""
+    number with the veto or the failures beside which it stands. `cases` are what was judged, in agreement
+    with the verdict."""
 
-    format: Literal[1]
+    format: Literal[2]
     kind: Literal["run"]
     score: str
+    cases: tuple[Case, ...]
     report: RunReport
 
 
@@ -28,7 +31,7 @@ class RunDocument:
 class SuiteDocument:
     """A whole suite; `passed` is true when every entry came out as expected."""
 
-    format: Literal[1]
+    format: Literal[2]
     kind: Literal["suite"]
     passed: bool
     verdict: Literal["pass", "inconclusive", "fail", "invalid"]
@@ -37,7 +40,7 @@ class SuiteDocument:
 
 
 def render_run(report: RunReport) -> str:
-    return _text(RunDocument(FORMAT, "run", score_text(report.analysis.score), report))
+    return _text(RunDocument(FORMAT, "run", score_text(report.analysis.score), report.cases, report))
 
 
 def render_suite(suite: SuiteReport) -> str:

@@ -1,8 +1,9 @@
 """A run or a suite as JUnit XML, for CI servers.
 
-A run is one test suite: each validity condition, check and objective is a test case. A broken condition is an
-`error` (the experiment is at fault), a violation a `failure`; what could not be judged is `skipped`, and the
-run's verdict is a case of its own, so that a run which is not a pass never looks green.
+A run is one test suite with a case for everything that was judged, see `reports.cases`. A broken condition is
+an `error` (the experiment is at fault), a violation a `failure`, and what was not exercised is `skipped`. The
+verdict is a case of its own, so that a run which is not a pass never looks green. What nobody asked for
+passes, with its statement as output.
 """
 
 from __future__ import annotations
@@ -14,11 +15,20 @@ from xml.etree import ElementTree
 
 from experiment.verdict import CheckResult, Verdict
 from reports import wording
+from reports.cases import Case as JudgedCase
+from reports.cases import Outcome
 from reports.report import RunReport, SuiteReport
 
-Outcome = Literal["passed", "failure", "error", "skipped"]
-OUTCOMES: dict[Verdict, Outcome] = {
-    Verdict.PASS: "passed",
+Tag = Literal["", "failure", "error", "skipped"]
+TAGS: dict[Outcome, Tag] = {
+    Outcome.PASSED: "",
+    Outcome.INFORMATION: "",
+    Outcome.FAILED: "failure",
+    Outcome.ERROR: "error",
+    Outcome.NOT_EXERCISED: "skipped",
+}
+VERDICTS: dict[Verdict, Tag] = {
+    Verdict.PASS: "",
     Verdict.FAIL: "failure",
     Verdict.INCONCLUSIVE: "failure",
     Verdict.INVALID: "error",
@@ -27,40 +37,28 @@ OUTCOMES: dict[Verdict, Outcome] = {
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """One test case; `message` is one line, `details` the text below it."""
+    """One test case; an empty tag is a pass. `message` is one line, `details` the text below it."""
 
     name: str
     classname: str
-    outcome: Outcome
+    tag: Tag
     message: str = ""
     details: str = ""
 
 
 def render_run(report: RunReport) -> str:
-    """One test suite with a case for everything that was judged."""
+    """One test suite with a case for everything that was judged, after one for the verdict."""
     analysis, header = report.analysis, report.header
     classname = f"{report.facts.scenario.name}.{report.facts.design.name}"
-    cases = [
-        Case(
-            "verdict",
-            classname,
-            OUTCOMES[analysis.verdict],
-            wording.headline(analysis),
-            "\n".join(analysis.reasons),
-        ),
-        *(
-            Case(f"validity: {v.name}", classname, "passed" if v.ok else "error", v.statement)
-            for v in analysis.validity
-        ),
-        *(_check_case(check, classname) for check in analysis.checks),
-    ]
-    outcomes: dict[str, Outcome] = {"met": "passed", "not met": "failure", "no data": "skipped"}
+    reasons = "\n".join(analysis.reasons)
+    cases = [Case("verdict", classname, VERDICTS[analysis.verdict], wording.headline(analysis), reasons)]
+    details = {check.checker: _evidence(check) for check in analysis.checks}
     cases += [
         Case(
-            f"{item.phase}: {item.journey} {item.figure} {item.bound}", classname, outcomes[item.status],
-            wording.expectation_text(item),
+            f"{case.kind}: {case.name}", classname, TAGS[case.outcome], _message(case),
+            details.get(case.name, ""),
         )
-        for item in analysis.expectations
+        for case in report.cases
     ]  # fmt: skip
     length = report.end.t if report.end is not None else 0.0
     properties = {
@@ -75,9 +73,11 @@ def render_run(report: RunReport) -> str:
     return _text(root)
 
 
-def _check_case(check: CheckResult, classname: str) -> Case:
-    kind = "safety" if check.safety else "liveness"
-    outcome = "skipped" if check.verdict is Verdict.INCONCLUSIVE else OUTCOMES[check.verdict]
+def _message(case: JudgedCase) -> str:
+    return f"{case.outcome}: {case.statement}" if case.outcome is Outcome.INFORMATION else case.statement
+
+
+def _evidence(check: CheckResult) -> str:
     lines = [check.property]
     for violation in check.violations:
         lines.append(f"{violation.statement} (at {wording.at(violation.t)})")
@@ -85,7 +85,7 @@ def _check_case(check: CheckResult, classname: str) -> Case:
             "    " + ", ".join(f"{name} {wording.evidence_value(name, value)}" for name, value in row.items())
             for row in violation.evidence
         ]
-    return Case(f"{kind}: {check.checker}", classname, outcome, check.statement, "\n".join(lines))
+    return "\n".join(lines)
 
 
 def render_suite(suite: SuiteReport) -> str:
@@ -97,14 +97,14 @@ def render_suite(suite: SuiteReport) -> str:
             if entry.design != design:
                 continue
             run = entry.summary
-            outcome: Outcome = "passed"
+            tag: Tag = ""
             if not entry.met:
-                outcome = "failure" if run is not None and run.verdict is not Verdict.INVALID else "error"
+                tag = "failure" if run is not None and run.verdict is not Verdict.INVALID else "error"
             found = "not run" if run is None else f"{run.verdict.value}: {run.headline}"
             details = "\n".join(run.failures) if run is not None else ""
             name = entry.scenario if run is None else f"{entry.scenario} (seed {run.seed})"
             message = f"expected {entry.expected.value}, found {found}"
-            cases.append(Case(name, f"{suite.name}.{design}", outcome, message, details))
+            cases.append(Case(name, f"{suite.name}.{design}", tag, message, details))
         properties = {"suite": suite.name, "command": suite.command}
         root.append(_suite(f"{suite.name}.{design}", cases, suite.started_at, 0.0, properties))
     return _text(root)
@@ -113,7 +113,7 @@ def render_suite(suite: SuiteReport) -> str:
 def _suite(
     name: str, cases: Sequence[Case], started_at: str, length_s: float, properties: dict[str, str]
 ) -> ElementTree.Element:
-    counts = {kind: sum(case.outcome == kind for case in cases) for kind in ("failure", "error", "skipped")}
+    counts = {kind: sum(case.tag == kind for case in cases) for kind in ("failure", "error", "skipped")}
     element = ElementTree.Element(
         "testsuite",
         {
@@ -135,9 +135,9 @@ def _suite(
             "testcase",
             {"name": wording.clean(case.name), "classname": wording.clean(case.classname), "time": "0"},
         )
-        if case.outcome != "passed":
-            result = ElementTree.SubElement(child, case.outcome, {"message": wording.clean(case.message)})
-            result.text = wording.clean(case.details) if case.outcome != "skipped" else None
+        if case.tag:
+            result = ElementTree.SubElement(child, case.tag, {"message": wording.clean(case.message)})
+            result.text = wording.clean(case.details) if case.tag != "skipped" else None
         elif case.message:
             ElementTree.SubElement(child, "system-out").text = wording.clean(case.message)
     return element

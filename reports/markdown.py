@@ -9,6 +9,7 @@ from experiment.units import noun
 from experiment.verdict import CheckResult
 from measurement.analysis import FaultWindow
 from reports import wording
+from reports.cases import Outcome, having
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import FourNumbers, RunReport, SuiteReport
 
@@ -51,7 +52,7 @@ def render_run(report: RunReport) -> str:
         *[f"- {text(reason)}" for reason in analysis.reasons[1:]],
         *([""] if analysis.reasons[1:] else []),
         f"Score: **{text(wording.score_text(analysis.score))}**"
-        + (f", {wording.interval_text(analysis.score)}" if analysis.score.interval else ""),
+        + (f", {interval}" if (interval := wording.interval_text(analysis.score)) else ""),
         "",
         f"Source: {text(wording.source_text(header))}. "
         f"Seed {header.seed}, started {text(header.started_at)}.",
@@ -99,10 +100,20 @@ def _journeys(report: RunReport) -> list[str]:
 
 
 def _conditions(report: RunReport) -> list[str]:
-    broken = wording.broken(report.analysis)
-    if not broken:
-        return ["Every validity condition, check and expectation held.", ""]
-    return ["Not held:", "", *[f"- {text(line)}" for line in broken], ""]
+    """Every case that is no pass, apart by what became of it."""
+    cases = report.cases
+    parts = (
+        ("Not held", having(cases, Outcome.ERROR, Outcome.FAILED)),
+        ("Not exercised", having(cases, Outcome.NOT_EXERCISED)),
+        ("For information, no part of the verdict", having(cases, Outcome.INFORMATION)),
+    )
+    lines: list[str] = []
+    for title, found in parts:
+        if found:
+            lines += [f"{title}:", "", *[f"- {text(f'{case.name}: {case.statement}')}" for case in found], ""]
+    if not any(found for _, found in parts[:2]) and cases:
+        lines = ["Every condition, property and objective that was judged held.", "", *lines]
+    return lines
 
 
 def _violations(check: CheckResult) -> list[str]:

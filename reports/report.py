@@ -10,8 +10,9 @@ from experiment.units import noun
 from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
 from measurement.statistics import Estimate, MedianTime
+from reports.cases import Case, Outcome, cases_of, having
 from reports.traces import Trace
-from reports.wording import broken, headline, score_short, score_text
+from reports.wording import headline, score_short, score_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,11 @@ class RunReport:
     end: End | None  # None: the history was cut off
     traces: tuple[Trace, ...] = ()  # the violating ones first, then the slowest
 
+    @property
+    def cases(self) -> tuple[Case, ...]:
+        """What was judged."""
+        return cases_of(self.analysis)
+
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
@@ -82,7 +88,7 @@ class RunSummary:
     violations: int
     violated: tuple[str, ...]  # checkers with violations
     file: str = ""  # the scenario file
-    failures: tuple[str, ...] = ()  # every broken condition, one sentence each
+    failures: tuple[str, ...] = ()  # what failed or makes the run invalid, one sentence each
     missed: tuple[str, ...] = ()  # objectives that were not met: "pay p95 in fault"
     score_short: str = ""  # "0, vetoed; would have been 91", for where the violations stand beside it
 
@@ -213,7 +219,7 @@ def summarise(report: RunReport) -> RunSummary:
         violations=sum(check.violation_count for check in analysis.checks),
         violated=tuple(check.checker for check in analysis.checks if check.violation_count),
         file=report.facts.scenario.file,
-        failures=broken(analysis),
+        failures=tuple(case.statement for case in having(report.cases, Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
     )

@@ -116,8 +116,9 @@ def worst_text(score: float | None, scenario: str, unscored: int) -> str:
 
 
 def interval_text(score: Score) -> str:
-    """The within-run interval, labelled as such; empty when there is none."""
-    if score.interval is None:
+    """The within-run interval, labelled as such; empty when there is none. A vetoed 0 has none: it was not
+    measured."""
+    if score.interval is None or score.veto:
         return ""
     return f"{score.interval[0]:.0f} to {score.interval[1]:.0f} (95%, within this run)"
 
@@ -143,14 +144,6 @@ def expectation_text(item: ExpectationResult) -> str:
     """`pay, fault: success >= 99%, measured 71.2% (not met)`."""
     measured = "no data" if item.measured is None else f"measured {figure(item.figure, item.measured)}"
     return f"{item.journey}, {item.phase}: {item.figure} {item.bound}, {measured} ({item.status})"
-
-
-def broken(analysis: Analysis) -> tuple[str, ...]:
-    """Every condition of a run that does not hold, one sentence each: validity, checks, expectations."""
-    lines = [check.statement for check in analysis.validity if not check.ok]
-    lines += [check.statement for check in analysis.checks if check.verdict is not Verdict.PASS]
-    lines += [expectation_text(item) for item in analysis.expectations if item.status != "met"]
-    return tuple(lines)
 
 
 def by_phase(rows: Iterable[JourneyPhase]) -> list[JourneyPhase]:

@@ -21,7 +21,7 @@ def test_the_verdict_the_veto_and_both_charges_are_there() -> None:
 def test_what_holds_is_said_in_one_line() -> None:
     """A pass does not list what is well."""
     text = markdown.render_run(builder.resilient_pass())
-    assert "Every validity condition, check and expectation held." in text
+    assert "Every condition, property and objective that was judged held." in text
     assert "Not held" not in text
 
 

@@ -113,15 +113,6 @@ def test_an_expectation_is_one_sentence() -> None:
     assert wording.expectation_text(missing) == "pay, fault: p95 <= 2s, no data (no data)"
 
 
-def test_what_is_broken_is_listed_once_each() -> None:
-    """Validity, checks and objectives that do not hold, in that order."""
-    assert wording.broken(builder.resilient_pass().analysis) == ()
-    assert wording.broken(builder.fragile_fail().analysis) == (
-        "3 duplicate charges on 214 invoices",
-        "pay, fault: success >= 99%, measured 71.2% (not met)",
-    )
-
-
 def test_phases_are_put_in_their_order() -> None:
     """Whatever the order of the rows; an unknown phase comes last."""
     rows = [builder.journey_phase("pay", phase) for phase in ("recovery", "other", "fault", "baseline")]
