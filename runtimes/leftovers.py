@@ -3,11 +3,13 @@
 Every instance of a runtime has a folder `var/instances/<id>/` with `journal.jsonl` in it. A line is on disk
 before the thing it names happens. `sweep` looks for instances whose owner is dead, ends their processes and
 removes what they left. A process is ended only when its identity is certain: pid and start time as
-journaled, or the instance's own mark in its environment, or it is a child of such a process.
+journaled, or the instance's own mark in its environment, or it is a child of such a process. The guard of an
+instance sweeps as soon as the owner is dead; where the guard is dead too, the next command does.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import secrets
@@ -15,34 +17,41 @@ import shutil
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import psutil
 
+from runtimes.guard import Guard
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
+from runtimes.shared_memory import remove_segment, segments_below
 
 MARK = "CODEBLUE_INSTANCE"
 JOURNAL = "journal.jsonl"
 INSTANCES = "instances"
 END_DEADLINE_S = 5.0
+SWEPT_WITHIN_S = 20.0  # by another process that sweeps the same instance
 
 
 class Journal:
     """The journal of one instance. Each call returns when its line is on the disk."""
 
     def __init__(self, var: Path, what: str) -> None:
-        """Make the instance `var/instances/<id>` and write who owns it. Raises OSError (a full disk)."""
+        """Make the instance `var/instances/<id>`, start its guard and write who owns it. Raises OSError (a
+        full disk)."""
         self.instance = f"{what}-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = var / INSTANCES / self.instance
         self.folder.mkdir(parents=True)
         self._lock = threading.Lock()
+        self.guard: Guard | None = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self.folder / JOURNAL, flags, 0o644)
         owner, place = this_process().identity, here()
         try:
+            self.guard = Guard(owner, self.folder)
             self.write(
                 "owner",
                 pid=owner.pid,
@@ -70,7 +79,10 @@ class Journal:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-        return _remove_instance(self.folder, _read(self.folder / JOURNAL)) if remove else ""
+        problem = _remove_instance(self.folder, _read(self.folder / JOURNAL)) if remove else ""
+        if remove and not problem and self.guard is not None:
+            self.guard.dismiss()
+        return problem
 
     def environment(self) -> dict[str, str]:
         """What marks a child process as part of this instance."""
@@ -124,16 +136,49 @@ def sweep(var: Path, containers: Callable[[str, str], Swept] | None = None) -> S
     """
     swept = Swept()
     for journal in sorted((var / INSTANCES).glob(f"*/{JOURNAL}")):
-        account = _read(journal)
-        if account.owner is None and _younger_than(journal, END_DEADLINE_S):
-            continue  # its owner is about to write its first line
-        fate = account.owner.fate if account.owner is not None else "dead"
-        name = journal.parent.name
-        if fate == "dead":
-            swept += _sweep_dead(journal, account, containers).of(name)
-        elif fate == "unknown":
-            swept += Swept(passed_over=(ELSEWHERE,)).of(name)
+        swept += sweep_one(journal.parent, containers)
     return swept
+
+
+def sweep_one(
+    folder: Path, containers: Callable[[str, str], Swept] | None = None, *, certain: bool = False
+) -> Swept:
+    """The same of one instance, by its folder. `certain`: its owner is known to be dead."""
+    journal = folder / JOURNAL
+    with _alone(journal) as ours:
+        if not ours:
+            return Swept()
+        account = _read(journal)
+        if account.owner is None and not certain and _younger_than(journal, END_DEADLINE_S):
+            return Swept()  # its owner is about to write its first line
+        fate = account.owner.fate if account.owner is not None and not certain else "dead"
+        if fate == "unknown":
+            return Swept(passed_over=(ELSEWHERE,)).of(folder.name)
+        return _sweep_dead(journal, account, containers).of(folder.name) if fate == "dead" else Swept()
+
+
+@contextmanager
+def _alone(journal: Path) -> Iterator[bool]:
+    """Whether the instance is ours to sweep: its guard and a command may come at the same moment. The second
+    one waits a while for the first, and then finds nothing."""
+    try:
+        file = journal.open("rb")
+    except OSError:
+        yield False
+        return
+    with file:
+        end = time.monotonic() + SWEPT_WITHIN_S
+        while not (locked := _lock(file.fileno())) and time.monotonic() < end:
+            time.sleep(0.02)
+        yield locked and journal.exists()
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str], Swept] | None) -> Swept:
@@ -146,12 +191,23 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
     )
     if account.engine and containers is not None:
         swept += containers(account.instance, account.engine)
+    swept += _sweep_shared_memory(journal.parent, account)
     if swept.failed:
         return swept
     swept += Swept(tuple(f"{fault} ended with its processes" for fault in account.injected.values()))
     if problem := _remove_instance(journal.parent, account):
         return swept + Swept(failed=(problem,))
     return swept + Swept(("removed what it left on the disk",))
+
+
+def _sweep_shared_memory(folder: Path, account: _Account) -> Swept:
+    """What killed databases left in the kernel; their folders tell, so that it comes before their removal."""
+    segments = [segment for path in (folder, *account.folders) for segment in segments_below(path)]
+    problems = {segment: remove_segment(segment) for segment in dict.fromkeys(segments)}
+    return Swept(
+        tuple(f"removed shared memory {segment}" for segment, problem in problems.items() if not problem),
+        tuple(problem for problem in problems.values() if problem),
+    )
 
 
 def _younger_than(path: Path, seconds: float) -> bool:

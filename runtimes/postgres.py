@@ -50,6 +50,8 @@ SETTINGS = {
     "shared_buffers": "64MB",
     "jit": "off",
     "io_method": "sync",
+    # In files of the data folder, which go with it; in /dev/shm they would outlive a killed server.
+    "dynamic_shared_memory_type": "mmap",
     "max_wal_size": "1GB",
     "checkpoint_timeout": "30min",
     "log_checkpoints": "off",
@@ -195,7 +197,7 @@ def _build(programs: Programs, home: Path, owners: Sequence[str], journal: Journ
         "-U",
         "codeblue",
     ]
-    _run(programs, "initdb", ["-D", str(data), *arguments, *more])
+    _run(programs, journal, "initdb", ["-D", str(data), *arguments, *more])
     with (data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
     rules = (data / "pg_hba.conf").read_text()
@@ -207,6 +209,7 @@ def _build(programs: Programs, home: Path, owners: Sequence[str], journal: Journ
         wait_for_queries(server, Address("127.0.0.1", port), time.monotonic() + QUERY_DEADLINE_S)
         _run(
             programs,
+            journal,
             "psql",
             ["-h", "127.0.0.1", "-p", str(port), "-U", "codeblue", "-d", "postgres", "-qAtX"],
             {"PGPASSWORD": superuser},
@@ -232,6 +235,7 @@ def _statements(passwords: dict[str, str]) -> str:
 
 def _run(
     programs: Programs,
+    journal: Journal,
     program: str,
     arguments: list[str],
     environment: dict[str, str] | None = None,
@@ -247,7 +251,7 @@ def _run(
             timeout=BUILD_DEADLINE_S,
             check=False,
             cwd="/",
-            env={**ENVIRONMENT, **(environment or {})},
+            env={**ENVIRONMENT, **journal.environment(), **(environment or {})},
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],
@@ -259,12 +263,15 @@ def _run(
         raise StartError(f"PostgreSQL's {program} ended with exit status {done.returncode}:\n{shown}")
 
 
-def copy_template(source: Template, target: Path, programs: Programs) -> None:
+def copy_template(source: Template, target: Path, programs: Programs, journal: Journal) -> None:
     """A data folder of its own for an instance. Raises StartError (a full disk)."""
     target.parent.mkdir(parents=True, exist_ok=True)
     _own(target.parent, programs)
     argv = ["cp", "-a", "--reflink=auto", str(source.data), str(target)]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=BUILD_DEADLINE_S, check=False)
+    marked = {**ENVIRONMENT, **journal.environment()}
+    done = subprocess.run(
+        argv, capture_output=True, text=True, timeout=BUILD_DEADLINE_S, check=False, env=marked
+    )
     if done.returncode != 0:
         reason = done.stderr.strip().splitlines()[-1] if done.stderr else "cp failed"
         raise StartError(f"the database folder {target} could not be made: {reason}")

@@ -87,7 +87,7 @@ class Database:
 
     def start(self) -> Child:
         if not self.data.exists():
-            postgres.copy_template(self.template, self.data, self.programs)
+            postgres.copy_template(self.template, self.data, self.programs, self.journal)
         return postgres.start_server(
             self.programs, self.data, self.address.port, self.log, self.journal, self.name
         )

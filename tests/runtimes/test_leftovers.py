@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 
 from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Journal, Swept, sweep
 from runtimes.owners import Identity, identify
+from runtimes.shared_memory import segments_below
 from tests.standin.folders import open_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -74,8 +76,45 @@ def running(pids: list[int]) -> list[int]:
     return [pid for pid in pids if (one := identify(pid)) is not None and one.alive]
 
 
-def kill_owner_at(moment: str, var: Path, path: str) -> None:
-    """Start an owner, wait until it is there, and kill it with SIGKILL."""
+def guards_of(var: Path) -> list[int]:
+    """The guards of the instances below `var`."""
+    found = []
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            words = process.cmdline()
+            if "runtimes.guard" in words and words[-1].startswith(str(var.resolve())):
+                found.append(process.pid)
+    return found
+
+
+def await_nothing(var: Path) -> float:
+    """Wait until no process, folder or guard of the instances below `var` is left; the seconds it took."""
+    began = time.monotonic()
+    while time.monotonic() < began + DEADLINE_S:
+        if not any((var / INSTANCES).iterdir()) and not marked(var) and not guards_of(var):
+            break
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def in_the_kernel(var: Path) -> set[int]:
+    """The shared memory of the databases below `var`; none of them keeps any in files of its own."""
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            if process.name() == "postgres" and any(str(var) in word for word in process.cmdline()):
+                assert not [m for m in process.memory_maps() if "/dev/shm" in m.path]
+    return set(segments_below(var))
+
+
+def segments() -> set[int]:
+    """The System V shared memory of this machine."""
+    rows = Path("/proc/sysvipc/shm").read_text().splitlines()[1:]
+    return {int(row.split()[1]) for row in rows}
+
+
+def kill_owner_at(moment: str, var: Path, path: str, *, guard_too: bool = True) -> set[int]:
+    """Start an owner, wait until it is there, and kill it with SIGKILL; its guard before it. Returns the
+    shared memory that its databases had."""
     owner = subprocess.Popen(
         [sys.executable, "-c", OWNER, moment, str(var)],
         cwd=ROOT,
@@ -86,6 +125,10 @@ def kill_owner_at(moment: str, var: Path, path: str) -> None:
     assert owner.stdout is not None
     try:
         assert owner.stdout.readline() == "reached\n", f"the owner ended before it was {moment}"
+        kept = in_the_kernel(var)
+        for pid in guards_of(var) if guard_too else ():
+            os.kill(pid, signal.SIGKILL)
+        return kept
     finally:
         owner.kill()
         owner.wait(DEADLINE_S)
@@ -101,9 +144,39 @@ def without_setpriv(tmp_path: Path) -> str:
     return str(tools)
 
 
-@pytest.mark.parametrize(
-    "moment", ["owner", "starting toxiproxy", "started toxiproxy", "started front", "running", "faulted"]
-)
+MOMENTS = ["owner", "starting toxiproxy", "started toxiproxy", "started front", "running", "faulted"]
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_the_guard_of_a_killed_owner_leaves_nothing(moment: str, tmp_path: Path) -> None:
+    """No command has to come by: soon after kill -9 nothing of the instance is there, nor its guard."""
+    var = tmp_path / "var"
+    kill_owner_at(moment, var, without_setpriv(tmp_path), guard_too=False)
+    survived = marked(var)
+    assert await_nothing(var) < 10.0
+    assert running(survived) == []
+    assert sweep(var).lines() == []
+
+
+@pytest.mark.live
+def test_the_guard_removes_what_a_database_keeps_in_the_kernel(tmp_path: Path) -> None:
+    """The shared memory of a killed PostgreSQL is gone with its processes and its folder."""
+    with open_folder() as var:
+        kept = kill_owner_at("faulted store", var, without_setpriv(tmp_path), guard_too=False)
+        assert len(kept) == 1
+        assert await_nothing(var) < 10.0
+    assert not kept & segments()
+
+
+def test_a_guard_goes_with_an_instance_that_was_stopped(tmp_path: Path) -> None:
+    """An orderly end leaves no guard behind."""
+    journal = Journal(tmp_path, "test")
+    assert len(guards_of(tmp_path)) == 1
+    assert journal.close(remove=True) == ""
+    assert guards_of(tmp_path) == []
+
+
+@pytest.mark.parametrize("moment", MOMENTS)
 def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> None:
     """After kill -9 of the owner nothing of its instance runs or lies around once the next command swept."""
     var = tmp_path / "var"
@@ -125,15 +198,18 @@ def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> 
 
 @pytest.mark.live
 def test_a_database_of_a_killed_owner_is_swept(tmp_path: Path) -> None:
-    """PostgreSQL hides its environment, and is found by the journal; its own children go with it."""
+    """PostgreSQL hides its environment, and is found by the journal; its children and its shared memory go
+    with it."""
     with open_folder() as var:
-        kill_owner_at("faulted store", var, without_setpriv(tmp_path))
+        kept = kill_owner_at("faulted store", var, without_setpriv(tmp_path))
         survived = marked(var)
         names = {psutil.Process(pid).name() for pid in survived}
         assert {"postgres", "nats-server"} <= names
         assert sweep(var).failed == ()
         assert running(survived) == []
         assert list((var / INSTANCES).iterdir()) == []
+    assert len(kept) == 1
+    assert not kept & segments()
 
 
 def test_children_die_with_a_killed_owner(tmp_path: Path) -> None:
