@@ -224,7 +224,7 @@ class BehaviourProbe:
 
     active: Behaviour | None
     applied: int
-    received: int
+    received: int | None  # None: the service does not count its requests
 
 
 class BehaviourControl(Protocol):

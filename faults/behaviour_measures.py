@@ -20,8 +20,9 @@ def touched(before: object, during: object, what: str) -> Effect:
     on = during.active is not None
     statement = "it is not switched on"
     if on:
-        received = during.received - before.received
-        statement = f"{noun(during.applied, 'request')} {what}, {received} received since"
+        received = _since(before, during)
+        of_all = "" if received is None else f", {received} received since"
+        statement = f"{noun(during.applied, 'request')} {what}{of_all}"
     return Effect(on and during.applied > 0, statement, _figures(before, during), "affected")
 
 
@@ -34,9 +35,16 @@ def switched_off(before: object, after: object) -> Effect:
     return Effect(off, statement, _figures(before, after))
 
 
+def _since(before: BehaviourProbe, now: BehaviourProbe) -> int | None:
+    """Requests received between the two; None of a service that does not count them."""
+    if now.received is None or before.received is None:
+        return None
+    return now.received - before.received
+
+
 def _figures(before: BehaviourProbe, now: BehaviourProbe) -> dict[str, float | str | bool | None]:
     return {
         "applied": now.applied,
-        "received": now.received - before.received,
+        "received": _since(before, now),
         "on": now.active is not None,
     }

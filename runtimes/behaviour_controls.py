@@ -21,7 +21,7 @@ from experiment.errors import CodeBlueError
 from experiment.topology import Link
 from runtimes.http_calls import Answer, CallError, call
 from runtimes.leftovers import Journal
-from runtimes.runtime import Address
+from runtimes.runtime import Point
 
 KINDS: dict[str, type[Behaviour]] = {
     capability(kind): kind for kind in (LostResponse, SlowProcessing, ErrorShare)
@@ -37,7 +37,8 @@ class BehaviourError(CodeBlueError):
 class ServiceBehaviour:
     """The behaviours of one link's callee towards its caller."""
 
-    def __init__(self, link: Link, callee: Address, journal: Journal) -> None:
+    def __init__(self, link: Link, callee: Point, journal: Journal) -> None:
+        """`callee` has the endpoint `behaviour`."""
         self._link = link
         self._callee = callee
         self._journal = journal
@@ -73,9 +74,14 @@ class ServiceBehaviour:
     def probe(self, kind: type[Behaviour]) -> BehaviourProbe:
         """What the service says of itself. Raises BehaviourError when it does not answer."""
         state = self._admin("GET", kind, None).json()
-        metrics = self._call("GET", "/metrics", None).json()
-        received = metrics.get("received", {}).get(self._link.caller, 0)
-        return BehaviourProbe(self._behaviour(kind, state), int(state.get("applied", 0)), int(received))
+        return BehaviourProbe(self._behaviour(kind, state), int(state.get("applied", 0)), self._received())
+
+    def _received(self) -> int | None:
+        """How many requests of the caller the callee has counted; None when it has no counters."""
+        if self._callee.control.metrics is None:
+            return None
+        metrics = self._call("GET", self._callee.control.metrics, None).json()
+        return int(metrics.get("received", {}).get(self._link.caller, 0))
 
     def forget(self) -> None:
         """It was switched off from outside: no fault is active any more."""
@@ -94,11 +100,11 @@ class ServiceBehaviour:
             raise BehaviourError(f"{said} ({error})") from None
 
     def _admin(self, method: str, kind: type[Behaviour], body: bytes | None) -> Answer:
-        return self._call(method, f"/admin/behaviour/{capability(kind)}", body)
+        return self._call(method, f"{self._callee.control.behaviour}/{capability(kind)}", body)
 
     def _call(self, method: str, path: str, body: bytes | None) -> Answer:
         try:
-            answer = call(self._callee, method, path, body, deadline_s=DEADLINE_S)
+            answer = call(self._callee.address, method, path, body, deadline_s=DEADLINE_S)
         except CallError as error:
             raise BehaviourError(f"{self._link.callee} could not be asked to misbehave: {error}") from None
         if answer.status >= 300:

@@ -110,10 +110,11 @@ def _heal(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> lis
     except ToxiproxyError as error:
         problems.append(f"the links could not be reset: {error}")
 
-    def cease(service: str, address: Address) -> list[str]:
-        return [p for name in sorted(BEHAVIOURS) if (p := _behaviour(service, address, "DELETE", name))]
+    def cease(service: str, address: Address, path: str) -> list[str]:
+        asked = ((name, f"{path}/{name}") for name in sorted(BEHAVIOURS))
+        return [said for name, one in asked if (said := _behaviour(service, address, "DELETE", one, name))]
 
-    for found in readings.each(cease).values():
+    for found in readings.each("behaviour", cease).values():
         problems.extend(found)
     if not problems:
         for behaviour in controls.behaviours.values():
@@ -138,26 +139,27 @@ def read_back(controls: LiveControls, proxies: Toxiproxy, readings: Readings) ->
     except ToxiproxyError as error:
         problems.append(f"the links could not be read: {error}")
 
-    def behaving(service: str, address: Address) -> list[str]:
+    def behaving(service: str, address: Address, path: str) -> list[str]:
         if controls.nodes[service].state != "running":
             return []
-        return [p for name in sorted(BEHAVIOURS) if (p := _behaviour(service, address, "GET", name))]
+        asked = ((name, f"{path}/{name}") for name in sorted(BEHAVIOURS))
+        return [said for name, one in asked if (said := _behaviour(service, address, "GET", one, name))]
 
-    for found in readings.each(behaving).values():
+    for found in readings.each("behaviour", behaving).values():
         problems.extend(found)
     return problems
 
 
-def _behaviour(service: str, address: Address, method: str, name: str) -> str:
+def _behaviour(service: str, address: Address, method: str, path: str, name: str) -> str:
     """Ask about one behaviour, or switch it off; a sentence when it is on, or cannot be asked."""
     try:
-        answer = call(address, method, f"/admin/behaviour/{name}", deadline_s=ADMIN_DEADLINE_S)
+        answer = call(address, method, path, deadline_s=ADMIN_DEADLINE_S)
     except CallError as error:
         return f"{service} could not be asked about {name}: {error}"
     if answer.status == 404:
         return ""
     if answer.status >= 300:
-        return f"{service} answered {answer.status} to {method} /admin/behaviour/{name}"
+        return f"{service} answered {answer.status} to {method} {path}"
     if method == "GET" and is_active(answer.json()):
         return f"{service} still has the behaviour {name}: {answer.body[:200].decode('utf-8', 'replace')}"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
@@ -11,9 +11,12 @@ import msgspec
 
 from experiment.errors import StartError
 from experiment.history import Record, Sample
+from experiment.record_sources import RecordSource
 from experiment.rows import RECORDS_READ
 from runtimes.http_calls import CallError, call
-from runtimes.runtime import Address, Zero
+from runtimes.record_reading import read_source
+from runtimes.runtime import Address, Point, Zero
+from runtimes.sql import Login
 
 T = TypeVar("T")
 SAMPLE_DEADLINE_S = 0.5
@@ -39,57 +42,74 @@ _ROWS = msgspec.json.Decoder(_Row)
 
 
 class Readings:
-    """Reads all services at once, each in a thread of its own."""
+    """Reads all services at once, each in a thread of its own; only those that have the endpoint."""
 
-    def __init__(self, services: Mapping[str, Address]) -> None:
+    def __init__(self, services: Mapping[str, Point], sources: Sequence[RecordSource] = ()) -> None:
+        """`sources` are the systems of record of services that have no endpoint for them."""
         self._services = dict(services)
+        self._sources = tuple(sources)
         self._pool = ThreadPoolExecutor(max(1, len(self._services)), thread_name_prefix="readings")
 
-    def each(self, ask: Callable[[str, Address], T]) -> dict[str, T]:
-        """`ask(service, address)` for every service, concurrently."""
-        asked = {name: self._pool.submit(ask, name, address) for name, address in self._services.items()}
+    def each(self, endpoint: str, ask: Callable[[str, Address, str], T]) -> dict[str, T]:
+        """`ask(service, address, path)` for every service that has the endpoint, concurrently."""
+        paths = {name: getattr(point.control, endpoint) for name, point in self._services.items()}
+        asked = {
+            name: self._pool.submit(ask, name, self._services[name].address, path)
+            for name, path in paths.items()
+            if path is not None
+        }
         return {name: future.result() for name, future in asked.items()}
 
     def metrics(self) -> dict[str, dict[str, Any] | None]:
-        """GET /metrics of every service; None of those that do not answer within half a second."""
+        """The counters of every service; None of those that do not answer within half a second."""
 
-        def ask(_: str, address: Address) -> dict[str, Any] | None:
+        def ask(_: str, address: Address, path: str) -> dict[str, Any] | None:
             try:
-                answer = call(address, "GET", "/metrics", deadline_s=SAMPLE_DEADLINE_S)
+                answer = call(address, "GET", path, deadline_s=SAMPLE_DEADLINE_S)
                 return dict(answer.json()) if answer.status == 200 else None
             except (CallError, ValueError):
                 return None
 
-        return self.each(ask)
+        return self.each("metrics", ask)
 
     def backlog(self) -> dict[str, dict[str, int]]:
-        """GET /backlog of every service; one that does not answer has the backlog `unreachable`."""
+        """What every service has not finished; one that does not answer has the backlog `unreachable`."""
 
-        def ask(_: str, address: Address) -> dict[str, int]:
+        def ask(_: str, address: Address, path: str) -> dict[str, int]:
             try:
-                answer = call(address, "GET", "/backlog", deadline_s=SAMPLE_DEADLINE_S * 4)
+                answer = call(address, "GET", path, deadline_s=SAMPLE_DEADLINE_S * 4)
                 return dict(answer.json()) if answer.status == 200 else {"unreachable": 1}
             except (CallError, ValueError):
                 return {"unreachable": 1}
 
-        return self.each(ask)
+        return self.each("backlog", ask)
 
-    def records(self, zero: Zero) -> list[Record | Sample]:
-        """GET /records of every service, each with a sample of how many it gave: an empty store is not an
-        unread one. Raises StartError when one cannot be read: without it nothing is judged."""
+    def records(self, zero: Zero, token: str, logins: Mapping[str, Login]) -> list[Record | Sample]:
+        """All systems of record, each with a sample of how many it gave: an empty store is not an unread one.
 
-        def ask(service: str, address: Address) -> list[Record]:
+        Of what a source reads only that counts which carries the run's `token`; `logins` are the databases of
+        services. Raises StartError when one cannot be read: without it nothing is judged."""
+
+        def ask(service: str, address: Address, path: str) -> list[Record]:
             try:
-                answer = call(address, "GET", "/records", deadline_s=RECORDS_DEADLINE_S)
+                answer = call(address, "GET", path, deadline_s=RECORDS_DEADLINE_S)
                 if answer.status != 200:
-                    raise CallError(f"GET http://{address}/records: status {answer.status}")
+                    raise CallError(f"GET http://{address}{path}: status {answer.status}")
                 return records_of(service, answer.body, zero)
             except (CallError, ValueError) as error:
                 raise StartError(f"the records of {service} could not be read: {error}") from None
 
+        def read(source: RecordSource) -> list[Record]:
+            point = self._services[source.store]
+            return read_source(source, point.address, logins.get(source.store), zero, token)
+
         t = round(time.monotonic() - zero.monotonic_s, 6)
+        found = self.each("records", ask)
+        reading = [(source.store, self._pool.submit(read, source)) for source in self._sources]
+        for store, future in reading:
+            found[store] = [*found.get(store, ()), *future.result()]
         rows: list[Record | Sample] = []
-        for service, records in self.each(ask).items():
+        for service, records in found.items():
             rows += [Sample(t, service, RECORDS_READ, float(len(records))), *records]
         return rows
 

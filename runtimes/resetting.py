@@ -12,19 +12,20 @@ RESET_DEADLINE_S = 10.0
 
 
 def reset_services(readings: Readings, run: RunSettings) -> list[str]:
-    """POST /admin/reset to every service. Returns those that want a restart for this design (409).
+    """POST to the endpoint `reset` of every service that has one. Returns those that want a restart for this
+    design (409).
 
     Raises StartError naming every service that could not be reset, and what it answered.
     """
     body = reset_body(run)
 
-    def post(_: str, address: Address) -> Answer | CallError:
+    def post(_: str, address: Address, path: str) -> Answer | CallError:
         try:
-            return call(address, "POST", "/admin/reset", body, deadline_s=RESET_DEADLINE_S)
+            return call(address, "POST", path, body, deadline_s=RESET_DEADLINE_S)
         except CallError as error:
             return error
 
-    answers = readings.each(post)
+    answers = readings.each("reset", post)
     problems = [
         f"{service}: {_shown(answer)}"
         for service, answer in answers.items()

@@ -11,6 +11,7 @@ from experiment.controls import Controls
 from experiment.design import Design
 from experiment.history import Record, Sample
 from experiment.population import Population
+from experiment.services import Endpoints
 from experiment.topology import System
 
 
@@ -26,6 +27,14 @@ class Address:
 
 
 @dataclass(frozen=True, slots=True)
+class Point:
+    """Where the harness reaches a service, past all links, and which control endpoints it finds there."""
+
+    address: Address
+    control: Endpoints
+
+
+@dataclass(frozen=True, slots=True)
 class RunSettings:
     """What the system must be before a run: emptied, seeded, of this design, with these patients."""
 
@@ -34,6 +43,11 @@ class RunSettings:
     design: Design
     population: Population
     clock_scale: float = 1.0
+
+    @property
+    def token(self) -> str:
+        """What all business keys of the run carry."""
+        return self.run_id.rpartition("-")[2]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 
 from experiment.errors import StartError
+from experiment.services import CONTRACT, Endpoints
 from runtimes import bus, postgres
 from runtimes.containers.engine import Engine
 from runtimes.containers.specs import ContainerSpec
 from runtimes.docker_engine import EngineGone
-from runtimes.http_calls import CallError, call
 from runtimes.runtime import Address
+from runtimes.signs import alive, complaint_of
 
 POLL_S = 0.03
 ASK_DEADLINE_S = 1.0
@@ -28,6 +29,7 @@ class ContainerPart:
     spec: ContainerSpec
     address: Address
     door: Address | None = None
+    control: Endpoints = CONTRACT
 
     @property
     def is_store(self) -> bool:
@@ -39,7 +41,9 @@ class ContainerPart:
             return "" if postgres.accepts_queries(self.address, ASK_DEADLINE_S) else "no login possible"
         if self.role == "bus":
             return "" if bus.accepts(self.address, ASK_DEADLINE_S) else "no greeting with JetStream"
-        return _not_yet(self.address) or (_not_yet(self.door) if self.door is not None else "")
+        doors = (self.address,) if self.door is None else (self.address, self.door)
+        said = (complaint_of(door, self.control, ASK_DEADLINE_S) for door in doors)
+        return next((complaint for complaint in said if complaint), "")
 
     def answers(self, deadline_s: float) -> bool:
         """A sign of life within the deadline."""
@@ -47,21 +51,7 @@ class ContainerPart:
             return postgres.accepts_queries(self.address, deadline_s)
         if self.role == "bus":
             return bus.accepts(self.address, deadline_s)
-        try:
-            return call(self.address, "GET", "/health", deadline_s=deadline_s).status == 200
-        except CallError:
-            return False
-
-
-def _not_yet(address: Address) -> str:
-    """Why a service is not ready at an address; empty when it is."""
-    try:
-        answer = call(address, "GET", "/ready", deadline_s=ASK_DEADLINE_S)
-    except CallError as error:
-        return str(error)
-    if answer.status == 200:
-        return ""
-    return f"GET /ready at {address} answered {answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
+        return alive(self.address, self.control, deadline_s)
 
 
 def last_words(engine: Engine, container: str) -> str:

@@ -27,16 +27,18 @@ from runtimes.containers.service_images import image_of
 from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
+from runtimes.foreign import logins
 from runtimes.leftovers import Journal
 from runtimes.links.controls import ProxiedLink
-from runtimes.links.conversations import Opener
+from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.owners import Identity, identify
 from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
-from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
+from runtimes.sql import Login
 from runtimes.starting import start_or_stop
 
 ENGINE_BACK_WITHIN_S = 30.0
@@ -66,6 +68,9 @@ class ContainersRuntime:
         self._controls: LiveControls | None = None
         self._replace: ToxiproxyReplacement | None = None
         self._since = 0.0
+        self._token = ""
+        self._logins: dict[str, Login] = {}
+        self._played: set[str] = set()
 
     @property
     def name(self) -> str:
@@ -101,18 +106,21 @@ class ContainersRuntime:
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
-            prober = LinkProber(Opener(link.protocol, door))
+            control = self._system.services[link.callee].control
+            prober = LinkProber(Opener(link.protocol, door, http_paths(control)))
             proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
-            if link.protocol == "http":
-                callee = built.layout.addresses[link.callee]
+            if link.protocol == "http" and control.behaviour is not None:
+                callee = Point(built.layout.addresses[link.callee], control)
                 behaviours[link.name] = ServiceBehaviour(link, callee, journal)
         for name, part in built.parts.items():
             clock = None if part.is_store else built.folder.path / "clocks" / name
             network = built.layout.network
             self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal)
-        services = {n: part.address for n, part in built.parts.items() if not part.is_store}
-        self._readings = Readings(services)
+        points = {
+            name: Point(part.address, part.control) for name, part in built.parts.items() if not part.is_store
+        }
+        self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)
 
     def _running(self) -> tuple[Engine, Built]:
@@ -126,14 +134,19 @@ class ContainersRuntime:
         """Empty all services and switch to the run's design; those that need it are restarted.
 
         A system that is not up is started: the engine went away in the last run, or was not back when this
-        was tried before. Raises StartError, CleanupError.
+        was tried before. So is one that cannot be emptied and has played this very run, with the same keys.
+        Raises StartError, CleanupError.
         """
-        if self._built is None or self.trouble():
+        again = self._system.without("reset") and run.run_id in self._played
+        if self._built is None or self.trouble() or again:
             self.stop()
             self.start(run)
             return
         _, built = self._running()
         assert self._readings is not None
+        self._played.add(run.run_id)
+        self._token = run.token
+        self._logins = logins(self._system, built.layout.addresses, run, built.secrets.passwords)
         built.folder.mark()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))
@@ -213,7 +226,7 @@ class ContainersRuntime:
         """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
         if trouble := self.trouble():
             raise EngineGone(trouble)
-        return self._read().records(zero)
+        return self._read().records(zero, self._token, self._logins)
 
     def collect(self, run_folder: Path) -> None:
         """Spans, and each container's log since the last reset, into `traces/` and `logs/` of the run;

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from experiment import topology
+from experiment.services import Endpoints
 from runtimes.postgres import PROBE
 from runtimes.runtime import Address
 
@@ -95,26 +96,28 @@ class _Wire:
 
 
 class _Http:
-    """GET /health; with a payload, pipelined GET /metrics with a long header, for bytes in both directions.
+    """GET of a short answer; with a payload, pipelined GETs of a longer one with a long header, for bytes in
+    both directions. Any answer will do, also one that there is no such path.
 
     Answers are counted: one that comes after its deadline is not taken for the answer of a later question.
     """
 
-    def __init__(self, address: Address, deadline_s: float) -> None:
+    def __init__(self, address: Address, deadline_s: float, paths: HttpPaths) -> None:
         self._wire = _Wire(address, deadline_s)
+        self._paths = paths
         self._owed = 0
-        self._metrics_bytes = 0
+        self._long_bytes = 0
 
     def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
         start = time.monotonic()
         end = start + deadline_s
-        path, rounds, padding = "/health", 1, 0
+        path, rounds, padding = self._paths.short, 1, 0
         if payload_bytes:
-            if not self._metrics_bytes:
-                self._metrics_bytes = len(self._ask("/metrics", 1, 0, end))
+            if not self._long_bytes:
+                self._long_bytes = len(self._ask(self._paths.long, 1, 0, end))
             start = time.monotonic()
-            path = "/metrics"
-            rounds = -(-payload_bytes // self._metrics_bytes)
+            path = self._paths.long
+            rounds = -(-payload_bytes // self._long_bytes)
             padding = -(-payload_bytes // rounds)
         self._ask(path, rounds, padding, end)
         return time.monotonic() - start
@@ -140,13 +143,33 @@ class _Http:
         self._wire.close()
 
 
+@dataclass(frozen=True, slots=True)
+class HttpPaths:
+    """What is asked of a callee over HTTP: something with a short answer, and something with a longer one."""
+
+    short: str = "/health"
+    long: str = "/metrics"
+
+
+def http_paths(control: Endpoints) -> HttpPaths:
+    """Of a service with these control endpoints; where it has none, any path is answered in some way."""
+    short = control.health or control.ready or "/"
+    return HttpPaths(short, control.metrics or short)
+
+
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
+
+
+_CHUNKED = re.compile(rb"\r\ntransfer-encoding: *chunked", re.IGNORECASE)
 
 
 def _http_answer(content: bytes) -> int:
     head = content.find(b"\r\n\r\n") + 4
     if head < 4:
         return 0
+    if _CHUNKED.search(content, 0, head):
+        end = content.find(b"\r\n0\r\n\r\n", head - 2)
+        return 0 if end < 0 else end + 7
     length = _LENGTH.search(content, 0, head)
     whole = head + (int(length.group(1)) if length else 0)
     return whole if len(content) >= whole else 0
@@ -275,12 +298,13 @@ class Opener:
 
     protocol: topology.Protocol
     address: Address
+    paths: HttpPaths = HttpPaths()
 
     def open(self, deadline_s: float, *, brief: bool = False) -> Conversation:
         """Connect; `brief` allows a shorter question that can be asked once. Raises NoAnswer, Broken."""
         match self.protocol:
             case "http":
-                return _Http(self.address, deadline_s)
+                return _Http(self.address, deadline_s, self.paths)
             case "postgres":
                 return _Postgres(self.address, deadline_s, brief=brief)
             case "nats":

@@ -11,13 +11,16 @@ from concurrent.futures import ThreadPoolExecutor
 from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
 from runtimes.leftovers import Journal
-from runtimes.processes.parts import Part, ServiceProcess, wait_until_ready
+from runtimes.processes.parts import CommandProcess, Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
 
 ACTIONS = frozenset(map(capability, (Crash, Pause)))
 RESTART_DEADLINE_S = 30.0
 STOP_DEADLINE_S = 3.0
 HOLD_DEADLINE_S = 0.5
+EARLY_ENDS = 4  # so often a service may end before it was ever ready
+PAUSE_S = 0.3
+CODE = (ServiceProcess, CommandProcess)
 
 
 class ProcessNode:
@@ -30,6 +33,7 @@ class ProcessNode:
         self._active: dict[str, NodeAction] = {}
         self._lock = threading.RLock()
         self._starts = 1
+        self._early_ends = 0
 
     @property
     def name(self) -> str:
@@ -89,7 +93,19 @@ class ProcessNode:
             self.child.stop(STOP_DEADLINE_S, self.part.stop_signal)
             self.child = self.part.start()
             self._starts += 1
-            wait_until_ready([(self.part, self.child)], time.monotonic() + RESTART_DEADLINE_S)
+            self._early_ends = 0
+            end = time.monotonic() + RESTART_DEADLINE_S
+            wait_until_ready([(self.part, self.child)], end, self.start_again)
+
+    def start_again(self, _: str = "") -> Child | None:
+        """Start a service once more that ended before it was ready, as its platform would: its database may
+        not answer yet. None for what is not started so, or has died too often."""
+        if not isinstance(self.part, CommandProcess) or self._early_ends >= EARLY_ENDS:
+            return None
+        self._early_ends += 1
+        time.sleep(PAUSE_S * self._early_ends)
+        self.child = self.part.start()
+        return self.child
 
     def forget(self) -> None:
         """It was healed as a whole: no fault is active any more."""
@@ -125,7 +141,7 @@ def stop_nodes(nodes: Sequence[ProcessNode], deadline_s: float) -> list[str]:
     problems: list[str] = []
     with ThreadPoolExecutor(max(1, len(nodes)), thread_name_prefix="stop") as pool:
         for stores in (False, True):
-            group = [node for node in nodes if isinstance(node.part, ServiceProcess) is not stores]
+            group = [node for node in nodes if isinstance(node.part, CODE) is not stores]
             ending = [pool.submit(node.child.stop, deadline_s, node.part.stop_signal) for node in group]
             for done in ending:
                 try:

@@ -5,24 +5,28 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from experiment.errors import StartError
+from experiment.services import CONTRACT, Endpoints
 from runtimes import bus, postgres
 from runtimes.checkouts import ROOT
-from runtimes.http_calls import CallError, call
+from runtimes.foreign import Start
 from runtimes.leftovers import Journal
 from runtimes.loopback import taken
 from runtimes.runtime import Address
+from runtimes.signs import alive, complaint_of
 from runtimes.spawning import Child, Command
 
 POLL_S = 0.02
 ASK_DEADLINE_S = 1.0
+READY_COMMAND_DEADLINE_S = 5.0
 
 
 class PortTaken(StartError):
@@ -43,8 +47,16 @@ class Part(Protocol):
     def answers(self, deadline_s: float) -> bool: ...  # a sign of life
 
 
-def wait_until_ready(parts: Sequence[tuple[Part, Child]], end: float) -> None:
-    """Poll until every part is ready. Raises StartError as soon as one has died, or for all that are late."""
+def never_again(_: str) -> Child | None:
+    """A part that died is not started once more."""
+    return None
+
+
+def wait_until_ready(
+    parts: Sequence[tuple[Part, Child]], end: float, again: Callable[[str], Child | None] = never_again
+) -> None:
+    """Poll until every part is ready. One that has died may be started `again`, by its name, as its platform
+    would. Raises StartError as soon as one has died for good, or for all that are late."""
     pending = {part.name: (part, child, "") for part, child in parts}
     while pending:
         for part, child, _ in list(pending.values()):
@@ -54,7 +66,11 @@ def wait_until_ready(parts: Sequence[tuple[Part, Child]], end: float) -> None:
                 continue
             pending[part.name] = (part, child, seen)
             if not child.running:
-                raise _not_ready(part, child, "")
+                error = _not_ready(part, child, "")
+                fresh = None if isinstance(error, PortTaken) else again(part.name)
+                if fresh is None:
+                    raise error
+                pending[part.name] = (part, fresh, seen)
         if pending and time.monotonic() > end:
             errors = [str(_not_ready(part, child, seen)) for part, child, seen in pending.values()]
             raise StartError("\n".join(errors))
@@ -134,6 +150,7 @@ class ServiceProcess:
     configuration: Mapping[str, Any] = field(default_factory=dict)
     stop_signal: signal.Signals = signal.SIGTERM
     root: Path = ROOT  # where the module is found
+    control: Endpoints = CONTRACT
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = configuration
@@ -144,19 +161,59 @@ class ServiceProcess:
         return Child(Command(self.name, argv, self.root, self.log, service_environment()), self.journal)
 
     def complaint(self) -> str:
-        try:
-            answer = call(self.address, "GET", "/ready", deadline_s=ASK_DEADLINE_S)
-        except CallError as error:
-            return str(error)
-        if answer.status == 200:
-            return ""
-        return f"GET /ready answered {answer.status} {answer.body[:200].decode('utf-8', 'replace')}"
+        return complaint_of(self.address, self.control, ASK_DEADLINE_S)
 
     def answers(self, deadline_s: float) -> bool:
+        return alive(self.address, self.control, deadline_s)
+
+
+@dataclass(slots=True)
+class CommandProcess:
+    """One service that knows nothing of the harness: its command in its folder, with its variables. The next
+    start takes what `begin` says then."""
+
+    name: str
+    address: Address
+    control: Endpoints
+    folder: Path
+    log: Path
+    journal: Journal
+    begin: Start
+    stop_signal: signal.Signals = signal.SIGTERM
+
+    def start(self) -> Child:
+        return Child(
+            Command(self.name, self.begin.argv, self.folder, self.log, self._variables()), self.journal
+        )
+
+    def complaint(self) -> str:
+        if self.control.ready is None and self.begin.ready_command:
+            return self._asked()
+        return complaint_of(self.address, self.control, ASK_DEADLINE_S)
+
+    def answers(self, deadline_s: float) -> bool:
+        return alive(self.address, self.control, deadline_s)
+
+    def _asked(self) -> str:
+        """What the command for readiness says; empty when it ended with 0."""
+        argv = self.begin.ready_command
         try:
-            return call(self.address, "GET", "/health", deadline_s=deadline_s).status == 200
-        except CallError:
-            return False
+            done = subprocess.run(
+                argv,
+                cwd=self.folder,
+                env=self._variables(),
+                capture_output=True,
+                text=True,
+                timeout=READY_COMMAND_DEADLINE_S,
+                check=False,
+            )
+        except (OSError, subprocess.TimeoutExpired) as error:
+            return f"{argv[0]} could not be run: {error}"
+        said = (done.stdout + done.stderr).strip()[-200:]
+        return "" if done.returncode == 0 else f"{argv[0]} ended with exit status {done.returncode}: {said}"
+
+    def _variables(self) -> dict[str, str]:
+        return {**service_environment(), **self.begin.environment}
 
 
 def service_environment() -> dict[str, str]:

@@ -7,6 +7,7 @@ removed at the end.
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Mapping, Sequence
@@ -20,10 +21,11 @@ from experiment.history import Record, Sample
 from experiment.topology import System
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
+from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.controls import ProxiedLink
-from runtimes.links.conversations import Opener
+from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
 from runtimes.links.proxies import open_proxies
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
@@ -31,13 +33,14 @@ from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.owners import identify
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
-from runtimes.processes.parts import Part, PortTaken, ServiceProcess, wait_until_ready
+from runtimes.processes.parts import CommandProcess, Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.processes.readings import process_samples
 from runtimes.processes.stores import Stores, make_stores
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
-from runtimes.runtime import Address, RunSettings, RuntimeFacts, Zero
+from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration
+from runtimes.sql import Login
 from runtimes.starting import start_or_stop
 
 START_DEADLINE_S = 60.0
@@ -60,7 +63,10 @@ class ProcessesRuntime:
         self._addresses: dict[str, Address] = {}
         self._doors: dict[str, Address] = {}  # link name -> its proxy
         self._stores = Stores()
-        self._services: dict[str, ServiceProcess] = {}
+        self._services: dict[str, ServiceProcess | CommandProcess] = {}
+        self._logins: dict[str, Login] = {}
+        self._token = ""
+        self._played: set[str] = set()
         self._nodes: dict[str, ProcessNode] = {}
         self._toxiproxy: RunningToxiproxy | None = None
         self._proxies = Toxiproxy(HOST, 0)
@@ -102,23 +108,48 @@ class ProcessesRuntime:
             self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
             self._make_services(journal, run)
             for part in self._services.values():
-                self._launch(part, journal)
+                if isinstance(part, ServiceProcess):
+                    self._launch(part, journal)
             for one in starting:
                 one.result()
-        wait_until_ready([(node.part, node.child) for node in self._nodes.values()], end)
+        self._wait_until_ready(end)
+        # What knows nothing of the harness may not wait for its stores: it starts when these are there.
+        for part in self._services.values():
+            if isinstance(part, CommandProcess):
+                self._launch(part, journal)
+        self._wait_until_ready(end)
         self._equip(journal)
         self.reset(run)
 
+    def _wait_until_ready(self, end: float) -> None:
+        started = [(node.part, node.child) for node in self._nodes.values()]
+        wait_until_ready(started, end, lambda name: self._nodes[name].start_again())
+
     def _make_services(self, journal: Journal, run: RunSettings) -> None:
         for name, spec in self._system.services.items():
-            if not spec.module:
-                continue
             folder, address = self._folder, self._addresses[name]
-            root = module_root(self._system.source, spec.module)
-            files = folder.config(name), folder.log(name)
-            service = ServiceProcess(name, address, spec.module, *files, journal, root=root)
-            service.configure(self._configuration(name, run))
-            self._services[name] = service
+            if spec.foreign:
+                self._services[name] = CommandProcess(
+                    name,
+                    address,
+                    spec.control,
+                    self._system.file(spec.folder).resolve(),
+                    folder.log(name),
+                    journal,
+                    self._begin(name, run),
+                )
+            elif spec.is_code:
+                root = module_root(self._system.source, spec.module)
+                files = folder.config(name), folder.log(name)
+                service = ServiceProcess(
+                    name, address, spec.module, *files, journal, root=root, control=spec.control
+                )
+                service.configure(self._configuration(name, run))
+                self._services[name] = service
+
+    def _begin(self, service: str, run: RunSettings) -> Start:
+        ground = Ground(self._doors, self._stores.passwords, sys.executable)
+        return start_of(self._system, service, self._addresses[service], ground, run)
 
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
         links = callees(self._system, service, self._doors, run, self._stores.passwords)
@@ -132,11 +163,14 @@ class ProcessesRuntime:
         links: dict[str, ProxiedLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
-            prober = LinkProber(Opener(link.protocol, self._doors[link.name]))
+            callee = self._system.services[link.callee].control
+            prober = LinkProber(Opener(link.protocol, self._doors[link.name], http_paths(callee)))
             links[link.name] = ProxiedLink(link, self._proxies, prober, journal, self._replace_toxiproxy)
-            if link.protocol == "http":
-                behaviours[link.name] = ServiceBehaviour(link, self._addresses[link.callee], journal)
-        self._readings = Readings({name: self._addresses[name] for name in self._services})
+            if link.protocol == "http" and callee.behaviour is not None:
+                point = Point(self._addresses[link.callee], callee)
+                behaviours[link.name] = ServiceBehaviour(link, point, journal)
+        points = {name: Point(part.address, part.control) for name, part in self._services.items()}
+        self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)
 
     def _replace_toxiproxy(self) -> None:
@@ -154,8 +188,18 @@ class ProcessesRuntime:
     # -- runs ------------------------------
 
     def reset(self, run: RunSettings) -> None:
-        """Empty all services and switch to the run's design; those that need it are restarted. Raises
-        StartError."""
+        """Empty all services and switch to the run's design; those that need it are restarted.
+
+        What cannot be emptied keeps what it has: keys carry the run's token. A run that is played again has
+        the same keys, so that the whole system starts afresh for it. Raises StartError, CleanupError.
+        """
+        if self._system.without("reset") and run.run_id in self._played:
+            self.stop()
+            self.start(run)
+            return
+        self._played.add(run.run_id)
+        self._token = run.token
+        self._logins = logins(self._system, self._addresses, run, self._stores.passwords)
         readings = self._running_readings()
         self._folder.mark()
         moved = [name for name in self._services if self._reconfigure(name, run)]
@@ -170,9 +214,12 @@ class ProcessesRuntime:
                 )
 
     def _reconfigure(self, name: str, run: RunSettings) -> bool:
-        """Write the service's file for the run. True when its database is another, which only a restart
-        changes."""
+        """Write the service's file for the run. True when its database is another, or a variable or argument
+        of its start, which only a restart changes."""
         service = self._services[name]
+        if isinstance(service, CommandProcess):
+            old, service.begin = service.begin, self._begin(name, run)
+            return old != service.begin
         before = service.configuration["links"]
         service.configure(self._configuration(name, run))
         return bool(before != service.configuration["links"])
@@ -229,7 +276,7 @@ class ProcessesRuntime:
 
     def records(self, zero: Zero) -> list[Record | Sample]:
         """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
-        return self._running_readings().records(zero)
+        return self._running_readings().records(zero, self._token, self._logins)
 
     def collect(self, run_folder: Path) -> None:
         """Copy logs and spans written since the last reset into `logs/` and `traces/` of the run."""

@@ -1,0 +1,77 @@
+"""How a service that knows nothing of the harness is started: its arguments and variables, filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from experiment.services import filled
+from experiment.topology import System
+from runtimes.runtime import Address, RunSettings
+from runtimes.service_files import database_of
+from runtimes.sql import Login
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What a service is started with under one design. Another design may be another start."""
+
+    argv: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+    ready_command: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """Where services stand: `doors` is the address of each link's proxy as its caller reaches it, `passwords`
+    those of the databases' owners, `python` what stands for `{python}`."""
+
+    doors: Mapping[str, Address]
+    passwords: Mapping[str, str]
+    python: str
+
+
+def start_of(system: System, name: str, listen: Address, ground: Ground, run: RunSettings) -> Start:
+    """The start of one service that is to listen at an address."""
+    service = system.services[name]
+    values = {"host": listen.host, "port": str(listen.port), "python": ground.python, "service": name}
+    for link in system.links:
+        if link.caller != name:
+            continue
+        values |= _of_link(link.callee, ground.doors[link.name], run, link.name)
+        if link.protocol == "postgres":
+            owner = database_of(name, run)
+            login = {"user": owner, "database": owner, "password": ground.passwords[owner]}
+            values |= {f"{link.callee}.{part}": value for part, value in login.items()}
+    return Start(
+        tuple(filled(text, values) for text in service.command),
+        {key: filled(text, values) for key, text in service.environment.items()},
+        tuple(filled(text, values) for text in service.ready_command),
+    )
+
+
+def _of_link(callee: str, door: Address, run: RunSettings, link: str) -> dict[str, str]:
+    """Where a callee is reached, and how a design wants it to be called: `timeout` and `backoff` in seconds,
+    empty where the design has none."""
+    patterns = run.design.links[link]
+    retry = patterns.retry
+    return {
+        callee: str(door),
+        f"{callee}.host": door.host,
+        f"{callee}.port": str(door.port),
+        f"{callee}.timeout": "" if patterns.timeout is None else f"{patterns.timeout:g}",
+        f"{callee}.attempts": str(retry.attempts if retry is not None else 1),
+        f"{callee}.backoff": f"{retry.backoff:g}" if retry is not None else "",
+    }
+
+
+def logins(
+    system: System, addresses: Mapping[str, Address], run: RunSettings, passwords: Mapping[str, str]
+) -> dict[str, Login]:
+    """The database of each service that has one, past its proxy: `addresses` is where the stores listen."""
+    found: dict[str, Login] = {}
+    for link in system.links:
+        if link.protocol == "postgres":
+            owner = database_of(link.caller, run)
+            found[link.caller] = Login(addresses[link.callee], owner, passwords[owner], owner)
+    return found
