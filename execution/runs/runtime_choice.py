@@ -11,8 +11,10 @@ from pathlib import Path
 from execution.options import CONTAINERS, PROCESSES, Options
 from execution.places import INSTANCES
 from execution.runs.live_run import run_settings
+from experiment.controls import SkewClock, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
+from experiment.scenario import FaultSpec
 from experiment.topology import System
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.leftovers import Swept
@@ -96,13 +98,44 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
         able = can.get(spec.fault.target_kind, frozenset())
         if spec.fault.target_kind == "node":
             able |= can.get(plan.system.services[spec.target].role, frozenset())
-        if spec.fault.requires not in able:
+        if missing := _missing(spec, plan.system):
+            refused.append(f"{spec.where}: {missing}")
+        elif spec.fault.requires not in able:
             known = ", ".join(sorted(able)) or "nothing"
             what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
             refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
+    refused += _unstartable(plan.system, runtime)
     refused += _overlaps(plan, choose(runtime).one_at_a_time)
     if refused:
         raise UnsupportedError("\n".join(refused))
+
+
+def _missing(spec: FaultSpec, system: System) -> str:
+    """What a service lacks for a fault, empty when nothing: only one that has the endpoint can be told to
+    misbehave, and only the clock of one that is started by us can be moved."""
+    what = f"found {spec.fault.kind} on {spec.target}"
+    if spec.fault.target_kind == "behaviour":
+        callee = system.link(spec.target).callee
+        if system.services[callee].control.behaviour is None:
+            expected = f"expected services.{callee}.endpoints.behaviour in the system's file"
+            return (
+                f"{what}, and {callee} has no endpoint behaviour, {expected}, "
+                "or a fault of the link such as latency or blackhole"
+            )
+    if spec.fault.requires == capability(SkewClock) and system.services[spec.target].foreign:
+        return f"{what}, which is not a module, expected a module: only its image can have its clock moved"
+    return ""
+
+
+def _unstartable(system: System, runtime: str) -> list[str]:
+    """A sentence for each service that the runtime has no way to start."""
+    if runtime != PROCESSES:
+        return []
+    return [
+        f"{system.source}: found no command to start {name} with, expected one, or --runtime {CONTAINERS}"
+        for name, service in system.services.items()
+        if service.is_code and not (service.module or service.command)
+    ]
 
 
 def _overlaps(plan: Plan, one_at_a_time: frozenset[str]) -> list[str]:

@@ -12,9 +12,21 @@ from execution.runs import runtime_choice
 from execution.runs.runtime_choice import RuntimeChoice, refuse_unsupported
 from experiment.errors import UnsupportedError, UsageError
 from experiment.plan import Activation
+from experiment.services import Endpoints, Service
+from experiment.topology import Link, System
 from faults.corruption import Corruption
 from faults.latency import Latency
+from faults.lost_response import LostResponse
 from faults.reordering import Reordering
+
+SHOP = System(
+    "shop",
+    {"a": Service(command=("a",)), "b": Service(image="b:1", endpoints=Endpoints(health="/h"))},
+    (Link("a", "b"),),
+    {},
+    {},
+    source="shop/system.yaml",
+)
 
 
 def can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -35,7 +47,7 @@ def plan(*faults: tuple[Any, float, float]) -> Any:
         for number, (fault, start, end) in enumerate(sorted(faults, key=lambda fault: fault[1]), 1)
     )
     specs = [SimpleNamespace(fault=fault, target="a -> b", where="x.yaml:1") for fault, _, _ in faults]
-    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), activations=acting)
+    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), activations=acting, system=SHOP)
 
 
 def test_two_faults_that_need_the_same_queue_at_once_are_refused() -> None:
@@ -48,6 +60,22 @@ def test_one_after_the_other_and_beside_other_faults_they_are_not() -> None:
     """Only what shares the queue must not overlap."""
     refuse_unsupported(plan((Corruption(0.1), 2.0, 5.0), (Reordering(0.1), 5.0, 8.0)), "containers")
     refuse_unsupported(plan((Corruption(0.1), 2.0, 6.0), (Latency(0.1), 3.0, 5.0)), "containers")
+
+
+def test_a_service_without_the_endpoint_cannot_be_told_to_misbehave() -> None:
+    """The endpoint is named, and a fault that needs none."""
+    with pytest.raises(UnsupportedError) as error:
+        refuse_unsupported(plan((LostResponse(0.2), 2.0, 5.0)), "containers")
+    assert "x.yaml:1: found lost_response on a -> b, and b has no endpoint behaviour" in str(error.value)
+    assert "services.b.endpoints.behaviour in the system's file" in str(error.value)
+
+
+def test_processes_need_a_command() -> None:
+    """A service that is only an image runs in containers alone."""
+    with pytest.raises(
+        UnsupportedError, match="found no command to start b with, expected one, or --runtime"
+    ):
+        refuse_unsupported(plan(), "processes")
 
 
 def test_an_image_is_for_containers_only() -> None:
