@@ -18,11 +18,11 @@ import msgspec
 from benchmarks.same_answers_table import RUNTIMES, Answer, markdown, outcome, pairs
 from execution.campaigns.campaign import Home, Hooks, begin, known, play, prepare
 from execution.catalogue import Catalogue, default_catalogue
-from execution.commands.live import started, watchers
-from execution.commands.session import live_session
+from execution.commands.session import live_session, started, watchers
 from execution.options import CONTAINERS, Options
 from execution.places import ROOT, RUNS
-from execution.runs.facts import git_commit, machine
+from execution.program import git_commit
+from execution.runs.facts import machine
 from experiment.errors import CodeBlueError, ExitCode, UsageError
 from experiment.jobs import Job, seeds_of
 from experiment.suite import Suite, load_suite

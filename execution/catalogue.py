@@ -1,61 +1,69 @@
-"""Where scenarios, designs, suites and systems live, and how their names are found."""
+"""Which system is meant, and how the names of its scenarios, designs and suites are found."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Literal
 
-from execution.places import ROOT
+from execution.places import HOME, ROOT
 from experiment.design import Design, load_design
-from experiment.errors import UsageError, nearest
+from experiment.errors import ConfigError, Problem, UsageError, nearest
 from experiment.scenario import Scenario
 from experiment.scenario_file import load_scenario
 from experiment.topology import System, load_system
+from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
 from measurement.checkers import CHECKERS
 
-SCENARIO_FOLDERS = ("smoke", "catalogue", "planted_bugs")
+SYSTEM_FILE = "system.yaml"
+REFERENCE = ROOT / "reference_system" / SYSTEM_FILE
+ENDINGS = (".yaml", ".yml")
+USUAL_DESIGNS = ("fragile", "resilient")  # the weak and the strong one, where a system has them
+
+Kind = Literal["scenarios", "designs", "suites"]
+KEYS: tuple[Kind, ...] = ("scenarios", "designs", "suites")
 
 
 @dataclass(frozen=True, slots=True)
 class Catalogue:
-    """Files by name, below `root` (the project) for the system file `system_path`."""
+    """The files of one system by name. A name is the path in its folder without the ending
+    (`smoke/control`) or the last part of it alone, which belongs to the first file that has it."""
 
-    root: Path
     system_path: Path
 
     def system(self) -> System:
-        return load_system(self.system_path)
+        """Raises ConfigError."""
+        return read_system(self.system_path)
 
     def scenario_files(self) -> dict[str, Path]:
-        """Name (file stem, and folder/stem) to file. A bare stem belongs to the first folder that has it."""
-        found: dict[str, Path] = {}
-        for folder in SCENARIO_FOLDERS:
-            for path in sorted((self.root / "scenarios" / folder).glob("*.yaml")):
-                found[f"{folder}/{path.stem}"] = path
-                found.setdefault(path.stem, path)
-        return found
+        return self._named("scenarios", without=("designs", "suites"))
 
     def design_files(self) -> dict[str, Path]:
-        folders = (self.system_path.parent / "designs", self.root / "scenarios" / "planted_bugs" / "designs")
-        return {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.yaml"))}
+        return self._named("designs")
 
     def suite_files(self) -> dict[str, Path]:
-        return {path.stem: path for path in sorted((self.root / "scenarios" / "suites").glob("*.yaml"))}
+        return self._named("suites")
+
+    def files(self) -> list[Path]:
+        """Every file of the system, its own first."""
+        kinds = (self.design_files(), self.suite_files(), self.scenario_files())
+        return [self.system_path, *(path for kind in kinds for path in unique(kind).values())]
 
     def scenario_path(self, name: str) -> Path:
-        return _resolve(name, self.scenario_files(), "scenario")
+        return self._resolve(name, self.scenario_files(), "scenario")
 
     def design_path(self, name: str) -> Path:
-        return _resolve(name, self.design_files(), "design")
+        return self._resolve(name, self.design_files(), "design")
 
     def suite_path(self, name: str) -> Path:
-        return _resolve(name, self.suite_files(), "suite")
+        return self._resolve(name, self.suite_files(), "suite")
 
     def runnable_path(self, name: str) -> Path:
         """The file of a suite or of a scenario; a suite's name goes before a scenario's."""
-        return _resolve(name, self.scenario_files() | self.suite_files(), "suite or scenario")
+        return self._resolve(name, self.scenario_files() | self.suite_files(), "suite or scenario")
 
     def scenario(self, name: str, system: System) -> Scenario:
         return read_scenario(self.scenario_path(name), system)
@@ -63,33 +71,170 @@ class Catalogue:
     def design(self, name: str, system: System) -> Design:
         return load_design(self.design_path(name), system)
 
+    def usual_design(self) -> str:
+        """The design of a run for which none was chosen: `resilient`, or the only one. Raises UsageError."""
+        known = unique(self.design_files())
+        if USUAL_DESIGNS[-1] in known or not known:
+            return USUAL_DESIGNS[-1]
+        if len(known) == 1:
+            return next(iter(known))
+        of = f"expected --design with one of the system {self.system().name}"
+        raise UsageError(f"found no design, {of}: {', '.join(known)}")
+
+    def usual_designs(self) -> tuple[str, ...]:
+        """The designs that are compared when none was chosen: fragile and resilient, or all."""
+        known = unique(self.design_files())
+        return USUAL_DESIGNS if set(USUAL_DESIGNS) <= set(known) or not known else tuple(known)
+
+    def name_of(self, kind: Kind, path: Path) -> str:
+        """How a file of the system is named from everywhere; its path where it is not the system's."""
+        known = {"scenarios": self.scenario_files, "designs": self.design_files, "suites": self.suite_files}
+        found = unique(known[kind]())
+        own = (name for name, file in found.items() if file.resolve() == path.resolve())
+        return next(own, below_home(path))
+
+    def system_words(self, names: Iterable[str]) -> list[str]:
+        """`--system DIR` where the names alone would mean another system."""
+        try:
+            meant = default_catalogue(None, names).system_path
+        except UsageError:
+            meant = Path()
+        if meant.resolve() == self.system_path.resolve():
+            return []
+        path = self.system_path
+        return ["--system", below_home(path.parent if path.name == SYSTEM_FILE else path)]
+
+    def _named(self, kind: Kind, without: tuple[Kind, ...] = ()) -> dict[str, Path]:
+        system = self.system()
+        others = [folder for other in without for folder in system.folders(other)]
+        found: dict[str, Path] = {}
+        for folder in system.folders(kind):
+            for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS):
+                if any(path.is_relative_to(other) for other in others if other != folder):
+                    continue
+                found.setdefault(str(path.relative_to(folder).with_suffix("")), path)
+        for path in list(found.values()):
+            found.setdefault(path.stem, path)
+        return found
+
+    def _resolve(self, name: str, known: dict[str, Path], what: str) -> Path:
+        """A path as given, or the file of that name. Raises UsageError naming the nearest."""
+        if name in known:
+            return known[name]
+        path = Path(name)
+        if path.suffix in ENDINGS:
+            return path
+        of = f"expected a file or a {what} of the system {self.system().name}"
+        raise UsageError(f'found no {what} "{name}", {of}: {nearest(name, known)}')
+
 
 def read_scenario(path: Path, system: System) -> Scenario:
     """A scenario checked against the registries of fault kinds and invariants."""
     return load_scenario(path, system, KINDS, CHECKERS)
 
 
-def default_catalogue(system: Path | None = None) -> Catalogue:
-    """Of the project's own scenarios, for its own system or another one: a system.yaml, its folder, or a
-    checkout of the project."""
-    if system is not None and system.is_dir():
-        inside = system / "reference_system" / "system.yaml"
-        system = inside if inside.is_file() else system / "system.yaml"
-    return Catalogue(ROOT, system or ROOT / "reference_system" / "system.yaml")
+def read_system(path: Path) -> System:
+    """A system whose folders are there. Raises ConfigError."""
+    try:
+        facts = path.stat()
+    except OSError:
+        return load_system(path)  # which says why it cannot be read
+    return _system(path, facts.st_mtime_ns, facts.st_size)
 
 
-def _resolve(name: str, known: dict[str, Path], what: str) -> Path:
-    """A path as given, or the file of that name. Raises UsageError naming the nearest."""
-    if name in known:
-        return known[name]
-    path = Path(name)
-    if path.suffix in (".yaml", ".yml"):
-        return path
-    raise UsageError(f'found no {what} "{name}", expected a file or a known {what}: {nearest(name, known)}')
+@cache
+def _system(path: Path, _changed_ns: int, _size: int) -> System:
+    system = load_system(path)
+    node = read_yaml(path)
+    problems = [
+        Problem(
+            place(node, key), f"the folder {folder}, which is not there", "a folder, relative to this file"
+        )
+        for key in KEYS
+        if isinstance(node, Mapping) and node.get(key) is not None
+        for folder in system.folders(key)
+        if not folder.is_dir()
+    ]
+    if problems:
+        raise ConfigError(problems)
+    return system
 
 
-def unique_scenarios(catalogue: Catalogue) -> Iterator[tuple[str, Path]]:
-    """Each scenario file once, with its longest name."""
-    for name, path in catalogue.scenario_files().items():
-        if "/" in name:
-            yield name, path
+def default_catalogue(system: Path | None = None, names: Iterable[str] = ()) -> Catalogue:
+    """The catalogue of `system`; without one that of the system which the files among `names` belong to;
+    else of the reference system. Raises UsageError for files of two systems, or a folder without a
+    system."""
+    if system is not None:
+        return Catalogue(system_file(system))
+    found: dict[Path, str] = {}
+    for name in names:
+        above = _system_above(Path(name)) if Path(name).suffix in ENDINGS else None
+        if above is not None:
+            found.setdefault(above, name)
+    if len(found) > 1:
+        (one, first), (other, second), *_ = found.items()
+        raise UsageError(
+            f"found files of two systems, {first} of {one.parent} and {second} of {other.parent}, "
+            "expected those of one: use a command for each, or choose the system with --system"
+        )
+    return Catalogue(next(iter(found), REFERENCE))
+
+
+def system_file(named: Path) -> Path:
+    """The system.yaml that is meant by a file, by its folder, or by a checkout of Code Blue. Raises
+    UsageError."""
+    if named.is_file():
+        return named
+    if not named.is_dir():
+        raise UsageError(
+            f"--system: found no folder or file {named}, expected the folder of a system or its {SYSTEM_FILE}"
+        )
+    for inside in (named / SYSTEM_FILE, named / REFERENCE.parent.name / SYSTEM_FILE):
+        if inside.is_file():
+            return inside
+    below = sorted(str(path.parent) for path in named.glob(f"*/{SYSTEM_FILE}"))
+    hint = f"; systems below it: {', '.join(below)}" if below else ""
+    raise UsageError(f"--system: found no {SYSTEM_FILE} in the folder {named}, expected one{hint}")
+
+
+def _system_above(file: Path) -> Path | None:
+    """The system of the nearest folder above a file that holds a system.yaml, or is named by one beside
+    it."""
+    file = file.resolve()
+    for folder in file.parents:
+        if (folder / SYSTEM_FILE).is_file():
+            return folder / SYSTEM_FILE
+        for beside in sorted(folder.glob(f"*/{SYSTEM_FILE}")):
+            if any(file.is_relative_to(named) for named in _named_folders(beside)):
+                return beside
+    return None
+
+
+def _named_folders(system: Path) -> list[Path]:
+    """The folders that a system.yaml names, read without the rest of it. None when it cannot be read: it is
+    perhaps nobody's system."""
+    try:
+        node = read_yaml(system)
+    except ConfigError:
+        return []
+    named = [node.get(key) for key in KEYS] if isinstance(node, Mapping) else []
+    texts: list[str] = []
+    for value in named:
+        items = value.items if isinstance(value, Sequence) else (value,)
+        texts += [item.text for item in items if isinstance(item, Scalar)]
+    return [(system.parent / text).resolve() for text in texts]
+
+
+def below_home(path: Path) -> str:
+    """A path as it is typed in the folder where results go, from which commands can be pasted."""
+    path = path.absolute()
+    return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else str(path)
+
+
+def unique(files: dict[str, Path]) -> dict[str, Path]:
+    """Each file once, by its longest name."""
+    longest: dict[Path, str] = {}
+    for name, path in files.items():
+        if len(name) > len(longest.get(path, "")):
+            longest[path] = name
+    return {name: path for path, name in longest.items()}

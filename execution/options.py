@@ -29,8 +29,8 @@ class Options:
     calibration: Path | None = None
 
     def words(self) -> list[str]:
-        """The options that differ from the defaults, word by word as they are typed. Where run folders land
-        changes nothing of a run, and is left to whoever repeats it."""
+        """The options that differ from the defaults, word by word as they are typed. Left out are the system,
+        which the files say, and where run folders land, which changes nothing of a run."""
         default = Options()
         words = []
         if self.runtime != default.runtime:
@@ -39,8 +39,6 @@ class Options:
             words += ["--time-scale", f"{self.time_scale:g}"]
         if self.population is not None:
             words += ["--population", str(self.population)]
-        if self.system is not None:
-            words += ["--system", str(self.system)]
         if self.service_image:
             words += ["--service-image", self.service_image]
         if self.calibration is not None:

@@ -14,16 +14,16 @@ from typing import Any
 
 import pytest
 
-from execution.catalogue import SCENARIO_FOLDERS, default_catalogue
+from execution.catalogue import ENDINGS, Catalogue, default_catalogue
 from execution.commands.interrupts import Interruption
 from execution.commands.session import live_session
 from execution.options import CONTAINERS, PROCESSES, RUNTIMES, SIMULATION, Options
-from execution.places import ROOT, RUNS
+from execution.places import RUNS
 from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
-from experiment.errors import CodeBlueError, nearest
+from experiment.errors import CodeBlueError, ConfigError, nearest
 from experiment.plan import Plan
 from experiment.units import LARGEST_SEED
 from experiment.verdict import Verdict
@@ -37,9 +37,10 @@ CAUSES, PRINCIPLES = range(1, 8), range(1, 11)
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup("code blue")
-    group.addoption("--design", action="append", default=[], help="design to run scenarios on (resilient)")
-    group.addoption("--scenario-runtime", default=PROCESSES, help="runtime for scenario files")
-    group.addoption("--scenario-seed", type=int, default=1, help="seed for scenario files")
+    group.addoption("--design", action="append", default=[], help="design to run scenarios on")
+    group.addoption("--system", type=Path, help="folder of the system, or its system.yaml")
+    group.addoption("--scenario-runtime", default=PROCESSES, help="runtime to run scenario files on")
+    group.addoption("--scenario-seed", type=int, default=1, help="seed of scenario files")
     group.addoption("--scenario-out", type=Path, default=RUNS, help="where their run folders land")
 
 
@@ -69,11 +70,22 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    folders = {ROOT / "scenarios" / name for name in SCENARIO_FOLDERS}
+    if file_path.suffix not in ENDINGS:
+        return None
     named = {parent.config.invocation_params.dir / arg.partition("::")[0] for arg in parent.config.args}
-    if file_path.suffix == ".yaml" and (file_path.parent in folders or file_path in named):
-        return ScenarioFile.from_parent(parent, path=file_path)
-    return None
+    try:
+        known = (
+            file_path in named or file_path in _catalogue(parent.config, file_path).scenario_files().values()
+        )
+    except (
+        ConfigError
+    ):  # a file of another kind below a broken system: it is told when its scenarios are named
+        return None
+    return ScenarioFile.from_parent(parent, path=file_path) if known else None
+
+
+def _catalogue(config: pytest.Config, file: Path) -> Catalogue:
+    return default_catalogue(config.getoption("--system"), [str(file)])
 
 
 class ScenarioFile(pytest.File):
@@ -82,14 +94,15 @@ class ScenarioFile(pytest.File):
     def collect(self) -> Iterator[pytest.Item]:
         chosen = self.config.getoption
         options = Options(runtime=chosen("--scenario-runtime"), out=chosen("--scenario-out").absolute())
-        for design in self.config.getoption("--design") or ["resilient"]:
-            request = Request(str(self.path), design, self.config.getoption("--scenario-seed"))
-            try:
-                (plan,) = plans([request], default_catalogue(), options)
-            except CodeBlueError as error:
-                raise self.CollectError(str(error)) from None
-            name = f"{plan.scenario.name}[{design}]"
-            yield ScenarioItem.from_parent(self, name=name, plan=plan, options=options)
+        try:
+            catalogue = _catalogue(self.config, self.path)
+            for design in self.config.getoption("--design") or [catalogue.usual_design()]:
+                request = Request(str(self.path), design, self.config.getoption("--scenario-seed"))
+                (plan,) = plans([request], catalogue, options)
+                name = f"{plan.scenario.name}[{design}]"
+                yield ScenarioItem.from_parent(self, name=name, plan=plan, options=options)
+        except CodeBlueError as error:
+            raise self.CollectError(str(error)) from None
 
 
 class ScenarioItem(pytest.Item):

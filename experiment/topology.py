@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -17,6 +18,7 @@ from experiment.services import check_service
 from experiment.units import Duration, Share
 from experiment.yaml_source import Node, key_place, place, read_yaml
 
+Folders = str | tuple[str, ...]  # relative to the folder of system.yaml
 Protocol = Literal["http", "postgres", "nats", "mllp"]
 
 
@@ -81,6 +83,9 @@ class System:
     journeys: dict[str, Journey]
     mixes: dict[str, tuple[Step, ...]]
     title: str = ""
+    scenarios: Folders = "scenarios"
+    designs: Folders = "designs"
+    suites: Folders | None = None  # none: suites/ in the first folder of scenarios
     workload: WorkloadFiles = WorkloadFiles()
     records: tuple[RecordSource, ...] = ()
     source: str = field(default="", metadata={"internal": True})
@@ -108,6 +113,15 @@ class System:
     @property
     def link_names(self) -> tuple[str, ...]:
         return tuple(link.name for link in self.links)
+
+    def folders(self, kind: Literal["scenarios", "designs", "suites"]) -> tuple[Path, ...]:
+        """Where the system's files of a kind lie, whether or not anything is there."""
+        home = Path(self.source).parent
+        named = getattr(self, kind)
+        if named is None:
+            return (self.folders("scenarios")[0] / "suites",) if self.scenarios else ()
+        texts = (named,) if isinstance(named, str) else named
+        return tuple(Path(os.path.normpath(home / text)) for text in texts)
 
     def depends(self, journey: str, target: str) -> bool:
         """Whether a fault on `target` (a link or a service) can reach the journey."""

@@ -15,8 +15,8 @@ from execution.campaigns.stored_runs import record_of_folder
 from execution.catalogue import Catalogue
 from execution.options import GENERATED_PATIENTS, Options
 from execution.places import ROOT
+from execution.program import git_commit
 from execution.runs.bench import Bench, RunResult
-from execution.runs.facts import git_commit
 from execution.runs.live_run import Watcher
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans

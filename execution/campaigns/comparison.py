@@ -14,7 +14,8 @@ from execution.campaigns.campaign import Home, Hooks, begin, play, prepare, resu
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
-from execution.runs.facts import git_commit, machine
+from execution.program import git_commit
+from execution.runs.facts import machine
 from experiment.jobs import Job
 from experiment.suite import Suite
 from measurement.run_records import RunRecord

@@ -13,11 +13,12 @@ from execution.campaigns.suite_numbers import four_numbers, repeated_entries
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
-from execution.runs.facts import git_commit, machine, versions
+from execution.program import git_commit
+from execution.runs.facts import machine, versions
 from execution.runs.preflight import check_suite
 from experiment.errors import ExitCode
 from experiment.jobs import Job, seeds_of, shuffled
-from experiment.suite import Entry, Suite
+from experiment.suite import Entry, Suite, load_suite
 from experiment.verdict import Verdict
 from measurement.run_records import RunRecord
 from reports import SUITE_FORMATS
@@ -42,6 +43,13 @@ class SuiteOrder:
     repeats: int = 1
     resume: bool = False
     command: str = ""
+
+
+def suite_of(name: str, seed: int | None, catalogue: Catalogue) -> Suite:
+    """A suite whose scenarios and designs were all read and checked; `seed` takes the place of its own."""
+    suite = load_suite(catalogue.suite_path(name))
+    check_suite(suite, catalogue)
+    return suite if seed is None else replace(suite, seed=seed)
 
 
 def run_suite(

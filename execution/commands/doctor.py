@@ -1,4 +1,4 @@
-"""What this machine can run, and a hint for what it cannot."""
+"""`doctor`: what this machine can run, and a hint for what it cannot."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from execution.catalogue import default_catalogue, unique_scenarios
-from execution.places import ROOT
-from execution.runs.facts import machine
-from experiment.errors import CodeBlueError
-from experiment.units import noun
-from runtimes.links.servers import find_server, tell_version
+import click
 
+from execution.commands.option_sets import json_option
+from execution.commands.saying import dump, say
+from execution.places import CHECKOUT, HOME
+from execution.program import as_started_here
+
+AGAIN = "make install" if CHECKOUT else "install Code Blue again"
 MINIMUM_FREE_BYTES = 500_000_000
 TOXIPROXY_DEADLINE_S = 10.0
 
@@ -32,8 +33,32 @@ class Finding:
     needed: bool = True
 
 
+@click.command()
+@json_option
+def doctor(as_json: bool) -> int:
+    """Show what this machine can run, with hints.
+
+    Exit 0 when everything that is needed is there, 3 when something is missing.
+    """
+    from experiment.errors import ExitCode
+
+    findings = examine()
+    if as_json:
+        dump([{name: getattr(finding, name) for name in finding.__slots__} for finding in findings])
+    else:
+        for finding in findings:
+            mark = "ok  " if finding.ok else ("MISS" if finding.needed else "no  ")
+            say(f"{mark} {finding.name:<16} {finding.found}")
+            if not finding.ok and finding.hint:
+                say(as_started_here(f"     {'':<16} -> {finding.hint}"))
+    missing = any(finding.needed and not finding.ok for finding in findings)
+    return int(ExitCode.INVALID if missing else ExitCode.PASS)
+
+
 def examine() -> tuple[Finding, ...]:
     """Every finding; an examination that itself fails is a finding too."""
+    from experiment.errors import CodeBlueError
+
     findings = []
     for name, look in EXAMINATIONS.items():
         try:
@@ -49,6 +74,8 @@ def _python() -> Finding:
 
 
 def _machine() -> Finding:
+    from execution.runs.facts import machine
+
     facts = machine()
     cores = os.cpu_count() or 1
     found = f"{facts['cores']} cores, {facts['memory']}, {facts['cpu']}"
@@ -56,8 +83,8 @@ def _machine() -> Finding:
 
 
 def _disk() -> Finding:
-    free = shutil.disk_usage(ROOT).free
-    hint = f"free some space on the file system of {ROOT}"
+    free = shutil.disk_usage(HOME).free
+    hint = f"free some space on the file system of {HOME}"
     return Finding("disk", free >= MINIMUM_FREE_BYTES, f"{free / 1e9:.1f} GB free", hint)
 
 
@@ -72,17 +99,19 @@ def _postgres() -> Finding:
     from runtimes.binaries import postgres_binary
 
     path = postgres_binary("postgres")
-    return Finding("postgresql", path.is_file(), str(path), "make install")
+    return Finding("postgresql", path.is_file(), str(path), AGAIN)
 
 
 def _nats() -> Finding:
     from runtimes.binaries import nats_binary
 
     path = nats_binary()
-    return Finding("nats", path.is_file(), str(path), "make install")
+    return Finding("nats", path.is_file(), str(path), AGAIN)
 
 
 def _toxiproxy() -> Finding:
+    from runtimes.links.servers import find_server, tell_version
+
     choice = find_server()
     version = tell_version(choice, TOXIPROXY_DEADLINE_S)
     real = choice.kind != "embedded"
@@ -124,12 +153,15 @@ def _temporary() -> Finding:
 
 
 def _scenarios() -> Finding:
+    from execution.catalogue import default_catalogue, unique
+    from experiment.units import noun
+
     catalogue = default_catalogue()
-    system = catalogue.system()
-    names = list(unique_scenarios(catalogue))
-    for name, _ in names:
+    system, names = catalogue.system(), unique(catalogue.scenario_files())
+    for name in names:
         catalogue.scenario(name, system)
-    return Finding("scenarios", bool(names), f"{noun(len(names), 'file')}, all valid", "harness.py validate")
+    found = f"{noun(len(names), 'file')}, all valid"
+    return Finding("scenarios", bool(names), found, "`codeblue validate` shows what is wrong")
 
 
 EXAMINATIONS: dict[str, Callable[[], Finding]] = {

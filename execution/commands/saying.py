@@ -9,7 +9,8 @@ from typing import Any
 
 import click
 
-from execution.places import ROOT
+from execution.places import HOME
+from execution.program import as_started_here
 
 
 def say(text: str) -> None:
@@ -17,8 +18,8 @@ def say(text: str) -> None:
 
 
 def tell(text: str) -> None:
-    """To stderr: what is no result."""
-    click.echo(text, err=True)
+    """To stderr: what is not a result. Commands in it can be pasted."""
+    click.echo(as_started_here(text), err=True)
 
 
 def dump(plain: Any) -> None:
@@ -26,8 +27,8 @@ def dump(plain: Any) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it: below the project without the project's own path."""
-    return str(path.relative_to(ROOT)) if path.is_relative_to(ROOT) else str(path)
+    """A path as a person would type it in the folder where results go."""
+    return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else str(path)
 
 
 def say_results(lines: Iterable[str], page: Path, as_json: bool) -> None:

@@ -1,34 +1,26 @@
-"""What every command that runs a system shares: the suite as asked for, and a start and an end in order."""
+"""What every command that runs a system shares: a start and an end in order, and what is seen of the runs in
+between."""
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from pathlib import Path
 
-from execution.catalogue import Catalogue
+import click
+
 from execution.commands.interrupts import Interruption, interruptible
-from execution.commands.saying import tell
+from execution.commands.progress import ProgressLine
+from execution.commands.saying import say, shown, tell
 from execution.options import CONTAINERS
 from execution.places import INSTANCES
-from execution.runs.preflight import check_suite
+from execution.runs.live_run import Watcher
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
-from experiment.suite import Suite, load_suite
+from experiment.plan import Plan
+from reports.console import run_lines
+from reports.loading import load_run_report
 from runtimes.leftovers import sweep
-
-
-def typed() -> str:
-    """The command as it was typed."""
-    return shlex.join(["python", "harness.py", *sys.argv[1:]])
-
-
-def suite_of(name: str, seed: int | None, catalogue: Catalogue) -> Suite:
-    """A suite whose scenarios and designs were all read and checked; `seed` takes the place of its own."""
-    suite = load_suite(catalogue.suite_path(name))
-    check_suite(suite, catalogue)
-    return suite if seed is None else replace(suite, seed=seed)
 
 
 @contextmanager
@@ -42,3 +34,30 @@ def live_session(runtime: str) -> Iterator[Interruption]:
         for text in swept.lines():
             tell(text)
         yield interruption
+
+
+def watchers(quiet: bool) -> Callable[[Plan], Watcher]:
+    """Makes the progress line of each run, and takes away that of the run before."""
+    lines: dict[str, ProgressLine] = {}
+
+    def watch(plan: Plan) -> Watcher:
+        for line in lines.values():
+            line.close()
+        lines[plan.run_id] = ProgressLine(plan, quiet)
+        return lines[plan.run_id]
+
+    return watch
+
+
+def started(what: str) -> None:
+    tell(f"system up ({what})")
+
+
+def say_run(folder: Path) -> None:
+    """The verdict of a finished run, in a few lines, and where its report is."""
+    report = load_run_report(folder)
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[2K", err=True, nl=False)
+    for text in run_lines(report, colour=sys.stdout.isatty()):
+        say(text)
+    say(f"  report: {shown(folder / 'report.html')}")

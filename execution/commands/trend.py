@@ -1,29 +1,44 @@
-"""Commands over the stored results of suites: trend and rescore."""
+"""`trend`: figures of a suite over runs and commits."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from execution.campaigns.stored_runs import rescore as rescore_all
-from execution.commands.saying import say, say_results, shown, tell
-from execution.commands.session import typed
-from execution.places import RUNS
-from experiment.errors import ExitCode, UsageError, nearest
-from experiment.units import noun
-from trend.formats import TREND_FORMATS, lines
-from trend.report import trend_report
-from trend.store import FILE_NAME, Results
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option, results_option
+from execution.commands.parameters import OutputFolder
+from execution.commands.saying import say_results, shown
+
+if TYPE_CHECKING:
+    from trend.store import Results
 
 
-def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_json: bool) -> int:
-    """Figures over runs and commits; the page lands beside the results."""
-    store = _store(results)
+@click.command(cls=Pasteable, epilog="Example: codeblue trend smoke --scenario payer_blackhole")
+@click.argument("suite")
+@click.option("--scenario", default="", help="Only this scenario of the suite.")
+@click.option("--out", type=OutputFolder(), help="Folder for the page. [default: that of the results]")
+@results_option
+@json_option
+def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:
+    """Show a suite's figures over commits, and where they changed.
+
+    The figures are score, p95 and time to recover.
+    """
+    from execution.program import typed
+    from experiment.errors import ExitCode, UsageError, nearest
+    from trend.formats import TREND_FORMATS, lines
+    from trend.report import trend_report
+
+    store = stored_results(results)
     found = store.read(suite)
     if not found:
         stored = sorted({result.suite for result in store.read()})
         raise UsageError(
             f'found no result of a suite "{suite}" in {shown(store.path)}, expected one of '
-            f"{', '.join(stored) or 'those that `python harness.py suite NAME` will write'}"
+            f"{', '.join(stored) or 'those that `codeblue suite NAME` will write'}"
         )
     names = {Path(result.record.scenario).stem for result in found}
     if scenario and Path(scenario).stem not in names:
@@ -40,20 +55,13 @@ def trend(suite: str, scenario: str, results: Path | None, out: Path | None, as_
     return int(ExitCode.PASS)
 
 
-def rescore(results: Path | None, every: bool) -> int:
-    """Score old runs with today's formula; 2 when a run could not be."""
-    done, problems = rescore_all(_store(results), every)
-    for problem in problems:
-        tell(f"not scored again: {problem}")
-    say(f"{noun(done, 'run')} scored again, {len(problems)} could not be")
-    return int(ExitCode.INCONCLUSIVE if problems else ExitCode.PASS)
-
-
-def _store(named: Path | None) -> Results:
-    """The results that are meant. Raises UsageError for a file that was named and is none: no result of
+def stored_results(named: Path | None) -> Results:
+    """The results that are meant. Raises UsageError for a file that was named and is not there: no result of
     it would look like nothing to do."""
+    from execution.places import RUNS
+    from experiment.errors import UsageError
+    from trend.store import FILE_NAME, Results
+
     if named is not None and not named.is_file():
-        raise UsageError(
-            f"found no file {named}, expected one of results that `python harness.py suite` wrote"
-        )
+        raise UsageError(f"found no file {named}, expected one of results that `codeblue suite NAME` wrote")
     return Results(named or RUNS / FILE_NAME)

@@ -8,11 +8,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 
+from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
+from execution.program import git_commit, program
 from execution.runs.descriptions import below_root, run_facts, yardstick
-from execution.runs.facts import git_commit, machine, versions
+from execution.runs.facts import machine, versions
 from execution.runs.judging import judge, render
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder, RunInputs, create, write_facts
@@ -44,10 +47,12 @@ class RunResult:
 
 
 def reproduce_command(plan: Plan, options: Options) -> str:
-    """What to type to repeat the run."""
-    design = below_root(plan.design.source)
-    words = ["python", "harness.py", "run", below_root(plan.scenario.source), "--design", design]
-    return shlex.join([*words, "--seed", str(plan.seed), *options.words()])
+    """What to type to repeat the run, from the folder where results go."""
+    catalogue = Catalogue(Path(plan.system.source))
+    scenario = catalogue.name_of("scenarios", Path(plan.scenario.source))
+    design = catalogue.name_of("designs", Path(plan.design.source))
+    words = [*program(), "run", scenario, "--design", design, "--seed", str(plan.seed)]
+    return shlex.join([*words, *catalogue.system_words([scenario, design]), *options.words()])
 
 
 def remarks_on(first: RunResult) -> tuple[Note, ...]:
@@ -113,7 +118,7 @@ class Bench(ABC):
             analysis = judge(folder, history)
             render(folder, history)
         except OSError as error:
-            again = f"free some space, then `python harness.py check {folder.path}`"
+            again = f"free some space, then `codeblue check {folder.path}`"
             raise StorageError(
                 f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
             ) from None

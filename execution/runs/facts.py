@@ -1,10 +1,9 @@
-"""Facts of the machine and of the project that a run folder keeps: versions, commit, cores."""
+"""Facts of the machine and of the packages that a run folder keeps: versions, cores."""
 
 from __future__ import annotations
 
 import os
 import platform
-import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -32,18 +31,3 @@ def machine() -> dict[str, str]:
         pass
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {"cores": str(os.cpu_count() or 1), "cpu": cpu, "memory": f"{memory:.1f} GiB"}
-
-
-def git_commit(root: Path) -> str:
-    """The commit of the working tree, with `+` when it has changes; empty outside git."""
-    try:
-        commit = _git(root, "rev-parse", "--short=12", "HEAD")
-        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
-        return ""
-    return commit + ("+" if changed else "")
-
-
-def _git(root: Path, *words: str) -> str:
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=5, check=True)
-    return done.stdout.strip()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import Catalogue
+from execution.catalogue import Catalogue, read_system
 from execution.options import GENERATED_PATIENTS, Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
@@ -15,7 +15,6 @@ from experiment.plan import Plan, make_plan
 from experiment.population import Population, generate, read_bundles
 from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite, load_suite
-from experiment.topology import load_system
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
 from measurement.checkers import CHECKERS
@@ -70,7 +69,7 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
         if "entries" in keys:
             check_suite(load_suite(path), catalogue)
         elif "journeys" in keys and "mixes" in keys:
-            load_system(path)
+            read_system(path)
         elif keys & {"link_defaults", "service_defaults", "extends", "links", "services"}:
             load_design(path, catalogue.system())
         else:

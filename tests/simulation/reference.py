@@ -13,7 +13,7 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 
 ROOT = Path(__file__).resolve().parents[2]
-CATALOGUE = Catalogue(ROOT, ROOT / "reference_system" / "system.yaml")
+CATALOGUE = Catalogue(ROOT / "reference_system" / "system.yaml")
 
 
 @cache

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from execution.commands.sweep import effect_lines
+from execution.commands.simulate import effect_lines
 from experiment.errors import UsageError
 from experiment.plan import make_plan
 from experiment.scenario import Arrivals

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from execution.campaigns.stored_runs import rescore
-from execution.commands.trend import trend
 from experiment.errors import HistoryError, UsageError
+from harness import cli
 from tests.execution.builders import record
 from trend.formats import TREND_FORMATS, changes, lines
 from trend.report import trend_report
@@ -144,7 +144,10 @@ def test_a_scenario_without_a_result_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "results.sqlite3"
     Results(path).append(occasion(0), [(record(0, scenario="smoke/control"), 1.0)])
     with pytest.raises(UsageError, match='did you mean "control"'):
-        trend("smoke", "contrl", path, tmp_path, False)
+        cli.main(
+            ["trend", "smoke", "--scenario", "contrl", "--results", str(path), "--out", str(tmp_path)],
+            standalone_mode=False,
+        )
 
 
 ASKED = (Expected(0, "s0", "d", 1, 3.0), Expected(1, "s1", "d", 1, 1.0))

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from execution.commands import live
+from execution.commands import clean
+from execution.runs import runtime_choice
+from harness import cli
 from runtimes.containers import sweeping
 from runtimes.docker_engine import EngineError
 from runtimes.leftovers import Swept
@@ -15,13 +17,13 @@ from runtimes.leftovers import Swept
 @pytest.fixture(autouse=True)
 def nothing_on_the_disk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No journals, and an endpoint of the test's own."""
-    monkeypatch.setattr(live, "INSTANCES", tmp_path)
+    monkeypatch.setattr(clean, "INSTANCES", tmp_path)
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
 
 
 def test_an_engine_that_could_not_be_asked_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     """Most machines have no engine, so that this is no failure; but nothing is claimed of containers."""
-    assert live.clean(as_json=False) == 0
+    assert cli.main(["clean"], standalone_mode=False) == 0
     said = capsys.readouterr().out
     assert "containers were not looked for: no Docker engine answers" in said
     assert "nothing was left behind" not in said
@@ -41,7 +43,7 @@ def test_an_engine_that_fails_in_the_middle_is_a_failure(
         def close(self) -> None: ...
 
     monkeypatch.setattr(sweeping, "Engine", Failing)
-    assert live.clean(as_json=False) == 5
+    assert cli.main(["clean"], standalone_mode=False) == 5
     assert "out of memory" in capsys.readouterr().out
 
 
@@ -49,6 +51,6 @@ def test_a_clean_machine_is_told_to_be_clean(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Everything was looked at, and nothing found."""
-    monkeypatch.setattr(live, "sweep_unjournaled_containers", Swept)
-    assert live.clean(as_json=False) == 0
+    monkeypatch.setattr(runtime_choice, "sweep_unjournaled_containers", Swept)
+    assert cli.main(["clean"], standalone_mode=False) == 0
     assert capsys.readouterr().out == "nothing was left behind\n"

@@ -39,10 +39,10 @@ def test_all_cases_leave_a_page(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without being asked for; each figure names its case; too few events make the whole not known."""
-    case = CASES["metastable"]
-    monkeypatch.setattr(selfcheck_commands, "CASES", {"metastable": case})
-    monkeypatch.setattr(selfcheck_commands, "PAGE", tmp_path / "new" / "page.md")
-    assert selfcheck_commands.selfcheck_all(True, None) == 0
+    with monkeypatch.context() as changed:
+        changed.setattr("simulation.selfcheck.CASES", {"metastable": CASES["metastable"]})
+        changed.setattr(selfcheck_commands, "PAGE", tmp_path / "new" / "page.md")
+        assert selfcheck_commands.selfcheck_all(True, None) == 0
     quantities = [row["quantity"] for row in json.loads(capsys.readouterr().out)]
     assert quantities[0] == "metastable: seconds to recover, at least"
     assert "## metastable" in (tmp_path / "new" / "page.md").read_text()

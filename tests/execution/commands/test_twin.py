@@ -11,8 +11,6 @@ from typing import Any
 
 import pytest
 
-from execution.commands import twin as twin_commands
-from execution.commands.twin import TwinOrder, twin
 from execution.options import Options
 from execution.places import ROOT
 from execution.runs.bench import RunResult
@@ -21,6 +19,7 @@ from execution.runs.run_folder import RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import UsageError
 from experiment.plan import Plan
+from harness import cli
 from simulation.engine.randomness import Constant
 from simulation.model.magnitudes import load_magnitudes, save_magnitudes
 
@@ -45,8 +44,15 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
                 result = replace(result, end=replace(result.end, reason="interrupted"))
             yield result
 
-    monkeypatch.setattr(twin_commands, "run_plans", run_plans)
+    monkeypatch.setattr("execution.runs.pipeline.run_plans", run_plans)
     return odd
+
+
+def twin(out: Path, *words: str, calibration: Path | None = None) -> int:
+    """The command, with its runs below `out`."""
+    sized = [] if calibration is None else ["--calibration", str(calibration)]
+    code: int = cli.main(["twin", *words, "--out", str(out), *sized], standalone_mode=False)
+    return code
 
 
 def sizes(folder: Path, **changes: Any) -> Path:
@@ -62,15 +68,15 @@ def test_the_same_sizes_are_close_and_others_apart(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The exit code, the closing line and JSON say so, with the calibration and the runs."""
-    order = TwinOrder(CONTROL, ("resilient",), 1, 2, tmp_path / "page.md")
-    options = Options(out=tmp_path, calibration=sizes(tmp_path))
-    assert twin(order, options, False) == 0
+    page = str(tmp_path / "page.md")
+    words = (*CONTROL, "--design", "resilient", "--repeats", "2", "--page", page)
+    assert twin(tmp_path, *words, calibration=sizes(tmp_path)) == 0
     said = capsys.readouterr().out
     assert "the same verdict in 1 of 1 comparison;" in said.splitlines()[-1]
     assert "calibration: sizes, made 2026-01-01T00:00:00+00:00 from " in said
     assert "| control | resilient | 2 | live pass, simulated pass |" in (tmp_path / "page.md").read_text()
     slow = sizes(tmp_path, work={"users/pay": Constant(0.5)})
-    assert twin(order, replace(options, calibration=slow), True) == 1
+    assert twin(tmp_path, *words, "--json", calibration=slow) == 1
     (found,) = json.loads(capsys.readouterr().out)
     assert "pay p50 baseline, s" in found["apart"]
     assert found["outcome"] == "apart" and found["seeds"] == [1, 2] and len(found["runs"]) == 2
@@ -79,25 +85,24 @@ def test_the_same_sizes_are_close_and_others_apart(
 def test_what_was_not_seen_healed_is_the_gravest(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     """A run that left something behind ends as 5 however close the figures are."""
     stand_in["clean"] = False
-    order = TwinOrder(CONTROL, ("resilient",), 1, 1, None)
-    assert twin(order, Options(out=tmp_path, calibration=sizes(tmp_path)), True) == 5
+    assert twin(tmp_path, *CONTROL, "--design", "resilient", "--json", calibration=sizes(tmp_path)) == 5
 
 
 def test_a_run_that_was_cut_short_is_compared_with_nothing(
     tmp_path: Path, stand_in: dict[str, Any], capsys: pytest.CaptureFixture[str]
 ) -> None:
     """What was finished is told without it, and nothing where nothing was; left unclean it still counts."""
-    options = Options(out=tmp_path, calibration=sizes(tmp_path))
-    order = TwinOrder(CONTROL, ("resilient",), 1, 2, tmp_path / "page.md")
+    page, sized = str(tmp_path / "page.md"), sizes(tmp_path)
+    words = (*CONTROL, "--design", "resilient", "--repeats", "2", "--page", page)
     stand_in["cut_short"] = [2]
-    assert twin(order, options, True) == 0
+    assert twin(tmp_path, *words, "--json", calibration=sized) == 0
     (found,) = json.loads(capsys.readouterr().out)
     assert found["seeds"] == [1] and len(found["runs"]) == 1
     stand_in["cut_short"] = [1, 2]
-    assert twin(order, options, False) == 2
+    assert twin(tmp_path, *words, calibration=sized) == 2
     assert "nothing was compared" in (tmp_path / "page.md").read_text(encoding="utf-8")
     stand_in["clean"] = False
-    assert twin(order, options, False) == 5
+    assert twin(tmp_path, *words, calibration=sized) == 5
 
 
 @pytest.fixture
@@ -109,7 +114,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
         found.extend((plan.scenario.name, plan.design.name, plan.seed) for plan in plans)
         return iter(())
 
-    monkeypatch.setattr(twin_commands, "run_plans", run_plans)
+    monkeypatch.setattr("execution.runs.pipeline.run_plans", run_plans)
     return found
 
 
@@ -120,7 +125,9 @@ def test_a_suite_stands_for_its_entries_and_a_scenario_for_both_designs(
 
     def named(*names: str, designs: tuple[str, ...] = (), seed: int | None = None, repeats: int = 1) -> Any:
         planned.clear()
-        twin(TwinOrder(names, designs, seed, repeats, None), Options(out=tmp_path), True)
+        chosen = [word for design in designs for word in ("--design", design)]
+        first = [] if seed is None else ["--seed", str(seed)]
+        twin(tmp_path, *names, *chosen, *first, "--repeats", str(repeats), "--json")
         return list(planned)
 
     smoke = named("smoke")
@@ -142,13 +149,13 @@ def test_a_name_that_is_no_suite_and_no_scenario_is_refused(tmp_path: Path) -> N
     for wrong, right in (("smokee", "smoke"), ("controll", "control")):
         expected = f'found no suite or scenario "{wrong}", .*did you mean "{right}"'
         with pytest.raises(UsageError, match=expected):
-            twin(TwinOrder((wrong,), (), None, 1, None), Options(out=tmp_path), True)
+            twin(tmp_path, wrong)
 
 
 def test_the_twin_is_not_compared_with_itself(tmp_path: Path) -> None:
     """A simulated runtime is refused by what was found and what was expected."""
     with pytest.raises(UsageError, match=r"found --runtime simulation.* expected a live runtime"):
-        twin(TwinOrder(CONTROL, ("resilient",), 1, 1, None), Options("simulation", out=tmp_path), True)
+        twin(tmp_path, *CONTROL, "--runtime", "simulation")
 
 
 def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Path) -> None:

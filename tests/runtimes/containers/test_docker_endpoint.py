@@ -128,6 +128,6 @@ def test_an_engine_that_cannot_be_reached_is_told_with_the_mend(
 
 def test_no_other_command_imports_docker() -> None:
     """The package is loaded when the containers runtime is used, and not before."""
-    program = "import harness, execution.commands.live, sys; sys.exit('docker' in sys.modules)"
+    program = "import harness, execution.commands.session, sys; sys.exit('docker' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

@@ -5,15 +5,15 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from execution.catalogue import Catalogue
-from execution.commands.listing import contents
+from execution.catalogue import REFERENCE, Catalogue
+from execution.commands.list import contents
 from execution.places import ROOT
 
 
 def test_each_thing_is_listed_with_one_whole_sentence() -> None:
     """Fault kinds and invariants are told in a sentence that ends."""
-    found = contents(Catalogue(ROOT, ROOT / "reference_system" / "system.yaml"))
-    sentences = [*found["faults"].values(), *found["invariants"].values()]
+    found = contents(Catalogue(REFERENCE))
+    sentences = [*found["faults"].values(), *found["properties"].values()]
     assert all(text.endswith(".") and ". " not in text for text in sentences)
     assert found["scenarios"]["smoke/control"].startswith("With no fault injected")
 
@@ -21,8 +21,9 @@ def test_each_thing_is_listed_with_one_whole_sentence() -> None:
 def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     """A scenario with a mistake is listed with its place; all others keep their titles."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
+    shutil.copytree(ROOT / "reference_system", tmp_path / "reference_system")
     broken = tmp_path / "scenarios" / "smoke" / "control.yaml"
     broken.write_text(broken.read_text(encoding="utf-8").replace("load:", "lod:"), encoding="utf-8")
-    found = contents(Catalogue(tmp_path, ROOT / "reference_system" / "system.yaml"))["scenarios"]
+    found = contents(Catalogue(tmp_path / "reference_system" / "system.yaml"))["scenarios"]
     assert found["smoke/control"].startswith(f"(has mistakes: {broken}:")
     assert found["smoke/billing_crash"].startswith("A crash of billing")

@@ -10,8 +10,6 @@ from typing import Any
 
 import click
 
-json_option = click.option("--json", "as_json", is_flag=True, help="machine-readable output on stdout")
-
 
 class OutputFile(click.Path):
     """A file to be written: tried before the work, whose result would be lost when it could not be."""
@@ -60,7 +58,7 @@ class OutputFolder(click.Path):
 
 
 class FiniteRange(click.FloatRange):
-    """A number between bounds; `nan` compares false with every bound and is none."""
+    """A number between bounds; `nan`, which compares false with every bound, is not one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)

@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +14,6 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from execution.commands.registers import linearizable
 from execution.places import ROOT
 from experiment.errors import ConfigError, UsageError
 from harness import cli
@@ -25,6 +25,13 @@ STALE = '{"process": 1, "type": "ok", "f": "read", "value": null}\n'
 GOOD, BAD = WRITE + WRITTEN, WRITE + WRITTEN + READ + STALE
 
 
+def linearizable(files: Sequence[Path], *words: str, initial: str | None = None) -> int:
+    """The command on these files."""
+    start = [] if initial is None else ["--initial", initial]
+    code: int = cli.main(["linearizable", *map(str, files), *start, *words], standalone_mode=False)
+    return code
+
+
 def written(folder: Path, name: str, text: str) -> Path:
     path = folder / name
     path.write_bytes(text.encode())
@@ -32,7 +39,7 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 
 def judged(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
-    code = linearizable([written(folder, "one.jsonl", text)], None, 60.0, True)
+    code = linearizable([written(folder, "one.jsonl", text)], "--json")
     return code, json.loads(capsys.readouterr().out)
 
 
@@ -45,21 +52,21 @@ def test_several_files_give_the_worst_code_and_a_list(
         written(tmp_path, "bad.jsonl", BAD),
         written(tmp_path, "empty.jsonl", ""),
     ]
-    assert linearizable(files[:1], None, 60.0, True) == 0
+    assert linearizable(files[:1], "--json") == 0
     assert json.loads(capsys.readouterr().out)["verdict"] == "linearizable"
-    assert linearizable([files[0], files[2]], None, 60.0, True) == 2
+    assert linearizable([files[0], files[2]], "--json") == 2
     capsys.readouterr()
-    assert linearizable(files, None, 60.0, True) == 1
+    assert linearizable(files, "--json") == 1
     found = json.loads(capsys.readouterr().out)
     assert [Path(one["file"]).name for one in found] == ["good.jsonl", "bad.jsonl", "empty.jsonl"]
     assert [one["linearizable"] for one in found] == [True, False, None]
     refused = written(tmp_path, "refused.jsonl", "nonsense\n")
-    assert linearizable([refused, *files], None, 60.0, False) == 64
+    assert linearizable([refused, *files]) == 64
     said = capsys.readouterr()
     assert "4 files: 1 linearizable, 1 not linearizable, 1 not known, 1 refused" in said.out
     assert "refused.jsonl:1:1: found no JSON" in said.err
     with pytest.raises(ConfigError):
-        linearizable([refused], None, 60.0, False)
+        linearizable([refused])
 
 
 @pytest.mark.parametrize(
@@ -99,7 +106,7 @@ def test_a_byte_order_mark_and_odd_line_ends_are_no_mistakes(
 def test_an_initial_value_that_no_register_holds_is_refused(text: str, tmp_path: Path) -> None:
     """It ends as a message, not as a traceback."""
     with pytest.raises(UsageError, match="--initial: found"):
-        linearizable([written(tmp_path, "one.jsonl", GOOD)], text, 60.0, False)
+        linearizable([written(tmp_path, "one.jsonl", GOOD)], initial=text)
 
 
 def test_a_dash_is_standard_input(
@@ -107,7 +114,7 @@ def test_a_dash_is_standard_input(
 ) -> None:
     """The verdict is that of the bytes that come in."""
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(BAD.encode())))
-    assert linearizable([Path("-")], None, 60.0, False) == 1
+    assert linearizable([Path("-")]) == 1
     assert "fits no order" in capsys.readouterr().out
 
 
@@ -124,9 +131,9 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     ours = [
-        "execution", "execution.cli", "execution.cli.lazy", "execution.cli.parameters",
-        "execution.cli.registers",
-        "execution.commands", "execution.commands.registers", "execution.commands.saying", "execution.places",
+        "execution", "execution.commands", "execution.commands.command_line", "execution.commands.lazy",
+        "execution.commands.linearizable", "execution.commands.option_sets", "execution.commands.parameters",
+        "execution.commands.saying", "execution.options", "execution.places", "execution.program",
         "experiment", "experiment.errors", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
         "measurement.register_graph", "measurement.register_search", "measurement.register_zones",

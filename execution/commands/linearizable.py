@@ -1,19 +1,24 @@
-"""Judging register histories; in a file of its own, since it must start quickly."""
+"""`linearizable`: register histories of any system, judged. Starts quickly: that is most of its time."""
 
 from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option
+from execution.commands.parameters import FiniteRange
 from execution.commands.saying import dump, say, tell
 from experiment.errors import ConfigError, ExitCode, Location, Problem, UsageError
 from experiment.units import noun
-from measurement.linearizability import KeyVerdict, RegisterVerdict, check_register
-from measurement.register_events import is_plain, read_events
+
+if TYPE_CHECKING:
+    from measurement.linearizability import KeyVerdict, RegisterVerdict
 
 WORDS = {True: "linearizable", False: "not linearizable", None: "not known"}
 CODES = {True: ExitCode.PASS, False: ExitCode.FAIL, None: ExitCode.INCONCLUSIVE}
@@ -37,10 +42,28 @@ class Judged:
         return ExitCode.BAD_CONFIGURATION if self.error is not None else CODES[self.linearizable]
 
 
-def linearizable(files: Sequence[Path], initial: str | None, within_s: float, as_json: bool) -> int:
-    """0 linearizable, 1 not, 2 not known; of several files the worst, and one that is refused is worst.
+@click.command(cls=Pasteable, epilog="Example: codeblue linearizable history.jsonl --initial 0")
+@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path, allow_dash=True))
+@click.option(
+    "--initial", metavar="JSON", help="Value of every register at the start, as JSON. [default: empty]"
+)
+@click.option(
+    "--within",
+    "within_s",
+    type=FiniteRange(0.001),
+    default=60.0,
+    show_default=True,
+    metavar="SECONDS",
+    help="Time that the search may take for each file.",
+)
+@json_option
+def linearizable(files: tuple[Path, ...], initial: str | None, within_s: float, as_json: bool) -> int:
+    """Judge histories of register operations.
 
-    `within_s` bounds each file. Raises ConfigError for a single file that is refused.
+    FILES are JSON Lines; - is standard input. Exit 0 linearizable, 1 not, 2 not known; of several files
+    the worst, 64 when one is refused. Not known is what the time allowed did not suffice for, and a file
+    without any event. A history in which no operation completed is linearizable: it rules no order out.
+    Lines of the process "nemesis" are skipped.
     """
     start = _initial(initial)
     if len(files) == 1:
@@ -71,6 +94,9 @@ def linearizable(files: Sequence[Path], initial: str | None, within_s: float, as
 
 
 def _judge(file: Path, initial: Any, within_s: float) -> Judged:
+    from measurement.linearizability import check_register
+    from measurement.register_events import read_events
+
     name = "standard input" if file == STDIN else str(file)
     try:
         text = (sys.stdin.buffer.read() if file == STDIN else file.read_bytes()).decode("utf-8-sig")
@@ -87,6 +113,8 @@ def _judge(file: Path, initial: Any, within_s: float) -> Judged:
 
 
 def _initial(text: str | None) -> Any:
+    from measurement.register_events import is_plain
+
     if text is None:
         return None
     try:

@@ -8,10 +8,22 @@ from typing import Any
 
 import click
 
+from execution.program import as_started_here
 from experiment.errors import nearest
 
 
-class NamingGroup(click.Group):
+class Pasteable(click.Command):
+    """The examples in its help can be pasted: each is one line, and begins as the tool was started here."""
+
+    def get_help(self, ctx: click.Context) -> str:
+        return as_started_here(super().get_help(ctx))
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        if self.epilog:
+            formatter.write(f"\n{self.epilog}\n")
+
+
+class NamingGroup(Pasteable, click.Group):
     """Looks among all names it lists; click itself knows only commands that were added by then."""
 
     def resolve_command(

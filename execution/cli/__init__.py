@@ -1,1 +1,0 @@
-"""What each command takes: options and arguments, nothing else."""

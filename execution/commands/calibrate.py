@@ -1,0 +1,40 @@
+"""`calibrate`: the twin, fitted to a live run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import FILE, population_option
+from execution.commands.parameters import OutputFile
+from execution.commands.saying import say, shown
+from execution.options import Options
+
+
+@click.command(
+    cls=Pasteable, epilog="Example: codeblue calibrate reports/runs/RUN --out var/calibration.json"
+)
+@click.argument("run", type=FILE)
+@click.option(
+    "--out", type=OutputFile(), default="calibration.json", show_default=True, help="File for the sizes."
+)
+@population_option
+def calibrate(run: Path, out: Path, population: Path | None) -> int:
+    """Fit the twin to what a live run did before its first fault.
+
+    RUN is a run folder. --population is the one that the run used.
+    """
+    from execution.campaigns.distances import calibrated
+    from execution.runs.run_folder import RunFolder
+    from experiment.errors import ExitCode
+    from experiment.units import noun
+    from simulation.model.magnitudes import save_magnitudes
+
+    found = calibrated(RunFolder(run), Options(population=population), out.stem)
+    save_magnitudes(found, out)
+    for name, fit in sorted(found.fits.items()):
+        say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")
+    say(f"written to {shown(out)}")
+    return int(ExitCode.PASS)

@@ -1,0 +1,117 @@
+"""The command line: parse, call one function, exit code.
+
+Commands are imported when they are asked for: judging a small file must not wait for what a live run needs.
+"""
+
+from __future__ import annotations
+
+import shlex
+import signal
+import sys
+from types import FrameType
+
+import click
+
+from execution.commands.lazy import LazyGroup
+from execution.program import NAME, as_started_here, program
+from experiment.errors import CodeBlueError, ExitCode
+
+CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+INTRODUCTION = """Break a distributed system on purpose, measure what that does to its users, give a verdict.
+
+\b
+First steps:
+  codeblue doctor                                          what this machine can run
+  codeblue list                                            scenarios, designs, suites
+  codeblue run smoke/payer_blackhole --design resilient    one scenario on one design
+  codeblue suite smoke                                     all smoke scenarios on two designs
+
+\b
+Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto, 5 clean-up incomplete,
+64 bad configuration, 70 internal error, 130 / 143 interrupted (after clean-up).
+"""
+
+
+COMMANDS = {
+    "run": "execution.commands.run:run",
+    "suite": "execution.commands.suite:suite",
+    "compare": "execution.commands.compare:compare",
+    "gate": "execution.commands.gate:gate",
+    "trend": "execution.commands.trend:trend",
+    "rescore": "execution.commands.rescore:rescore",
+    "simulate": "execution.commands.simulate:simulate",
+    "calibrate": "execution.commands.calibrate:calibrate",
+    "twin": "execution.commands.twin:twin",
+    "selfcheck": "execution.commands.selfcheck:selfcheck",
+    "linearizable": "execution.commands.linearizable:linearizable",
+    "validate": "execution.commands.validate:validate",
+    "list": "execution.commands.list:list_",
+    "plan": "execution.commands.plan:plan",
+    "check": "execution.commands.check:check",
+    "report": "execution.commands.report:report",
+    "doctor": "execution.commands.doctor:doctor",
+    "images": "execution.commands.images:images",
+    "clean": "execution.commands.clean:clean",
+}
+
+
+def _say_version(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked and not context.resilient_parsing:
+        from execution.program import version_text
+
+        click.echo(f"{NAME} {version_text()}")
+        context.exit()
+
+
+@click.group(
+    cls=LazyGroup,
+    places=COMMANDS,
+    context_settings=CONTEXT,
+    help=INTRODUCTION,
+    invoke_without_command=True,
+)
+@click.option(
+    "--version",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_say_version,
+    help="Show the version and the commit, and exit.",
+)
+@click.pass_context
+def cli(context: click.Context) -> None:
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM, where the command has no answer of its own: what it started is ended as after Ctrl-C."""
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> None:
+    raise Terminated
+
+
+def main() -> None:
+    """Run the command; every error that has a message ends as that message and its exit code."""
+    signal.signal(signal.SIGTERM, _terminate)
+    try:
+        code = cli.main(prog_name=shlex.join(program()), standalone_mode=False)
+    except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
+        code = ExitCode.TERMINATED if isinstance(end.__cause__, Terminated) else ExitCode.INTERRUPTED
+    except click.ClickException as error:
+        error.show()
+        code = ExitCode.BAD_CONFIGURATION
+    except CodeBlueError as error:
+        click.echo(f"error: {as_started_here(str(error))}", err=True)
+        code = error.exit_code
+    except KeyboardInterrupt:
+        code = ExitCode.INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
+        import traceback
+
+        traceback.print_exc()
+        click.echo("internal error: please report the lines above", err=True)
+        code = ExitCode.INTERNAL_ERROR
+    sys.exit(int(code or 0))

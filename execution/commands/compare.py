@@ -1,0 +1,72 @@
+"""`compare`: designs side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import (
+    json_option,
+    live_options,
+    repeats_option,
+    resume_option,
+    seed_option,
+    suite_option,
+)
+from execution.commands.saying import say_results
+from execution.options import RUNTIMES, Options
+
+if TYPE_CHECKING:
+    from measurement.run_records import RunRecord
+
+
+@click.command(
+    cls=Pasteable, epilog="Example: codeblue compare fragile article_minimum resilient --repeats 5"
+)
+@click.argument("names", nargs=-1, metavar="DESIGNS...")
+@click.option("--designs", multiple=True, help="One more design; may be given again.")
+@suite_option
+@seed_option("First seed. [default: the suite's own]")
+@repeats_option(default=5, help="Times that every scenario is run on every design, each with a new seed.")
+@click.option(
+    "--screen",
+    type=click.Choice(RUNTIMES),
+    help="Runtime that all designs are run on first; only the best two go on to --runtime.",
+)
+@resume_option
+@live_options
+@json_option
+def compare(
+    names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int,
+    screen: str | None, resume: bool, as_json: bool, options: Options,
+) -> int:  # fmt: skip
+    """Compare designs over the same scenarios and seeds.
+
+    The runs are interleaved. Shows scores, effects and costs with their intervals. Exit 0 when all runs were
+    scored, 2 when one was not.
+    """
+    from comparison.compare import ComparisonOrder, comparison_exit_code
+    from comparison.formats import lines
+    from execution.campaigns.campaign import Hooks
+    from execution.campaigns.comparison import run_comparison
+    from execution.campaigns.suite import suite_of
+    from execution.catalogue import default_catalogue
+    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.program import typed
+
+    def finished(_record: RunRecord, folder: Path) -> None:
+        if not as_json:
+            say_run(folder)
+
+    chosen = tuple(dict.fromkeys((*designs, *names)))
+    catalogue = default_catalogue(options.system, [suite, *chosen])
+    loaded = suite_of(suite, seed, catalogue)
+    order = ComparisonOrder(chosen, repeats, screen or "", resume, command=typed())
+    with live_session(options.runtime) as interruption:
+        hooks = Hooks(watchers(as_json), started, finished)
+        report, folder = run_comparison(loaded, catalogue, options, order, hooks, interruption.stop)
+    say_results(lines(report), folder / "comparison.html", as_json)
+    return int(interruption.exit_code or comparison_exit_code(report))

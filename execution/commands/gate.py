@@ -1,0 +1,103 @@
+"""`gate`: whether a candidate may be released."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option, live_options, seed_option, suite_option
+from execution.commands.parameters import FiniteRange
+from execution.commands.saying import say, say_results
+from execution.options import Options
+
+if TYPE_CHECKING:
+    from gate.report import GateReport
+    from measurement.run_records import RunRecord
+
+EXAMPLES = """Examples: codeblue gate --baseline resilient --candidate no_key
+          codeblue gate --baseline-system ../released --candidate-system ."""
+EXISTING = click.Path(path_type=Path, exists=True)
+SIDE = "design, or a folder of runs as FOLDER or FOLDER:DESIGN."
+
+
+@click.command(cls=Pasteable, epilog=EXAMPLES)
+@click.option("--baseline", default="resilient", show_default=True, help=f"What is in use: a {SIDE}")
+@click.option("--candidate", default="resilient", show_default=True, help=f"What may be released: a {SIDE}")
+@click.option("--baseline-system", type=EXISTING, metavar="DIR", help="System or checkout of the baseline.")
+@click.option("--candidate-system", type=EXISTING, metavar="DIR", help="System or checkout of the candidate.")
+@click.option("--baseline-image", default="", help="Image of the baseline's services, on containers.")
+@click.option("--candidate-image", default="", help="Image of the candidate's services, on containers.")
+@suite_option
+@seed_option("First seed. [default: the suite's own]")
+@click.option(
+    "--margin",
+    type=FiniteRange(0, 100),
+    default=3.0,
+    show_default=True,
+    help="Points that the candidate may lose.",
+)
+@click.option(
+    "--n-max",
+    type=click.IntRange(2, 1000),
+    default=7,
+    show_default=True,
+    help="Pairs of runs of each scenario at most.",
+)
+@click.option(
+    "--on-inconclusive",
+    type=click.Choice(["fail", "warn"]),
+    default="fail",
+    show_default=True,
+    help="What to do when too few runs decide: exit 2, or pass with a warning.",
+)
+@click.option("--min-score", type=FiniteRange(0, 100), help="Least mean score that the candidate must reach.")
+@click.option("--max-drop", type=FiniteRange(0, 100), help="Largest loss of points, whatever its interval.")
+@live_options
+@json_option
+def gate(
+    suite: str, seed: int | None, n_max: int, as_json: bool, options: Options, **chosen: object,
+) -> int:  # fmt: skip
+    """Decide whether a candidate is as resilient as a baseline.
+
+    Exit 0 pass, 1 regression, 4 new safety veto, 2 not known, 3 invalid runs, 5 clean-up incomplete.
+    """
+    from execution.campaigns.campaign import Hooks
+    from execution.campaigns.gate import run_gate
+    from execution.campaigns.suite import suite_of
+    from execution.catalogue import default_catalogue
+    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.program import typed
+    from gate.formats import lines
+    from gate.play import GateOrder
+    from gate.report import gate_exit_code
+
+    def finished(_record: RunRecord, folder: Path) -> None:
+        if not as_json:
+            say_run(folder)
+
+    order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]
+    catalogue = default_catalogue(options.system, [suite, order.baseline, order.candidate])
+    loaded = suite_of(suite, seed, catalogue)
+    with live_session(options.runtime) as interruption:
+        hooks = Hooks(watchers(as_json), started, finished)
+        report, folder = run_gate(loaded, catalogue, options, order, hooks, interruption.stop)
+    say_results(lines(report), folder / "gate.md", as_json)
+    tell_pipeline(report, as_json)
+    return int(interruption.exit_code or gate_exit_code(report))
+
+
+def tell_pipeline(report: GateReport, as_json: bool) -> None:
+    """On GitHub: annotations beside the files, and the summary of the job."""
+    from gate.formats import render_markdown, workflow_commands
+
+    if os.environ.get("GITHUB_ACTIONS") == "true" and not as_json:
+        for command in workflow_commands(report):
+            say(command)
+    summary = os.environ.get("GITHUB_STEP_SUMMARY")
+    if summary:
+        with Path(summary).open("a", encoding="utf-8") as file:
+            file.write(render_markdown(report))

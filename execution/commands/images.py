@@ -1,0 +1,25 @@
+"""`images`: the container images, made where they are missing or out of date."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import FILE
+from execution.commands.saying import say
+from execution.places import INSTANCES
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue images --offline")
+@click.option("--offline", is_flag=True, help="Use no container registry: the base is made by mmdebstrap.")
+@click.option("--base", metavar="IMAGE", help="Base of the services' image. [default: the official Python]")
+@click.option("--cache", type=FILE, metavar="DIR", help="Folder for wheels. [default: var/images]")
+def images(offline: bool, base: str | None, cache: Path | None) -> int:
+    """Make the container images that are missing or out of date."""
+    from experiment.errors import ExitCode
+    from runtimes.containers.images import make_images
+
+    make_images(cache or INSTANCES / "images", offline=offline, base=base or None, say=say)
+    return int(ExitCode.PASS)

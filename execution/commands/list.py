@@ -1,0 +1,118 @@
+"""`list`: what a system has, by kind, or the runs that have finished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option, system_option
+from execution.commands.saying import dump, say
+
+if TYPE_CHECKING:
+    from execution.catalogue import Catalogue
+    from experiment.topology import System
+
+Rows = Mapping[str, str]  # name -> one line about it
+
+
+@click.command("list", cls=Pasteable, epilog="Example: codeblue list --json")
+@click.option("--runs", is_flag=True, help="List the finished runs in reports/runs instead.")
+@system_option
+@json_option
+def list_(runs: bool, system: Path | None, as_json: bool) -> int:
+    """List the scenarios, designs, suites and parts of a system.
+
+    Also the kinds of faults that can be injected, and the properties that are judged.
+    """
+    from execution.catalogue import default_catalogue
+    from execution.options import Options
+    from experiment.errors import ExitCode
+
+    found = {"runs": finished_runs(Options().out)} if runs else contents(default_catalogue(system))
+    if as_json:
+        dump(found)
+        return int(ExitCode.PASS)
+    for kind, rows in found.items():
+        say(f"{kind}:")
+        width = max((len(name) for name in rows), default=0)
+        for name, title in rows.items():
+            say(f"  {name:<{width}}  {title}".rstrip())
+        if not rows:
+            say("  (none)")
+    return int(ExitCode.PASS)
+
+
+def contents(catalogue: Catalogue) -> dict[str, Rows]:
+    """Kinds of things, each with names and titles. A broken file is listed with its mistake."""
+    from execution.catalogue import unique
+    from experiment.suite import load_suite
+    from faults import KINDS
+    from measurement.checkers import CHECKERS
+
+    system = catalogue.system()
+    scenarios = unique(catalogue.scenario_files())
+    designs = unique(catalogue.design_files())
+    suites = unique(catalogue.suite_files())
+    return {
+        "system": {system.name: system.title},
+        "scenarios": {name: _title(partial(catalogue.scenario, name, system)) for name in scenarios},
+        "designs": {name: _title(partial(catalogue.design, name, system)) for name in designs},
+        "suites": {name: _title(partial(load_suite, path)) for name, path in suites.items()},
+        "faults": {name: _first_sentence(kind) for name, kind in sorted(KINDS.items())},
+        "properties": {name: checker.sentence for name, checker in sorted(CHECKERS.items())},
+        **_parts(system),
+    }
+
+
+def _parts(system: System) -> dict[str, Rows]:
+    """Services, links, journeys and mixes."""
+    return {
+        "services": {
+            name: service.title + (f" ({service.role})" if service.role != "service" else "")
+            for name, service in system.services.items()
+        },
+        "links": {link.name: link.protocol for link in system.links},
+        "journeys": {
+            name: f"at {journey.entry}" + (f"; uses {', '.join(journey.uses)}" if journey.uses else "")
+            for name, journey in system.journeys.items()
+        },
+        "mixes": {
+            name: ", ".join(f"{step.journey} {step.share:.0%}" for step in steps)
+            for name, steps in system.mixes.items()
+        },
+    }
+
+
+def finished_runs(folder: Path) -> Rows:
+    """Run and suite folders, the newest first."""
+    found: dict[str, str] = {}
+    for path in sorted(folder.glob("*"), reverse=True):
+        if (path / "history.jsonl").is_file():
+            found[str(path)] = "judged" if (path / "analysis.json").is_file() else "not judged"
+        elif (path / "suite.html").is_file():
+            found[str(path)] = "suite"
+    return found
+
+
+class Titled(Protocol):
+    @property
+    def title(self) -> str: ...
+
+
+def _title(read: Callable[[], Titled]) -> str:
+    from experiment.errors import ConfigError
+
+    try:
+        return read().title
+    except ConfigError as error:
+        return f"(has mistakes: {str(error).splitlines()[0]})"
+
+
+def _first_sentence(cls: type) -> str:
+    words = " ".join((cls.__doc__ or "").split())
+    return words.partition(". ")[0].removesuffix(".") + "."

@@ -1,0 +1,121 @@
+"""Sets of options that several commands share."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from execution.commands.parameters import FiniteRange, OutputFolder
+from execution.options import RUNTIMES, Options
+from experiment.units import LARGEST_SEED
+
+SEED = click.IntRange(0, LARGEST_SEED)
+FILE = click.Path(path_type=Path)
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
+calibration_option = click.option(
+    "--calibration", type=FILE, metavar="FILE", help="Sizes of the twin, as `codeblue calibrate` writes them."
+)
+population_option = click.option(
+    "--population", type=FILE, metavar="DIR", help="Folder of the data that the system's workload draws from."
+)
+
+
+def _one_system(_context: click.Context, parameter: click.Parameter, given: tuple[Path, ...]) -> Path | None:
+    if len(given) > 1:
+        names = " and ".join(str(path) for path in given)
+        raise click.BadParameter(f"found {names}, expected one system in a call", param=parameter)
+    return given[0] if given else None
+
+
+system_option = click.option(
+    "--system",
+    type=FILE,
+    metavar="DIR",
+    multiple=True,
+    callback=_one_system,
+    help="Folder of the system, or its system.yaml. [default: the one that the files belong to, else the "
+    "reference system]",
+)
+
+
+def seed_option(text: str, default: int | None = None) -> Callable[[Any], Any]:
+    """`--seed`; `text` says what is begun with it."""
+    return click.option("--seed", type=SEED, default=default, show_default=default is not None, help=text)
+
+
+repeats_option = functools.partial(
+    click.option, "--repeats", type=click.IntRange(1, 1000), show_default=True, metavar="N"
+)
+resume_option = click.option(
+    "--resume", is_flag=True, help="Go on with the latest one that did not finish, instead of a new one."
+)
+suite_option = click.option(
+    "--suite", default="smoke", show_default=True, help="Suite whose scenarios are run: a name or a file."
+)
+results_option = click.option(
+    "--results",
+    type=FILE,
+    metavar="FILE",
+    help="Results of suites. [default: results.sqlite3 in reports/runs]",
+)
+
+
+def live_options(function: Callable[..., int]) -> Callable[..., int]:
+    """Options of every command that runs the system; the command gets them as one `options`."""
+
+    @functools.wraps(function)
+    def taking(
+        *args: Any,
+        runtime: str,
+        time_scale: float,
+        population: Path | None,
+        system: Path | None,
+        service_image: str,
+        out: Path | None,
+        calibration: Path | None,
+        **own: Any,
+    ) -> int:
+        options = Options(
+            runtime, time_scale, population, out or Options().out, system, service_image, calibration
+        )
+        return function(*args, options=options, **own)
+
+    decorated: Callable[..., int] = taking
+    for option in reversed(
+        (
+            system_option,
+            click.option(
+                "--runtime",
+                type=click.Choice(RUNTIMES),
+                default=RUNTIMES[0],
+                show_default=True,
+                help="Where the system runs; simulation is the twin in virtual time.",
+            ),
+            click.option(
+                "--time-scale",
+                type=FiniteRange(0.1, 100),
+                default=1.0,
+                show_default=True,
+                metavar="FACTOR",
+                help="Makes every phase longer (2) or shorter (0.5).",
+            ),
+            population_option,
+            click.option(
+                "--service-image",
+                default="",
+                metavar="IMAGE",
+                help="Image that holds the services, with --runtime containers.",
+            ),
+            click.option(
+                "--out", type=OutputFolder(), help="Folder for the run folders. [default: reports/runs]"
+            ),
+            calibration_option,
+        )
+    ):
+        decorated = option(decorated)
+    return decorated

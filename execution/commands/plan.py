@@ -1,0 +1,45 @@
+"""`plan`: the timeline of a run, without running anything."""
+
+from __future__ import annotations
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option, live_options, seed_option
+from execution.commands.saying import dump, say
+from execution.options import Options
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue plan smoke/registry_flapping --seed 3")
+@click.argument("scenario")
+@click.option("--design", help="Design of the system. [default: resilient, or its only one]")
+@seed_option("Seed of every random choice.", default=1)
+@live_options
+@json_option
+def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: Options) -> int:
+    """Show the timeline that a run would follow."""
+    from execution.catalogue import default_catalogue
+    from execution.runs.preflight import Request, plans
+    from execution.runs.run_folder import plan_facts
+    from experiment.errors import ExitCode
+    from experiment.units import noun
+
+    catalogue = default_catalogue(options.system, [scenario, design or ""])
+    request = Request(scenario, design or catalogue.usual_design(), seed)
+    (made,) = plans([request], catalogue, options)
+    if as_json:
+        dump(plan_facts(made))
+        return int(ExitCode.PASS)
+    say(f"{made.scenario.name}: {made.scenario.title}")
+    count = len(made.operations)
+    say(f"design {made.design.name}, seed {made.seed}, {noun(count, 'operation')}, {made.population.source}")
+    events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
+    for acting in made.activations:
+        events += [
+            (acting.end_s, f"heal {acting.id} {acting}"),
+            (acting.start_s, f"inject {acting.id} {acting}"),
+        ]
+    for t, text in sorted(events, key=lambda event: event[0]):
+        say(f"  {t:8.3f} s  {text}")
+    say(f"  {made.phases[-1].end_s:8.3f} s  end at the latest")
+    return int(ExitCode.PASS)

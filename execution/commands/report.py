@@ -1,0 +1,24 @@
+"""`report`: the reports of a judged run, rendered again."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import FILE
+from execution.commands.saying import say
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue report reports/runs/NAME")
+@click.argument("folder", type=FILE)
+def report(folder: Path) -> int:
+    """Render the reports of a judged run again."""
+    from execution.runs.judging import render
+    from execution.runs.run_folder import RunFolder
+    from experiment.errors import ExitCode
+
+    for written in render(RunFolder(folder)):
+        say(str(written))
+    return int(ExitCode.PASS)

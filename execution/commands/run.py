@@ -1,0 +1,70 @@
+"""`run`: scenarios, each on each design."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import json_option, live_options, seed_option
+from execution.commands.saying import dump
+from execution.options import Options
+
+if TYPE_CHECKING:
+    from execution.runs.bench import RunResult
+
+
+@click.command(
+    cls=Pasteable, epilog="Example: codeblue run smoke/billing_crash --design fragile --design resilient"
+)
+@click.argument("scenarios", nargs=-1, required=True)
+@click.option(
+    "--design",
+    "designs",
+    multiple=True,
+    help="Design to run them on; may be given again. [default: resilient, or the system's only one]",
+)
+@seed_option("Seed of every random choice.", default=1)
+@live_options
+@json_option
+def run(
+    scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, options: Options
+) -> int:
+    """Run scenarios on the system, once for each design.
+
+    SCENARIOS are names, as `list` shows them, or files. The exit code is that of the gravest verdict.
+    """
+    from execution.catalogue import default_catalogue
+    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.runs.pipeline import run_plans
+    from execution.runs.preflight import Request, plans
+    from experiment.errors import gravest
+
+    catalogue = default_catalogue(options.system, [*scenarios, *designs])
+    chosen = designs or (catalogue.usual_design(),)
+    requests = [Request(scenario, design, seed) for design in chosen for scenario in scenarios]
+    prepared = plans(requests, catalogue, options)
+    results: list[RunResult] = []
+    with live_session(options.runtime) as interruption:
+        for result in run_plans(prepared, options, watchers(as_json), interruption.stop, started):
+            results.append(result)
+            if not as_json:
+                say_run(result.folder.path)
+    if as_json:
+        dump([_run_json(result) for result in results])
+    codes = {result.exit_code for result in results}
+    return int(gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code}))
+
+
+def _run_json(result: RunResult) -> Mapping[str, Any]:
+    from reports.loading import load_run_report
+    from reports.report import summarise
+
+    summary = summarise(load_run_report(result.folder.path))
+    return {
+        "folder": str(result.folder.path),
+        **{name: getattr(summary, name) for name in summary.__slots__},
+        "exit_code": int(result.exit_code),
+    }

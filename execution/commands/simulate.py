@@ -1,0 +1,194 @@
+"""`simulate`: sweeps over the twin, their rows, plots and effect sizes."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import (
+    calibration_option,
+    json_option,
+    population_option,
+    seed_option,
+    system_option,
+)
+from execution.commands.parameters import OutputFile
+from execution.commands.saying import dump, say, shown, tell
+from execution.options import GENERATED_PATIENTS, SIMULATION, Options
+
+if TYPE_CHECKING:
+    from execution.catalogue import Catalogue
+    from simulation.effects import Effect
+    from simulation.sweep import Point, Setting
+
+SHOWN_EFFECTS = 20  # of each label
+EXAMPLE = (
+    "Example: codeblue simulate smoke/payer_blackhole --seeds 200 --design fragile resilient "
+    "--vary '*.timeout=500ms,1s' --out results.parquet --plot plots.html"
+)
+
+
+@click.command(cls=Pasteable, epilog=EXAMPLE)
+@click.argument("names", nargs=-1, required=True, metavar="SCENARIO [DESIGNS...]")
+@click.option("--design", "designs", multiple=True, help="A design; more may follow as plain words.")
+@click.option(
+    "--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each design and variant."
+)
+@seed_option("First seed.", default=1)
+@click.option(
+    "--vary",
+    multiple=True,
+    metavar="KEY=V1,V2",
+    help="Values that a key of the designs takes in turn, such as '*.timeout=500ms,1s'.",
+)
+@click.option("--dask", default="", metavar="ADDRESS", help="Scheduler of the Dask cluster to compute on.")
+@click.option("--out", type=OutputFile(".parquet", ".csv"), help="File for the rows, .parquet or .csv.")
+@click.option("--plot", type=OutputFile(), help="HTML file for a plot of every figure.")
+@system_option
+@population_option
+@calibration_option
+@json_option
+def simulate(
+    names: tuple[str, ...], designs: tuple[str, ...], seeds: int, seed: int, vary: tuple[str, ...], dask: str,
+    out: Path | None, plot: Path | None, system: Path | None, population: Path | None,
+    calibration: Path | None, as_json: bool,
+) -> int:  # fmt: skip
+    """Sweep a scenario over seeds and designs on the twin.
+
+    Shows how every figure differs from that of the first design or variant. A signal ends it with the rows
+    until then.
+    """
+    from execution.catalogue import default_catalogue
+    from execution.commands.interrupts import interruptible
+    from experiment.errors import ExitCode
+    from experiment.units import noun
+    from simulation.sweep import run_on_dask, run_sweep, write_results
+
+    catalogue = default_catalogue(system, [*names, *designs])
+    scenario, chosen = _told_apart(names, designs, catalogue)
+    options = Options(SIMULATION, population=population, system=system, calibration=calibration)
+    todo, setting = _prepared(scenario, chosen, range(seed, seed + seeds), vary, catalogue, options)
+    failures: list[str] = []
+    with interruptible() as interruption:
+        if dask:
+            results = run_on_dask(todo, setting, dask, _progress, failures, interruption.stop)
+        else:
+            results = run_sweep(todo, setting, _progress, failures=failures, stop=interruption.stop)
+    if interruption.exit_code is not None:
+        tell(f"interrupted: {len(results) + len(failures)} of {noun(len(todo), 'run')} had ended")
+        if not len(results):
+            return int(interruption.exit_code)
+    if out is not None:
+        write_results(results, out)
+        tell(f"{noun(len(results), 'run')} in {shown(out)}")
+    if plot is not None:
+        plot.write_text("\n".join(_plots(results)), encoding="utf-8")
+        tell(f"plots in {shown(plot)}")
+    _say_effects(results, f"{scenario}; magnitudes: {setting.magnitudes.name}", as_json)
+    for text in failures:
+        tell(f"failed: {text}")
+    return int(interruption.exit_code or (ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS))
+
+
+def _prepared(
+    scenario: str,
+    names: Sequence[str],
+    seeds: range,
+    vary: Sequence[str],
+    catalogue: Catalogue,
+    options: Options,
+) -> tuple[Sequence[Point], Setting]:
+    """Every run to simulate, and what all share. Raises ConfigError or UnsupportedError before any."""
+    from execution.runs.preflight import population_of
+    from experiment.plan import make_plan
+    from load import outcomes
+    from simulation.model.controls import CAPABILITIES
+    from simulation.model.magnitudes import load_magnitudes
+    from simulation.model.world import refuse_unknown
+    from simulation.sweep import OutcomeTable, Setting, points
+    from simulation.variation import parse_variation
+
+    system = catalogue.system()
+    designs = [catalogue.design(name, system) for name in names]
+    variations = [parse_variation(text) for text in vary]
+    todo = points(catalogue.scenario(scenario, system), system, designs, seeds, variations)
+    population = population_of(options)(seeds[0]) if options.population is not None else None
+    for design in {point.label: point for point in todo}.values():
+        people = population or population_of(options)(seeds[0])
+        refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
+    table = OutcomeTable(outcomes.judge, outcomes.seen_status)
+    return todo, Setting(load_magnitudes(options.calibration), table, GENERATED_PATIENTS, population)
+
+
+def _say_effects(results: Any, of: str, as_json: bool) -> None:
+    """The effect sizes, in words or as JSON with every interval."""
+    from simulation.effects import effects, intervals
+
+    found = effects(results)
+    if as_json:
+        rows = [asdict(row) for row in intervals(results)]
+        dump({"runs": len(results), "intervals": rows, "effects": [asdict(one) for one in found]})
+        return
+    say(f"{len(results)} simulated runs of {of}")
+    for line in effect_lines(found, dict(results.group_by("label", maintain_order=True).len().iter_rows())):
+        say(line)
+
+
+def _told_apart(
+    names: Sequence[str], designs: Sequence[str], catalogue: Catalogue
+) -> tuple[str, tuple[str, ...]]:
+    """The scenario among the names, wherever it stands, and the designs."""
+    known = catalogue.scenario_files()
+    scenario = next((name for name in names if name in known), names[0])
+    others = [name for name in names if name != scenario]
+    return scenario, tuple(dict.fromkeys((*designs, *others))) or catalogue.usual_designs()
+
+
+def _progress(done: int, total: int) -> None:
+    """On a terminal one line that is rewritten, elsewhere a line every tenth."""
+    from experiment.units import noun
+
+    said = f"{done} of {noun(total, 'run')}"
+    if sys.stderr.isatty():
+        print(f"\r{said}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+    elif done * 10 // total > (done - 1) * 10 // total:
+        print(said, file=sys.stderr, flush=True)
+
+
+def _plots(results: Any) -> Iterator[str]:
+    """An HTML page of one interval plot a figure."""
+    from reports.plots_over_runs import Interval as PlottedInterval
+    from reports.plots_over_runs import interval_plot
+    from simulation.effects import intervals
+
+    rows = intervals(results)
+    yield "<!doctype html><meta charset=utf-8><title>Simulated runs</title>"
+    for metric in dict.fromkeys(row.metric for row in rows):
+        own = [PlottedInterval(r.label, r.mean, r.low, r.high) for r in rows if r.metric == metric]
+        yield f"<h2>{metric}</h2>" + interval_plot(own, metric, name=f"figure-{metric.replace('.', '-')}")
+
+
+def effect_lines(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str]:
+    """The weightiest effects of each label against the first, as a table; `runs` by label."""
+    from experiment.units import noun
+
+    if len(runs) < 2:
+        return ["one label only: nothing to compare"]
+    if not found:
+        return ["one seed only: effects need two or more, --seeds 2"]
+    lines = [f"against {found[0].baseline}:"]
+    lines.append(f"{'figure':34} {'difference':>11} {'95% interval':>25} {'size':>7}  larger in")
+    for label in dict.fromkeys(one.label for one in found):
+        lines.append(label)
+        for one in [one for one in found if one.label == label][:SHOWN_EFFECTS]:
+            interval = f"{one.low:.4g} to {one.high:.4g}"
+            size = f"{one.size:.2f}" if one.size is not None else "always" if one.difference else "none"
+            larger = f"{one.larger:.0%} of {noun(one.pairs, 'seed')}"
+            lines.append(f"  {one.metric[:32]:32} {one.difference:>11.4g} {interval:>25} {size:>7}  {larger}")
+    return lines

@@ -1,0 +1,62 @@
+"""`suite`: all entries of a suite, each with the verdict that it must give."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import (
+    json_option,
+    live_options,
+    repeats_option,
+    resume_option,
+    seed_option,
+)
+from execution.commands.saying import say, say_results
+from execution.options import Options
+
+if TYPE_CHECKING:
+    from measurement.run_records import RunRecord
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue suite smoke --repeats 3")
+@click.argument("suite")
+@seed_option("First seed. [default: the suite's own]")
+@repeats_option(default=1, help="Times that every entry is run, each with a new seed.")
+@resume_option
+@live_options
+@json_option
+def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, options: Options) -> int:
+    """Run a suite and compare each verdict with the expected one.
+
+    SUITE is a name, as `list` shows it, or a file. Exit 0 when every entry gives the verdict that the suite
+    expects of it.
+    """
+    from execution.campaigns.campaign import Hooks
+    from execution.campaigns.suite import SuiteOrder, run_suite, suite_of
+    from execution.campaigns.suite_numbers import entry_met
+    from execution.catalogue import default_catalogue
+    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.program import typed
+    from experiment.errors import gravest
+    from reports.console import suite_lines
+
+    catalogue = default_catalogue(options.system, [suite])
+    loaded = suite_of(suite, seed, catalogue)
+    order = SuiteOrder(repeats, resume, command=typed())
+
+    def finished(record: RunRecord, folder: Path) -> None:
+        if not as_json:
+            entry = loaded.entries[record.entry]
+            say_run(folder)
+            say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
+
+    with live_session(options.runtime) as interruption:
+        hooks = Hooks(watchers(as_json), started, finished)
+        result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
+    say_results(suite_lines(result.report, colour=sys.stdout.isatty()), result.folder / "suite.html", as_json)
+    return int(gravest({interruption.exit_code or result.exit_code, result.exit_code}))

@@ -1,0 +1,85 @@
+"""The name and the version of the tool: how it was started here, so that what it prints can be pasted."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from shutil import which
+
+from execution.places import CHECKOUT, COMMIT_FILE, ROOT
+
+NAME = "codeblue"
+# A command in a text: `codeblue list`, or one that begins a line or follows "Example:".
+WRITTEN = re.compile(rf"(?<=[`\s]){NAME}(?= [a-z-])")
+
+
+def program() -> tuple[str, ...]:
+    """The words that start this tool from the folder where results go: `codeblue` where the shell finds this
+    very installation, else the path of its command, else `python harness.py`."""
+    installed = Path(sys.executable).parent / NAME
+    started = Path(sys.argv[0])
+    if started.name == NAME or (started.name != "harness.py" and installed.is_file()):
+        command = started if started.name == NAME else installed
+        found = which(NAME)
+        if found is not None and Path(found).resolve() == command.resolve():
+            return (NAME,)
+        return (_from_home(command.absolute()),)
+    python = next((name for name in ("python", "python3") if which(name)), sys.executable)
+    return (python, "harness.py")
+
+
+def _from_home(path: Path) -> str:
+    return str(path.relative_to(ROOT)) if CHECKOUT and path.is_relative_to(ROOT) else str(path)
+
+
+def typed() -> str:
+    """The command as it was typed."""
+    return shlex.join([*program(), *sys.argv[1:]])
+
+
+def as_started_here(text: str) -> str:
+    """A text in which every command that it names begins as the tool was started here."""
+    return WRITTEN.sub(shlex.join(program()), text)
+
+
+def version_text() -> str:
+    """`0.1.0, commit 1a2b3c4d5e6f`; without the commit where it is not known."""
+    commit = git_commit(ROOT)
+    return f"{_number()}, commit {commit}" if commit else _number()
+
+
+def _number() -> str:
+    if not CHECKOUT:
+        try:
+            return version("code-blue")
+        except PackageNotFoundError:
+            return "unknown version"
+    import tomllib
+
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    return str(found["project"]["version"])
+
+
+def git_commit(root: Path) -> str:
+    """The commit of the working tree, with `+` when it has changes; of an installed copy the one that it was
+    made from. Empty where there is none."""
+    if not CHECKOUT and root.is_relative_to(ROOT):
+        return COMMIT_FILE.read_text(encoding="utf-8").strip() if COMMIT_FILE.is_file() else ""
+    import subprocess
+
+    try:
+        commit = _git(root, "rev-parse", "--short=12", "HEAD")
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    except (OSError, subprocess.SubprocessError):
+        return ""
+    return commit + ("+" if changed else "")
+
+
+def _git(root: Path, *words: str) -> str:
+    import subprocess
+
+    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=5, check=True)
+    return done.stdout.strip()
