@@ -6,14 +6,13 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
+from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize, SafetyFigures
 from comparison.words import in_words, ranked
 from measurement.histogram import Histogram, merge
-from measurement.run_records import RunRecord
+from measurement.run_records import PropertyFigures, RunRecord
 from measurement.statistics import (
     Estimate,
     PairedDifference,
-    Share,
     added_quantile,
     mean_estimate,
     median_time,
@@ -93,8 +92,22 @@ def _stale_s(record: RunRecord) -> float | None:
     return record.stale_s
 
 
-def _duplicated(records: Sequence[RunRecord]) -> Share | None:
-    return share_estimate(sum(r.duplicates > 0 for r in records), len(records)) if records else None
+def _safety(records: Sequence[RunRecord]) -> tuple[SafetyFigures, ...]:
+    """Of every safety property that something was exposed to, in the order of the system."""
+    found: dict[str, list[PropertyFigures]] = {}
+    for record in records:
+        for figures in record.properties:
+            if figures.safety:
+                found.setdefault(figures.name, []).append(figures)
+    return tuple(
+        SafetyFigures(
+            name,
+            sum(one.violations for one in mine),
+            sum(one.exposed for one in mine),
+            share_estimate(sum(one.violations > 0 for one in mine), len(mine)),
+        )
+        for name, mine in found.items()
+    )
 
 
 def _largest_lag(records: Sequence[RunRecord]) -> float | None:
@@ -133,8 +146,7 @@ def _cell(scenario: str, design: str, every: Sequence[RunRecord], first: str) ->
         vetoes=sum(record.vetoed for record in records),
         score=score_estimate(scores) if scores else None,
         recovery=median_time(reached, censored) if reached or censored else None,
-        duplicates=sum(record.duplicates for record in records),
-        duplicated=_duplicated(records),
+        safety=_safety(records),
         stale_s=_largest_lag(records),
         staleness=_estimate(map(_stale_s, records)),
         calls=_estimate(map(_calls, records)),
@@ -169,8 +181,7 @@ def _summary(
         score=score_estimate(means) if means else None,
         vetoes=sum(record.vetoed for record in mine),
         invalid=sum(record.score is None for record in mine),
-        duplicates=sum(record.duplicates for record in mine),
-        duplicated=_duplicated(mine),
+        safety=_safety(mine),
         stale_s=_largest_lag(mine),
         staleness=_over_seeds(mine, weights, _stale_s),
         calls=_over_seeds(mine, weights, _calls),

@@ -2,32 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from comparison.report import ComparisonReport
-from comparison.words import effect_text, tables
+from comparison.words import Table, effect_text, tables
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
 from reports.repeats import score_text
 from reports.wording import clean
 
+GROUPS = ("All scenarios", "Each scenario")
+
 
 @dataclass(frozen=True, slots=True)
 class ComparisonDocument:
     """comparison.json. `format` counts up when a reader would have to change."""
 
-    format: Literal[2]
+    format: Literal[3]
     kind: Literal["comparison"]
     report: ComparisonReport
 
 
 def render_json(report: ComparisonReport) -> str:
     """Schema: docs/schemas/comparison.schema.json."""
-    document = ComparisonDocument(2, "comparison", report)
+    document = ComparisonDocument(3, "comparison", report)
     return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
 
 
@@ -41,11 +44,18 @@ def render_markdown(report: ComparisonReport) -> str:
     """For a pull request or a wiki."""
     said = (*report.screened, *report.words, *_left(report))
     lines = [f"# Comparison {text(report.name)}", "", *(f"- {text(words)}" for words in said), ""]
-    for one in tables(report):
-        lines += [f"## {one.title}", "", *table(one.head, [tuple(map(text, row)) for row in one.rows]), ""]
+    for title, group in zip(GROUPS, tables(report), strict=True):
+        for one in _filled(group):
+            head = f"## {title}: {one.title.lower()}"
+            lines += [head, "", *table(one.head, [tuple(map(text, row)) for row in one.rows]), ""]
     lines += [f"- {text(effect_text(effect))}" for effect in report.effects]
     sources = text(", ".join(report.sources))
     return "\n".join([*lines, "", f"Runtime: {sources}. Again: {code(report.command)}", ""])
+
+
+def _filled(group: Sequence[Table]) -> list[Table]:
+    """Without tables that have nothing to say."""
+    return [one for one in group if one.rows]
 
 
 def _left(report: ComparisonReport) -> list[str]:
@@ -89,7 +99,7 @@ def render_html(report: ComparisonReport) -> str:
         heat=heat_map(list(report.scenarios), names, cells),
         pareto=pareto(points, cost) if points else "",
         intervals=interval_plot(intervals, "points of score") if intervals else "",
-        tables=tables(report),
+        tables=[_filled(group) for group in tables(report)],
         left=tuple(_left(report)),
         effects=[effect_text(effect) for effect in report.effects],
     )
@@ -98,7 +108,7 @@ def render_html(report: ComparisonReport) -> str:
 def lines(report: ComparisonReport) -> list[str]:
     """For the terminal: tables, words."""
     found: list[str] = []
-    for one in tables(report):
+    for one in (one for group in tables(report) for one in _filled(group)):
         rows = (one.head, *one.rows)
         wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
         found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]

@@ -9,10 +9,22 @@ from measurement.statistics import Estimate, MedianTime, PairedDifference, Share
 
 
 @dataclass(frozen=True, slots=True)
+class SafetyFigures:
+    """One safety property over runs: how many of `exposed` things violated it in all of them, and in how many
+    runs any did."""
+
+    name: str
+    violations: int
+    exposed: int
+    runs: Share
+
+
+@dataclass(frozen=True, slots=True)
 class DesignInScenario:
-    """One design in one scenario over all seeds. `score` is None when no run was scored. `duplicates` counts
-    charges, `duplicated` the runs that have any; `stale_s` is the largest lag of all runs, `staleness` the
-    mean of the runs' largest. Costs are as in `DesignSummary`."""
+    """One design in one scenario over all seeds. `score` is None when no run was scored. `safety` has the
+    properties that something was exposed to. `stale_s` is the largest lag of all runs, `staleness` the mean
+    of the runs' largest; both are None where no property bounds staleness. Costs are as in
+    `DesignSummary`."""
 
     scenario: str
     design: str
@@ -21,8 +33,7 @@ class DesignInScenario:
     vetoes: int
     score: Estimate | None
     recovery: MedianTime | None
-    duplicates: int
-    duplicated: Share | None
+    safety: tuple[SafetyFigures, ...]
     stale_s: float | None
     staleness: Estimate | None
     calls: Estimate | None
@@ -35,7 +46,7 @@ class DesignInScenario:
 class DesignSummary:
     """One design over all scenarios. Costs: calls between services and CPU for each client operation, p95 in
     the baseline (of merged runs), and what that is above the first design's with the same seeds (None of the
-    first itself). The unit of every interval but that of `duplicated` (runs) is the seed, as of the score:
+    first itself). The unit of every interval but those of `safety` (runs) is the seed, as of the score:
     costs differ between scenarios, which is no uncertainty."""
 
     design: str
@@ -43,8 +54,7 @@ class DesignSummary:
     score: Estimate | None
     vetoes: int
     invalid: int
-    duplicates: int
-    duplicated: Share | None
+    safety: tuple[SafetyFigures, ...]
     stale_s: float | None
     staleness: Estimate | None
     calls: Estimate | None

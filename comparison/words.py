@@ -17,7 +17,8 @@ DESIGN = ("design",)
 CELL = ("scenario", "design")
 OF_DESIGN = ("score (95%)", "vetoes", "invalid")
 OF_CELL = ("runs", "score (95%)", "vetoes (95%)", "invalid", "recovered in (95%)")
-SAFETY = ("duplicates (95%)", "staleness (95%)", "largest lag")
+SAFETY = ("violations", "runs with any (95%)")
+STALENESS = ("staleness (95%)", "largest lag")
 COST = ("calls / op (95%)", "CPU / op (95%)", "baseline p95 (95%)", "added p95 (95%)")
 
 
@@ -31,18 +32,35 @@ class Table:
     rows: tuple[Fields, ...]
 
 
-def tables(report: ComparisonReport) -> tuple[Table, ...]:
-    """Designs over all scenarios, then each in every scenario; each time outcome, safety and cost, which
-    together would be wider than a page."""
-    designs = {(design.design,): design for design in report.designs}
-    cells = {(cell.scenario, cell.design): cell for cell in report.cells}
+def tables(report: ComparisonReport) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
+    """(designs over all scenarios, each in every scenario): each time outcome, safety, staleness where it is
+    bounded, and cost, which together would be wider than a page."""
+    designs: dict[Fields, DesignSummary] = {(design.design,): design for design in report.designs}
+    cells: dict[Fields, DesignInScenario] = {(cell.scenario, cell.design): cell for cell in report.cells}
+    broken = {
+        (cell.scenario, figures.name)
+        for cell in report.cells
+        for figures in cell.safety
+        if figures.violations
+    }
     return (
-        _table("Outcome", DESIGN, OF_DESIGN, {name: _of_design(d) for name, d in designs.items()}),
-        _table("Safety", DESIGN, SAFETY, {name: _safety(d) for name, d in designs.items()}),
-        _table("Cost", DESIGN, COST, {name: _cost(d) for name, d in designs.items()}),
-        _table("Outcome in each scenario", CELL, OF_CELL, {name: _of_cell(c) for name, c in cells.items()}),
-        _table("Safety in each scenario", CELL, SAFETY, {name: _safety(c) for name, c in cells.items()}),
-        _table("Cost in each scenario", CELL, COST, {name: _cost(c) for name, c in cells.items()}),
+        (
+            _table("Outcome", DESIGN, OF_DESIGN, {name: _of_design(d) for name, d in designs.items()}),
+            _table("Safety", ("property", *DESIGN), SAFETY, _safety(designs)),
+            _table("Staleness", DESIGN, STALENESS, _staleness(designs)),
+            _table("Cost", DESIGN, COST, {name: _cost(d) for name, d in designs.items()}),
+        ),
+        (
+            _table("Outcome", CELL, OF_CELL, {name: _of_cell(c) for name, c in cells.items()}),
+            _table(
+                "Safety that was violated",
+                ("property", *CELL),
+                SAFETY,
+                {name: row for name, row in _safety(cells).items() if (name[1], name[0]) in broken},
+            ),
+            _table("Staleness", CELL, STALENESS, _staleness(cells)),
+            _table("Cost", CELL, COST, {name: _cost(c) for name, c in cells.items()}),
+        ),
     )
 
 
@@ -64,8 +82,24 @@ def _of_cell(cell: DesignInScenario) -> Fields:
     )
 
 
-def _safety(of: Of) -> Fields:
-    return (_duplicates(of.duplicates, of.duplicated), time_text(of.staleness), duration(of.stale_s))
+def _safety(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
+    """A row for each property and what it was judged on; properties in the order of the system."""
+    every = dict.fromkeys(figures.name for one in of.values() for figures in one.safety)
+    return {
+        (name, *key): (f"{figures.violations} of {figures.exposed}", share_text(figures.runs))
+        for name in every
+        for key, one in of.items()
+        for figures in one.safety
+        if figures.name == name
+    }
+
+
+def _staleness(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
+    return {
+        key: (time_text(one.staleness), duration(one.stale_s))
+        for key, one in of.items()
+        if one.stale_s is not None
+    }
 
 
 def _cost(of: Of) -> Fields:
@@ -77,13 +111,10 @@ def _cost(of: Of) -> Fields:
     )
 
 
-def _duplicates(count: int, share: Share | None) -> str:
-    """`3 in 2 of 5 runs (5.3% to 85.3%)`."""
-    if share is None:
-        return "–"
-    of_runs = f"{share.runs} of " if share.runs else ""
+def share_text(share: Share) -> str:
+    """`2 of 5 runs (5.3% to 85.3%)`."""
     interval = f"({percent(share.low)} to {percent(share.high)})"
-    return f"{count or 'none'} in {of_runs}{noun(share.n, 'run')} {interval}"
+    return f"{share.runs} of {noun(share.n, 'run')} {interval}"
 
 
 def effect_text(effect: EffectSize) -> str:

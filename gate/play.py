@@ -207,6 +207,7 @@ def _report(
                 ("candidate vetoed", [record.vetoed for record in candidate]),
                 ("baseline invalid", [record.score is None for record in baseline]),
                 ("candidate invalid", [record.score is None for record in candidate]),
+                *_violation_rates(baseline, candidate),
             )
             if chosen
         ),
@@ -216,6 +217,18 @@ def _report(
         on_inconclusive=order.on_inconclusive,
         unclean=tuple(Path(record.folder).name for record in records if not record.clean),
     )
+
+
+def _violation_rates(
+    baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]
+) -> list[tuple[str, list[bool]]]:
+    """Which runs of each side violated each safety property that any run did."""
+    names = dict.fromkeys(name for record in (*candidate, *baseline) for name in record.safety)
+    return [
+        (f"{side} violates {name}", [name in record.safety for record in records])
+        for name in names
+        for side, records in ((BASELINE, baseline), (CANDIDATE, candidate))
+    ]
 
 
 def _named(what: str, system: Path | None, image: str) -> str:

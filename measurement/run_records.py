@@ -18,6 +18,16 @@ from measurement.histogram import Histogram, merge
 
 
 @dataclass(frozen=True, slots=True)
+class PropertyFigures:
+    """What one property showed in one run: how many of `exposed` things violated it."""
+
+    name: str
+    safety: bool
+    exposed: int
+    violations: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunRecord:
     """A line of a campaign. Times in seconds; `score` is None when the run is invalid; `recovery_s` is None
     with `censored_s` set when it was looked for that long and never came, and both are None when there was no
@@ -39,8 +49,8 @@ class RunRecord:
     score: float | None
     recovery_s: float | None
     censored_s: float | None
-    duplicates: int
-    stale_s: float | None  # largest lag of an unlabelled read
+    properties: tuple[PropertyFigures, ...]  # those that something was exposed to
+    stale_s: float | None  # largest lag of an unlabelled read, where a property bounds staleness
     calls: float | None
     cpu_ms: float | None
     baseline_latency: Histogram
@@ -75,6 +85,7 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
+LARGEST_LAG = "unlabelled_lag_s_max"  # the measure that a property of bounded staleness gives
 LOAD_PHASES = ("baseline", "fault", "recovery")
 
 
@@ -86,8 +97,7 @@ def record_of(
     recovery = analysis.recovery if analysis.faults else None
     censored = recovery is not None and recovery.seconds is None
     operations = max(1, history.operations.height)
-    staleness = next((check for check in analysis.checks if check.checker == "bounded_staleness"), None)
-    stale = staleness.measures.get("unlabelled_lag_s_max") if staleness else None
+    lags = [check.measures.get(LARGEST_LAG) for check in analysis.checks]
     loaded = [row for row in analysis.journeys if row.phase in LOAD_PHASES]
     waived = {waiver.invariant for waiver in analysis.waivers if waiver.lifts}
     return RunRecord(
@@ -103,8 +113,12 @@ def record_of(
         score=analysis.score.value,
         recovery_s=recovery.seconds if recovery else None,
         censored_s=_observed_after_heal(analysis, history) if censored else None,
-        duplicates=found["no_duplicate_charge"].violation_count if "no_duplicate_charge" in found else 0,
-        stale_s=float(stale) if isinstance(stale, int | float) else None,
+        properties=tuple(
+            PropertyFigures(check.checker, check.safety, check.exposed, check.violation_count)
+            for check in analysis.checks
+            if check.exposed
+        ),
+        stale_s=max((float(lag) for lag in lags if isinstance(lag, int | float)), default=None),
         calls=_total(history.samples, "attempts", operations),
         cpu_ms=_total(history.samples, "cpu_s", operations, 1000.0),
         baseline_latency=merge(row.histogram for row in analysis.journeys if row.phase == "baseline"),

@@ -184,7 +184,7 @@ def run_provenance(report: RunReport) -> dict[str, str]:
         "started": header.started_at,
         "system": header.system,
         "scenario file": report.facts.scenario.file,
-        "patients": header.population,
+        "population": header.population,
         "clock scale": "" if header.clock_scale == 1 else f"{header.clock_scale:g}",
         "ended": "cut off" if report.end is None else f"{report.end.reason} at {wording.at(report.end.t)}. "
         + report.end.statement,

@@ -85,8 +85,7 @@ class RunSummary:
     score_text: str  # "0 (vetoed: 3 duplicate charges; would have been 91)"
     recovery_s: float | None
     recovery_censored: bool
-    violations: int
-    violated: tuple[str, ...]  # checkers with violations
+    violations: Mapping[str, int]  # property to how many, of those that were violated
     file: str = ""  # the scenario file
     failures: tuple[str, ...] = ()  # what failed or makes the run invalid, one sentence each
     missed: tuple[str, ...] = ()  # objectives that were not met: "pay p95 in fault"
@@ -116,7 +115,7 @@ class SuiteEntry:
         run = self.summary
         if run is None or run.verdict is not self.expected:
             return False
-        return set(self.violates) <= set(run.violated) and set(self.misses) <= set(run.missed)
+        return set(self.violates) <= set(run.violations) and set(self.misses) <= set(run.missed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,8 +215,7 @@ def summarise(report: RunReport) -> RunSummary:
         score_text=score_text(analysis.score),
         recovery_s=recovery.seconds if recovery else None,
         recovery_censored=recovery.censored if recovery else False,
-        violations=sum(check.violation_count for check in analysis.checks),
-        violated=tuple(check.checker for check in analysis.checks if check.violation_count),
+        violations={c.checker: c.violation_count for c in analysis.checks if c.violation_count},
         file=report.facts.scenario.file,
         failures=tuple(case.statement for case in having(report.cases, Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),

@@ -17,6 +17,7 @@ from scipy.stats import gamma
 
 from experiment.history import History
 from measurement.analysis import Analysis
+from measurement.run_records import LARGEST_LAG
 from measurement.statistics import CONFIDENCE, Estimate, mean_estimate, proportion
 from simulation.closeness import Gap, Tolerance, judged
 from simulation.engine.randomness import Array
@@ -94,7 +95,7 @@ def distance(pairs: Sequence[Pair]) -> Distance:
         *_goodput(pairs),
         *_counters(pairs),
         *_recovery(pairs),
-        _duplicates(pairs),
+        *_safety(pairs),
         *_staleness(pairs),
     ]
     header = pairs[0].live.header
@@ -243,20 +244,23 @@ def _recovery(pairs: Sequence[Pair]) -> Iterator[Gap]:
     yield _shares("recovered, share of runs", live, twin, BINOMIAL, len(pairs))
 
 
-def _charges(histories: Sequence[History]) -> tuple[int, int]:
-    """(invoices charged more than once, invoices charged)."""
-    duplicates = charged = 0
-    for history in histories:
-        charges = history.records.filter((pl.col("store") == "payments") & (pl.col("kind") == "charge"))
-        counts = charges.group_by("key").len()
-        duplicates += int((counts["len"] > 1).sum())
-        charged += len(counts)
-    return duplicates, charged
+def _safety(pairs: Sequence[Pair]) -> Iterator[Gap]:
+    """Of every safety property how many of what was exposed violated it."""
 
+    def counted(analyses: Sequence[Analysis]) -> dict[str, tuple[int, int]]:
+        found: dict[str, tuple[int, int]] = {}
+        for check in (check for analysis in analyses for check in analysis.checks if check.safety):
+            violated, exposed = found.get(check.checker, (0, 0))
+            # One thing that was exposed may break a property more than once.
+            mine = min(check.violation_count, check.exposed)
+            found[check.checker] = violated + mine, exposed + check.exposed
+        return found
 
-def _duplicates(pairs: Sequence[Pair]) -> Gap:
-    live, twin = (_charges(side) for side in _sides(pairs))
-    return _shares("duplicate charges, share of invoices", live, twin, BINOMIAL, len(pairs))
+    theirs = counted([pair.twin_analysis for pair in pairs])
+    for name, live in counted([pair.live_analysis for pair in pairs]).items():
+        twin = theirs.get(name, (0, 0))
+        if live[1] or twin[1]:
+            yield _shares(f"{name}, violations of what was exposed", live, twin, BINOMIAL, len(pairs))
 
 
 def _staleness(pairs: Sequence[Pair]) -> Iterator[Gap]:
@@ -264,7 +268,7 @@ def _staleness(pairs: Sequence[Pair]) -> Iterator[Gap]:
         found: dict[str, list[float]] = {}
         for pair in pairs:
             for check in side(pair).checks:
-                if check.checker == "bounded_staleness":
+                if LARGEST_LAG in check.measures:
                     for name, value in check.measures.items():
                         if isinstance(value, (int, float)):
                             found.setdefault(name, []).append(float(value))

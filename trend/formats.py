@@ -26,12 +26,18 @@ def rows(line: TrendLine) -> list[list[str]]:
             "–" if point.score is None else f"{point.score:.1f}",
             duration(point.p95_s),
             duration(point.recovery_s) + (f" ({point.never} never)" if point.never else ""),
-            str(point.vetoes),
+            _vetoes(point),
             ", ".join(point.formulas),
             "; ".join(_remarks(line, place)),
         ]
         for place, point in enumerate(line.points)
     ]
+
+
+def _vetoes(point: TrendPoint) -> str:
+    """`3 (no_lost_write in 2, conservation in 1)`: runs, and the properties that they violated."""
+    named = ", ".join(f"{name} in {runs}" for name, runs in point.violated)
+    return f"{point.vetoes} ({named})" if named else str(point.vetoes)
 
 
 def _remarks(line: TrendLine, place: int) -> list[str]:

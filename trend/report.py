@@ -30,6 +30,7 @@ class TrendPoint:
     recovery_s: float | None
     never: int
     vetoes: int
+    violated: tuple[tuple[str, int], ...]  # safety properties, with how many runs violated each
     formulas: tuple[str, ...]
     lacking: str = ""
     machine: str = ""
@@ -141,6 +142,7 @@ def _point(
         recovery_s=recovery.median if recovery else None,
         never=recovery.censored if recovery else 0,
         vetoes=sum(record.vetoed for record in records),
+        violated=tuple(sorted(Counter(name for record in records for name in record.safety).items())),
         formulas=tuple(sorted({record.formula.partition(":")[0] for record in records})),
         lacking=lacking,
         machine=", ".join(f"{name} {value}" for name, value in sorted(first.asked.machine.items())),

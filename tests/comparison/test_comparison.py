@@ -11,9 +11,10 @@ from comparison.compare import best, comparison_exit_code, screening
 from comparison.figures import comparison_report
 from comparison.formats import COMPARISON_FORMATS, lines
 from comparison.report import ComparisonReport, DesignInScenario, DesignSummary
+from comparison.words import tables
 from experiment.errors import ExitCode
 from experiment.jobs import Turn, interleaved
-from measurement.run_records import RunRecord
+from measurement.run_records import PropertyFigures, RunRecord
 from tests.execution.builders import record
 
 TITLES = {"a": "the first", "b": "the second"}
@@ -109,7 +110,10 @@ def test_every_figure_has_an_interval() -> None:
     records = [
         record(
             0, seed, scenario=scenario, design="a", calls=cost + seed / 100, cpu_ms=cost + seed / 50,
-            stale_s=seed / 10, duplicates=2 * (seed == 1), baseline_latency=((400 + seed, 50),),
+            stale_s=seed / 10, baseline_latency=((400 + seed, 50),),
+            properties=(
+                PropertyFigures("once", True, 40, 2 * (seed == 1)), PropertyFigures("quick", False, 9, 9),
+            ),
         )
         for seed in range(1, 6)
         for scenario, cost in (("s", 1.0), ("t", 9.0))
@@ -123,14 +127,32 @@ def test_every_figure_has_an_interval() -> None:
             assert figure.low <= figure.mean <= figure.high and figure.n == 5
     assert summary.calls is not None and summary.calls.mean == pytest.approx(5.03)
     assert summary.calls.high is not None and summary.calls.high < 5.1
-    assert cell.duplicated is not None and (cell.duplicates, cell.duplicated.runs, cell.duplicated.n) == (
-        2,
-        1,
-        5,
-    )
-    assert (cell.stale_s, summary.duplicates) == (0.5, 4)
+    (once,) = cell.safety
+    assert (once.name, once.violations, once.exposed, once.runs.runs, once.runs.n) == ("once", 2, 200, 1, 5)
+    assert (cell.stale_s, summary.safety[0].violations, summary.safety[0].exposed) == (0.5, 4, 400)
     text = COMPARISON_FORMATS["comparison.md"](report)
-    assert "2 in 1 of 5 runs (0.5% to 71.6%)" in text and "5.03 (5.01 to 5.05)" in text
+    assert "| once | a | 4 of 400 | 2 of 10 runs (2.5% to 55.6%) |" in text
+    assert "| once | s | a | 2 of 200 | 1 of 5 runs (0.5% to 71.6%) |" in text
+    assert "5.03 (5.01 to 5.05)" in text
+
+
+def test_safety_is_told_property_by_property() -> None:
+    """Each safety property that something was exposed to has a row a design, violated or not; in single
+    scenarios those that any design violated. No table stands where nothing was exposed or bounded."""
+    held = (PropertyFigures("once", True, 40, 0), PropertyFigures("kept", True, 8, 0))
+    broken = (PropertyFigures("once", True, 40, 3), PropertyFigures("kept", True, 8, 0))
+    overall, each = tables(compared(*runs("a", 80, properties=broken), *runs("b", 80, properties=held)))
+    safety = next(one for one in overall if one.title == "Safety")
+    assert [row[:3] for row in safety.rows] == [
+        ("once", "a", "30 of 400"),
+        ("once", "b", "0 of 400"),
+        ("kept", "a", "0 of 80"),
+        ("kept", "b", "0 of 80"),
+    ]
+    violated = next(one for one in each if one.title == "Safety that was violated")
+    assert {row[0] for row in violated.rows} == {"once"} and len(violated.rows) == 4
+    bare = COMPARISON_FORMATS["comparison.md"](compared(*runs("a", 80), *runs("b", 80)))
+    assert "afety" not in bare and "taleness" not in bare
 
 
 def test_a_design_without_all_scenarios_of_a_seed_has_no_cost() -> None:
@@ -155,6 +177,7 @@ def slowed(design: str, buckets: int, seeds: range = range(1, 6)) -> list[RunRec
     return [
         record(
             0, seed, scenario=scenario, design=design, score=80.0 + seed + buckets / 10,
+            properties=(PropertyFigures("once", True, 9, 0),),
             baseline_latency=((500 + 9 * (seed % 3) + buckets, 100),),
         )
         for seed in seeds
@@ -189,12 +212,12 @@ def test_added_latency_counts_seeds_that_both_have() -> None:
 
 
 def test_one_pair_and_one_run_are_told_in_the_singular() -> None:
-    """Counts agree with their nouns, and no duplicates are none."""
+    """Counts agree with their nouns."""
     report = compared(*slowed("a", 0, range(1, 2)), *slowed("b", 0, range(1, 2)))
     shown = "\n".join(lines(report))
     for text in (shown, *(rendering(report) for rendering in COMPARISON_FORMATS.values())):
         assert not re.search(r"\b1 (pairs|runs|vetoes)\b|0 in 0", text)
-    assert "none in 1 run (0% to 97.5%)" in shown and "over 1 pair" in shown
+    assert "0 of 2 runs (0% to 84.2%)" in shown and "over 1 pair" in shown
 
 
 def test_runs_that_are_alike_are_said_to_be() -> None:

@@ -252,7 +252,10 @@ def test_what_both_break_is_told(tmp_path: Path) -> None:
     report, _ = gate(tmp_path / "out", **both)
     assert report.decision is Decision.PASS
     assert any("control: sagas_terminal" in warning for warning in report.warnings)
-    assert report.rates[1].text.startswith("candidate vetoed: 4 of 4 runs")
+    texts = [rate.text for rate in report.rates]
+    assert texts[1].startswith("candidate vetoed: 4 of 4 runs")
+    assert texts[-2].startswith("baseline violates sagas_terminal: 4 of 4 runs")
+    assert texts[-1].startswith("candidate violates sagas_terminal: 4 of 4 runs")
 
 
 def test_sides_without_a_common_seed_are_no_pairs(tmp_path: Path) -> None:

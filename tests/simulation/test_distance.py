@@ -122,6 +122,17 @@ def test_a_tail_that_one_run_cannot_show_is_said_and_shown_by_several() -> None:
     assert not found.apart
 
 
+def test_every_safety_property_has_its_share() -> None:
+    """Violations of what was exposed, of every property that either side exercised; nothing else is shown."""
+    pair = a_pair("charge_response_lost", 1, load_magnitudes(), load_magnitudes())
+    gaps = {gap.quantity: gap for gap in distance([pair]).gaps}
+    check = next(c for c in pair.live_analysis.checks if c.checker == "no_duplicate_charge")
+    gap = gaps["no_duplicate_charge, violations of what was exposed"]
+    assert gap.live == gap.simulated == check.violation_count / check.exposed > 0 and gap.close
+    exposed = {c.checker for c in pair.live_analysis.checks if c.safety and c.exposed}
+    assert {q.split(",")[0] for q in gaps if q.endswith("violations of what was exposed")} == exposed
+
+
 def test_a_counter_that_only_one_side_has_counts() -> None:
     """Retries on a link that the live run never used are as far apart as any."""
     pair = a_pair("control", 1, load_magnitudes(), load_magnitudes())

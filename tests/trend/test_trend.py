@@ -55,6 +55,19 @@ def test_a_drop_is_a_change(tmp_path: Path) -> None:
     assert all("c0ffee06" in rendering(report) for rendering in TREND_FORMATS.values())
 
 
+def test_vetoes_are_told_with_the_properties_that_were_violated(tmp_path: Path) -> None:
+    """Runs are counted for each property, in every format."""
+    results = Results(tmp_path / "results.sqlite3")
+    broken = {"vetoed": True, "safety": ("once", "kept"), "score": 0.0}
+    runs = [record(0, 1, **broken), record(1, 1, **{**broken, "safety": ("once",)}), record(2, 1)]
+    results.append(occasion(0), [(run, 1.0) for run in runs])
+    report = trend_report(results.read(), "smoke", "", "trend")
+    assert report.lines[0].points[0].violated == (("kept", 1), ("once", 2))
+    told = "2 (kept in 1, once in 2)"
+    assert any(told in line for line in lines(report))
+    assert all(told in TREND_FORMATS[name](report) for name in ("trend.html", "trend.md"))
+
+
 def test_a_suite_with_a_run_without_score_has_none(tmp_path: Path) -> None:
     """An invalid run leaves the mean unknown, here too."""
     results = stored(tmp_path, [90.0])

@@ -117,7 +117,7 @@ def report_of(records: list[RunRecord]) -> SuiteReport:
 def summary_of(record: RunRecord) -> RunSummary:
     return RunSummary(
         "r", record.scenario, "", record.design, record.seed, "processes", record.verdict, record.vetoed,
-        "", record.score, "", None, False, len(record.violated), record.violated,
+        "", record.score, "", None, False, dict.fromkeys(record.violated, 1),
     )  # fmt: skip
 
 
