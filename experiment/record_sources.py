@@ -21,7 +21,7 @@ class RecordSource:
     JSON or one JSON object a line. Both go past the proxies, when the system has settled."""
 
     store: str  # the service that keeps the records
-    kind: str  # what a record is called: order, charge
+    kind: str  # what a record is called: order, parcel
     sql: str = ""  # a query; its columns are named as those of a record, or as `fields` says
     http: str = ""  # a path of the service
     entries: str = ""  # http: where the list of records stands in the answer: entries, or data.items

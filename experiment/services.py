@@ -8,8 +8,9 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
+from experiment.compose_file import compose_service
 from experiment.decoding import Decoder
-from experiment.errors import nearest
+from experiment.errors import ConfigError, nearest
 from experiment.yaml_source import Node, key_place, place
 
 Role = Literal["service", "instrument", "store", "bus"]
@@ -138,6 +139,7 @@ def check_service(
         return
     check.ways_to_start()
     check.folders()
+    check.composed()
     check.placeholders(placeholders(callees))
 
 
@@ -192,6 +194,14 @@ class _Check:
                 self.fail_value(key, f'the folder "{named}", which is not there', expected, known)
             elif wanted and not (path / wanted).is_file():
                 self.fail_value(key, f'the folder "{named}" without a {wanted}', f"one with a {wanted}", ())
+
+    def composed(self) -> None:
+        if not self.service.compose:
+            return
+        try:
+            compose_service(self.folder / "system.yaml", self.service.compose)
+        except ConfigError as error:
+            self.decoder.problems.extend(error.problems)
 
     def fail_value(self, key: str, found: str, expected: str, known: Collection[str]) -> None:
         named = str(getattr(self.service, key))

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
+from runtimes.containers.foreign_images import Image
 from runtimes.containers.images import image_versions, require_images
 from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
 from runtimes.containers.parts import ContainerPart, wait_until_ready
@@ -23,6 +24,7 @@ from runtimes.containers.recipes import KIND, name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import Secrets, new_secrets, write_store_files
 from runtimes.containers.toolbox import Toolbox
+from runtimes.foreign import Ground, start_of
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.links.proxies import open_proxies
@@ -48,6 +50,7 @@ class Built:
     toolbox: Toolbox
     secrets: Secrets
     configurations: dict[str, Mapping[str, Any]]
+    images: Mapping[str, Image]  # of the services that know nothing of the harness
     toxiproxy: str
     versions: dict[str, str]
 
@@ -62,8 +65,16 @@ def check_engine(engine: Engine) -> None:
     require_images()
 
 
-def bring_up(engine: Engine, system: System, journal: Journal, run: RunSettings, service_image: str) -> Built:
-    """Everything started and ready. Raises StartError with status and last log lines of what is not."""
+def bring_up(
+    engine: Engine,
+    system: System,
+    journal: Journal,
+    run: RunSettings,
+    service_image: str,
+    images: Mapping[str, Image],
+) -> Built:
+    """Everything started and ready; `images` are those of the services that know nothing of the harness.
+    Raises StartError with status and last log lines of what is not."""
     end = time.monotonic() + START_DEADLINE_S
     folder = _make_folder(journal.folder, system)
     layout = _make_network(engine, system, journal, run, service_image)
@@ -74,19 +85,24 @@ def bring_up(engine: Engine, system: System, journal: Journal, run: RunSettings,
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="start") as pool:
         links = pool.submit(_start_links, engine, system, layout, proxies, run.seed)
         stores = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
-        services = [part for part in parts.values() if not part.is_store]
+        services = [part for part in parts.values() if not part.is_store and not part.foreign]
         made = [pool.submit(engine.create, part.spec) for part in services]
         doors = links.result()
         for one in (*stores, *made):
             one.result()
         # The toolbox joins Toxiproxy's network and keeps the stores' files: it comes after both.
         toolbox = pool.submit(_start, engine, plan.toolbox_spec(layout, system))
-        built = _built(engine, layout, parts, folder, proxies, doors, secrets)
+        built = _built(engine, layout, parts, folder, proxies, doors, secrets, images)
         write_configurations(built, system, run)
         ready: list[Future[None]] = [pool.submit(_start_ready, engine, part, end) for part in services]
         for part in parts.values():
             if part.is_store:
                 wait_until_ready(engine, part, end)
+        # What knows nothing of the harness may not wait for its stores: it starts when these are there.
+        for name, part in foreign_parts(built, system, run).items():
+            built.parts[name] = part
+            engine.create(part.spec)
+            ready.append(pool.submit(_start_ready, engine, part, end))
         for done in (toolbox, *ready):
             done.result()
     return built
@@ -143,10 +159,37 @@ def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> di
     for name, service in system.services.items():
         if service.role in ("store", "bus"):
             spec = plan.store_spec(layout, name, service, folder, secrets.superuser)
+        elif service.foreign:
+            continue  # its variables hold the addresses of proxies that are not there yet
         else:
             spec = plan.service_spec(layout, name, service, folder)
         parts[name] = ContainerPart(
-            name, service.role, spec, layout.addresses[name], layout.published.get(name)
+            name, service.role, spec, layout.addresses[name], layout.published.get(name), service.control
+        )
+    return parts
+
+
+def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, ContainerPart]:
+    """The services that know nothing of the harness, as a design wants them started."""
+    ground = Ground(built.doors, built.secrets.passwords, "python3")
+    parts: dict[str, ContainerPart] = {}
+    for name, image in built.images.items():
+        service, address = system.services[name], built.layout.addresses[name]
+        begin = start_of(system, name, Address("0.0.0.0", address.port), ground, run)
+        begin = replace(
+            begin,
+            argv=begin.argv or image.command,
+            environment={**image.environment, **begin.environment},
+        )
+        parts[name] = ContainerPart(
+            name,
+            service.role,
+            plan.foreign_spec(built.layout, name, image.name, begin),
+            address,
+            built.layout.published.get(name),
+            service.control,
+            begin.ready_command,
+            foreign=True,
         )
     return parts
 
@@ -193,6 +236,7 @@ def _built(
     proxies: Toxiproxy,
     doors: dict[str, Address],
     secrets: Secrets,
+    foreign: Mapping[str, Image],
 ) -> Built:
     images = Images()
     server = images.find(name_of("toxiproxy"))
@@ -203,14 +247,14 @@ def _built(
     versions = {"docker": facts.version, "kernel": facts.kernel, **made}
     toolbox = Toolbox(engine, layout.container(TOOLBOX))
     label = f"{kind} {proxies.version()}"
-    return Built(layout, parts, folder, proxies, doors, toolbox, secrets, {}, label, versions)
+    return Built(layout, parts, folder, proxies, doors, toolbox, secrets, {}, foreign, label, versions)
 
 
 def write_configurations(built: Built, system: System, run: RunSettings) -> list[str]:
     """Write the file that each service reads at its start. Returns those whose database is another now."""
     moved: list[str] = []
     for name, part in built.parts.items():
-        if part.is_store:
+        if part.is_store or part.foreign:
             continue
         wanted = _configuration(built, system, name, run)
         before = built.configurations.get(name)

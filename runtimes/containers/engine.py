@@ -59,7 +59,7 @@ class Engine(Door):
     # -- containers ------------------------------
 
     def create(self, spec: ContainerSpec) -> None:
-        """Make a container without starting it. It has no rights but those that the spec names."""
+        """Make a container without starting it. Confined, it has no rights but those that the spec names."""
         joined = spec.network.startswith("container:")
         with self.calling(f"create {spec.name}"):
             self.api.create_container(
@@ -82,9 +82,9 @@ class Engine(Door):
             binds=list(spec.binds),
             network_mode=spec.network,
             port_bindings={port: ("127.0.0.1", outside) for port, outside in spec.published.items()},
-            read_only=True,
+            read_only=spec.confined,
             tmpfs=dict(spec.tmpfs),
-            cap_drop=["ALL"],
+            cap_drop=["ALL"] if spec.confined else None,
             cap_add=list(spec.capabilities),
             security_opt=["no-new-privileges"],
             mem_limit=spec.memory_bytes,

@@ -10,6 +10,7 @@ from pathlib import Path
 from experiment.topology import Service, System
 from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
+from runtimes.foreign import Start
 from runtimes.runtime import Address
 
 INSTANCE = "codeblue.instance"  # the label that everything of an instance bears
@@ -90,7 +91,8 @@ def place(
     next(hosts)
     addresses = {TOXIPROXY: Address(str(next(hosts)), TOXIPROXY_PORT)}
     for name, spec in system.services.items():
-        addresses[name] = Address(str(next(hosts)), PORTS[spec.role])
+        port = spec.port if spec.foreign else PORTS[spec.role]
+        addresses[name] = Address(str(next(hosts)), port)
     doors = dict(zip(front_doors(system), (Address("127.0.0.1", port) for port in ports), strict=True))
     return Layout(instance, owner, run_id, network, addresses, doors, service_image)
 
@@ -196,4 +198,24 @@ def service_spec(layout: Layout, name: str, service: Service, folder: Path) -> C
         tmpfs=SCRATCH,
         published={address.port: door.port} if door else {},
         memory_bytes=SERVICE_MEMORY,
+    )
+
+
+def foreign_spec(layout: Layout, name: str, image: str, start: Start) -> ContainerSpec:
+    """A service that knows nothing of the harness: its own image, with the command and variables of a start.
+    Its user and file system are what the image says."""
+    address = layout.addresses[name]
+    door = layout.published.get(name)
+    return ContainerSpec(
+        name=layout.container(name),
+        hostname=name,
+        image=image,
+        network=layout.network,
+        labels=layout.labels(name),
+        address=address.host,
+        command=start.argv,
+        environment=start.environment,
+        published={address.port: door.port} if door else {},
+        memory_bytes=SERVICE_MEMORY,
+        confined=False,
     )

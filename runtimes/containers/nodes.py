@@ -52,7 +52,7 @@ class ContainerNode:
         clock: Path | None,
         journal: Journal,
     ) -> None:
-        """`clock` is the file that moves a service's wall clock; None for stores."""
+        """`clock` is the file that moves a service's wall clock; None for what has none."""
         self.part = part
         self._engine = engine
         self._network = network
@@ -73,7 +73,9 @@ class ContainerNode:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return ANY | (ONLY_STORES if self.part.is_store else ONLY_SERVICES)
+        if self.part.is_store:
+            return ANY | ONLY_STORES
+        return ANY | (ONLY_SERVICES if self._clock is not None else ONLY_SERVICES - {capability(SkewClock)})
 
     # -- doing ------------------------------
 
@@ -162,6 +164,16 @@ class ContainerNode:
         """Stop it if it runs, start it again, return when it is ready. Raises StartError."""
         with self._lock:
             self._engine.stop(self.container, 3)
+            self._start()
+            self._ready()
+
+    def renew(self, part: ContainerPart) -> None:
+        """Another container at the same address, with other variables; returns when it is ready. Raises
+        StartError, EngineError."""
+        with self._lock:
+            self._engine.remove(self.container)
+            self.part = part
+            self._engine.create(part.spec)
             self._start()
             self._ready()
 

@@ -16,9 +16,16 @@ from experiment.errors import CleanupError, StartError
 from experiment.history import Record, Sample
 from experiment.topology import System
 from runtimes.behaviour_controls import ServiceBehaviour
-from runtimes.containers.building import Built, bring_up, check_engine, write_configurations
+from runtimes.containers.building import (
+    Built,
+    bring_up,
+    check_engine,
+    foreign_parts,
+    write_configurations,
+)
 from runtimes.containers.collecting import collect_logs
 from runtimes.containers.engine import Engine
+from runtimes.containers.foreign_images import foreign_images
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
@@ -92,9 +99,11 @@ class ContainersRuntime:
         journal = Journal(self._var, "containers")
         self._journals.append(journal)
         journal.write("engine", endpoint=engine.url)
-        image = image_of(self._system, self._service_image, self._var / "images")
+        cache = self._var / "images"
+        image = image_of(self._system, self._service_image, cache)
+        images = foreign_images(self._system, cache)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
-        self._built = bring_up(engine, self._system, journal, run, image)
+        self._built = bring_up(engine, self._system, journal, run, image, images)
         self._equip(self._built, engine, journal)
         self.reset(run)
 
@@ -114,7 +123,8 @@ class ContainersRuntime:
                 callee = Point(built.layout.addresses[link.callee], control)
                 behaviours[link.name] = ServiceBehaviour(link, callee, journal)
         for name, part in built.parts.items():
-            clock = None if part.is_store else built.folder.path / "clocks" / name
+            has_clock = not (part.is_store or part.foreign)
+            clock = built.folder.path / "clocks" / name if has_clock else None
             network = built.layout.network
             self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal)
         points = {
@@ -150,11 +160,22 @@ class ContainersRuntime:
         built.folder.mark()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))
+        self._renew(built, run)
         wanting = reset_services(self._readings, run)
         if wanting:
             self._restart(wanting)
             if still := reset_services(self._readings, run):
                 raise StartError(f"{', '.join(still)} want another restart after one for {run.design.name}")
+
+    def _renew(self, built: Built, run: RunSettings) -> None:
+        """Replace the containers that this design wants started with other variables or arguments."""
+        wanted = foreign_parts(built, self._system, run)
+        changed = [part for name, part in wanted.items() if part != built.parts[name]]
+        if changed:
+            with ThreadPoolExecutor(len(changed), thread_name_prefix="renew") as pool:
+                for done in [pool.submit(self._nodes[part.name].renew, part) for part in changed]:
+                    done.result()
+            built.parts |= {part.name: part for part in changed}
 
     def _restart(self, names: Sequence[str]) -> None:
         if names:

@@ -27,7 +27,10 @@ def service_folder(system: System) -> Path:
 
 
 def image_of(system: System, named: str, cache: Path) -> str:
-    """The image named, or that of the system's checkout. Raises StartError, EngineError."""
+    """The image named, or that of the system's checkout; any will do where no service is a module. Raises
+    StartError, EngineError."""
+    if not named and not any(service.module for service in system.services.values()):
+        return name_of("service")
     return require_service_image(named) if named else ensure_service_image(system, cache)
 
 

@@ -10,7 +10,8 @@ MOST_PROCESSES = 512  # in every container
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """One container, before it exists. Its root file system is read-only.
+    """One container, before it exists. A `confined` one has a read-only root file system and no rights but
+    those that are named; an image that somebody brought gets what its engine gives by default.
 
     `network` is a network's name or `container:NAME` (that container's network); `address` its fixed
     address there; `published` maps a port inside to one on 127.0.0.1; `binds` are `SOURCE:TARGET[:ro]`;
@@ -31,6 +32,7 @@ class ContainerSpec:
     published: Mapping[int, int] = field(default_factory=dict)
     capabilities: tuple[str, ...] = ()
     memory_bytes: int = 0
+    confined: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ class _Toolbox:
 class _Part(ContainerPart):
     """A part that is ready whenever it is asked."""
 
-    def complaint(self) -> str:
+    def complaint(self, engine: Any) -> str:
         return ""
 
     def answers(self, deadline_s: float) -> bool:

@@ -1,0 +1,109 @@
+"""The images of services that know nothing of the harness: named, built from a folder, or as a compose
+file says.
+
+An image that is built here is named after what it is made of, so that a second run finds it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from experiment.compose_file import ComposeService, compose_service
+from experiment.errors import StartError
+from experiment.services import Service
+from experiment.topology import System
+from runtimes.containers.base_image import python_of
+from runtimes.containers.engine_images import Images
+from runtimes.containers.images import HINT
+from runtimes.containers.recipes import BASE, CONTENT, Recipe, name_of
+from runtimes.containers.wheelhouse import wheelhouse
+
+LEFT_OUT = {".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
+WHEELS = "wheels"  # a Dockerfile that speaks of this folder gets the wheels of its requirements.txt there
+
+
+@dataclass(frozen=True, slots=True)
+class Image:
+    """An image that the engine has, and what a compose file says of its container: the command (empty: the
+    image's own) and variables, which the system's file goes before."""
+
+    name: str
+    command: tuple[str, ...] = ()
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+def foreign_images(system: System, cache: Path) -> dict[str, Image]:
+    """Service to image, for every service that is not a module: pulled or built if the engine has it not.
+
+    `cache` is where wheels are kept. Raises StartError, EngineError, ConfigError.
+    """
+    foreign = {name: service for name, service in system.services.items() if service.foreign}
+    if not foreign:
+        return {}
+    images = Images()
+    built: dict[tuple[Path, str], str] = {}
+    found: dict[str, Image] = {}
+    try:
+        for name, service in foreign.items():
+            said = _composed(system, service)
+            image = service.image or said.image
+            if not (service.build or said.build):
+                found[name] = Image(_named(images, name, image), said.command, said.environment)
+                continue
+            folder = system.file(service.build or said.build).resolve()
+            place = (folder, said.dockerfile)
+            built[place] = built.get(place) or _built(images, folder, said.dockerfile, system.name, cache)
+            found[name] = Image(built[place], said.command, said.environment)
+    finally:
+        images.close()
+    return found
+
+
+def _composed(system: System, service: Service) -> ComposeService:
+    """What the compose file says of a service; nothing of one that names none."""
+    return compose_service(Path(system.source), service.compose) if service.compose else ComposeService()
+
+
+def _named(images: Images, service: str, image: str) -> str:
+    if not image:
+        raise StartError(
+            f"found no image of {service}, expected image, build or compose in the system's file: "
+            "in containers a command runs in one"
+        )
+    if images.find(image) is None:
+        images.pull(image if ":" in image.rpartition("/")[2] else f"{image}:latest")
+    return image
+
+
+def _built(images: Images, folder: Path, dockerfile: str, system: str, cache: Path) -> str:
+    """The image of a folder, built on the base of the harness's own images where its Dockerfile takes the
+    argument BASE_IMAGE."""
+    current = images.find(name_of("service"))
+    base = current.labels.get(BASE, "") if current is not None else ""
+    if not base or (facts := images.find(base)) is None:
+        raise StartError(f"the base of {name_of('service')} is not there to build on; make it: {HINT}")
+    path = folder / dockerfile
+    files = dict(_files(folder))
+    requirements = folder / "requirements.txt"
+    if WHEELS in path.read_text(encoding="utf-8") and requirements.is_file():
+        wheels = wheelhouse(requirements, cache, python_of(images, base))
+        files |= {f"{WHEELS}/{wheel.name}": wheel for wheel in sorted(wheels.glob("*.whl"))}
+    recipe = Recipe(system, path, files, base, {})
+    content = recipe.content(facts.id)
+    name = f"codeblue/{system.lower()}:{content}"
+    found = images.find(name)
+    if found is None or found.labels.get(CONTENT) != content:
+        with recipe.context() as context:
+            labels = {CONTENT: content, BASE: base}
+            images.build(context, name, labels, base, offline=False, say=lambda _: None)
+    return name
+
+
+def _files(folder: Path) -> Iterator[tuple[str, Path]]:
+    """What of a folder may go into its image; its .dockerignore takes away more."""
+    for path in sorted(folder.rglob("*")):
+        inside = path.relative_to(folder)
+        if path.is_file() and not LEFT_OUT & set(inside.parts):
+            yield inside.as_posix(), path
