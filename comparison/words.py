@@ -154,7 +154,7 @@ def in_words(
         c.scenario for c in cells if c.design == second.design and c.vetoes and not _vetoed(cells, winner, c)
     ]
     if won:
-        words.append(f"It holds where {second.design} breaks a safety invariant: {', '.join(won)}.")
+        words.append(f"It keeps every safety property where {second.design} violates one: {', '.join(won)}.")
     pays = []
     if winner.cpu_ms and second.cpu_ms and second.cpu_ms.mean:
         pays.append(f"{winner.cpu_ms.mean / second.cpu_ms.mean - 1:+.0%} CPU for each operation")
@@ -180,12 +180,12 @@ def _winner(winner: DesignSummary, second: DesignSummary, gap: PairedDifference 
         return f"{winner.design} wins, since it has fewer vetoes: {scores} ({points})."
     if gap is not None and gap.low is not None and gap.low > 0:
         return f"{winner.design} wins: {scores} ({points})."
-    return f"No winner is shown between {scores} ({points}). {winner.design} leads."
+    return f"There is no clear winner: {scores} ({points}). {winner.design} leads."
 
 
 def _points(gap: PairedDifference | None) -> str:
     if gap is None:
-        return "no seed has all scenarios on both"
+        return "no seed was played in all scenarios by both"
     over = noun(gap.n, "pair")
     if gap.low is None or gap.low == gap.high:
         return f"{gap.mean:+.1f} points in {'each of ' if gap.n > 1 else ''}{over}"

@@ -157,7 +157,7 @@ def _mean(difference: PairedDifference | None, margin: float, look: Look) -> lis
 
 
 def _incomplete(runs: Sequence[PairedRun]) -> list[Finding]:
-    """Halves that are missing, and pairs that are none."""
+    """Halves that are missing, and runs that are not a pair."""
     found: list[Finding] = []
     for scenario, mine in by_scenario(runs).items():
         for name, absent in (
@@ -169,7 +169,7 @@ def _incomplete(runs: Sequence[PairedRun]) -> list[Finding]:
                 sentence = f"{scenario}: the {name} has no run with seed {seeds}"
                 found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
         for unlike in dict.fromkeys(run.unlike for run in mine if run.unlike):
-            sentence = f"{scenario}: the two sides are no pair, their {unlike}"
+            sentence = f"{scenario}: the two sides cannot be compared, their {unlike}"
             found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
     return found
 
@@ -189,7 +189,7 @@ def _not_valid(runs: Sequence[PairedRun], difference: PairedDifference | None) -
                 if lost
             ]
             who = " and ".join(names) or "one side or the other"
-            sentence = f"{scenario}: no pair is valid on both sides, every run is invalid on the {who}"
+            sentence = f"{scenario}: no pair has a valid run on both sides, every run is invalid on the {who}"
             found.append(Finding(scenario, sentence, Unknown.INVALID))
     if not found and (difference is None or difference.low is None):
         found.append(Finding("", "fewer than two complete pairs were scored", Unknown.INCOMPLETE))
@@ -210,9 +210,10 @@ def _not_excluded(
     lost = paired_difference([now + margin for _, now in pairs], [before for before, _ in pairs])
     if lost.p_worse is not None and lost.p_worse <= look.level:
         return []
-    how = "neither excludes nor shows" if (difference.low or 0.0) <= -margin else "does not yet exclude"
+    known = "exclude or show" if (difference.low or 0.0) <= -margin else "exclude"
     sentence = (
-        f"{_interval(difference)} {how} a loss of {margin:g} points at the {look.level:.2%} of this look"
+        f"{_interval(difference)} is not yet enough to {known} a loss of {margin:g} points "
+        f"(this look tests at {look.level:.2%})"
     )
     return [Finding("", sentence, Unknown.STATISTICS)]
 

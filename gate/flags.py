@@ -19,7 +19,7 @@ FEWER = 0.9  # a goodput above this share of the baseline's too
 @dataclass(frozen=True, slots=True)
 class ScenarioFlag:
     """One scenario on its own, after Holm's correction: its score, and how many runs failed of how many
-    that were valid. `unclear`: more runs failed, and it is not shown that this is no chance."""
+    that were valid. `unclear`: more runs failed, which may be chance."""
 
     scenario: str
     difference: PairedDifference

@@ -270,8 +270,8 @@ def _warnings(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> 
         for name, side in ((BASELINE, pair.baseline), (CANDIDATE, pair.candidate)):
             if side.lost_before:
                 tries = noun(side.lost_before, "earlier attempt")
-                warnings.append(f"{pair.scenario}, seed {pair.seed}: invalid on the {name}: {tries}")
+                warnings.append(f"{pair.scenario}, seed {pair.seed}: {tries} invalid on the {name}")
     old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
     if old:
-        warnings.append(f"broken on both, so that it is not new: {', '.join(old)}")
+        warnings.append(f"violated on both sides, so not new: {', '.join(old)}")
     return warnings

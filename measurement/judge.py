@@ -216,12 +216,13 @@ def _reasons(
     judged = [check for check in checks if check.judged]
     if not judged and not expectations:
         lines.append(
-            "nothing was judged: no invariant is named, no objective, and no safety checker had data"
+            "nothing was judged: the scenario names no property and no objective, and no safety property "
+            "was exercised"
         )
     if verdict is Verdict.PASS:
         held = sum(check.verdict is Verdict.PASS for check in judged)
-        met = f", all objectives ({len(expectations)}) were met" if expectations else ""
-        lines.insert(0, f"all properties that were judged ({held}) held{_except(waivers)}{met}")
+        met = f", every objective ({len(expectations)}) was met" if expectations else ""
+        lines.insert(0, f"every judged property ({held}) held{_except(waivers)}{met}")
     return _distinct(lines)
 
 

@@ -184,6 +184,6 @@ class FinishedRuns:
             return [msgspec.json.decode(line, type=RunRecord) for line in lines]
         except msgspec.MsgspecError as error:
             raise HistoryError(
-                f"{self.path}: found a line that is no finished run ({error}), expected one that a campaign "
-                "wrote; start it anew without --resume"
+                f"{self.path}: found a line that is not a finished run ({error}), expected one that a "
+                "campaign wrote; start it again without --resume"
             ) from None

@@ -57,7 +57,7 @@ def _decode(path: Path, cls: type[Any], hint: str) -> Any:
     except OSError as error:
         raise HistoryError(f"{path}: no readable file ({error.strerror}); {hint}") from None
     except msgspec.MsgspecError as error:
-        raise HistoryError(f"{path}: found what no {cls.__name__} is ({error}); {hint}") from None
+        raise HistoryError(f"{path}: found a file that cannot be read ({error}); {hint}") from None
 
 
 def facts_of_header(header: Header) -> RunFacts:

@@ -100,12 +100,12 @@ def _journeys(report: RunReport) -> list[str]:
 
 
 def _conditions(report: RunReport) -> list[str]:
-    """Every case that is no pass, apart by what became of it."""
+    """Every case that did not pass, in one list for each outcome."""
     cases = report.cases
     parts = (
         ("Not held", having(cases, Outcome.ERROR, Outcome.FAILED)),
         ("Not exercised", having(cases, Outcome.NOT_EXERCISED)),
-        ("For information, no part of the verdict", having(cases, Outcome.INFORMATION)),
+        ("For information, not part of the verdict", having(cases, Outcome.INFORMATION)),
     )
     lines: list[str] = []
     for title, found in parts:

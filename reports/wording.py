@@ -142,8 +142,9 @@ def figure(name: str, value: float) -> str:
 
 def expectation_text(item: ExpectationResult) -> str:
     """`pay, fault: success >= 99%, measured 71.2% (not met)`."""
-    measured = "no data" if item.measured is None else f"measured {figure(item.figure, item.measured)}"
-    return f"{item.journey}, {item.phase}: {item.figure} {item.bound}, {measured} ({item.status})"
+    measured = "" if item.measured is None else f"measured {figure(item.figure, item.measured)} "
+    status = f"({item.status})" if measured else item.status
+    return f"{item.journey}, {item.phase}: {item.figure} {item.bound}, {measured}{status}"
 
 
 def by_phase(rows: Iterable[JourneyPhase]) -> list[JourneyPhase]:

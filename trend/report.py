@@ -111,7 +111,7 @@ def _entries(expected: Iterable[Expected]) -> Counter[tuple[str, float]]:
 def _lacking(
     results: Sequence[Result], expected: Sequence[Expected], today: Counter[tuple[str, float]]
 ) -> str:
-    """Why the suite is no point among the others; empty: it is one."""
+    """Why the suite has no point among the others; empty: it has one."""
     played = {(result.record.entry, result.record.seed) for result in results}
     missing = sum((run.entry, run.seed) not in played for run in expected)
     if missing:

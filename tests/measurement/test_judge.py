@@ -66,7 +66,7 @@ def test_a_run_that_holds_passes_with_full_score() -> None:
     """Everything observed, nothing lost, quality never fell: 100, and the first reason says so."""
     analysis = judged(payments())
     assert analysis.verdict is Verdict.PASS
-    assert analysis.reasons == ("all properties that were judged (2) held, all objectives (1) were met",)
+    assert analysis.reasons == ("every judged property (2) held, every objective (1) was met",)
     assert analysis.score.value == pytest.approx(100, abs=0.5)
     assert exit_code(analysis.verdict, analysis.vetoed, CLEAN) == 0
 

@@ -70,7 +70,7 @@ def test_a_run_that_was_not_judged_says_what_to_do(tmp_path: Path) -> None:
 def test_a_broken_analysis_is_named_with_its_mistake(tmp_path: Path) -> None:
     """A file of another version or a torn one is no traceback."""
     (run_folder(tmp_path) / "analysis.json").write_text('{"verdict": "splendid"}')
-    with pytest.raises(HistoryError, match=r"analysis.json: found what no Analysis is \(.*splendid"):
+    with pytest.raises(HistoryError, match=r"analysis.json: found a file that cannot be read \(.*splendid"):
         load_run_report(tmp_path)
 
 

@@ -110,7 +110,7 @@ def test_an_expectation_is_one_sentence() -> None:
     item = ExpectationResult("fault", "pay", "p95", "<= 2s", 0.164, "met")
     assert wording.expectation_text(item) == "pay, fault: p95 <= 2s, measured 164 ms (met)"
     missing = replace(item, measured=None, status="no data")
-    assert wording.expectation_text(missing) == "pay, fault: p95 <= 2s, no data (no data)"
+    assert wording.expectation_text(missing) == "pay, fault: p95 <= 2s, no data"
 
 
 def test_phases_are_put_in_their_order() -> None:
