@@ -91,7 +91,7 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
     made = postgres.template(programs, cache, ("billing", "checkin"), journal)
     assert postgres.template(programs, cache, ("billing", "checkin"), journal) == made
     data = journal.folder / "postgres" / "data"
-    postgres.copy_template(made, data, programs)
+    postgres.copy_template(made, data, programs, journal)
     address = Address(HOST, free_port())
     server = postgres.start_server(programs, data, address.port, journal.folder / "log", journal)
     try:
@@ -124,9 +124,9 @@ def test_templates_that_nobody_used_lately_are_removed(journal: Journal) -> None
     assert (cache / "programs-1").is_dir()
 
 
-def test_a_program_that_fails_is_quoted(tmp_path: Path) -> None:
+def test_a_program_that_fails_is_quoted(tmp_path: Path, journal: Journal) -> None:
     """The message has PostgreSQL's own reason."""
     programs = postgres.find_programs(tmp_path)
     target = tmp_path / "missing" / "data"
     with pytest.raises(StartError, match=r"the database folder .* could not be made: .*No such file"):
-        postgres.copy_template(postgres.Template(tmp_path / "no template", {}), target, programs)
+        postgres.copy_template(postgres.Template(tmp_path / "no template", {}), target, programs, journal)
