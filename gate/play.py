@@ -17,8 +17,7 @@ from experiment.suite import Suite
 from experiment.units import noun
 from gate.decide import MARGIN, Decision, GateResult, Unknown, decide
 from gate.pairs import CONDITIONS, MIN_PAIRS, Key, Look, key_of, paired_runs, stem
-from gate.report import GateReport, Rate
-from gate.violations import violations_of
+from gate.report import GateReport, Rate, violations_of
 from measurement.run_records import RunRecord
 from measurement.statistics import Estimate, score_estimate
 

@@ -17,7 +17,7 @@ from reports.plots_over_runs import Cell, heat_map
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteEntry, SuiteReport
 from reports.timeline_plots import journeys, timelines
-from reports.waterfall import waterfall
+from reports.traces import waterfall
 
 MAX_FAULTS = 8
 MAX_VIOLATIONS = 10

@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from random import Random
 from time import monotonic
+from typing import Protocol
 
-from runtimes.toxiproxy.link_ends import Sink, Source
 from runtimes.toxiproxy.stage import Stage, ToxicSettings
 from runtimes.toxiproxy.timers import Timers
 from runtimes.toxiproxy.toxics.pipe import Bytes, Chunk
@@ -24,6 +24,22 @@ STEPS_IN_A_TURN = 256
 # Most links never have a toxic: they share these, which stay empty, until they need their own.
 _NOTHING: deque[memoryview] = deque()
 _NOBODY: deque[Stage] = deque()
+
+
+class Source(Protocol):
+    """Where a link reads."""
+
+    def pause(self) -> None: ...
+    def resume(self) -> None: ...
+
+
+class Sink(Protocol):
+    """Where a link writes. ``ready`` is False while its buffer is full; ``sink_ready`` is called after."""
+
+    ready: bool
+
+    def write_now(self, content: Bytes) -> None: ...
+    def end(self) -> None: ...
 
 
 class Link:

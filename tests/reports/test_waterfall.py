@@ -2,8 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from reports.traces import Trace
-from reports.waterfall import waterfall
+from reports.traces import Trace, waterfall
 from tests.reports import builder
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from execution.campaigns.suite_numbers import (
+    coverable,
     entry_met,
     four_numbers,
     repeated_entries,
@@ -12,7 +13,6 @@ from execution.campaigns.suite_numbers import (
 )
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
-from faults.coverage import coverable
 from measurement.run_records import RunRecord
 from tests.execution.builders import SYSTEM, record
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from execution.campaigns.suite_numbers import coverable, covered
 from experiment.topology import Link, Service, System
 from faults import KINDS
-from faults.coverage import coverable, covered
 
 SYSTEM = System(
     name="pair",
