@@ -33,7 +33,7 @@ from runtimes.owners import this_process
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners
 
-START_DEADLINE_S = 40.0
+START_DEADLINE_S = 60.0
 TOXIPROXY_DEADLINE_S = 15.0
 AT_ONCE = 6
 
