@@ -7,7 +7,7 @@ SHELL := /bin/bash
 .PHONY: run test check install install-dev format lint types bench toxiproxy images clean help
 
 run: install  ## install what the product needs and run the smoke suite
-	$(BIN)/python harness.py suite smoke
+	$(BIN)/codeblue suite smoke
 
 test: install-dev  ## install what the tests need and run all of them
 	$(BIN)/python -m pytest
@@ -36,10 +36,10 @@ images: install  ## make the container images (OFFLINE=1 without a registry, BAS
 	@if [ -n "$(OFFLINE)" ] && command -v go >/dev/null && [ ! -x $(BIN)/toxiproxy-server ] \
 	  && [ -z "$$TOXIPROXY_SERVER" ] && ! command -v toxiproxy-server >/dev/null; then \
 	  $(MAKE) --no-print-directory toxiproxy || echo "Go could not build Toxiproxy; going on without"; fi
-	$(BIN)/python -m runtimes.containers $(if $(OFFLINE),--offline) $(if $(BASE_IMAGE),--base "$(BASE_IMAGE)")
+	$(BIN)/codeblue images $(if $(OFFLINE),--offline) $(if $(BASE_IMAGE),--base "$(BASE_IMAGE)")
 
 clean:  ## stop and remove what an interrupted run left behind
-	$(BIN)/python harness.py clean
+	$(BIN)/codeblue clean
 
 install: $(VENV)/.installed
 install-dev: $(VENV)/.installed-dev
@@ -47,8 +47,8 @@ install-dev: $(VENV)/.installed-dev
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { echo "no virtual environment: install your system's python3-venv package"; exit 1; }
 
-$(VENV)/.installed: requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+$(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
 	touch $@
 
 $(VENV)/.installed-dev: requirements-dev.txt requirements.txt examples/shop/requirements.txt | $(VENV)/bin/python

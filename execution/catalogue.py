@@ -125,7 +125,7 @@ class Catalogue:
         if path.suffix in ENDINGS:
             return path
         of = f"expected a file or a {what} of the system {self.system().name}"
-        raise UsageError(f'found no {what} "{name}", {of}: {nearest(name, known)}')
+        raise UsageError(f'found no {what} "{name}", {of}: {nearest(name, known, unique(known))}')
 
 
 def read_scenario(path: Path, system: System) -> Scenario:

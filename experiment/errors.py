@@ -123,12 +123,14 @@ def told_of(error: ValueError) -> tuple[str, str]:
     return found, expected or "values that fit together"
 
 
-def nearest(name: str, names: Iterable[str]) -> str:
-    """A sentence naming the nearest right name, or the list of right names when none is near."""
+def nearest(name: str, names: Iterable[str], listed: Iterable[str] | None = None) -> str:
+    """A sentence naming the nearest right name, or the list of right names when none is near: of all, or of
+    those `listed`, where some things have several names."""
     from difflib import get_close_matches  # only mistakes need it, and it is slow to import
 
     known = sorted(names)
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
         return f'did you mean "{close[0]}"?'
+    known = known if listed is None else sorted(listed)
     return f"known: {', '.join(known)}" if known else "none is defined"

@@ -17,6 +17,11 @@ from execution.commands.saying import dump, say
 from execution.places import CHECKOUT, HOME
 from execution.program import as_started_here
 
+REAL_TOXIPROXY = (
+    "`make toxiproxy` builds the real one where Go is present"
+    if CHECKOUT
+    else "the real one is used where toxiproxy-server is on the PATH"
+)
 AGAIN = "make install" if CHECKOUT else "install Code Blue again"
 MINIMUM_FREE_BYTES = 500_000_000
 TOXIPROXY_DEADLINE_S = 10.0
@@ -115,11 +120,7 @@ def _toxiproxy() -> Finding:
     choice = find_server()
     version = tell_version(choice, TOXIPROXY_DEADLINE_S)
     real = choice.kind != "embedded"
-    hint = (
-        ""
-        if real
-        else "the embedded server is used; `make toxiproxy` builds the real one where Go is present"
-    )
+    hint = "" if real else f"the embedded server is used; {REAL_TOXIPROXY}"
     return Finding("toxiproxy", real, f"{version}, {choice}", hint, needed=False)
 
 
@@ -143,7 +144,7 @@ def _docker() -> Finding:
 def _go() -> Finding:
     path = shutil.which("go")
     return Finding(
-        "go", path is not None, path or "not found", "only needed for `make toxiproxy`", needed=False
+        "go", path is not None, path or "not found", "only needed to build the real Toxiproxy", needed=False
     )
 
 

@@ -48,7 +48,7 @@ def ensure_base(images: Images, say: Callable[[str], None]) -> str:
     if program is None:
         raise StartError(
             "found no mmdebstrap, which makes the base image: apt-get install mmdebstrap, "
-            "or name an image that the engine has: make images OFFLINE=1 BASE_IMAGE=..."
+            "or name an image that the engine has: `codeblue images --offline --base IMAGE`"
         )
     say(f"{name}: making it with mmdebstrap")
     with tempfile.TemporaryDirectory(prefix="codeblue-base-") as folder:

@@ -15,7 +15,7 @@ from runtimes.docker_engine import EngineError
 
 IMAGES = ("service", "postgres", "bus", "toxiproxy", "toolbox")
 PROGRAMS = {"postgres": "postgresql", "bus": "nats"}
-HINT = "`make images`, or `make images OFFLINE=1` where no container registry can be reached"
+HINT = "`codeblue images`, or `codeblue images --offline` where no container registry can be reached"
 EMBEDDED = (
     "NOTE: this image holds the EMBEDDED Toxiproxy-compatible server, since no real one was found here; "
     "for the real one install Go or a toxiproxy-server, then make the images again"
@@ -56,7 +56,7 @@ def _fetch(images: Images, reference: str, offline: bool, say: Callable[[str], N
         images.pull(reference)
     except EngineError as error:
         raise EngineError(
-            f"{error}\nWhere no container registry can be reached: make images OFFLINE=1"
+            f"{error}\nWhere no container registry can be reached: `codeblue images --offline`"
         ) from None
 
 

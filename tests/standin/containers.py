@@ -29,7 +29,7 @@ def require_engine() -> None:
     problems = missing_images(images)
     images.close()
     if problems:
-        pytest.skip(f"needs the images (make images OFFLINE=1): {'; '.join(problems)}")
+        pytest.skip(f"needs the images (codeblue images --offline): {'; '.join(problems)}")
 
 
 def standin_image() -> str:

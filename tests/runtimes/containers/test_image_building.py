@@ -135,7 +135,7 @@ def test_a_registry_that_cannot_be_reached_is_said_with_the_way_around(
     """Nothing is built, and the message has the command that works without a registry."""
     engine.reachable = False
     with pytest.raises(
-        StartError, match=r"could not pull python:3.11.*no such host\n.*make images OFFLINE=1"
+        StartError, match=r"could not pull python:3.11.*no such host\n.*codeblue images --offline"
     ):
         make_images(tmp_path, offline=False, base=None, say=lambda _: None)
     assert engine.built == []
@@ -209,7 +209,7 @@ def test_missing_images_are_refused_and_stale_ones_named(
     engine: _Images, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The hint is said. Which code a run plays on is another question: see the images of checkouts."""
-    with pytest.raises(StartError, match=r"no image codeblue/service:current; .*make images OFFLINE=1"):
+    with pytest.raises(StartError, match=r"no image codeblue/service:current; .*codeblue images --offline"):
         require_images()
     make_images(tmp_path, offline=True, base="my/base:1", say=lambda _: None)
     require_images()

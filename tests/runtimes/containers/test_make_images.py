@@ -23,9 +23,11 @@ def script(path: Path, body: str) -> None:
 def make(folder: Path, go: str, *arguments: str, **environment: str) -> str:
     """What `make images` prints in a checkout whose packages are installed, with `go` as the compiler."""
     shutil.copy(ROOT / "Makefile", folder)
-    (folder / "requirements.txt").touch()
     script(folder / ".venv" / "bin" / "python", 'echo "python $*"')
-    os.utime(folder / "requirements.txt", (time.time() - 60, time.time() - 60))
+    script(folder / ".venv" / "bin" / "codeblue", 'echo "codeblue $*"')
+    for name in ("requirements.txt", "pyproject.toml"):
+        (folder / name).touch()
+        os.utime(folder / name, (time.time() - 60, time.time() - 60))
     (folder / ".venv" / ".installed").touch()
     script(folder / "programs" / "go", go)
     path = f"{folder / 'programs'}:/usr/bin:/bin"
@@ -41,7 +43,7 @@ def test_offline_with_go_the_real_server_is_built_once_and_without_cgo(tmp_path:
     said = make(tmp_path, BUILDS, "OFFLINE=1")
     assert "go, cgo 0: install" in said
     assert (tmp_path / ".venv" / "bin" / "toxiproxy-server").exists()
-    assert "python -m runtimes.containers --offline" in said
+    assert "codeblue images --offline" in said
     (tmp_path / ".venv" / "bin" / "toxiproxy-server").chmod(0o755)
     assert "go, cgo" not in make(tmp_path, BUILDS, "OFFLINE=1")
 
@@ -50,7 +52,7 @@ def test_a_build_that_fails_is_said_and_the_images_are_made_all_the_same(tmp_pat
     """With the embedded server in them, which the images say themselves."""
     said = make(tmp_path, "exit 1", "OFFLINE=1")
     assert "Go could not build Toxiproxy; going on without" in said
-    assert "python -m runtimes.containers --offline" in said
+    assert "codeblue images --offline" in said
 
 
 @pytest.mark.parametrize(("arguments", "server"), [((), ""), (("OFFLINE=1",), "embedded")])

@@ -129,7 +129,7 @@ def test_the_dockerfile_belongs_to_the_code(tmp_path: Path) -> None:
 def test_without_the_base_another_checkout_is_refused_with_the_mend(engine: _Images, tmp_path: Path) -> None:
     """It is never run on our code instead."""
     del engine.kept["my/base:1"]
-    with pytest.raises(StartError, match=r"need an image of their own.*make images"):
+    with pytest.raises(StartError, match=r"need an image of their own.*codeblue images"):
         ensure_service_image(another_checkout(tmp_path), tmp_path)
 
 
