@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
 from experiment.units import noun
-from measurement.statistics import Estimate, PairedDifference, Share
-from reports.repeats import mean_text, rate_text, recovery_text, score_text, time_text
-from reports.wording import duration, percent
+from measurement.statistics import Estimate, PairedDifference
+from reports.repeats import mean_text, rate_text, recovery_text, score_text, share_text, time_text
+from reports.wording import duration
 
 Of = DesignInScenario | DesignSummary
 Fields = tuple[str, ...]
@@ -86,7 +86,10 @@ def _safety(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
     """A row for each property and what it was judged on; properties in the order of the system."""
     every = dict.fromkeys(figures.name for one in of.values() for figures in one.safety)
     return {
-        (name, *key): (f"{figures.violations} of {figures.exposed}", share_text(figures.runs))
+        (name, *key): (
+            f"{figures.violations} of {figures.exposed}",
+            share_text(figures.runs.runs, figures.runs.n),
+        )
         for name in every
         for key, one in of.items()
         for figures in one.safety
@@ -109,12 +112,6 @@ def _cost(of: Of) -> Fields:
         time_text(of.baseline_p95_s),
         time_text(of.added_p95_s, signed=True),
     )
-
-
-def share_text(share: Share) -> str:
-    """`2 of 5 runs (5.3% to 85.3%)`."""
-    interval = f"({percent(share.low)} to {percent(share.high)})"
-    return f"{share.runs} of {noun(share.n, 'run')} {interval}"
 
 
 def effect_text(effect: EffectSize) -> str:

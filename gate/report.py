@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import ConfigError, ExitCode, Location
-from experiment.units import noun
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import Node, Scalar, read_yaml
 from experiment.yaml_source import Sequence as YamlSequence
 from gate.decide import Decision, GateResult, Unknown
 from gate.pairs import stem
 from measurement.run_records import RunRecord
-from measurement.statistics import Estimate, proportion
-from reports.wording import percent
+from measurement.statistics import Estimate
+from reports.repeats import share_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +40,7 @@ class Rate:
     @property
     def text(self) -> str:
         """`candidate vetoed: 0 of 12 runs (95%: 0% to 26%)`."""
-        low, high = proportion(self.events, self.runs)
-        share = f"{self.events} of {noun(self.runs, 'run')}"
-        return f"{self.what}: {share} (95%: {percent(low)} to {percent(high)})"
+        return f"{self.what}: {share_text(self.events, self.runs, '95%: ')}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,7 +49,6 @@ class RunRecord:
     score: float | None
     recovery_s: float | None
     censored_s: float | None
-    properties: tuple[PropertyFigures, ...]  # those that something was exposed to
     stale_s: float | None  # largest lag of an unlabelled read, where a property bounds staleness
     calls: float | None
     cpu_ms: float | None
@@ -69,6 +68,9 @@ class RunRecord:
     population: str = ""
     scenario_hash: str = ""  # of the scenario's file
     missed: tuple[str, ...] = ()  # objectives that were not met
+    # Those that something was exposed to. Records of before these were kept have none; whatever else they
+    # hold is good for a gate and a trend.
+    properties: tuple[PropertyFigures, ...] = ()
 
     @property
     def job(self) -> Job:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from experiment.units import noun
 from measurement.statistics import Estimate, MedianTime, proportion
 from reports.report import RepeatedEntry
 from reports.wording import duration, percent, signed_duration
@@ -66,6 +67,12 @@ def _interval_text(
     if estimate.low is None or estimate.high is None:
         return text
     return f"{text} ({level}{form(estimate.low)} to {form(estimate.high)})"
+
+
+def share_text(events: int, runs: int, level: str = "") -> str:
+    """`2 of 5 runs (5.3% to 85.3%)`, with the exact interval of the share."""
+    low, high = proportion(events, runs)
+    return f"{events} of {noun(runs, 'run')} ({level}{percent(low)} to {percent(high)})"
 
 
 def rate_text(events: int, runs: int) -> str:

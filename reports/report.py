@@ -24,7 +24,7 @@ class ScenarioFacts:
     file: str = ""
     load: str = ""  # "poisson arrivals, 8/s, mix visit"
     phases: tuple[tuple[str, float], ...] = ()
-    faults: tuple[str, ...] = ()  # "lost_response on billing -> payments, 13 s to 28 s"
+    faults: tuple[str, ...] = ()  # "lost_response on front -> back, 13 s to 28 s"
     invariants: tuple[str, ...] = ()
     causes: tuple[int, ...] = ()
     principles: tuple[int, ...] = ()
@@ -82,7 +82,7 @@ class RunSummary:
     vetoed: bool
     headline: str
     score: float | None
-    score_text: str  # "0 (vetoed: 3 duplicate charges; would have been 91)"
+    score_text: str  # "0 (vetoed: 3 duplicate orders; would have been 91)"
     recovery_s: float | None
     recovery_censored: bool
     violations: Mapping[str, int]  # property to how many, of those that were violated

@@ -80,7 +80,7 @@ def wall(t: float, zero_wall: float) -> str:
 
 
 def score_text(score: Score) -> str:
-    """`0 (vetoed: 3 duplicate charges; would have been 91)`, `91`, `99 (failed: recovers)`, `no score`. A
+    """`0 (vetoed: 3 duplicate orders; would have been 91)`, `91`, `99 (failed: recovers)`, `no score`. A
     number never stands alone beside a failure: the score weighs quality, not single promises."""
     if score.value is None:
         return "no score"
@@ -110,7 +110,7 @@ def waiver_text(waiver: WaiverUse) -> str:
 
 
 def worst_text(score: float | None, scenario: str, unscored: int) -> str:
-    """`12 (payer_blackhole), of those with a score (2 have none)`."""
+    """`12 (blackhole), of those with a score (2 have none)`."""
     text = "–" if score is None else f"{score:.0f} ({scenario})"
     return f"{text}, of those with a score ({unscored} have none)" if unscored else text
 

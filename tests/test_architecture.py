@@ -66,8 +66,8 @@ KNOWN_SMALL: tuple[str, ...] = (
     "reference_system/services/eligibility/inquiry.py",
 )
 KNOWN_DOMAIN: tuple[str, ...] = (
-    *("execution/", "experiment/", "harness.py", "load/", "measurement/", "reports/", "runtimes/"),
-    *("simulation/", "comparison/", "gate/"),
+    *("execution/", "experiment/", "load/", "measurement/", "runtimes/"),
+    *("simulation/", "gate/seeded_bugs.py"),
 )
 
 

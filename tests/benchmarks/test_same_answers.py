@@ -30,7 +30,7 @@ def record(entry: int, seed: int, verdict: Verdict, *, vetoed: bool = False) -> 
     broken = ("achieved load",) if verdict is Verdict.INVALID else ()
     return RunRecord(
         entry, "smoke/control", SUITE.entries[entry].design, seed, "folder", verdict, vetoed, (), (), None,
-        None, None, (), None, None, None, (), (), broken=broken,
+        None, None, None, None, None, (), (), broken=broken,
     )  # fmt: skip
 
 

@@ -96,7 +96,6 @@ def record(entry: int, seed: int = 1, **known: Any) -> RunRecord:
         "score": 90.0,
         "recovery_s": None,
         "censored_s": None,
-        "properties": (),
         "stale_s": None,
         "calls": None,
         "cpu_ms": None,

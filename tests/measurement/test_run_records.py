@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from experiment.history import build
 from measurement.analysis import WaiverUse
-from measurement.run_records import record_of
+from measurement.run_records import FinishedRuns, PropertyFigures, record_of
 from tests.measurement.histories import frame
 from tests.reports import builder
 
@@ -22,3 +23,24 @@ def test_only_a_waiver_that_lifts_hides_a_veto_from_the_gate(lifts: bool, safety
     record = record_of(0, "s", Path("/runs/r"), build(frame()), analysis, True)
     assert record.violated == ("no_duplicate_charge",)
     assert record.safety == safety
+
+
+def test_properties_are_kept_with_what_was_exposed() -> None:
+    """Violated or not; what nothing was exposed to is left out."""
+    base = builder.fragile_fail().analysis
+    silent = replace(base.checks[0], checker="silent", exposed=0)
+    analysis = replace(base, checks=(*base.checks, silent))
+    record = record_of(0, "s", Path("/runs/r"), build(frame()), analysis, True)
+    assert PropertyFigures("no_duplicate_charge", True, 214, 3) in record.properties
+    assert PropertyFigures("bounded_waiting", False, 214, 0) in record.properties
+    assert "silent" not in {figures.name for figures in record.properties}
+
+
+def test_records_of_an_older_version_are_read(tmp_path: Path) -> None:
+    """They counted one kind of violation and kept no properties: a stored baseline stays good for the gate."""
+    record = record_of(0, "s", Path("/runs/r"), build(frame()), builder.fragile_fail().analysis, True)
+    old = msgspec.to_builtins(record) | {"duplicates": 3}
+    del old["properties"]
+    finished = FinishedRuns(tmp_path)
+    finished.path.write_bytes(msgspec.json.encode(old) + b"\n")
+    assert finished.read() == [replace(record, properties=())]
