@@ -37,7 +37,7 @@ def test_properties_are_kept_with_what_was_exposed() -> None:
 
 
 def test_records_of_an_older_version_are_read(tmp_path: Path) -> None:
-    """They counted one kind of violation and kept no properties: a stored baseline stays good for the gate."""
+    """They kept no properties, and stay good as a stored baseline of the gate."""
     record = record_of(0, "s", Path("/runs/r"), build(frame()), builder.fragile_fail().analysis, True)
     old = msgspec.to_builtins(record) | {"duplicates": 3}
     del old["properties"]
