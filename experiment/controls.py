@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 Direction = Literal["both", "to_callee", "to_caller"]
 
@@ -257,6 +257,7 @@ class Effect:
     existing_connections: Literal["affected", "not affected", "unknown", "no connections"] = "unknown"
 
 
+@runtime_checkable
 class Fault(Protocol):
     """One kind of fault with its parameters: a frozen dataclass in `faults/`, one file each.
 

@@ -49,6 +49,7 @@ __all__ = [
     "FaultEvent",
     "Header",
     "History",
+    "HistoryReader",
     "LoadReport",
     "Note",
     "Operation",
@@ -60,6 +61,7 @@ __all__ = [
     "build",
     "encode",
     "load_history",
+    "read_header",
 ]
 
 
@@ -96,26 +98,80 @@ def build(rows: Iterable[Row]) -> History:
     return _assemble(frame_of_rows(operations, OPERATIONS), frame_of_rows(records, RECORDS), others, "memory")
 
 
-def load_history(path: Path) -> History:
-    """Read a history file, also one that was cut off in the middle of a line. Lines that a crash or a full
-    disk tore are left out and counted in a note. Raises HistoryError."""
-    operations: list[pl.DataFrame] = []
-    records: list[pl.DataFrame] = []
-    others: list[Row] = []
-    torn = 0
+class HistoryReader:
+    """Reads a history while it grows, every line once: each `read` goes on where the last one ended.
+
+    `header` stands in for one that was never written: of a run that ended before it began.
+    """
+
+    def __init__(self, path: Path, header: Header | None = None) -> None:
+        self._path = path
+        self._header = header
+        self._operations: list[pl.DataFrame] = []
+        self._records: list[pl.DataFrame] = []
+        self._others: list[Row] = []
+        self._torn = 0
+        self._read = 0  # bytes
+
+    def read(self) -> History:
+        """Everything up to now; a line that is being written is left for the next time. Raises
+        HistoryError."""
+        self._go_on(whole=False)
+        operations = _joined(self._operations, OPERATIONS).clone()  # assembling takes its columns away
+        return self._assembled(operations, _joined(self._records, RECORDS))
+
+    def finish(self) -> History:
+        """The whole, also of a file that was cut off in the middle of a line. Lines that a crash or a full
+        disk tore are left out and counted in a note. Nothing can be read after it. Raises HistoryError."""
+        self._go_on(whole=True)
+        return self._assembled(_taken(self._operations, OPERATIONS), _taken(self._records, RECORDS))
+
+    def _go_on(self, whole: bool) -> None:
+        path = self._path
+        try:
+            for lines in read_ahead(path, self._read, whole):
+                self._read += lines.size
+                self._torn += lines.torn
+                self._torn += _append(self._operations, lines.operations, OPERATIONS, path)
+                self._torn += _append(self._records, lines.records, RECORDS, path)
+                good = [line for line in lines.others if is_json(line)]
+                self._torn += len(lines.others) - len(good)
+                self._others.extend(_other(line, path) for line in good)
+        except OSError as error:
+            if self._header is None or not isinstance(error, FileNotFoundError):
+                expected = "name a run folder"
+                raise HistoryError(f"{path}: no readable history ({error.strerror}); {expected}") from None
+
+    def _assembled(self, operations: pl.DataFrame, records: pl.DataFrame) -> History:
+        others = list(self._others)
+        if self._header is not None and not any(isinstance(row, Header) for row in others):
+            others += [
+                self._header,
+                Note(0.0, "invalid", "the run ended before it began: nothing was played"),
+            ]
+        if self._torn:
+            text = f"lines of the history that were torn and are left out: {self._torn}"
+            others.append(Note(0.0, "warning", text))
+        return _assemble(operations, records, others, str(self._path))
+
+
+def read_header(path: Path) -> Header:
+    """The header alone, which stands near the beginning of the file. Raises HistoryError."""
     try:
-        for lines in read_ahead(path):
-            torn += lines.torn
-            torn += _append(operations, lines.operations, OPERATIONS, path)
-            torn += _append(records, lines.records, RECORDS, path)
-            whole = [line for line in lines.others if is_json(line)]
-            torn += len(lines.others) - len(whole)
-            others.extend(_other(line, path) for line in whole)
+        with path.open("rb") as file:
+            for line in file:
+                if line.startswith(b'{"type":"header"') and is_json(line):
+                    found = _other(line, path)
+                    assert isinstance(found, Header)
+                    return found
     except OSError as error:
         raise HistoryError(f"{path}: no readable history ({error.strerror}); name a run folder") from None
-    if torn:
-        others.append(Note(0.0, "warning", f"lines of the history that were torn and are left out: {torn}"))
-    return _assemble(_taken(operations, OPERATIONS), _taken(records, RECORDS), others, str(path))
+    raise HistoryError(f"{path}: found no header, expected one; this is no complete history")
+
+
+def load_history(path: Path, header: Header | None = None) -> History:
+    """A history file as a whole; see `HistoryReader`. Raises HistoryError."""
+    return HistoryReader(path, header).finish()
 
 
 def _append(parts: list[pl.DataFrame], text: bytes, table: Table, path: Path) -> int:
@@ -127,9 +183,13 @@ def _append(parts: list[pl.DataFrame], text: bytes, table: Table, path: Path) ->
     return torn
 
 
+def _joined(parts: list[pl.DataFrame], table: Table) -> pl.DataFrame:
+    return pl.concat(parts) if parts else frame_of_rows([], table)
+
+
 def _taken(parts: list[pl.DataFrame], table: Table) -> pl.DataFrame:
     """The parts as one; the list is emptied, so that nothing else holds their memory."""
-    whole = pl.concat(parts) if parts else frame_of_rows([], table)
+    whole = _joined(parts, table)
     parts.clear()
     return whole
 

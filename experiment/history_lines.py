@@ -24,12 +24,14 @@ class Lines:
     records: bytes
     others: list[bytes]
     torn: int
+    size: int  # bytes of the chunk
 
 
-def chunks(path: Path) -> Iterator[bytes]:
-    """Lines, a bounded number of bytes at a time; a last line without newline is given one. Raises
-    OSError."""
+def chunks(path: Path, start: int = 0, whole: bool = True) -> Iterator[bytes]:
+    """Lines from the byte `start` on, a bounded number of bytes at a time. A last line without newline is
+    given one; unless the file is not `whole` yet: then it is left out. Raises OSError."""
     with path.open("rb") as file:
+        file.seek(start)
         rest = b""
         while block := file.read(CHUNK_BYTES):
             block = rest + block
@@ -37,14 +39,14 @@ def chunks(path: Path) -> Iterator[bytes]:
             rest = block[cut:]
             if cut:
                 yield block if cut == len(block) else block[:cut]
-        if rest:
+        if rest and whole:
             yield rest + b"\n"
 
 
-def read_ahead(path: Path) -> Iterator[Lines]:
+def read_ahead(path: Path, start: int = 0, whole: bool = True) -> Iterator[Lines]:
     """The sorted lines of every chunk; the next chunk is read and sorted while the caller works on this one.
     Raises OSError."""
-    blocks = chunks(path)
+    blocks = chunks(path, start, whole)
 
     def following() -> Lines | None:
         block = next(blocks, None)
@@ -71,7 +73,7 @@ def sort_lines(block: bytes) -> Lines:
         found[int(kinds[a])].append(view[starts[a] : ends[b] + 1])
     others = b"".join(found[OTHER]).splitlines()
     torn = int(((kinds == TORN) & (ends > starts)).sum())  # an empty line is none
-    return Lines(_joined(block, found[OPERATION]), _joined(block, found[RECORD]), others, torn)
+    return Lines(_joined(block, found[OPERATION]), _joined(block, found[RECORD]), others, torn, len(block))
 
 
 def _kinds(

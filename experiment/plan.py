@@ -6,12 +6,15 @@ from __future__ import annotations
 import hashlib
 import random
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from experiment.arrivals import arrival_times
 from experiment.controls import Fault
 from experiment.design import Design
 from experiment.population import Population
+from experiment.rows import FORMAT, Header
 from experiment.scenario import PHASES, Scenario, activations, phase_starts
 from experiment.topology import System
 
@@ -78,6 +81,25 @@ class Plan:
     def load_end_s(self) -> float:
         """The load plays from zero until here; after it the system settles."""
         return self.phase("settle").start_s
+
+
+def header_of(plan: Plan, source: str, zero_wall: float, **facts: Any) -> Header:
+    """The first line of a history of this plan: `source` is the runtime's name, `facts` are further fields of
+    the header."""
+    return Header(
+        format=FORMAT,
+        run_id=plan.run_id,
+        source=source,
+        scenario=plan.scenario.name,
+        design=plan.design.name,
+        system=plan.system.name,
+        seed=plan.seed,
+        started_at=datetime.fromtimestamp(zero_wall, UTC).isoformat(timespec="milliseconds"),
+        zero_wall=zero_wall,
+        population=plan.population.source,
+        clock_scale=plan.scenario.clock_scale,
+        **facts,
+    )
 
 
 def make_plan(scenario: Scenario, system: System, design: Design, seed: int, population: Population) -> Plan:

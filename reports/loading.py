@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from experiment.errors import HistoryError
-from experiment.history import Header, History, load_history
+from experiment.history import Header, History, load_history, read_header
 from measurement.analysis import Analysis
-from reports.report import DesignFacts, RunFacts, RunReport, ScenarioFacts
+from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
 from reports.traces import Span, Trace, TracedOperation, choose, tree
 
 HISTORY_FILE = "history.jsonl"
@@ -37,18 +37,37 @@ class _SpanLine:
     attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-def load_run_report(run_folder: Path, history: History | None = None) -> RunReport:
-    """The report of a judged run. `history` saves reading it again. Raises HistoryError.
+def load_run_report(
+    run_folder: Path, history: History | None = None, analysis: Analysis | None = None
+) -> RunReport:
+    """The report of a judged run. `history` and `analysis` save reading them again. Raises HistoryError.
 
     Reads history.jsonl, analysis.json, facts.json (a run that died early may lack it) and all *.spans.jsonl.
     """
     history = history or load_history(run_folder / HISTORY_FILE)
-    analysis = _decode(run_folder / ANALYSIS_FILE, Analysis, "judge the run first: harness.py check RUN")
-    facts_file = run_folder / FACTS_FILE
-    facts = _decode(facts_file, RunFacts, "") if facts_file.is_file() else facts_of_header(history.header)
+    analysis = analysis or _analysis(run_folder)
+    facts = _facts(run_folder, history.header)
     files = sorted(run_folder.glob(SPAN_FILES))
     traces = load_traces(files, choose(history.operations, analysis), history.header.zero_wall)
     return RunReport(history.header, facts, analysis, history.phases, history.notes, history.end, traces)
+
+
+def load_run_summary(run_folder: Path) -> RunSummary:
+    """A judged run in one row, without reading all of its history. Raises HistoryError."""
+    header = read_header(run_folder / HISTORY_FILE)
+    return summary_of(header, _facts(run_folder, header), _analysis(run_folder))
+
+
+def _analysis(run_folder: Path) -> Analysis:
+    hint = "judge the run first: harness.py check RUN"
+    found: Analysis = _decode(run_folder / ANALYSIS_FILE, Analysis, hint)
+    return found
+
+
+def _facts(run_folder: Path, header: Header) -> RunFacts:
+    path = run_folder / FACTS_FILE
+    found: RunFacts = _decode(path, RunFacts, "") if path.is_file() else facts_of_header(header)
+    return found
 
 
 def _decode(path: Path, cls: type[Any], hint: str) -> Any:

@@ -199,15 +199,19 @@ def _entry_verdict(entry: SuiteEntry) -> Verdict:
 
 def summarise(report: RunReport) -> RunSummary:
     """One run in one row."""
-    analysis = report.analysis
+    return summary_of(report.header, report.facts, report.analysis)
+
+
+def summary_of(header: Header, facts: RunFacts, analysis: Analysis) -> RunSummary:
+    """As `summarise`, of the parts that it takes."""
     recovery = analysis.recovery
     return RunSummary(
-        run_id=report.header.run_id,
-        scenario=report.facts.scenario.name,
-        title=report.facts.scenario.title,
-        design=report.facts.design.name,
-        seed=report.header.seed,
-        source=report.header.source,
+        run_id=header.run_id,
+        scenario=facts.scenario.name,
+        title=facts.scenario.title,
+        design=facts.design.name,
+        seed=header.seed,
+        source=header.source,
         verdict=analysis.verdict,
         vetoed=analysis.vetoed,
         headline=headline(analysis),
@@ -216,8 +220,8 @@ def summarise(report: RunReport) -> RunSummary:
         recovery_s=recovery.seconds if recovery else None,
         recovery_censored=recovery.censored if recovery else False,
         violations={c.checker: c.violation_count for c in analysis.checks if c.violation_count},
-        file=report.facts.scenario.file,
-        failures=tuple(case.statement for case in having(report.cases, Outcome.ERROR, Outcome.FAILED)),
+        file=facts.scenario.file,
+        failures=tuple(case.statement for case in having(cases_of(analysis), Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
     )

@@ -35,7 +35,7 @@ class Hooks:
 
     watch: Callable[[Plan], Watcher]
     started: Callable[[str], None]
-    finished: Callable[[RunRecord, Path], None]
+    finished: Callable[[RunRecord, RunResult], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +224,7 @@ def playing(
                 return None  # the run that was cut short is played again on resumption
             record = record_job(job, result)
             finished.append(record)
-            hooks.finished(record, result.folder.path)
+            hooks.finished(record, result)
             return record
 
         yield play_one
@@ -233,6 +233,5 @@ def playing(
 def record_job(job: Job, result: RunResult) -> RunRecord:
     """The design is named as it was asked for, so that jobs and records meet."""
     folder = result.folder
-    history = folder.history()
-    record = record_of_folder(job.entry, job.scenario, folder, history, result.analysis, result.clean)
+    record = record_of_folder(job.entry, job.scenario, folder, result.history, result.analysis, result.clean)
     return replace(record, design=job.design, side=job.side)

@@ -16,8 +16,9 @@ from execution.options import Options
 from execution.runs.bench import RunResult
 from execution.runs.preflight import Request, is_suite, population_of
 from execution.runs.run_folder import RunFolder
-from experiment.errors import ExitCode, HistoryError
-from experiment.plan import Plan, make_plan
+from experiment.errors import ExitCode, HistoryError, UsageError
+from experiment.history import History
+from experiment.plan import Plan
 from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import calibrate as fitted
@@ -38,18 +39,21 @@ def _spans(folder: RunFolder) -> list[dict[str, Any]]:
 
 
 def _plan_of(folder: RunFolder, options: Options) -> Plan:
-    inputs, system = folder.inputs(), folder.system()
-    people = population_of(options)(inputs.seed)
-    return make_plan(folder.scenario(system), system, folder.design(), inputs.seed, people)
+    played_by = folder.inputs().header
+    people = population_of(options)(played_by.seed)
+    if people.source != played_by.population:
+        found = f"found the population {people.source}, expected that of the run: {played_by.population}"
+        raise UsageError(f"{found}; name it with --population")
+    return folder.plan(people)
 
 
 def calibrated(folder: RunFolder, options: Options, name: str) -> Magnitudes:
     """The twin's magnitudes, fitted to what a live run did before its first fault. Raises HistoryError."""
-    return _fitted(folder, _plan_of(folder, options), name)
+    return _fitted(folder, _plan_of(folder, options), folder.history(), name)
 
 
-def _fitted(folder: RunFolder, plan: Plan, name: str) -> Magnitudes:
-    history, spans = folder.history(), _spans(folder)
+def _fitted(folder: RunFolder, plan: Plan, history: History, name: str) -> Magnitudes:
+    spans = _spans(folder)
     return fitted(plan, history, spans, load_magnitudes(), outcomes, name=name, made_at=_now())
 
 
@@ -156,7 +160,7 @@ def _compare(results: Iterable[RunResult], given: Magnitudes | None, told: Calla
         plan = result.plan
         history = played(plan, magnitudes, outcomes)
         simulated = analyse(history, plan.scenario, plan.system)
-        pairs.append(Pair(result.folder.history(), result.analysis, history, simulated))
+        pairs.append(Pair(result.history, result.analysis, history, simulated))
         folders.append(str(result.folder.path))
         calibration = magnitudes.words(_now())
     return Compared(distance(pairs), calibration, tuple(folders))
@@ -165,7 +169,7 @@ def _compare(results: Iterable[RunResult], given: Magnitudes | None, told: Calla
 def _own(result: RunResult, told: Callable[[str], None]) -> Magnitudes:
     """What the run's own baseline shows; the uncalibrated sizes where it has none."""
     try:
-        return _fitted(result.folder, result.plan, "own baseline")
+        return _fitted(result.folder, result.plan, result.history, "own baseline")
     except HistoryError as error:
         told(f"not calibrated: {error}")
         return load_magnitudes()

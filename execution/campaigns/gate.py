@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 
 from execution.campaigns.campaign import Home, Hooks, Prepared, begin, playing, prepare
-from execution.campaigns.stored_runs import machine_warnings, stored_records
+from execution.campaigns.stored_runs import machine_warnings, scenario_hash, stored_records
 from execution.catalogue import Catalogue, default_catalogue
 from execution.options import SIMULATION, Options
 from experiment.errors import UsageError
@@ -60,7 +60,7 @@ def _conditions(prepared: Prepared, job: Job) -> Mapping[str, object]:
         "source": options.runtime,
         "time_scale": options.time_scale,
         "population": plan.population.source,
-        "scenario_hash": file_hash(Path(plan.scenario.source)),
+        "scenario_hash": scenario_hash(plan.scenario),
         "formula": FORMULA,
     }
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import msgspec
+
 from execution.runs.facts import machine
-from execution.runs.judging import judge, render
+from execution.runs.judging import judge_again, render
 from execution.runs.run_folder import RunFolder
-from experiment.errors import CodeBlueError, UsageError
+from experiment.errors import CodeBlueError, Location, UsageError
 from experiment.history import History
+from experiment.scenario import Scenario
+from experiment.values import to_plain
 from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
-from measurement.run_records import FinishedRuns, RunRecord, file_hash, record_of
+from measurement.run_records import FinishedRuns, RunRecord, record_of
 from measurement.score import FORMULA
 from trend.store import Occasion, Results
 
@@ -54,14 +59,23 @@ def record_of_folder(
 ) -> RunRecord:
     """The same of a run that left a folder, with the conditions it was played under."""
     record = record_of(entry, scenario, folder.path, history, analysis, clean)
-    hashed = file_hash(folder.path / "scenario.yaml")
+    hashed = scenario_hash(folder.scenario())
     return replace(record, time_scale=folder.inputs().time_scale, scenario_hash=hashed)
 
 
-def single_record(folder: RunFolder) -> RunRecord:
+def scenario_hash(scenario: Scenario) -> str:
+    """Tells scenarios apart that say different things, wherever their files lie and whatever else these
+    hold."""
+    bare = replace(
+        scenario, source="", faults=tuple(replace(spec, where=Location("")) for spec in scenario.faults)
+    )
+    return hashlib.sha256(msgspec.json.encode(to_plain(bare))).hexdigest()[:16]
+
+
+def single_record(folder: RunFolder, history: History | None = None) -> RunRecord:
     """A judged run that belongs to no campaign."""
     analysis = analysis_from_json(folder.analysis_path.read_bytes())
-    history = folder.history()
+    history = history or folder.history()
     clean = history.end.clean if history.end else False
     return record_of_folder(0, folder.inputs().scenario, folder, history, analysis, clean)
 
@@ -104,9 +118,9 @@ def rescore(results: Results, every: bool) -> tuple[int, list[str]]:
             continue
         folder = RunFolder(Path(old.record.folder))
         try:
-            judge(folder)
-            render(folder)
-            fresh = single_record(folder)
+            history = folder.history()
+            render(folder, history, judge_again(folder, history))
+            fresh = single_record(folder, history)
         except (CodeBlueError, OSError) as error:
             problems.append(f"{folder.path}: {error}")
             continue

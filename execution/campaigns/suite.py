@@ -22,8 +22,8 @@ from experiment.suite import Entry, Suite, load_suite
 from experiment.verdict import Verdict
 from measurement.run_records import RunRecord
 from reports import SUITE_FORMATS
-from reports.loading import load_run_report
-from reports.report import SuiteEntry, SuiteReport, summarise
+from reports.loading import load_run_summary
+from reports.report import SuiteEntry, SuiteReport
 from trend.store import FILE_NAME, Asked, Expected, Occasion, Results
 
 
@@ -144,7 +144,7 @@ def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
         return bare
     run = Path(record.folder)
     link = f"../{run.name}/report.html" if run.parent == folder.parent else str(run / "report.html")
-    return replace(bare, summary=summarise(load_run_report(run)), link=link)
+    return replace(bare, summary=load_run_summary(run), link=link)
 
 
 def suite_exit_code(report: SuiteReport, records: Sequence[RunRecord]) -> ExitCode:

@@ -55,9 +55,9 @@ def trial_runs(
 
         def play(variant: Variant, draw: Draw) -> RunRecord:
             result = bench.run(make(variant, draw), _unwatched)
-            folder = result.folder
             told(f"  {draw.scenario} on {variant.name}, seed {draw.seed}: {result.verdict}")
-            return record_of(0, draw.scenario, folder.path, folder.history(), result.analysis, result.clean)
+            path, history = result.folder.path, result.history
+            return record_of(0, draw.scenario, path, history, result.analysis, result.clean)
 
         yield Runs(_once(play))
 

@@ -20,19 +20,18 @@ def check(folder: Path, as_json: bool) -> int:
 
     Renders its reports again, too. The exit code is the run's.
     """
-    from execution.runs.judging import judge, render
+    from execution.runs.judging import judge_again, render
     from execution.runs.run_folder import RunFolder
     from experiment.verdict import exit_code
     from reports.console import run_lines
-    from reports.loading import load_run_report
 
     run = RunFolder(folder)
     history = run.history()
-    analysis = judge(run, history)
-    render(run, history)
+    analysis = judge_again(run, history)
+    made = render(run, history, analysis)
     if as_json:
         say(run.analysis_path.read_text(encoding="utf-8"))
     else:
-        for text in run_lines(load_run_report(folder), colour=sys.stdout.isatty()):
+        for text in run_lines(made, colour=sys.stdout.isatty()):
             say(text)
     return int(exit_code(analysis.verdict, analysis.vetoed, history.end))

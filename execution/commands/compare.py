@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from execution.commands.saying import say_results
 from execution.options import RUNTIMES, Options
 
 if TYPE_CHECKING:
+    from execution.runs.bench import RunResult
     from measurement.run_records import RunRecord
 
 
@@ -57,9 +57,9 @@ def compare(
     from execution.commands.session import live_session, say_run, started, watchers
     from execution.program import typed
 
-    def finished(_record: RunRecord, folder: Path) -> None:
+    def finished(_record: RunRecord, result: RunResult) -> None:
         if not as_json:
-            say_run(folder)
+            say_run(result)
 
     chosen = tuple(dict.fromkeys((*designs, *names)))
     catalogue = default_catalogue(options.system, [suite, *chosen])

@@ -15,6 +15,7 @@ from execution.commands.saying import say, say_results
 from execution.options import Options
 
 if TYPE_CHECKING:
+    from execution.runs.bench import RunResult
     from gate.report import GateReport
     from measurement.run_records import RunRecord
 
@@ -75,9 +76,9 @@ def gate(
     from gate.play import GateOrder
     from gate.report import gate_exit_code
 
-    def finished(_record: RunRecord, folder: Path) -> None:
+    def finished(_record: RunRecord, result: RunResult) -> None:
         if not as_json:
-            say_run(folder)
+            say_run(result)
 
     order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]
     catalogue = default_catalogue(options.system, [suite, order.baseline, order.candidate])

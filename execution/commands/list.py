@@ -92,7 +92,7 @@ def finished_runs(folder: Path) -> Rows:
     """Run and suite folders, the newest first."""
     found: dict[str, str] = {}
     for path in sorted(folder.glob("*"), reverse=True):
-        if (path / "history.jsonl").is_file():
+        if (path / "run.json").is_file():
             found[str(path)] = "judged" if (path / "analysis.json").is_file() else "not judged"
         elif (path / "suite.html").is_file():
             found[str(path)] = "suite"

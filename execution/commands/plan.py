@@ -18,9 +18,11 @@ from execution.options import Options
 @json_option
 def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: Options) -> int:
     """Show the timeline that a run would follow."""
+    import msgspec
+
     from execution.catalogue import default_catalogue
     from execution.runs.preflight import Request, plans
-    from execution.runs.run_folder import plan_facts
+    from execution.runs.run_folder import plan_values
     from experiment.errors import ExitCode
     from experiment.units import noun
 
@@ -28,7 +30,7 @@ def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: O
     request = Request(scenario, design or catalogue.usual_design(), seed)
     (made,) = plans([request], catalogue, options)
     if as_json:
-        dump(plan_facts(made))
+        dump(msgspec.json.decode(msgspec.json.encode(plan_values(made))))
         return int(ExitCode.PASS)
     say(f"{made.scenario.name}: {made.scenario.title}")
     count = len(made.operations)

@@ -18,7 +18,10 @@ def report(folder: Path) -> int:
     from execution.runs.judging import render
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode
+    from reports import RUN_FORMATS
 
-    for written in render(RunFolder(folder)):
-        say(str(written))
+    run = RunFolder(folder)
+    render(run, run.history())
+    for name in RUN_FORMATS:
+        say(str(folder / name))
     return int(ExitCode.PASS)

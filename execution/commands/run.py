@@ -14,6 +14,7 @@ from execution.options import Options
 
 if TYPE_CHECKING:
     from execution.runs.bench import RunResult
+    from experiment.errors import ExitCode
 
 
 @click.command(
@@ -46,23 +47,24 @@ def run(
     chosen = designs or (catalogue.usual_design(),)
     requests = [Request(scenario, design, seed) for design in chosen for scenario in scenarios]
     prepared = plans(requests, catalogue, options)
-    results: list[RunResult] = []
+    codes: set[ExitCode] = set()
+    found: list[Mapping[str, Any]] = []
     with live_session(options.runtime) as interruption:
         for result in run_plans(prepared, options, watchers(as_json), interruption.stop, started):
-            results.append(result)
-            if not as_json:
-                say_run(result.folder.path)
+            codes.add(result.exit_code)
+            if as_json:
+                found.append(_run_json(result))
+            else:
+                say_run(result)
     if as_json:
-        dump([_run_json(result) for result in results])
-    codes = {result.exit_code for result in results}
+        dump(found)
     return int(gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code}))
 
 
 def _run_json(result: RunResult) -> Mapping[str, Any]:
-    from reports.loading import load_run_report
     from reports.report import summarise
 
-    summary = summarise(load_run_report(result.folder.path))
+    summary = summarise(result.report)
     return {
         "folder": str(result.folder.path),
         **{name: getattr(summary, name) for name in summary.__slots__},

@@ -6,7 +6,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import click
 
@@ -15,11 +14,11 @@ from execution.commands.progress import ProgressLine
 from execution.commands.saying import say, shown, tell
 from execution.options import CONTAINERS
 from execution.places import INSTANCES
+from execution.runs.bench import RunResult
 from execution.runs.live_run import Watcher
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.plan import Plan
 from reports.console import run_lines
-from reports.loading import load_run_report
 from runtimes.leftovers import sweep
 
 
@@ -53,11 +52,10 @@ def started(what: str) -> None:
     tell(f"system up ({what})")
 
 
-def say_run(folder: Path) -> None:
+def say_run(result: RunResult) -> None:
     """The verdict of a finished run, in a few lines, and where its report is."""
-    report = load_run_report(folder)
     if sys.stderr.isatty():
         click.echo("\r\x1b[2K", err=True, nl=False)
-    for text in run_lines(report, colour=sys.stdout.isatty()):
+    for text in run_lines(result.report, colour=sys.stdout.isatty()):
         say(text)
-    say(f"  report: {shown(folder / 'report.html')}")
+    say(f"  report: {shown(result.folder.path / 'report.html')}")

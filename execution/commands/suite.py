@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -20,6 +19,7 @@ from execution.commands.saying import say, say_results
 from execution.options import Options
 
 if TYPE_CHECKING:
+    from execution.runs.bench import RunResult
     from measurement.run_records import RunRecord
 
 
@@ -49,14 +49,14 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     loaded = suite_of(suite, seed, catalogue)
     order = SuiteOrder(repeats, resume, command=typed())
 
-    def finished(record: RunRecord, folder: Path) -> None:
+    def finished(record: RunRecord, result: RunResult) -> None:
         if not as_json:
             entry = loaded.entries[record.entry]
-            say_run(folder)
+            say_run(result)
             say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
 
     with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)
-        result = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
-    say_results(suite_lines(result.report, colour=sys.stdout.isatty()), result.folder / "suite.html", as_json)
-    return int(gravest({interruption.exit_code or result.exit_code, result.exit_code}))
+        ended = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
+    say_results(suite_lines(ended.report, colour=sys.stdout.isatty()), ended.folder / "suite.html", as_json)
+    return int(gravest({interruption.exit_code or ended.exit_code, ended.exit_code}))

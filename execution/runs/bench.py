@@ -4,38 +4,50 @@ from __future__ import annotations
 
 import shlex
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
 from execution.program import git_commit, program
 from execution.runs.descriptions import below_root, run_facts, yardstick
-from execution.runs.facts import machine, versions
+from execution.runs.facts import folder_digest, machine, versions
 from execution.runs.judging import judge, render
 from execution.runs.live_run import Watcher
-from execution.runs.run_folder import RunFolder, RunInputs, create, write_facts
+from execution.runs.run_folder import RunFolder, RunInputs, SystemFolder, create
 from experiment.errors import ExitCode, StorageError
-from experiment.history import End, Note
-from experiment.plan import Plan
+from experiment.history import End, Header, History, Note
+from experiment.plan import Plan, header_of
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
+from reports.report import RunReport
 
 
 @dataclass(frozen=True, slots=True)
 class RunResult:
-    """One finished run; `clean` says that everything injected was seen healed, `end` is the last line of its
-    history."""
+    """One finished run; `clean` says that everything injected was seen healed. Whoever keeps many of them
+    keeps their histories in memory."""
 
     plan: Plan
     folder: RunFolder
-    analysis: Analysis
+    report: RunReport
     clean: bool
-    end: End | None
+    history: History
+
+    @property
+    def analysis(self) -> Analysis:
+        return self.report.analysis
+
+    @property
+    def end(self) -> End | None:
+        """The last line of its history."""
+        return self.history.end
 
     @property
     def verdict(self) -> Verdict:
@@ -92,10 +104,14 @@ class Bench(ABC):
         """`processes, Toxiproxy real 2.12.0`."""
 
     @abstractmethod
+    def _facts(self) -> dict[str, Any]:
+        """What the header of a history says of this bench, beside what every bench says."""
+
+    @abstractmethod
     def _play(
-        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
-    ) -> bool:
-        """Write the history; says whether everything injected was seen healed."""
+        self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
+    ) -> tuple[bool, History]:
+        """Write the history; says whether everything injected was seen healed, and what was written."""
 
     def run(self, plan: Plan, watch: Watcher) -> RunResult:
         """Play one plan, judge it and write its reports.
@@ -110,32 +126,32 @@ class Bench(ABC):
 
     def _attempt(self, plan: Plan, watch: Watcher, remarks: Sequence[Note]) -> RunResult:
         inputs = self._inputs(plan)
-        folder = create(self._options.out, plan, inputs)
-        write_facts(folder, run_facts(plan, self._machine, yardstick(plan)))
-        clean = self._play(plan, folder, inputs.command, watch, remarks)
+        folder = create(self._options.out, plan, inputs, run_facts(plan, self._machine, yardstick(plan)))
+        clean, history = self._play(plan, folder, inputs.header, watch, remarks)
         try:
-            history = folder.history()
-            analysis = judge(folder, history)
-            render(folder, history)
+            report = render(folder, history, judge(folder, history, plan.scenario, plan.system))
         except OSError as error:
             again = f"free some space, then `codeblue check {folder.path}`"
             raise StorageError(
                 f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
             ) from None
-        return RunResult(plan, folder, analysis, clean, history.end)
+        return RunResult(plan, folder, report, clean, history)
 
     def _inputs(self, plan: Plan) -> RunInputs:
+        command = reproduce_command(plan, self._options)
+        facts = {"git": self._commit, "command": command, "versions": self._versions, **self._facts()}
+        home = Path(plan.system.source).parent
         return RunInputs(
-            run_id=plan.run_id,
-            runtime=self._name,
+            header=header_of(plan, self._name, time.time(), **facts),
             scenario=below_root(plan.scenario.source),
             design=below_root(plan.design.source),
-            seed=plan.seed,
+            system=SystemFolder(plan.system.name, below_root(str(home)), _digest(home)),
             time_scale=self._options.time_scale,
-            population=plan.population.source,
-            command=reproduce_command(plan, self._options),
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            versions=self._versions,
             machine=self._machine,
-            git=self._commit,
         )
+
+
+@cache
+def _digest(home: Path) -> str:
+    """A system is not edited while its runs go on: its folder is read once."""
+    return folder_digest(home)

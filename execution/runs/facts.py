@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
@@ -31,3 +32,22 @@ def machine() -> dict[str, str]:
         pass
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return {"cores": str(os.cpu_count() or 1), "cpu": cpu, "memory": f"{memory:.1f} GiB"}
+
+
+LEFT_OUT = {"__pycache__", "node_modules"}
+
+
+def folder_digest(folder: Path) -> str:
+    """Of the names and contents of all files below, hidden ones and what tools leave aside: tells folders of
+    different content apart."""
+    whole = hashlib.sha256()
+    for place, inner, names in os.walk(folder):
+        inner[:] = sorted(name for name in inner if name not in LEFT_OUT and not name.startswith("."))
+        for name in sorted(names):
+            path = Path(place, name)
+            if name.startswith(".") or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").digest()
+            whole.update(str(path.relative_to(folder)).encode() + b"\0" + content)
+    return whole.hexdigest()[:16]

@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from execution.runs.run_folder import RunFolder
 from experiment.history import History
+from experiment.scenario import Scenario
+from experiment.topology import System
 from measurement.analysis import Analysis
 from measurement.judge import analyse, analysis_to_json
 from reports import RUN_FORMATS
 from reports.loading import load_run_report
+from reports.report import RunReport
 
 
-def judge(folder: RunFolder, history: History | None = None) -> Analysis:
-    """Analyse the history and store analysis.json beside it. `history` saves reading it again."""
-    system = folder.system()
-    analysis = analyse(history or folder.history(), folder.scenario(system), system)
+def judge_again(folder: RunFolder, history: History) -> Analysis:
+    """As `judge`, by the values in the folder."""
+    return judge(folder, history, folder.scenario(), folder.system())
+
+
+def judge(folder: RunFolder, history: History, scenario: Scenario, system: System) -> Analysis:
+    """Analyse the history and store analysis.json beside it."""
+    analysis = analyse(history, scenario, system)
     folder.analysis_path.write_bytes(analysis_to_json(analysis))
     return analysis
 
 
-def render(folder: RunFolder, history: History | None = None) -> tuple[Path, ...]:
-    """Write every report of the run; returns the files. `history` saves reading it again."""
-    report = load_run_report(folder.path, history)
-    written = []
+def render(folder: RunFolder, history: History, analysis: Analysis | None = None) -> RunReport:
+    """Write every report of the run; without an analysis, by the one in the folder."""
+    report = load_run_report(folder.path, history, analysis)
     for name, rendering in RUN_FORMATS.items():
-        path = folder.path / name
-        path.write_text(rendering(report), encoding="utf-8")
-        written.append(path)
-    return tuple(written)
+        (folder.path / name).write_text(rendering(report), encoding="utf-8")
+    return report

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -20,7 +20,7 @@ from execution.runs.baseline import baseline_problems
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from experiment.errors import CodeBlueError, StartError
-from experiment.history import FORMAT, End, Header, Note, PhaseEvent, Row, Sample, load_history
+from experiment.history import End, Header, History, HistoryReader, Note, PhaseEvent, Row, Sample
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
 from load.account import LoadProgress
@@ -53,10 +53,11 @@ Reason = Literal["completed", "interrupted", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a run ended, and whether everything injected was seen healed."""
+    """How a run ended, whether everything injected was seen healed, and what was written of it."""
 
     reason: Reason
     clean: bool
+    history: History
     statement: str = ""
 
 
@@ -68,34 +69,37 @@ class LiveRun:
         plan: Plan,
         runtime: Runtime,
         folder: RunFolder,
+        header: Header,
         watch: Watcher,
         stop: threading.Event,
         remarks: Sequence[Note] = (),
     ) -> None:
-        """`remarks` on what went before this run stand first in its history."""
+        """`header` gets the true zero; `remarks` on what went before this run follow it in the history."""
         self._plan = plan
         self._runtime = runtime
         self._folder = folder
+        self._header = header
         self._watch = watch
         self._stop = stop
         self._recorder = Recorder(folder.history_path)
+        self._reader = HistoryReader(folder.history_path, header)
         self._remarks = remarks
         self._why = ""  # what ended the run early
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
 
-    def play(self, header: Callable[[float], Header]) -> Ended:
+    def play(self) -> Ended:
         """Run the plan. Returns how it ended; raises nothing but what could not even be recorded."""
         reason: Reason = "failed"
         statement = ""
         process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
         try:
             self._runtime.reset(run_settings(self._plan))
-            reason = self._played(header, process)
+            reason = self._played(process)
         except (CodeBlueError, OSError) as error:
             statement = self._runtime.trouble() or str(error)
             with suppress(OSError):  # the disk may be full: then the history ends where it is
-                self._ensure_header(header)
+                self._ensure_header()
                 self._record(Note(self._now(), "invalid", statement))
         finally:
             process.stop()
@@ -103,9 +107,9 @@ class LiveRun:
             with suppress(OSError, CodeBlueError):  # what was kept so far is judged
                 self._close(reason, statement or self._why, problems)
             self._recorder.close()
-        return Ended(reason, not problems, statement or self._why)
+        return Ended(reason, not problems, self._reader.finish(), statement or self._why)
 
-    def _played(self, header: Callable[[float], Header], process: LoadProcess) -> Reason:
+    def _played(self, process: LoadProcess) -> Reason:
         plan = self._plan
         load = start_load(
             plan,
@@ -118,8 +122,7 @@ class LiveRun:
         timeline: FaultTimeline | None = None
         try:
             load.ready(READY_WITHIN_S)
-            self._zero = Zero(time.monotonic() + LEAD_S, time.time() + LEAD_S)
-            self._record(header(self._zero.wall_s))
+            self._begin(LEAD_S)
             self._record(*self._remarks)
             load.go(self._zero.monotonic_s)
             controls = self._runtime.controls()
@@ -162,7 +165,7 @@ class LiveRun:
         return "interrupted"
 
     def _baseline_broken(self) -> bool:
-        history = load_history(self._folder.history_path)
+        history = self._reader.read()
         problems = baseline_problems(history, self._plan.scenario, self._plan.system)
         for problem in problems:
             text = f"the baseline is outside its own expectations: {problem}; no fault was injected"
@@ -217,7 +220,7 @@ class LiveRun:
         return "completed"
 
     def _final_state(self) -> None:
-        history = load_history(self._folder.history_path)
+        history = self._reader.read()
         self._recorder.write_all(final_reads(self._plan, self._endpoints(), history, self._zero.monotonic_s))
         self._recorder.write_all(self._runtime.records(self._zero))
 
@@ -236,10 +239,16 @@ class LiveRun:
         self._record(End(self._now(), reason, not problems, statement))
         self._runtime.collect(self._folder.path)
 
-    def _ensure_header(self, header: Callable[[float], Header]) -> None:
+    def _ensure_header(self) -> None:
         if not self._zero.monotonic_s:
-            self._zero = Zero(time.monotonic(), time.time())
-            self._record(header(self._zero.wall_s))
+            self._begin(0.0)
+
+    def _begin(self, lead_s: float) -> None:
+        """Zero is so far ahead; the header says when."""
+        self._zero = Zero(time.monotonic() + lead_s, time.time() + lead_s)
+        wall_s = self._zero.wall_s
+        started_at = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
+        self._record(replace(self._header, zero_wall=wall_s, started_at=started_at))
 
     def _sample_all(self) -> None:
         self._recorder.write_all(self._runtime.sample(self._zero))
@@ -271,31 +280,3 @@ class LiveRun:
 def run_settings(plan: Plan) -> RunSettings:
     """What the runtime must know of the plan."""
     return RunSettings(plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale)
-
-
-def header_maker(
-    plan: Plan, runtime: Runtime, command: str, git: str, versions: dict[str, str]
-) -> Callable[[float], Header]:
-    """A function from the wall-clock zero to the first line of the history."""
-    description = runtime.describe()
-
-    def make(zero_wall: float) -> Header:
-        return Header(
-            format=FORMAT,
-            run_id=plan.run_id,
-            source=runtime.name,
-            scenario=plan.scenario.name,
-            design=plan.design.name,
-            system=plan.system.name,
-            seed=plan.seed,
-            started_at=datetime.fromtimestamp(zero_wall, UTC).isoformat(timespec="milliseconds"),
-            zero_wall=zero_wall,
-            population=plan.population.source,
-            toxiproxy=description.toxiproxy,
-            versions={**versions, **description.versions},
-            git=git,
-            command=command,
-            clock_scale=plan.scenario.clock_scale,
-        )
-
-    return make

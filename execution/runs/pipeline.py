@@ -5,14 +5,15 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench, RunResult
-from execution.runs.live_run import LiveRun, Watcher, header_maker
+from execution.runs.live_run import LiveRun, Watcher
 from execution.runs.run_folder import RunFolder
 from execution.runs.runtime_choice import open_runtime, refuse_unsupported
 from experiment.errors import UsageError
-from experiment.history import Note
+from experiment.history import Header, History, Note
 from experiment.plan import Plan
 from runtimes.runtime import Runtime
 
@@ -28,11 +29,15 @@ class LiveBench(Bench):
         facts = self._runtime.describe()
         return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
 
+    def _facts(self) -> dict[str, Any]:
+        facts = self._runtime.describe()
+        return {"toxiproxy": facts.toxiproxy, "versions": {**self._versions, **facts.versions}}
+
     def _play(
-        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
-    ) -> bool:
-        header = header_maker(plan, self._runtime, command, self._commit, self._versions)
-        return LiveRun(plan, self._runtime, folder, watch, self._stop, remarks).play(header).clean
+        self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
+    ) -> tuple[bool, History]:
+        ended = LiveRun(plan, self._runtime, folder, header, watch, self._stop, remarks).play()
+        return ended.clean, ended.history
 
 
 def refuse_impossible(plans: Sequence[Plan], options: Options) -> None:

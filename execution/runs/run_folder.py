@@ -1,52 +1,66 @@
 """A run folder: everything needed to judge, render and repeat a run without the system that was run.
 
-run.json            what was run and how to repeat it scenario.yaml, system.yaml, design.json, plan.json
-history.jsonl       appended while the run happens logs/, spans/       of the services analysis.json,
-report.html, report.md, report.json, junit.xml
+run.json        what was run, where and with what; the command that repeats it; the header of the history
+scenario.json   with system.json, design.json and plan.json: what was played, as values, and judged by
+sources/        the files that they were read from, for people
+history.jsonl   appended while the run happens
+logs/, traces/  of the services
+facts.json      scenario and design in the words of a report
+analysis.json   with report.html, report.md, report.json, report.txt, junit.xml: made from the above
 """
 
 from __future__ import annotations
 
+import errno
 import itertools
 import shutil
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
-from execution.catalogue import read_scenario
-from execution.runs.scaling import scaled
+from experiment.controls import Fault
 from experiment.design import Design
-from experiment.errors import HistoryError
-from experiment.history import History, load_history
+from experiment.errors import HistoryError, StorageError
+from experiment.history import Header, History, load_history
 from experiment.plan import Plan
+from experiment.population import Population
 from experiment.scenario import Scenario
-from experiment.topology import System, load_system
-from reports.report import RunFacts as ReportFacts
+from experiment.topology import System
+from experiment.values import Registries, from_plain, packed, to_plain, unpacked
+from faults import KINDS
+from reports.report import RunFacts
 
 T = TypeVar("T")
+REGISTRIES: Registries = {Fault: KINDS}
+PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
+
+
+@dataclass(frozen=True, slots=True)
+class SystemFolder:
+    """Which system was run: `digest` tells folders of different content apart."""
+
+    name: str
+    folder: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True)
 class RunInputs:
-    """run.json: the inputs beside the files, and the command that repeats the run."""
+    """run.json: what a run began with, beside the values. The header is that of the history, but for a live
+    run's zero, which nobody knows before."""
 
-    run_id: str
-    runtime: str
-    scenario: str
+    header: Header
+    scenario: str  # the files
     design: str
-    seed: int
+    system: SystemFolder
     time_scale: float
-    population: str
-    command: str
-    created: str
-    versions: Mapping[str, str] = field(default_factory=dict)
     machine: Mapping[str, str] = field(default_factory=dict)
-    git: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,79 +76,118 @@ class RunFolder:
         return self.path / "analysis.json"
 
     def inputs(self) -> RunInputs:
-        return self._decoded("run.json", RunInputs)
+        return self._value("run", RunInputs)
 
-    def scenario(self, system: System) -> Scenario:
-        return scaled(read_scenario(self.path / "scenario.yaml", system), self.inputs().time_scale)
+    def scenario(self) -> Scenario:
+        return self._value("scenario", Scenario)
 
     def system(self) -> System:
-        return load_system(self.path / "system.yaml")
+        return self._value("system", System)
 
     def design(self) -> Design:
-        return self._decoded("design.json", Design)
+        return self._value("design", Design)
+
+    def plan(self, population: Population) -> Plan:
+        """The plan that was played; the population is kept as a name only."""
+        plain, hints = self._plain("plan"), get_type_hints(Plan)
+        kept = {name: self._as(plain.get(name), hints[name], "plan") for name in _kept()}
+        return Plan(
+            scenario=self.scenario(),
+            system=self.system(),
+            design=self.design(),
+            population=population,
+            **kept,
+        )
 
     def history(self) -> History:
-        return load_history(self.history_path)
+        """Also of a run that ended before it began: then nobody has judged it yet."""
+        header = None if self.analysis_path.exists() else self.inputs().header
+        return load_history(self.history_path, header)
 
-    def _decoded(self, name: str, kind: type[T]) -> T:
+    def _value(self, name: str, kind: type[T]) -> T:
+        return self._as(self._plain(name), kind, name)
+
+    def _as(self, plain: object, kind: type[T], name: str) -> T:
         try:
-            return msgspec.json.decode(self._read(name), type=kind)
+            return from_plain(plain, kind, REGISTRIES)
         except ValueError as error:
-            expected = "the file that the run wrote"
-            raise HistoryError(f"{self.path / name}: found {error}, expected {expected}") from None
+            raise self._unreadable(name, error) from None
 
-    def _read(self, name: str) -> bytes:
+    def _plain(self, name: str) -> Any:
+        path = self.path / f"{name}.json"
         try:
-            return (self.path / name).read_bytes()
+            return unpacked(name, path.read_bytes())
         except OSError as error:
-            expected = "a run folder such as reports/runs/NAME; `harness.py list --runs` shows them"
-            raise HistoryError(f"{self.path}: no {name} ({error.strerror}), expected {expected}") from None
+            hint = "expected a run folder such as reports/runs/NAME"
+            if (self.path / "run.json").is_file() and (self.path / "scenario.yaml").is_file():
+                hint = "which an earlier version of Code Blue left: judge it with that version"
+            raise HistoryError(f"{self.path}: found no {name}.json ({error.strerror}), {hint}") from None
+        except ValueError as error:
+            raise self._unreadable(name, error) from None
+
+    def _unreadable(self, name: str, error: ValueError) -> HistoryError:
+        return HistoryError(f"{self.path / name}.json: found {error}")
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
     """A folder below `parent` that nobody else has, made now: the time, the name, and a number if need be."""
-    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     parent.mkdir(parents=True, exist_ok=True)
-    for number in itertools.count(1):
-        path = parent / (f"{stamp}-{name}" if number == 1 else f"{stamp}-{name}-{number}")
+    for path in _names(parent, name):
         with suppress(FileExistsError):
             path.mkdir()
-            break
-    return path
+            return path
+    raise AssertionError("there is always another number")
 
 
-def create(parent: Path, plan: Plan, inputs: RunInputs) -> RunFolder:
-    """A new folder below `parent` with every input of the run written out. The name starts with the time."""
-    path = fresh_folder(parent, plan.run_id)
-    shutil.copyfile(plan.scenario.source, path / "scenario.yaml")
-    shutil.copyfile(plan.system.source, path / "system.yaml")
-    _write(path / "design.json", plan.design.to_wire())
-    _write(path / "plan.json", plan_facts(plan))
-    _write(path / "run.json", asdict(inputs))
-    return RunFolder(path)
+def _names(parent: Path, name: str) -> Iterator[Path]:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    yield parent / f"{stamp}-{name}"
+    yield from (parent / f"{stamp}-{name}-{number}" for number in itertools.count(2))
 
 
-def write_facts(folder: RunFolder, facts: ReportFacts) -> None:
-    """facts.json: scenario and design in the words of a report."""
-    _write(folder.path / "facts.json", facts)
+def create(parent: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> RunFolder:
+    """A new folder below `parent` with everything that will be played written out: whole or not at all. The
+    name starts with the time. Raises StorageError."""
+    unfinished: Path | None = None
+    try:
+        parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
+        unfinished.chmod(0o755)
+        _write(unfinished, plan, inputs, facts)
+    except OSError as error:
+        if unfinished is not None:
+            shutil.rmtree(unfinished, ignore_errors=True)
+        why = f"the folder of the run could not be written ({error.strerror})"
+        raise StorageError(f"{parent}: {why}") from None
+    for path in _names(parent, plan.run_id):
+        try:
+            return RunFolder(unfinished.rename(path))
+        except OSError as error:
+            if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # the name is not taken
+                raise
+    raise AssertionError("there is always another number")
 
 
-def plan_facts(plan: Plan) -> dict[str, Any]:
-    """The timeline as plain data: phases, activations of faults, and every operation."""
-    return {
-        "run_id": plan.run_id,
-        "seed": plan.seed,
-        "scenario": plan.scenario.name,
-        "design": plan.design.name,
-        "phases": [asdict(phase) for phase in plan.phases],
-        "activations": [
-            {"id": a.id, "kind": a.fault.kind, "target": a.target, "start_s": a.start_s, "end_s": a.end_s}
-            for a in plan.activations
-        ],
-        "population": plan.population.source,
-        "operations": [asdict(operation) for operation in plan.operations],
-    }
+def _write(unfinished: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> None:
+    for name in ("scenario", "system", "design"):
+        (unfinished / f"{name}.json").write_bytes(packed(name, to_plain(getattr(plan, name))))
+    (unfinished / "plan.json").write_bytes(packed("plan", plan_values(plan)))
+    (unfinished / "run.json").write_bytes(packed("run", to_plain(inputs)))
+    (unfinished / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
+    sources = unfinished / "sources"
+    sources.mkdir()
+    for name in ("scenario", "system", "design"):
+        with suppress(OSError):  # a courtesy: what was played stands in the values
+            shutil.copyfile(getattr(plan, name).source, sources / f"{name}.yaml")
 
 
-def _write(path: Path, plain: object) -> None:
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(plain), indent=1))
+def plan_values(plan: Plan) -> dict[str, Any]:
+    """The timeline as plain data, to be encoded by msgspec: phases, activations of faults, operations."""
+    kept = {name: to_plain(getattr(plan, name)) for name in _kept() if name != "operations"}
+    operations = msgspec.Raw(msgspec.json.encode(plan.operations))  # there may be a million
+    named = {"scenario": plan.scenario.name, "design": plan.design.name, "population": plan.population.source}
+    return {**named, **kept, "operations": operations}
+
+
+def _kept() -> tuple[str, ...]:
+    return tuple(one.name for one in fields(Plan) if one.name not in PARTS)

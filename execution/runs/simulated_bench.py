@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
 
 from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder
-from experiment.history import Note
+from experiment.history import Header, History, Note, load_history
 from experiment.plan import Plan
 from experiment.recorder import Recorder
 from load import outcomes
 from simulation.model.controls import CAPABILITIES
 from simulation.model.magnitudes import load_magnitudes
-from simulation.model.run import Origin, play
+from simulation.model.run import play
 from simulation.model.world import refuse_unknown
 
 
@@ -37,13 +38,15 @@ class SimulatedBench(Bench):
     def describe(self) -> str:
         return f"{SIMULATION}, {self._magnitudes.name} magnitudes"
 
+    def _facts(self) -> dict[str, Any]:
+        return {"calibration": self._magnitudes.words(datetime.now(UTC).isoformat(timespec="seconds"))}
+
     def _play(
-        self, plan: Plan, folder: RunFolder, command: str, watch: Watcher, remarks: Sequence[Note]
-    ) -> bool:
-        origin = Origin(self._commit, command, self._versions, time.time())
+        self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
+    ) -> tuple[bool, History]:
         recorder = Recorder(folder.history_path)
         try:
-            recorder.write_all(play(plan, self._magnitudes, outcomes, origin, self._stop.is_set).rows)
+            recorder.write_all(play(plan, self._magnitudes, outcomes, header, self._stop.is_set).rows)
         finally:
             recorder.close()
-        return True
+        return True, load_history(folder.history_path)

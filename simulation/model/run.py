@@ -7,12 +7,11 @@ backlog is empty -> final reads and records -> end
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, replace
 from math import floor
 
-from experiment.history import FORMAT, End, Header, History, LoadReport, PhaseEvent, build
-from experiment.plan import Plan
+from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
+from experiment.plan import Plan, header_of
 from experiment.rows import Operation, Row, Sample
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
@@ -31,21 +30,11 @@ LOOK_EVERY_S = 1.0  # virtual seconds between two looks at whether the run was i
 BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
-    """What the header of a simulated history says beside the plan."""
-
-    git: str = ""
-    command: str = ""
-    versions: dict[str, str] = field(default_factory=dict)
-    zero_wall: float = 0.0
-
-
 def simulate(
     plan: Plan,
     magnitudes: Magnitudes,
     outcomes: Outcomes,
-    origin: Origin | None = None,
+    header: Header | None = None,
     *,
     chance: str = "",
 ) -> History:
@@ -55,7 +44,7 @@ def simulate(
     `outcomes` is the table that judges what a user saw, the live load's own. Raises UnsupportedError naming
     every service, switch and fault that the model does not know.
     """
-    return build(play(plan, magnitudes, outcomes, origin, chance=chance).rows)
+    return build(play(plan, magnitudes, outcomes, header, chance=chance).rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +63,7 @@ def play(
     plan: Plan,
     magnitudes: Magnitudes,
     outcomes: Outcomes,
-    origin: Origin | None = None,
+    header: Header | None = None,
     stop: Callable[[], bool] | None = None,
     chance: str = "",
 ) -> Played:
@@ -93,7 +82,7 @@ def play(
             break
         if phase.end_s > phase.start_s:
             watcher.phase(phase.name, phase.start_s, phase.end_s)
-    header = _header(plan, magnitudes, origin or Origin())
+    header = header or _header(plan, magnitudes)
     try:
         if stop is not None:
             _look(world, stop)
@@ -115,25 +104,10 @@ def play(
     return Played(rows, world.spans)
 
 
-def _header(plan: Plan, magnitudes: Magnitudes, origin: Origin) -> Header:
-    started_at = datetime.fromtimestamp(origin.zero_wall, UTC).isoformat(timespec="milliseconds")
-    return Header(
-        format=FORMAT,
-        run_id=plan.run_id,
-        source=SOURCE,
-        scenario=plan.scenario.name,
-        design=plan.design.name,
-        system=plan.system.name,
-        seed=plan.seed,
-        started_at=started_at,
-        zero_wall=origin.zero_wall,
-        population=plan.population.source,
-        versions=origin.versions,
-        git=origin.git,
-        command=origin.command,
-        calibration=magnitudes.words(started_at),
-        clock_scale=plan.scenario.clock_scale,
-    )
+def _header(plan: Plan, magnitudes: Magnitudes) -> Header:
+    """Of a run that nobody keeps: it began at no time."""
+    made = header_of(plan, SOURCE, 0.0)
+    return replace(made, calibration=magnitudes.words(made.started_at))
 
 
 def _look(world: World, stop: Callable[[], bool]) -> None:

@@ -95,7 +95,7 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
     words = ("run", str(scenario), "--runtime", "simulation", "--time-scale", "1.5", "--json")
     _, said, _ = command(*words, "--out", str(tmp_path / "runs"))
     inputs = json.loads((Path(json.loads(said)[0]["folder"]) / "run.json").read_text(encoding="utf-8"))
-    program, script, *again = shlex.split(inputs["command"])
+    program, script, *again = shlex.split(inputs["run"]["header"]["command"])
     assert (program, script, again[0], again[1]) == ("python", "harness.py", "run", str(scenario))
     assert command(*again, "--out", str(tmp_path / "again"))[0] == 0
 
@@ -109,8 +109,8 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
         (("run", "smoke/control", "--time-scale", "nan"), "found nan, expected a finite number"),
         (("suite", "smok"), 'found no suite "smok"'),
         (("plan", "nothing"), 'found no scenario "nothing"'),
-        (("check", "nowhere"), "name a run folder"),
-        (("report", "nowhere"), "name a run folder"),
+        (("check", "nowhere"), "expected a run folder"),
+        (("report", "nowhere"), "expected a run folder"),
         (("simulate", "smoke/control", "--out", "rows.txt"), "ends with .parquet or .csv"),
         (("simulate", "smoke/control", "--out", "/dev/null/rows.csv"), "cannot be written"),
         (("calibrate", "nowhere"), "expected a run folder"),
@@ -151,7 +151,7 @@ def test_a_damaged_run_folder_is_told_by_its_file(command: Command, tmp_path: Pa
     """Whatever is missing or torn in a folder, `check` and `report` name it, and never trace back."""
     command("run", "smoke/control", "--runtime", "simulation", "--out", str(tmp_path / "runs"))
     (whole,) = (tmp_path / "runs").iterdir()
-    for name in ("history.jsonl", "run.json", "scenario.yaml", "system.yaml", "facts.json"):
+    for name in ("history.jsonl", "run.json", "scenario.json", "system.json", "facts.json"):
         for number, content in enumerate((b"\xff{", b'{"a": 1}', None)):
             folder = tmp_path / f"{name}-{number}"
             shutil.copytree(whole, folder)

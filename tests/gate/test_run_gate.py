@@ -18,6 +18,7 @@ from execution.campaigns.stored_runs import stored_records
 from execution.catalogue import default_catalogue
 from execution.options import Options
 from execution.places import ROOT
+from execution.runs.bench import RunResult
 from experiment.errors import ExitCode, UsageError
 from experiment.jobs import Job
 from experiment.suite import Entry, Suite
@@ -107,7 +108,7 @@ def test_an_interrupted_gate_says_so_and_is_excused_by_no_policy(tmp_path: Path)
     """What more pairs would have told is not the reason that it has no answer."""
     stop = threading.Event()
 
-    def last(_record: RunRecord, _folder: Path) -> None:
+    def last(_record: RunRecord, _result: RunResult) -> None:
         if len(list(tmp_path.glob("*charge*"))) >= 4:  # two pairs
             stop.set()
 

@@ -41,7 +41,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
             result = replace(bench.run(plan, lambda _: None), clean=odd["clean"])
             if plan.seed in odd.get("cut_short", ()):
                 assert result.end is not None
-                result = replace(result, end=replace(result.end, reason="interrupted"))
+                cut = replace(result.history, end=replace(result.end, reason="interrupted"))
+                result = replace(result, history=cut)
             yield result
 
     monkeypatch.setattr("execution.runs.pipeline.run_plans", run_plans)
@@ -168,7 +169,7 @@ def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Pa
     prepared = plans([Request("smoke/control", "resilient", 1)], default_catalogue(), options)
     with open_bench(prepared, options, threading.Event()) as bench:
         folder: RunFolder = bench.run(prepared[0], lambda _: None).folder
-    assert f"--calibration {path}" in folder.inputs().command
+    assert f"--calibration {path}" in folder.inputs().header.command
     report = (folder.path / "report.md").read_text(encoding="utf-8")
     assert "sizes, made 2026-01-01T00:00:00+00:00 from " in report
     assert " days before this run" in report

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,8 +14,8 @@ from execution.options import Options
 from execution.runs.bench import Bench, RunResult
 from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode
-from experiment.history import End, Note
-from experiment.plan import Plan
+from experiment.history import End, History, Note, Row, build
+from experiment.plan import Plan, header_of
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, ValidityCheck
 from tests.execution.builders import Board, plan
@@ -29,6 +30,12 @@ def invalid(*broken: ValidityCheck) -> Analysis:
     return replace(builder.fragile_fail().analysis, verdict=Verdict.INVALID, vetoed=False, validity=broken)
 
 
+def ended(end: End | None) -> History:
+    """A history of nothing but its last line."""
+    rows: list[Row] = [header_of(plan(Board()), "scripted", 0.0)]
+    return build(rows if end is None else [*rows, end])
+
+
 class Scripted(Bench):
     """Plays what it is given and writes down the remarks on each attempt."""
 
@@ -40,12 +47,16 @@ class Scripted(Bench):
     def describe(self) -> str:
         return "scripted"
 
-    def _play(self, *_: object) -> bool:
-        return True
+    def _facts(self) -> dict[str, Any]:
+        return {}
+
+    def _play(self, *_: object) -> tuple[bool, History]:
+        return True, ended(CLEAN)
 
     def _attempt(self, plan: Plan, watch: object, remarks: Sequence[Note]) -> RunResult:
         self.remarks.append(tuple(remarks))
-        return RunResult(plan, RunFolder(Path("/runs/first")), self._analyses.pop(0), True, CLEAN)
+        report = replace(builder.fragile_fail(), analysis=self._analyses.pop(0))
+        return RunResult(plan, RunFolder(Path("/runs/first")), report, True, ended(CLEAN))
 
 
 def test_a_late_load_is_played_again_with_the_violation_that_was_seen() -> None:
@@ -79,5 +90,6 @@ def test_a_run_that_is_invalid_for_more_is_not_played_again() -> None:
 )
 def test_a_run_and_its_check_end_alike(end: End | None, code: ExitCode) -> None:
     """Both ask the history's last line: what was not cleaned up comes before what was interrupted."""
-    result = RunResult(plan(Board()), RunFolder(Path("/runs/r")), invalid(LATE), True, end)
+    report = replace(builder.fragile_fail(), analysis=invalid(LATE))
+    result = RunResult(plan(Board()), RunFolder(Path("/runs/r")), report, True, ended(end))
     assert result.exit_code is code

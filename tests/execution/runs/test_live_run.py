@@ -72,8 +72,7 @@ class Home:
         return []
 
 
-def header(zero_wall: float) -> Header:
-    return Header(FORMAT, "r", "processes", "s", "d", "pair", 1, "2026-03-01T10:00:00+00:00", zero_wall)
+HEADER = Header(FORMAT, "r", "processes", "s", "d", "pair", 1, "2026-03-01T10:00:00+00:00", 0.0)
 
 
 def played(
@@ -95,8 +94,8 @@ def played(
     monkeypatch.setattr(live_run, "start_load", lambda *_: Load(ends=not interrupt))
     monkeypatch.setattr(live_run, "final_reads", lambda *_: [])
     short = replace(plan(Board(), warm_up=0.0, fault=0.0, recovery=0.0, settle=30.0), activations=())
-    run = LiveRun(short, home, RunFolder(tmp_path), watch, stop, remarks)  # type: ignore[arg-type]
-    return run.play(header), home, load_history(tmp_path / "history.jsonl")
+    run = LiveRun(short, home, RunFolder(tmp_path), HEADER, watch, stop, remarks)  # type: ignore[arg-type]
+    return run.play(), home, load_history(tmp_path / "history.jsonl")
 
 
 def test_an_interruption_while_settling_reads_no_final_state(
