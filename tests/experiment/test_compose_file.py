@@ -49,7 +49,7 @@ def test_the_shop_as_its_developers_start_it_can_be_read() -> None:
     """Its compose file is an ordinary one, with health checks, dependencies and volumes beside."""
     found = compose_service(Path(__file__).parents[2] / "examples" / "shop" / "system.yaml", "orders")
     assert found.build == "."
-    assert found.environment["PAYMENTS_SEND_KEY"] == "off"
+    assert found.environment["PAYMENTS_SEND_KEY"] == "false"
 
 
 @pytest.mark.parametrize(

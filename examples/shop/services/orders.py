@@ -24,8 +24,8 @@ STOCK_URL = os.environ["STOCK_URL"]
 NATS_URL = os.environ["NATS_URL"]
 PAYMENTS_TIMEOUT_S = float(os.environ.get("PAYMENTS_TIMEOUT_S") or "0.5")
 PAYMENTS_ATTEMPTS = int(os.environ.get("PAYMENTS_ATTEMPTS") or "3")
-PAYMENTS_SEND_KEY = os.environ.get("PAYMENTS_SEND_KEY", "off") == "on"
-FINISH_PENDING = os.environ.get("FINISH_PENDING", "off") == "on"
+PAYMENTS_SEND_KEY = os.environ.get("PAYMENTS_SEND_KEY", "false").lower() == "true"
+FINISH_PENDING = os.environ.get("FINISH_PENDING", "false").lower() == "true"
 FINISH_AFTER_S = 2.0  # an order that nobody has finished for so long is taken up again
 
 log = logging.getLogger("orders")

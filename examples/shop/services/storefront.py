@@ -12,7 +12,7 @@ from pydantic import BaseModel
 
 ORDERS_URL = os.environ["ORDERS_URL"]
 STOCK_URL = os.environ["STOCK_URL"]
-TIMEOUT_S = float(os.environ.get("STOREFRONT_TIMEOUT_S", "4"))
+TIMEOUT_S = float(os.environ.get("STOREFRONT_TIMEOUT_S") or "4")
 
 
 class Checkout(BaseModel):

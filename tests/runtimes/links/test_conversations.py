@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from runtimes.links.conversations import Broken, NoAnswer, Opener
+from experiment.services import CONTRACT, NO_ENDPOINTS, Endpoints
+from runtimes.links.conversations import Broken, HttpPaths, NoAnswer, Opener, http_paths
 from runtimes.loopback import HOST, free_port
 from runtimes.runtime import Address
 from tests.runtimes.scripted_server import Line, scripted
@@ -72,6 +73,27 @@ def test_a_payload_goes_both_ways() -> None:
         conversation.close()
     assert 20_000 <= sizes["up"] <= 30_000
     assert 20_000 <= sizes["down"] <= 22_000
+
+
+def test_what_is_asked_of_a_service_are_the_paths_that_it_has() -> None:
+    """One without control endpoints is asked for anything: any answer is a round trip, in pieces too."""
+    asked: list[bytes] = []
+    chunked = b"HTTP/1.1 404 Not Found\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n0\r\r\n"
+
+    def script(line: Line) -> None:
+        while head := line.until(b"\r\n\r\n"):
+            asked.append(head.split()[1])
+            line.say(chunked)
+            line.say(b"0\r\n\r\n")
+
+    with scripted(script) as address:
+        conversation = Opener("http", address, http_paths(NO_ENDPOINTS)).open(5)
+        assert conversation.exchange(5) > 0
+        assert conversation.exchange(5) > 0
+        conversation.close()
+    assert asked == [b"/", b"/"]
+    assert http_paths(Endpoints(ready="/r")) == HttpPaths("/r", "/r")
+    assert http_paths(CONTRACT) == HttpPaths()
 
 
 def test_a_connection_that_ends_is_broken_and_no_longer_open() -> None:
