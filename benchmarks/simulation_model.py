@@ -8,9 +8,9 @@ from experiment.controls import Delay
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.graphs import CallsInTurn, Source
-from simulation.engine.policies import Backoff, CircuitBreaker
-from simulation.engine.protection import Protection
+from simulation.engine.policies import Backoff, CircuitBreaker, Protection
 from simulation.engine.randomness import Exponential, Uniform, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
 
@@ -51,7 +51,7 @@ class Visits:
     failed: int = 0
     latencies: list[float] = field(default_factory=list)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is None:
             self.ok += 1
         else:

@@ -138,11 +138,6 @@ def load_system(path: Path) -> System:
     system = decoder.root(node, System)
     _check(system, decoder, node)
     system = replace(system, source=str(path))
-    for key in ("client", "twin"):
-        named = getattr(system.workload, key)
-        if named and not system.file(named).exists():
-            expected = "a path that exists, relative to this file"
-            decoder.fail(place(node, "workload", key), f'"{named}", which is not there', expected)
     decoder.finish()
     return system
 

@@ -20,6 +20,7 @@ from scipy.stats import kstest
 from experiment.errors import HistoryError
 from experiment.history import History
 from experiment.plan import Plan
+from experiment.topology import System
 from simulation.engine.randomness import (
     Array,
     Constant,
@@ -30,17 +31,11 @@ from simulation.engine.randomness import (
     Quantiles,
 )
 from simulation.model.magnitudes import Fit, Magnitudes
+from simulation.model.models import models_of
 from simulation.model.run import play
 from simulation.model.users import Outcomes
 
 LEAST_S = 1e-6
-# Callees first: what a caller takes contains what its callees take.
-LEVELS = (
-    ("registry", "payer", "payments"),
-    ("eligibility", "prescriptions"),
-    ("checkin", "pharmacy", "billing"),
-    ("users",),
-)
 ROUNDS = 3  # a level
 LEAST_LIKELY = 0.05  # a family less likely than this to have made the sample is not believed
 # Spans of one operation; with fewer it takes nothing beyond its parts. A few are better than none: on runs of
@@ -51,23 +46,6 @@ PERCENTILES = np.linspace(0.005, 0.995, 199)
 CERTAINTY = PERCENTILES * (1 - PERCENTILES)  # the ends of a small sample say least
 NOTHING = np.zeros(len(PERCENTILES))
 
-# A service's server span to the operation of the model.
-OPERATIONS: dict[str, dict[str, str]] = {
-    "checkin": {"POST /checkins": "check_in"},
-    "eligibility": {"POST /fhir/CoverageEligibilityRequest": "ask"},
-    "payer": {"POST /x12/270": "inquire", "POST /x12/837": "claim"},
-    "registry": {"GET /fhir/Patient/*": "read"},
-    "prescriptions": {
-        "GET /fhir/MedicationRequest/*": "read",
-        "POST /fhir/MedicationRequest": "prescribe",
-        "PUT /fhir/MedicationRequest/*": "change_dose",
-        "POST /fhir/MedicationRequest/*/$reserve": "reserve",
-    },
-    "pharmacy": {"GET /worklist/*": "view_dose", "POST /dispenses": "dispense"},
-    "billing": {"POST /claims": "claim", "POST /invoices/*/pay": "pay"},
-    "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
-}
-
 
 @dataclass(frozen=True, slots=True)
 class Spans:
@@ -75,6 +53,25 @@ class Spans:
 
     inside: Mapping[tuple[str, str], Array]
     one_way: Mapping[str, Array]
+
+
+def levels(system: System) -> list[set[str]]:
+    """The services from those that call nobody to those that nobody calls, then the users.
+
+    What a caller takes contains what its callees take.
+    """
+    callees = {
+        name: {link.callee for link in system.links if link.caller == name and link.callee != name}
+        for name in system.services
+    }
+    made: list[set[str]] = []
+    left = set(system.services)
+    while left:
+        # Services that call one another in a circle come together.
+        ready = {name for name in left if not callees[name] & left} or left
+        made.append(ready)
+        left = left - ready
+    return [*made, {"users"}]
 
 
 def undisturbed(plan: Plan, history: History) -> tuple[float, float]:
@@ -92,9 +89,11 @@ def read_spans(
     spans: Iterable[Mapping[str, Any]],
     history: History,
     entries: Mapping[str, str],
+    operations: Mapping[str, Mapping[str, str]],
     window: tuple[float, float],
 ) -> Spans:
-    """Sort the spans of a run that began and ended within `window`; `entries` names each journey's service.
+    """Sort the spans of a run that began and ended within `window`; `entries` names each journey's service,
+    `operations` by service what a server span's name stands for.
 
     Raises HistoryError without spans.
     """
@@ -108,7 +107,7 @@ def read_spans(
             continue
         if span["kind"] == "client" and "link" in (span["attributes"] or {}):
             clients.append(span)
-        operation = OPERATIONS.get(span["service"], {}).get(span["name"])
+        operation = operations.get(span["service"], {}).get(span["name"])
         if span["kind"] == "server" and operation is not None:
             seconds = span["end"] - span["start"]
             inside.setdefault((span["service"], operation), []).append(seconds)
@@ -196,7 +195,7 @@ def calibrate(
     HistoryError for a run without a baseline or without spans.
     """
     entries = {name: journey.entry for name, journey in plan.system.journeys.items()}
-    live = read_spans(spans, history, entries, undisturbed(plan, history))
+    live = read_spans(spans, history, entries, models_of(plan.system).operations, undisturbed(plan, history))
     plan = replace(plan, activations=())
     fits: dict[str, Fit] = {}
     one_way = dict(base.one_way)
@@ -207,7 +206,7 @@ def calibrate(
         base, name=name, made_at=made_at, source=f"live run {plan.run_id}", one_way=one_way, work={}
     )
     extra: dict[tuple[str, str], Array] = {}
-    for level in (level for level in LEVELS for _ in range(ROUNDS)):
+    for level in (level for level in levels(plan.system) for _ in range(ROUNDS)):
         shown = play(plan, magnitudes, outcomes).spans
         work = dict(magnitudes.work)
         for key, sample in live.inside.items():

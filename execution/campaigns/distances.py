@@ -23,7 +23,8 @@ from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import calibrate as fitted
 from simulation.distance import Distance, Pair, distance
-from simulation.model.magnitudes import Magnitudes, load_magnitudes
+from simulation.model.magnitudes import Magnitudes
+from simulation.model.models import magnitudes_of
 from simulation.model.run import simulate as played
 
 
@@ -53,8 +54,8 @@ def calibrated(folder: RunFolder, options: Options, name: str) -> Magnitudes:
 
 
 def _fitted(folder: RunFolder, plan: Plan, history: History, name: str) -> Magnitudes:
-    spans = _spans(folder)
-    return fitted(plan, history, spans, load_magnitudes(), outcomes, name=name, made_at=_now())
+    spans, base = _spans(folder), magnitudes_of(plan.system)
+    return fitted(plan, history, spans, base, outcomes, name=name, made_at=_now())
 
 
 def _now() -> str:
@@ -172,4 +173,4 @@ def _own(result: RunResult, told: Callable[[str], None]) -> Magnitudes:
         return _fitted(result.folder, result.plan, result.history, "own baseline")
     except HistoryError as error:
         told(f"not calibrated: {error}")
-        return load_magnitudes()
+        return magnitudes_of(result.plan.system)

@@ -25,7 +25,7 @@ from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
 from load import outcomes
 from measurement.judge import analyse
 from measurement.run_records import RunRecord, record_of
-from simulation.model.magnitudes import load_magnitudes
+from simulation.model.models import magnitudes_of
 from simulation.model.run import simulate
 from simulation.workers import workers
 
@@ -94,7 +94,7 @@ def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, Draw]
 @cache
 def _simulated(catalogue: Catalogue, options: Options) -> Source:
     """A live system never takes the same times twice: nor does the twin on the two sides of a pair."""
-    magnitudes, make = load_magnitudes(), _planner(catalogue, options)
+    magnitudes, make = magnitudes_of(catalogue.system()), _planner(catalogue, options)
 
     def play(variant: Variant, draw: Draw) -> RunRecord:
         plan = make(variant, draw)

@@ -109,7 +109,7 @@ def _prepared(
     from experiment.plan import make_plan
     from load import outcomes
     from simulation.model.controls import CAPABILITIES
-    from simulation.model.magnitudes import load_magnitudes
+    from simulation.model.models import magnitudes_of
     from simulation.model.world import refuse_unknown
     from simulation.sweep import OutcomeTable, Setting, points
     from simulation.variation import parse_variation
@@ -123,7 +123,7 @@ def _prepared(
         people = population or population_of(options)(seeds[0])
         refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
     table = OutcomeTable(outcomes.judge, outcomes.seen_status)
-    return todo, Setting(load_magnitudes(options.calibration), table, GENERATED_PATIENTS, population)
+    return todo, Setting(magnitudes_of(system, options.calibration), table, GENERATED_PATIENTS, population)
 
 
 def _say_effects(results: Any, of: str, as_json: bool) -> None:

@@ -49,14 +49,15 @@ def twin(
     from execution.runs.preflight import plans
     from experiment.errors import ExitCode, UsageError, gravest
     from simulation.distance_pages import closing, distance_lines, markdown_page
-    from simulation.model.magnitudes import load_magnitudes
+    from simulation.model.models import magnitudes_of
 
     if options.runtime == SIMULATION:
         found = f"found --runtime {SIMULATION}, which is the twin itself"
         raise UsageError(f"{found}, expected a live runtime such as {PROCESSES}")
-    given = load_magnitudes(options.calibration) if options.calibration is not None else None
     live = replace(options, calibration=None)
     catalogue = default_catalogue(options.system, [*names, *designs])
+    sizes = magnitudes_of(catalogue.system(), options.calibration)
+    given = sizes if options.calibration is not None else None
     prepared = plans(requests(TwinOrder(names, designs, seed, repeats), catalogue), catalogue, live)
     refuse_impossible(prepared, live)
     compared: list[Compared] = []

@@ -16,7 +16,7 @@ from experiment.plan import Plan
 from experiment.recorder import Recorder
 from load import outcomes
 from simulation.model.controls import CAPABILITIES
-from simulation.model.magnitudes import load_magnitudes
+from simulation.model.models import magnitudes_of
 from simulation.model.run import play
 from simulation.model.world import refuse_unknown
 
@@ -33,7 +33,7 @@ class SimulatedBench(Bench):
     def __init__(self, plans: Sequence[Plan], options: Options, stop: threading.Event) -> None:
         super().__init__(SIMULATION, options, stop)
         refuse_unmodelled(plans)
-        self._magnitudes = load_magnitudes(options.calibration)
+        self._magnitudes = magnitudes_of(plans[0].system, options.calibration)
 
     def describe(self) -> str:
         return f"{SIMULATION}, {self._magnitudes.name} magnitudes"

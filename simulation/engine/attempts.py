@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from simulation.engine.clock import Occurrence
-
-if TYPE_CHECKING:
-    from simulation.engine.channels import Channel
+from simulation.engine.failures import Failure
 
 # What happens next to an attempt, the order of Channel.stages; WAITS is for a slot of the bulkhead.
 ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, WAITS = range(5)
@@ -17,7 +15,20 @@ ARRIVES, COMPLETES, LEAF_RESPONDS, RESPONDS, WAITS = range(5)
 class Owner(Protocol):
     """Who made a call and hears its end: `error` is None when it succeeded."""
 
-    def resume(self, attempt: Attempt, error: str | None) -> None: ...
+    def resume(self, attempt: Attempt, error: Failure | None) -> None: ...
+
+
+class Way(Protocol):
+    """What an attempt travels on, as the attempt and a server's handler need it."""
+
+    timeout: float | None
+    stages: tuple[Callable[[Attempt], None], ...]
+
+    def launch(self, attempt: Attempt) -> None:
+        """Put it on the wire."""
+
+    def reply(self, attempt: Attempt, answer: Any, failure: Failure | None = None) -> None:
+        """The handler's answer sets out."""
 
 
 class Attempt(Occurrence):
@@ -47,11 +58,11 @@ class Attempt(Occurrence):
     answer: Any
     done: float
     epoch: int
-    failure: str | None
+    failure: Failure | None
     number: int
     step: int
     waited: float
-    channel: Channel
+    channel: Way
     context: Any
     live: bool
     owner: Owner

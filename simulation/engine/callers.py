@@ -8,14 +8,22 @@ else is decided on the longer one.
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from heapq import heappush
 from math import inf
 from typing import Any
 
 from simulation.engine.attempts import ARRIVES, WAITS, Attempt, Owner
 from simulation.engine.clock import Clock, Occurrence
-from simulation.engine.policies import CircuitBreaker, RetryBudget
-from simulation.engine.protection import Protection
+from simulation.engine.failures import (
+    DEADLINE_PASSED,
+    REJECTED_BULKHEAD,
+    SHORT_CIRCUITED,
+    TIMEOUT,
+    Cause,
+    Failure,
+)
+from simulation.engine.policies import CircuitBreaker, Protection, RetryBudget
 from simulation.engine.randomness import Sampler
 from simulation.engine.wire import Wire
 
@@ -92,6 +100,12 @@ class Caller:
         """Requests that were sent."""
         return self._plain_calls + self._slow_attempts
 
+    def changed(self, impaired: bool) -> None:
+        """The wire is as it was not before."""
+        self.impaired = impaired
+        self.changed_at = self.clock._now
+        self.watch()
+
     def watch(self) -> None:
         """Find out whether calls need the longer path, after anything they depend on has changed."""
         breaker = self.breaker
@@ -144,22 +158,22 @@ class Caller:
         limit = self.left(attempt.request) if self.left is not None else None
         bulkhead = self.bulkhead
         if limit is not None and limit <= 0.0:
-            self._refuse(attempt, "deadline_passed")
+            self._refuse(attempt, DEADLINE_PASSED)
             return
         if self.breaker is not None and not self.breaker.allows(now):
             self.short_circuited += 1
-            self._refuse(attempt, "short_circuited")
+            self._refuse(attempt, SHORT_CIRCUITED)
             return
         if bulkhead is not None and bulkhead.in_use >= bulkhead.concurrent:
             if len(bulkhead.waiting) >= bulkhead.queue:
                 self.rejected_bulkhead += 1
-                self._refuse(attempt, "rejected_bulkhead")
+                self._refuse(attempt, REJECTED_BULKHEAD)
                 return
             attempt.stage = WAITS
             bulkhead.waiting.append(attempt)
         self._pending.append(attempt)
         if limit is not None and (self.timeout is None or limit < self.timeout):
-            self.clock.call_at(now + limit, lambda: self.fail(attempt, "timeout"))
+            self.clock.call_at(now + limit, lambda: self.fail(attempt, TIMEOUT))
         if not self._sweeping:
             self._tend(now)
         if attempt.stage != WAITS:
@@ -167,7 +181,7 @@ class Caller:
                 bulkhead.in_use += 1
             self.launch(attempt)
 
-    def _refuse(self, attempt: Attempt, error: str) -> None:
+    def _refuse(self, attempt: Attempt, error: Failure) -> None:
         attempt.live = False
         self.clock.call_at(self.clock._now, lambda: attempt.owner.resume(attempt, error))
 
@@ -183,7 +197,7 @@ class Caller:
         """Attempts that were sent and have not ended."""
         return [attempt for attempt in self._pending if attempt.live and attempt.stage != WAITS]
 
-    def fail(self, attempt: Attempt, error: str) -> None:
+    def fail(self, attempt: Attempt, error: Failure) -> None:
         """The caller learns that a live attempt failed: by its time limit, or from the connection."""
         if not attempt.live:
             return
@@ -192,8 +206,8 @@ class Caller:
             self.bulkhead.release()
         self._failed(attempt, error)
 
-    def _failed(self, attempt: Attempt, error: str) -> None:
-        if error == "timeout":
+    def _failed(self, attempt: Attempt, error: Failure) -> None:
+        if error.cause is Cause.TIMEOUT:
             self.timeouts += 1
         else:
             self.errors += 1
@@ -204,7 +218,7 @@ class Caller:
             self.may_repeat is None or self.may_repeat(attempt.request, error)
         ):
             if self.budget is not None and not self.budget.take():
-                error = f"{error}, retry budget spent"
+                error = replace(error, budget_spent=True)
             elif self._retry(attempt):
                 return
         attempt.owner.resume(attempt, error)
@@ -265,7 +279,7 @@ class Caller:
                     self.clock.schedule_at(attempt.sent + timeout, self._sweep)
                     return
                 pending.popleft()
-                self.fail(attempt, "timeout")
+                self.fail(attempt, TIMEOUT)
             else:
                 pending.popleft()
         self._sweeping = False

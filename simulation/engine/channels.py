@@ -13,7 +13,8 @@ from typing import Any
 from simulation.engine.attempts import COMPLETES, LEAF_RESPONDS, RESPONDS, Attempt
 from simulation.engine.callers import Caller
 from simulation.engine.clock import Clock
-from simulation.engine.protection import Protection
+from simulation.engine.failures import REFUSED, RESET, Failure
+from simulation.engine.policies import Protection
 from simulation.engine.randomness import Sampler
 from simulation.engine.servers import Server
 from simulation.engine.wire import Wire
@@ -43,9 +44,11 @@ class Channel(Caller):
             self.leaf_respond,
             self.respond,
         )
-        self.wire = Wire(self)
+        self.wire = Wire(
+            clock, there, back, uniform, fail=self.fail, in_flight=self.in_flight, changed=self.changed
+        )
         self.watch()
-        server.channels.append(self)
+        server.on_crash.append(lambda: self.wire.drop_connections(RESET))
 
     def arrive(self, attempt: Attempt) -> None:
         server = self.server
@@ -78,7 +81,7 @@ class Channel(Caller):
         else:
             done = server.admit(self.clock._now)
             if done < 0.0:
-                self.reply(attempt, None, "refused")
+                self.reply(attempt, None, REFUSED)
                 return
             attempt.epoch = server.epoch
             attempt.stage = COMPLETES
@@ -94,7 +97,7 @@ class Channel(Caller):
         else:
             handler.handle(attempt)
 
-    def reply(self, attempt: Attempt, answer: Any, failure: str | None = None) -> None:
+    def reply(self, attempt: Attempt, answer: Any, failure: Failure | None = None) -> None:
         """The server's answer sets out; from here on only its loss can be noticed."""
         attempt.answer = answer
         attempt.failure = failure
@@ -119,12 +122,6 @@ class Channel(Caller):
         if self.guarded:
             self._succeeded()
         attempt.owner.resume(attempt, None)
-
-    def bounce(self, attempt: Attempt, failure: str) -> None:
-        """The request is answered with an error before it has had any effect."""
-        attempt.answer, attempt.failure = None, failure
-        attempt.stage = RESPONDS
-        self.clock.schedule_at(self.clock._now + next(self.there) + next(self.back), attempt)
 
     def respond(self, attempt: Attempt) -> None:
         if not attempt.live:

@@ -8,6 +8,7 @@ from typing import Any
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock, Occurrence
+from simulation.engine.failures import Failure
 from simulation.engine.randomness import Sampler
 from simulation.engine.servers import Server
 
@@ -27,7 +28,7 @@ class CallsInTurn:
         attempt.step = 0
         self._first.call(self, attempt.request, attempt)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         parent: Attempt = attempt.context
         server = self._server
         if parent.epoch != server.epoch and server.disturbed(parent, server.clock._now):

@@ -39,7 +39,7 @@ def _run(clock: Clock, end: float) -> None:
             if event.__class__ is not Attempt:
                 clock.happen(event)
                 continue
-            channel = event.channel
+            channel: Any = event.channel  # a Channel: Attempt knows only its Way
             stage = event.stage
             if stage == ARRIVES:
                 server = channel.server

@@ -1,13 +1,17 @@
-"""What a caller does about failure: backoff, retry budget, circuit breaker. Pure state without a clock.
+"""What a caller does about failure: backoff, retry budget, circuit breaker, bulkhead. State without a clock.
 
 Backoff and jitter follow the AWS architecture blog, "Exponential Backoff And Jitter" (2015).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal
 
+from simulation.engine.attempts import ARRIVES, Attempt
+from simulation.engine.failures import Failure
 from simulation.engine.randomness import Sampler
 
 Jitter = Literal["none", "equal", "full", "decorrelated"]
@@ -107,3 +111,43 @@ class CircuitBreaker:
         if self.state == "open":
             return now >= self.opened_at + self.open_for
         return self.state == "closed" or not self.probing
+
+
+class Bulkhead:
+    """At most `concurrent` attempts at once and `queue` waiting; more are refused."""
+
+    __slots__ = ("concurrent", "in_use", "queue", "waiting")
+
+    def __init__(self, concurrent: int, queue: int) -> None:
+        self.concurrent, self.queue = concurrent, queue
+        self.in_use = 0
+        self.waiting: deque[Attempt] = deque()
+
+    def release(self) -> None:
+        """A slot is free: the first one still waiting takes it."""
+        while self.waiting:
+            attempt = self.waiting.popleft()
+            if attempt.live:
+                attempt.stage = ARRIVES
+                attempt.channel.launch(attempt)
+                return
+        self.in_use -= 1
+
+
+@dataclass(slots=True)
+class Protection:
+    """What a caller does on one link; it holds state, so that each channel needs its own.
+
+    `timeout` None waits for ever. `attempts` counts all, the first included. Channels may share a `bulkhead`.
+    `may_repeat(request, error)` says whether a request may be sent again, `left(request)` how many seconds
+    remain before its own deadline (None: it has none).
+    """
+
+    timeout: float | None = None
+    attempts: int = 1
+    backoff: Backoff = field(default_factory=Backoff)
+    budget: RetryBudget | None = None
+    breaker: CircuitBreaker | None = None
+    bulkhead: Bulkhead | None = None
+    may_repeat: Callable[[Any, Failure], bool] | None = None
+    left: Callable[[Any], float | None] | None = None

@@ -8,6 +8,7 @@ from typing import Any
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock, Timer
+from simulation.engine.failures import Failure
 
 
 class HedgedCall:
@@ -24,7 +25,7 @@ class HedgedCall:
         replicas: Sequence[Channel],
         request: Any,
         after: float | None,
-        ended: Callable[[str | None], None],
+        ended: Callable[[Failure | None], None],
     ) -> None:
         self._ended = ended
         self._failures = 0
@@ -39,7 +40,7 @@ class HedgedCall:
         self.sent += 1
         replica.call(self, request)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if self.done:
             return
         self._failures += error is not None
@@ -86,7 +87,7 @@ class Quorum:
         for channel in channels:
             channel.call(self, request)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is None:
             self._answers.append(attempt)
             if len(self._answers) == self._needed:

@@ -8,16 +8,14 @@ older epoch is lost work. A pause moves completions by its length.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush, heapreplace
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
+from simulation.engine.attempts import Attempt
+from simulation.engine.clock import Clock
 from simulation.engine.randomness import Sampler
-
-if TYPE_CHECKING:
-    from simulation.engine.attempts import Attempt
-    from simulation.engine.channels import Channel
-    from simulation.engine.clock import Clock
 
 
 class Handler(Protocol):
@@ -51,7 +49,6 @@ class Server:
         "_worked_until",
         "admissions",
         "capacity",
-        "channels",
         "clock",
         "demand",
         "disturbances",
@@ -60,6 +57,7 @@ class Server:
         "handler",
         "lost",
         "name",
+        "on_crash",
         "paused",
         "plain",
         "refused",
@@ -86,7 +84,7 @@ class Server:
         self.epoch = 0
         self.disturbances: list[Disturbance] = []
         self.plain = False
-        self.channels: list[Channel] = []
+        self.on_crash: list[Callable[[], None]] = []  # cuts the connections to it
         self.refused = 0
         self.lost = 0
         self.waits: list[float] = []
@@ -173,8 +171,8 @@ class Server:
         self._backlog.clear()
         self._held.clear()
         self._inside.clear()
-        for channel in self.channels:
-            channel.wire.drop_connections("reset")
+        for cut in self.on_crash:
+            cut()
 
     def restart(self) -> None:
         self.up = True

@@ -7,7 +7,7 @@ it ends.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from experiment.controls import (
     Blackhole,
@@ -21,11 +21,10 @@ from experiment.controls import (
     Reset,
     Throttle,
 )
-
-if TYPE_CHECKING:
-    from simulation.engine.attempts import Attempt
-    from simulation.engine.channels import Channel
-    from simulation.engine.clock import Timer
+from simulation.engine.attempts import RESPONDS, Attempt
+from simulation.engine.clock import Clock, Timer
+from simulation.engine.failures import DISCONNECTED, REFUSED, RESET, Cause, Failure
+from simulation.engine.randomness import Sampler
 
 RETRANSMIT_S = 0.2  # Linux' smallest retransmission timeout, doubled at each loss (RFC 6298 with TCP_RTO_MIN)
 
@@ -37,14 +36,25 @@ class Wire:
     stands. With `silent` false the connection is closed instead, so that the caller learns of it at once.
     """
 
-    def __init__(self, channel: Channel) -> None:
-        self.channel = channel
+    def __init__(
+        self,
+        clock: Clock,
+        there: Sampler,
+        back: Sampler,
+        uniform: Sampler,
+        *,
+        fail: Callable[[Attempt, Failure], None],
+        in_flight: Callable[[], list[Attempt]],
+        changed: Callable[[bool], None],
+    ) -> None:
+        self._clock, self._there, self._back, self._uniform = clock, there, back, uniform
+        self._fail, self._in_flight, self._changed = fail, in_flight, changed
         self.impairments: dict[str, Impairment] = {}
         self.request_loss = 0.0
         self.response_loss = 0.0
         self.silent = True
         self.error_share = 0.0
-        self.error = "status_503"
+        self.error = Failure(Cause.STATUS, 503)
         self.slow_s = 0.0
         self.slow_jitter_s = 0.0
         self.request_bytes = 0.0
@@ -57,32 +67,28 @@ class Wire:
     def refresh(self) -> None:
         """To be called after the shares were set."""
         shares = self.request_loss or self.response_loss or self.error_share or self.slow_s
-        self.channel.impaired = bool(self.impairments or shares)
-        self.channel.changed_at = self.channel.clock._now
-        self.channel.watch()
+        self._changed(bool(self.impairments or shares))
 
     def impair(self, fault: str, impairment: Impairment) -> None:
         self.impairments[fault] = impairment
         self.refresh()
         if isinstance(impairment, Refuse):
-            self.drop_connections("reset")
+            self.drop_connections(RESET)
         elif isinstance(impairment, Reset):
             self._reset_after(fault, impairment)
 
     def _reset_after(self, fault: str, reset: Reset) -> None:
-        clock = self.channel.clock
-
         def strike() -> None:
             if self.impairments.get(fault) is reset:
-                self.drop_connections("reset")
+                self.drop_connections(RESET)
 
-        clock.call_after(reset.after_s, strike)
+        self._clock.call_after(reset.after_s, strike)
 
     def restore(self, fault: str) -> None:
         gone = self.impairments.pop(fault, None)
         self.refresh()
         if isinstance(gone, Blackhole):
-            self.drop_connections("reset")
+            self.drop_connections(RESET)
         elif isinstance(gone, Delay):
             self._hurry()
         kept, self._kept = self._kept, []
@@ -94,51 +100,53 @@ class Wire:
         """Whether no connection can stay open now."""
         return any(isinstance(one, (Refuse, Reset)) for one in self.impairments.values())
 
-    def drop_connections(self, error: str) -> None:
-        for attempt in self.channel.in_flight():
-            self.channel.fail(attempt, error)
+    def drop_connections(self, error: Failure) -> None:
+        for attempt in self._in_flight():
+            self._fail(attempt, error)
 
     def reject(self, attempt: Attempt) -> None:
         """Nobody listens behind the proxy: the caller's connection is closed."""
-        channel = self.channel
-        channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "disconnected"))
+        self._clock.call_after(next(self._back), lambda: self._fail(attempt, DISCONNECTED))
 
     def send(self, attempt: Attempt) -> None:
         """Put a request on an impaired wire."""
-        channel = self.channel
         for impairment in self.impairments.values():
             if isinstance(impairment, Refuse):
-                channel.clock.call_after(next(channel.there), lambda: channel.fail(attempt, "refused"))
+                self._clock.call_after(next(self._there), lambda: self._fail(attempt, REFUSED))
                 return
             if isinstance(impairment, Reset):
-                wait = next(channel.there) + impairment.after_s
-                channel.clock.call_after(wait, lambda: channel.fail(attempt, "reset"))
+                wait = next(self._there) + impairment.after_s
+                self._clock.call_after(wait, lambda: self._fail(attempt, RESET))
                 return
-        if self.request_loss and next(channel.uniform) < self.request_loss:
+        if self.request_loss and next(self._uniform) < self.request_loss:
             return
-        if self.error_share and next(channel.uniform) < self.error_share:
+        if self.error_share and next(self._uniform) < self.error_share:
             self.touched["error_share"] += 1
-            channel.bounce(attempt, self.error)
+            self._bounce(attempt)
             return
         self._travel(attempt, False)
 
+    def _bounce(self, attempt: Attempt) -> None:
+        """The request is answered with an error before it has had any effect."""
+        attempt.answer, attempt.failure = None, self.error
+        attempt.stage = RESPONDS
+        self._clock.schedule_at(self._clock._now + next(self._there) + next(self._back), attempt)
+
     def answer(self, attempt: Attempt) -> None:
         """Put an answer on an impaired wire."""
-        channel = self.channel
-        if self.response_loss and next(channel.uniform) < self.response_loss:
+        if self.response_loss and next(self._uniform) < self.response_loss:
             self.touched["lost_response"] += 1
             if not self.silent:
-                channel.clock.call_after(next(channel.back), lambda: channel.fail(attempt, "disconnected"))
+                self._clock.call_after(next(self._back), lambda: self._fail(attempt, DISCONNECTED))
             return
         self._travel(attempt, True)
 
     def _travel(self, attempt: Attempt, answering: bool) -> None:
         """One direction: vanish, wait for the link to come back, or arrive after the delays."""
-        channel = self.channel
-        wait = next(channel.back) if answering else next(channel.there)
+        wait = next(self._back) if answering else next(self._there)
         if self.slow_s and not answering:
             self.touched["slow_processing"] += 1
-            wait += self.slow_s + self.slow_jitter_s * (2 * next(channel.uniform) - 1)
+            wait += self.slow_s + self.slow_jitter_s * (2 * next(self._uniform) - 1)
         extra = self.delay(answering)
         if extra is None:
             return
@@ -146,10 +154,10 @@ class Wire:
             self._kept.append((answering, attempt))
             return
         if extra == 0.0:
-            channel.clock.schedule_at(channel.clock._now + wait, attempt)
+            self._clock.schedule_at(self._clock._now + wait, attempt)
         else:
-            due = channel.clock._now + wait + extra
-            self._delayed[attempt] = channel.clock.call_at(due, lambda: self._arrive(attempt))
+            due = self._clock._now + wait + extra
+            self._delayed[attempt] = self._clock.call_at(due, lambda: self._arrive(attempt))
 
     def _arrive(self, attempt: Attempt) -> None:
         self._delayed.pop(attempt, None)
@@ -160,11 +168,11 @@ class Wire:
         delayed, self._delayed = self._delayed, {}
         for attempt, timer in delayed.items():
             timer.cancel()
-            self.channel.clock.schedule_at(self.channel.clock._now, attempt)
+            self._clock.schedule_at(self._clock._now, attempt)
 
     def delay(self, answering: bool) -> float | None:
         """What the impairments add to one direction: None: the bytes vanish; -1: they wait for the heal."""
-        uniform = self.channel.uniform
+        uniform = self._uniform
         total = 0.0
         for one in self.impairments.values():
             if not _concerns(getattr(one, "direction", "both"), answering):
@@ -191,7 +199,7 @@ class Wire:
     def _retransmissions(self, share: float) -> float:
         total, timeout = 0.0, RETRANSMIT_S
         self.met += 1
-        while next(self.channel.uniform) < share:
+        while next(self._uniform) < share:
             self.treated += 1
             self.met += 1
             total += timeout

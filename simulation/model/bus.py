@@ -9,9 +9,11 @@ from typing import Any
 
 from simulation.engine.attempts import Attempt
 from simulation.engine.clock import Timer
+from simulation.engine.servers import Server
 from simulation.engine.tasks import Future, ModelError, Work, within
 from simulation.model.messages import CallFailed, Reply
 from simulation.model.nodes import Node
+from simulation.model.site import Site
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,45 +29,52 @@ class Event:
 
 
 class BusNode(Node):
-    """NATS JetStream: appends what is published once per id, and wakes the consumers."""
+    """A durable stream, as NATS JetStream: appends what is published once per id, and wakes the consumers."""
+
+    def __init__(self, site: Site, name: str, server: Server) -> None:
+        super().__init__(site, name, server)
+        self.stream: list[Event] = []
+        self._known: set[str] = set()
+        self.on_publish: list[Callable[[], None]] = []
 
     def handle(self, attempt: Attempt) -> None:
-        stream = self.tables.setdefault("stream", [])
-        known = self.tables.setdefault("ids", set())
         for event in attempt.request.body["events"]:
-            if event.id not in known:
-                known.add(event.id)
-                stream.append(event)
+            if event.id not in self._known:
+                self._known.add(event.id)
+                self.stream.append(event)
         attempt.channel.reply(attempt, Reply(200))
-        for consumer in self.world.consumers:
-            consumer.pump()
-
-    def opened(self) -> None:
-        """After a restart the consumers come back by themselves."""
+        for wake in self.on_publish:
+            wake()
 
 
 class Outbox:
-    """Publishes events of committed changes, in order.
+    """Publishes events of committed changes of one service, in order; started with its process.
 
-    With the pattern an event is in the table `outbox` from the change's own transaction on; without it, it
-    waits in memory only, and what the bus has not acknowledged when the process dies is lost.
+    A `durable` one keeps an event in the table `outbox` from the change's own transaction on, and looks there
+    `linger_s` after a change; else it waits in memory only, and what the bus has not acknowledged when the
+    process dies is lost.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, *, durable: bool, linger_s: float) -> None:
         self._node = node
+        self._durable = durable
+        self._linger_s = linger_s
         self._buffer: deque[Event] = deque()
         self._wake = Future()
+        node.waiting["outbox"] = self.waiting
+        if node.bus:
+            node.spawn(self._relay())
 
     def event(
         self, type_: str, key: str, body: dict[str, Any] | None = None, version: int | None = None
     ) -> Event:
-        number = self._node.world.next_number()
+        number = self._node.site.next_number()
         name = f"{self._node.name}-{number:012d}"
         return Event(name, type_, key, self._node.wall, body or {}, version)
 
     def write(self, *events: Event) -> None:
         """To be called inside the statement of the change."""
-        if self._node.patterns.outbox:
+        if self._durable:
             table = self._node.tables.setdefault("outbox", {})
             table.update({event.id: event for event in events})
 
@@ -77,17 +86,14 @@ class Outbox:
     def waiting(self) -> int:
         return max(len(self._buffer), len(self._node.tables.get("outbox", {})))
 
-    def relay(self) -> Work[None]:
+    def _relay(self) -> Work[None]:
         """Publishes for as long as the process lives."""
         node = self._node
         swept = node.clock._now
         while True:
             woken = yield within(node.clock, self._wake, node.constant("outbox_sweep_s"))
             if woken:
-                linger = (
-                    node.patterns.outbox_poll if node.patterns.outbox else node.constant("outbox_linger_s")
-                )
-                yield from node.pause_for(linger)
+                yield from node.pause_for(self._linger_s)
             self._wake = Future()
             try:
                 while self._buffer:
@@ -101,15 +107,15 @@ class Outbox:
                         yield from self._publish(left)
                     swept = node.clock._now
             except ModelError:
-                if not node.patterns.outbox:
+                if not self._durable:
                     self._buffer.clear()  # there is no second place from which they could be tried again
                 yield from node.pause_for(node.constant("bus_retry_s"))
                 self._wake.resolve()
 
     def _publish(self, batch: list[Event]) -> Work[None]:
         node = self._node
-        yield from node.call("bus", "publish", {"events": batch})
-        if node.patterns.outbox:
+        yield from node.call(node.bus, "publish", {"events": batch})
+        if self._durable:
             table = node.tables.get("outbox", {})
 
             def forget() -> None:
@@ -127,10 +133,16 @@ class Consumer:
     """
 
     def __init__(
-        self, node: Node, subjects: tuple[str, ...], handler: Callable[[list[Event]], Work[None]]
+        self,
+        node: Node,
+        bus: BusNode,
+        subjects: tuple[str, ...],
+        handler: Callable[[list[Event]], Work[None]],
     ) -> None:
-        self.node = self._node = node
-        self.link = node.links["bus"].name
+        self._node = node
+        self._bus = bus
+        self._channel = node.links[node.bus]
+        self.link = self._channel.name
         self._subjects = subjects
         self._handler = handler
         self._position = 0
@@ -140,14 +152,12 @@ class Consumer:
         self._travelling: deque[tuple[Timer, int, int, Event]] = deque()
         self._arrived: deque[tuple[int, Event]] = deque()
         self._busy = False
-
-    @property
-    def _stream(self) -> list[Event]:
-        stream: list[Event] = self._node.world.nodes["bus"].tables.setdefault("stream", [])
-        return stream
+        node.waiting["consumer_lag"] = self.lag
+        node.connected = self.reconnect
+        bus.on_publish.append(self.pump)
 
     def lag(self) -> int:
-        return sum(self._wants(event) for event in self._stream[self._position :])
+        return sum(self._wants(event) for event in self._bus.stream[self._position :])
 
     def _wants(self, event: Event) -> bool:
         return any(
@@ -167,10 +177,9 @@ class Consumer:
 
     def pump(self) -> None:
         """Send what is new over the link, as far as the link lets it pass."""
-        node, stream = self._node, self._stream
-        channel = node.links["bus"]
-        bus = node.world.nodes["bus"]
-        if not node.server.up or not bus.server.up or bus.server.paused:
+        node, bus, stream = self._node, self._bus.server, self._bus.stream
+        channel = self._channel
+        if not node.server.up or not bus.up or bus.paused:
             return
         while self._sent < len(stream):
             if channel.wire.closed:
@@ -222,19 +231,6 @@ class Consumer:
                 self._position = batch[-1][0] + 1
         if session == self._session:
             self._busy = False
-
-
-def fresh(node: Node, events: list[Event]) -> list[Event]:
-    """The events not handled before, remembered as handled; all of them in a design without dedupe.
-
-    To be called inside the statement that applies them.
-    """
-    if not node.patterns.dedupe:
-        return events
-    seen: set[str] = node.tables.setdefault("consumed", set())
-    new = [event for event in events if event.id not in seen]
-    seen.update(event.id for event in new)
-    return new
 
 
 def winners(events: list[Event], fence: bool) -> list[Event]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import get_args
 
 from experiment.controls import (
@@ -34,6 +34,7 @@ from experiment.controls import (
     capability,
 )
 from simulation.engine.channels import Channel
+from simulation.engine.failures import Cause, Failure
 from simulation.model.nodes import Node
 from simulation.model.world import World
 
@@ -50,9 +51,11 @@ PACKETS = (Loss, Corrupt, Reorder)
 class SimulatedLink:
     """A link as its channel; a probe is what a round trip would take now."""
 
-    def __init__(self, world: World, channel: Channel) -> None:
-        self._world = world
+    def __init__(
+        self, channel: Channel, reconnect: Callable[[str], None], hurry: Callable[[str], None]
+    ) -> None:
         self._channel = channel
+        self._reconnect, self._hurry = reconnect, hurry
         self._opened = False
         self._cut = False
 
@@ -75,10 +78,10 @@ class SimulatedLink:
         gone = self._channel.wire.impairments.get(fault)
         self._channel.wire.restore(fault)
         if isinstance(gone, CUTS):
-            self._world.reconnect(self._channel.name)
+            self._reconnect(self._channel.name)
             self._cut = False
         elif isinstance(gone, Delay):
-            self._world.hurry(self._channel.name)
+            self._hurry(self._channel.name)
 
     def probe(self, deadline_s: float, payload_bytes: int = 0) -> LinkProbe:
         fresh = self._reach(deadline_s, payload_bytes)
@@ -111,9 +114,10 @@ class SimulatedLink:
 class SimulatedNode:
     """A node as its simulated process; `channels` are all ways to it and from it."""
 
-    def __init__(self, node: Node, channels: Sequence[Channel]) -> None:
+    def __init__(self, node: Node, channels: Sequence[Channel], reconnect: Callable[[str], None]) -> None:
         self._node = node
         self._channels = channels
+        self._reconnect = reconnect
         self._acting: dict[str, NodeAction] = {}
         self._cores: float | None = None
 
@@ -159,7 +163,7 @@ class SimulatedNode:
             case Disconnect():
                 for channel in self._channels:
                     channel.wire.restore(fault)
-                    node.world.reconnect(channel.name)
+                    self._reconnect(channel.name)
             case FillDisk():
                 node.full = False
             case SkewClock():
@@ -217,7 +221,7 @@ class SimulatedBehaviour:
             case LostResponse(share):
                 wire.response_loss = share
             case ErrorShare(share, status):
-                wire.error_share, wire.error = share, f"status_{status}"
+                wire.error_share, wire.error = share, Failure(Cause.STATUS, status)
             case SlowProcessing(delay_s, jitter_s):
                 wire.slow_s, wire.slow_jitter_s = delay_s, jitter_s
         wire.refresh()
@@ -251,15 +255,21 @@ class SimulatedControls:
         self._behaviours: dict[str, SimulatedBehaviour] = {}
 
     def link(self, name: str) -> SimulatedLink:
-        return self._links.setdefault(name, SimulatedLink(self._world, self._world.channels[name]))
+        if name not in self._links:
+            world = self._world
+            self._links[name] = SimulatedLink(world.channels[name], world.reconnect, world.hurry)
+        return self._links[name]
 
     def node(self, name: str) -> SimulatedNode:
-        links = self._world.plan.system.links
-        touching = [link.name for link in links if name in (link.caller, link.callee)]
-        channels = [self._world.channels[link] for link in touching] + self._world.user_channels(name)
-        return self._nodes.setdefault(name, SimulatedNode(self._world.nodes[name], channels))
+        if name not in self._nodes:
+            channels = self._world.ways_to_and_from(name)
+            self._nodes[name] = SimulatedNode(self._world.nodes[name], channels, self._world.reconnect)
+        return self._nodes[name]
 
     def behaviour(self, link: str) -> SimulatedBehaviour:
-        found = self._world.plan.system.link(link)
-        made = SimulatedBehaviour(self._world.channels[link], self._world.nodes[found.callee], found.caller)
-        return self._behaviours.setdefault(link, made)
+        if link not in self._behaviours:
+            world = self._world
+            found = world.plan.system.link(link)
+            callee = world.nodes[found.callee]
+            self._behaviours[link] = SimulatedBehaviour(world.channels[link], callee, found.caller)
+        return self._behaviours[link]

@@ -54,9 +54,9 @@ class Fit:
 class Magnitudes:
     """All times in seconds, sizes in bytes.
 
-    `service` is a service's own work per request, `one_way` a link's delay in one direction by protocol
-    (a link's own name wins), `processing` what an instrument takes before it commits, `work` what an
-    operation takes beyond all that: `registry/read` inside a service, `users/pay` at its user.
+    `service` is a service's own work per request, by name, else by role; `one_way` a link's delay in one
+    direction, by name, else by protocol; `processing` what an instrument takes before it commits, `work` what
+    an operation takes beyond all that: `SERVICE/OPERATION` inside a service, `users/JOURNEY` at its user.
     """
 
     name: str
@@ -95,11 +95,15 @@ class Magnitudes:
             work=longer(self.work),
         )
 
-    def of_service(self, service: str) -> Distribution:
-        return self.service.get(service, self.service["default"])
+    def of_service(self, service: str, role: str) -> Distribution:
+        return _first(self.service, service, role)
 
     def of_link(self, link: str, protocol: str) -> Distribution:
-        return self.one_way.get(link, self.one_way[protocol])
+        return _first(self.one_way, link, protocol)
+
+
+def _first(group: Mapping[str, Distribution], *names: str) -> Distribution:
+    return next((group[name] for name in names if name in group), group["default"])
 
 
 def distribution(plain: Any, where: Location) -> Distribution:
@@ -138,12 +142,23 @@ def stretched(one: Distribution, factor: float) -> Distribution:
     return made
 
 
-def load_magnitudes(path: Path | None = None) -> Magnitudes:
-    """Read a calibration file, by default the uncalibrated one. Raises ConfigError."""
-    path = path or UNCALIBRATED
+def load_magnitudes(path: Path | None = None, own: Path | None = None) -> Magnitudes:
+    """Read a calibration file, by default the uncalibrated one. `own` is a system's file of what its models
+    need beyond it. Raises ConfigError."""
+    default = _read(UNCALIBRATED, {})
+    if own is not None:
+        default = _read(own, _plain(default))
+    return default if path is None else _read(path, {"constants": dict(default.constants)})
+
+
+def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
+    """The file over `base`, which fills in what the file does not say."""
     where = Location(str(path))
     try:
-        plain = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        plain = {**base, **said}
+        for group in (*GROUPS, "constants"):
+            plain[group] = {**base.get(group, {}), **plain[group]}
         groups = {
             group: {name: distribution(one, where) for name, one in plain[group].items()} for group in GROUPS
         }
@@ -165,7 +180,12 @@ def load_magnitudes(path: Path | None = None) -> Magnitudes:
 
 def save_magnitudes(magnitudes: Magnitudes, path: Path) -> None:
     """Write a calibration file that `load_magnitudes` reads back."""
-    plain = {
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(_plain(magnitudes)), indent=2) + b"\n")
+
+
+def _plain(magnitudes: Magnitudes) -> dict[str, Any]:
+    """As a calibration file holds them."""
+    return {
         "name": magnitudes.name,
         "made_at": magnitudes.made_at,
         "source": magnitudes.source,
@@ -179,4 +199,3 @@ def save_magnitudes(magnitudes: Magnitudes, path: Path) -> None:
             for name, fit in magnitudes.fits.items()
         },
     }
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(plain), indent=2) + b"\n")

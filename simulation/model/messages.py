@@ -6,12 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from simulation.engine.attempts import Attempt
+from simulation.engine.failures import Cause, Failure
 from simulation.engine.tasks import Future, ModelError
 
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
-# What a caller is told when its request certainly never reached the callee.
-UNSENT = ("short_circuited", "rejected_bulkhead", "refused", "deadline_passed")
-NOT_DONE = "_not_done"  # the end of what a caller is told by an answer that says so
 
 
 @dataclass(slots=True)
@@ -45,12 +43,20 @@ class Reply:
 
 
 class CallFailed(ModelError):
-    """No reply came over a link."""
+    """No reply came over a link; `sent` says that the callee may have acted on the request."""
 
-    def __init__(self, link: str, reason: str, sent: bool) -> None:
-        super().__init__(f"{link}: {reason}")
-        self.reason = reason
+    def __init__(self, link: str, failure: Failure, sent: bool) -> None:
+        super().__init__(f"{link}: {failure}")
+        self.failure = failure
         self.sent = sent
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a service shows of a key in the end: its value, and its version where it keeps any."""
+
+    value: str
+    version: int | None = None
 
 
 class Refused(ModelError):
@@ -71,12 +77,11 @@ class CallEnd(Future):
         self._link = link
         self._request = request
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is None:
             self.resolve(attempt.answer)
-        elif error.startswith("status_"):
+        elif error.cause is Cause.STATUS:
             reply = attempt.answer
-            self.resolve(reply if reply is not None else Reply(int(error.split("_")[1].split(",")[0])))
+            self.resolve(reply if reply is not None else Reply(error.status or 503))
         else:
-            sent = self._request.sent or not error.startswith(UNSENT)
-            self.reject(CallFailed(self._link, error, sent))
+            self.reject(CallFailed(self._link, error, self._request.sent or error.sent))

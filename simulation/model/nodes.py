@@ -2,58 +2,62 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
-from experiment.design import Design, ServicePatterns
+from experiment.rows import Record
+from experiment.topology import Role
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
+from simulation.engine.failures import DISCONNECTED, Cause, Failure
 from simulation.engine.servers import Server
 from simulation.engine.tasks import Task, Work, sleep
-from simulation.model.messages import NOT_DONE, RETRYABLE, CallEnd, CallFailed, Refused, Reply, Request
+from simulation.model.messages import RETRYABLE, CallEnd, CallFailed, Held, Refused, Reply, Request
+from simulation.model.site import Site
 
-if TYPE_CHECKING:
-    from simulation.model.world import World
-
-BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
+NOT_SERVED = Failure(Cause.STATUS, 503, not_done=True)
 
 
 class Node:
     """One service. Subclasses say what it does: `serve` answers a request, `opened` starts what runs behind.
 
     `tables` outlives a crash, everything else in memory does not. The current request's deadline is handed
-    down explicitly.
+    down explicitly. `switches` is what the design says of this service, by name.
     """
 
-    CONSUMES: tuple[str, ...] = ()
+    CONSUMES: tuple[str, ...] = ()  # subjects of events, handled by `on_events`
 
-    def __init__(self, world: World, name: str) -> None:
-        self.world = world
-        self.clock = world.clock
+    def __init__(self, site: Site, name: str, server: Server) -> None:
+        self.site = site
+        self.clock = site.clock
         self.name = name
         self.generation = 0
-        self.server: Server = world.server(name)
+        self.server = server
         self.server.handler = self
-        self.links: dict[str, Channel] = {}
+        self.switches = site.switches(name)
+        self.links: dict[str, Channel] = {}  # by callee
+        self.database: Channel | None = None
+        self.bus = ""  # its callee
         self.tables: dict[str, Any] = {}
+        self.waiting: dict[str, Callable[[], int]] = {}  # what has not been worked off, beside `backlog`
         self.ready = True
         self.full = False  # no room for writes
         self.skew = 0.0  # seconds that its wall clock is off
         self.requests = self.shed = self.in_flight = 0
         self.received: dict[str, int] = {}
         self.connected: Callable[[], None] | None = None  # what a new connection to the bus starts
-        self._rate_tokens = (self.patterns.max_rate or 0.0) * BURST_S
-        self._rate_at = 0.0
+        self._hands_deadlines_on = False
         self._deferred: list[Callable[[], None]] = []
-        self.rng = world.random(name, "choices")
+        self.rng = site.random(name, "choices")
 
-    @property
-    def design(self) -> Design:
-        return self.world.plan.design
-
-    @property
-    def patterns(self) -> ServicePatterns:
-        return self.design.services[self.name]
+    def link(self, callee: str, role: Role, channel: Channel) -> None:
+        """The node's way to another; its first store is its database, its first bus its bus."""
+        self.links[callee] = channel
+        if role == "store" and self.database is None:
+            self.database = channel
+        elif role == "bus" and not self.bus:
+            self.bus = callee
+        self._hands_deadlines_on |= self.site.design.links[channel.name].propagate_deadline
 
     @property
     def wall(self) -> float:
@@ -62,10 +66,10 @@ class Node:
 
     @property
     def scale(self) -> float:
-        return self.world.plan.scenario.clock_scale
+        return self.site.clock_scale
 
     def constant(self, name: str) -> float:
-        return self.world.magnitudes.constants[name]
+        return self.site.constant(name)
 
     # what subclasses say
 
@@ -75,8 +79,21 @@ class Node:
     def opened(self) -> None:
         """The process is up with an empty memory: load what it needs, start what runs behind."""
 
+    def admits(self) -> bool:
+        """Whether a request is taken in; else it is answered 503 at the door."""
+        return True
+
     def backlog(self) -> dict[str, int]:
+        """What is accepted and not done, by name."""
         return {}
+
+    def records(self) -> Iterable[Record] | None:
+        """The rows of its system of record; None where the model keeps none."""
+        return None
+
+    def held(self, key: str) -> Held | None:
+        """What a user who reads a business key in the end is shown; None where the key is another's."""
+        return None
 
     # the front
 
@@ -85,33 +102,18 @@ class Node:
         self.requests += 1
         self.received[request.caller] = self.received.get(request.caller, 0) + 1
         if not self.ready:
-            attempt.channel.reply(attempt, Reply(503, refused=True), f"status_503{NOT_DONE}")
-        elif not self._admits():
+            attempt.channel.reply(attempt, Reply(503, refused=True), NOT_SERVED)
+        elif not self.admits():
             self.shed += 1
-            attempt.channel.reply(attempt, Reply(503, refused=True), f"status_503{NOT_DONE}")
+            attempt.channel.reply(attempt, Reply(503, refused=True), NOT_SERVED)
         else:
             self.in_flight += 1
             Task(self._answer(attempt, request), self)
 
-    def _admits(self) -> bool:
-        patterns = self.patterns
-        if patterns.shedding is not None and self.in_flight >= patterns.shedding.concurrent:
-            return False
-        if patterns.max_rate is None:
-            return True
-        now = self.clock._now
-        grown = self._rate_tokens + (now - self._rate_at) * patterns.max_rate
-        self._rate_tokens = min(max(1.0, patterns.max_rate * BURST_S), grown)
-        self._rate_at = now
-        if self._rate_tokens < 1.0:
-            return False
-        self._rate_tokens -= 1.0
-        return True
-
     def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
         began = self.clock._now
         try:
-            work = self.world.work(self.name, request.what)
+            work = self.site.work(self.name, request.what)
             if work > 0.0:
                 yield sleep(self.clock, self.server.takes(work))
             reply = yield from self.serve(request, self._deadline(attempt, request))
@@ -121,20 +123,20 @@ class Node:
             # 503 says that nothing was done; once something was sent, only 504 is honest.
             reply = Reply(504) if failed.sent else Reply(503, refused=True)
         self.in_flight -= 1
-        self.world.spans.setdefault((self.name, request.what), []).append(self.clock._now - began)
-        says = NOT_DONE if reply.refused or reply.status == 429 else ""
-        failure = f"status_{reply.status}{says}" if reply.status in RETRYABLE else None
+        self.site.took(self.name, request.what, self.clock._now - began)
+        failure = None
+        if reply.status in RETRYABLE:
+            failure = Failure(Cause.STATUS, reply.status, not_done=reply.refused or reply.status == 429)
         attempt.channel.reply(attempt, reply, failure)
 
     def _deadline(self, attempt: Attempt, request: Request) -> float | None:
         """As the live front: where the design hands deadlines on, a request has one."""
         handed: float | None = None
         if request.hands_on:
-            left = self.world.time_left(request, attempt.channel.timeout, attempt.sent)
+            left = self.site.time_left(request, attempt.channel.timeout, attempt.sent)
             handed = None if left is None else attempt.sent + left
-        own = self.design.links
-        if any(own[channel.name].propagate_deadline for channel in self.links.values()):
-            return handed if handed is not None else self.clock._now + self.constant("default_deadline_s")
+        if handed is None and self._hands_deadlines_on:
+            return self.clock._now + self.constant("default_deadline_s")
         return handed
 
     # calls
@@ -152,7 +154,7 @@ class Node:
     ) -> Work[Reply]:
         """Call another service over its link; any status is an answer. Raises CallFailed."""
         channel = self.links[callee]
-        hands_on = self.design.links[channel.name].propagate_deadline
+        hands_on = self.site.design.links[channel.name].propagate_deadline
         request = Request(what, body, self.name, key, idempotent, limit, deadline, hands_on)
         end = CallEnd(channel.name, request)
         channel.call(end, request)
@@ -168,7 +170,7 @@ class Node:
     ) -> Work[Any]:
         """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed, also
         when the database cannot write: what runs behind a service waits for it, as for one that is away."""
-        channel = self.links.get("postgres")
+        channel = self.database
         if channel is None:
             return statement()
         request = Request(what, {"run": statement}, self.name, deadline=deadline)
@@ -176,7 +178,7 @@ class Node:
         channel.call(end, request)
         reply: Reply = yield end
         if reply.status != 200:
-            raise CallFailed(channel.name, f"status_{reply.status}", sent=True)
+            raise CallFailed(channel.name, Failure(Cause.STATUS, reply.status), sent=True)
         return reply.body["result"]
 
     def pause_for(self, seconds: float) -> Work[None]:
@@ -236,11 +238,11 @@ class Node:
 
 
 class StoreNode(Node):
-    """PostgreSQL, or any store: runs statements as they are committed."""
+    """A store such as PostgreSQL: runs statements as they are committed."""
 
     def handle(self, attempt: Attempt) -> None:
         if not self.ready:
-            attempt.channel.reply(attempt, None, "disconnected")
+            attempt.channel.reply(attempt, None, DISCONNECTED)
         elif self.full and attempt.request.what == "write":
             attempt.channel.reply(attempt, Reply(500))
         else:

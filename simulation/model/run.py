@@ -12,12 +12,11 @@ from math import floor
 
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
-from experiment.rows import Operation, Row, Sample
+from experiment.rows import RECORDS_READ, Operation, Record, Row, Sample
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.nodes import Node
-from simulation.model.records import records_of
 from simulation.model.timeline import DrivenActivation
 from simulation.model.users import Outcomes, Users
 from simulation.model.world import World, refuse_unknown
@@ -99,7 +98,7 @@ def play(
     rows.append(PhaseEvent("settle", plan.load_end_s, settled))
     rows.extend(users.rows)
     rows.extend(_final_reads(world, users.rows, settled))
-    rows.extend(records_of(world.nodes, settled))
+    rows.extend(_records(world, settled))
     rows.append(End(settled, "completed", True))
     return Played(rows, world.spans)
 
@@ -148,26 +147,33 @@ def _load_reports(plan: Plan) -> Iterator[LoadReport]:
 def _final_reads(world: World, operations: list[Operation], at: float) -> Iterator[Operation]:
     """What the users' own keys show in the end: every key that was sent, read as an ordinary operation."""
     number = max((op.id for op in world.plan.operations), default=0)
-    kinds = {"enc": "checkin", "inv": "billing", "rx": "prescriptions"}
     for key in dict.fromkeys(op.key for op in operations if op.sent is not None):
-        owner = kinds.get(key.partition("-")[0])
-        if owner is None or owner not in world.nodes:
+        held = next((held for node in world.nodes.values() if (held := node.held(key)) is not None), None)
+        if held is None:
             continue
         number += 1
-        version, value = _now_held(world.nodes[owner], key)
-        facts = {"status": 200 if value != "absent" else 404, "version": version, "value": value}
-        yield Operation(number, "final_read", key, at, at, at, "acknowledged", **facts)  # type: ignore[arg-type]
+        yield Operation(
+            number,
+            "final_read",
+            key,
+            at,
+            at,
+            at,
+            "acknowledged",
+            status=404 if held.value == "absent" else 200,
+            version=held.version,
+            value=held.value,
+        )
 
 
-def _now_held(node: Node, key: str) -> tuple[int | None, str]:
-    if node.name == "checkin":
-        row = next((row for row in node.tables.get("encounter", []) if row["key"] == key), None)
-        return None, row["status"] if row is not None else "absent"
-    if node.name == "billing":
-        row = node.tables.get("invoice", {}).get(key)
-        return None, row["status"] if row is not None else "absent"
-    row = node.tables.get("rx", {}).get(key)
-    return (row["version"], row["dose"]) if row is not None else (None, "absent")
+def _records(world: World, at: float) -> Iterator[Record | Sample]:
+    """Every row of every system of record, and how many each gave when it was read, at `at`."""
+    for name, node in world.nodes.items():
+        records = node.records()
+        if records is not None:
+            rows = list(records)
+            yield Sample(at, name, RECORDS_READ, float(len(rows)))
+            yield from rows
 
 
 class _Watcher:
@@ -223,13 +229,7 @@ class _Watcher:
         """One reading of every backlog; the total."""
         now, total = self._world.clock.now, 0.0
         for name, node in self._world.nodes.items():
-            counts = dict(node.backlog())
-            outbox = getattr(node, "outbox", None)
-            if outbox is not None:
-                counts["outbox"] = outbox.waiting()
-            for consumer in self._world.consumers:
-                if consumer.node is node:
-                    counts["consumer_lag"] = consumer.lag()
+            counts = node.backlog() | {about: waiting() for about, waiting in node.waiting.items()}
             for about, count in counts.items():
                 self._sample(now, name, "backlog", count, about)
                 total += count

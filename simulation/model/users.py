@@ -7,15 +7,14 @@ from typing import Any, Protocol
 
 from experiment.plan import PlannedOperation
 from experiment.rows import Operation, Outcome
-from simulation.engine.channels import Channel
-from simulation.engine.protection import Protection
+from simulation.engine.failures import Cause
 from simulation.engine.tasks import Future, Task, Work, sleep, within
 from simulation.model.messages import CallEnd, CallFailed, Reply, Request
 from simulation.model.world import World
 
 KEYED = frozenset({"check_in", "pay"})
 # What the client of a live run would have seen instead of an answer.
-SEEN = {"timeout": "timeout", "reset": "reset", "disconnected": "closed", "refused": "refused"}
+SEEN = {Cause.RESET: "reset", Cause.DISCONNECTED: "closed", Cause.REFUSED: "refused"}
 START_GRACE_S = 0.5  # an operation whose turn comes this late after the load's end is not sent
 
 
@@ -39,18 +38,11 @@ class Users:
     def __init__(self, world: World, outcomes: Outcomes) -> None:
         self._world = world
         self._outcomes = outcomes
-        self._channels: dict[str, Channel] = {}
         self._versions: dict[str, int] = {}
         self._settled = {op.needs: Future() for op in world.plan.operations if op.needs is not None}
         self.rows: list[Operation] = []
         for op in world.plan.operations:
             world.clock.call_at(op.at_s, lambda op=op: Task(self._operate(op)))  # type: ignore[misc]
-
-    def _channel(self, entry: str) -> Channel:
-        if entry not in self._channels:
-            protection = Protection(left=lambda request: request.limit)
-            self._channels[entry] = self._world.channel(f"users -> {entry}", entry, "client", protection)
-        return self._channels[entry]
 
     def _operate(self, op: PlannedOperation) -> Work[None]:
         world, plan = self._world, self._world.plan
@@ -65,17 +57,17 @@ class Users:
             patience = min(journey.patience, last - sent)
             request = Request(op.journey, self._body(op, expected), "client", limit=patience)
             end = CallEnd("users", request)
-            self._channel(journey.entry).call(end, request)
+            world.user_channel(journey.entry).call(end, request)
             try:
                 reply = yield end
-                work = world.work("users", op.journey)
+                work = world.site.work("users", op.journey)
                 if work > 0.0:
                     yield sleep(world.clock, work)
-                world.spans.setdefault(("users", op.journey), []).append(world.clock.now - op.at_s)
+                world.site.took("users", op.journey, world.clock.now - op.at_s)
                 headers = {"x-not-done": "1"} if reply.refused else {}
                 seen = self._outcomes.seen_status(reply.status, headers, op.journey in KEYED)
             except CallFailed as failed:
-                seen = SEEN.get(failed.reason, "timeout")
+                seen = SEEN.get(failed.failure.cause, "timeout")
         judgement = self._outcomes.judge(seen, journey.writes)
         acknowledged = judgement.outcome == "acknowledged"
         version = reply.body.get("version") if acknowledged else None
@@ -116,15 +108,10 @@ class Users:
 
     @staticmethod
     def _body(op: PlannedOperation, expected: int | None) -> dict[str, Any]:
-        body: dict[str, Any] = {"key": op.key, "patient": op.patient, "coverage": op.coverage}
-        rest = op.key.partition("-")[2]
-        if op.journey == "claim":
-            body |= {"claim": f"clm-{rest}", "amount": op.amount}
-        elif op.journey in ("prescribe", "change_dose"):
-            body |= {"dose": intended_value(op), "expected": expected}
-        elif op.journey == "dispense":
-            body["dispense"] = f"md-{rest}-{op.id}"
-        return body
+        """What a request carries: its key, its operation, the value to write, and the plan's arguments."""
+        arguments = {"patient": op.patient, "coverage": op.coverage, "amount": op.amount}
+        known = {"key": op.key, "operation": op.id, "value": intended_value(op), "expected": expected}
+        return known | arguments
 
 
 def intended_value(op: PlannedOperation) -> str | None:

@@ -9,9 +9,9 @@ from simulation.selfcheck.cases import Case, CheckRow, Parameter
 from simulation.selfcheck.contention import BACKOFF
 from simulation.selfcheck.hedging import HEDGING
 from simulation.selfcheck.overload import METASTABLE
-from simulation.selfcheck.payments import DUPLICATES, RETRIES
 from simulation.selfcheck.queues import MG1, MMC, MMCK
 from simulation.selfcheck.quorums import PBS
+from simulation.selfcheck.retries import DUPLICATES, RETRIES
 
 CASES: dict[str, Case] = {
     case.name: case for case in (MMC, MG1, MMCK, DUPLICATES, RETRIES, BACKOFF, METASTABLE, HEDGING, PBS)

@@ -15,6 +15,7 @@ import numpy as np
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.loop import run_out
 from simulation.engine.policies import Backoff
 from simulation.engine.randomness import (
@@ -80,7 +81,7 @@ class Client:
     def read(self) -> None:
         self.channel.call(self, None)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if attempt.request is None:
             self.channel.call(self, attempt.answer)
         elif not attempt.answer:

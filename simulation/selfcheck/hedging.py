@@ -11,6 +11,7 @@ import numpy as np
 
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.randomness import (
@@ -64,7 +65,7 @@ class _FanOut:
         self._clock, self._latencies, self._left = clock, latencies, leaves
         self._started = clock._now
 
-    def leaf_ended(self, error: str | None) -> None:
+    def leaf_ended(self, error: Failure | None) -> None:
         self._left -= 1
         if self._left == 0:
             self._latencies.append(self._clock._now - self._started)

@@ -8,10 +8,10 @@ from experiment.controls import Loss
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.graphs import Source
 from simulation.engine.loop import run_until
-from simulation.engine.policies import RetryBudget
-from simulation.engine.protection import Protection
+from simulation.engine.policies import Protection, RetryBudget
 from simulation.engine.randomness import Constant, sampler, stream
 from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_least, at_most, require, row
@@ -28,7 +28,7 @@ class Goodput:
     clock: Clock
     at: list[float] = field(default_factory=list)
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is None:
             self.at.append(self.clock.now)
 

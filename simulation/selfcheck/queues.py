@@ -10,6 +10,7 @@ import numpy as np
 
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.randomness import (
@@ -50,7 +51,7 @@ class QueueRun:
 class _Drain:
     """The customers' end of the channel: they do not come back."""
 
-    def resume(self, attempt: object, error: str | None) -> None:
+    def resume(self, attempt: object, error: Failure | None) -> None:
         """Nothing follows."""
 
 

@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import pytest
-
 from experiment.controls import Controls
 from experiment.plan import make_plan
 from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import System
 from runtimes.runtime import RunSettings
 from simulation.engine.loop import run_until
-from simulation.engine.protection import Protection
 from simulation.engine.tasks import Future, Work
 from simulation.model.controls import SimulatedControls
 from simulation.model.magnitudes import load_magnitudes
 from simulation.model.messages import CallEnd, Reply, Request
+from simulation.model.models import Models
 from simulation.model.nodes import Node
-from simulation.model.world import MODELS, World
+from simulation.model.world import World
 
 WORK_EVERY_S = 0.02
 FAULTS = ("f1", "f2")  # the ids that the contract gives to what it injects
@@ -47,8 +45,7 @@ class TwinGround:
     def __init__(self, world: World) -> None:
         self._world = world
         self._controls = SimulatedControls(world)
-        protection = Protection(left=lambda request: request.limit)
-        self._users = world.channel("users -> front", "front", "client", protection)
+        self._users = world.user_channel("front")
         self._work()
 
     def controls(self) -> Controls:
@@ -101,9 +98,6 @@ def twin_ground(system: System, settings: RunSettings) -> Iterator[TwinGround]:
     """A world of the stand-in's two services, warmed up by a second of work."""
     scenario = Scenario("contract", "Contract", Load(Arrivals(rate=1.0), {"work": 1}), Phases(1.0))
     plan = make_plan(scenario, system, settings.design, settings.seed, settings.population)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(MODELS, "front", Front)
-        patch.setitem(MODELS, "back", Back)
-        ground = TwinGround(World(plan, load_magnitudes()))
-        ground.wait(1.0)
-        yield ground
+    ground = TwinGround(World(plan, load_magnitudes(), models=Models({"front": Front, "back": Back})))
+    ground.wait(1.0)
+    yield ground

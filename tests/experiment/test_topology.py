@@ -108,18 +108,3 @@ def test_what_a_fault_can_reach_follows_the_links(tmp_path: Path) -> None:
     assert clinic.depends("check_in", "billing")
     assert not clinic.depends("check_in", "billing -> payments")
     assert not clinic.depends("check_in", "payments")
-
-
-def test_files_of_the_workload_are_named_relative_to_the_system(tmp_path: Path) -> None:
-    """A path that leads nowhere is told at its own place, before anything starts."""
-    (tmp_path / "workload").mkdir()
-    (tmp_path / "workload" / "client.py").write_text("")
-    text = SYSTEM + "workload: {client: workload/client.py, twin: workload/models}\n"
-    problems = problems_of(lambda: system(tmp_path, text))
-    expected = "a path that exists, relative to this file"
-    assert [seen(one, "workload/models", text) for one in problems] == [
-        (True, '"workload/models", which is not there', expected, "")
-    ]
-    (tmp_path / "workload" / "models").mkdir()
-    clinic = system(tmp_path, text)
-    assert clinic.file(clinic.workload.client) == tmp_path / "workload" / "client.py"

@@ -11,6 +11,8 @@ from experiment.plan import Plan, make_plan
 from experiment.population import Population, generate
 from experiment.scenario import Scenario
 from experiment.topology import System
+from simulation.model.magnitudes import Magnitudes
+from simulation.model.models import magnitudes_of
 
 ROOT = Path(__file__).resolve().parents[2]
 CATALOGUE = Catalogue(ROOT / "reference_system" / "system.yaml")
@@ -19,6 +21,12 @@ CATALOGUE = Catalogue(ROOT / "reference_system" / "system.yaml")
 @cache
 def system() -> System:
     return CATALOGUE.system()
+
+
+@cache
+def usual_sizes() -> Magnitudes:
+    """The uncalibrated ones."""
+    return magnitudes_of(system())
 
 
 @cache

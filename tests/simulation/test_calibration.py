@@ -11,9 +11,10 @@ import pytest
 
 from experiment.errors import ConfigError, HistoryError
 from experiment.history import History, build
+from experiment.topology import Link, Service
 from load import outcomes
 from measurement.judge import analyse
-from simulation.calibration import NOTHING, OPERATIONS, beyond, calibrate, fit, undisturbed
+from simulation.calibration import NOTHING, beyond, calibrate, fit, levels, undisturbed
 from simulation.distance import Pair, distance
 from simulation.engine.randomness import (
     Constant,
@@ -26,11 +27,12 @@ from simulation.engine.randomness import (
     Uniform,
 )
 from simulation.model.magnitudes import load_magnitudes, save_magnitudes, stretched
+from simulation.model.models import models_of
 from simulation.model.run import play, simulate
-from tests.simulation.reference import plan, scenario, system
+from tests.simulation.reference import plan, scenario, system, usual_sizes
 
 SLOW = replace(
-    load_magnitudes(),
+    usual_sizes(),
     work={
         "registry/read": LogNormal(0.004, 0.3),
         "payments/charge": Constant(0.03),
@@ -44,7 +46,7 @@ def a_slower_system() -> tuple[History, list[dict[str, Any]]]:
     """A run of a system with other sizes than the twin's, with its spans as services would write them."""
     played = play(plan("control", "resilient"), SLOW, outcomes)
     spans: list[dict[str, Any]] = []
-    for service, names in OPERATIONS.items():
+    for service, names in models_of(system()).operations.items():
         for name, operation in names.items():
             for number, seconds in enumerate(played.spans.get((service, operation), [])):
                 spans.append(
@@ -77,9 +79,9 @@ def test_a_calibrated_twin_plays_like_the_run_it_was_fitted_to() -> None:
         return [gap.quantity for gap in gaps.apart]
 
     fitted = calibrate(
-        wanted, live, spans, load_magnitudes(), outcomes, name="test", made_at="2026-01-01T00:00:00Z"
+        wanted, live, spans, usual_sizes(), outcomes, name="test", made_at="2026-01-01T00:00:00Z"
     )
-    before, after = apart(load_magnitudes()), apart(fitted)
+    before, after = apart(usual_sizes()), apart(fitted)
     assert {"pay p50 baseline, s", "check_in p50 baseline, s"} <= set(before)
     assert not {"pay p50 baseline, s", "check_in p50 baseline, s"} & set(after)
     assert len(after) <= 1, after
@@ -137,15 +139,26 @@ def test_what_the_twin_does_faster_for_a_few_is_no_work_of_the_others() -> None:
     assert abs(np.median(extra) - 0.0003) < 0.0001
 
 
+def test_callees_are_fitted_before_their_callers() -> None:
+    """What a caller takes contains what its callees take; services in a circle come together, users last."""
+    order = levels(system())
+    place = {name: number for number, names in enumerate(order) for name in names}
+    assert all(place[link.callee] < place[link.caller] for link in system().links)
+    assert order[-1] == {"users"}
+    services = {name: Service() for name in "abc"}
+    circle = replace(system(), services=services, links=(Link("a", "b"), Link("b", "a"), Link("b", "c")))
+    assert levels(circle) == [{"c"}, {"a", "b"}, {"users"}]
+
+
 def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
     """There is nothing to fit to."""
     wanted = plan("control", "resilient")
     live, spans = a_slower_system()
     arguments = {"name": "x", "made_at": "2026-01-01T00:00:00Z"}
     with pytest.raises(HistoryError, match="no spans"):
-        calibrate(wanted, live, [], load_magnitudes(), outcomes, **arguments)
+        calibrate(wanted, live, [], usual_sizes(), outcomes, **arguments)
     with pytest.raises(HistoryError, match="found no finished baseline"):
-        calibrate(wanted, replace(live, phases=()), spans, load_magnitudes(), outcomes, **arguments)
+        calibrate(wanted, replace(live, phases=()), spans, usual_sizes(), outcomes, **arguments)
 
 
 def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
@@ -173,7 +186,7 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
             )
         ]  # fmt: skip
         return calibrate(
-            wanted, live, spans, load_magnitudes(), outcomes, name="x", made_at="2026-01-01T00:00:00Z"
+            wanted, live, spans, usual_sizes(), outcomes, name="x", made_at="2026-01-01T00:00:00Z"
         )
 
     assert fitted(0.04).work["payments/charge"] == fitted(30.0).work["payments/charge"]
@@ -181,7 +194,7 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
 
 def test_a_calibration_names_its_age() -> None:
     """In days before the run that used it."""
-    sizes = replace(load_magnitudes(), name="mine", made_at="2026-01-01T00:00:00+00:00", source="live run r")
+    sizes = replace(usual_sizes(), name="mine", made_at="2026-01-01T00:00:00+00:00", source="live run r")
     words = "mine, made 2026-01-01T00:00:00+00:00 from live run r, 2.5 days before this run"
     assert sizes.words("2026-01-03T12:00:00.000+00:00") == words
     assert replace(sizes, made_at="long ago").words("2026-01-03T12:00:00+00:00").endswith("of unknown age")

@@ -16,9 +16,8 @@ from measurement.statistics import Estimate, mean_estimate
 from simulation.closeness import Tolerance, judged
 from simulation.distance import Pair, distance
 from simulation.distance_pages import closing, distance_lines, figures, markdown_page
-from simulation.model.magnitudes import load_magnitudes
 from simulation.model.run import simulate
-from tests.simulation.reference import plan, scenario, system
+from tests.simulation.reference import plan, scenario, system, usual_sizes
 
 TENTH = Tolerance("within 10%", 0.1)
 
@@ -69,7 +68,7 @@ def test_inside_the_interval_is_close_where_the_rule_says_so() -> None:
 
 def test_a_median_between_two_humps_is_not_known() -> None:
     """Where half of the operations wait and half do not, the median lies anywhere: no run puts it apart."""
-    pair = a_pair("control", 1, load_magnitudes(), load_magnitudes())
+    pair = a_pair("control", 1, usual_sizes(), usual_sizes())
     rng = np.random.default_rng(5)
 
     def two_humps(history: Any, waiting: float) -> Any:
@@ -89,7 +88,7 @@ def test_a_median_between_two_humps_is_not_known() -> None:
 
 def test_recovery_is_a_time_and_a_share_of_the_runs() -> None:
     """A run of two that never recovered is not enough to say that the twin is wrong."""
-    pairs = [a_pair("charge_response_lost", seed, load_magnitudes(), load_magnitudes()) for seed in (1, 2)]
+    pairs = [a_pair("charge_response_lost", seed, usual_sizes(), usual_sizes()) for seed in (1, 2)]
     recovery = pairs[0].twin_analysis.recovery
     assert recovery is not None and recovery.seconds is not None
     never = replace(pairs[0].twin_analysis, recovery=replace(recovery, seconds=None))
@@ -108,7 +107,7 @@ def a_pair(name: str, seed: int, live: Any, twin: Any) -> Pair:
 
 def test_a_tail_that_one_run_cannot_show_is_said_and_shown_by_several() -> None:
     """A percentile with too few operations is a row with its counts; pooled over seeds it is judged."""
-    sizes = load_magnitudes()
+    sizes = usual_sizes()
     pairs = [a_pair("control", seed, sizes, sizes) for seed in (1, 2, 3)]
     alone = {gap.quantity: gap for gap in distance(pairs[:1]).gaps}["all journeys p99 baseline, s"]
     assert alone.close is None and alone.live is None
@@ -124,7 +123,7 @@ def test_a_tail_that_one_run_cannot_show_is_said_and_shown_by_several() -> None:
 
 def test_every_safety_property_has_its_share() -> None:
     """Violations of what was exposed, of every property that either side exercised; nothing else is shown."""
-    pair = a_pair("charge_response_lost", 1, load_magnitudes(), load_magnitudes())
+    pair = a_pair("charge_response_lost", 1, usual_sizes(), usual_sizes())
     gaps = {gap.quantity: gap for gap in distance([pair]).gaps}
     check = next(c for c in pair.live_analysis.checks if c.checker == "no_duplicate_charge")
     gap = gaps["no_duplicate_charge, violations of what was exposed"]
@@ -135,7 +134,7 @@ def test_every_safety_property_has_its_share() -> None:
 
 def test_a_counter_that_only_one_side_has_counts() -> None:
     """Retries on a link that the live run never used are as far apart as any."""
-    pair = a_pair("control", 1, load_magnitudes(), load_magnitudes())
+    pair = a_pair("control", 1, usual_sizes(), usual_sizes())
     retries = [Sample(9.0, "billing", "retries", 50.0, "nowhere")]
     twin = replace(pair.twin, samples=(*pair.twin.samples, *retries))
     gaps = {gap.quantity: gap for gap in distance([replace(pair, twin=twin)]).gaps}
@@ -152,9 +151,7 @@ def test_figures_that_are_alike_are_taken_at_their_word() -> None:
 
 def test_what_a_comparison_says_follows_from_its_verdicts_and_figures() -> None:
     """An invalid run says nothing, however far apart; a different verdict is apart, however close."""
-    found = distance(
-        [a_pair("charge_response_lost", seed, load_magnitudes(), load_magnitudes()) for seed in (1, 2)]
-    )
+    found = distance([a_pair("charge_response_lost", seed, usual_sizes(), usual_sizes()) for seed in (1, 2)])
     assert found.outcome == "close"
     recovered = {gap.quantity: gap for gap in found.gaps}["time to recover, s"]
     assert (recovered.live, recovered.low, recovered.counts) == (0.0, None, (2, 2))  # both at once: all alike

@@ -10,12 +10,20 @@ import simpy
 from benchmarks.simulation_model import build
 from experiment.controls import Blackhole, Delay, Impairment, Loss, Refuse, Reset, Throttle
 from simulation.engine.attempts import Attempt
-from simulation.engine.bulkheads import Bulkhead
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import (
+    DISCONNECTED,
+    REFUSED,
+    REJECTED_BULKHEAD,
+    RESET,
+    SHORT_CIRCUITED,
+    TIMEOUT,
+    Cause,
+    Failure,
+)
 from simulation.engine.loop import run_out, run_until
-from simulation.engine.policies import Backoff, CircuitBreaker, RetryBudget
-from simulation.engine.protection import Protection
+from simulation.engine.policies import Backoff, Bulkhead, CircuitBreaker, Protection, RetryBudget
 from simulation.engine.randomness import Constant, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
 
@@ -25,9 +33,9 @@ class Ends:
 
     def __init__(self, clock: Clock) -> None:
         self.clock = clock
-        self.seen: list[tuple[Any, float, str | None]] = []
+        self.seen: list[tuple[Any, float, Failure | None]] = []
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         self.seen.append((attempt.request, round(self.clock.now, 6), error))
 
 
@@ -65,7 +73,7 @@ class Bench:
         self.clock.call_at(start, lambda: self.channel.wire.impair("f", impairment))
         self.clock.call_at(end, lambda: self.channel.wire.restore("f"))
 
-    def play(self) -> list[tuple[Any, float, str | None]]:
+    def play(self) -> list[tuple[Any, float, Failure | None]]:
         run_out(self.clock)
         return self.ends.seen
 
@@ -83,7 +91,7 @@ def test_a_late_answer_is_dropped_but_its_effect_stands() -> None:
     """A client that gives up is told so; the server commits all the same, once per attempt."""
     bench = Bench(protection=Protection(timeout=0.5, attempts=2), slots=None)
     bench.call_at(0.0, "a")
-    assert bench.play() == [("a", 1.0, "timeout")]
+    assert bench.play() == [("a", 1.0, TIMEOUT)]
     assert bench.effects.committed == ["a", "a"]
     assert (bench.channel.logical, bench.channel.attempts, bench.channel.timeouts) == (1, 2, 2)
 
@@ -93,7 +101,7 @@ def test_time_limits_are_kept_to_the_instant() -> None:
     bench = Bench(service=9.0, protection=Protection(timeout=0.5))
     for number in range(3):
         bench.call_at(number * 0.2, number)
-    assert bench.play() == [(0, 0.5, "timeout"), (1, 0.7, "timeout"), (2, 0.9, "timeout")]
+    assert bench.play() == [(0, 0.5, TIMEOUT), (1, 0.7, TIMEOUT), (2, 0.9, TIMEOUT)]
 
 
 def test_a_crash_loses_what_was_in_flight() -> None:
@@ -106,9 +114,9 @@ def test_a_crash_loses_what_was_in_flight() -> None:
     bench.clock.call_at(2.0, bench.server.restart)
     bench.call_at(2.0, "fresh")
     assert bench.play() == [
-        ("lost", 0.6, "reset"),
-        ("queued", 0.6, "reset"),
-        ("refused", 0.9, "disconnected"),
+        ("lost", 0.6, RESET),
+        ("queued", 0.6, RESET),
+        ("refused", 0.9, DISCONNECTED),
         ("fresh", 3.2, None),
     ]
     assert bench.effects.committed == ["fresh"]
@@ -139,7 +147,7 @@ def test_a_black_hole_swallows_and_its_end_closes_connections() -> None:
     bench.call_at(0.0, "committed")
     bench.call_at(1.0, "swallowed")
     bench.impair(0.5, 4.0, Blackhole())
-    assert bench.play() == [("committed", 4.0, "reset"), ("swallowed", 4.0, "reset")]
+    assert bench.play() == [("committed", 4.0, RESET), ("swallowed", 4.0, RESET)]
     assert bench.effects.committed == ["committed"]
 
 
@@ -150,7 +158,7 @@ def test_a_refusal_drops_what_is_open_and_refuses_the_rest() -> None:
     bench.call_at(1.0, "new")
     bench.impair(0.5, 2.0, Refuse())
     bench.call_at(2.0, "after")
-    assert bench.play() == [("open", 0.5, "reset"), ("new", 1.1, "refused"), ("after", 3.2, None)]
+    assert bench.play() == [("open", 0.5, RESET), ("new", 1.1, REFUSED), ("after", 3.2, None)]
 
 
 def test_a_reset_strikes_after_its_delay() -> None:
@@ -158,7 +166,7 @@ def test_a_reset_strikes_after_its_delay() -> None:
     bench = Bench()
     bench.call_at(1.0, "cut")
     bench.impair(0.5, 2.0, Reset(after_s=0.3))
-    assert bench.play() == [("cut", 1.4, "reset")]
+    assert bench.play() == [("cut", 1.4, RESET)]
     assert bench.effects.committed == []
 
 
@@ -199,7 +207,7 @@ def test_a_lost_response_can_close_the_connection() -> None:
     bench.channel.wire.response_loss, bench.channel.wire.silent = 1.0, False
     bench.channel.wire.refresh()
     bench.call_at(0.0, "a")
-    assert bench.play() == [("a", 0.2, "disconnected")]
+    assert bench.play() == [("a", 0.2, DISCONNECTED)]
     assert bench.effects.committed == ["a"]
 
 
@@ -210,9 +218,9 @@ def test_a_breaker_opens_probes_and_closes() -> None:
     for when in (0.1, 0.2, 1.0, 4.0, 5.0):
         bench.call_at(when, when)
     assert [error for _, _, error in bench.play()] == [
-        "refused",
-        "refused",
-        "short_circuited",
+        REFUSED,
+        REFUSED,
+        SHORT_CIRCUITED,
         None,
         None,
     ]
@@ -225,7 +233,7 @@ def test_a_bulkhead_lets_few_in_and_some_wait() -> None:
     bench = Bench(protection=Protection(9.0, bulkhead=Bulkhead(1, 1)), slots=None)
     for name in "abc":
         bench.call_at(0.0, name)
-    assert bench.play() == [("c", 0.0, "rejected_bulkhead"), ("a", 1.2, None), ("b", 2.4, None)]
+    assert bench.play() == [("c", 0.0, REJECTED_BULKHEAD), ("a", 1.2, None), ("b", 2.4, None)]
 
 
 def test_a_waiting_call_that_times_out_never_leaves() -> None:
@@ -233,7 +241,7 @@ def test_a_waiting_call_that_times_out_never_leaves() -> None:
     bench = Bench(service=5.0, protection=Protection(1.0, bulkhead=Bulkhead(1, 1)), slots=None)
     bench.call_at(0.0, "a")
     bench.call_at(0.5, "b")
-    assert bench.play() == [("a", 1.0, "timeout"), ("b", 1.5, "timeout")]
+    assert bench.play() == [("a", 1.0, TIMEOUT), ("b", 1.5, TIMEOUT)]
     assert bench.channel.attempts == 2
 
 
@@ -245,7 +253,7 @@ def test_a_retry_budget_runs_dry() -> None:
         bench.call_at(1.0 + number, number)
     bench.play()
     assert bench.channel.retries == 3
-    assert bench.ends.seen[-1][2] == "refused, retry budget spent"
+    assert bench.ends.seen[-1][2] == Failure(Cause.REFUSED, budget_spent=True)
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,6 @@ from experiment.controls import CpuLimit
 from experiment.errors import UnsupportedError
 from experiment.history import History, build
 from experiment.suite import Entry, load_suite
-from experiment.topology import Service
 from experiment.verdict import Verdict
 from load import outcomes
 from measurement.analysis import Analysis
@@ -20,12 +19,12 @@ from measurement.judge import analyse
 from simulation.engine.loop import run_until
 from simulation.engine.randomness import Constant
 from simulation.model.controls import SimulatedControls
-from simulation.model.magnitudes import load_magnitudes
 from simulation.model.messages import CallEnd, Request
+from simulation.model.models import models_of
+from simulation.model.nodes import Node
 from simulation.model.run import play, simulate
 from simulation.model.world import World
-from simulation.services.billing import Billing
-from tests.simulation.reference import ROOT, plan, scenario, system
+from tests.simulation.reference import ROOT, plan, scenario, system, usual_sizes
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))
 PRESETS = {"fragile": "fail", "resilient": "pass"}
@@ -37,7 +36,7 @@ EVERYTHING = sorted(
 
 
 def played(scenario_name: str, design_name: str, seed: int = 1) -> tuple[History, Analysis]:
-    history = simulate(plan(scenario_name, design_name, seed), load_magnitudes(), outcomes)
+    history = simulate(plan(scenario_name, design_name, seed), usual_sizes(), outcomes)
     return history, analyse(history, scenario(scenario_name), system())
 
 
@@ -80,7 +79,7 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     its end, and is judged invalid. Looking changes nothing of a run that goes on."""
     asked = iter(range(1000))
     wanted = plan("payer_blackhole", "resilient")
-    history = build(play(wanted, load_magnitudes(), outcomes, stop=lambda: next(asked) >= looks).rows)
+    history = build(play(wanted, usual_sizes(), outcomes, stop=lambda: next(asked) >= looks).rows)
     whole, _ = played("payer_blackhole", "resilient")
     assert history.end is not None
     assert (history.end.reason, history.end.t) == ("interrupted", float(looks))
@@ -88,7 +87,7 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     assert analysis.verdict is Verdict.INVALID
     ended = whole.operations.filter(pl.col("ended") < looks).drop_nulls("sent")
     assert history.operations.height >= ended.filter(pl.col("journey") != "final_read").height
-    alike = build(play(wanted, load_magnitudes(), outcomes, stop=lambda: False).rows)
+    alike = build(play(wanted, usual_sizes(), outcomes, stop=lambda: False).rows)
     assert alike.operations.equals(whole.operations)
 
 
@@ -109,15 +108,16 @@ def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) ->
 
 def test_a_queue_that_a_crash_forgets_is_caught(monkeypatch: pytest.MonkeyPatch) -> None:
     """A planted bug: after its restart billing does not take up the claims that it had acknowledged."""
-    opened = Billing.opened
+    model: Any = models_of(system()).nodes["billing"]
+    opened = model.opened
 
-    def forgetful(billing: Billing) -> None:
+    def forgetful(billing: Node) -> None:
         kept, billing.tables["claim"] = billing.tables.get("claim", {}), {}
         opened(billing)
         billing.tables["claim"] = kept
 
-    monkeypatch.setattr(Billing, "opened", forgetful)
-    usual = load_magnitudes()
+    monkeypatch.setattr(model, "opened", forgetful)
+    usual = usual_sizes()
     batches = replace(usual, constants={**usual.constants, "claims_gather_s": 1.0})
     history = simulate(plan("billing_crash", "resilient"), batches, outcomes)
     analysis = analyse(history, scenario("billing_crash"), system())
@@ -130,7 +130,7 @@ def test_all_scenarios_simulate() -> None:
     """Every scenario file of the project plays to its end on both designs, in virtual time."""
     for name in EVERYTHING:
         for design_name in ("fragile", "resilient"):
-            history = simulate(plan(name, design_name), load_magnitudes(), outcomes)
+            history = simulate(plan(name, design_name), usual_sizes(), outcomes)
             assert history.end is not None, name
             assert history.end.reason == "completed"
             assert history.header.source == "simulation"
@@ -152,7 +152,7 @@ def test_the_same_seed_gives_the_same_history() -> None:
 def test_every_planned_operation_has_its_row() -> None:
     """What was planned is what the history holds, at its intended time, and its columns are the live ones."""
     wanted = plan("billing_crash", "fragile")
-    history = simulate(wanted, load_magnitudes(), outcomes)
+    history = simulate(wanted, usual_sizes(), outcomes)
     rows = history.operations.filter(pl.col("journey") != "final_read")
     assert rows["id"].to_list() == [op.id for op in sorted(wanted.operations, key=lambda o: (o.at_s, o.id))]
     assert rows["intended"].to_list() == [op.at_s for op in wanted.operations]
@@ -195,7 +195,7 @@ def test_a_service_refuses_what_comes_above_its_rate() -> None:
     services = dict(wanted.design.services)
     services["billing"] = replace(services["billing"], max_rate=6.0)
     limited = replace(wanted, design=replace(wanted.design, services=services))
-    operations = simulate(limited, load_magnitudes(), outcomes).operations
+    operations = simulate(limited, usual_sizes(), outcomes).operations
     operations = operations.filter(pl.col("journey") != "final_read")
     served = operations.filter(pl.col("outcome") == "acknowledged").height
     assert served == pytest.approx(6.0 * (wanted.load_end_s + 0.5), rel=0.05)
@@ -205,7 +205,7 @@ def test_a_service_refuses_what_comes_above_its_rate() -> None:
 def test_a_limited_service_shares_its_cpu_among_its_requests() -> None:
     """What an operation takes inside a service is its own work: under a tenth of a core it takes ten times
     as long, and two requests do not work at the same time. Without a limit they do."""
-    sizes = replace(load_magnitudes(), work={"registry/read": Constant(0.01)})
+    sizes = replace(usual_sizes(), work={"registry/read": Constant(0.01)})
     world = World(plan("registry_starved", "fragile"), sizes)
     spans = world.spans.setdefault(("registry", "read"), [])
 
@@ -226,20 +226,14 @@ def test_a_limited_service_shares_its_cpu_among_its_requests() -> None:
 
 
 def test_what_the_model_does_not_know_is_refused_by_name() -> None:
-    """An unknown service and an unknown capability end the run before it starts."""
+    """An unknown capability ends the run before it starts."""
     wanted = plan("payer_blackhole", "resilient")
     meteor: Any = Meteor()
     spec = replace(wanted.scenario.faults[0], fault=meteor)
-    services = {**wanted.system.services, "chekin": Service()}
-    changed = replace(
-        wanted,
-        scenario=replace(wanted.scenario, faults=(spec,)),
-        system=replace(wanted.system, services=services),
-    )
+    changed = replace(wanted, scenario=replace(wanted.scenario, faults=(spec,)))
     with pytest.raises(UnsupportedError) as caught:
-        simulate(changed, load_magnitudes(), outcomes)
+        simulate(changed, usual_sizes(), outcomes)
     message = str(caught.value)
-    assert 'the service "chekin", which the twin does not model; did you mean "checkin"?' in message
     assert "meteor on eligibility -> payer, which the twin cannot do; it can: blackhole" in message
 
 

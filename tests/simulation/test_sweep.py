@@ -16,17 +16,16 @@ from load import outcomes
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
-from simulation.model.magnitudes import load_magnitudes
 from simulation.model.run import simulate
 from simulation.sweep import OutcomeTable, Setting, SweepError, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation
-from tests.simulation.reference import design, population, scenario, system
+from tests.simulation.reference import design, population, scenario, system, usual_sizes
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
 
 
 def setting() -> Setting:
-    return Setting(load_magnitudes(), OutcomeTable(outcomes.judge, outcomes.seen_status), patients=50)
+    return Setting(usual_sizes(), OutcomeTable(outcomes.judge, outcomes.seen_status), patients=50)
 
 
 def test_a_value_is_varied_in_its_unit() -> None:

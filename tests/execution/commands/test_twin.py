@@ -21,7 +21,8 @@ from experiment.errors import UsageError
 from experiment.plan import Plan
 from harness import cli
 from simulation.engine.randomness import Constant
-from simulation.model.magnitudes import load_magnitudes, save_magnitudes
+from simulation.model.magnitudes import save_magnitudes
+from tests.simulation.reference import usual_sizes
 
 CONTROL = ("smoke/control",)
 SMOKE = ("control", "payer_blackhole", "charge_response_lost", "delayed_dose_event", "billing_crash",
@@ -59,7 +60,8 @@ def twin(out: Path, *words: str, calibration: Path | None = None) -> int:
 def sizes(folder: Path, **changes: Any) -> Path:
     path = folder / "sizes.json"
     save_magnitudes(
-        replace(load_magnitudes(), name="sizes", made_at="2026-01-01T00:00:00+00:00", **changes), path
+        replace(usual_sizes(), name="sizes", made_at="2026-01-01T00:00:00+00:00", **changes),
+        path,
     )
     return path
 

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator
 from typing import Any
 
-from simulation.engine.tasks import Future, Task, Work, within
-from simulation.model.messages import CallFailed, Refused, Reply, Request
-from simulation.model.nodes import Node
+from simulation.modelling import CallFailed, Future, Held, Record, Refused, Reply, Request, Task, Work, within
+
+from .base import ReferenceNode
 
 CAPTURED = (200, 201)
 
 
-class Billing(Node):
+class Billing(ReferenceNode):
     def opened(self) -> None:
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
         self._queue: deque[dict[str, Any]] = deque()
         self._wanted = Future()
         self._sagas: dict[str, Task] = {}
-        if self.patterns.outbox:
+        if self.switches["outbox"]:
             self._queue.extend(row for row in self._claims.values() if row["status"] == "queued")
-        if self.patterns.saga:
+        if self.switches["saga"]:
             for invoice, saga in self.tables.get("saga", {}).items():
                 if saga["status"] == "running":
                     self._drive(invoice, uncertain=True)
@@ -39,15 +40,16 @@ class Billing(Node):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "claim":
             return (yield from self._claim(request, deadline))
-        if self.patterns.saga:
+        if self.switches["saga"]:
             return (yield from self._pay_by_saga(request.body["key"], deadline))
         return (yield from self._pay_at_once(request.body["key"], deadline))
 
     # claims
 
     def _claim(self, request: Request, deadline: float | None) -> Work[Reply]:
-        id_, invoice, amount = request.body["claim"], request.body["key"], request.body["amount"]
-        later = self.patterns.outbox
+        invoice, amount = request.body["key"], request.body["amount"]
+        id_ = f"clm-{invoice.partition('-')[2]}"
+        later = self.switches["outbox"]
         row = {"id": id_, "invoice": invoice, "amount": amount, "at": self.wall}
         row["status"] = "queued" if later else "sending"
 
@@ -73,7 +75,7 @@ class Billing(Node):
         return Reply(201, {"value": "active"})
 
     def _submit(self, batch: list[dict[str, Any]], deadline: float | None) -> Work[None]:
-        keyed = self.patterns.idempotency_key
+        keyed = self.switches["idempotency_key"]
         claims = [(row["id"], row["amount"], row["id"] if keyed else None) for row in batch]
         reply = yield from self.call("payer", "claim", {"claims": claims}, deadline, idempotent=keyed)
         if reply.status != 200:
@@ -118,7 +120,7 @@ class Billing(Node):
     # payment by saga
 
     def _pay_by_saga(self, invoice: str, deadline: float | None) -> Work[Reply]:
-        key = f"pay-{invoice}" if self.patterns.idempotency_key else None
+        key = f"pay-{invoice}" if self.switches["idempotency_key"] else None
 
         def begin() -> bool:
             bill = self._invoices.get(invoice)
@@ -172,7 +174,7 @@ class Billing(Node):
         """Look up what may have happened, else charge; then complete or compensate."""
         amount = self._invoices[invoice]["amount"]
         key = self.tables["saga"][invoice]["key"]
-        if uncertain and key is not None and self.patterns.lookup_before_retry:
+        if uncertain and key is not None and self.switches["lookup_before_retry"]:
             found = yield from self.call("payments", "by_key", {"key": key})
             if found.status in CAPTURED:
                 return (yield from self._settle(invoice, amount, found))
@@ -220,7 +222,7 @@ class Billing(Node):
             raise Refused(404)
         if bill["status"] != "open":
             return self._paid(bill["status"])
-        keyed = self.patterns.idempotency_key
+        keyed = self.switches["idempotency_key"]
         key = f"pay-{invoice}" if keyed else None
         body = {"invoice": invoice, "amount": bill["amount"]}
         charged = yield from self.call("payments", "charge", body, deadline, key=key, idempotent=keyed)
@@ -241,6 +243,22 @@ class Billing(Node):
             raise Refused(504) from None
         self.outbox.committed(event)
         return self._paid("paid")
+
+    def records(self) -> Iterator[Record]:
+        for id_, row in self._claims.items():
+            facts = {"status": row["status"], "amount": row["amount"], "value": row["invoice"]}
+            yield Record("billing", "claim", id_, id_, row["at"], **facts)
+        for id_, row in self._invoices.items():
+            facts = {"status": row["status"], "amount": row["amount"], "value": row["charge"]}
+            yield Record("billing", "invoice", id_, id_, row["at"], **facts)
+        for id_, row in self.tables.get("saga", {}).items():
+            yield Record("billing", "saga", id_, id_, row["at"], status=row["status"], value=row["key"])
+
+    def held(self, key: str) -> Held | None:
+        if not key.startswith("inv-"):
+            return None
+        row = self._invoices.get(key)
+        return Held(row["status"] if row is not None else "absent")
 
     def backlog(self) -> dict[str, int]:
         running = sum(row["status"] == "running" for row in self.tables.get("saga", {}).values())

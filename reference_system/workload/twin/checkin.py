@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from simulation.engine.tasks import Work
-from simulation.model.bus import Event, fresh
-from simulation.model.messages import CallFailed, Refused, Reply, Request
-from simulation.model.nodes import Node
+from simulation.modelling import CallFailed, Event, Held, Record, Refused, Reply, Request, Work
+
+from .base import ReferenceNode
 
 
-class Checkin(Node):
+class Checkin(ReferenceNode):
     CONSUMES = ("eligibility.resolved",)
 
     def opened(self) -> None:
         self._names: set[str] = {
             row["patient"] for row in self._encounters if row["label"] not in ("temporary",)
         }
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
 
     @property
     def _encounters(self) -> list[dict[str, Any]]:
@@ -26,7 +26,7 @@ class Checkin(Node):
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         label = yield from self._demographics(request.body["patient"], deadline)
-        if self.patterns.eligibility == "sync":
+        if self.switches["eligibility"] == "sync":
             return (yield from self._at_once(request, label, deadline))
         event = self._accepted_event(request)
         row = yield from self.store(lambda: self._insert(request, "pending", label, event), deadline)
@@ -56,12 +56,12 @@ class Checkin(Node):
 
     def _insert(self, request: Request, state: str, label: str | None, event: Event) -> Any:
         key = request.body["key"]
-        if self.patterns.idempotency_key and any(row["key"] == key for row in self._encounters):
+        if self.switches["idempotency_key"] and any(row["key"] == key for row in self._encounters):
             return None
         self._encounters.append(
             {
                 "key": key,
-                "id": self.world.new_id("encounter"),
+                "id": self.site.new_id("encounter"),
                 "at": self.wall,
                 "status": state,
                 "patient": request.body["patient"],
@@ -84,11 +84,11 @@ class Checkin(Node):
         try:
             reply = yield from self.call("registry", "read", {"patient": patient}, deadline)
         except CallFailed:
-            if not self.patterns.registry_fallback:
+            if not self.switches["registry_fallback"]:
                 raise
             return self._remembered(patient)
         if reply.status != 200:
-            if not self.patterns.registry_fallback:
+            if not self.switches["registry_fallback"]:
                 raise Refused(502)
             return self._remembered(patient)
         self._names.add(patient)
@@ -103,19 +103,28 @@ class Checkin(Node):
 
     def _ask_inline(self, request: Request, deadline: float | None) -> Work[tuple[str, str | None]]:
         try:
-            answer = yield from self._ask(request, deadline, self.patterns.inline_wait)
+            answer = yield from self._ask(request, deadline, self.switches["inline_wait"])
         except CallFailed:
             return "pending", None
         return (str(answer.body["status"]), answer.label) if answer.status == 200 else ("pending", None)
 
     def on_events(self, events: list[Event]) -> Work[None]:
         def statement() -> None:
-            states = {event.key: event.body["status"] for event in fresh(self, events)}
+            states = {event.key: event.body["status"] for event in self.fresh(events)}
             for row in self._encounters:
                 if row["status"] == "pending" and row["key"] in states:
                     row["status"] = states[row["key"]]
 
         yield from self.store(statement)
+
+    def records(self) -> Iterator[Record]:
+        for row in self._encounters:
+            yield Record("checkin", "encounter", row["key"], row["id"], row["at"], status=row["status"])
+
+    def held(self, key: str) -> Held | None:
+        if not key.startswith("enc-"):
+            return None
+        return Held(next((row["status"] for row in self._encounters if row["key"] == key), "absent"))
 
     def backlog(self) -> dict[str, int]:
         return {"eligibility_pending": sum(row["status"] == "pending" for row in self._encounters)}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from heapq import heappop, heappush
 from typing import Any
 
-from simulation.engine.tasks import Task, Work, within
-from simulation.model.bus import Event, fresh
-from simulation.model.messages import CallFailed, Refused, Reply, Request
-from simulation.model.nodes import Node
+from simulation.modelling import CallFailed, Event, Record, Refused, Reply, Request, Task, Work, within
+
+from .base import ReferenceNode
 
 
-class Eligibility(Node):
+class Eligibility(ReferenceNode):
     CONSUMES = ("checkin.accepted",)
 
     def opened(self) -> None:
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
         self._active: dict[str, Task] = {}
         self._cache: dict[str, tuple[str, float]] = {}
         self._due: dict[str, float] = {}
@@ -35,18 +35,18 @@ class Eligibility(Node):
 
     @property
     def _spacing(self) -> float:
-        return self.patterns.retry_schedule / self.scale
+        return float(self.switches["retry_schedule"]) / self.scale
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         inquiry = request.body
-        if self.patterns.eligibility == "sync":
+        if self.switches["eligibility"] == "sync":
             reply = yield from self._inquire(inquiry, deadline)
             if reply.status != 200:
                 raise Refused(502)
             state = yield from self._decided(inquiry, reply)
             return Reply(200, {"status": state})
         left = self.remaining(deadline)
-        wait = self.patterns.inline_wait if left is None else min(left, self.patterns.inline_wait)
+        wait = self.switches["inline_wait"] if left is None else min(left, self.switches["inline_wait"])
         task = self._start(inquiry)
         yield within(self.clock, task, max(0.0, wait - self.constant("answer_margin_s")))
         if task.done and task.error is None and task.value is not None:
@@ -70,7 +70,7 @@ class Eligibility(Node):
         return Reply(200, {"status": held}, "cached")
 
     def _cached(self, coverage: str) -> str | None:
-        age = self.patterns.eligibility_cache
+        age = self.switches["eligibility_cache"]
         held = self._cache.get(coverage)
         if age is None or held is None or self.clock._now - held[1] > age / self.scale:
             return None
@@ -176,13 +176,13 @@ class Eligibility(Node):
 
     def on_events(self, events: list[Event]) -> Work[None]:
         """Every accepted check-in gets its inquiry, even when the request for it never came."""
-        if self.patterns.eligibility == "sync":
+        if self.switches["eligibility"] == "sync":
             return
         due = self.clock._now + self.constant("event_grace_s")
 
         def statement() -> list[str]:
             noted = []
-            for event in fresh(self, events):
+            for event in self.fresh(events):
                 if event.key not in self._inquiries:
                     self._open({"key": event.key, **event.body}, due)
                     noted.append(event.key)
@@ -192,6 +192,17 @@ class Eligibility(Node):
         for key in noted:
             if key not in self._due and not self._asking(key):
                 self._put(key, due)
+
+    def records(self) -> Iterator[Record]:
+        for key, row in self._inquiries.items():
+            if row["status"] != "pending":
+                decided = (row["coverage"], key, row["at"])
+                facts = {"status": row["status"], "value": "payer"}
+                yield Record("eligibility", "coverage_decision", *decided, **facts)
+            if "cached" in row:
+                cached = (row["coverage"], key, row["cached_at"])
+                facts = {"status": row["cached"], "value": "cache"}
+                yield Record("eligibility", "coverage_decision", *cached, **facts)
 
     def backlog(self) -> dict[str, int]:
         return {"inquiries_open": sum(row["status"] == "pending" for row in self._inquiries.values())}

@@ -1,4 +1,4 @@
-"""Retries: charges made twice without an idempotency key, and the load that retrying adds."""
+"""Retries: effects that happen twice without an idempotency key, and the load that retrying adds."""
 
 from __future__ import annotations
 
@@ -11,56 +11,56 @@ import numpy as np
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
+from simulation.engine.failures import Failure
 from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
-from simulation.engine.policies import RetryBudget
-from simulation.engine.protection import Protection
+from simulation.engine.policies import Protection, RetryBudget
 from simulation.engine.randomness import Constant, Exponential, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 
-GAP_S = 0.001  # between invoices; the server has no limit, so it does not matter
+GAP_S = 0.001  # between requests; the server has no limit, so it does not matter
 
 
 class Ledger:
-    """Charges once for every request it completes or, by an atomic key, once for every invoice."""
+    """One effect for every attempt it completes or, by an atomic key, one for every request."""
 
     def __init__(self, keyed: bool) -> None:
         self.keyed = keyed
-        self.charges: dict[Any, int] = {}
+        self.effects: dict[Any, int] = {}
 
     def handle(self, attempt: Attempt) -> None:
-        invoice = attempt.request
-        if not self.keyed or invoice not in self.charges:
-            self.charges[invoice] = self.charges.get(invoice, 0) + 1
-        attempt.channel.reply(attempt, self.charges[invoice])
+        request = attempt.request
+        if not self.keyed or request not in self.effects:
+            self.effects[request] = self.effects.get(request, 0) + 1
+        attempt.channel.reply(attempt, self.effects[request])
 
 
-class Payers:
+class Clients:
     """What the clients were told."""
 
     def __init__(self) -> None:
         self.told_failed: set[Any] = set()
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is not None:
             self.told_failed.add(attempt.request)
 
 
 @dataclass(frozen=True, slots=True)
-class Charged:
-    """Sums over the invoices of one run."""
+class Effects:
+    """Sums over the requests of one run."""
 
     duplicates: int
-    charges: int
-    charges_squared: int
-    charged_but_failed: int
+    effects: int
+    effects_squared: int
+    done_but_told_failed: int
 
 
-def simulate_charges(
+def simulate_effects(
     seed: int,
-    invoices: int,
+    requests: int,
     rate: float,
     timeout: float,
     delay: float,
@@ -68,28 +68,28 @@ def simulate_charges(
     response_loss: float,
     retries: int,
     keyed: bool,
-) -> Charged:
-    """`invoices` are paid over one lossy channel by clients that give up on an attempt after `timeout`."""
+) -> Effects:
+    """`requests` go over one lossy channel, from clients that give up on an attempt after `timeout`."""
     clock = Clock()
-    ledger, payers = Ledger(keyed), Payers()
+    ledger, clients = Ledger(keyed), Clients()
     service = sampler(Exponential(1 / rate), stream(seed, "service"))
-    server = Server(clock, "payments", service, slots=None)
+    server = Server(clock, "server", service, slots=None)
     server.handler = ledger
     nothing, back = sampler(Constant(0.0), stream(seed)), sampler(Constant(delay), stream(seed))
     uniform = uniform_sampler(stream(seed, "loss"))
     protection = Protection(timeout, retries + 1)
-    channel = Channel(clock, "pay", server, nothing, back, uniform, protection)
+    channel = Channel(clock, "calls", server, nothing, back, uniform, protection)
     channel.wire.request_loss = request_loss
     channel.wire.response_loss = response_loss
     channel.wire.refresh()
-    Source(clock, sampler(Constant(GAP_S), stream(seed)), lambda n: channel.call(payers, n), count=invoices)
+    Source(clock, sampler(Constant(GAP_S), stream(seed)), lambda n: channel.call(clients, n), count=requests)
     run_out(clock)
-    counts = np.asarray(list(ledger.charges.values()))
-    return Charged(
+    counts = np.asarray(list(ledger.effects.values()))
+    return Effects(
         int((counts > 1).sum()),
         int(counts.sum()),
         int((counts**2).sum()),
-        len(payers.told_failed & ledger.charges.keys()),
+        len(clients.told_failed & ledger.effects.keys()),
     )
 
 
@@ -106,7 +106,7 @@ def duplicates(
     seed: int,
 ) -> list[CheckRow]:
     """One attempt is acknowledged with probability a, has its effect unseen with b, and is not acknowledged
-    with f = 1 - a; the attempts of an invoice are independent because nothing queues."""
+    with f = 1 - a; the attempts of a request are independent because nothing queues."""
     r, q, n = request_loss, response_loss, retries
     require(r <= 1 and q <= 1, f"found losses of {r:g} and {q:g}, expected shares of at most 1")
     found = f"found a service rate of {service_rate:g} and a timeout of {timeout:g}"
@@ -115,26 +115,26 @@ def duplicates(
     b, f = (1 - r) - a, 1 - a
     # Sums instead of the quotients (1 - x**m) / (1 - x), which have no value at r = 1 or a = 0.
     duplicate = 1 - r ** (n + 1) - a * sum(r**k for k in range(n + 1)) - (n + 1) * b * r**n
-    charges = (1 - r) * sum(f**k for k in range(n + 1))
+    effects = (1 - r) * sum(f**k for k in range(n + 1))
     unseen = f ** (n + 1) - r ** (n + 1)
 
-    def run(keyed: bool) -> list[Charged]:
+    def run(keyed: bool) -> list[Effects]:
         arguments = (customers, service_rate, timeout, delay, r, q, n, keyed)
-        return spread(simulate_charges, [(seed + k, *arguments) for k in range(seeds)])
+        return spread(simulate_effects, [(seed + k, *arguments) for k in range(seeds)])
 
     runs, keyed = run(False), run(True)
     total = customers * seeds
-    mean = sum(each.charges for each in runs) / total
-    variance = sum(each.charges_squared for each in runs) / total - mean**2
+    mean = sum(each.effects for each in runs) / total
+    variance = sum(each.effects_squared for each in runs) / total - mean**2
     rows = []
     for quantity, expected, count in (
-        ("P(duplicate charge)", duplicate, sum(each.duplicates for each in runs)),
-        ("P(charged, told it failed)", unseen, sum(each.charged_but_failed for each in runs)),
+        ("P(duplicate)", duplicate, sum(each.duplicates for each in runs)),
+        ("P(done, told it failed)", unseen, sum(each.done_but_told_failed for each in runs)),
     ):
         rows.append(share(quantity, expected, count / total, total))
-    rows.insert(1, row("E[charges]", charges, mean, sqrt(variance / total)))
+    rows.insert(1, row("E[effects]", effects, mean, sqrt(variance / total)))
     with_key = sum(each.duplicates for each in keyed) / total
-    rows.append(row("P(duplicate charge) with a key", 0.0, with_key, 0.0))
+    rows.append(row("P(duplicate) with a key", 0.0, with_key, 0.0))
     return rows
 
 
@@ -143,7 +143,7 @@ class Outcomes:
     ok: int = 0
     failed: int = 0
 
-    def resume(self, attempt: Attempt, error: str | None) -> None:
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
         if error is None:
             self.ok += 1
         else:
@@ -200,8 +200,8 @@ def retries(
 
 DUPLICATES = Case(
     "duplicates",
-    "Charges made twice when a payment without an idempotency key is retried",
-    "the attempts of an invoice as independent trials with late effects still applied",
+    "Effects that happen twice when a request without an idempotency key is retried",
+    "the attempts of a request as independent trials with late effects still applied",
     (
         Parameter("service_rate", float, 10.0, "rate mu of the exponential service time, per second"),
         Parameter("timeout", float, 0.3, "client time limit T in seconds"),
@@ -209,7 +209,7 @@ DUPLICATES = Case(
         Parameter("request_loss", float, 0.02, "share r of requests that are lost", minimum=0),
         Parameter("response_loss", float, 0.01, "share q of responses that are lost", minimum=0),
         Parameter("retries", int, 2, "retries n after the first attempt", minimum=0),
-        Parameter("customers", int, 100_000, "invoices of one run", minimum=100),
+        Parameter("customers", int, 100_000, "requests of one run", minimum=100),
         SEEDS,
         SEED,
     ),

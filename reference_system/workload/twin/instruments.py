@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from simulation.engine.randomness import sampler
-from simulation.engine.tasks import Work
-from simulation.model.groups import Group
-from simulation.model.messages import Refused, Reply, Request
-from simulation.model.nodes import Node
+from simulation.modelling import Group, Record, Refused, Reply, Request, Work
+
+from .base import ReferenceNode
 
 
-class Payer(Node):
+class Payer(ReferenceNode):
     """Writes inquiries once per interval, then answers; a claim with a key is accepted once."""
 
     def opened(self) -> None:
-        processing = self.world.magnitudes.processing["payer"]
-        linger = sampler(processing, self.world.stream("payer", self.generation))
-        self._processing = linger
+        self._processing = linger = self.site.processing("payer", self.generation)
         self._inquiries = Group(self, self._write, lambda: next(linger))
+        self._cover = {
+            patient.coverage_id: "in-force" if patient.coverage.get("status") == "active" else "not-covered"
+            for patient in self.site.population.patients
+        }
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "inquire":
-            state = self.world.cover[request.body["coverage"]]
+            state = self._cover[request.body["coverage"]]
             yield from self._inquiries.add(lambda: self._inquired(request, state))
             return Reply(200, {"status": state})
         yield from self.pause_for(next(self._processing))
@@ -36,7 +37,7 @@ class Payer(Node):
     def _inquired(self, request: Request, state: str) -> None:
         row = {"key": request.body["coverage"], "status": state, "caller": request.caller}
         self.tables.setdefault("inquiry", []).append(
-            {**row, "id": self.world.new_id("receipt"), "at": self.wall}
+            {**row, "id": self.site.new_id("receipt"), "at": self.wall}
         )
 
     def _accept(self, request: Request) -> None:
@@ -45,15 +46,22 @@ class Payer(Node):
             if key is not None and any(row["guard"] == key for row in rows):
                 continue
             facts = {"at": self.wall, "amount": amount, "caller": request.caller, "guard": key}
-            rows.append({"key": claim, "id": self.world.new_id("claim"), **facts})
+            rows.append({"key": claim, "id": self.site.new_id("claim"), **facts})
+
+    def records(self) -> Iterator[Record]:
+        for row in self.tables.get("inquiry", []):
+            asked = (row["key"], row["id"], row["at"])
+            yield Record("payer", "eligibility_inquiry", *asked, status=row["status"], caller=row["caller"])
+        for row in self.tables.get("claim", []):
+            facts = {"status": "accepted", "amount": row["amount"], "caller": row["caller"]}
+            yield Record("payer", "claim", row["key"], row["id"], row["at"], **facts)
 
 
-class Payments(Node):
+class Payments(ReferenceNode):
     """Honours a key when one is given: 409 in progress, 422 other amount, replay when done."""
 
     def opened(self) -> None:
-        processing = self.world.magnitudes.processing["payments"]
-        self._work = sampler(processing, self.world.stream("payments", self.generation))
+        self._work = self.site.processing("payments", self.generation)
         self._in_progress: set[str] = set()
 
     @property
@@ -96,7 +104,7 @@ class Payments(Node):
         if held is not None:
             return False, held
         row = {
-            "id": self.world.new_id("ch"),
+            "id": self.site.new_id("ch"),
             "invoice": request.body["invoice"],
             "amount": request.body["amount"],
             "guard": request.key,
@@ -113,7 +121,7 @@ class Payments(Node):
                 return None
             refunds = self.tables.setdefault("refund", {})
             row: dict[str, Any] = refunds.setdefault(
-                charge["id"], {**charge, "id": self.world.new_id("re"), "at": self.wall}
+                charge["id"], {**charge, "id": self.site.new_id("re"), "at": self.wall}
             )
             row["charge"] = charge["id"]
             return row
@@ -123,15 +131,25 @@ class Payments(Node):
             raise Refused(404)
         return Reply(201, {"id": refund["id"]})
 
+    def records(self) -> Iterator[Record]:
+        for row in self._charges:
+            facts = {"amount": row["amount"], "value": row["guard"], "caller": row["caller"]}
+            told = (row["invoice"], row["id"], row["at"])
+            yield Record("payments", "charge", *told, status="captured", **facts)
+        for charge, row in self.tables.get("refund", {}).items():
+            facts = {"amount": row["amount"], "value": charge, "caller": row["caller"]}
+            yield Record("payments", "refund", row["invoice"], row["id"], row["at"], **facts)
 
-class Registry(Node):
+
+class Registry(ReferenceNode):
     """Answers who a patient is."""
 
     def opened(self) -> None:
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
+        self._patients = {patient.id for patient in self.site.population.patients}
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
-        known = request.body["patient"] in self.world.patients
+        known = request.body["patient"] in self._patients
         found = yield from self.look(lambda: known, deadline)
         if not found:
             raise Refused(404)

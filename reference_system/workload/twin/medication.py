@@ -2,23 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
-from simulation.engine.tasks import ModelError, Work
-from simulation.model.bus import Event, fresh, winners
-from simulation.model.messages import CallFailed, Refused, Reply, Request
-from simulation.model.nodes import Node
+from simulation.modelling import (
+    CallFailed,
+    Event,
+    Held,
+    ModelError,
+    Record,
+    Refused,
+    Reply,
+    Request,
+    Work,
+    winners,
+)
+
+from .base import ReferenceNode
+
+
+def name_of(key: str) -> str:
+    """What stands behind the kind in a business key."""
+    return key.partition("-")[2]
 
 
 class Unreachable(ModelError):
     """The prescription could not be read where it is kept."""
 
 
-class Prescriptions(Node):
+class Prescriptions(ReferenceNode):
     """Every version that was ever committed is kept."""
 
     def opened(self) -> None:
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
 
     @property
     def _rx(self) -> dict[str, dict[str, Any]]:
@@ -50,7 +66,7 @@ class Prescriptions(Node):
         self._versions[rx, version] = dict(row)
 
     def _create(self, request: Request, deadline: float | None) -> Work[Reply]:
-        rx, dose = request.body["key"], request.body["dose"]
+        rx, dose = request.body["key"], request.body["value"]
         label = yield from self._check_patient(request.body["patient"], deadline)
         event = self.outbox.event("rx.created", rx, {"dose": dose}, 1)
 
@@ -70,19 +86,19 @@ class Prescriptions(Node):
         try:
             reply = yield from self.call("registry", "read", {"patient": patient}, deadline)
         except CallFailed:
-            if not self.patterns.registry_fallback:
+            if not self.switches["registry_fallback"]:
                 raise
             return "unverified-patient"
         if reply.status == 404:
             raise Refused(404)
         if reply.status != 200:
-            if not self.patterns.registry_fallback:
+            if not self.switches["registry_fallback"]:
                 raise Refused(502)
             return "unverified-patient"
         return None
 
     def _change(self, request: Request, deadline: float | None) -> Work[Reply]:
-        rx, dose, guarded = request.body["key"], request.body["dose"], self.patterns.if_match
+        rx, dose, guarded = request.body["key"], request.body["value"], self.switches["if_match"]
         base = request.body["expected"]
         if guarded and base is None:
             raise Refused(428)
@@ -105,14 +121,25 @@ class Prescriptions(Node):
         self.outbox.committed(event)
         return Reply(200, {"version": version, "value": dose})
 
+    def records(self) -> Iterator[Record]:
+        for (rx, version), row in self._versions.items():
+            facts = {"version": version, "status": row["status"], "value": row["dose"]}
+            yield Record("prescriptions", "rx_version", rx, f"{rx}/{version}", row["at"], **facts)
 
-class Pharmacy(Node):
+    def held(self, key: str) -> Held | None:
+        if not key.startswith("rx-"):
+            return None
+        row = self._rx.get(key)
+        return Held(row["dose"], row["version"]) if row is not None else Held("absent")
+
+
+class Pharmacy(ReferenceNode):
     """Hands over what its design takes to be the current version."""
 
     CONSUMES = ("rx.>",)
 
     def opened(self) -> None:
-        self.outbox = self.world.outbox(self)
+        self.outbox = self.publisher()
 
     @property
     def _copies(self) -> dict[str, dict[str, Any]]:
@@ -122,9 +149,10 @@ class Pharmacy(Node):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "view_dose":
             return (yield from self._view(request, deadline))
-        rx, id_ = request.body["key"], request.body["dispense"]
+        rx = request.body["key"]
+        id_ = f"md-{name_of(rx)}-{request.body['operation']}"
         try:
-            found = yield from self._found(rx, self.patterns.dispense_check, deadline)
+            found = yield from self._found(rx, self.switches["dispense_check"], deadline)
         except Unreachable:
             return (yield from self._hold(rx, id_, deadline))
         if found is None:
@@ -149,7 +177,7 @@ class Pharmacy(Node):
 
     def _view(self, request: Request, deadline: float | None) -> Work[Reply]:
         rx = request.body["key"]
-        check = "projection" if self.patterns.dispense_check == "projection" else "current_read"
+        check = "projection" if self.switches["dispense_check"] == "projection" else "current_read"
         label, age = None, None
         try:
             found = yield from self._found(rx, check, deadline)
@@ -194,14 +222,22 @@ class Pharmacy(Node):
 
     def on_events(self, events: list[Event]) -> Work[None]:
         """Bring the copy up to date; without the fence whatever arrives last stays."""
-        fence = self.patterns.version_fence
+        fence = self.switches["version_fence"]
         chosen = winners(events, fence)
 
         def statement() -> None:
-            for event in fresh(self, chosen):
+            for event in self.fresh(chosen):
                 held = self._copies.get(event.key)
                 if held is None or not fence or (event.version or 0) > held["version"]:
                     facts = {"version": event.version or 0, "dose": event.body["dose"]}
                     self._copies[event.key] = {"status": "active", "at": event.at, **facts}
 
         yield from self.store(statement)
+
+    def records(self) -> Iterator[Record]:
+        for id_, row in self.tables.get("dispense", {}).items():
+            facts = {"version": row["version"], "status": row["status"], "value": row["dose"]}
+            yield Record("pharmacy", "dispense", row["rx"], id_, row["at"], **facts)
+        for rx, row in self.tables.get("projection", {}).items():
+            facts = {"version": row["version"], "status": row["status"], "value": row["dose"]}
+            yield Record("pharmacy", "projection", rx, rx, row["at"], **facts)

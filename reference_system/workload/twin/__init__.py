@@ -1,0 +1,60 @@
+"""Models of the reference system's services for the simulated runtime: one module a service or two."""
+
+from __future__ import annotations
+
+from simulation.modelling import Node
+
+from .billing import Billing
+from .checkin import Checkin
+from .eligibility import Eligibility
+from .instruments import Payer, Payments, Registry
+from .medication import Pharmacy, Prescriptions
+
+MODELS: dict[str, type[Node]] = {
+    "checkin": Checkin,
+    "eligibility": Eligibility,
+    "payer": Payer,
+    "registry": Registry,
+    "prescriptions": Prescriptions,
+    "pharmacy": Pharmacy,
+    "billing": Billing,
+    "payments": Payments,
+}
+# The switches of a design that the models obey.
+SWITCHES = frozenset(
+    {
+        "shedding",
+        "eligibility",
+        "inline_wait",
+        "eligibility_cache",
+        "retry_schedule",
+        "registry_fallback",
+        "idempotency_key",
+        "outbox",
+        "dedupe",
+        "version_fence",
+        "dispense_check",
+        "if_match",
+        "saga",
+        "lookup_before_retry",
+        "database",
+        "outbox_poll",
+        "max_rate",
+    }
+)
+# A service's server span to the operation of its model, for calibration.
+OPERATIONS: dict[str, dict[str, str]] = {
+    "checkin": {"POST /checkins": "check_in"},
+    "eligibility": {"POST /fhir/CoverageEligibilityRequest": "ask"},
+    "payer": {"POST /x12/270": "inquire", "POST /x12/837": "claim"},
+    "registry": {"GET /fhir/Patient/*": "read"},
+    "prescriptions": {
+        "GET /fhir/MedicationRequest/*": "read",
+        "POST /fhir/MedicationRequest": "prescribe",
+        "PUT /fhir/MedicationRequest/*": "change_dose",
+        "POST /fhir/MedicationRequest/*/$reserve": "reserve",
+    },
+    "pharmacy": {"GET /worklist/*": "view_dose", "POST /dispenses": "dispense"},
+    "billing": {"POST /claims": "claim", "POST /invoices/*/pay": "pay"},
+    "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
+}

@@ -1,0 +1,91 @@
+"""The models of a system's services: from the folder that the system names, or general ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.python_source import load_python
+from experiment.topology import System
+from simulation.model.magnitudes import Magnitudes, load_magnitudes
+from simulation.model.nodes import Node
+
+WHAT = "a package of twin models"
+MODELLED = ("service", "instrument")  # stores and buses are the twin's own
+SIZES = "uncalibrated.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Models:
+    """What a package of models says.
+
+    `nodes` are its MODELS, by service. `operations` are its OPERATIONS: by service, the name of a server span
+    to the operation of the model. `switches` are its SWITCHES: those of a design that the models obey.
+    `sizes` is its own file of magnitudes, where it has one.
+    """
+
+    nodes: Mapping[str, type[Node]]
+    operations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    switches: frozenset[str] = frozenset()
+    sizes: Path | None = None
+
+
+def models_of(system: System) -> Models:
+    """The models of a system. Raises ConfigError for a package that cannot be used, by name."""
+    if not system.workload.twin:
+        return Models({})
+    folder = system.file(system.workload.twin)
+    names = tuple(name for name, service in system.services.items() if service.role in MODELLED)
+    return _read(folder, names, tuple(system.services))
+
+
+def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
+    """The sizes for a system's twin: of a calibration file, else uncalibrated ones. Raises ConfigError."""
+    return load_magnitudes(path, models_of(system).sizes)
+
+
+@cache
+def _read(folder: Path, modelled: tuple[str, ...], services: tuple[str, ...]) -> Models:
+    module = load_python(folder, WHAT)
+    where = Location(str(folder / "__init__.py"))
+    given = getattr(module, "MODELS", None)
+    if not isinstance(given, Mapping):
+        found = "no MODELS" if given is None else f"MODELS of the type {type(given).__name__}"
+        expected = "MODELS: a dictionary from the name of a service to its model, a class made from Node"
+        raise ConfigError([Problem(where, found, expected)])
+    problems: list[Problem] = []
+    for name, model in given.items():
+        if name not in services:
+            found = f'a model of the unknown service "{name}"'
+            problems.append(Problem(where, found, "a service of the system", nearest(str(name), services)))
+        elif name not in modelled:
+            found = f'a model of "{name}", which is a store or a bus'
+            problems.append(Problem(where, found, "a service or an instrument; the twin brings the others"))
+        elif not (isinstance(model, type) and issubclass(model, Node)):
+            found = f'{getattr(model, "__name__", model)!r} as the model of "{name}"'
+            problems.append(Problem(where, found, "a class made from simulation.modelling.Node"))
+    for name in modelled:
+        if name not in given:
+            found = f'no model of the service "{name}"'
+            problems.append(Problem(where, found, "a model of every service", nearest(name, map(str, given))))
+    if problems:
+        raise ConfigError(problems)
+    sizes = folder / SIZES
+    return Models(
+        nodes=dict(given),
+        operations=_mapping(module, "OPERATIONS", where),
+        switches=frozenset(getattr(module, "SWITCHES", ())),
+        sizes=sizes if sizes.is_file() else None,
+    )
+
+
+def _mapping(module: Any, name: str, where: Location) -> Mapping[str, Mapping[str, str]]:
+    given = getattr(module, name, {})
+    if not (isinstance(given, Mapping) and all(isinstance(one, Mapping) for one in given.values())):
+        expected = f"{name}: by service, a dictionary from a server span's name to an operation"
+        raise ConfigError([Problem(where, f"{name} of another shape", expected)])
+    return given

@@ -1,0 +1,90 @@
+"""The models of a system's own folder: what is wrong with them is told by name, before anything starts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from experiment.errors import ConfigError
+from experiment.topology import System, WorkloadFiles
+from simulation.model.models import magnitudes_of, models_of
+from tests.standin.systems import pair
+
+GOOD = """\
+from simulation.modelling import Node, Reply
+from .parts import BODY
+
+class Front(Node):
+    def serve(self, request, deadline):
+        return (yield from self.call("back", "work", BODY, deadline))
+
+class Back(Node):
+    def serve(self, request, deadline):
+        yield from self.pause_for(0.01)
+        return Reply(200)
+
+MODELS = {"front": Front, "back": Back}
+"""
+
+
+def a_system(folder: Path, text: str, **files: str) -> System:
+    """The stand-in system with a package of models."""
+    twin = folder / "twin"
+    twin.mkdir()
+    (twin / "__init__.py").write_text(text)
+    (twin / "parts.py").write_text("BODY = {}\n")
+    for name, more in files.items():
+        (twin / name).write_text(more)
+    system = pair(stores=True)
+    return replace(system, workload=WorkloadFiles(twin="twin"), source=str(folder / "system.yaml"))
+
+
+def told(folder: Path, text: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        models_of(a_system(folder, text))
+    assert caught.value.exit_code == 64
+    return str(caught.value)
+
+
+def test_a_package_says_the_model_of_every_service(tmp_path: Path) -> None:
+    """Stores and buses are the twin's own."""
+    models = models_of(a_system(tmp_path, GOOD))
+    assert sorted(models.nodes) == ["back", "front"]
+    assert (models.operations, models.switches, models.sizes) == ({}, frozenset(), None)
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "words"),
+    [
+        (
+            "MODELS = ",
+            "MODEL = ",
+            "found no MODELS, expected MODELS: a dictionary from",
+        ),
+        ('MODELS = {"front": Front', 'MODELS = [Front]\n{"front": Front', "found MODELS of the type list"),
+        (', "back": Back}', "}", 'found no model of the service "back", expected a model of every service'),
+        ('"back": Back', '"bakc": Back', 'a model of the unknown service "bakc"'),
+        ('"back": Back', '"bakc": Back', 'did you mean "back"?'),
+        ('"back": Back', '"back": Back, "bus": Back', 'a model of "bus", which is a store or a bus'),
+        ('"back": Back', '"back": print', "'print' as the model of \"back\""),
+        ("BODY\n", "BODI\n", "__init__.py:2:1: found ImportError while it was imported"),
+        ("MODELS = ", "OPERATIONS = {'back': 'GET /'}\nMODELS = ", "found OPERATIONS of another shape"),
+    ],
+)
+def test_a_mistake_in_a_package_is_told_by_name(tmp_path: Path, good: str, bad: str, words: str) -> None:
+    """The place is the package's own file; nothing was started."""
+    message = told(tmp_path, GOOD.replace(good, bad))
+    assert message.startswith(f"{tmp_path}/twin/__init__.py")
+    assert words in message
+
+
+def test_a_package_brings_its_own_sizes(tmp_path: Path) -> None:
+    """They are laid over the general ones, which stay for what the file does not say."""
+    own = '{"constants": {"patience_s": 4}, "processing": {"back": {"family": "constant", "value": 0.5}}}'
+    sizes = magnitudes_of(a_system(tmp_path, GOOD, **{"uncalibrated.json": own}))
+    assert sizes.constants["patience_s"] == 4.0
+    assert sizes.constants["restart_s"] == magnitudes_of(pair()).constants["restart_s"]
+    assert list(sizes.processing) == ["back"]
+    assert sizes.name == "uncalibrated"
