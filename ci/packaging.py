@@ -13,7 +13,7 @@ from hatchling.metadata.plugin.interface import MetadataHookInterface
 FILE = "commit.txt"  # see execution/places.py
 
 
-class Requirements(MetadataHookInterface):  # type: ignore[misc]
+class Requirements(MetadataHookInterface):
     """requirements.txt is the one list of what the product needs."""
 
     PLUGIN_NAME = "custom"
@@ -23,7 +23,7 @@ class Requirements(MetadataHookInterface):  # type: ignore[misc]
         metadata["dependencies"] = [line for line in lines if line and not line.startswith("#")]
 
 
-class Commit(BuildHookInterface):  # type: ignore[misc]
+class Commit(BuildHookInterface[Any]):
     """`codeblue --version` says the commit, which an installed copy cannot ask git for."""
 
     PLUGIN_NAME = "custom"

@@ -2,10 +2,12 @@
 
 pytest scenarios/smoke -k blackhole --design resilient -x
 pytest scenarios -m "cause4 and processes" --junit-xml=out.xml
+pytest --system examples/shop examples/shop/scenarios
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
@@ -23,7 +25,7 @@ from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
-from experiment.errors import CodeBlueError, ConfigError, nearest
+from experiment.errors import CodeBlueError, nearest
 from experiment.plan import Plan
 from experiment.units import LARGEST_SEED
 from experiment.verdict import Verdict
@@ -70,18 +72,26 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A scenario that was named; or one of a system in which a place was: unit tests in a folder
+    above it start nothing."""
     if file_path.suffix not in ENDINGS:
         return None
-    named = {parent.config.invocation_params.dir / arg.partition("::")[0] for arg in parent.config.args}
+    home = parent.config.invocation_params.dir
+    named = {Path(os.path.normpath(home / arg.partition("::")[0])) for arg in parent.config.args}
+    if file_path in named or _is_scenario(file_path, named, parent.config):
+        return ScenarioFile.from_parent(parent, path=file_path)
+    return None
+
+
+def _is_scenario(file: Path, named: set[Path], config: pytest.Config) -> bool:
     try:
-        known = (
-            file_path in named or file_path in _catalogue(parent.config, file_path).scenario_files().values()
-        )
-    except (
-        ConfigError
-    ):  # a file of another kind below a broken system: it is told when its scenarios are named
-        return None
-    return ScenarioFile.from_parent(parent, path=file_path) if known else None
+        catalogue = _catalogue(config, file)
+        system = catalogue.system()
+        places = (catalogue.system_path.absolute().parent, *system.folders("scenarios"))
+        inside = any(name.is_relative_to(place) for name in named for place in places)
+        return inside and file in catalogue.scenario_files().values()
+    except CodeBlueError:  # a broken system, which is told as soon as one of its scenarios is named
+        return False
 
 
 def _catalogue(config: pytest.Config, file: Path) -> Catalogue:

@@ -1,0 +1,153 @@
+"""Which system a call means, and how the names of its files are found."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+
+from execution.catalogue import REFERENCE, Catalogue, default_catalogue
+from execution.places import ROOT
+from experiment.errors import ConfigError, UsageError
+from tests.execution.test_command_line import Command, command
+from tests.execution.test_pytest_plugin import pytest_on
+
+__all__ = ["command"]
+LAMPS = ROOT / "tests" / "fixtures" / "lamps"
+SLOW_LAMP = LAMPS / "scenarios" / "night" / "slow_lamp.yaml"
+CONTROL = ROOT / "scenarios" / "smoke" / "control.yaml"
+
+
+@pytest.fixture
+def lamps(tmp_path: Path) -> Path:
+    """A copy of the second system, to be changed."""
+    return Path(shutil.copytree(LAMPS, tmp_path / "lamps"))
+
+
+def test_a_system_is_named_or_that_of_the_files_or_the_reference_one() -> None:
+    """By its folder, its file or a checkout; by a file in it, or in a folder that it names; else ours."""
+    own = LAMPS / "system.yaml"
+    for named in (LAMPS, own):
+        assert default_catalogue(named).system_path == own
+    assert default_catalogue(ROOT).system_path == REFERENCE
+    assert default_catalogue(None, [str(SLOW_LAMP)]).system_path == own
+    assert default_catalogue(None, [str(CONTROL), "resilient"]).system_path == REFERENCE
+    assert default_catalogue(LAMPS, [str(CONTROL)]).system_path == own
+    assert default_catalogue(None, ["smoke", "anything"]).system_path == REFERENCE
+    assert default_catalogue().system_path == REFERENCE
+
+
+def test_a_folder_beside_the_system_belongs_to_it_when_it_is_named(tmp_path: Path) -> None:
+    """A system names a folder that lies beside it, as the reference system does; others stay nobody's."""
+    folder = Path(shutil.copytree(LAMPS, tmp_path / "city" / "lamps"))
+    scenarios = folder.rename(tmp_path / "city" / "system") / "scenarios"
+    scenarios.rename(tmp_path / "city" / "trials")
+    file = tmp_path / "city" / "trials" / "night" / "slow_lamp.yaml"
+    assert default_catalogue(None, [str(file)]).system_path == REFERENCE
+    system = tmp_path / "city" / "system" / "system.yaml"
+    system.write_text(system.read_text(encoding="utf-8") + "scenarios: [../trials]\n", encoding="utf-8")
+    found = default_catalogue(None, [str(file)])
+    assert found.system_path == system
+    assert found.scenario_path("slow_lamp") == file
+    system.write_text("][", encoding="utf-8")
+    assert default_catalogue(None, [str(file)]).system_path == REFERENCE
+
+
+def test_names_are_paths_below_the_folders_that_the_system_names(lamps: Path) -> None:
+    """Subfolders are walked; a bare name belongs to the first file; designs and suites are no scenarios."""
+    catalogue = Catalogue(lamps / "system.yaml")
+    assert set(catalogue.scenario_files()) == {"night/slow_lamp", "slow_lamp"}
+    assert set(catalogue.design_files()) == {"patient"}
+    (lamps / "scenarios" / "day").mkdir()
+    shutil.copy(SLOW_LAMP, lamps / "scenarios" / "day" / "slow_lamp.yaml")
+    shutil.move(lamps / "suites", lamps / "scenarios" / "suites")
+    system = lamps / "system.yaml"
+    text = system.read_text(encoding="utf-8").replace("suites: suites\n", "")
+    system.write_text(text, encoding="utf-8")
+    assert list(catalogue.scenario_files()) == ["day/slow_lamp", "night/slow_lamp", "slow_lamp"]
+    assert catalogue.scenario_path("slow_lamp").parent.name == "day"
+    assert catalogue.suite_path("nights") == lamps / "scenarios" / "suites" / "nights.yaml"
+    assert len(catalogue.files()) == 5
+    assert (
+        catalogue.name_of("scenarios", lamps / "scenarios" / "night" / "slow_lamp.yaml") == "night/slow_lamp"
+    )
+
+
+def test_a_folder_that_is_named_and_not_there_is_told_by_its_place(lamps: Path) -> None:
+    """Nothing is silently empty."""
+    system = lamps / "system.yaml"
+    system.write_text(
+        system.read_text(encoding="utf-8").replace("suites: suites", "suites: [suites, sweets]")
+    )
+    with pytest.raises(ConfigError, match=r"system.yaml:4:9: found the folder .*sweets, which is not there"):
+        Catalogue(system).system()
+
+
+def test_without_a_design_the_only_one_is_meant(lamps: Path) -> None:
+    """Of several none is guessed unless one is called resilient."""
+    catalogue = Catalogue(lamps / "system.yaml")
+    assert (catalogue.usual_design(), catalogue.usual_designs()) == ("patient", ("patient",))
+    text = (lamps / "designs" / "patient.yaml").read_text(encoding="utf-8")
+    (lamps / "designs" / "hasty.yaml").write_text(text.replace("patient", "hasty"), encoding="utf-8")
+    with pytest.raises(UsageError, match=r"expected --design with one of the system lamps: hasty, patient"):
+        catalogue.usual_design()
+    assert catalogue.usual_designs() == ("hasty", "patient")
+    assert Catalogue(REFERENCE).usual_design() == "resilient"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("list --system nowhere", "--system: found no folder or file nowhere, expected the folder"),
+        ("list --system tests/fixtures", "found no system.yaml in the folder tests/fixtures, expected one; "
+         "systems below it: tests/fixtures/lamps"),
+        ("run a --system tests --system docs", "found tests and docs, expected one system in a call"),
+        (f"run {SLOW_LAMP} {CONTROL}", "found files of two systems"),
+        (f"gate --suite {LAMPS}/suites/nights.yaml --candidate {CONTROL}", "found files of two systems"),
+        (f"plan smoke/control --system {LAMPS}", 'found no scenario "smoke/control", expected a file or '
+         "a scenario of the system lamps: known: night/slow_lamp"),
+        (f"plan {SLOW_LAMP} --design patent", 'did you mean "patient"?'),
+    ],
+)  # fmt: skip
+def test_mistakes_are_told_by_name(command: Command, words: str, told: str) -> None:
+    """Exit 64 with what was found and what was expected, before anything starts."""
+    code, _, said = command(*words.split())
+    assert code == 64
+    assert told in said
+
+
+def test_every_command_that_takes_scenarios_knows_another_system(command: Command) -> None:
+    """`list` shows its parts, `validate` its files, `plan` its timeline: by --system or by a file of it."""
+    listed = json.loads(command("list", "--system", str(LAMPS), "--json")[1])
+    assert listed["system"] == {"lamps": "Street lamps and the switchboard that turns them on"}
+    assert list(listed["scenarios"]) == ["night/slow_lamp"] and list(listed["designs"]) == ["patient"]
+    assert list(listed["links"]) == ["switchboard -> lamp"] and list(listed["suites"]) == ["nights"]
+    assert list(listed["journeys"]) == ["light_up"] and list(listed["mixes"]) == ["evening"]
+    assert command("validate", "--system", str(LAMPS))[1] == "4 files, 4 valid, 0 with mistakes\n"
+    assert command("validate", str(SLOW_LAMP), str(CONTROL))[1] == "2 files, 2 valid, 0 with mistakes\n"
+    assert command("plan", str(SLOW_LAMP))[1] == command("plan", "slow_lamp", "--system", str(LAMPS))[1]
+
+
+def test_a_command_names_its_system_when_its_words_do_not() -> None:
+    """What repeats a run is short where names say it all, and whole where they do not."""
+    lamps, ours = Catalogue(LAMPS / "system.yaml"), Catalogue(REFERENCE)
+    assert lamps.system_words(["night/slow_lamp"]) == ["--system", "tests/fixtures/lamps"]
+    assert lamps.system_words([str(SLOW_LAMP)]) == []
+    assert ours.system_words(["smoke/control", "resilient"]) == []
+    assert shlex.join(ours.system_words([str(SLOW_LAMP)])) == "--system reference_system"
+
+
+def test_scenarios_of_another_system_are_tests_when_they_are_named(tmp_path: Path) -> None:
+    """By --system or by where they lie; a folder above the system collects none of them."""
+    for words in (
+        ("--system", str(LAMPS), str(SLOW_LAMP)),
+        ("tests/fixtures/lamps",),
+        ("tests/fixtures/lamps/scenarios",),
+    ):
+        code, said = pytest_on(tmp_path, *words, "--collect-only", "-q")
+        assert code == 0 and "slow_lamp[patient]" in said, said
+    code, said = pytest_on(tmp_path, "tests/fixtures", "--collect-only", "-q")
+    assert code == 5 and "slow_lamp" not in said, said
