@@ -12,10 +12,12 @@ import polars as pl
 from experiment.errors import Location
 from experiment.history import FORMAT, End, FaultEvent, Header, LoadReport, PhaseEvent, Row, Sample, encode
 from experiment.scenario import Arrivals, Expect, Expectation, FaultSpec, Load, Phases, Recovery, Scenario
-from experiment.topology import Journey, Link, Service, System
+from experiment.topology import Journey, Link, Service, System, load_system
 from experiment.units import SHARE, parse_bound
 from faults.latency import Latency
+from measurement.properties import KINDS
 
+REFERENCE = Path(__file__).parent.parent / "reference_system" / "system.yaml"
 MIX = {  # journey: (share of visits, seconds after the arrival, key prefix)
     "check_in": (1.0, 0.0, "enc"),
     "claim": (1.0, 0.2, "inv"),
@@ -43,7 +45,9 @@ def system() -> System:
     }
     edges = (("billing", "payments"), ("billing", "payer"), ("pharmacy", "prescriptions"))
     links = tuple(Link(caller, callee) for caller, callee in edges)
-    return System("clinic", {name: Service() for name in names}, links, journeys, {"visit": ()})
+    properties = load_system(REFERENCE, KINDS).properties
+    services = {name: Service() for name in names}
+    return System("clinic", services, links, journeys, {"visit": ()}, properties=properties)
 
 
 def scenario(seconds: float) -> Scenario:

@@ -16,7 +16,7 @@ from experiment.scenario_file import load_scenario
 from experiment.topology import System, load_system
 from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
-from measurement.checkers import CHECKERS
+from measurement.properties import KINDS as PROPERTY_KINDS
 
 SYSTEM_FILE = "system.yaml"
 REFERENCE = ROOT / "reference_system" / SYSTEM_FILE
@@ -129,22 +129,22 @@ class Catalogue:
 
 
 def read_scenario(path: Path, system: System) -> Scenario:
-    """A scenario checked against the registries of fault kinds and invariants."""
-    return load_scenario(path, system, KINDS, CHECKERS)
+    """A scenario checked against its system and the registry of fault kinds."""
+    return load_scenario(path, system, KINDS)
 
 
 def read_system(path: Path) -> System:
-    """A system whose folders are there. Raises ConfigError."""
+    """A system whose folders are there, checked against the kinds of properties. Raises ConfigError."""
     try:
         facts = path.stat()
     except OSError:
-        return load_system(path)  # which says why it cannot be read
+        return load_system(path, PROPERTY_KINDS)  # which says why it cannot be read
     return _system(path, facts.st_mtime_ns, facts.st_size)
 
 
 @cache
 def _system(path: Path, _changed_ns: int, _size: int) -> System:
-    system = load_system(path)
+    system = load_system(path, PROPERTY_KINDS)
     node = read_yaml(path)
     problems = [
         Problem(

@@ -10,7 +10,7 @@ from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from faults import KINDS
 from gate.formats import gate_schema
-from measurement.checkers import CHECKERS
+from measurement.properties import KINDS as PROPERTY_KINDS
 from reports.json_report import run_schema
 from reports.json_report import suite_schema as suite_report_schema
 
@@ -20,10 +20,10 @@ FOLDER = ROOT / "docs" / "schemas"
 def published() -> dict[str, dict[str, Any]]:
     """File name to schema, of every file that people write and every report that programs read."""
     return {
-        "system.schema.json": system_schema(),
-        "scenario.schema.json": scenario_schema(KINDS, CHECKERS),
+        "system.schema.json": system_schema(PROPERTY_KINDS),
+        "scenario.schema.json": scenario_schema(KINDS),
         "design.schema.json": design_schema(),
-        "suite.schema.json": suite_schema(CHECKERS),
+        "suite.schema.json": suite_schema(),
         "run_report.schema.json": run_schema(),
         "suite_report.schema.json": suite_report_schema(),
         "comparison.schema.json": comparison_schema(),

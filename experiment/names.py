@@ -22,13 +22,15 @@ LINK = Reference("link", "a link of the system")
 SERVICE = Reference("service", "a service of the system")
 JOURNEY = Reference("journey", "a journey of the system")
 MIX = Reference("journey mix", "a mix of the system")
-INVARIANT = Reference("invariant", "an invariant")
+PROPERTY = Reference("property", "a property of the system")
+STORE = Reference("store", "a store of the system that keeps records")
 
 LinkName = Annotated[str, LINK]
 ServiceName = Annotated[str, SERVICE]
 JourneyName = Annotated[str, JOURNEY]
 MixName = Annotated[str, MIX]
-InvariantName = Annotated[str, INVARIANT]
+PropertyName = Annotated[str, PROPERTY]
+StoreName = Annotated[str, STORE]
 
 
 def require_name(name: str) -> None:

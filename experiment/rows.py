@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Literal
 import msgspec
 
 FORMAT = 1
+FINAL_READ = "final_read"  # journey of the last look at a key through its own API, after settling
+ABSENT = "absent"  # value of a final read that found nothing
 RECORDS_READ = "records_read"  # sample of a store that was read in the end: how many records it gave
 
 Outcome = Literal["acknowledged", "rejected", "indeterminate"]

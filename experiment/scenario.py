@@ -8,7 +8,7 @@ from typing import Literal
 
 from experiment.controls import Fault
 from experiment.errors import Location
-from experiment.names import InvariantName, JourneyName, MixName, require_name
+from experiment.names import JourneyName, MixName, PropertyName, require_name
 from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
 
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
@@ -141,7 +141,7 @@ class Recovery:
 
 @dataclass(frozen=True, slots=True)
 class Expect:
-    invariants: tuple[InvariantName, ...] = ()
+    invariants: tuple[PropertyName, ...] = ()
     baseline: tuple[Expectation, ...] = ()
     fault: tuple[Expectation, ...] = ()
     recovery: Recovery | None = None
@@ -153,7 +153,7 @@ class Expect:
 class Waiver:
     """A named, dated permission to go on with a violated invariant; every report keeps showing it."""
 
-    invariant: InvariantName
+    invariant: PropertyName
     reason: str
     by: str
     until: str  # ISO date

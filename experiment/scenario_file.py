@@ -1,4 +1,4 @@
-"""Reading a scenario file and checking it against the system, the fault kinds and the invariants."""
+"""Reading a scenario file and checking it against the system, its properties and the fault kinds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from experiment.controls import Fault
 from experiment.decoding import FAILED, Decoder, describe
 from experiment.errors import Location, nearest
-from experiment.names import INVARIANT, JOURNEY, LINK, MIX, SERVICE, LinkName, ServiceName
+from experiment.names import JOURNEY, LINK, MIX, PROPERTY, SERVICE, LinkName, ServiceName
 from experiment.scenario import (
     MAX_VISITS,
     Arrivals,
@@ -29,11 +29,9 @@ SCHEDULE_KEYS = frozenset(f.name for f in fields(Schedule))
 COMMON_KEYS = SCHEDULE_KEYS | {"kind", *TARGETS}
 
 
-def load_scenario(
-    path: Path, system: System, kinds: MappingABC[str, type[Fault]], invariants: MappingABC[str, object]
-) -> Scenario:
-    """Read and cross-check one scenario. `kinds` and `invariants` are the registries of faults and checkers.
-    Raises ConfigError with every mistake of the file."""
+def load_scenario(path: Path, system: System, kinds: MappingABC[str, type[Fault]]) -> Scenario:
+    """Read and cross-check one scenario; `kinds` is the registry of faults. Raises ConfigError with every
+    mistake of the file."""
     node = read_yaml(path)
 
     def fault(decoder: Decoder, child: Node) -> object:
@@ -47,7 +45,7 @@ def load_scenario(
         SERVICE: system.services,
         JOURNEY: system.journeys,
         MIX: system.mixes,
-        INVARIANT: invariants,
+        PROPERTY: system.properties,
     }
     decoder = Decoder({FaultSpec: fault, Arrivals: arrivals}, names)
     scenario = decoder.value(node, Scenario)
@@ -194,16 +192,16 @@ def _check_judged(decoder: Decoder, node: Node, scenario: Scenario) -> None:
     """A scenario that would judge nothing proves nothing; nor do faults whose effect nobody asks about."""
     expect = scenario.expect
     place_of_expect = key_place(node, "expect")
-    hint = "name an invariant under expect.invariants, or an objective such as {journey: pay, success: "
+    hint = "name a property under expect.invariants, or an objective such as {journey: pay, success: "
     if expect.invariants or expect.fault or expect.after or expect.recovery is not None:
         return
     if scenario.faults:
         found = "faults and nothing that is expected of the system under them"
-        expected = "an invariant, or an objective for the fault, the recovery or after it"
+        expected = "a property, or an objective for the fault, the recovery or after it"
         decoder.fail(place_of_expect, found, expected, f'{hint}">= 99%"}} under expect.fault')
     elif not expect.baseline:
         found = "a scenario that expects nothing"
-        expected = "an invariant or an objective"
+        expected = "a property or an objective"
         decoder.fail(place_of_expect, found, expected, f'{hint}">= 99%"}} under expect.baseline')
 
 

@@ -17,7 +17,8 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from experiment.controls import Fault
 from experiment.decoding import NONE_WORDS, hints_of
 from experiment.design import DesignFile, LinkPatterns, ServicePatterns
-from experiment.names import INVARIANT, PATTERN, Reference
+from experiment.names import PATTERN, Reference
+from experiment.properties import Binding, Kinds, Noun, Property
 from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule
 from experiment.suite import Suite
 from experiment.topology import System
@@ -30,14 +31,19 @@ ON_OFF = [True, False, "on", "off", "yes", "no"]
 LINK_NAME = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a link: caller -> callee"}
 
 
-def system_schema() -> Schema:
-    """Of `system.yaml`."""
-    return _Generator({}).document(System, "The system under test: services, links, journeys")
+def system_schema(kinds: Kinds) -> Schema:
+    """Of `system.yaml`; `kinds` is the registry of kinds of properties."""
+    generator = _Generator({})
+    word = {"type": "string", "minLength": 1}
+    pair = {"type": "array", "items": word, "minItems": 1, "maxItems": 2}
+    generator.special[Noun] = {"anyOf": [word, pair], "description": "a noun, or [person, people]"}
+    generator.special[Property] = {"oneOf": [generator.property(kind) for kind in kinds.values()]}
+    return generator.document(System, "The system under test: services, links, journeys, properties")
 
 
-def scenario_schema(kinds: Mapping[str, type[Fault]], invariants: Collection[str]) -> Schema:
-    """Of a scenario; `kinds` and `invariants` are the registries of faults and checkers."""
-    generator = _Generator({INVARIANT: invariants})
+def scenario_schema(kinds: Mapping[str, type[Fault]]) -> Schema:
+    """Of a scenario; `kinds` is the registry of faults."""
+    generator = _Generator({})
     generator.special[FaultSpec] = {"oneOf": [generator.fault(kind) for kind in kinds.values()]}
     rate = {**generator.quantity(RATE), "description": "short for Poisson arrivals at this rate"}
     generator.special[Arrivals] = {"anyOf": [rate, generator.record(Arrivals)]}
@@ -58,9 +64,9 @@ def design_schema() -> Schema:
     return generator.document(DesignFile, "A design: which resilience patterns the system uses")
 
 
-def suite_schema(invariants: Collection[str]) -> Schema:
+def suite_schema() -> Schema:
     """Of a suite."""
-    return _Generator({INVARIANT: invariants}).document(Suite, "A suite: scenarios on designs")
+    return _Generator({}).document(Suite, "A suite: scenarios on designs")
 
 
 class _Generator:
@@ -131,6 +137,26 @@ class _Generator:
             "additionalProperties": False,
             "required": ["kind", place, *own.get("required", [])],
             "anyOf": [{"required": ["during"]}, {"required": ["at", "lasting"]}],
+        }
+
+    def property(self, kind: type[Binding]) -> Schema:
+        """One kind of property: its own keys beside those of every property."""
+        own = self.record(kind)
+        common = {
+            "kind": {"const": kind.kind},
+            "safety": {
+                **self.of(bool),
+                "description": "whether a violation is a veto",
+                "default": kind.safety,
+            },
+            "says": {"type": "string", "description": "what it promises, in one sentence"},
+        }
+        return {
+            **own,
+            "title": kind.kind,
+            "description": inspect.getdoc(kind) or "",
+            "properties": {**common, **own["properties"]},
+            "required": ["kind", *own.get("required", [])],
         }
 
     def _marked(self, base: type, mark: Unit | Reference) -> Schema:

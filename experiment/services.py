@@ -68,6 +68,7 @@ class Service:
     compose: str = ""  # containers: a service of the file compose.yaml beside this file
     port: int = 8080  # containers: where it listens
     ready_command: tuple[str, ...] = ()  # ends with 0 when the service is ready, where no path says it
+    records: tuple[str, ...] = ()  # the kinds that its endpoint records gives; empty: it does not say
     endpoints: Endpoints | None = None  # none: all of the contract for a module, no one for any other
 
     def __post_init__(self) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
-from experiment.names import InvariantName, require_name
+from experiment.names import PropertyName, require_name
 from experiment.units import LARGEST_SEED
 from experiment.yaml_source import read_yaml
 
@@ -22,7 +22,7 @@ class Entry:
     scenario: str
     design: str
     expect: Literal["pass", "fail", "inconclusive"] = "pass"
-    violates: tuple[InvariantName, ...] = ()
+    violates: tuple[PropertyName, ...] = ()
     misses: tuple[str, ...] = ()
     impact: float = 1.0
     likelihood: float = 1.0

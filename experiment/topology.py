@@ -10,13 +10,23 @@ from typing import Literal
 
 from experiment.decoding import Decoder
 from experiment.errors import Location, nearest
-from experiment.names import require_name
+from experiment.names import JOURNEY, LINK, SERVICE, STORE, require_name
+from experiment.properties import (
+    Kinds,
+    Noun,
+    Property,
+    Records,
+    decode_noun,
+    decode_property,
+    decode_records,
+    with_defaults,
+)
 from experiment.record_sources import RecordSource, check_record_source
 from experiment.services import Role as Role
 from experiment.services import Service as Service
 from experiment.services import check_service
 from experiment.units import Duration, Share
-from experiment.yaml_source import Node, key_place, place, read_yaml
+from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
 
 Folders = str | tuple[str, ...]  # relative to the folder of system.yaml
 Protocol = Literal["http", "postgres", "nats", "mllp"]
@@ -88,6 +98,7 @@ class System:
     suites: Folders | None = None  # none: suites/ in the first folder of scenarios
     workload: WorkloadFiles = WorkloadFiles()
     records: tuple[RecordSource, ...] = ()
+    properties: dict[str, Property] = field(default_factory=dict)  # what runs are judged by, in this order
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:
@@ -123,6 +134,18 @@ class System:
         texts = (named,) if isinstance(named, str) else named
         return tuple(Path(os.path.normpath(home / text)) for text in texts)
 
+    def record_kinds(self) -> dict[str, tuple[str, ...]]:
+        """Stores whose records are read in the end, each with the kinds that it gives; none: it does not
+        say."""
+        given = {
+            name: service.records
+            for name, service in self.services.items()
+            if service.is_code and service.control.records is not None
+        }
+        for source in self.records:
+            given[source.store] = (*given.get(source.store, ()), source.kind)
+        return given
+
     def depends(self, journey: str, target: str) -> bool:
         """Whether a fault on `target` (a link or a service) can reach the journey."""
         spec = self.journeys[journey]
@@ -131,15 +154,50 @@ class System:
         return target == spec.entry or any(target in name.split(" -> ") for name in spec.uses)
 
 
-def load_system(path: Path) -> System:
-    """Read and cross-check a system file. Raises ConfigError."""
+def load_system(path: Path, kinds: Kinds) -> System:
+    """Read and cross-check a system file; `kinds` is the registry of kinds of properties. Raises
+    ConfigError."""
     node = read_yaml(path)
-    decoder = Decoder()
+    # Properties name services and journeys: they are decoded when these are known.
+    decoder = Decoder({Property: lambda _, child: child})
     system = decoder.root(node, System)
     _check(system, decoder, node)
     system = replace(system, source=str(path))
+    properties = _properties(system, decoder, node, kinds)
     decoder.finish()
-    return system
+    return replace(system, properties=properties)
+
+
+def _properties(system: System, decoder: Decoder, node: Node, kinds: Kinds) -> dict[str, Property]:
+    """The properties of the file, and those that every system has."""
+    given = system.record_kinds()
+    names = {
+        SERVICE: system.services,
+        LINK: system.link_names,
+        JOURNEY: system.journeys,
+        STORE: given,
+    }
+
+    def records(own: Decoder, child: Node) -> object:
+        return decode_records(own, child, given)
+
+    inner = Decoder({Noun: decode_noun, Records: records}, names)
+    section = node.get("properties") if isinstance(node, Mapping) else None
+    found: dict[str, Property] = {}
+    for name, child in section.items if isinstance(section, Mapping) else ():
+        _named(inner, name.where, name.text)
+        decoded = decode_property(inner, child, name.text, kinds)
+        if isinstance(decoded, Property):
+            found[name.text] = decoded
+    decoder.problems.extend(inner.problems)
+    return with_defaults(found, kinds)
+
+
+def _named(decoder: Decoder, where: Location, name: str) -> None:
+    try:
+        require_name(name)
+    except ValueError as error:
+        decoder.refuse(where, error)
 
 
 def _check(system: System, decoder: Decoder, node: Node) -> None:
@@ -155,10 +213,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         (place(node, "name"), system.name),
         *((key_place(node, "services", service), service) for service in system.services),
     ):
-        try:
-            require_name(name)
-        except ValueError as error:
-            decoder.refuse(where, error)
+        _named(decoder, where, name)
     seen: set[str] = set()
     for index, link in enumerate(system.links):
         known(link.caller, system.services, "service", "links", index, "caller")

@@ -38,9 +38,9 @@ class Violation:
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
-    """The judgement of one checker. `exposed` counts what could have gone wrong: 0 means nothing was seen."""
+    """The judgement of one property. `exposed` counts what could have gone wrong: 0 is not exercised."""
 
-    checker: str
+    checker: str  # name of the property
     property: str  # one sentence
     safety: bool
     verdict: Verdict
@@ -50,6 +50,7 @@ class CheckResult:
     violation_count: int = 0
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
     judged: bool = True  # False: shown for information, no part of the verdict
+    kind: str = ""  # general kind of the property
 
 
 def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.suite import Suite
 from gate.selfcheck import MINUS, Candidate, Variant, lost_margin
-from measurement.checkers import CHECKERS
 
 SETTINGS = frozenset({"inline_wait", "retry_schedule", "outbox_poll", "max_rate"})  # sizes, no switches
 
@@ -58,17 +57,22 @@ def minus_one(resilient: Design) -> dict[str, Design]:
 
 
 def seeded_bugs(
-    design: Callable[[str], Design], suite: Suite, scenarios: tuple[str, ...], simulated: bool
+    design: Callable[[str], Design],
+    suite: Suite,
+    safety: Collection[str],
+    scenarios: tuple[str, ...],
+    simulated: bool,
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
     """(resilient against itself, every seeded bug that can be played). `design` gives one by its name;
-    `suite` has the planted ones. Simulated services can also be made slower."""
+    `suite` has the planted ones, `safety` the properties that veto. Simulated services can also be made
+    slower."""
     resilient = design("resilient")
     planted = [
         Candidate(
             entry.design,
             Variant(design(entry.design)),
             (entry.scenario,),
-            any(CHECKERS[name].safety for name in entry.violates),
+            any(name in safety for name in entry.violates),
         )
         for entry in suite.entries
     ]

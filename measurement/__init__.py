@@ -1,1 +1,1 @@
-"""From a History to an Analysis: checkers, degradation, validity, score. Pure functions on columns."""
+"""From a History to an Analysis: properties, degradation, validity, score. Pure functions on columns."""

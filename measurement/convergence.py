@@ -1,19 +1,20 @@
 """When everything had come together after the last heal: backlogs, what readers see, copies.
 
-Whether ledgers agree is the matter of safety checkers, which veto and are never averaged into a score.
+Whether ledgers agree is the matter of safety properties, which veto and are never averaged into a score.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
+from experiment.findings import NO_OPERATIONS, Finding
 from experiment.history import History
 from experiment.scenario import Scenario, phase_starts
-from measurement.checkers.findings import Finding
 from measurement.counters import backlog_drained
+from measurement.properties.bounded_staleness import BEHIND
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,17 +30,17 @@ class Convergence:
 
 
 def convergence(
-    history: History, scenario: Scenario, staleness: Finding, heal: float, load_end: float
+    history: History, scenario: Scenario, staleness: Sequence[Finding], heal: float, load_end: float
 ) -> Convergence:
-    """`staleness`: what `bounded_staleness` found. The budget is the planned one: a run that settled sooner
-    has not had less time for it."""
+    """`staleness`: what the properties of bounded staleness found. The budget is the planned one: a run that
+    settled sooner has not had less time for it."""
     drained, left = backlog_drained(history, heal, load_end)
     behind = {f"backlog of {name}": value for name, value in left.items()}
-    if copies := staleness.measures.get("copies_behind_after_settling"):
+    counts = [found.measures.get(BEHIND) for found in staleness]
+    if copies := sum(count for count in counts if isinstance(count, int)):
         behind["copies behind"] = float(copies)
-    stale = history.operations.filter(
-        pl.col("id").is_in(staleness.wrong.implode()) & (pl.col("ended") >= heal)
-    )
+    wrong = pl.concat([NO_OPERATIONS, *(found.wrong for found in staleness)])
+    stale = history.operations.filter(pl.col("id").is_in(wrong.implode()) & (pl.col("ended") >= heal))
     times = [] if drained is None else [drained]
     times += [float(t) - heal for t in stale["ended"]]
     settled = phase_starts(scenario.phases)["settle"] + scenario.phases.settle

@@ -10,6 +10,7 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
+from experiment.findings import NO_OPERATIONS, Finding
 from experiment.history import History, Note
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
@@ -22,11 +23,11 @@ from measurement.analysis import (
     ValidityCheck,
     WaiverUse,
 )
-from measurement.checkers import CHECKERS, recovers
-from measurement.checkers.findings import Finding
 from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
 from measurement.expectations import describe, judge_expectations
+from measurement.properties.bounded_staleness import BoundedStaleness
+from measurement.properties.recovers import Recovers, of_recovery
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
 from measurement.score import converge_part, score_run, vetoed, without_value
@@ -37,17 +38,16 @@ from measurement.windows import fault_windows, load_end, phase_spans
 def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md."""
     findings = {
-        name: checker.find(history, scenario, system)
-        for name, checker in CHECKERS.items()
-        if name != "recovers"
+        name: stated.binding.find(history, scenario, system)
+        for name, stated in system.properties.items()
+        if not isinstance(stated.binding, Recovers)
     }
     spans = phase_spans(history, scenario)
-    wrong = pl.concat([finding.wrong for finding in findings.values()]).unique()
-    graded = grade(history, scenario, system, _bad(history, findings, spans["baseline"][1]))
+    wrong = pl.concat([NO_OPERATIONS, *(finding.wrong for finding in findings.values())]).unique()
+    graded = grade(history, scenario, system, _bad(history, findings, system, spans["baseline"][1]))
     quality = quality_of(history, scenario, system, graded)
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
-    findings["recovers"] = recovers.of_recovery(recovery)
-    checks = _results(findings, scenario, history.notes)
+    checks = _results(findings, of_recovery(recovery), scenario, system, history.notes)
     windows = fault_windows(history)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
@@ -56,7 +56,12 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     end = load_end(history)
     heal = quality.heal_t if quality.heal_t is not None else end
-    together = convergence(history, scenario, findings["bounded_staleness"], heal, end)
+    staleness = [
+        finding
+        for name, finding in findings.items()
+        if isinstance(system.properties[name].binding, BoundedStaleness)
+    ]
+    together = convergence(history, scenario, staleness, heal, end)
     converge = converge_part(together.seconds, together.observed, together.budget)
     raw = score_run(quality, _independent(system, windows), recovery, converge, history.header.seed)
     score, verdict, veto = _verdict(raw, validity, checks, expectations, waived)
@@ -84,24 +89,30 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     )
 
 
-def _bad(history: History, findings: Mapping[str, Finding], baseline_end: float) -> pl.Series:
-    """Ids of operations that were acknowledged and are not good. What safety checkers find wrong up to the
+def _bad(history: History, findings: Mapping[str, Finding], system: System, baseline_end: float) -> pl.Series:
+    """Ids of operations that were acknowledged and are not good. What safety properties find wrong up to the
     end of the baseline is left out: it vetoes the run. It does not make the baseline unfit, which a live run
     judges before any record is read; a system that loses everything would have no verdict."""
-    unsafe = pl.concat([found.wrong for name, found in findings.items() if CHECKERS[name].safety])
-    other = pl.concat([found.wrong for name, found in findings.items() if not CHECKERS[name].safety])
+    wrong: dict[bool, list[pl.Series]] = {True: [NO_OPERATIONS], False: [NO_OPERATIONS]}
+    for name, found in findings.items():
+        wrong[system.properties[name].safety].append(found.wrong)
+    unsafe, other = pl.concat(wrong[True]), pl.concat(wrong[False])
     later = history.operations.filter(pl.col("intended") >= baseline_end)["id"]
     return pl.concat([other, unsafe.filter(unsafe.is_in(later.implode()))]).unique()
 
 
 def _results(
-    findings: Mapping[str, Finding], scenario: Scenario, notes: Sequence[Note]
+    findings: Mapping[str, Finding],
+    recovered: Finding,
+    scenario: Scenario,
+    system: System,
+    notes: Sequence[Note],
 ) -> tuple[CheckResult, ...]:
     """Safety that has data is always judged; the rest when the scenario names it. A violation that an earlier
     attempt of the run has seen happened, whatever this attempt shows."""
     results: list[CheckResult] = []
-    for name, checker in CHECKERS.items():
-        result = checker.result(findings[name])
+    for name, stated in system.properties.items():
+        result = stated.result(name, findings.get(name, recovered))
         earlier = [note.text for note in notes if note.level == "violation" and note.about == name]
         if earlier:
             result = replace(
@@ -111,7 +122,7 @@ def _results(
                 violations=(*(Violation(text, "", None) for text in earlier), *result.violations),
                 violation_count=len(earlier) + result.violation_count,
             )
-        seen_safety = checker.safety and result.verdict is not Verdict.INCONCLUSIVE
+        seen_safety = stated.safety and result.verdict is not Verdict.INCONCLUSIVE
         results.append(replace(result, judged=name in scenario.expect.invariants or seen_safety))
     return tuple(results)
 

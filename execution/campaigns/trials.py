@@ -138,5 +138,9 @@ def trials_of(
     """(resilient against itself, every seeded bug that the runtime can play)."""
     system, planted = catalogue.system(), load_suite(catalogue.suite_path(PLANTED_SUITE))
     return seeded_bugs(
-        lambda name: catalogue.design(name, system), planted, tuple(scenarios), runtime == SIMULATION
+        lambda name: catalogue.design(name, system),
+        planted,
+        {name for name, stated in system.properties.items() if stated.safety},
+        tuple(scenarios),
+        runtime == SIMULATION,
     )

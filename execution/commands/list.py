@@ -52,7 +52,6 @@ def contents(catalogue: Catalogue) -> dict[str, Rows]:
     from execution.catalogue import unique
     from experiment.suite import load_suite
     from faults import KINDS
-    from measurement.checkers import CHECKERS
 
     system = catalogue.system()
     scenarios = unique(catalogue.scenario_files())
@@ -64,7 +63,7 @@ def contents(catalogue: Catalogue) -> dict[str, Rows]:
         "designs": {name: _title(partial(catalogue.design, name, system)) for name in designs},
         "suites": {name: _title(partial(load_suite, path)) for name, path in suites.items()},
         "faults": {name: _first_sentence(kind) for name, kind in sorted(KINDS.items())},
-        "properties": {name: checker.sentence for name, checker in sorted(CHECKERS.items())},
+        "properties": {name: stated.says for name, stated in system.properties.items()},
         **_parts(system),
     }
 

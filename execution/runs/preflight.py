@@ -17,7 +17,6 @@ from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite, load_suite
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
-from measurement.checkers import CHECKERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,8 +104,9 @@ def check_suite(suite: Suite, catalogue: Catalogue) -> None:
 
     for index, entry in enumerate(suite.entries):
         for number, name in enumerate(entry.violates):
-            if name not in CHECKERS:
-                refuse((index, "violates", number), "invariant", name, "an invariant", CHECKERS)
+            if name not in system.properties:
+                expected = "a property of the system"
+                refuse((index, "violates", number), "property", name, expected, system.properties)
         try:
             catalogue.design(entry.design, system)
         except UsageError:

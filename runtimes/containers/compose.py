@@ -17,6 +17,7 @@ from typing import Any
 from experiment.design import Design, load_design
 from experiment.population import generate
 from experiment.topology import System, load_system
+from measurement.properties import KINDS
 from runtimes.containers import layout as plan
 from runtimes.containers.layout import INSIDE, PORTS, TOXIPROXY, TOXIPROXY_PORT, Layout
 from runtimes.containers.recipes import SYSTEM
@@ -193,7 +194,7 @@ def as_yaml(plain: Any, indent: int = 0) -> str:
 
 def generated() -> dict[str, str]:
     """The files for the reference system under its resilient design."""
-    system = load_system(SYSTEM / "system.yaml")
+    system = load_system(SYSTEM / "system.yaml", KINDS)
     design = load_design(SYSTEM / "designs" / "resilient.yaml", system)
     # The files are the same wherever the project lies.
     return compose_files(system, replace(design, source="designs/resilient.yaml"))

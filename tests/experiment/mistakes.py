@@ -13,6 +13,7 @@ from experiment.scenario import Scenario
 from experiment.scenario_file import load_scenario
 from experiment.topology import System, load_system
 from experiment.units import Duration, Share
+from measurement.properties import KINDS as PROPERTY_KINDS
 
 SYSTEM = """\
 name: clinic
@@ -32,6 +33,13 @@ mixes:
   visit:
     - {journey: check_in}
     - {journey: pay, at: 100ms, needs: check_in}
+properties:
+  no_duplicate_charge: {kind: at_most_once, things: invoice, effect: {store: payments, kind: charge}}
+  no_lost_checkin:
+    kind: exactly_once
+    things: check-in
+    operations: [check_in]
+    effect: {store: desk, kind: encounter}
 """
 SCENARIO = """\
 name: slow_payments
@@ -52,7 +60,6 @@ FAULT = "{kind: latency, link: billing -> payments, delay: 500ms, during: fault}
 NEEDS_UNIT = "a duration with its unit (us, ms, s, min, h), such as 250ms"
 WRONG_UNIT = "a duration in one of us, ms, s, min, h, such as 250ms"
 PLAIN_NAME = 'at most 80 letters, digits, "-", "_" and dots, with a letter or digit first'
-INVARIANTS = {"no_duplicate_charge": 1, "no_lost_checkin": 2}
 
 
 @dataclass(frozen=True)
@@ -105,12 +112,12 @@ def write(folder: Path, name: str, text: str | bytes) -> Path:
 
 
 def system(folder: Path, text: str = SYSTEM) -> System:
-    return load_system(write(folder, "system.yaml", text))
+    return load_system(write(folder, "system.yaml", text), PROPERTY_KINDS)
 
 
 def scenario(folder: Path, text: str = SCENARIO) -> Scenario:
     kinds: dict[str, type[Fault]] = KINDS
-    return load_scenario(write(folder, "scenario.yaml", text), system(folder), kinds, INVARIANTS)
+    return load_scenario(write(folder, "scenario.yaml", text), system(folder), kinds)
 
 
 def seen(problem: Problem, mark: str, text: str) -> tuple[bool, str, str, str]:

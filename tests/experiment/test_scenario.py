@@ -190,9 +190,9 @@ OBJECTIVES = [
         "expect:",
         "waivers: [{invariant: no_such, reason: r, by: b, until: 2027-01-01}]\nexpect:",
         "no_such",
-        'the unknown invariant "no_such"',
-        "an invariant",
-        "known: no_duplicate_charge, no_lost_checkin",
+        'the unknown property "no_such"',
+        "a property of the system",
+        "known: bounded_waiting, no_duplicate_charge, no_lost_checkin, no_retry_amplification, recovers",
     ),
     (
         "expect:",

@@ -8,7 +8,7 @@ from tests.experiment.mistakes import FAULT, NEEDS_UNIT, PLAIN_NAME, SCENARIO, p
 
 # (what stands in the good file, what replaces it, where the mistake is seen, found, expected, hint)
 NAME_ONE = (
-    'name an invariant under expect.invariants, or an objective such as {journey: pay, success: ">= 99%"}'
+    'name a property under expect.invariants, or an objective such as {journey: pay, success: ">= 99%"}'
 )
 EXPECT = SCENARIO[SCENARIO.index("expect:") :]
 BAD = [
@@ -17,7 +17,7 @@ BAD = [
         'expect:\n  baseline:\n    - {journey: pay, success: ">= 99%"}\n',
         "expect",
         "faults and nothing that is expected of the system under them",
-        "an invariant, or an objective for the fault, the recovery or after it",
+        "a property, or an objective for the fault, the recovery or after it",
         f"{NAME_ONE} under expect.fault",
     ),
     (
@@ -25,7 +25,7 @@ BAD = [
         "",
         "name: slow_payments",
         "a scenario that expects nothing",
-        "an invariant or an objective",
+        "a property or an objective",
         f"{NAME_ONE} under expect.baseline",
     ),
     (
@@ -162,8 +162,8 @@ BAD = [
         "[no_duplicate_charge]",
         "[no_lost_checkin, no_duplicate_charges]",
         "no_duplicate_charges",
-        'the unknown invariant "no_duplicate_charges"',
-        "an invariant",
+        'the unknown property "no_duplicate_charges"',
+        "a property of the system",
         'did you mean "no_duplicate_charge"?',
     ),
     ("name: slow_payments", "name: ../../etc", "../../etc", 'the name "../../etc"', PLAIN_NAME, ""),
@@ -234,7 +234,7 @@ def test_units_keys_and_names_are_told_together(tmp_path: Path) -> None:
         (10, 'the unknown fault "crsh"'),
         (10, 'the unknown service "biling"'),
         (10, '"falt"'),
-        (12, 'the unknown invariant "no_duplicate_charg"'),
+        (12, 'the unknown property "no_duplicate_charg"'),
         (14, 'the unknown journey "pays"'),
     ]
 

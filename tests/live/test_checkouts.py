@@ -9,6 +9,7 @@ import pytest
 
 from execution.catalogue import default_catalogue
 from experiment.topology import load_system
+from measurement.properties import KINDS
 from runtimes.checkouts import ROOT
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
@@ -40,7 +41,7 @@ def test_the_image_of_another_checkout_holds_its_code(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "reference_system", tmp_path / "reference_system")
     program = tmp_path / PROGRAM
     program.write_text(program.read_text() + "\n# another build\n")
-    other = load_system(tmp_path / "reference_system" / "system.yaml")
+    other = load_system(tmp_path / "reference_system" / "system.yaml", KINDS)
     cache = ROOT / "var" / "images"
     ours, theirs = (
         ensure_service_image(default_catalogue().system(), cache),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from experiment.errors import Location
@@ -21,8 +23,11 @@ from experiment.history import (
 )
 from experiment.rows import RECORDS_READ
 from experiment.scenario import Arrivals, Expect, FaultSpec, Load, Phases, Scenario
-from experiment.topology import Journey, Link, Service, System
+from experiment.topology import Journey, Link, Service, System, load_system
+from experiment.verdict import CheckResult
+from measurement.properties import KINDS
 
+REFERENCE = load_system(Path(__file__).parents[2] / "reference_system" / "system.yaml", KINDS)
 SYSTEM = System(
     "clinic",
     {name: Service() for name in ("checkin", "billing", "payments", "payer", "prescriptions", "pharmacy")},
@@ -37,6 +42,7 @@ SYSTEM = System(
         "dispense": Journey("pharmacy", ("pharmacy -> prescriptions",)),
     },
     {"visit": ()},
+    properties=REFERENCE.properties,
 )
 PHASES = Phases(baseline=10.0, warm_up=1.0, fault=10.0, recovery=15.0, settle=5.0)
 STARTS = {"warm_up": 0.0, "baseline": 1.0, "fault": 11.0, "recovery": 21.0, "settle": 36.0}
@@ -60,6 +66,16 @@ class _Latency:
 
 
 FAULT = FaultSpec(_Latency(), "billing -> payments", "fault", None, None, None, Location("s.yaml"))
+
+
+def judged_by(name: str, system: System = SYSTEM) -> Callable[[History, Scenario, System], CheckResult]:
+    """The judgement of one property of the system, as reports show it."""
+    stated = system.properties[name]
+
+    def check(history: History, scenario: Scenario, system: System) -> CheckResult:
+        return stated.result(name, stated.binding.find(history, scenario, system))
+
+    return check
 
 
 def scenario(*, faults: tuple[FaultSpec, ...] = (FAULT,), **changes: Any) -> Scenario:

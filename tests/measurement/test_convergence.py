@@ -7,9 +7,9 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
+from experiment.findings import NO_OPERATIONS, Finding
 from experiment.history import History
 from experiment.verdict import Verdict
-from measurement.checkers.findings import NO_OPERATIONS, Finding
 from measurement.convergence import Convergence, convergence
 from tests.measurement.histories import PHASES, history, op, sample, scenario
 
@@ -17,7 +17,7 @@ CURRENT = Finding(Verdict.PASS, "", 1)
 
 
 def converged(seen: History, staleness: Finding = CURRENT, settle: float = 5.0) -> Convergence:
-    return convergence(seen, scenario(phases=replace(PHASES, settle=settle)), staleness, 21.0, 36.0)
+    return convergence(seen, scenario(phases=replace(PHASES, settle=settle)), [staleness], 21.0, 36.0)
 
 
 def drained_at(t: float) -> History:

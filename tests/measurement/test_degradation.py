@@ -8,15 +8,15 @@ import numpy as np
 import polars as pl
 import pytest
 
+from experiment.findings import NO_OPERATIONS
 from experiment.history import History, Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
 from experiment.units import DURATION, SHARE, parse_bound
 from experiment.verdict import Verdict
-from measurement.checkers.findings import NO_OPERATIONS
-from measurement.checkers.recovers import of_recovery
 from measurement.degradation import by_phase, timelines
 from measurement.histogram import quantile
+from measurement.properties.recovers import of_recovery
 from measurement.quality import grade
 from measurement.resilience import Quality, quality_of, time_to_recover
 from measurement.statistics import evidently_below, proportion

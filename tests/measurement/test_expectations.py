@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 
+from experiment.findings import NO_OPERATIONS
 from experiment.history import Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
 from experiment.units import DURATION, SHARE, parse_bound
 from measurement.analysis import ExpectationResult
-from measurement.checkers.findings import NO_OPERATIONS
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover

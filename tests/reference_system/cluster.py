@@ -27,6 +27,7 @@ import asyncpg
 
 from experiment.design import Design, load_design
 from experiment.topology import System, load_system
+from measurement.properties import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "reference_system"
@@ -108,7 +109,7 @@ class Cluster:
     """Everything that was started, and how to reach it."""
 
     folder: Path
-    system: System = field(default_factory=lambda: load_system(HOME / "system.yaml"))
+    system: System = field(default_factory=lambda: load_system(HOME / "system.yaml", KINDS))
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     runs: int = 0

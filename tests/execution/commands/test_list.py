@@ -11,7 +11,7 @@ from execution.places import ROOT
 
 
 def test_each_thing_is_listed_with_one_whole_sentence() -> None:
-    """Fault kinds and invariants are told in a sentence that ends."""
+    """Fault kinds and properties are told in a sentence that ends."""
     found = contents(Catalogue(REFERENCE))
     sentences = [*found["faults"].values(), *found["properties"].values()]
     assert all(text.endswith(".") and ". " not in text for text in sentences)

@@ -41,7 +41,7 @@ entries:
             "bounded_waiting",
             "bounded_wating",
             "4:81",
-            'the unknown invariant "bounded_wating"',
+            'the unknown property "bounded_wating"',
             "bounded_waiting",
         ),
     ],

@@ -9,6 +9,7 @@ import yaml
 
 from experiment.topology import load_system
 from experiment.yaml_source import Mapping, read_yaml
+from measurement.properties import KINDS
 from runtimes.containers.compose import as_yaml, generated
 from runtimes.containers.recipes import SYSTEM
 
@@ -42,7 +43,7 @@ def services() -> dict[str, dict[str, Any]]:
 
 def test_every_service_and_every_link_of_the_system_is_there() -> None:
     """Each service has a container, each link a proxy, and callers know only the proxies."""
-    system = load_system(SYSTEM / "system.yaml")
+    system = load_system(SYSTEM / "system.yaml", KINDS)
     files = generated()
     root = read_yaml(SYSTEM / "compose.yaml")
     assert isinstance(root, Mapping)
@@ -82,7 +83,7 @@ def test_services_start_after_what_they_call_is_healthy_and_are_then_seeded() ->
     """Whoever says `docker compose up` gets patients without another command."""
     healthy = {"condition": "service_healthy"}
     shown = services()
-    system = load_system(SYSTEM / "system.yaml")
+    system = load_system(SYSTEM / "system.yaml", KINDS)
     modules = [name for name, spec in system.services.items() if spec.module]
     for name in modules:
         assert shown[name]["depends_on"] == dict.fromkeys(("toxiproxy", "postgres", "bus"), healthy)

@@ -1,20 +1,19 @@
-"""I1 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, read, record, scenario
 
-check = CHECKERS["no_lost_checkin"].check
+check = judged_by("no_lost_checkin")
 
 
-def test_saw_nothing_without_check_ins() -> None:
+def test_not_exercised_without_check_ins() -> None:
     """A history without check-ins proves nothing about them."""
     result = check(history(record("billing", "invoice", "inv-1")), scenario(), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE
     assert result.exposed == 0
-    assert "saw nothing" in result.statement
+    assert "not exercised" in result.statement
 
 
 def test_an_unread_database_is_no_loss() -> None:

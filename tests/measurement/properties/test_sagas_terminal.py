@@ -1,4 +1,4 @@
-"""I6 on hand-written histories: every case of money and status."""
+"""The reference system's binding on hand-written histories: every case of money and status."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import pytest
 
 from experiment.rows import Record, Row
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, read, record, scenario
 
-check = CHECKERS["sagas_terminal"].check
+check = judged_by("sagas_terminal")
 
 
 def invoice(status: str, amount: float = 30.0) -> Record:
@@ -28,7 +27,7 @@ def refund(amount: float = 30.0) -> Record:
     return record("payments", "refund", "inv-1", id="r", amount=amount, t=4.0)
 
 
-def test_saw_nothing_without_a_payment() -> None:
+def test_not_exercised_without_a_payment() -> None:
     """An open invoice that nobody tried to pay exposes nothing."""
     assert check(history(invoice("open")), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
 

@@ -1,43 +1,47 @@
-"""Hand-overs of medicine as reads of the prescription's register: each with the interval in which it must
-have happened, put together from the pharmacy's record and the client's own log."""
+"""Uses of a thing as reads of its register: each with the interval in which it must have happened, put
+together from the record of the use and the client's own log."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import polars as pl
 
 from experiment.history import History
-from measurement.prescriptions import CLOCK_SLACK_S, DISPENSE
+from experiment.properties import Records
+from measurement.properties.selection import ACKNOWLEDGED, SENT, performed, recorded
 
-KNOWN_END = pl.col("certain") & ~pl.col("held")  # the answer says that the hand-over was done by then
+CLOCK_SLACK_S = 0.05  # granted where a service's clock is compared with the client's
+KNOWN_END = pl.col("certain") & ~pl.col("held")  # the answer says that the use was over by then
 COLUMNS = ("id", "key", "version", "began", "done", "t", "operation")
 
 
-def handed_over(history: History) -> pl.DataFrame:
-    """One row per dispense of a known version.
+def uses(history: History, journeys: Sequence[str], used: Records | None, held: str) -> pl.DataFrame:
+    """One row per use of a known version.
 
-    Columns: id (row number), key, version, began, done (seconds; the hand-over lies between), t (the
-    service's own time), operation (id of the client's operation, null when none explains the record). An
-    operation that was answered `held` began its hand-over after that answer. A record that no operation
-    explains is given the whole time before it: nothing is claimed of it that is not certain. An answer that
-    names a version which no record of that time shows is a hand-over of its own: the client's log is
-    believed, whatever else the pharmacy wrote down.
+    Columns: id (row number), key, version, began, done (seconds; the use lies between), t (the service's own
+    time), operation (id of the client's operation, null when none explains the record). An operation whose
+    answer carried the label `held` began its use after that answer. A record that no operation explains is
+    given the whole time before it: nothing is claimed of it that is not certain. An answer that names a
+    version which no record of that time shows is a use of its own: the client's log is believed, whatever
+    else the service wrote down.
     """
-    asked = history.operations.filter(
-        (pl.col("journey") == DISPENSE) & (pl.col("outcome") != "rejected") & pl.col("sent").is_not_null()
-    ).select(
-        "key",
-        "sent",
-        "ended",
-        pl.col("version").alias("told"),
-        pl.col("id").alias("operation"),
-        held=(pl.col("label") == "held").fill_null(False),
-        certain=pl.col("outcome") == "acknowledged",
+    asked = (
+        performed(history, journeys)
+        .filter((pl.col("outcome") != "rejected") & SENT)
+        .select(
+            "key",
+            "sent",
+            "ended",
+            pl.col("version").alias("told"),
+            pl.col("id").alias("operation"),
+            held=(pl.col("label") == held).fill_null(False) & bool(held),
+            certain=ACKNOWLEDGED,
+        )
+        .collect()
     )
-    records = (
-        history.records.filter((pl.col("kind") == "dispense") & (pl.col("status") == "completed"))
-        .select("key", "version", "t")
-        .with_row_index("id")
-    )
+    rows = history.records.lazy().filter(pl.lit(False)) if used is None else recorded(history, used)
+    records = rows.select("key", "version", "t").with_row_index("id").collect()
     pairs = _pairs(records, asked)
     settled = _explained(records, pairs)
     answered = asked.filter(KNOWN_END & pl.col("told").is_not_null())

@@ -1,14 +1,13 @@
-"""I16 on synthetic loads."""
+"""The reference system's binding on synthetic loads."""
 
 from __future__ import annotations
 
 from experiment.rows import Row
 from experiment.scenario import Recovery
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, scenario
 
-check = CHECKERS["recovers"].check
+check = judged_by("recovers")
 
 
 def pays(back_at: float) -> list[Row]:
@@ -27,7 +26,7 @@ def pays(back_at: float) -> list[Row]:
     ]
 
 
-def test_saw_nothing_without_a_fault() -> None:
+def test_not_exercised_without_a_fault() -> None:
     """Nothing was broken, so nothing recovered."""
     result = check(history(*pays(0.0), with_fault=False), scenario(faults=()), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -1,20 +1,19 @@
-"""I2 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
 from experiment.rows import Record, Row
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, record, scenario
 
-check = CHECKERS["no_duplicate_charge"].check
+check = judged_by("no_duplicate_charge")
 
 
 def charge(invoice: str, number: str, t: float, amount: float = 30.0) -> Record:
     return record("payments", "charge", invoice, id=number, t=t, amount=amount, status="captured")
 
 
-def test_saw_nothing_without_a_charge() -> None:
+def test_not_exercised_without_a_charge() -> None:
     """Payments that never reached the ledger cannot have been charged twice, and prove nothing."""
     result = check(history(op(1, "pay", "inv-1", 2.0, outcome="rejected")), scenario(), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -1,17 +1,29 @@
-"""I5 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from experiment.rows import Operation, Record, Row
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
+from measurement.properties.no_lost_write import NoLostWrite
+from measurement.properties.register import Ended
+from tests.measurement.histories import SYSTEM, history, judged_by, op, read, record, scenario
 
-check = CHECKERS["no_lost_prescription_change"].check
+NAME = "no_lost_prescription_change"
+REFERENCE = SYSTEM.properties[NAME]
+assert isinstance(REFERENCE.binding, NoLostWrite)
+# The reference system's users do not stop a prescription; a binding may say which journey ends a thing.
+WITH_STOP = replace(
+    REFERENCE.binding,
+    operations=("prescribe", "change_dose", "stop"),
+    ends=("stop",),
+    ended=Ended(("stopped",), "stop"),
+)
+check = judged_by(NAME, replace(SYSTEM, properties={NAME: replace(REFERENCE, binding=WITH_STOP)}))
 
 
 def wrote(number: int, version: int, **more: Any) -> Operation:
@@ -23,7 +35,7 @@ def committed(version: int, **more: Any) -> Record:
     return record("prescriptions", "rx_version", "rx-1", version=version, t=float(version), **more)
 
 
-def test_saw_nothing_without_writes() -> None:
+def test_not_exercised_without_writes() -> None:
     """No write, no claim; an unread store makes none either."""
     other = record("billing", "invoice", "inv-1")
     assert check(history(other), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""I4 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from hypothesis import given, settings
 
 from experiment.rows import Operation, Record, Row
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
 from measurement.linearizability import RegisterOperation, check_register
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, record, scenario
 
-check = CHECKERS["no_superseded_dispense"].check
+check = judged_by("no_superseded_dispense")
 Outcome = Literal["acknowledged", "rejected", "indeterminate"]
 
 
@@ -42,7 +41,7 @@ def committed(version: int, t: float, status: str = "active") -> Record:
     return record("prescriptions", "rx_version", "rx-1", version=version, t=t, status=status)
 
 
-def test_saw_nothing_without_a_dispense() -> None:
+def test_not_exercised_without_a_dispense() -> None:
     """Changes alone expose nobody."""
     assert check(history(wrote(1, 1, 1.0)), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
 

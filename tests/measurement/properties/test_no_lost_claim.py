@@ -1,4 +1,4 @@
-"""I19 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import pytest
 
 from experiment.rows import Record, Row
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, read, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, read, record, scenario
 
-check = CHECKERS["no_lost_claim"].check
+check = judged_by("no_lost_claim")
 
 
 def billed(status: str) -> Record:
@@ -20,7 +19,7 @@ ACCEPTED = record("payer", "claim", "clm-1", t=3.0)
 ASKED = op(1, "claim", "inv-1", 2.0)
 
 
-def test_saw_nothing_without_a_claim() -> None:
+def test_not_exercised_without_a_claim() -> None:
     """A claim that only the payer knows was promised by nobody."""
     assert check(history(ACCEPTED), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
 

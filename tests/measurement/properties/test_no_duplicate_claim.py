@@ -1,15 +1,14 @@
-"""I3 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, record, scenario
 
-check = CHECKERS["no_duplicate_claim"].check
+check = judged_by("no_duplicate_claim")
 
 
-def test_saw_nothing_without_an_accepted_claim() -> None:
+def test_not_exercised_without_an_accepted_claim() -> None:
     """Billing's own claim rows are no acceptance."""
     result = check(history(record("billing", "claim", "clm-1")), scenario(), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -1,13 +1,12 @@
-"""I15 on hand-written counters."""
+"""The reference system's binding on hand-written counters."""
 
 from __future__ import annotations
 
 from experiment.rows import Sample
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, sample, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, sample, scenario
 
-check = CHECKERS["no_retry_amplification"].check
+check = judged_by("no_retry_amplification")
 
 
 def counted(*values: tuple[float, float, float], received: tuple[float, ...] = ()) -> list[Sample]:
@@ -21,7 +20,7 @@ def counted(*values: tuple[float, float, float], received: tuple[float, ...] = (
     return rows
 
 
-def test_saw_nothing_without_enough_requests() -> None:
+def test_not_exercised_without_enough_requests() -> None:
     """19 requests are too few for a ratio."""
     assert (
         check(history(*counted((1, 0, 0), (36, 19, 57))), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE

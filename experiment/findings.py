@@ -1,9 +1,11 @@
-"""What a checker finds, and how its figure becomes a sentence. One place for the rules that all checkers
-share."""
+"""What a property finds, and how its figure becomes a sentence: the rules that all properties share.
+
+A property that a system writes in Python uses these too.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,19 +13,18 @@ import polars as pl
 
 from experiment.history import History
 from experiment.rows import RECORDS_READ
-from experiment.scenario import Scenario
-from experiment.topology import System
-from experiment.verdict import CheckResult, Verdict, Violation
+from experiment.verdict import Verdict, Violation
 
 SHOWN = 20  # violations kept with their evidence; the rest is counted
 NO_OPERATIONS = pl.Series("id", [], dtype=pl.Int64)
+SIMULATION = "simulation"  # source of a history that a twin played
 
 Measures = Mapping[str, float | int | str | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A judgement before it carries its checker's name. `wrong` holds the ids of the operations that were
+    """A judgement before it carries its property's name. `wrong` holds the ids of the operations that were
     acknowledged and yet semantically wrong or stale: they are not good, however fast they were."""
 
     verdict: Verdict
@@ -35,37 +36,6 @@ class Finding:
     wrong: pl.Series = field(default_factory=lambda: NO_OPERATIONS)
 
 
-@dataclass(frozen=True, slots=True)
-class Checker:
-    """One property. `safety`: a violation is a veto, whatever else the run shows."""
-
-    name: str
-    invariant: str  # I1 ... I19
-    safety: bool
-    sentence: str
-    find: Callable[[History, Scenario, System], Finding]
-
-    def check(self, history: History, scenario: Scenario, system: System) -> CheckResult:
-        """The property judged on one history. Pure."""
-        return self.result(self.find(history, scenario, system))
-
-    def result(self, finding: Finding) -> CheckResult:
-        statement = finding.statement
-        if self.safety and finding.verdict is Verdict.PASS:
-            statement = f"{statement} {rule_of_three(finding.exposed)}"
-        return CheckResult(
-            self.name,
-            self.sentence,
-            self.safety,
-            finding.verdict,
-            statement,
-            finding.exposed,
-            finding.violations,
-            finding.violation_count,
-            finding.measures,
-        )
-
-
 def rule_of_three(exposed: int) -> str:
     """What no violation in n can claim: with 95% confidence the true share is below 3/n (Hanley and
     Lippman-Hand 1983); below 4 exposed the bound says nothing."""
@@ -74,9 +44,9 @@ def rule_of_three(exposed: int) -> str:
     return f"(95% bound on the true share: 3/{exposed} = {3 / exposed:.2g})"
 
 
-def saw_nothing(what: str, measures: Measures | None = None) -> Finding:
-    """No data is no pass."""
-    return Finding(Verdict.INCONCLUSIVE, f"saw nothing: {what}", 0, measures=measures or {})
+def not_exercised(what: str, measures: Measures | None = None) -> Finding:
+    """Without data nothing has passed."""
+    return Finding(Verdict.INCONCLUSIVE, f"not exercised: {what}", 0, measures=measures or {})
 
 
 def conclude(
@@ -88,7 +58,7 @@ def conclude(
     measures: Measures,
     wrong: pl.Series = NO_OPERATIONS,
 ) -> Finding:
-    """Pass or fail of a checker that saw `exposed` > 0; the first violations in time order are kept."""
+    """Pass or fail of a property that saw `exposed` > 0; the first violations in time order are kept."""
     late = float("inf")
     shown = sorted(violations, key=lambda v: (v.t if v.t is not None else late, v.key))[:SHOWN]
     verdict = Verdict.FAIL if count else Verdict.PASS
@@ -137,3 +107,12 @@ def was_read(history: History, store: str) -> bool:
         return store in counts and present >= counts[store]
     completed = history.end is not None and history.end.reason == "completed"
     return present > 0 or (completed and history.records.height > 0)
+
+
+def unread(history: History, *stores: str) -> str:
+    """Which of the stores was not read, or not modelled by the twin, in words; empty when all were read."""
+    for store in stores:
+        if not was_read(history, store):
+            modelled = history.header.source == SIMULATION and store not in counted_records(history)
+            return f"the records of {store} {'are not modelled' if modelled else 'were not read'}"
+    return ""

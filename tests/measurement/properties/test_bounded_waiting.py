@@ -1,15 +1,14 @@
-"""I14 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, scenario
 
-check = CHECKERS["bounded_waiting"].check
+check = judged_by("bounded_waiting")
 
 
-def test_saw_nothing_when_nothing_was_sent() -> None:
+def test_not_exercised_when_nothing_was_sent() -> None:
     """An operation whose need had failed was never sent."""
     unsent = op(1, "check_in", "enc-1", 2.0, outcome="rejected", sent=None)
     assert check(history(unsent), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""I13 on hand-written histories."""
+"""The reference system's binding on hand-written histories."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ import pytest
 from experiment.rows import Operation
 from experiment.scenario import Staleness
 from experiment.verdict import Verdict
-from measurement.checkers import CHECKERS
-from tests.measurement.histories import SYSTEM, history, op, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, record, scenario
 from tests.measurement.histories import read as stores_read
 
-check = CHECKERS["bounded_staleness"].check
+check = judged_by("bounded_staleness")
 WRITES = (
     op(1, "prescribe", "rx-1", 1.0, version=1),
     op(2, "change_dose", "rx-1", 2.0, version=2),
@@ -25,7 +24,7 @@ def read(number: int, version: int, at: float, **more: Any) -> Operation:
     return op(number, "view_dose", "rx-1", at, version=version, **more)
 
 
-def test_saw_nothing_without_a_read_after_a_write() -> None:
+def test_not_exercised_without_a_read_after_a_write() -> None:
     """A read before the write was acknowledged cannot be stale."""
     result = check(history(*WRITES, read(9, 1, 1.0)), scenario(), SYSTEM)
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -1,0 +1,160 @@
+"""What an operation does to a thing is done once at most, judged from the records of what was done.
+
+Giving back does not undo a duplicate: for a while it was taken without right. What is left after giving back
+stands beside the count, so that what was given back is seen too.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import polars as pl
+
+from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
+from experiment.history import History
+from experiment.names import JourneyName
+from experiment.properties import Noun, Records
+from experiment.scenario import Scenario
+from experiment.topology import System
+from experiment.verdict import Violation
+from measurement.properties.selection import chosen, ids_of, recorded, slug
+
+
+@dataclass(frozen=True, slots=True)
+class AtMostOnce:
+    """Each thing has one record of the effect at most: no invoice is charged twice."""
+
+    kind: ClassVar[str] = "at_most_once"
+    safety: ClassVar[bool] = True
+
+    things: Noun  # what it is done to: invoice
+    effect: Records  # one record each time that it was done: a charge
+    given_back: Records | None = None  # records that give an amount back: a refund
+    due: Records | None = None  # records with the right amount of each thing; else its first effect
+    operations: tuple[JourneyName, ...] = ()  # journeys that do it: their operations are the evidence
+
+    @property
+    def sentence(self) -> str:
+        return f"No {self.things.singular} is {self.effect.past} more than once."
+
+    @property
+    def _themselves(self) -> bool:
+        """Whether each record is the whole thing once more, not something that was done to it."""
+        return self.effect.kind.replace("_", " ") == self.things.singular
+
+    def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
+        """Exposed are the things that it was done to at least once."""
+        done = (
+            recorded(history, self.effect)
+            .group_by("key")
+            .agg(pl.len().cast(pl.Int64).alias("times"), pl.col("amount").first(), pl.col("t").max())
+            .collect()
+        )
+        missing = unread(history, self.effect.store)
+        doubled = done.filter(pl.col("times") > 1).sort("t")
+        if missing and not doubled.height:
+            return not_exercised(missing)
+        if done.height == 0:
+            return not_exercised(self._nothing())
+        extra = int((doubled["times"] - 1).sum()) if doubled.height else 0
+        over = self._over(history, doubled)
+        return conclude(
+            done.height,
+            self._violations(history, doubled),
+            doubled.height,
+            f"none of {self._counted(done.height)} was {self.effect.past} more than once",
+            self._bad(extra, doubled.height, done.height, over),
+            self._measures(done, doubled.height, extra, over),
+            ids_of(history, self.operations, doubled["key"]),
+        )
+
+    def _nothing(self) -> str:
+        if self._themselves:
+            return f"{self.effect.place} {self.effect.past} no {self.things.singular}"
+        return f"{self.effect.place} holds no {self.effect.noun.singular}"
+
+    def _counted(self, number: int) -> str:
+        """`203 charged invoices`."""
+        past, things = self.effect.past, self.things
+        return Noun(f"{past} {things.singular}", f"{past} {things.plural}").count(number)
+
+    def _bad(self, extra: int, doubled: int, exposed: int, over: float) -> str:
+        past, effect = self.effect.past, self.effect.noun
+        if self._themselves:
+            return (
+                f"{self.things.count(doubled)} of {exposed:,} {past} more than once "
+                f"({effect.count(extra)} too many)"
+            )
+        duplicate = Noun(f"duplicate {effect.singular}", f"duplicate {effect.plural}")
+        told = f"{duplicate.count(extra)} on {self.things.count(doubled)} of {exposed:,} {past}"
+        if self.given_back is None:
+            return told
+        given_back = self.given_back.noun.plural
+        return f"{told}; net over{effect.singular} after {given_back} {over:.2f}"
+
+    def _measures(
+        self, done: pl.DataFrame, doubled: int, extra: int, over: float
+    ) -> dict[str, float | int | str | None]:
+        past, effect, things = self.effect.past, self.effect.noun, self.things.plural
+        measures: dict[str, float | int | str | None] = {
+            slug(past, things): done.height,
+            slug("duplicate", effect.plural): extra,
+        }
+        if not self._themselves:
+            measures |= {
+                slug(effect.plural): int(done["times"].sum()),
+                slug(things, past, "twice"): doubled,
+            }
+        if self.given_back is not None:
+            measures[slug(f"net_over{effect.singular}")] = over
+        return measures
+
+    def _over(self, history: History, doubled: pl.DataFrame) -> float:
+        """What was taken beyond what was due from the doubled things, after what was given back."""
+        if self.given_back is None or doubled.height == 0:
+            return 0.0
+        amount = pl.col("amount").fill_null(0.0)
+        kinds = [self.effect, self.given_back, *([self.due] if self.due is not None else [])]
+        due = pl.col("amount").filter(chosen(self.due)).last() if self.due is not None else pl.lit(None)
+        money = (
+            recorded(history, *kinds)
+            .filter(pl.col("key").is_in(doubled["key"].implode()))
+            .group_by("key")
+            .agg(
+                taken=amount.filter(chosen(self.effect)).sum(),
+                back=amount.filter(chosen(self.given_back)).sum(),
+                due=due,
+            )
+            .collect()
+        )
+        both = doubled.join(money, on="key", how="left")
+        right = pl.coalesce(pl.col("due").cast(pl.Float64), "amount")
+        over = both.select((pl.col("taken") - pl.col("back") - right).clip(lower_bound=0).alias("over"))
+        return round(float(over["over"].sum()), 2)
+
+    def _violations(self, history: History, doubled: pl.DataFrame) -> list[Violation]:
+        first = doubled.head(SHOWN)
+        kinds = [self.effect.kind, *([self.given_back.kind] if self.given_back is not None else [])]
+        proof = evidence(history, first["key"].to_list(), kinds, self.operations) if first.height else {}
+        return [
+            Violation(self._told(key, times, proof[key]), key, t, proof[key])
+            for key, times, t in first.select("key", "times", "t").iter_rows()
+        ]
+
+    def _told(self, key: str, times: int, proof: tuple[dict[str, object], ...]) -> str:
+        if self._themselves:
+            place = f" by {self.effect.at}" if self.effect.at else ""
+            return f"{self.things.singular} {key} was {self.effect.past} {times} times{place}"
+        rows = [row for row in proof if row["type"] == "record" and _is(row, self.effect)]
+        amounts = [f"{row['amount']:.2f}" if "amount" in row else "unknown" for row in rows]
+        known = f" ({' and '.join(amounts)})" if any(amount != "unknown" for amount in amounts) else ""
+        often = "twice" if times == 2 else f"{times} times"
+        return f"{self.things.singular} {key} was {self.effect.past} {often}{known}"
+
+
+def _is(row: dict[str, object], wanted: Records) -> bool:
+    """The same as `chosen`, for one row of the evidence."""
+    states = wanted.status
+    right = not states or row.get("status") is None or row["status"] in states
+    return row["store"] == wanted.store and row["kind"] == wanted.kind and right

@@ -1,0 +1,57 @@
+"""The rows of a history that a binding speaks of, and what all kinds ask of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from experiment.history import History
+from experiment.properties import Noun, Records
+from experiment.rows import ABSENT, FINAL_READ
+
+ACKNOWLEDGED = pl.col("outcome") == "acknowledged"
+SENT = pl.col("sent").is_not_null()
+CENT = 0.005
+
+
+def recorded(history: History, *wanted: Records) -> pl.LazyFrame:
+    """The records of any of the bindings."""
+    return history.records.lazy().filter(pl.any_horizontal([chosen(one) for one in wanted]))
+
+
+def chosen(wanted: Records) -> pl.Expr:
+    """Whether a record is one of the binding; one that tells no state may be in any."""
+    found = (pl.col("store") == wanted.store) & (pl.col("kind") == wanted.kind)
+    if not wanted.status:
+        return found
+    return found & pl.col("status").cast(pl.String).is_in(list(wanted.status)).fill_null(True)
+
+
+def performed(history: History, journeys: Sequence[str]) -> pl.LazyFrame:
+    """The operations of these journeys, sent or not."""
+    return history.operations.lazy().filter(pl.col("journey").is_in(list(journeys)))
+
+
+def ids_of(history: History, journeys: Sequence[str], keys: pl.Series) -> pl.Series:
+    """Ids of the operations of these journeys on any of the keys."""
+    return history.operations.filter(
+        pl.col("journey").is_in(list(journeys)) & pl.col("key").is_in(keys.implode())
+    )["id"]
+
+
+def invisible(history: History) -> pl.DataFrame:
+    """Final reads in which the system said itself that it does not have the key."""
+    return history.operations.filter(
+        (pl.col("journey") == FINAL_READ) & ACKNOWLEDGED & (pl.col("value") == ABSENT)
+    )
+
+
+def slug(*words: str) -> str:
+    """A measure's name: charged_invoices."""
+    return "_".join(words).replace(" ", "_").replace("-", "_")
+
+
+def subject(noun: Noun, key: str) -> str:
+    """`invoice inv-7`."""
+    return f"{noun.singular} {key}"
