@@ -20,9 +20,9 @@ from execution.options import Options
 from execution.runs.facts import machine
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
+from execution.runs.preflight import planner
 from experiment.history import History
-from experiment.plan import Plan, make_plan
-from experiment.population import generate
+from experiment.plan import Plan
 
 SCENARIO = Path(__file__).parent / "capacity.yaml"
 
@@ -52,9 +52,8 @@ def _plan(rate: float, design: str) -> Plan:
     system = catalogue.system()
     scenario = catalogue.scenario(str(SCENARIO), system)
     load = replace(scenario.load, arrivals=replace(scenario.load.arrivals, rate=rate))
-    return make_plan(
-        replace(scenario, load=load), system, catalogue.design(design, system), 1, generate(200, 1)
-    )
+    plan = planner(system, Options())
+    return plan(replace(scenario, load=load), catalogue.design(design, system), 1)
 
 
 def _quiet(_progress: Progress) -> None:

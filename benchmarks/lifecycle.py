@@ -10,10 +10,9 @@ from typing import TypeVar
 
 from execution.catalogue import default_catalogue
 from execution.runs.facts import machine
-from experiment.population import generate
+from experiment.workload import load_workload
 from runtimes.runtime import RunSettings, Runtime
 
-PATIENTS = 200
 AnyRuntime = TypeVar("AnyRuntime", bound=Runtime)
 
 
@@ -25,8 +24,9 @@ def tell_machine() -> None:
 def run_of(design: str, number: int) -> RunSettings:
     """A run of the reference system; its number is also its seed."""
     catalogue = default_catalogue()
-    chosen = catalogue.design(design, catalogue.system())
-    return RunSettings(f"r-{number}", number, chosen, generate(PATIENTS, number))
+    system = catalogue.system()
+    population = load_workload(system).population(None, number)
+    return RunSettings(f"r-{number}", number, catalogue.design(design, system), population)
 
 
 def lifecycles(make: Callable[[], AnyRuntime], rounds: int) -> AnyRuntime:
@@ -55,7 +55,7 @@ def resets(runtime: Runtime, rounds: int) -> None:
         for number in range(rounds):
             run = run_of(designs[number % len(designs)], number)
             seconds.append(_seconds(partial(runtime.reset, run)))
-        print(f"reset, {title:<12} {spread(seconds, 1e3)} ms, {PATIENTS} patients")
+        print(f"reset, {title:<12} {spread(seconds, 1e3)} ms, {run.population.source}")
 
 
 def _seconds(act: Callable[[], None]) -> float:

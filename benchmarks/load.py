@@ -13,20 +13,23 @@ import platform
 import resource
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
+from execution.catalogue import read_system
 from experiment.design import Design
 from experiment.history import Header, load_history
 from experiment.plan import Plan, make_plan
-from experiment.population import generate
 from experiment.recorder import Recorder
 from experiment.scenario import Arrivals, Load, Phases, Scenario
-from experiment.topology import Journey, Service, Step, System
+from experiment.topology import Step
+from experiment.workload import load_workload
 from load.account import quantile
 from load.process import LoadProcess, start_load
 
+SYSTEM = Path(__file__).parent.parent / "reference_system" / "system.yaml"
 MIX = (
     Step("check_in"),
     Step("claim", at=0.2),
@@ -76,11 +79,13 @@ def serve(port: multiprocessing.Queue[int]) -> None:
 
 
 def plan_of(rate: float, seconds: float) -> Plan:
-    journeys = {step.journey: Journey("front") for step in MIX}
-    system = System("trivial", {"front": Service()}, (), journeys, {"visit": MIX})
+    """The journeys of the reference system, in one mix."""
+    system = replace(read_system(SYSTEM), mixes={"visit": MIX})
+    workload = load_workload(system)
     phases = Phases(baseline=seconds - 1.0, settle=1.0)
     scenario = Scenario("bench", "bench", Load(Arrivals("poisson", rate), {"visit": 1.0}), phases)
-    return make_plan(scenario, system, Design("none", {}, {}), 1, generate(50, 1))
+    population = workload.population(None, 1)
+    return make_plan(scenario, system, Design("none", {}, {}), 1, population, workload)
 
 
 def cpu_of(pid: int) -> float:

@@ -9,13 +9,11 @@ from execution.places import RUNS
 
 PROCESSES, CONTAINERS, SIMULATION = "processes", "containers", "simulation"
 RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
-# Patients that the seeded generator makes when there is no folder of bundles.
-GENERATED_PATIENTS = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`population` is a folder of FHIR bundles; None: the seeded generator. `out` is where run folders
+    """`population` is a folder for the system's workload; None: it makes its own. `out` is where run folders
     land. `service_image` is the image of the services for `containers`; empty: that of the system's checkout.
     `calibration` is a file of magnitudes for the twin; None: the uncalibrated ones.
     """

@@ -87,6 +87,8 @@ class Decoder:
             return self._tuple(node, get_args(annotation)[0])
         if origin is dict:
             return self._dict(node, *get_args(annotation))
+        if annotation is Any:
+            return plain(node)
         if annotation in self._hooks:
             return self._hooks[annotation](self, node)
         if is_dataclass(annotation):
@@ -190,6 +192,26 @@ class Decoder:
         return self.fail(node.where, describe(node), expected_of(cls))
 
 
+def plain(node: Node) -> Any:
+    """The JSON value that a node stands for: numbers, true, false and null as YAML reads them, else text."""
+    if isinstance(node, Mapping):
+        return {key.text: plain(child) for key, child in node.items}
+    if isinstance(node, Sequence):
+        return [plain(child) for child in node.items]
+    if node.kind == "null":
+        return None
+    if node.kind == "bool" and node.text.lower() in ("true", "false"):
+        return node.text.lower() == "true"
+    try:
+        if node.kind == "int":
+            return int(node.text.replace("_", ""), 0)
+        if node.kind == "float" and math.isfinite(float(node.text)):
+            return float(node.text)
+    except ValueError:
+        pass  # 0o17, 1:30 and other spellings of numbers stay text
+    return node.text
+
+
 def _blamed(node: Mapping, message: str) -> Location:
     """Where the value of the first key that the message names stands; the mapping when it names none."""
     values = (node.get(word) for word in re.findall(r"\w+", message))
@@ -223,6 +245,5 @@ def expected_of(annotation: Any) -> str:
         return "a list"
     if origin is dict or is_dataclass(annotation):
         return "a mapping"
-    return {str: "text", bool: "on or off", int: "a whole number", float: "a number"}.get(
-        annotation, "a value"
-    )
+    names = {str: "text", bool: "on or off", int: "a whole number", float: "a number", Any: "a JSON value"}
+    return names.get(annotation, "a value")

@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,12 @@ from typing import Any
 from experiment.arrivals import arrival_times
 from experiment.controls import Fault
 from experiment.design import Design
-from experiment.population import Population
+from experiment.draws import Drawing
+from experiment.requests import PlannedOperation, RequestTraits
 from experiment.rows import FORMAT, Header
 from experiment.scenario import PHASES, Scenario, activations, phase_starts
-from experiment.topology import System
+from experiment.topology import Step, System
+from experiment.workload import Population, Workload, intended_by_form, require_arguments
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,27 +45,6 @@ class Activation:
 
 
 @dataclass(frozen=True, slots=True)
-class PlannedOperation:
-    """One operation at its intended start. Keys are the business keys that the client makes up.
-
-    `dose_mg` is the dose to write (prescribe, change_dose), `amount` the money (claim, pay); `needs` is the
-    id of the operation whose success this one builds on.
-    """
-
-    id: int
-    journey: str
-    at_s: float
-    key: str
-    visit: int
-    patient: str
-    coverage: str
-    needs: int | None = None
-    medication: str = ""
-    dose_mg: float | None = None
-    amount: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Plan:
     scenario: Scenario
     system: System
@@ -73,6 +55,7 @@ class Plan:
     activations: tuple[Activation, ...]  # ascending in start
     operations: tuple[PlannedOperation, ...]  # ascending in intended start
     population: Population
+    requests: dict[str, RequestTraits] = field(default_factory=dict)  # of every journey that can be sent
 
     def phase(self, name: str) -> PlannedPhase:
         return next(phase for phase in self.phases if phase.name == name)
@@ -102,8 +85,16 @@ def header_of(plan: Plan, source: str, zero_wall: float, **facts: Any) -> Header
     )
 
 
-def make_plan(scenario: Scenario, system: System, design: Design, seed: int, population: Population) -> Plan:
-    """Pure: the same arguments give the same plan, bit for bit."""
+def make_plan(
+    scenario: Scenario,
+    system: System,
+    design: Design,
+    seed: int,
+    population: Population,
+    workload: Workload,
+) -> Plan:
+    """The same arguments give the same plan, bit for bit. Raises ConfigError where the workload's own code
+    raises or gives no JSON, and for a request with a placeholder that stands for nothing."""
     starts = phase_starts(scenario.phases)
     phases = tuple(
         PlannedPhase(name, starts[name], starts[name] + getattr(scenario.phases, name)) for name in PHASES
@@ -111,8 +102,10 @@ def make_plan(scenario: Scenario, system: System, design: Design, seed: int, pop
     token = hashlib.sha256(f"{scenario.name}/{design.name}/{seed}".encode()).hexdigest()[:6]
     run_id = f"{scenario.name}-{design.name}-s{seed}-{token}"
     acting = tuple(sorted(_activations(scenario), key=lambda activation: activation.start_s))
-    operations = _operations(scenario, system, seed, population, starts["settle"], token)
-    return Plan(scenario, system, design, seed, run_id, phases, acting, operations, population)
+    visits = _Visits(system, population, workload, random.Random(f"visits-{seed}"), token)
+    operations = _operations(scenario, visits, seed, starts["settle"])
+    traits = _rehearsed(operations, system, workload)
+    return Plan(scenario, system, design, seed, run_id, phases, acting, operations, population, traits)
 
 
 def _activations(scenario: Scenario) -> list[Activation]:
@@ -124,19 +117,18 @@ def _activations(scenario: Scenario) -> list[Activation]:
 
 
 def _operations(
-    scenario: Scenario, system: System, seed: int, population: Population, length_s: float, token: str
+    scenario: Scenario, visits: _Visits, seed: int, length_s: float
 ) -> tuple[PlannedOperation, ...]:
     """Visits at the arrival times, each expanded by its mix. One stream of randomness per purpose, so that a
-    change of the load does not change the patients."""
+    change of the load does not change who comes."""
     times = arrival_times(
         scenario.load.arrivals, length_s, random.Random(f"arrivals-{seed}"), Path(scenario.source).parent
     )
-    rng = random.Random(f"visits-{seed}")
     names, weights = zip(*sorted(scenario.load.journeys.items()), strict=True)
     drafts: list[PlannedOperation] = []
     for visit, arrival in enumerate(times):
-        mix = rng.choices(names, weights)[0]
-        drafts.extend(_visit(visit, arrival, mix, system, population, rng, len(drafts), token))
+        mix = visits.rng.choices(names, weights)[0]
+        drafts.extend(visits.of(visit, arrival, mix, len(drafts)))
     kept: dict[int, PlannedOperation] = {}
     for op in drafts:  # what an operation needs stands before it
         if op.at_s < length_s and (op.needs is None or op.needs in kept):
@@ -144,44 +136,77 @@ def _operations(
     return tuple(sorted(kept.values(), key=lambda op: (op.at_s, op.id)))
 
 
-def _visit(
-    visit: int,
-    arrival: float,
-    mix: str,
-    system: System,
-    population: Population,
-    rng: random.Random,
-    first_id: int,
-    token: str,
-) -> list[PlannedOperation]:
-    patient = rng.choice(population.patients)
-    medicine = rng.choice(patient.medications)
-    amount = round(rng.uniform(5, 80), 2)
-    prefixes = {"check_in": "enc", "claim": "inv", "pay": "inv", "dispense": "rx"}
-    made: dict[str, int] = {}
-    operations: list[PlannedOperation] = []
-    changes = 0
-    for step in system.mixes[mix]:
-        chosen = rng.random() < step.share
-        if not chosen or (step.needs is not None and step.needs not in made):
-            continue
-        number = first_id + len(operations)
-        made.setdefault(step.journey, number)
-        changes += step.journey == "change_dose"
-        dose = medicine.dose_mg / 2**changes  # another one each time, so that a dose tells its version
-        operations.append(
-            PlannedOperation(
-                id=number,
-                journey=step.journey,
-                at_s=arrival + step.at,
-                key=f"{prefixes.get(step.journey, 'rx')}-{token}-{visit:06d}",
-                visit=visit,
-                patient=patient.id,
-                coverage=patient.coverage_id,
-                needs=made[step.needs] if step.needs is not None else None,
-                medication=medicine.text,
-                dose_mg=dose if step.journey in ("prescribe", "change_dose") else None,
-                amount=amount if step.journey in ("claim", "pay") else None,
+@dataclass(frozen=True, slots=True)
+class _Visits:
+    """Makes the operations of visits, in the order of their arrival: all draw from one stream."""
+
+    system: System
+    population: Population
+    workload: Workload
+    rng: random.Random
+    token: str
+    drawing: Drawing = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "drawing", Drawing(self.rng, self.token))
+
+    def of(self, visit: int, arrival: float, mix: str, first_id: int) -> list[PlannedOperation]:
+        """One visit: its subject, its shared arguments, then step by step what is chosen."""
+        subject = self.workload.visit(self.population, self.rng)
+        shared = self.drawing.draw(self.system.workload.arguments)
+        made: dict[str, int] = {}
+        counts: dict[str, int] = {}
+        operations: list[PlannedOperation] = []
+        for step in self.system.mixes[mix]:
+            chosen = self.rng.random() < step.share
+            if not chosen or (step.needs is not None and step.needs not in made):
+                continue
+            number = first_id + len(operations)
+            made.setdefault(step.journey, number)
+            nth = counts[step.journey] = counts.get(step.journey, -1) + 1
+            operations.append(
+                self._operation(
+                    number,
+                    step,
+                    arrival,
+                    visit,
+                    made[step.needs] if step.needs is not None else None,
+                    shared | self._arguments(subject, step.journey, nth),
+                )
             )
-        )
-    return operations
+        return operations
+
+    def _arguments(self, subject: Any, journey: str, nth: int) -> dict[str, Any]:
+        given = self.workload.arguments(subject, journey, nth)
+        return given | self.drawing.draw(self.system.journeys[journey].arguments)
+
+    def _operation(
+        self,
+        number: int,
+        step: Step,
+        arrival: float,
+        visit: int,
+        needs: int | None,
+        arguments: dict[str, Any],
+    ) -> PlannedOperation:
+        key = f"{self.system.prefix(step.journey)}-{self.token}-{visit:06d}"
+        op = PlannedOperation(number, step.journey, arrival + step.at, key, visit, needs, arguments)
+        template = self.system.journeys[step.journey].intended_value
+        value = self.workload.intended_value(op) if template is None else intended_by_form(template, op)
+        return op if value is None else replace(op, value=value)
+
+
+def _rehearsed(
+    operations: Iterable[PlannedOperation], system: System, workload: Workload
+) -> dict[str, RequestTraits]:
+    """The first request of each journey is made once before anything starts: a mistake in it is told now."""
+    first: dict[str, PlannedOperation] = {}
+    for op in operations:
+        first.setdefault(op.journey, op)
+    found: dict[str, RequestTraits] = {}
+    for name, op in sorted(first.items()):
+        require_arguments(system, op)
+        traits = workload.traits(op)
+        if traits is not None:
+            found[name] = traits
+    return found

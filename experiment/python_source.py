@@ -15,11 +15,15 @@ from experiment.errors import ConfigError, Location, Problem
 def load_python(path: Path, what: str) -> ModuleType:
     """The module or package at `path`, imported once a process under a name of its own.
 
-    A package is a folder with an `__init__.py`; its files import each other relatively. `what` says in errors
-    what the file is, such as "a package of twin models". Raises ConfigError, also for an error at import, at
-    the line of the system's own code that raised.
+    A package is a folder with an `__init__.py`; its files import each other relatively, also when `path` is
+    one of them. `what` says in errors what the file is, such as "a package of twin models". Raises
+    ConfigError, also for an error at import, at the line of the system's own code that raised.
     """
     path = path.resolve()
+    if path.is_file() and (path.parent / "__init__.py").is_file() and path.name != "__init__.py":
+        package_name = load_python(path.parent, what).__name__
+        name = f"{package_name}.{path.stem}"
+        return sys.modules[name] if name in sys.modules else _executed(name, path, path, what)
     name = f"code_blue_{path.stem}_{hashlib.sha256(str(path).encode()).hexdigest()[:12]}"
     if name in sys.modules:
         return sys.modules[name]
@@ -28,6 +32,12 @@ def load_python(path: Path, what: str) -> ModuleType:
     if not file.is_file():
         found = "a folder without an __init__.py" if package else "no such file"
         raise ConfigError([Problem(Location(str(path)), found, what)])
+    return _executed(name, file, path, what)
+
+
+def _executed(name: str, file: Path, path: Path, what: str) -> ModuleType:
+    """A module made from its file; `path` is the folder of a package."""
+    package = path.is_dir()
     spec = spec_from_file_location(name, file, submodule_search_locations=[str(path)] if package else None)
     if spec is None or spec.loader is None:
         raise ConfigError([Problem(Location(str(path)), "a file that is not Python", f"{what} in Python")])

@@ -43,9 +43,9 @@ class Header:
 class Operation:
     """One call of a journey as its user saw it.
 
-    `outcome` comes from the table in load/outcomes.py. `version` is the version read or written, `value` the
-    dose or state, `label` what the answer said of itself (pending, cached, stale, held), `age` its labelled
-    age in seconds. `sent` is None when the operation was never sent (what it needs had failed).
+    `outcome` comes from the table in experiment/outcomes.py. `version` is the version read or written,
+    `value` the value or state, `label` what the answer said of itself (pending, cached, stale, held), `age`
+    its labelled age in seconds. `sent` is None when the operation was never sent (what it needs had failed).
     """
 
     TAG: ClassVar[str] = "op"

@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from experiment.controls import Fault
 from experiment.decoding import NONE_WORDS, hints_of
 from experiment.design import DesignFile, LinkPatterns, ServicePatterns
+from experiment.forms import Draw, draw_schema
 from experiment.names import PATTERN, Reference
 from experiment.properties import Binding, Kinds, Noun, Property
 from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule
@@ -34,6 +35,7 @@ LINK_NAME = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a 
 def system_schema(kinds: Kinds) -> Schema:
     """Of `system.yaml`; `kinds` is the registry of kinds of properties."""
     generator = _Generator({})
+    generator.special[Draw] = draw_schema()
     word = {"type": "string", "minLength": 1}
     pair = {"type": "array", "items": word, "minItems": 1, "maxItems": 2}
     generator.special[Noun] = {"anyOf": [word, pair], "description": "a noun, or [person, people]"}

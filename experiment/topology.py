@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
-from experiment.errors import Location, nearest
+from experiment.errors import ConfigError, Location, nearest
+from experiment.forms import (
+    PREFIX,
+    AnswerForm,
+    Draw,
+    FinalReadForm,
+    RequestForm,
+    decode_draw,
+    require_intended,
+    unknown_placeholders,
+)
 from experiment.names import JOURNEY, LINK, SERVICE, STORE, require_name
 from experiment.properties import (
     Kinds,
@@ -25,6 +35,7 @@ from experiment.record_sources import RecordSource, check_record_source
 from experiment.services import Role as Role
 from experiment.services import Service as Service
 from experiment.services import check_service
+from experiment.templates import FIXED
 from experiment.units import Duration, Share
 from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
 
@@ -59,6 +70,16 @@ class Journey:
     patience: Duration = 5.0  # the user gives up
     p95: Duration = 1.0  # an answer slower than this is not good
     writes: bool = True
+    key: str = ""  # first part of its business keys, before the run's token and the visit; default: its name
+    arguments: dict[str, Draw] = field(default_factory=dict)  # drawn from the seed for each operation
+    request: RequestForm | None = None  # without it the workload's client makes the request
+    answer: AnswerForm | None = None
+    intended_value: str | None = None  # what a write means to leave behind, such as "{amount}"
+
+    def __post_init__(self) -> None:
+        if self.key and not PREFIX.fullmatch(self.key):
+            raise ValueError(f'the key "{self.key}"; expected letters, digits, "_" and dots')
+        require_intended(self.intended_value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +97,13 @@ class Step:
 class WorkloadFiles:
     """Python that a system brings where YAML does not suffice; paths are relative to its file.
 
-    `client` makes requests and reads answers, `twin` is a package of models of the services.
+    `client` makes requests and reads answers, `twin` is a package of models of the services. `arguments` are
+    drawn from the seed once a visit, and all of its operations share them.
     """
 
     client: str = ""
     twin: str = ""
+    arguments: dict[str, Draw] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +122,7 @@ class System:
     workload: WorkloadFiles = WorkloadFiles()
     records: tuple[RecordSource, ...] = ()
     properties: dict[str, Property] = field(default_factory=dict)  # what runs are judged by, in this order
+    final_reads: dict[str, FinalReadForm] = field(default_factory=dict)  # by the first part of the keys
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:
@@ -108,6 +132,10 @@ class System:
     def link(self, name: str) -> Link:
         """The link called `caller -> callee`. Raises KeyError."""
         return next(link for link in self.links if link.name == name)
+
+    def prefix(self, journey: str) -> str:
+        """The first part of a journey's business keys."""
+        return self.journeys[journey].key or journey.replace("-", "_")
 
     def callees(self, service: str) -> dict[str, Protocol]:
         """What a service calls: callee to protocol."""
@@ -159,11 +187,16 @@ def load_system(path: Path, kinds: Kinds) -> System:
     ConfigError."""
     node = read_yaml(path)
     # Properties name services and journeys: they are decoded when these are known.
-    decoder = Decoder({Property: lambda _, child: child})
+    decoder = Decoder({Property: lambda _, child: child, Draw: decode_draw})
     system = decoder.root(node, System)
-    _check(system, decoder, node)
     system = replace(system, source=str(path))
+    _check(system, decoder, node)
     properties = _properties(system, decoder, node, kinds)
+    for key in ("client", "twin"):
+        named = getattr(system.workload, key)
+        if named and not system.file(named).exists():
+            expected = "a path that exists, relative to this file"
+            decoder.fail(place(node, "workload", key), f'"{named}", which is not there', expected)
     decoder.finish()
     return replace(system, properties=properties)
 
@@ -200,6 +233,52 @@ def _named(decoder: Decoder, where: Location, name: str) -> None:
         decoder.refuse(where, error)
 
 
+def place_in_file(system: System, *path: str | int) -> Location:
+    """Where something stands in the system's file; the file alone when it cannot be read any more."""
+    try:
+        return place(read_yaml(Path(system.source)), *path)
+    except ConfigError:
+        return Location(system.source or system.name)
+
+
+def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
+    """Arguments, placeholders and final reads. What a client draws is known only when it plans."""
+    for name, journey in system.journeys.items():
+        for argument in journey.arguments:
+            where = key_place(node, "journeys", name, "arguments", argument)
+            if argument in FIXED:
+                decoder.fail(
+                    where, f'an argument called "{argument}"', "another name: a placeholder has this one"
+                )
+            elif argument in system.workload.arguments:
+                decoder.fail(
+                    where, f'the argument "{argument}" a second time', "it here or in workload.arguments"
+                )
+        if journey.request is None or system.workload.client:
+            continue
+        known = (*system.workload.arguments, *journey.arguments)
+        for path, hole, hint in unknown_placeholders(journey.request, journey.intended_value, known):
+            expected = "a value of the plan or an argument of this journey"
+            decoder.fail(place(node, "journeys", name, *path), f"the placeholder {{{hole}}}", expected, hint)
+    for argument in system.workload.arguments:
+        if argument in FIXED:
+            where = key_place(node, "workload", "arguments", argument)
+            decoder.fail(
+                where, f'an argument called "{argument}"', "another name: a placeholder has this one"
+            )
+    prefixes = {system.prefix(name) for name in system.journeys}
+    for prefix, form in system.final_reads.items():
+        if prefix not in prefixes:
+            where = key_place(node, "final_reads", prefix)
+            hint = nearest(prefix, prefixes)
+            decoder.fail(where, f'the unknown key prefix "{prefix}"', "the key of a journey", hint)
+        elif form.written_by in system.journeys and system.prefix(form.written_by) != prefix:
+            where = place(node, "final_reads", prefix, "written_by")
+            other = system.prefix(form.written_by)
+            expected = f'a journey whose key is "{prefix}"'
+            decoder.fail(where, f'"{form.written_by}", whose key is "{other}"', expected)
+
+
 def _check(system: System, decoder: Decoder, node: Node) -> None:
     """What the parts say of each other; each mistake at its own place."""
 
@@ -222,7 +301,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
             decoder.fail(place(node, "links", index), f'a second link "{link.name}"', "each link once")
         seen.add(link.name)
         _check_protocol(system, link, decoder, place(node, "links", index))
-    folder = Path(place(node).file).resolve().parent
+    folder = Path(system.source).resolve().parent
     for name, service in system.services.items():
         check_service(decoder, node, name, service, system.callees(name), folder)
     databases = {link.caller for link in system.links if link.protocol == "postgres"}
@@ -232,6 +311,9 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         known(journey.entry, system.services, "service", "journeys", name, "entry")
         for index, used in enumerate(journey.uses):
             known(used, system.link_names, "link", "journeys", name, "uses", index)
+    for prefix, form in system.final_reads.items():
+        known(form.written_by, system.journeys, "journey", "final_reads", prefix, "written_by")
+    _check_workload(system, decoder, node)
     for name, steps in system.mixes.items():
         earlier: list[str] = []
         for index, step in enumerate(steps):

@@ -47,9 +47,9 @@ def from_plain(plain: object, kind: type[T], registries: Registries | None = Non
             name = found.get("kind") if isinstance(found, dict) else found
             raise ValueError(f"the unknown kind {name!r}, expected one of {', '.join(kinds)}")
         rest = {key: value for key, value in found.items() if key != "kind"}
-        return msgspec.convert(rest, kinds[found["kind"]], dec_hook=chosen)
+        return msgspec.convert(rest, kinds[found["kind"]], dec_hook=chosen, str_keys=True)
 
-    return msgspec.convert(plain, kind, dec_hook=chosen)
+    return msgspec.convert(plain, kind, dec_hook=chosen, str_keys=True)
 
 
 def packed(name: str, plain: Mapping[str, Any] | msgspec.Raw) -> bytes:

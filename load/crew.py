@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 from gevent.event import AsyncResult, Event
 
+from experiment.errors import ConfigError
 from experiment.rows import Operation
 from load.account import SecondReport, progress, report_from, summary
 from load.player import Player
@@ -78,7 +79,7 @@ class Worker:
         try:
             script = read_script(Path(order["path"]), shard, order["workers"])
             self._player = Player(script, shard, self._second, self._ended)
-        except (OSError, msgspec.MsgspecError) as error:
+        except (OSError, msgspec.MsgspecError, ConfigError) as error:
             self._runner.send_message("failed", {"message": f"the load cannot be prepared ({error})"})
         # The script stays until the end: out of the collector's sight, or each full collection delays the
         # schedule.

@@ -17,7 +17,7 @@ import gevent
 from gevent import socket
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
-from load.journeys import Request
+from experiment.requests import Request
 
 RECEIVE_BYTES = 65536
 # Servers close idle connections after some seconds (uvicorn: 5); one that may be closing is not used again.
@@ -37,7 +37,7 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class NoAnswer:
-    """Why there is none: the `seen` of a row in the outcomes table."""
+    """Why there is none: the `seen` of a row in the outcome table."""
 
     seen: str
 

@@ -12,36 +12,23 @@ import gevent
 from gevent.event import AsyncResult
 from gevent.pool import Group
 
-from experiment.plan import PlannedOperation
+from experiment.outcomes import seen_status
+from experiment.playing import Exchange, Heard, Prepared, Stopped, Turn, Users
 from experiment.recorder import Recorder
-from experiment.rows import Operation, Row
+from experiment.requests import Known, PlannedOperation
+from experiment.rows import Note, Operation, Row
+from experiment.workload import Answered, Unreadable, WorkloadFault
 from load.account import Account, SecondReport
-from load.exchange import Answer, Endpoint, NoAnswer
-from load.journeys import (
-    Answered,
-    Known,
-    Request,
-    Unreadable,
-    intended_value,
-    read_answer,
-    request_for,
-    trace_id,
-)
-from load.outcomes import judge, seen_status
+from load.exchange import Endpoint, NoAnswer
 from load.script import Script
+from load.traces import traced
 
 FLUSH_S = 0.2
-START_GRACE_S = 0.5  # an operation whose turn comes this late after the load's end is not sent
-NOTHING = Answered()
 
 
 class Player:
-    """One worker's share of the load. `report` is called each second, `ended` after each operation.
-
-    An operation that needs another waits until that one has ended; its latency counts from its intended
-    start all the same. A user gives up `patience` after sending, and nobody waits longer than that after the
-    load's end.
-    """
+    """One worker's share of the load. `report` is called each second, `ended` after each operation. What a
+    user does with an operation stands in experiment/playing.py."""
 
     def __init__(
         self,
@@ -54,11 +41,21 @@ class Player:
         self._report = report
         self._ended = ended
         self._endpoints = {part.endpoint: Endpoint(part.endpoint) for part in script.head.parts.values()}
+        self._workload = script.head.workload()
         self._account = Account(worker, [op.at_s for op in script.operations])
+        self._users = Users(
+            script.head.parts,
+            script.head.load_end,
+            self._now,
+            self._prepare,
+            day=script.head.day,
+            started=self._account.started,
+            object_to=self._object,
+        )
         self._settled = {op.needs: AsyncResult() for op in script.operations if op.needs is not None}
-        self._versions: dict[str, int] = {}
         self._flying = Group()
         self._rows: list[Row] = []
+        self._faults: set[str] = set()
         self._recorder = Recorder(Path(script.head.history))
         self._zero = 0.0
         self._playing: gevent.Greenlet | None = None
@@ -128,80 +125,60 @@ class Player:
         self._rows.append(report.to_row())
         self._report(report)
 
+    def _prepare(self, op: PlannedOperation, known: Known) -> Prepared:
+        request, trace = traced(self._workload.request(op, known), self._script.head.run_id, op.id)
+        return Prepared(request, request.expected_version, trace)
+
+    def _object(self, fault: str) -> None:
+        """The same mistake of the workload's own code is noted once."""
+        if fault not in self._faults:
+            self._faults.add(fault)
+            self._rows.append(Note(self._now(), "invalid", f"the workload failed: {fault}"))
+
     def _operate(self, op: PlannedOperation) -> None:
-        """One operation from its turn to its record."""
-        part = self._script.head.parts[op.journey]
-        last = self._script.head.load_end + part.patience
-        request: Request | None = None
-        sent: float | None = None
-        status: int | None = None
-        answered = NOTHING
+        """One operation from its turn to its record, in this greenlet."""
+        work = self._users.operate(op)
         try:
-            seen = self._await_turn(op, last)
-            if seen is None:
-                known = Known(self._versions.get(op.key), self._script.head.day)
-                request = request_for(op, known, self._script.head.run_id)
-                sent = self._now()
-                patience = min(part.patience, last - sent)
-                answer = self._endpoints[part.endpoint].exchange(request, patience)
-                seen, status, answered = _read(op, request, answer)
-        except gevent.GreenletExit:
-            seen = "withdrawn" if sent is None else "interrupted"
-        judgement = judge(seen, part.writes)
-        acknowledged = judgement.outcome == "acknowledged"
-        if acknowledged and answered.version is not None and part.writes:
-            self._versions[op.key] = max(answered.version, self._versions.get(op.key, 0))
+            step = next(work)
+            while True:
+                try:
+                    came = self._wait(step)
+                except gevent.GreenletExit:
+                    work.throw(Stopped())
+                step = work.send(came)
+        except StopIteration as end:
+            self._keep(op, end.value)
+
+    def _wait(self, step: Turn | Exchange) -> Heard | bool:
+        if isinstance(step, Turn):
+            try:
+                succeeded: bool = self._settled[step.needs].get(timeout=step.limit_s)
+            except gevent.Timeout:
+                return False
+            return succeeded
+        return self._exchange(step)
+
+    def _exchange(self, step: Exchange) -> Heard:
+        """Send once and read what came."""
+        op, request = step.op, step.prepared.request
+        part = self._script.head.parts[op.journey]
+        answer = self._endpoints[part.endpoint].exchange(request, step.patience_s)
+        if isinstance(answer, NoAnswer):
+            return Heard(answer.seen)
+        status, headers = answer.status, answer.headers
+        seen = seen_status(status, headers, request.keyed)
+        if not 200 <= status < 300:
+            return Heard(seen, status, Answered(label=headers.get("x-label")))
+        try:
+            return Heard(seen, status, self._workload.read(op, status, headers, answer.body))
+        except Unreadable:
+            return Heard("unreadable", status)
+        except WorkloadFault as fault:
+            return Heard("misread", status, fault=fault.line)
+
+    def _keep(self, op: PlannedOperation, row: Operation) -> None:
         if op.id in self._settled:
-            self._settled[op.id].set(acknowledged)
-        row = Operation(
-            id=op.id,
-            journey=op.journey,
-            key=op.key,
-            intended=op.at_s,
-            sent=sent,
-            ended=self._now(),
-            outcome=judgement.outcome,
-            status=status,
-            error=judgement.error,
-            trace=None if request is None else trace_id(request.headers["traceparent"]),
-            version=answered.version,
-            expected_version=None if request is None else request.expected_version,
-            value=answered.value if answered.value is not None else intended_value(op),
-            label=answered.label,
-            age=answered.age,
-        )
+            self._settled[op.id].set(row.outcome == "acknowledged")
         self._rows.append(row)
         self._account.ended(row)
         self._ended(row)
-
-    def _await_turn(self, op: PlannedOperation, last: float) -> str | None:
-        """None when the operation may be sent, else the reason why it is not."""
-        now = self._now()
-        if now > self._script.head.load_end + START_GRACE_S:
-            return "generator_late"
-        if op.needs is None or self._settled[op.needs].ready():
-            self._account.started(now - op.at_s)
-        else:
-            self._account.started(None)
-        if op.needs is None:
-            return None
-        try:
-            succeeded = self._settled[op.needs].get(timeout=max(0.0, last - now))
-        except gevent.Timeout:
-            succeeded = False
-        return None if succeeded else "prerequisite"
-
-
-def _read(
-    op: PlannedOperation, request: Request, answer: Answer | NoAnswer
-) -> tuple[str, int | None, Answered]:
-    """The row of the outcomes table, the status and what the answer said."""
-    if isinstance(answer, NoAnswer):
-        return answer.seen, None, NOTHING
-    seen = seen_status(answer.status, answer.headers, request.keyed)
-    if not 200 <= answer.status < 300:
-        return seen, answer.status, Answered(label=answer.headers.get("x-label"))
-    try:
-        return seen, answer.status, read_answer(op, answer.status, answer.headers, answer.body)
-    except Unreadable:
-        return "unreadable", answer.status, NOTHING

@@ -10,28 +10,40 @@ from pathlib import Path
 import msgspec
 
 from experiment.errors import UnsupportedError, nearest
-from experiment.plan import Plan, PlannedOperation
-from load.journeys import JOURNEYS
+from experiment.forms import AnswerForm, RequestForm
+from experiment.plan import Plan
+from experiment.requests import PlannedOperation
+from experiment.workload import Workload, load_client, load_workload
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One journey as the client needs it: base address of its entry service, patience in seconds."""
+    """One journey as the client needs it: base address of its entry service, patience in seconds; request
+    and answer where the system's file says them."""
 
     endpoint: str
     patience: float
     writes: bool
+    request: RequestForm | None = None
+    answer: AnswerForm | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
-    """`load_end` in seconds since the run's zero; `history` is the file to append to; `day` an ISO date."""
+    """`load_end` in seconds since the run's zero; `history` is the file to append to; `day` an ISO date;
+    `client` the Python of the system's workload, empty for none."""
 
     run_id: str
     load_end: float
     history: str
     day: str
     parts: dict[str, Part]
+    client: str = ""
+
+    def workload(self) -> Workload:
+        """The workload as the load process needs it. Raises ConfigError."""
+        client = load_client(self.client) if self.client else None
+        return Workload(self.parts, client, self.client)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,20 +59,25 @@ def write_script(plan: Plan, endpoints: Mapping[str, str], history: Path, day: s
     """`endpoints`: service name to base address such as http://127.0.0.1:41001. Raises UnsupportedError when
     a journey of the plan has no request, or its entry service no address."""
     parts: dict[str, Part] = {}
+    sendable = load_workload(plan.system).sendable
     for name in sorted({op.journey for op in plan.operations}):
         journey = plan.system.journeys[name]
-        if name not in JOURNEYS:
+        if name not in sendable:
             raise UnsupportedError(
-                f"{plan.system.source}: found the journey {name}, expected one that can be sent; "
-                f"{nearest(name, JOURNEYS)}"
+                f"{plan.system.source}: found the journey {name}, expected one that can be sent, with the "
+                f"key request or in REQUESTS of the workload's client; {nearest(name, sendable)}"
             )
         if journey.entry not in endpoints:
             raise UnsupportedError(
                 f"journey {name}: found no address of its entry service {journey.entry}, "
                 f"expected one of each; known: {', '.join(sorted(endpoints))}"
             )
-        parts[name] = Part(endpoints[journey.entry], journey.patience, journey.writes)
-    head = Head(plan.run_id, plan.load_end_s, str(history), day, parts)
+        parts[name] = Part(
+            endpoints[journey.entry], journey.patience, journey.writes, journey.request, journey.answer
+        )
+    named = plan.system.workload.client
+    client = str(plan.system.file(named).resolve()) if named else ""
+    head = Head(plan.run_id, plan.load_end_s, str(history), day, parts, client)
     encode = msgspec.json.Encoder().encode
     with path.open("wb") as file:
         file.write(encode(head) + b"\n")

@@ -10,9 +10,9 @@ from typing import Protocol
 from experiment.controls import Controls
 from experiment.design import Design
 from experiment.history import Record, Sample
-from experiment.population import Population
 from experiment.services import Endpoints
 from experiment.topology import System
+from experiment.workload import Population
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What the system must be before a run: emptied, seeded, of this design, with these patients."""
+    """What the system must be before a run: emptied, of this design, with this population."""
 
     run_id: str
     seed: int

@@ -20,8 +20,7 @@ def reset_body(run: RunSettings) -> bytes:
             "seed": run.seed,
             "design": run.design.to_wire(),
             "clock_scale": run.clock_scale,
-            "patients": [patient.resource for patient in run.population.patients],
-            "coverages": [patient.coverage for patient in run.population.patients],
+            **run.population.data,
         }
     ).encode()
 

@@ -33,7 +33,6 @@ from simulation.engine.randomness import (
 from simulation.model.magnitudes import Fit, Magnitudes
 from simulation.model.models import models_of
 from simulation.model.run import play
-from simulation.model.users import Outcomes
 
 LEAST_S = 1e-6
 ROUNDS = 3  # a level
@@ -184,7 +183,6 @@ def calibrate(
     history: History,
     spans: Sequence[Mapping[str, Any]],
     base: Magnitudes,
-    outcomes: Outcomes,
     *,
     name: str,
     made_at: str,
@@ -207,7 +205,7 @@ def calibrate(
     )
     extra: dict[tuple[str, str], Array] = {}
     for level in (level for level in levels(plan.system) for _ in range(ROUNDS)):
-        shown = play(plan, magnitudes, outcomes).spans
+        shown = play(plan, magnitudes).spans
         work = dict(magnitudes.work)
         for key, sample in live.inside.items():
             twin = np.asarray(shown.get(key, []))

@@ -5,7 +5,7 @@ A run is a pure function of its point, so that where it is computed changes noth
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from importlib import import_module
@@ -20,24 +20,15 @@ from experiment.design import Design
 from experiment.errors import CodeBlueError, UsageError
 from experiment.history import History
 from experiment.plan import make_plan
-from experiment.population import Population, generate
 from experiment.scenario import Scenario
 from experiment.topology import System
+from experiment.workload import Population, load_workload
 from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.run import simulate
-from simulation.model.users import Judgement
 from simulation.variation import Variation, apply, combinations
 from simulation.workers import workers
-
-
-@dataclass(frozen=True, slots=True)
-class OutcomeTable:
-    """The live load's table as two functions, which travel to other processes by name."""
-
-    judge: Callable[[str, bool], Judgement]
-    seen_status: Callable[[int, Mapping[str, str], bool], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +50,9 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What all runs of a sweep share. Without a `population` each seed has its own `patients`, as live."""
+    """What all runs of a sweep share. Without a `population` each seed has its own, as live."""
 
     magnitudes: Magnitudes
-    outcomes: OutcomeTable
-    patients: int = 200
     population: Population | None = None
 
 
@@ -94,9 +83,10 @@ def points(
 
 def run_point(point: Point, setting: Setting) -> Figures:
     """One row: what was run and its figures."""
-    population = setting.population or generate(setting.patients, point.seed)
-    plan = make_plan(point.scenario, point.system, point.design, point.seed, population)
-    history = simulate(plan, setting.magnitudes, setting.outcomes)
+    workload = load_workload(point.system)
+    population = setting.population or workload.population(None, point.seed)
+    plan = make_plan(point.scenario, point.system, point.design, point.seed, population, workload)
+    history = simulate(plan, setting.magnitudes)
     analysis = analyse(history, point.scenario, point.system)
     return {
         "scenario": point.scenario.name,

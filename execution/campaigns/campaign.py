@@ -13,7 +13,7 @@ import msgspec
 
 from execution.campaigns.stored_runs import record_of_folder
 from execution.catalogue import Catalogue
-from execution.options import GENERATED_PATIENTS, Options
+from execution.options import Options
 from execution.places import ROOT
 from execution.program import git_commit
 from execution.runs.bench import Bench, RunResult
@@ -61,7 +61,7 @@ class Prepared:
             options, of = home.options, f" of the {side}" if side else ""
             found[f"runtime{of}"] = options.runtime
             found[f"time scale{of}"] = f"{options.time_scale:g}"
-            found[f"population{of}"] = str(options.population or f"generated ({GENERATED_PATIENTS} patients)")
+            found[f"population{of}"] = str(options.population or "of the system's workload")
             found[f"image{of}"] = options.service_image
             found[f"system{of}"] = str(home.catalogue.system_path.resolve())
             found[f"commit{of}"] = git_commit(home.catalogue.system_path.parent)

@@ -19,7 +19,6 @@ from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.history import History
 from experiment.plan import Plan
-from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import calibrate as fitted
 from simulation.distance import Distance, Pair, distance
@@ -41,7 +40,7 @@ def _spans(folder: RunFolder) -> list[dict[str, Any]]:
 
 def _plan_of(folder: RunFolder, options: Options) -> Plan:
     played_by = folder.inputs().header
-    people = population_of(options)(played_by.seed)
+    people = population_of(folder.system(), options)(played_by.seed)
     if people.source != played_by.population:
         found = f"found the population {people.source}, expected that of the run: {played_by.population}"
         raise UsageError(f"{found}; name it with --population")
@@ -55,7 +54,7 @@ def calibrated(folder: RunFolder, options: Options, name: str) -> Magnitudes:
 
 def _fitted(folder: RunFolder, plan: Plan, history: History, name: str) -> Magnitudes:
     spans, base = _spans(folder), magnitudes_of(plan.system)
-    return fitted(plan, history, spans, base, outcomes, name=name, made_at=_now())
+    return fitted(plan, history, spans, base, name=name, made_at=_now())
 
 
 def _now() -> str:
@@ -159,7 +158,7 @@ def _compare(results: Iterable[RunResult], given: Magnitudes | None, told: Calla
     for result in results:
         magnitudes = given or _own(result, told)
         plan = result.plan
-        history = played(plan, magnitudes, outcomes)
+        history = played(plan, magnitudes)
         simulated = analyse(history, plan.scenario, plan.system)
         pairs.append(Pair(result.history, result.analysis, history, simulated))
         folders.append(str(result.folder.path))

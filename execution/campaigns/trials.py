@@ -15,14 +15,13 @@ from execution.catalogue import Catalogue
 from execution.options import SIMULATION, Options
 from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
-from execution.runs.preflight import Request, plans, population_of
+from execution.runs.preflight import Request, planner, plans
 from execution.runs.scaling import scaled
-from experiment.plan import Plan, make_plan
+from experiment.plan import Plan
 from experiment.scenario import Scenario
 from experiment.suite import load_suite
 from gate.seeded_bugs import seeded_bugs
 from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
-from load import outcomes
 from measurement.judge import analyse
 from measurement.run_records import RunRecord, record_of
 from simulation.model.models import magnitudes_of
@@ -77,16 +76,13 @@ def _once(play: Source) -> Source:
 
 def _planner(catalogue: Catalogue, options: Options) -> Callable[[Variant, Draw], Plan]:
     system = catalogue.system()
-    population = population_of(options)
-
+    plan_of = planner(system, options)
     scenarios: dict[str, Scenario] = {}
 
     def make(variant: Variant, draw: Draw) -> Plan:
         if draw.scenario not in scenarios:
             scenarios[draw.scenario] = scaled(catalogue.scenario(draw.scenario, system), options.time_scale)
-        scenario, patients = scenarios[draw.scenario], population(draw.seed)
-        plan = make_plan(scenario, system, variant.design, draw.seed, patients)
-        return variant.applied(plan)
+        return variant.applied(plan_of(scenarios[draw.scenario], variant.design, draw.seed))
 
     return make
 
@@ -98,7 +94,7 @@ def _simulated(catalogue: Catalogue, options: Options) -> Source:
 
     def play(variant: Variant, draw: Draw) -> RunRecord:
         plan = make(variant, draw)
-        history = simulate(plan, magnitudes.slowed(variant.slower), outcomes, chance=draw.take)
+        history = simulate(plan, magnitudes.slowed(variant.slower), chance=draw.take)
         analysis = analyse(history, plan.scenario, plan.system)
         return record_of(0, draw.scenario, Path(), history, analysis, True)
 

@@ -20,7 +20,7 @@ from execution.commands.option_sets import (
 )
 from execution.commands.parameters import OutputFile
 from execution.commands.saying import dump, say, shown, tell
-from execution.options import GENERATED_PATIENTS, SIMULATION, Options
+from execution.options import SIMULATION, Options
 
 if TYPE_CHECKING:
     from execution.catalogue import Catalogue
@@ -105,25 +105,23 @@ def _prepared(
     options: Options,
 ) -> tuple[Sequence[Point], Setting]:
     """Every run to simulate, and what all share. Raises ConfigError or UnsupportedError before any."""
-    from execution.runs.preflight import population_of
-    from experiment.plan import make_plan
-    from load import outcomes
+    from execution.runs.preflight import planner
     from simulation.model.controls import CAPABILITIES
     from simulation.model.models import magnitudes_of
     from simulation.model.world import refuse_unknown
-    from simulation.sweep import OutcomeTable, Setting, points
+    from simulation.sweep import Setting, points
     from simulation.variation import parse_variation
 
     system = catalogue.system()
     designs = [catalogue.design(name, system) for name in names]
     variations = [parse_variation(text) for text in vary]
     todo = points(catalogue.scenario(scenario, system), system, designs, seeds, variations)
-    population = population_of(options)(seeds[0]) if options.population is not None else None
-    for design in {point.label: point for point in todo}.values():
-        people = population or population_of(options)(seeds[0])
-        refuse_unknown(make_plan(design.scenario, system, design.design, 0, people), CAPABILITIES)
-    table = OutcomeTable(outcomes.judge, outcomes.seen_status)
-    return todo, Setting(magnitudes_of(system, options.calibration), table, GENERATED_PATIENTS, population)
+    plan_of, population = planner(system, options), None
+    for point in {point.label: point for point in todo}.values():
+        plan = plan_of(point.scenario, point.design, seeds[0])
+        refuse_unknown(plan, CAPABILITIES)
+        population = plan.population if options.population is not None else None
+    return todo, Setting(magnitudes_of(system, options.calibration), population)
 
 
 def _say_effects(results: Any, of: str, as_json: bool) -> None:

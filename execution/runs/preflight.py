@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execution.catalogue import Catalogue, read_system
-from execution.options import GENERATED_PATIENTS, Options
+from execution.options import Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
 from experiment.errors import CodeBlueError, ConfigError, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
-from experiment.population import Population, generate, read_bundles
 from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite, load_suite
+from experiment.topology import System
+from experiment.workload import Population, load_workload
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
 
@@ -31,7 +32,6 @@ class Request:
 def plans(requests: list[Request], catalogue: Catalogue, options: Options) -> list[Plan]:
     """A plan for every request, or every mistake of all files at once. Raises ConfigError."""
     system = catalogue.system()
-    population = population_of(options)
     scenarios: dict[str, Scenario] = {}
     designs: dict[str, Design] = {}
     problems: dict[str, ConfigError] = {}
@@ -47,17 +47,26 @@ def plans(requests: list[Request], catalogue: Catalogue, options: Options) -> li
             problems[str(error)] = error
     if problems:
         raise ConfigError([problem for error in problems.values() for problem in error.problems])
-    return [
-        make_plan(scenarios[r.scenario], system, designs[r.design], r.seed, population(r.seed))
-        for r in requests
-    ]
+    made = planner(system, options)
+    return [made(scenarios[r.scenario], designs[r.design], r.seed) for r in requests]
 
 
-def population_of(options: Options) -> Callable[[int], Population]:
-    """seed -> Population; a folder is read once."""
+def planner(system: System, options: Options) -> Callable[[Scenario, Design, int], Plan]:
+    """(scenario, design, seed) -> Plan of one system, whose workload is loaded once. Raises ConfigError."""
+    workload, population = load_workload(system), population_of(system, options)
+
+    def plan(scenario: Scenario, design: Design, seed: int) -> Plan:
+        return make_plan(scenario, system, design, seed, population(seed), workload)
+
+    return plan
+
+
+def population_of(system: System, options: Options) -> Callable[[int], Population]:
+    """seed -> Population; a folder is read once, and is the same for every seed. Raises ConfigError."""
+    workload = load_workload(system)
     if options.population is None:
-        return lambda seed: generate(GENERATED_PATIENTS, seed)
-    read = read_bundles(options.population)
+        return lambda seed: workload.population(None, seed)
+    read = workload.population(options.population, 0)
     return lambda _seed: read
 
 

@@ -29,11 +29,11 @@ from experiment.design import Design
 from experiment.errors import HistoryError, StorageError
 from experiment.history import Header, History, load_history
 from experiment.plan import Plan
-from experiment.population import Population
 from experiment.properties import Binding
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.values import Registries, from_plain, packed, to_plain, unpacked
+from experiment.workload import Population
 from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS
 from reports.report import RunFacts

@@ -14,7 +14,6 @@ from execution.runs.run_folder import RunFolder
 from experiment.history import Header, History, Note, load_history
 from experiment.plan import Plan
 from experiment.recorder import Recorder
-from load import outcomes
 from simulation.model.controls import CAPABILITIES
 from simulation.model.models import magnitudes_of
 from simulation.model.run import play
@@ -46,7 +45,7 @@ class SimulatedBench(Bench):
     ) -> tuple[bool, History]:
         recorder = Recorder(folder.history_path)
         try:
-            recorder.write_all(play(plan, self._magnitudes, outcomes, header, self._stop.is_set).rows)
+            recorder.write_all(play(plan, self._magnitudes, header, self._stop.is_set).rows)
         finally:
             recorder.close()
         return True, load_history(folder.history_path)

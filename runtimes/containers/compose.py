@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from experiment.design import Design, load_design
-from experiment.population import generate
 from experiment.topology import System, load_system
+from experiment.workload import load_workload
 from measurement.properties import KINDS
 from runtimes.containers import layout as plan
 from runtimes.containers.layout import INSIDE, PORTS, TOXIPROXY, TOXIPROXY_PORT, Layout
@@ -30,20 +30,20 @@ from runtimes.service_files import database_owners, reset_body
 
 FIRST_PROXY_PORT = 21001
 FIRST_DOOR = 8081
-PATIENTS = 50
 SEED = "seed"
 PASSWORD = "codeblue"  # nothing but the services reaches the database: its port is not published
 HEADER = """\
 # Generated from system.yaml by `python -m runtimes.containers.compose`; do not edit.
-# `make images`, then `docker compose up` here: once `seed` has ended, the patients pat-00000 to pat-00049 are
-# known. Every call runs through Toxiproxy; its API is 127.0.0.1:8474. `docker compose down -v` removes all.
+# `make images`, then `docker compose up` here: once `seed` has ended, the services know the
+# workload's population. Every call runs through Toxiproxy; its API is 127.0.0.1:8474.
+# `docker compose down -v` removes all.
 """
 
 
 def compose_files(system: System, design: Design) -> dict[str, str]:
     """Path below reference_system/ to content, of everything that `docker compose up` needs."""
     ports = {link.name: FIRST_PROXY_PORT + n for n, link in enumerate(system.links)}
-    run = RunSettings("compose", 1, design, generate(PATIENTS, 1))
+    run = RunSettings("compose", 1, design, load_workload(system).population(None, 1))
     files = {
         "compose.yaml": HEADER + as_yaml(_compose(system)),
         "compose/toxiproxy.json": _json(_proxies(system, ports)),

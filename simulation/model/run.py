@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import floor
 
+from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
 from experiment.rows import RECORDS_READ, Operation, Record, Row, Sample
@@ -18,7 +19,7 @@ from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.nodes import Node
 from simulation.model.timeline import DrivenActivation
-from simulation.model.users import Outcomes, Users
+from simulation.model.users import Users
 from simulation.model.world import World, refuse_unknown
 
 SOURCE = "simulation"
@@ -32,7 +33,6 @@ BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 def simulate(
     plan: Plan,
     magnitudes: Magnitudes,
-    outcomes: Outcomes,
     header: Header | None = None,
     *,
     chance: str = "",
@@ -40,10 +40,9 @@ def simulate(
     """Play the plan in virtual time. The same arguments give the same history; another `chance` gives other
     service times and delays to the same plan, as another day does on a live system.
 
-    `outcomes` is the table that judges what a user saw, the live load's own. Raises UnsupportedError naming
-    every service, switch and fault that the model does not know.
+    Raises UnsupportedError naming every service, switch and fault that the model does not know.
     """
-    return build(play(plan, magnitudes, outcomes, header, chance=chance).rows)
+    return build(play(plan, magnitudes, header, chance=chance).rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +60,6 @@ class InterruptedRun(Exception):
 def play(
     plan: Plan,
     magnitudes: Magnitudes,
-    outcomes: Outcomes,
     header: Header | None = None,
     stop: Callable[[], bool] | None = None,
     chance: str = "",
@@ -72,7 +70,7 @@ def play(
     """
     refuse_unknown(plan, CAPABILITIES)
     world = World(plan, magnitudes, chance)
-    users = Users(world, outcomes)
+    users = Users(world)
     watcher = _Watcher(world)
     controls = SimulatedControls(world)
     activations = [DrivenActivation(world, controls, acting, watcher.rows) for acting in plan.activations]
@@ -147,20 +145,23 @@ def _load_reports(plan: Plan) -> Iterator[LoadReport]:
 def _final_reads(world: World, operations: list[Operation], at: float) -> Iterator[Operation]:
     """What the users' own keys show in the end: every key that was sent, read as an ordinary operation."""
     number = max((op.id for op in world.plan.operations), default=0)
-    for key in dict.fromkeys(op.key for op in operations if op.sent is not None):
-        held = next((held for node in world.nodes.values() if (held := node.held(key)) is not None), None)
+    system = world.plan.system
+    sent = ((op.key, op.outcome) for op in operations if op.sent is not None)
+    for key in keys_to_read(sent, system.final_reads, world.plan.seed):
+        owner = system.journeys[system.final_reads[prefix_of(key)].written_by].entry
+        held = world.nodes[owner].held(key)
         if held is None:
             continue
         number += 1
         yield Operation(
             number,
-            "final_read",
+            JOURNEY,
             key,
             at,
             at,
             at,
             "acknowledged",
-            status=404 if held.value == "absent" else 200,
+            status=404 if held.value == ABSENT else 200,
             version=held.version,
             value=held.value,
         )

@@ -9,6 +9,7 @@ from experiment.controls import Controls
 from experiment.plan import make_plan
 from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import System
+from experiment.workload import load_workload
 from runtimes.runtime import RunSettings
 from simulation.engine.loop import run_until
 from simulation.engine.tasks import Future, Work
@@ -97,7 +98,9 @@ class TwinGround:
 def twin_ground(system: System, settings: RunSettings) -> Iterator[TwinGround]:
     """A world of the stand-in's two services, warmed up by a second of work."""
     scenario = Scenario("contract", "Contract", Load(Arrivals(rate=1.0), {"work": 1}), Phases(1.0))
-    plan = make_plan(scenario, system, settings.design, settings.seed, settings.population)
+    plan = make_plan(
+        scenario, system, settings.design, settings.seed, settings.population, load_workload(system)
+    )
     ground = TwinGround(World(plan, load_magnitudes(), models=Models({"front": Front, "back": Back})))
     ground.wait(1.0)
     yield ground

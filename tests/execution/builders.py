@@ -9,10 +9,10 @@ from experiment.controls import Controls, Effect
 from experiment.design import Design, LinkPatterns, ServicePatterns
 from experiment.errors import Location
 from experiment.plan import Plan, make_plan
-from experiment.population import generate
 from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
 from experiment.topology import Journey, Link, Service, Step, System
 from experiment.verdict import Verdict
+from experiment.workload import Population, load_workload
 from measurement.run_records import RunRecord
 
 SYSTEM = System(
@@ -78,7 +78,8 @@ def scenario(board: Board, repeat: Repeat | None = None, **phases: float) -> Sce
 
 
 def plan(board: Board, seed: int = 1, repeat: Repeat | None = None, **phases: float) -> Plan:
-    return make_plan(scenario(board, repeat, **phases), SYSTEM, DESIGN, seed, generate(5, seed))
+    workload = load_workload(SYSTEM)
+    return make_plan(scenario(board, repeat, **phases), SYSTEM, DESIGN, seed, Population(), workload)
 
 
 def record(entry: int, seed: int = 1, **known: Any) -> RunRecord:

@@ -11,21 +11,21 @@ from pathlib import Path
 
 import pytest
 
+from execution.catalogue import read_system
 from experiment.design import Design
 from experiment.errors import Location
 from experiment.plan import Plan, make_plan
-from experiment.population import generate
 from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
-from experiment.topology import Journey, Link, Service, Step, System
+from experiment.topology import Step, System
+from experiment.workload import load_workload
+from reference_system.workload.population import generate
 from tests.execution.builders import Board, ScriptedFault
 
 ROOT = Path(__file__).resolve().parents[2]
-SYSTEM = System(
-    "clinic",
-    {"front": Service(), "back": Service()},
-    (Link("front", "back"),),
-    {name: Journey("front") for name in ("check_in", "claim", "pay", "prescribe", "change_dose", "dispense")},
-    {
+REFERENCE = read_system(ROOT / "reference_system" / "system.yaml")
+SYSTEM = replace(
+    REFERENCE,
+    mixes={
         "visit": (
             Step("check_in"),
             Step("claim", at=0.4),
@@ -43,8 +43,10 @@ SCENARIO = Scenario("calm", "Calm", Load(Arrivals("poisson", 10.0), {"visit": 3.
 DESIGN = Design("plain", {}, {})
 
 
-def plan(seed: int = 1, scenario: Scenario = SCENARIO, design: Design = DESIGN) -> Plan:
-    return make_plan(scenario, SYSTEM, design, seed, generate(20, seed))
+def plan(
+    seed: int = 1, scenario: Scenario = SCENARIO, design: Design = DESIGN, system: System = SYSTEM
+) -> Plan:
+    return make_plan(scenario, system, design, seed, generate(20, seed), load_workload(system))
 
 
 def fingerprint() -> str:
@@ -129,7 +131,7 @@ def test_what_is_cut_off_by_the_end_takes_its_dependents_with_it() -> None:
     }
     load = Load(Arrivals("constant", 1.0), {"odd": 1.0})
     scenario = Scenario("odd", "Odd", load, Phases(warm_up=0.0, baseline=1.0))
-    made = make_plan(scenario, replace(SYSTEM, mixes=mixes), DESIGN, 1, generate(3, 1))
+    made = plan(scenario=scenario, system=replace(SYSTEM, mixes=mixes))
     assert [op.journey for op in made.operations] == ["check_in"]
 
 
@@ -157,20 +159,20 @@ def test_each_dose_of_a_prescription_is_another_one() -> None:
     """A dose tells its version, or a stale read could not be told from a fresh one."""
     doses: dict[str, list[float]] = {}
     for op in plan().operations:
-        if op.dose_mg is not None:
-            doses.setdefault(op.key, []).append(op.dose_mg)
+        if "dose_mg" in op.arguments:
+            doses.setdefault(op.key, []).append(op.arguments["dose_mg"])
     assert max(len(values) for values in doses.values()) == 3
     assert all(len(set(values)) == len(values) for values in doses.values())
 
 
-def test_only_writes_of_doses_have_one_and_only_money_has_amounts() -> None:
-    """Claim and payment of a visit are about one amount."""
-    amounts: dict[int, set[float | None]] = {}
+def test_a_write_knows_what_it_means_to_leave_behind_and_a_visit_has_one_amount() -> None:
+    """The intended value of a dose is its text; claim and payment of a visit are about one amount."""
+    amounts: dict[int, set[float]] = {}
     for op in plan().operations:
-        assert (op.dose_mg is not None) == (op.journey in ("prescribe", "change_dose"))
-        assert (op.amount is not None) == (op.journey in ("claim", "pay"))
-        if op.amount is not None:
-            amounts.setdefault(op.visit, set()).add(op.amount)
+        writes_dose = op.journey in ("prescribe", "change_dose")
+        assert ("dose_mg" in op.arguments) == writes_dose
+        assert op.value == (f"{op.arguments['dose_mg']:g} mg" if writes_dose else None)
+        amounts.setdefault(op.visit, set()).add(op.arguments["amount"])
     assert all(len(values) == 1 for values in amounts.values())
 
 

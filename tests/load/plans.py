@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from execution.catalogue import read_system
 from experiment.design import Design
-from experiment.plan import Plan, PlannedOperation, make_plan
-from experiment.population import generate
+from experiment.plan import Plan, make_plan
 from experiment.recorder import Recorder
+from experiment.requests import PlannedOperation
 from experiment.rows import Header
 from experiment.scenario import Arrivals, Load, Phases, Scenario
-from experiment.topology import Journey, Service, Step, System
+from experiment.topology import Service, Step
+from experiment.workload import load_workload
 from load.script import Head, Part, Script
 
-READS = frozenset(("view_dose",))
+REFERENCE = read_system(Path(__file__).resolve().parents[2] / "reference_system" / "system.yaml")
+CLIENT = str(REFERENCE.file(REFERENCE.workload.client))
 JOURNEYS = ("check_in", "claim", "pay", "prescribe", "change_dose", "view_dose", "dispense")
 VISIT = (
     Step("check_in"),
@@ -30,23 +34,13 @@ VISIT = (
 def operation(
     number: int, journey: str, at_s: float, visit: int = 0, needs: int | None = None, **more: float | str
 ) -> PlannedOperation:
-    prefix = {"check_in": "enc", "claim": "inv", "pay": "inv"}.get(journey, "rx")
-    dose = 5.0 if journey in ("prescribe", "change_dose") else None
-    amount = 12.5 if journey in ("claim", "pay") else None
-    plain = {
-        "id": number,
-        "journey": journey,
-        "at_s": at_s,
-        "key": f"{prefix}-abc123-{visit:06d}",
-        "visit": visit,
-        "patient": "pat-00001",
-        "coverage": "cov-00001",
-        "needs": needs,
-        "medication": "warfarin oral tablet",
-        "dose_mg": dose,
-        "amount": amount,
-    }
-    return PlannedOperation(**{**plain, **more})  # type: ignore[arg-type]
+    key = f"{REFERENCE.prefix(journey)}-abc123-{visit:06d}"
+    arguments: dict[str, float | str] = {"patient": "pat-00001", "coverage": "cov-00001", "amount": 12.5}
+    if journey in ("prescribe", "change_dose"):
+        arguments |= {"medication": "warfarin oral tablet", "dose_mg": 5.0}
+    arguments |= more
+    value = f"{arguments['dose_mg']:g} mg" if "dose_mg" in arguments else None
+    return PlannedOperation(number, journey, at_s, key, visit, needs, arguments, value)
 
 
 def script(
@@ -58,18 +52,28 @@ def script(
 ) -> Script:
     """All journeys enter at `base`; the load ends with the last operation unless it is said."""
     end = load_end if load_end is not None else max(op.at_s for op in operations) + 0.01
-    parts = {name: Part(base, patience, name not in READS) for name in JOURNEYS}
-    return Script(Head("run-1", end, str(history), "2026-01-01", parts), tuple(operations))
+    parts = {
+        name: Part(base, patience, journey.writes, journey.request, journey.answer)
+        for name, journey in REFERENCE.journeys.items()
+    }
+    return Script(Head("run-1", end, str(history), "2026-01-01", parts, CLIENT), tuple(operations))
 
 
 def plan(rate: float = 20.0, length_s: float = 1.0, patience: float = 2.0, seed: int = 1) -> Plan:
     """Whole visits at one service named `front`."""
-    journeys = {name: Journey("front", patience=patience, writes=name not in READS) for name in JOURNEYS}
-    system = System("local", {"front": Service()}, (), journeys, {"visit": VISIT})
+    journeys = {
+        name: replace(journey, entry="front", uses=(), patience=patience)
+        for name, journey in REFERENCE.journeys.items()
+    }
+    system = replace(
+        REFERENCE, services={"front": Service()}, links=(), journeys=journeys, mixes={"visit": VISIT}
+    )
     phases = Phases(warm_up=0.0, baseline=length_s, settle=1.0)
     load = Load(Arrivals("constant", rate), {"visit": 1.0})
     scenario = Scenario("local", "local", load, phases)
-    return make_plan(scenario, system, Design("plain", {}, {}), seed, generate(5, seed))
+    workload = load_workload(system)
+    design = Design("plain", {}, {})
+    return make_plan(scenario, system, design, seed, workload.population(None, seed), workload)
 
 
 def started_history(path: Path, run_id: str = "run-1") -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from load.outcomes import TABLE
+from experiment.outcomes import TABLE
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "load.md"
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
+from experiment.requests import Request
 from load.exchange import Answer, Endpoint, NoAnswer
-from load.journeys import Request
 from tests.load.local_system import Respond, Say, local_system, refused_address
 
 POST = Request("POST", "/claims", {"content-type": "application/json"}, b"{}")

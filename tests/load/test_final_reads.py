@@ -7,9 +7,10 @@ from dataclasses import replace
 
 import pytest
 
+from experiment.final_reads import keys_to_read
 from experiment.history import History, build
 from experiment.rows import Header, Operation, Outcome, Row
-from load.final_reads import final_reads, keys_to_read
+from load.final_reads import final_reads
 from tests.load.local_system import Heard, Respond, Say, local_system, refused_address
 from tests.load.plans import plan
 
@@ -24,7 +25,13 @@ def history(*rows: Row) -> History:
 
 def read(respond: Respond, *rows: Row, **more: float) -> tuple[Operation, ...]:
     with local_system(respond) as system:
-        return final_reads(plan(), {"front": system.base}, history(*rows), time.monotonic(), **more)  # type: ignore[arg-type]
+        found = final_reads(plan(), {"front": system.base}, history(*rows), time.monotonic(), **more)  # type: ignore[arg-type]
+    return tuple(row for row in found if isinstance(row, Operation))
+
+
+def chosen_of(*rows: Operation, seed: int = 1, sample: int | None = 10) -> tuple[str, ...]:
+    sent = [(row.key, row.outcome) for row in rows if row.sent is not None]
+    return keys_to_read(sent, ("rx", "inv", "enc"), seed, sample)
 
 
 def state(heard: Heard) -> Say:
@@ -76,11 +83,11 @@ def test_every_indeterminate_key_is_read_and_of_the_others_a_sample() -> None:
     """The bound is on the sample only."""
     rows = [row(n, f"rx-a-{n}", "indeterminate") for n in range(30)]
     rows += [row(n, f"inv-a-{n}") for n in range(30, 90)]
-    chosen = keys_to_read(history(*rows).operations, seed=1, sample=10)
+    chosen = chosen_of(*rows)
     assert {key for key in chosen if key.startswith("rx")} == {f"rx-a-{n}" for n in range(30)}
     assert len([key for key in chosen if key.startswith("inv")]) == 10
-    assert chosen == keys_to_read(history(*rows).operations, seed=1, sample=10)
-    assert chosen != keys_to_read(history(*rows).operations, seed=2, sample=10)
+    assert chosen == chosen_of(*rows)
+    assert chosen != chosen_of(*rows, seed=2)
 
 
 def test_what_certainly_did_not_happen_is_not_asked_for() -> None:
@@ -92,7 +99,7 @@ def test_what_certainly_did_not_happen_is_not_asked_for() -> None:
         row(4, "rx-a-4"),
         row(5, "rx-a-4", "indeterminate"),
     ]
-    assert keys_to_read(history(*rows).operations, seed=1, sample=10) == ("rx-a-4",)
+    assert chosen_of(*rows) == ("rx-a-4",)
 
 
 @pytest.mark.parametrize(
@@ -108,6 +115,7 @@ def test_a_read_without_answer_is_rejected(say: Say, error: str) -> None:
 def test_a_system_that_is_gone_is_seen_as_gone() -> None:
     """Refused connections are rejected reads, at once."""
     (only,) = final_reads(plan(), {"front": refused_address()}, history(row(1, "rx-a-1")), time.monotonic())
+    assert isinstance(only, Operation)
     assert (only.outcome, only.error) == ("rejected", "refused")
 
 
@@ -120,13 +128,13 @@ def test_the_deadline_holds_for_all_reads_together() -> None:
     assert time.monotonic() - started < 10.0
 
 
-def test_a_system_without_such_a_journey_is_not_asked() -> None:
-    """Only kinds that the system's journeys write are read."""
+def test_a_kind_that_the_system_does_not_read_is_not_asked_for() -> None:
+    """Only key prefixes that system.yaml names under final_reads."""
     made = plan()
-    journeys = {name: spec for name, spec in made.system.journeys.items() if name != "prescribe"}
-    small = replace(made, system=replace(made.system, journeys=journeys))
+    kinds = {prefix: form for prefix, form in made.system.final_reads.items() if prefix != "rx"}
+    small = replace(made, system=replace(made.system, final_reads=kinds))
     with local_system(state) as system:
         rows = final_reads(
             small, {"front": system.base}, history(row(1, "rx-a-1"), row(2, "inv-a-1")), time.monotonic()
         )
-    assert [r.key for r in rows] == ["inv-a-1"]
+    assert [r.key for r in rows if isinstance(r, Operation)] == ["inv-a-1"]

@@ -10,7 +10,7 @@ import gevent
 import pytest
 
 from experiment.history import History, load_history
-from experiment.plan import PlannedOperation
+from experiment.requests import PlannedOperation
 from experiment.rows import Operation
 from load.account import SecondReport, summary
 from load.player import Player

@@ -8,9 +8,10 @@ from pathlib import Path
 from execution.catalogue import Catalogue
 from experiment.design import Design
 from experiment.plan import Plan, make_plan
-from experiment.population import Population, generate
 from experiment.scenario import Scenario
 from experiment.topology import System
+from experiment.workload import Population, Workload, load_workload
+from reference_system.workload.population import generate
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.models import magnitudes_of
 
@@ -30,6 +31,11 @@ def usual_sizes() -> Magnitudes:
 
 
 @cache
+def workload() -> Workload:
+    return load_workload(system())
+
+
+@cache
 def population() -> Population:
     return generate(50, 1)
 
@@ -43,4 +49,9 @@ def design(name: str) -> Design:
 
 
 def plan(scenario_name: str, design_name: str, seed: int = 1) -> Plan:
-    return make_plan(scenario(scenario_name), system(), design(design_name), seed, population())
+    return plan_of(scenario(scenario_name), design(design_name), seed)
+
+
+def plan_of(wanted: Scenario, chosen: Design, seed: int = 1) -> Plan:
+    """A plan for fifty patients."""
+    return make_plan(wanted, system(), chosen, seed, population(), workload())

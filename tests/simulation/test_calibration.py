@@ -12,7 +12,6 @@ import pytest
 from experiment.errors import ConfigError, HistoryError
 from experiment.history import History, build
 from experiment.topology import Link, Service
-from load import outcomes
 from measurement.judge import analyse
 from simulation.calibration import NOTHING, beyond, calibrate, fit, levels, undisturbed
 from simulation.distance import Pair, distance
@@ -44,7 +43,7 @@ SLOW = replace(
 
 def a_slower_system() -> tuple[History, list[dict[str, Any]]]:
     """A run of a system with other sizes than the twin's, with its spans as services would write them."""
-    played = play(plan("control", "resilient"), SLOW, outcomes)
+    played = play(plan("control", "resilient"), SLOW)
     spans: list[dict[str, Any]] = []
     for service, names in models_of(system()).operations.items():
         for name, operation in names.items():
@@ -73,14 +72,12 @@ def test_a_calibrated_twin_plays_like_the_run_it_was_fitted_to() -> None:
     live_analysis = analyse(live, one, system())
 
     def apart(magnitudes: Any) -> list[str]:
-        twin = simulate(wanted, magnitudes, outcomes)
+        twin = simulate(wanted, magnitudes)
         gaps = distance([Pair(live, live_analysis, twin, analyse(twin, one, system()))])
         assert gaps.same_verdict
         return [gap.quantity for gap in gaps.apart]
 
-    fitted = calibrate(
-        wanted, live, spans, usual_sizes(), outcomes, name="test", made_at="2026-01-01T00:00:00Z"
-    )
+    fitted = calibrate(wanted, live, spans, usual_sizes(), name="test", made_at="2026-01-01T00:00:00Z")
     before, after = apart(usual_sizes()), apart(fitted)
     assert {"pay p50 baseline, s", "check_in p50 baseline, s"} <= set(before)
     assert not {"pay p50 baseline, s", "check_in p50 baseline, s"} & set(after)
@@ -156,15 +153,15 @@ def test_a_run_without_spans_or_without_a_baseline_is_refused() -> None:
     live, spans = a_slower_system()
     arguments = {"name": "x", "made_at": "2026-01-01T00:00:00Z"}
     with pytest.raises(HistoryError, match="no spans"):
-        calibrate(wanted, live, [], usual_sizes(), outcomes, **arguments)
+        calibrate(wanted, live, [], usual_sizes(), **arguments)
     with pytest.raises(HistoryError, match="found no finished baseline"):
-        calibrate(wanted, replace(live, phases=()), spans, usual_sizes(), outcomes, **arguments)
+        calibrate(wanted, replace(live, phases=()), spans, usual_sizes(), **arguments)
 
 
 def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
     """What a fault did is no size of a part: spans that it cut into, and later ones, change nothing."""
     wanted = plan("charge_response_lost", "resilient")
-    played = play(wanted, SLOW, outcomes)
+    played = play(wanted, SLOW)
     live = build(played.rows)
     first = min(acting.start_s for acting in wanted.activations)
     assert undisturbed(wanted, live) == (
@@ -185,9 +182,7 @@ def test_of_a_run_with_faults_only_what_was_before_them_counts() -> None:
                 (first + 1.0, first + 1.0 + later_s),
             )
         ]  # fmt: skip
-        return calibrate(
-            wanted, live, spans, usual_sizes(), outcomes, name="x", made_at="2026-01-01T00:00:00Z"
-        )
+        return calibrate(wanted, live, spans, usual_sizes(), name="x", made_at="2026-01-01T00:00:00Z")
 
     assert fitted(0.04).work["payments/charge"] == fitted(30.0).work["payments/charge"]
 

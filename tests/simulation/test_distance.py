@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from experiment.history import Sample
-from load import outcomes
 from measurement.judge import analyse
 from measurement.statistics import Estimate, mean_estimate
 from simulation.closeness import Tolerance, judged
@@ -101,7 +100,7 @@ def test_recovery_is_a_time_and_a_share_of_the_runs() -> None:
 
 def a_pair(name: str, seed: int, live: Any, twin: Any) -> Pair:
     wanted, one = plan(name, "fragile", seed), scenario(name)
-    ours, theirs = simulate(wanted, live, outcomes), simulate(wanted, twin, outcomes)
+    ours, theirs = simulate(wanted, live), simulate(wanted, twin)
     return Pair(ours, analyse(ours, one, system()), theirs, analyse(theirs, one, system()))
 
 

@@ -13,7 +13,6 @@ from experiment.errors import UnsupportedError
 from experiment.history import History, build
 from experiment.suite import Entry, load_suite
 from experiment.verdict import Verdict
-from load import outcomes
 from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.engine.loop import run_until
@@ -36,7 +35,7 @@ EVERYTHING = sorted(
 
 
 def played(scenario_name: str, design_name: str, seed: int = 1) -> tuple[History, Analysis]:
-    history = simulate(plan(scenario_name, design_name, seed), usual_sizes(), outcomes)
+    history = simulate(plan(scenario_name, design_name, seed), usual_sizes())
     return history, analyse(history, scenario(scenario_name), system())
 
 
@@ -79,7 +78,7 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     its end, and is judged invalid. Looking changes nothing of a run that goes on."""
     asked = iter(range(1000))
     wanted = plan("payer_blackhole", "resilient")
-    history = build(play(wanted, usual_sizes(), outcomes, stop=lambda: next(asked) >= looks).rows)
+    history = build(play(wanted, usual_sizes(), stop=lambda: next(asked) >= looks).rows)
     whole, _ = played("payer_blackhole", "resilient")
     assert history.end is not None
     assert (history.end.reason, history.end.t) == ("interrupted", float(looks))
@@ -87,7 +86,7 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     assert analysis.verdict is Verdict.INVALID
     ended = whole.operations.filter(pl.col("ended") < looks).drop_nulls("sent")
     assert history.operations.height >= ended.filter(pl.col("journey") != "final_read").height
-    alike = build(play(wanted, usual_sizes(), outcomes, stop=lambda: False).rows)
+    alike = build(play(wanted, usual_sizes(), stop=lambda: False).rows)
     assert alike.operations.equals(whole.operations)
 
 
@@ -119,7 +118,7 @@ def test_a_queue_that_a_crash_forgets_is_caught(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(model, "opened", forgetful)
     usual = usual_sizes()
     batches = replace(usual, constants={**usual.constants, "claims_gather_s": 1.0})
-    history = simulate(plan("billing_crash", "resilient"), batches, outcomes)
+    history = simulate(plan("billing_crash", "resilient"), batches)
     analysis = analyse(history, scenario("billing_crash"), system())
     (found,) = (check for check in analysis.checks if check.checker == "no_lost_claim")
     left = history.records.filter((pl.col("kind") == "claim") & (pl.col("status") == "queued"))
@@ -130,7 +129,7 @@ def test_all_scenarios_simulate() -> None:
     """Every scenario file of the project plays to its end on both designs, in virtual time."""
     for name in EVERYTHING:
         for design_name in ("fragile", "resilient"):
-            history = simulate(plan(name, design_name), usual_sizes(), outcomes)
+            history = simulate(plan(name, design_name), usual_sizes())
             assert history.end is not None, name
             assert history.end.reason == "completed"
             assert history.header.source == "simulation"
@@ -152,7 +151,7 @@ def test_the_same_seed_gives_the_same_history() -> None:
 def test_every_planned_operation_has_its_row() -> None:
     """What was planned is what the history holds, at its intended time, and its columns are the live ones."""
     wanted = plan("billing_crash", "fragile")
-    history = simulate(wanted, usual_sizes(), outcomes)
+    history = simulate(wanted, usual_sizes())
     rows = history.operations.filter(pl.col("journey") != "final_read")
     assert rows["id"].to_list() == [op.id for op in sorted(wanted.operations, key=lambda o: (o.at_s, o.id))]
     assert rows["intended"].to_list() == [op.at_s for op in wanted.operations]
@@ -195,7 +194,7 @@ def test_a_service_refuses_what_comes_above_its_rate() -> None:
     services = dict(wanted.design.services)
     services["billing"] = replace(services["billing"], max_rate=6.0)
     limited = replace(wanted, design=replace(wanted.design, services=services))
-    operations = simulate(limited, usual_sizes(), outcomes).operations
+    operations = simulate(limited, usual_sizes()).operations
     operations = operations.filter(pl.col("journey") != "final_read")
     served = operations.filter(pl.col("outcome") == "acknowledged").height
     assert served == pytest.approx(6.0 * (wanted.load_end_s + 0.5), rel=0.05)
@@ -232,7 +231,7 @@ def test_what_the_model_does_not_know_is_refused_by_name() -> None:
     spec = replace(wanted.scenario.faults[0], fault=meteor)
     changed = replace(wanted, scenario=replace(wanted.scenario, faults=(spec,)))
     with pytest.raises(UnsupportedError) as caught:
-        simulate(changed, usual_sizes(), outcomes)
+        simulate(changed, usual_sizes())
     message = str(caught.value)
     assert "meteor on eligibility -> payer, which the twin cannot do; it can: blackhole" in message
 

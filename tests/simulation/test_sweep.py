@@ -10,22 +10,20 @@ import pytest
 
 from execution.commands.simulate import effect_lines
 from experiment.errors import UsageError
-from experiment.plan import make_plan
 from experiment.scenario import Arrivals
-from load import outcomes
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
 from simulation.model.run import simulate
-from simulation.sweep import OutcomeTable, Setting, SweepError, points, run_on_dask, run_sweep, write_results
+from simulation.sweep import Setting, SweepError, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation
-from tests.simulation.reference import design, population, scenario, system, usual_sizes
+from tests.simulation.reference import design, plan_of, scenario, system, usual_sizes
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
 
 
 def setting() -> Setting:
-    return Setting(usual_sizes(), OutcomeTable(outcomes.judge, outcomes.seen_status), patients=50)
+    return Setting(usual_sizes())
 
 
 def test_a_value_is_varied_in_its_unit() -> None:
@@ -178,7 +176,7 @@ def test_a_retry_storm_that_outlives_its_fault_is_never_called_recovered() -> No
     slow = replace(sizes, service={**sizes.service, "registry": Constant(0.015)})
     storm = {"*.retry.attempts": "4", "*.timeout": "200ms", "load.rate": "40/s"}
     varied, one = apply(design("fragile"), scenario("registry_starved"), storm)
-    history = simulate(make_plan(one, system(), varied, 1, population()), slow, outcomes)
+    history = simulate(plan_of(one, varied), slow)
     judged = analyse(history, one, system())
     good = {row.phase: (row.good, row.offered) for row in judged.journeys if row.journey == "check_in"}
     assert good["baseline"][0] == good["baseline"][1] > 100

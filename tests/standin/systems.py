@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from experiment.design import Design, LinkPatterns, ServicePatterns
-from experiment.population import generate
 from experiment.topology import Journey, Link, Service, Step, System
+from experiment.workload import Population
 from runtimes.runtime import RunSettings
 
 MODULE = "tests.standin.service"
+PEOPLE = Population("three people", ({}, {}, {}), {"patients": [{"id": f"p-{n}"} for n in range(3)]})
 
 
 def pair(*, stores: bool = False) -> System:
@@ -28,4 +29,4 @@ def settings(system: System, run_id: str = "r-1", design: str = "plain") -> RunS
         name: ServicePatterns(database="shared" if design == "shared" else "owned")
         for name in system.services
     }
-    return RunSettings(run_id, 7, Design(design, patterns, services), generate(3, 7))
+    return RunSettings(run_id, 7, Design(design, patterns, services), PEOPLE)

@@ -17,8 +17,8 @@ class Payer(ReferenceNode):
         self._processing = linger = self.site.processing("payer", self.generation)
         self._inquiries = Group(self, self._write, lambda: next(linger))
         self._cover = {
-            patient.coverage_id: "in-force" if patient.coverage.get("status") == "active" else "not-covered"
-            for patient in self.site.population.patients
+            coverage["id"]: "in-force" if coverage.get("status") == "active" else "not-covered"
+            for coverage in self.site.population.data["coverages"]
         }
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
@@ -146,7 +146,7 @@ class Registry(ReferenceNode):
 
     def opened(self) -> None:
         self.outbox = self.publisher()
-        self._patients = {patient.id for patient in self.site.population.patients}
+        self._patients = {patient["id"] for patient in self.site.population.data["patients"]}
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         known = request.body["patient"] in self._patients

@@ -89,7 +89,7 @@ def test_services_start_after_what_they_call_is_healthy_and_are_then_seeded() ->
         assert shown[name]["depends_on"] == dict.fromkeys(("toxiproxy", "postgres", "bus"), healthy)
     assert shown["seed"]["depends_on"] == dict.fromkeys(modules, healthy)
     patients = json.loads(generated()["compose/population.json"])["patients"]
-    assert patients[0]["id"] == "pat-00000" and patients[-1]["id"] == "pat-00049"
+    assert patients[0]["id"] == "pat-00000" and patients[-1]["id"] == "pat-00199"
 
 
 def test_every_file_that_a_container_mounts_is_there() -> None:

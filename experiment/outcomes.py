@@ -44,7 +44,7 @@ TABLE: tuple[OutcomeRow, ...] = (
     ),
     OutcomeRow("400", REJECTED, REJECTED, "bad_request", "refused before any effect"),
     OutcomeRow("401", REJECTED, REJECTED, "unauthorized", "refused before any effect"),
-    OutcomeRow("402", REJECTED, REJECTED, "declined", "the payment was declined; no money moved"),
+    OutcomeRow("402", REJECTED, REJECTED, "declined", "declined: nothing was taken"),
     OutcomeRow("403", REJECTED, REJECTED, "forbidden", "refused before any effect"),
     OutcomeRow("404", REJECTED, REJECTED, "not_found", "there was nothing to act on"),
     OutcomeRow("408", REJECTED, REJECTED, "request_timeout", "the server never had the whole request"),
@@ -71,6 +71,13 @@ TABLE: tuple[OutcomeRow, ...] = (
     OutcomeRow("504", INDETERMINATE, REJECTED, "gateway_timeout", "what stands behind may have done it"),
     OutcomeRow("5xx", INDETERMINATE, REJECTED, "server_error", "it may have failed after its commit"),
     OutcomeRow("unreadable", ACKNOWLEDGED, REJECTED, "unreadable", "a 2xx whose body says nothing legible"),
+    OutcomeRow(
+        "misread",
+        ACKNOWLEDGED,
+        REJECTED,
+        "workload_error",
+        "a success that the workload's own code could not read",
+    ),
     # no answer: nothing was sent
     OutcomeRow("refused", REJECTED, REJECTED, "refused", "no connection, so nothing was sent"),
     OutcomeRow(
@@ -88,6 +95,7 @@ TABLE: tuple[OutcomeRow, ...] = (
     OutcomeRow(
         "withdrawn", REJECTED, REJECTED, "interrupted", "not sent: the load was stopped while it waited"
     ),
+    OutcomeRow("workload", REJECTED, REJECTED, "workload_error", "not sent: the workload's own code raised"),
     # no answer: something was sent
     OutcomeRow("timeout", INDETERMINATE, REJECTED, "timeout", "the user gave up; the work may go on"),
     OutcomeRow(

@@ -1,10 +1,10 @@
-"""The outcomes table: one expectation a row, written down here a second time on purpose."""
+"""The outcome table: one expectation a row, written down here a second time on purpose."""
 
 from __future__ import annotations
 
 import pytest
 
-from load.outcomes import TABLE, OutcomeRow, judge, seen_status
+from experiment.outcomes import TABLE, OutcomeRow, judge, seen_status
 
 ACK, REJ, UNSURE = "acknowledged", "rejected", "indeterminate"
 
@@ -32,6 +32,7 @@ EXPECTED = {
     "504": (UNSURE, REJ, "gateway_timeout"),
     "5xx": (UNSURE, REJ, "server_error"),
     "unreadable": (ACK, REJ, "unreadable"),
+    "misread": (ACK, REJ, "workload_error"),
     "refused": (REJ, REJ, "refused"),
     "unreachable": (REJ, REJ, "unreachable"),
     "connect_cut": (REJ, REJ, "connect_cut"),
@@ -39,6 +40,7 @@ EXPECTED = {
     "no_socket": (REJ, REJ, "no_socket"),
     "prerequisite": (REJ, REJ, "prerequisite"),
     "generator_late": (REJ, REJ, "generator_late"),
+    "workload": (REJ, REJ, "workload_error"),
     "withdrawn": (REJ, REJ, "interrupted"),
     "timeout": (UNSURE, REJ, "timeout"),
     "send_cut": (UNSURE, REJ, "reset"),

@@ -13,7 +13,8 @@ from fhir.resources.R4B.coverage import Coverage
 from fhir.resources.R4B.patient import Patient as FhirPatient
 
 from experiment.errors import ConfigError
-from experiment.population import Medication, generate, read_bundles
+from experiment.workload import Population
+from reference_system.workload.population import generate, read_bundles
 
 DATA = os.environ.get("CODEBLUE_DATA", "")
 BUNDLES = Path(DATA) / "synthea_r4"
@@ -32,6 +33,14 @@ def patient(id_: Any = "p-1", **more: Any) -> dict[str, Any]:
 
 def request(text: Any) -> dict[str, Any]:
     return {"resourceType": "MedicationRequest", "medicationCodeableConcept": {"text": text}}
+
+
+def resources(people: Population, kind: str) -> list[dict[str, Any]]:
+    return list(people.data[kind])
+
+
+def medicines(subject: Any) -> list[tuple[str, float]]:
+    return [(one["medication"], one["dose_mg"]) for one in subject["medications"]]
 
 
 def write(folder: Path, name: str, content: Any) -> Path:
@@ -55,49 +64,57 @@ def test_the_seed_fixes_the_patients() -> None:
     """Same seed, same people; another seed, others; keys alike, so that plans can be compared."""
     assert generate(30, 1) == generate(30, 1)
     assert generate(30, 1) != generate(30, 2)
-    assert [p.id for p in generate(30, 1).patients] == [p.id for p in generate(30, 2).patients]
+    assert [p["patient"] for p in generate(30, 1).subjects] == [
+        p["patient"] for p in generate(30, 2).subjects
+    ]
 
 
 def test_generated_patients_are_valid_fhir() -> None:
     """Patient and Coverage pass a full validator; ids are unique and agree with the resources."""
-    made = generate(50, 1).patients
-    for each in made:
-        FhirPatient.model_validate(each.resource)
-        Coverage.model_validate(each.coverage)
-        assert (each.resource["id"], each.coverage["id"]) == (each.id, each.coverage_id)
-        assert each.coverage["beneficiary"] == {"reference": f"Patient/{each.id}"}
-        assert each.medications
-        assert all(medicine.dose_mg > 0 for medicine in each.medications)
-    assert len({each.id for each in made}) == len({each.coverage_id for each in made}) == 50
+    made = generate(50, 1)
+    for each, person, coverage in zip(
+        made.subjects, resources(made, "patients"), resources(made, "coverages"), strict=True
+    ):
+        FhirPatient.model_validate(person)
+        Coverage.model_validate(coverage)
+        assert (person["id"], coverage["id"]) == (each["patient"], each["coverage"])
+        assert coverage["beneficiary"] == {"reference": f"Patient/{person['id']}"}
+        assert each["medications"]
+        assert all(dose > 0 for _, dose in medicines(each))
+    assert len({each["patient"] for each in made.subjects}) == 50
+    assert len({each["coverage"] for each in made.subjects}) == 50
 
 
 def test_a_bundle_gives_its_patient_medicines_and_coverage(tmp_path: Path) -> None:
     """The strength stands in the medicine's text; a medicine without one takes 1 mg."""
     coverage = {"resourceType": "Coverage", "id": "c-9", "status": "cancelled"}
-    medicines = (
+    requests = (
         request("24 HR Metoprolol Tartrate 100 MG Extended Release Oral Tablet"),
         request("Hydrocodone 7.5 MG Oral Tablet"),
         request("Insulin pen"),
         request("Placebo 0 MG Tablet"),
         request(None),
     )
-    folder = write(tmp_path, "a.json", bundle(patient(), coverage, *medicines))
-    (only,) = read_bundles(folder).patients
-    assert (only.id, only.coverage_id, only.coverage["status"]) == ("p-1", "c-9", "cancelled")
-    assert only.medications == (
-        Medication("24 HR Metoprolol Tartrate 100 MG Extended Release Oral Tablet", 100.0),
-        Medication("Hydrocodone 7.5 MG Oral Tablet", 7.5),
-        Medication("Insulin pen", 1.0),
-        Medication("Placebo 0 MG Tablet", 1.0),
-    )
+    folder = write(tmp_path, "a.json", bundle(patient(), coverage, *requests))
+    people = read_bundles(folder)
+    (only,) = people.subjects
+    assert (only["patient"], only["coverage"]) == ("p-1", "c-9")
+    assert resources(people, "coverages")[0]["status"] == "cancelled"
+    assert medicines(only) == [
+        ("24 HR Metoprolol Tartrate 100 MG Extended Release Oral Tablet", 100.0),
+        ("Hydrocodone 7.5 MG Oral Tablet", 7.5),
+        ("Insulin pen", 1.0),
+        ("Placebo 0 MG Tablet", 1.0),
+    ]
 
 
 def test_a_patient_without_coverage_or_medicine_gets_both(tmp_path: Path) -> None:
     """So that every journey can be played with every patient."""
-    (only,) = read_bundles(write(tmp_path, "a.json", bundle(patient("p-7")))).patients
-    assert only.coverage_id == "cov-p-7"
-    assert only.coverage["status"] == "active"
-    assert len(only.medications) == 1
+    people = read_bundles(write(tmp_path, "a.json", bundle(patient("p-7"))))
+    (only,) = people.subjects
+    assert only["coverage"] == "cov-p-7"
+    assert resources(people, "coverages")[0]["status"] == "active"
+    assert len(medicines(only)) == 1
 
 
 def test_all_forms_of_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
@@ -108,21 +125,21 @@ def test_all_forms_of_files_are_read_in_the_order_of_their_names(tmp_path: Path)
     write(tmp_path, "manifest.json", [{"bytes": 1}])
     write(tmp_path, "again.json", bundle(patient("p-1")))
     found = read_bundles(tmp_path)
-    assert [each.id for each in found.patients] == ["p-1", "p-2", "p-3", "p-4"]
+    assert [each["patient"] for each in found.subjects] == ["p-1", "p-2", "p-3", "p-4"]
     assert found.source.startswith(f"{tmp_path.name} (4 patients from FHIR bundles, ")
 
 
 def test_a_line_separator_inside_a_name_does_not_split_a_line(tmp_path: Path) -> None:
     """JSON may hold U+2028 as it is; only a newline ends a line of NDJSON."""
     text = json.dumps(bundle(patient(name=[{"family": "A\u2028B"}])), ensure_ascii=False)
-    (only,) = read_bundles(write(tmp_path, "a.ndjson", text + "\n")).patients
-    assert only.resource["name"][0]["family"] == "A\u2028B"
+    people = read_bundles(write(tmp_path, "a.ndjson", text + "\n"))
+    assert resources(people, "patients")[0]["name"][0]["family"] == "A\u2028B"
 
 
 def test_a_byte_order_mark_is_no_mistake(tmp_path: Path) -> None:
     """Files from Windows tools begin with one."""
     (tmp_path / "a.json").write_bytes(b"\xef\xbb\xbf" + json.dumps(bundle(patient())).encode())
-    assert len(read_bundles(tmp_path).patients) == 1
+    assert len(read_bundles(tmp_path).subjects) == 1
 
 
 @pytest.mark.parametrize(
@@ -132,7 +149,7 @@ def test_odd_entries_are_passed_over(tmp_path: Path, odd: Any) -> None:
     """An entry without a resource is legal FHIR and no crash."""
     made = bundle(patient())
     made["entry"].append(odd)
-    assert len(read_bundles(write(tmp_path, "a.json", made)).patients) == 1
+    assert len(read_bundles(write(tmp_path, "a.json", made)).subjects) == 1
 
 
 @pytest.mark.parametrize(
@@ -189,9 +206,10 @@ def test_a_folder_that_is_not_there_has_no_patient(tmp_path: Path) -> None:
 def test_real_bundles_give_fifty_playable_patients() -> None:
     """Each with an id, a coverage of its own, and medicines with a dose; some have several."""
     found = read_bundles(BUNDLES)
-    assert len(found.patients) == 50
-    assert len({each.coverage_id for each in found.patients}) == 50
-    assert all(medicine.dose_mg > 0 for each in found.patients for medicine in each.medications)
-    assert any(len(each.medications) > 1 for each in found.patients)
-    assert any(medicine.dose_mg != 1.0 for each in found.patients for medicine in each.medications)
+    assert len(found.subjects) == 50
+    assert len({each["coverage"] for each in found.subjects}) == 50
+    doses = [dose for each in found.subjects for _, dose in medicines(each)]
+    assert all(dose > 0 for dose in doses)
+    assert any(dose != 1.0 for dose in doses)
+    assert any(len(medicines(each)) > 1 for each in found.subjects)
     assert read_bundles(BUNDLES) == found

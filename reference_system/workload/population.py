@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.errors import ConfigError, Location, Problem
+from experiment.workload import Population
 
 FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, data type id
 FAMILY = (
@@ -75,20 +76,28 @@ class Patient:
     medications: tuple[Medication, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Population:
-    """`source` says where the patients came from, for the report."""
-
-    source: str
-    patients: tuple[Patient, ...]
+def of_patients(source: str, patients: tuple[Patient, ...]) -> Population:
+    """What a visit needs of each patient, and the resources that the services are given."""
+    subjects = tuple(
+        {
+            "patient": patient.id,
+            "coverage": patient.coverage_id,
+            "medications": [{"medication": m.text, "dose_mg": m.dose_mg} for m in patient.medications],
+        }
+        for patient in patients
+    )
+    resources = {
+        "patients": [patient.resource for patient in patients],
+        "coverages": [patient.coverage for patient in patients],
+    }
+    return Population(source, subjects, resources)
 
 
 def generate(count: int, seed: int) -> Population:
     """`count` synthetic patients, the same for the same seed."""
     rng = random.Random(f"population-{seed}")
-    return Population(
-        f"generated ({count} patients)", tuple(_generated(index, rng) for index in range(count))
-    )
+    patients = tuple(_generated(index, rng) for index in range(count))
+    return of_patients(f"generated ({count} patients)", patients)
 
 
 def _generated(index: int, rng: random.Random) -> Patient:
@@ -133,7 +142,7 @@ def read_bundles(folder: Path) -> Population:
     unique = {patient.id: patient for patient in patients}
     people = tuple(unique.values())
     source = f"{folder.name} ({len(people)} patients from FHIR bundles, {_digest(people)})"
-    return Population(source, people)
+    return of_patients(source, people)
 
 
 def _digest(people: tuple[Patient, ...]) -> str:

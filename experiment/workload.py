@@ -1,0 +1,413 @@
+"""What users do, as a system says it: in system.yaml, and in a Python client where YAML does not suffice.
+
+A client is a module with some of these, all optional:
+
+    population(folder: Path | None, seed: int) -> Population    whom and what the users act for
+    visit(population, rng) -> subject                           drawn once a visit; else one of the subjects
+    arguments(subject, journey: str, nth: int) -> dict          of one operation; nth: 0 for the visit's first
+    REQUESTS: dict[journey, (op, known) -> Request]
+    ANSWERS: dict[journey, (op, reply) -> Answered]
+    FINAL_READS: dict[key prefix, (reply) -> Answered]
+    intended_value(op) -> str | None                            what a write means to leave behind
+
+Subjects and arguments are JSON values. A reader of answers raises Unreadable (`reply.at` does) for an
+answer that does not say what it must; whatever else a client raises is an error of the workload, never of
+the system.
+"""
+
+from __future__ import annotations
+
+import inspect
+import random
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Protocol, TypeVar
+
+from experiment.answers import NOTHING, Answered, Reply, Unreadable, reader
+from experiment.errors import ConfigError, Location, Problem, nearest
+from experiment.forms import AnswerForm, FinalReadForm, RequestForm, unknown_placeholders
+from experiment.python_source import load_python
+from experiment.requests import (
+    Known,
+    PlannedOperation,
+    Request,
+    RequestTraits,
+    builder,
+    request_problem,
+)
+from experiment.templates import Unfilled, filler
+from experiment.topology import System, place_in_file
+
+__all__ = [
+    "Answered",
+    "Known",
+    "PlannedOperation",
+    "Population",
+    "Reply",
+    "Request",
+    "Unreadable",
+    "Workload",
+    "WorkloadFault",
+    "load_workload",
+]
+
+T = TypeVar("T")
+Build = Callable[[PlannedOperation, Known], Request]
+Read = Callable[[PlannedOperation, Reply], Answered]
+# The functions of a client with what they take; the three tables hold functions by name.
+FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1}
+TABLES = {"REQUESTS": 2, "ANSWERS": 2, "FINAL_READS": 1}
+CLIENT = "a client of the workload"
+
+
+@dataclass(frozen=True, slots=True)
+class Population:
+    """Whom and what the users of a run act for. `source` says where it came from, for the report; `subjects`
+    are JSON values of which a visit takes one; `data` is what POST /admin/reset hands to the services."""
+
+    source: str = "none"
+    subjects: tuple[Any, ...] = ()
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class WorkloadFault(ConfigError):
+    """The workload's own code raised or gave something else than it must. `line` says it in one line."""
+
+    def __init__(self, where: Location, found: str, expected: str, hint: str = "") -> None:
+        super().__init__([Problem(where, found, expected, hint)])
+        self.line = f"{found} ({where.file}:{where.line})"
+
+
+class JourneyForms(Protocol):
+    """What YAML says of one journey; None where the client does it."""
+
+    @property
+    def request(self) -> RequestForm | None: ...
+    @property
+    def answer(self) -> AnswerForm | None: ...
+
+
+class Workload:
+    """Requests and answers of a system's journeys, and where their arguments come from. Pure but for what a
+    client does."""
+
+    def __init__(self, journeys: Mapping[str, JourneyForms], client: ModuleType | None, home: str) -> None:
+        """`home` is the file to name in errors when no line of Python is to blame."""
+        self._client = client
+        self._home = home
+        self._build: dict[str, Build] = dict(_table(client, "REQUESTS"))
+        self._read: dict[str, Read] = dict(_table(client, "ANSWERS"))
+        self._read_last: dict[str, Callable[[Reply], Answered]] = dict(_table(client, "FINAL_READS"))
+        for name, journey in journeys.items():
+            if journey.request is not None:
+                self._build[name] = builder(journey.request)
+            if journey.answer is not None:
+                self._read[name] = partial(_read_form, _reader(journey.answer))
+
+    @property
+    def sendable(self) -> frozenset[str]:
+        """The journeys that have a request."""
+        return frozenset(self._build)
+
+    # before a run
+
+    def population(self, folder: Path | None, seed: int) -> Population:
+        """From a folder, or as the client makes it up. Raises ConfigError."""
+        function = getattr(self._client, "population", None)
+        if function is None:
+            if folder is not None:
+                expected = "none: the system's workload has no function population(folder, seed)"
+                raise ConfigError([Problem(Location(self._home), f"the population {folder}", expected)])
+            return Population()
+        made = self._ask("population", function, folder, seed)
+        if not isinstance(made, Population):
+            raise self._wrong(function, f"population gave {made!r:.80}", "a Population")
+        self._require_json(function, "population", [list(made.subjects), dict(made.data)])
+        return made
+
+    def visit(self, population: Population, rng: random.Random) -> Any:
+        """The subject of one visit."""
+        function = getattr(self._client, "visit", None)
+        if function is None:
+            return rng.choice(population.subjects) if population.subjects else {}
+        subject = self._ask("visit", function, population, rng)
+        self._require_json(function, "visit", subject)
+        return subject
+
+    def arguments(self, subject: Any, journey: str, nth: int) -> dict[str, Any]:
+        """What the client gives one operation; without its function, the entries of the subject."""
+        function = getattr(self._client, "arguments", None)
+        if function is None:
+            return dict(subject) if isinstance(subject, Mapping) else {}
+        given = self._ask(f"arguments of {journey}", function, subject, journey, nth)
+        if not isinstance(given, dict):
+            raise self._wrong(function, f"arguments of {journey} gave {given!r:.80}", "a dict")
+        self._require_json(function, f"arguments of {journey}", given)
+        return given
+
+    def intended_value(self, op: PlannedOperation) -> str | None:
+        """What a write means to leave behind, as the client says."""
+        function = getattr(self._client, "intended_value", None)
+        if function is None:
+            return None
+        value = self._ask(f"intended_value of {op.journey}", function, op)
+        if value is not None and not isinstance(value, str):
+            raise self._wrong(function, f"intended_value gave {value!r:.80}", "text or None")
+        return value
+
+    def traits(self, op: PlannedOperation) -> RequestTraits | None:
+        """What the requests of an operation's journey have in common; None when it has none."""
+        if op.journey not in self._build:
+            return None
+        request = self.request(op, Known(version=1))
+        return RequestTraits(request.keyed, request.expected_version is not None)
+
+    # while it plays
+
+    def request(self, op: PlannedOperation, known: Known) -> Request:
+        """The request of an operation, header names in lower case. Raises WorkloadFault, and KeyError for a
+        journey that has none."""
+        build = self._build[op.journey]
+        try:
+            request = build(op, known)
+            problem = request_problem(request)
+        except Unfilled as missing:
+            found = f"request of {op.journey}: nothing stands for {{{missing.args[0]}}}"
+            raise WorkloadFault(Location(self._home), found, "a value of the plan or an argument") from None
+        except Exception as error:
+            raise self._raised(f"request of {op.journey}", build, error) from error
+        if problem:
+            raise self._wrong(build, f"request of {op.journey}: {problem}", "a Request that can be sent")
+        return request.in_lower_case()
+
+    def read(self, op: PlannedOperation, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
+        """What a success says; header names in lower case. Raises Unreadable and WorkloadFault."""
+        read = self._read.get(op.journey)
+        reply = Reply(status, headers, body)
+        answered = NOTHING if read is None else self._reading(f"answer of {op.journey}", read, op, reply)
+        return _labelled(answered, reply)
+
+    def read_last(self, prefix: str, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
+        """What a final read of a key with this prefix says. Raises Unreadable and WorkloadFault."""
+        read = self._read_last.get(prefix)
+        if read is None:
+            return NOTHING
+        return self._reading(f"final read of {prefix}", read, Reply(status, headers, body))
+
+    def with_final_reads(self, forms: Mapping[str, FinalReadForm]) -> Workload:
+        """The same with the final reads that YAML says."""
+        for prefix, form in forms.items():
+            if form.answer is not None:
+                self._read_last[prefix] = _reader(form.answer)
+        return self
+
+    # errors
+
+    def _reading(self, what: str, read: Callable[..., Answered], *given: Any) -> Answered:
+        try:
+            answered = read(*given)
+        except Unreadable:
+            raise
+        except Exception as error:
+            raise self._raised(what, read, error) from error
+        if not isinstance(answered, Answered):
+            raise self._wrong(read, f"{what} gave {answered!r:.80}", "an Answered")
+        return answered
+
+    def _ask(self, what: str, function: Callable[..., T], *given: Any) -> T:
+        try:
+            return function(*given)
+        except ConfigError:
+            raise
+        except Exception as error:
+            raise self._raised(what, function, error) from error
+
+    def _raised(self, what: str, function: Callable[..., Any], error: Exception) -> WorkloadFault:
+        last = traceback.format_exception_only(error)[-1].strip()
+        own = [
+            frame
+            for frame in traceback.extract_tb(error.__traceback__)
+            if Path(self._client_file).parent in Path(frame.filename).parents
+        ]
+        where = Location(own[-1].filename, own[-1].lineno or 1) if own else _defined(function, self._home)
+        return WorkloadFault(where, f"{what} raised {last}", "a workload that does not raise")
+
+    def _wrong(self, function: Callable[..., Any], found: str, expected: str) -> WorkloadFault:
+        return WorkloadFault(_defined(function, self._home), found, expected)
+
+    def _require_json(self, function: Callable[..., Any], what: str, value: Any) -> None:
+        odd = _not_json(value)
+        if odd is not None:
+            expected = "JSON values: text, numbers, True, False, None, lists and dicts with text as keys"
+            raise self._wrong(function, f"{what} gave {odd!r:.80}, a {type(odd).__name__}", expected)
+
+    @property
+    def _client_file(self) -> str:
+        return (self._client.__file__ if self._client is not None else None) or self._home
+
+
+def load_workload(system: System) -> Workload:
+    """The workload of a system with its client, checked against the journeys. Raises ConfigError with every
+    mistake."""
+    client = load_client(str(system.file(system.workload.client))) if system.workload.client else None
+    workload = Workload(system.journeys, client, system.source or system.name)
+    if client is not None:
+        problems = [*_client_problems(client), *_match_problems(system, client)]
+        if problems:
+            raise ConfigError(problems)
+    return workload.with_final_reads(system.final_reads)
+
+
+def load_client(path: str) -> ModuleType:
+    """A client by its path. Raises ConfigError."""
+    return load_python(Path(path), CLIENT)
+
+
+def _client_problems(client: ModuleType) -> list[Problem]:
+    """What a client offers and cannot be called."""
+    problems: list[Problem] = []
+    file = client.__file__ or client.__name__
+
+    def require(name: str, function: Any, takes: int) -> None:
+        expected = f"a function that takes {takes} argument{'s' if takes > 1 else ''}"
+        if not callable(function):
+            problems.append(Problem(Location(file), f"{name} = {function!r:.60}", expected))
+            return
+        try:
+            inspect.signature(function).bind(*[None] * takes)
+        except TypeError as error:
+            problems.append(Problem(_defined(function, file), f"{name}: {error}", expected))
+        except ValueError:
+            pass  # built in: it has no signature to look at
+
+    for name, takes in FUNCTIONS.items():
+        if hasattr(client, name):
+            require(name, getattr(client, name), takes)
+    for name, takes in TABLES.items():
+        table = getattr(client, name, {})
+        if not isinstance(table, Mapping):
+            problems.append(Problem(Location(file), f"{name} = {table!r:.60}", "a dict of functions by name"))
+            continue
+        for key, function in table.items():
+            require(f"{name}[{key!r}]", function, takes)
+    return problems
+
+
+def _match_problems(system: System, client: ModuleType) -> list[Problem]:
+    """Where the client and the system's file say different things."""
+    problems: list[Problem] = []
+    file = client.__file__ or client.__name__
+    tables = {name: getattr(client, name, {}) for name in TABLES}
+    if not all(isinstance(table, Mapping) for table in tables.values()):
+        return []
+    for name, known, what in (
+        ("REQUESTS", system.journeys, "journey"),
+        ("ANSWERS", system.journeys, "journey"),
+        ("FINAL_READS", system.final_reads, "key prefix of final_reads"),
+    ):
+        for key in tables[name]:
+            if key not in known:
+                hint = nearest(str(key), known)
+                expected = f"a {what} of {system.source}"
+                problems.append(
+                    Problem(Location(file), f'the unknown {what} "{key}" in {name}', expected, hint)
+                )
+    used = {step.journey for steps in system.mixes.values() for step in steps}
+    for name, journey in system.journeys.items():
+        twice = [
+            (part, table)
+            for part, table, form in (
+                ("request", "REQUESTS", journey.request),
+                ("answer", "ANSWERS", journey.answer),
+            )
+            if form is not None and name in tables[table]
+        ]
+        for part, table in twice:
+            where = place_in_file(system, "journeys", name, part)
+            problems.append(Problem(where, f"a second {part} in {table} of {file}", "one of the two"))
+        if name in used and journey.request is None and name not in tables["REQUESTS"]:
+            where = place_in_file(system, "journeys", name)
+            expected = f'the key "request" here, or "{name}" in REQUESTS of {file}'
+            hint = nearest(name, tables["REQUESTS"]) if tables["REQUESTS"] else ""
+            problems.append(Problem(where, f"the journey {name} without a request", expected, hint))
+    for prefix, form in system.final_reads.items():
+        if form.answer is None and prefix not in tables["FINAL_READS"]:
+            where = place_in_file(system, "final_reads", prefix)
+            expected = f'the key "answer" here, or "{prefix}" in FINAL_READS of {file}'
+            problems.append(Problem(where, f"the final read {prefix} without an answer", expected))
+    return problems
+
+
+def require_arguments(system: System, op: PlannedOperation) -> None:
+    """Every placeholder of the operation's journey stands for something. Raises ConfigError at its place."""
+    journey = system.journeys[op.journey]
+    if journey.request is None:
+        return
+    problems = [
+        Problem(
+            place_in_file(system, "journeys", op.journey, *path),
+            f"the placeholder {{{name}}}",
+            "a value of the plan or an argument of this journey",
+            hint,
+        )
+        for path, name, hint in unknown_placeholders(journey.request, journey.intended_value, op.arguments)
+    ]
+    if problems:
+        raise ConfigError(problems)
+
+
+def intended_by_form(template: str, op: PlannedOperation) -> str:
+    """The key intended_value of a journey, filled."""
+    return filler(template)(Known().values(op))
+
+
+def _table(client: ModuleType | None, name: str) -> Mapping[str, Any]:
+    table = getattr(client, name, {})
+    return table if isinstance(table, Mapping) else {}
+
+
+def _reader(form: AnswerForm) -> Callable[[Reply], Answered]:
+    return reader(form.version, form.value, form.label, form.age, 0.001 if form.age_in == "ms" else 1.0)
+
+
+def _read_form(read: Callable[[Reply], Answered], _op: PlannedOperation, reply: Reply) -> Answered:
+    return read(reply)
+
+
+def _labelled(answered: Answered, reply: Reply) -> Answered:
+    """With what any answer may say of itself in the headers x-label and x-age-ms. Raises Unreadable."""
+    label, age = reply.headers.get("x-label"), reply.headers.get("x-age-ms")
+    if label is None and age is None:
+        return answered
+    try:
+        seconds = answered.age if age is None else float(age) / 1000.0
+    except ValueError:
+        raise reply.unreadable(f"x-age-ms: {age}") from None
+    said = answered.label if label is None else label
+    return Answered(answered.version, answered.value, said, seconds)
+
+
+def _defined(function: Any, home: str) -> Location:
+    """Where a function of a client is defined."""
+    code = getattr(inspect.unwrap(function), "__code__", None)
+    return Location(code.co_filename, code.co_firstlineno) if code is not None else Location(home)
+
+
+def _not_json(value: Any) -> Any:
+    """The first part of a value that JSON does not have, or None."""
+    if value is None or isinstance(value, (str, bool, int)):
+        return None
+    if isinstance(value, float):
+        return None if abs(value) < float("inf") else value
+    if isinstance(value, list):
+        return next((odd for each in value if (odd := _not_json(each)) is not None), None)
+    if isinstance(value, dict):
+        keys = next((key for key in value if not isinstance(key, str)), None)
+        if keys is not None:
+            return keys
+        return next((odd for each in value.values() if (odd := _not_json(each)) is not None), None)
+    return value

@@ -1,0 +1,156 @@
+"""What system.yaml cannot say of the users: FHIR R4 bodies, doses, and answers that need a look at a list."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from experiment.workload import Answered, Known, PlannedOperation, Population, Reply, Request
+
+from .population import generate, read_bundles
+
+IDENTIFIERS = "urn:codeblue:"  # + encounter, claim, invoice, rx
+ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
+COVERAGE_EXTENSION = "urn:codeblue:coverage"
+FHIR_JSON = {"content-type": "application/fhir+json"}
+GENERATED_PATIENTS = 200
+ABSENT = "absent"
+
+
+def population(folder: Path | None, seed: int) -> Population:
+    """Patients from a folder of FHIR bundles, or synthetic ones from the seed."""
+    return generate(GENERATED_PATIENTS, seed) if folder is None else read_bundles(folder)
+
+
+def visit(people: Population, rng: random.Random) -> dict[str, Any]:
+    """A patient and one of the medicines that she takes."""
+    patient = rng.choice(people.subjects)
+    medicine = rng.choice(patient["medications"])
+    return {"patient": patient["patient"], "coverage": patient["coverage"], **medicine}
+
+
+def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, Any]:
+    """Who comes, and of a prescription the medicine with its dose: halved with every change, so that a dose
+    tells its version."""
+    person = {name: subject[name] for name in ("patient", "coverage")}
+    if journey not in ("prescribe", "change_dose"):
+        return person
+    halvings = nth + 1 if journey == "change_dose" else nth
+    return {**person, "medication": subject["medication"], "dose_mg": subject["dose_mg"] / 2**halvings}
+
+
+def intended_value(op: PlannedOperation) -> str | None:
+    """The dose that a prescription writes, as text."""
+    dose_mg = op.arguments.get("dose_mg")
+    return None if dose_mg is None else f"{dose_mg:g} mg"
+
+
+def _identifier(kind: str, value: str) -> dict[str, str]:
+    return {"system": f"{IDENTIFIERS}{kind}", "value": value}
+
+
+def _check_in(op: PlannedOperation, _known: Known) -> Request:
+    encounter = {
+        "resourceType": "Encounter",
+        "identifier": [_identifier("encounter", op.key)],
+        "status": "arrived",
+        "class": {"system": "http://terminology.hl7.org/CodeSystem/v3-ActCode", "code": "AMB"},
+        "subject": {"reference": f"Patient/{op.arguments['patient']}"},
+        "extension": [
+            {
+                "url": COVERAGE_EXTENSION,
+                "valueReference": {"reference": f"Coverage/{op.arguments['coverage']}"},
+            }
+        ],
+    }
+    headers = {**FHIR_JSON, "idempotency-key": op.key}
+    return Request("POST", "/checkins", headers, msgspec.json.encode(encounter))
+
+
+def _eligibility(reply: Reply, path: str) -> str | None:
+    """in-force, not-covered, pending or unverified, as the Encounter at the path says it."""
+    encounter = reply.at(path)
+    extensions = encounter.get("extension", ()) if isinstance(encounter, dict) else None
+    if not isinstance(extensions, (list, tuple)) or not all(isinstance(one, dict) for one in extensions):
+        raise reply.unreadable(f"no Encounter at {path}")
+    for extension in extensions:
+        if extension.get("url") == ELIGIBILITY_EXTENSION:
+            state: str | None = extension.get("valueCode") or extension.get("valueString")
+            return state
+    return None
+
+
+def _checked_in(_op: PlannedOperation, reply: Reply) -> Answered:
+    state = _eligibility(reply, "body")
+    return Answered(value=state, label="pending" if state == "pending" else None)
+
+
+def _prescription(op: PlannedOperation) -> bytes:
+    quantity = {
+        "value": op.arguments["dose_mg"],
+        "unit": "mg",
+        "system": "http://unitsofmeasure.org",
+        "code": "mg",
+    }
+    return msgspec.json.encode(
+        {
+            "resourceType": "MedicationRequest",
+            "id": op.key,
+            "identifier": [_identifier("rx", op.key)],
+            "status": "active",
+            "intent": "order",
+            "medicationCodeableConcept": {"text": op.arguments["medication"]},
+            "subject": {"reference": f"Patient/{op.arguments['patient']}"},
+            "dosageInstruction": [{"text": op.value, "doseAndRate": [{"doseQuantity": quantity}]}],
+        }
+    )
+
+
+def _prescribe(op: PlannedOperation, _known: Known) -> Request:
+    headers = {**FHIR_JSON, "if-none-exist": f"identifier={op.key}"}
+    return Request("POST", "/fhir/MedicationRequest", headers, _prescription(op))
+
+
+def _change_dose(op: PlannedOperation, known: Known) -> Request:
+    headers = dict(FHIR_JSON)
+    if known.version is not None:
+        headers["if-match"] = f'W/"{known.version}"'
+    return Request("PUT", f"/fhir/MedicationRequest/{op.key}", headers, _prescription(op), known.version)
+
+
+def _written(op: PlannedOperation, reply: Reply) -> Answered:
+    return Answered(reply.version("header.etag?", "body.meta.versionId"), op.value)
+
+
+def _dispensed(_op: PlannedOperation, reply: Reply) -> Answered:
+    if reply.status == 202:
+        return Answered(label="held")
+    reference = reply.at("body.authorizingPrescription[0].reference")
+    number = str(reference).rpartition("/_history/")[2]
+    if not number.isdecimal():
+        raise reply.unreadable(f"no version in {reference}")
+    return Answered(version=int(number), value=reply.at("body.dosageInstruction[0].text"))
+
+
+def _encounter(reply: Reply) -> Answered:
+    entries = reply.at("body.entry?") or []
+    if not entries:
+        if not isinstance(reply.body, dict):
+            raise reply.unreadable("no Bundle")
+        return Answered(value=ABSENT)
+    label = f"{len(entries)} found" if len(entries) > 1 else None
+    return Answered(value=_eligibility(reply, "body.entry[0].resource"), label=label)
+
+
+REQUESTS = {"check_in": _check_in, "prescribe": _prescribe, "change_dose": _change_dose}
+ANSWERS = {
+    "check_in": _checked_in,
+    "prescribe": _written,
+    "change_dose": _written,
+    "dispense": _dispensed,
+}
+FINAL_READS = {"enc": _encounter}
