@@ -108,7 +108,9 @@ def render_html(report: ComparisonReport) -> str:
 def lines(report: ComparisonReport) -> list[str]:
     """For the terminal: tables, words."""
     found: list[str] = []
-    for one in (one for group in tables(report) for one in _filled(group)):
+    titled = [(t, one) for t, group in zip(GROUPS, tables(report), strict=True) for one in _filled(group)]
+    for title, one in titled:
+        found.append(f"{title}: {one.title.lower()}")
         rows = (one.head, *one.rows)
         wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
         found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]

@@ -160,7 +160,7 @@ def in_words(
     if added is not None:
         pays.append(f"{time_text(added, signed=True)} at p95 in the baseline")
     if pays:
-        words.append(f"Against {second.design} it costs {', '.join(pays)}.")
+        words.append(f"Compared with {second.design}: {', '.join(pays)}.")
     words += [f"{effect_text(effect)}." for effect in effects if effect.scenario == "all"]
     return words
 

@@ -167,7 +167,8 @@ def lines(report: GateReport) -> Sequence[str]:
     found = [f"gate {report.decision.value.upper()}: {report.sentence}"]
     for name in _names(report):
         points, interval, pairs = _scenario_row(report, name)[1:4]
-        found.append(f"  {name}: {points} points ({interval}), {noun(int(pairs), 'pair')}")
+        between = "" if interval == "–" else f" (95%: {interval})"
+        found.append(f"  {name}: {points} points{between}, {noun(int(pairs), 'pair')}")
     found += [f"  {figure_text(figure)}" for figure in report.result.figures]
     found += [f"  {evidence}" for evidence in report.evidence]
     found += [f"  {rate.text}" for rate in report.rates]

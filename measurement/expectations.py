@@ -46,7 +46,7 @@ def judge_expectations(
 
 
 def describe(result: ExpectationResult) -> str:
-    """`pay success during fault: 93.1%, expected >= 99%`."""
+    """`pay success during the fault: 93.1%, expected >= 99%`."""
     shown: str
     if result.measured is None:
         shown = result.status
@@ -55,8 +55,9 @@ def describe(result: ExpectationResult) -> str:
     else:
         shown = format_duration(result.measured)
     where = {"baseline": "in the baseline", "fault": "during the fault", "after": "after recovery"}
-    place = where.get(result.phase, "")
-    return f"{result.journey} {result.figure} {place}".strip() + f": {shown}, expected {result.bound}"
+    place = where.get(result.phase)
+    what = f"{result.journey} {result.figure} {place}" if place else "time to recover"
+    return f"{what}: {shown}, expected {result.bound}"
 
 
 def _recovery(within: float, recovery: RecoveryResult | None) -> ExpectationResult:

@@ -14,7 +14,7 @@ from typing import Literal
 
 from experiment.verdict import CheckResult, Verdict
 from measurement.analysis import Analysis, ExpectationResult
-from reports.wording import expectation_text
+from measurement.expectations import describe
 
 Kind = Literal["validity", "safety", "liveness", "objective"]
 
@@ -43,7 +43,7 @@ STATUSES = {"met": Outcome.PASSED, "not met": Outcome.FAILED, "no data": Outcome
 class Case:
     """One thing that was judged. `statement` is one sentence with its figure."""
 
-    name: str  # "fault_observed", "no_lost_write", "fault: pay p95 <= 2s"
+    name: str  # "fault_observed", "no_lost_write", "pay p95 in fault"
     kind: Kind
     outcome: Outcome
     statement: str
@@ -65,8 +65,7 @@ def cases_of(analysis: Analysis) -> tuple[Case, ...]:
         return Case(check.checker, kind, outcome if asked else Outcome.INFORMATION, statement)
 
     def of_objective(item: ExpectationResult) -> Case:
-        name = f"{item.phase}: {item.journey} {item.figure} {item.bound}"
-        return Case(name, "objective", judged(STATUSES[item.status]), expectation_text(item))
+        return Case(item.name, "objective", judged(STATUSES[item.status]), describe(item))
 
     validity = [
         Case(v.name, "validity", Outcome.PASSED if v.ok else OUTCOMES[v.verdict_if_broken], v.statement)

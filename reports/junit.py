@@ -15,8 +15,8 @@ from xml.etree import ElementTree
 
 from experiment.verdict import CheckResult, Verdict
 from reports import wording
+from reports.cases import PROPERTY_KINDS, Outcome
 from reports.cases import Case as JudgedCase
-from reports.cases import Outcome
 from reports.report import RunReport, SuiteReport
 
 Tag = Literal["", "failure", "error", "skipped"]
@@ -52,11 +52,11 @@ def render_run(report: RunReport) -> str:
     classname = f"{report.facts.scenario.name}.{report.facts.design.name}"
     reasons = "\n".join(analysis.reasons)
     cases = [Case("verdict", classname, VERDICTS[analysis.verdict], wording.headline(analysis), reasons)]
-    details = {check.checker: _evidence(check) for check in analysis.checks}
+    details = {(PROPERTY_KINDS[c.safety], c.checker): _evidence(c) for c in analysis.checks}
     cases += [
         Case(
             f"{case.kind}: {case.name}", classname, TAGS[case.outcome], _message(case),
-            details.get(case.name, ""),
+            details.get((case.kind, case.name), ""),
         )
         for case in report.cases
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from experiment.history import Header
 from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
-from measurement.analysis import Analysis, ExpectationResult, JourneyPhase, Score, WaiverUse
+from measurement.analysis import Analysis, JourneyPhase, Score, WaiverUse
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
 SOURCES = {
@@ -138,13 +138,6 @@ def headline(analysis: Analysis) -> str:
 def figure(name: str, value: float) -> str:
     """A measured figure in the unit of its bound: success as a percentage, all others as a duration."""
     return percent(value) if name == "success" else duration(value)
-
-
-def expectation_text(item: ExpectationResult) -> str:
-    """`pay, fault: success >= 99%, measured 71.2% (not met)`."""
-    measured = "" if item.measured is None else f"measured {figure(item.figure, item.measured)} "
-    status = f"({item.status})" if measured else item.status
-    return f"{item.journey}, {item.phase}: {item.figure} {item.bound}, {measured}{status}"
 
 
 def by_phase(rows: Iterable[JourneyPhase]) -> list[JourneyPhase]:

@@ -199,7 +199,7 @@ def test_added_latency_is_told_against_the_first_design() -> None:
         assert 0 < added.low < added.mean < added.high
     text = COMPARISON_FORMATS["comparison.md"](report)
     assert "added p95 (95%)" in text and "| +2" in text
-    assert any("costs +" in words and "at p95 in the baseline" in words for words in report.words)
+    assert any("Compared with a: +" in words and "at p95 in the baseline" in words for words in report.words)
 
 
 def test_added_latency_counts_seeds_that_both_have() -> None:

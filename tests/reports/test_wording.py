@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from measurement.analysis import ExpectationResult, WaiverUse
+from measurement.analysis import WaiverUse
 from reports import console, html, json_report, junit, markdown, wording
 from tests.reports import builder
 
@@ -103,14 +103,6 @@ def test_control_characters_and_direction_overrides_are_replaced() -> None:
     assert (
         wording.clean("a\nb\tc\x1b[0m\x00\u202e\ud800\u2028é") == "a\nb\tc\ufffd[0m\ufffd\ufffd\ufffd\ufffdé"
     )
-
-
-def test_an_expectation_is_one_sentence() -> None:
-    """Success in percent, latencies as durations, no data said."""
-    item = ExpectationResult("fault", "pay", "p95", "<= 2s", 0.164, "met")
-    assert wording.expectation_text(item) == "pay, fault: p95 <= 2s, measured 164 ms (met)"
-    missing = replace(item, measured=None, status="no data")
-    assert wording.expectation_text(missing) == "pay, fault: p95 <= 2s, no data"
 
 
 def test_phases_are_put_in_their_order() -> None:
