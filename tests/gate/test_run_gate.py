@@ -84,10 +84,8 @@ def test_a_planted_bug_is_stopped_at_the_first_pair(tmp_path: Path) -> None:
 
 def copied_system(folder: Path) -> Path:
     """A checkout whose designs are those of this one, the fragile one under the name of the resilient."""
-    source, copy = ROOT / "reference_system", folder / "reference_system"
-    copy.mkdir(parents=True)
-    shutil.copyfile(source / "system.yaml", copy / "system.yaml")
-    shutil.copytree(source / "designs", copy / "designs")
+    for name in ("reference_system", "scenarios"):
+        shutil.copytree(ROOT / name, folder / name, ignore=shutil.ignore_patterns("__pycache__"))
     return folder
 
 
