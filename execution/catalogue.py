@@ -13,7 +13,7 @@ from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
 from experiment.scenario import Scenario
 from experiment.scenario_file import load_scenario
-from experiment.topology import System, load_system
+from experiment.topology import System, check_shown_by, load_system
 from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS
@@ -39,13 +39,13 @@ class Catalogue:
         return read_system(self.system_path)
 
     def scenario_files(self) -> dict[str, Path]:
-        return self._named("scenarios", without=("designs", "suites"))
+        return _scenario_files(self.system())
 
     def design_files(self) -> dict[str, Path]:
-        return self._named("designs")
+        return _files(self.system(), "designs")
 
     def suite_files(self) -> dict[str, Path]:
-        return self._named("suites")
+        return _files(self.system(), "suites")
 
     def files(self) -> list[Path]:
         """Every file of the system, its own first."""
@@ -104,19 +104,6 @@ class Catalogue:
         path = self.system_path
         return ["--system", below_home(path.parent if path.name == SYSTEM_FILE else path)]
 
-    def _named(self, kind: Kind, without: tuple[Kind, ...] = ()) -> dict[str, Path]:
-        system = self.system()
-        others = [folder for other in without for folder in system.folders(other)]
-        found: dict[str, Path] = {}
-        for folder in system.folders(kind):
-            for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS):
-                if any(path.is_relative_to(other) for other in others if other != folder):
-                    continue
-                found.setdefault(str(path.relative_to(folder).with_suffix("")), path)
-        for path in list(found.values()):
-            found.setdefault(path.stem, path)
-        return found
-
     def _resolve(self, name: str, known: dict[str, Path], what: str) -> Path:
         """A path as given, or the file of that name. Raises UsageError naming the nearest."""
         if name in known:
@@ -134,7 +121,8 @@ def read_scenario(path: Path, system: System) -> Scenario:
 
 
 def read_system(path: Path) -> System:
-    """A system whose folders are there, checked against the kinds of properties. Raises ConfigError."""
+    """A system whose folders and scenarios are there, checked against the kinds of properties. Raises
+    ConfigError."""
     try:
         facts = path.stat()
     except OSError:
@@ -157,7 +145,25 @@ def _system(path: Path, _changed_ns: int, _size: int) -> System:
     ]
     if problems:
         raise ConfigError(problems)
+    check_shown_by(system, _scenario_files(system))
     return system
+
+
+def _scenario_files(system: System) -> dict[str, Path]:
+    return _files(system, "scenarios", without=("designs", "suites"))
+
+
+def _files(system: System, kind: Kind, without: tuple[Kind, ...] = ()) -> dict[str, Path]:
+    others = [folder for other in without for folder in system.folders(other)]
+    found: dict[str, Path] = {}
+    for folder in system.folders(kind):
+        for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS):
+            if any(path.is_relative_to(other) for other in others if other != folder):
+                continue
+            found.setdefault(str(path.relative_to(folder).with_suffix("")), path)
+    for path in list(found.values()):
+        found.setdefault(path.stem, path)
+    return found
 
 
 def default_catalogue(system: Path | None = None, names: Iterable[str] = ()) -> Catalogue:

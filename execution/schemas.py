@@ -6,6 +6,7 @@ import json
 from typing import Any
 
 from comparison.formats import comparison_schema
+from execution.catalogue import default_catalogue
 from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from faults import KINDS
@@ -22,7 +23,7 @@ def published() -> dict[str, dict[str, Any]]:
     return {
         "system.schema.json": system_schema(PROPERTY_KINDS),
         "scenario.schema.json": scenario_schema(KINDS),
-        "design.schema.json": design_schema(),
+        "design.schema.json": design_schema(default_catalogue().system()),
         "suite.schema.json": suite_schema(),
         "run_report.schema.json": run_schema(),
         "suite_report.schema.json": suite_report_schema(),

@@ -1,123 +1,44 @@
-"""A design: which resilience patterns the system uses, per link and service. One file, also read by the twin.
+"""A design: the link patterns and switches that a system uses, per link and service. One file, also read by
+the twin.
 
-The dataclasses below are the schema of a design file. Every default is the fragile choice: a pattern that a
-design does not name is off.
+Link patterns are the harness's own (`experiment/patterns.py`), switches are those that the system declares
+(`experiment/switches.py`). What a design does not name has its default.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import Any
 
 from experiment.decoding import FAILED, Decoder, describe, hints_of
 from experiment.errors import ConfigError, Problem, nearest
 from experiment.names import require_name
+from experiment.patterns import LINK_PATTERNS, LinkPatterns
+from experiment.switches import Value, read_value
 from experiment.topology import System
-from experiment.units import Duration, Rate, Share
 from experiment.yaml_source import Mapping, Node, Scalar, place, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
-class Retry:
-    """Another attempt after a failure.
-
-    `attempts` counts all of them, the first included; `budget` caps retries as a share of requests (none:
-    unlimited).
-    """
-
-    attempts: int = 3
-    backoff: Duration = 0.0
-    cap: Duration = 1.0
-    jitter: Literal["none", "full", "equal", "decorrelated"] = "none"
-    budget: Share | None = None
-    only_idempotent: bool = False
-
-    def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"attempts {self.attempts}; expected 1 or more, the first one included")
-
-
-@dataclass(frozen=True, slots=True)
-class Breaker:
-    """Opens after `failures` consecutive failures, lets one probe through after `open_for`."""
-
-    failures: int = 5
-    open_for: Duration = 2.0
-
-    def __post_init__(self) -> None:
-        if self.failures < 1:
-            raise ValueError(f"failures {self.failures}; expected 1 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class Bulkhead:
-    """At most `concurrent` calls at once and `queue` waiting; more are refused at once."""
-
-    concurrent: int = 16
-    queue: int = 32
-
-    def __post_init__(self) -> None:
-        if self.concurrent < 1:
-            raise ValueError(f"concurrent {self.concurrent}; expected 1 or more")
-        if self.queue < 0:
-            raise ValueError(f"queue {self.queue}; expected 0 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class LinkPatterns:
-    """How the caller of one link protects itself (switches T1 to T4)."""
-
-    timeout: Duration | None = None
-    propagate_deadline: bool = False
-    retry: Retry | None = None
-    breaker: Breaker | None = None
-    bulkhead: Bulkhead | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Shedding:
-    """More than `concurrent` requests in a service are answered 503 with Retry-After at once (T5)."""
-
-    concurrent: int = 128
-
-    def __post_init__(self) -> None:
-        if self.concurrent < 1:
-            raise ValueError(f"concurrent {self.concurrent}; expected 1 or more")
-
-
-@dataclass(frozen=True, slots=True)
-class ServicePatterns:
-    """How one service behaves. Keys that do not concern a service are ignored by it."""
-
-    shedding: Shedding | None = None
-    eligibility: Literal["sync", "async"] = "sync"  # T6
-    inline_wait: Duration = 1.0  # async: how long check-in waits for an answer before it says "pending"
-    eligibility_cache: Duration | None = None  # T7: age up to which a labelled cached answer may be given
-    retry_schedule: Duration = 90.0  # spacing of repeated eligibility inquiries (scaled by clock_scale)
-    registry_fallback: bool = False  # labelled cached demographics, temporary number when unknown
-    idempotency_key: bool = False  # T8
-    outbox: bool = False  # T9: else write, then publish
-    dedupe: bool = False  # T10
-    version_fence: bool = False  # T11: else the last arrival wins
-    dispense_check: Literal["projection", "current_read", "reservation"] = "projection"  # T12
-    if_match: bool = False  # T13
-    saga: bool = False  # T14: durable saga that completes or compensates after a crash
-    lookup_before_retry: bool = False  # T15
-    database: Literal["shared", "owned"] = "owned"  # T16
-    outbox_poll: Duration = 0.02
-    max_rate: Rate | None = None  # shed above this rate
-
-
-@dataclass(frozen=True, slots=True)
 class Design:
-    """A resolved design: `links` holds every link of the system, `services` every service."""
+    """A resolved design: `links` holds every link of the system, `services` every service with the value of
+    every switch that the system declares."""
 
     name: str
     links: dict[str, LinkPatterns]
-    services: dict[str, ServicePatterns]
+    services: dict[str, dict[str, Value]]
     title: str = ""
     source: str = ""
+
+    def environment(self, system: System, service: str) -> dict[str, str]:
+        """The variables by which a service gets its switches at its start, where the system declares some."""
+        found: dict[str, str] = {}
+        for name, switch in system.switches.items():
+            if switch.concerns(service):
+                found |= switch.variables(self.services[service][name])
+        return found
 
     def to_wire(self) -> dict[str, Any]:
         """Plain JSON data for the services: durations in seconds, shares in 0..1."""
@@ -142,31 +63,25 @@ def load_design(path: Path, system: System) -> Design:
     defaults. Raises ConfigError."""
     decoder = Decoder()
     chain = _chain(decoder, path, system)
-    link_default, service_default = LinkPatterns(), ServicePatterns()
-    links: dict[str, LinkPatterns] = {}
-    services: dict[str, ServicePatterns] = {}
+    links = dict.fromkeys(system.link_names, LinkPatterns())
+    values = {name: switch.resolved for name, switch in system.switches.items()}
+    services = {name: values.copy() for name in system.services}
     for node in chain:
-        for_links = _named(decoder, node.get("link_defaults"), LinkPatterns)
-        for_services = _named(decoder, node.get("service_defaults"), ServicePatterns)
-        link_default = replace(link_default, **for_links)
-        service_default = replace(service_default, **for_services)
         # What a design says of all links holds for those that its base has named one by one, too.
+        for_links = _patterns(decoder, node.get("link_defaults"))
         links = {name: replace(one, **for_links) for name, one in links.items()}
-        services = {name: replace(one, **for_services) for name, one in services.items()}
-        _section(decoder, node.get("links"), links, system.link_names, link_default, "link")
-        _section(decoder, node.get("services"), services, tuple(system.services), service_default, "service")
+        for link, child in _section(decoder, node.get("links"), system.link_names, "link"):
+            links[link] = replace(links[link], **_patterns(decoder, child))
+        for_services = _switches(decoder, node.get("service_defaults"), system)
+        services = {name: one | for_services for name, one in services.items()}
+        for service, child in _section(decoder, node.get("services"), tuple(system.services), "service"):
+            services[service] |= _switches(decoder, child, system, service)
     last = chain[-1]
     name, title = _text(decoder, last, "name"), _text(decoder, last, "title", "")
     if name:
         _check_name(decoder, name, last)
     decoder.finish()
-    return Design(
-        name,
-        {link: links.get(link, link_default) for link in system.link_names},
-        {service: services.get(service, service_default) for service in system.services},
-        title,
-        str(path),
-    )
+    return Design(name, links, services, title, str(path))
 
 
 def _check_name(decoder: Decoder, name: str, node: Mapping) -> None:
@@ -232,46 +147,75 @@ def _text(decoder: Decoder, node: Mapping, key: str, default: str | None = None)
 
 
 def _section(
-    decoder: Decoder,
-    node: Node | None,
-    into: dict[str, Any],
-    known: tuple[str, ...],
-    default: Any,
-    what: str,
-) -> None:
+    decoder: Decoder, node: Node | None, known: tuple[str, ...], what: str
+) -> Iterator[tuple[str, Node]]:
+    """The links or services that a design names one by one, with what it says of each."""
     if node is None:
         return
     if not isinstance(node, Mapping):
-        decoder.fail(node.where, describe(node), f"a mapping from {what} to its patterns")
+        says = "patterns" if what == "link" else "switches"
+        decoder.fail(node.where, describe(node), f"a mapping from {what} to its {says}")
         return
     for key, child in node.items:
-        if key.text not in known:
+        if key.text in known:
+            yield key.text, child
+        else:
             hint = nearest(key.text, known)
             decoder.fail(key.where, f'the unknown {what} "{key.text}"', f"a {what} of the system", hint)
-            continue
-        base = into.get(key.text, default)
-        into[key.text] = replace(base, **_named(decoder, child, type(base)))  # nested patterns whole
 
 
-def _named(decoder: Decoder, node: Node | None, patterns: type) -> dict[str, Any]:
-    """The keys that the file names, with their values; none when one of them is wrong."""
+def _patterns(decoder: Decoder, node: Node | None) -> dict[str, Any]:
+    """The patterns that the file names, each whole; none when one of them is wrong."""
     if node is None:
         return {}
     before = len(decoder.problems)
-    decoded = decoder.record(node, patterns)
+    decoded = decoder.record(node, LinkPatterns)
     if len(decoder.problems) > before or not isinstance(node, Mapping):
         return {}
     return {key.text: getattr(decoded, key.text) for key, _ in node.items}
 
 
+def _switches(
+    decoder: Decoder, node: Node | None, system: System, service: str | None = None
+) -> dict[str, Value]:
+    """The switches that the file names for one service, or for all, each whole."""
+    if node is None:
+        return {}
+    if not isinstance(node, Mapping):
+        decoder.fail(node.where, describe(node), "a mapping from switch to its value")
+        return {}
+    given: dict[str, Any] = {}
+    for key, child in node.items:
+        switch = system.switches.get(key.text)
+        if switch is None:
+            hint = nearest(key.text, system.switches)
+            decoder.fail(key.where, f'the unknown switch "{key.text}"', "a switch of the system", hint)
+        elif service is not None and not switch.concerns(service):
+            found = f'the switch "{key.text}" for {service}'
+            decoder.fail(key.where, found, f"a service that it concerns: {', '.join(switch.services)}")
+        else:
+            given[key.text] = read_value(decoder, child, switch)
+    return {name: value for name, value in given.items() if value is not FAILED}
+
+
 def differences(left: Design, right: Design) -> list[str]:
     """The switches in which two designs differ, one sentence each; for reports and comparisons."""
     lines: list[str] = []
-    for section in ("links", "services"):
-        one, other = getattr(left, section), getattr(right, section)
-        for name in sorted(set(one) & set(other)):
-            for key in hints_of(cast(type, type(one[name]))):
-                a, b = getattr(one[name], key), getattr(other[name], key)
-                if a != b:
-                    lines.append(f"{name}: {key} {a!r} -> {b!r}")
+    for link in sorted(set(left.links) & set(right.links)):
+        for name in LINK_PATTERNS:
+            one, other = getattr(left.links[link], name), getattr(right.links[link], name)
+            if one != other:
+                lines.append(f"{link}: {name} {one!r} -> {other!r}")
+    for service in sorted(set(left.services) & set(right.services)):
+        before, after = left.services[service], right.services[service]
+        for name in before:
+            if name in after and before[name] != after[name]:
+                lines.append(f"{service}: {name} {_shown(name, before[name])} -> {_shown(name, after[name])}")
     return lines
+
+
+def _shown(name: str, value: Value) -> str:
+    """A record as the patterns are shown: Shedding(concurrent=256)."""
+    if not isinstance(value, dict):
+        return repr(value)
+    return f"{name.capitalize()}({', '.join(f'{key}={one!r}' for key, one in value.items())})"

@@ -10,20 +10,22 @@ import ast
 import inspect
 import textwrap
 import types
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from experiment.controls import Fault
 from experiment.decoding import NONE_WORDS, hints_of
-from experiment.design import DesignFile, LinkPatterns, ServicePatterns
+from experiment.design import DesignFile
 from experiment.forms import Draw, draw_schema
 from experiment.names import PATTERN, Reference
+from experiment.patterns import LinkPatterns
 from experiment.properties import Binding, Kinds, Noun, Property
 from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule
 from experiment.suite import Suite
+from experiment.switches import Setting, Switch, annotation, expected
 from experiment.topology import System
-from experiment.units import RATE, Bound, Unit
+from experiment.units import RATE, Bound, Unit, quantity_text
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -40,7 +42,11 @@ def system_schema(kinds: Kinds) -> Schema:
     pair = {"type": "array", "items": word, "minItems": 1, "maxItems": 2}
     generator.special[Noun] = {"anyOf": [word, pair], "description": "a noun, or [person, people]"}
     generator.special[Property] = {"oneOf": [generator.property(kind) for kind in kinds.values()]}
-    return generator.document(System, "The system under test: services, links, journeys, properties")
+    plain = {"type": ["string", "number", "boolean"]}
+    for cls in (Setting, Switch):
+        generator.fields |= {(cls, name): plain for name in ("default", "minimum", "maximum")}
+    generator.fields[Switch, "environment"] = {"type": "object", "additionalProperties": plain}
+    return generator.document(System, "A system: services, links, switches, journeys, properties")
 
 
 def scenario_schema(kinds: Mapping[str, type[Fault]]) -> Schema:
@@ -52,18 +58,26 @@ def scenario_schema(kinds: Mapping[str, type[Fault]]) -> Schema:
     return generator.document(Scenario, "A scenario: load, phases, faults, expectations")
 
 
-def design_schema() -> Schema:
-    """Of a design."""
+def design_schema(system: System) -> Schema:
+    """Of a design of this system: its links, its services, and the switches that it declares for each."""
     generator = _Generator({})
-    link, service = generator.of(LinkPatterns), generator.of(ServicePatterns)
-    links = {"type": "object", "propertyNames": LINK_NAME, "additionalProperties": link}
+    link = generator.of(LinkPatterns)
+    switches = {name: generator.switch(name, switch) for name, switch in system.switches.items()}
+
+    def of(names: Iterable[str]) -> Schema:
+        return _object({name: switches[name] for name in names})
+
+    services = {
+        service: of(name for name, switch in system.switches.items() if switch.concerns(service))
+        for service in system.services
+    }
     generator.fields = {
         (DesignFile, "link_defaults"): link,
-        (DesignFile, "service_defaults"): service,
-        (DesignFile, "links"): links,
-        (DesignFile, "services"): {"type": "object", "additionalProperties": service},
+        (DesignFile, "service_defaults"): of(switches),
+        (DesignFile, "links"): _object(dict.fromkeys(system.link_names, link)),
+        (DesignFile, "services"): _object(services),
     }
-    return generator.document(DesignFile, "A design: which resilience patterns the system uses")
+    return generator.document(DesignFile, f"A design of the system {system.name}")
 
 
 def suite_schema() -> Schema:
@@ -118,10 +132,27 @@ class _Generator:
             )
             if field.default is MISSING and field.default_factory is MISSING:
                 required.append(field.name)
-        schema = {"type": "object", "properties": properties, "additionalProperties": False}
+        schema = _object(properties)
         if required:
             schema["required"] = required
         return schema
+
+    def switch(self, name: str, switch: Switch) -> Schema:
+        """A declared switch, once in `$defs`."""
+        return self._shared(f"switch_{name}", self._setting(name, switch))
+
+    def _setting(self, name: str, setting: Setting) -> Schema:
+        if isinstance(setting, Switch) and setting.type == "record":
+            fields = {key: self._setting(key, one) for key, one in setting.fields.items()}
+            made = self._optional(_object(fields)) if setting.optional else _object(fields)
+        else:
+            made = dict(self.of(annotation(setting)))
+        if setting.type in ("count", "number") and not setting.optional:
+            bounds = {"minimum": setting.minimum, "maximum": setting.maximum}
+            made |= {key: value for key, value in bounds.items() if value is not None}
+        default = _written(setting.default, annotation(setting)) if setting.type != "record" else None
+        made |= {} if default is None else {"default": default}
+        return {**made, "description": f"{setting.title or name}. It takes {expected(setting)}."}
 
     def fault(self, kind: type[Fault]) -> Schema:
         """One kind of fault: its own keys beside those that say where and when."""
@@ -181,15 +212,22 @@ class _Generator:
 
     def _union(self, members: tuple[Any, ...]) -> Schema:
         inner = [self.of(member) for member in members if member is not type(None)]
-        if len(inner) < len(members):
-            inner.append(self._shared("nothing", {"enum": [None, False, *filter(None, NONE_WORDS)]}))
-        return inner[0] if len(inner) == 1 else {"anyOf": inner}
+        one = inner[0] if len(inner) == 1 else {"anyOf": inner}
+        return one if len(inner) == len(members) else self._optional(*inner)
+
+    def _optional(self, *inner: Schema) -> Schema:
+        nothing = self._shared("nothing", {"enum": [None, False, *filter(None, NONE_WORDS)]})
+        return {"anyOf": [*inner, nothing]}
 
     def _reference(self, cls: type) -> Schema:
         if cls.__name__ not in self._defs:
             self._defs[cls.__name__] = {}  # a type that holds itself ends here
             self._defs[cls.__name__] = {"description": inspect.getdoc(cls) or "", **self.record(cls)}
         return {"$ref": f"#/$defs/{cls.__name__}"}
+
+
+def _object(properties: Schema) -> Schema:
+    return {"type": "object", "properties": properties, "additionalProperties": False}
 
 
 def _own(cls: type) -> list[Field[Any]]:
@@ -217,7 +255,7 @@ def _written(value: Any, annotation: Any) -> str | int | float | bool | None:
     if value is MISSING or value is None or value == "":
         return None
     if units and isinstance(value, (int, float)):
-        return _quantity_text(float(value), units[0])
+        return quantity_text(float(value), units[0])
     return value if isinstance(value, (str, int, float, bool)) else None
 
 
@@ -225,24 +263,19 @@ def _is_unit(args: tuple[Any, ...]) -> bool:
     return len(args) > 1 and isinstance(args[1], Unit)
 
 
-def _quantity_text(value: float, unit: Unit) -> str:
-    """In the largest unit that gives a whole number: 90s, 20ms, 95%."""
-    for suffix, factor in reversed(unit.factors):
-        if value and abs(value / factor - round(value / factor)) < 1e-9:
-            return f"{round(value / factor)}{suffix}"
-    suffix, factor = next(((s, f) for s, f in unit.factors if f == 1.0), unit.factors[0])
-    return f"{value / factor:g}{suffix}"
-
-
 def _comments(cls: type) -> dict[str, str]:
-    """Field name to the comment at the end of its line."""
-    lines = textwrap.dedent(inspect.getsource(cls)).splitlines()
-    (tree,) = ast.parse("\n".join(lines)).body
-    assert isinstance(tree, ast.ClassDef)
+    """Field name to the text below the field, or to the comment at the end of its line."""
     found: dict[str, str] = {}
-    for node in tree.body:
-        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+    for base in reversed([one for one in cls.__mro__ if is_dataclass(one)]):
+        lines = textwrap.dedent(inspect.getsource(base)).splitlines()
+        (tree,) = ast.parse("\n".join(lines)).body
+        assert isinstance(tree, ast.ClassDef)
+        for node, after in zip(tree.body, [*tree.body[1:], ast.Pass()], strict=True):
+            if not isinstance(node, ast.AnnAssign) or not isinstance(node.target, ast.Name):
+                continue
             _, mark, comment = lines[(node.end_lineno or node.lineno) - 1].partition("  # ")
-            if mark:
+            if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
+                found[node.target.id] = " ".join(str(after.value.value).split())
+            elif mark:
                 found[node.target.id] = comment
     return found

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from experiment.decoding import Decoder
 from experiment.errors import ConfigError, Location, nearest
@@ -21,6 +21,7 @@ from experiment.forms import (
     unknown_placeholders,
 )
 from experiment.names import JOURNEY, LINK, SERVICE, STORE, require_name
+from experiment.patterns import LINK_PATTERNS
 from experiment.properties import (
     Kinds,
     Noun,
@@ -35,6 +36,7 @@ from experiment.record_sources import RecordSource, check_record_source
 from experiment.services import Role as Role
 from experiment.services import Service as Service
 from experiment.services import check_service
+from experiment.switches import Lack, Setting, Switch, check_switches, read_setting, read_switch
 from experiment.templates import FIXED
 from experiment.units import Duration, Share
 from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
@@ -123,6 +125,8 @@ class System:
     records: tuple[RecordSource, ...] = ()
     properties: dict[str, Property] = field(default_factory=dict)  # what runs are judged by, in this order
     final_reads: dict[str, FinalReadForm] = field(default_factory=dict)  # by the first part of the keys
+    switches: dict[str, Switch] = field(default_factory=dict)
+    link_patterns: dict[str, Lack] = field(default_factory=dict)
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:
@@ -187,7 +191,13 @@ def load_system(path: Path, kinds: Kinds) -> System:
     ConfigError."""
     node = read_yaml(path)
     # Properties name services and journeys: they are decoded when these are known.
-    decoder = Decoder({Property: lambda _, child: child, Draw: decode_draw})
+    hooks: dict[type, Callable[[Decoder, Node], Any]] = {
+        Property: lambda _, child: child,
+        Draw: decode_draw,
+        Setting: read_setting,
+        Switch: read_switch,
+    }
+    decoder = Decoder(hooks)
     system = decoder.root(node, System)
     system = replace(system, source=str(path))
     _check(system, decoder, node)
@@ -321,6 +331,11 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
             if step.needs is not None:
                 known(step.needs, earlier, "earlier step", "mixes", name, index, "needs")
             earlier.append(step.journey)
+    check_switches(decoder, node, system.switches, system.services)
+    for name in system.link_patterns:
+        if name not in LINK_PATTERNS:
+            found, hint = f'the unknown link pattern "{name}"', nearest(name, LINK_PATTERNS)
+            decoder.fail(key_place(node, "link_patterns", name), found, "a link pattern", hint)
 
 
 def _check_protocol(system: System, link: Link, decoder: Decoder, where: Location) -> None:
@@ -333,3 +348,22 @@ def _check_protocol(system: System, link: Link, decoder: Decoder, where: Locatio
     if link.protocol not in expected:
         found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
         decoder.fail(where, found, f"the protocol {expected[0]}")
+
+
+def check_shown_by(system: System, scenarios: Collection[str]) -> None:
+    """What its switches and link patterns say of scenarios. Raises ConfigError for one that there is not."""
+    said = {("switches", name): switch.shown_by for name, switch in system.switches.items()}
+    said |= {("link_patterns", name): lack.shown_by for name, lack in system.link_patterns.items()}
+    unknown = [
+        ((*path, "shown_by", index), scenario)
+        for path, named in said.items()
+        for index, scenario in enumerate(named)
+        if scenario not in scenarios
+    ]
+    if not unknown:
+        return
+    node, decoder = read_yaml(Path(system.source)), Decoder()
+    for where, scenario in unknown:
+        found, hint = f'the unknown scenario "{scenario}"', nearest(scenario, scenarios)
+        decoder.fail(place(node, *where), found, "a scenario of the system", hint)
+    decoder.finish()

@@ -65,6 +65,15 @@ def parse_quantity(text: str, unit: Unit) -> float:
     raise ValueError(f"a {unit.name} in one of {unit.suffixes}, such as {unit.example}")
 
 
+def quantity_text(value: float, unit: Unit) -> str:
+    """As a file gives it, in the largest unit that makes a whole number: 90s, 20ms, 95%."""
+    for suffix, factor in reversed(unit.factors):
+        if value and abs(value / factor - round(value / factor)) < 1e-9:
+            return f"{round(value / factor)}{suffix}"
+    suffix, factor = next(((s, f) for s, f in unit.factors if f == 1.0), unit.factors[0])
+    return f"{value / factor:g}{suffix}"
+
+
 def format_duration(seconds: float) -> str:
     """Seconds for people: 250 ms, 3.2 s, 5 min."""
     if seconds == 0:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from experiment.design import Design
 from experiment.errors import UsageError
 from experiment.plan import Plan
+from experiment.switches import with_effect
 from gate.decide import MARGIN, Decision, GateResult, decide
 from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, side_of, stem
 from gate.play import BASELINE, CANDIDATE
@@ -45,14 +46,15 @@ class Variant:
         )
 
     def applied(self, plan: Plan) -> Plan:
-        """The plan on a system of that capacity."""
-        if self.capacity is None:
+        """The plan on a system of that capacity, where the system declares a switch that limits the rate."""
+        limit = with_effect(plan.system.switches, "rate_limit")
+        if self.capacity is None or limit is None:
             return plan
         entries = Counter(plan.system.journeys[op.journey].entry for op in plan.operations)
         services = dict(plan.design.services)
         for name, count in entries.items():
             rate = self.capacity * count / plan.load_end_s
-            services[name] = replace(services[name], max_rate=rate)
+            services[name] = services[name] | {limit: rate}
         return replace(plan, design=replace(plan.design, services=services))
 
 

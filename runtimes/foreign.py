@@ -32,7 +32,8 @@ class Ground:
 
 
 def start_of(system: System, name: str, listen: Address, ground: Ground, run: RunSettings) -> Start:
-    """The start of one service that is to listen at an address."""
+    """The start of one service that is to listen at an address. A variable that a switch gives goes before
+    one of the service."""
     service = system.services[name]
     values = {"host": listen.host, "port": str(listen.port), "python": ground.python, "service": name}
     for link in system.links:
@@ -40,12 +41,13 @@ def start_of(system: System, name: str, listen: Address, ground: Ground, run: Ru
             continue
         values |= _of_link(link.callee, ground.doors[link.name], run, link.name)
         if link.protocol == "postgres":
-            owner = database_of(name, run)
+            owner = database_of(name, system, run.design)
             login = {"user": owner, "database": owner, "password": ground.passwords[owner]}
             values |= {f"{link.callee}.{part}": value for part, value in login.items()}
     return Start(
         tuple(filled(text, values) for text in service.command),
-        {key: filled(text, values) for key, text in service.environment.items()},
+        {key: filled(text, values) for key, text in service.environment.items()}
+        | run.design.environment(system, name),
         tuple(filled(text, values) for text in service.ready_command),
     )
 
@@ -72,6 +74,6 @@ def logins(
     found: dict[str, Login] = {}
     for link in system.links:
         if link.protocol == "postgres":
-            owner = database_of(link.caller, run)
+            owner = database_of(link.caller, system, run.design)
             found[link.caller] = Login(addresses[link.callee], owner, passwords[owner], owner)
     return found

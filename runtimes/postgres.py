@@ -1,6 +1,6 @@
 """PostgreSQL from its wheel: a template data folder made once, copied for each instance, served on loopback.
 
-One database and one role per owner, and one shared by all (for designs whose services share a schema). The
+Each database has a role of its name: one a service, and those that services share under some designs. The
 role `probe` owns nothing and may log in without a password to its own empty database: the harness measures
 links with it.
 """
@@ -33,7 +33,6 @@ from runtimes.runtime import Address
 from runtimes.spawning import Child, Command, last_lines
 
 PROBE = "probe"
-SHARED = "shared"
 LAYOUT = 1  # raise it when anything about the template changes: old templates are then not used
 KEPT = 4  # templates
 BUILD_DEADLINE_S = 60.0
@@ -138,9 +137,9 @@ def storage(var: Path) -> Path:
     return elsewhere
 
 
-def template(programs: Programs, cache: Path, owners: Sequence[str], journal: Journal) -> Template:
-    """The template for these owners, from the cache or made now (about 1.5 s). Raises StartError."""
-    key = json.dumps([LAYOUT, programs.version, SETTINGS, sorted(owners), programs.user])
+def template(programs: Programs, cache: Path, databases: Sequence[str], journal: Journal) -> Template:
+    """The template with these databases, from the cache or made now (about 1.5 s). Raises StartError."""
+    key = json.dumps([LAYOUT, programs.version, SETTINGS, sorted(databases), programs.user])
     home = cache / f"postgres-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
     if (home / "passwords.json").exists():
         os.utime(home)
@@ -150,14 +149,14 @@ def template(programs: Programs, cache: Path, owners: Sequence[str], journal: Jo
         journal.write("folder", path=str(partial))
         partial.mkdir(mode=0o700)
         _own(partial, programs)
-        _build(programs, partial, owners, journal)
+        _build(programs, partial, databases, journal)
         _publish(partial, home)
         _prune(cache, journal)
     return Template(home / "data", json.loads((home / "passwords.json").read_text()))
 
 
 def _prune(cache: Path, journal: Journal) -> None:
-    """Remove all templates but those used last: each version, setting and set of owners leaves one."""
+    """Remove all templates but those used last: each version, setting and set of databases leaves one."""
     homes = [home for home in cache.glob("postgres-*") if "." not in home.name]
     with suppress(OSError):  # another command prunes too, and then did the same
         for home in sorted(homes, key=lambda home: home.stat().st_mtime)[:-KEPT]:
@@ -182,8 +181,8 @@ def _own(path: Path, programs: Programs) -> None:
         os.chown(path, *programs.user)
 
 
-def _build(programs: Programs, home: Path, owners: Sequence[str], journal: Journal) -> None:
-    passwords = {name: secrets.token_hex(12) for name in (*owners, SHARED)}
+def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Journal) -> None:
+    passwords = {name: secrets.token_hex(12) for name in databases}
     superuser = secrets.token_hex(12)
     (home / "superuser").write_text(superuser)
     _own(home / "superuser", programs)

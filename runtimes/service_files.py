@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiment.design import Design
+from experiment.switches import OWNED, with_effect
 from experiment.topology import System
 from runtimes.runtime import Address, RunSettings
 
@@ -40,7 +42,7 @@ def callees(
         door = doors[link.name]
         found[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
         if link.protocol == "postgres":
-            owner = database_of(service, run)
+            owner = database_of(service, system, run.design)
             found[link.callee] |= {"database": owner, "user": owner, "password": passwords[owner]}
     return found
 
@@ -109,12 +111,17 @@ def stores(system: System) -> dict[str, str]:
     return {name: kinds[spec.role] for name, spec in system.services.items() if spec.role in kinds}
 
 
-def database_owners(system: System) -> tuple[str, ...]:
-    """The services that keep a database."""
-    return tuple(sorted({link.caller for link in system.links if link.protocol == "postgres"}))
+def databases(system: System) -> tuple[str, ...]:
+    """The databases of a system, each with a role of its name: one for each service that keeps one, and those
+    that services share under a design."""
+    owners = {link.caller for link in system.links if link.protocol == "postgres"}
+    switch = with_effect(system.switches, "database")
+    shared = set(system.switches[switch].choices) - {OWNED} if switch is not None else set()
+    return tuple(sorted(owners | shared))
 
 
-def database_of(service: str, run: RunSettings) -> str:
-    """The database (and role) a service uses under a design: its own, or the one that all share."""
-    patterns = run.design.services.get(service)
-    return "shared" if patterns is not None and patterns.database == "shared" else service
+def database_of(service: str, system: System, design: Design) -> str:
+    """The database that a service uses under a design: its own, or the one that its switch names."""
+    switch = with_effect(system.switches, "database")
+    chosen = OWNED if switch is None else design.services[service][switch]
+    return service if chosen == OWNED else str(chosen)

@@ -76,7 +76,7 @@ def points(
     made: list[Point] = []
     for design in designs:
         for chosen in combinations(variations):
-            varied, other = apply(design, scenario, chosen)
+            varied, other = apply(design, scenario, chosen, system)
             made.extend(Point(other, system, varied, seed, chosen) for seed in seeds)
     return made
 

@@ -1,25 +1,29 @@
 """Varying single values of a design or of the load: `KEY=V1,V2,...` as the command line gives it.
 
 billing -> payments.timeout=500ms,1s          one link's pattern
-checkin.shedding.concurrent=64,128            one service's pattern
-*.retry.attempts=1,3                          every link or service that has the pattern
+billing.shedding.concurrent=64,128            one service's switch
+*.retry.attempts=1,3                          every link that has the pattern on
+*.outbox=on,off                               every service that the switch concerns
 load.rate=8/s,16/s                            the arrivals
 """
 
 from __future__ import annotations
 
 import types
-from collections.abc import Iterable, Sequence
-from dataclasses import MISSING, dataclass, fields, is_dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, is_dataclass, replace
 from itertools import product
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, cast, get_args, get_origin
 
+from experiment.decoding import Decoder, hints_of
 from experiment.design import Design
-from experiment.errors import UsageError, nearest, told_of
-from experiment.scenario import MAX_VISITS, Scenario, phase_starts
-from experiment.units import Unit, parse_quantity
+from experiment.errors import ConfigError, Location, UsageError, nearest, told_of
+from experiment.patterns import LINK_PATTERNS
+from experiment.scenario import MAX_VISITS, Arrivals, Scenario, phase_starts
+from experiment.switches import Setting, Switch, Value, read_value
+from experiment.topology import System
+from experiment.yaml_source import Node, Scalar, parse_yaml
 
-Patterns = TypeVar("Patterns")
 LOAD = "load.rate"
 
 
@@ -53,13 +57,16 @@ def combinations(variations: Sequence[Variation]) -> list[dict[str, str]]:
     ]
 
 
-def apply(design: Design, scenario: Scenario, chosen: dict[str, str]) -> tuple[Design, Scenario]:
-    """The design and scenario with the chosen values. Raises UsageError naming the key and the value."""
+def apply(
+    design: Design, scenario: Scenario, chosen: dict[str, str], system: System
+) -> tuple[Design, Scenario]:
+    """The design and scenario with the chosen values, which have the types and bounds of a file. Raises
+    UsageError naming the key and the value."""
     for key, text in chosen.items():
         if key == LOAD:
             scenario = _vary_load(scenario, text)
         else:
-            design = _vary_design(design, key, text)
+            design = _vary_design(design, key, text, system)
     return design, scenario
 
 
@@ -70,7 +77,7 @@ def _vary_load(scenario: Scenario, text: str) -> Scenario:
         raise UsageError(
             f"--vary {LOAD}: found a load that is replayed from a file, expected one with a rate"
         )
-    rate = float(_parse(LOAD, text, get_type_hints(type(arrivals), include_extras=True)["rate"]))
+    rate = float(_parsed(LOAD, text, hints_of(Arrivals)["rate"]))
     most = MAX_VISITS / phase_starts(scenario.phases)["settle"]
     if not 0 < rate <= most:
         expected = f"a rate above 0/s and at most {most:.0f}/s, which is {MAX_VISITS:,} visits in a run"
@@ -78,102 +85,121 @@ def _vary_load(scenario: Scenario, text: str) -> Scenario:
     return replace(scenario, load=replace(scenario.load, arrivals=replace(arrivals, rate=rate)))
 
 
-def _vary_design(design: Design, key: str, text: str) -> Design:
+def _vary_design(design: Design, key: str, text: str, system: System) -> Design:
     target, _, path = key.partition(".")
     if not path:
-        raise UsageError(f'--vary: found the key "{key}", expected TARGET.PATTERN or {LOAD}')
+        raise UsageError(f'--vary: found the key "{key}", expected TARGET.PATTERN, TARGET.SWITCH or {LOAD}')
+    links = [name for name in design.links if target in ("*", name)]
+    targets = [name for name in design.services if target in ("*", name)]
+    if not links and not targets:
+        hint = nearest(target, [*design.links, *design.services])
+        raise UsageError(f'--vary: found "{target}", expected a link or a service; {hint}')
     steps = path.split(".")
-    links = {name: p for name, p in design.links.items() if target in ("*", name)}
-    services = {name: p for name, p in design.services.items() if target in ("*", name)}
-    if not links and not services:
-        raise UsageError(
-            f'--vary: found "{target}", expected a link or a service; '
-            f"{nearest(target, [*design.links, *design.services])}"
-        )
-    changed = False
-    new_links, new_services = dict(design.links), dict(design.services)
-    for name, link in links.items():
-        if steps[0] in _names(link) and (target != "*" or _reaches(link, steps)):
-            new_links[name], changed = _set(link, steps, key, text), True
-    for name, service in services.items():
-        if steps[0] in _names(service) and (target != "*" or _reaches(service, steps)):
-            new_services[name], changed = _set(service, steps, key, text), True
-    if not changed:
-        known = {n for patterns in [*links.values(), *services.values()] for n in _names(patterns)}
-        raise UsageError(f'--vary: found the pattern "{path}" in {key}; {nearest(steps[0], known)}')
-    return replace(design, links=new_links, services=new_services)
+    switch = system.switches.get(steps[0])
+    if links and steps[0] in LINK_PATTERNS:
+        on = [name for name in links if target != "*" or _reaches(design.links[name], steps)]
+        changed = {name: _with_pattern(design.links[name], steps, key, text) for name in on}
+        varied = replace(design, links=design.links | changed)
+    elif targets and switch is not None:
+        on = [name for name in targets if switch.concerns(name)]
+        if not on:
+            wanted = f"a service that it concerns: {', '.join(switch.services)}"
+            raise UsageError(f'--vary {key}: found the switch "{steps[0]}" for {target}, expected {wanted}')
+        if target == "*" and len(steps) > 1:
+            on = [name for name in on if design.services[name][steps[0]] is not None]
+        varied = _with_switches(design, on, switch, steps, key, text)
+    else:
+        known = {*(LINK_PATTERNS if links else ()), *(system.switches if targets else ())}
+        hint = nearest(steps[0], known)
+        raise UsageError(f'--vary: found "{path}" in {key}, expected a pattern or switch; {hint}')
+    if not on:
+        raise UsageError(f"--vary {key}: found {steps[0]} off everywhere, expected it on somewhere")
+    return varied
 
 
-def _names(patterns: Any) -> set[str]:
-    return {field.name for field in fields(patterns)}
+def _with_switches(
+    design: Design, on: Sequence[str], switch: Switch, steps: list[str], key: str, text: str
+) -> Design:
+    name, *rest = steps
+    changed = {
+        service: values | {name: _with_switch(values[name], switch, rest, key, text)}
+        for service, values in design.services.items()
+        if service in on
+    }
+    return replace(design, services=design.services | changed)
 
 
-def _reaches(patterns: Any, steps: Iterable[str]) -> bool:
+def _reaches(patterns: Any, steps: Sequence[str]) -> bool:
     """Whether the pattern that is to be varied is on."""
     *path, last = steps
     for step in path:
         patterns = getattr(patterns, step, None)
         if patterns is None:
             return False
-    return last in _names(patterns)
+    return last in hints_of(cast(type, type(patterns)))
 
 
-def _set(patterns: Patterns, steps: list[str], key: str, text: str) -> Patterns:
+def _with_pattern(patterns: Any, steps: list[str], key: str, text: str) -> Any:
     name, rest = steps[0], steps[1:]
-    if name not in _names(patterns):
-        raise UsageError(f'--vary: found "{name}" in {key}; {nearest(name, _names(patterns))}')
-    hint = get_type_hints(type(patterns), include_extras=True)[name]
+    hints = hints_of(cast(type, type(patterns)))
+    if name not in hints:
+        raise UsageError(f'--vary: found "{name}" in {key}; {nearest(name, hints)}')
+    part: Any = next((one for one in _alternatives(hints[name]) if is_dataclass(one)), None)
     if not rest:
-        return replace(patterns, **{name: _parse(key, text, hint)})  # type: ignore[type-var]
-    inner = getattr(patterns, name)
-    if inner is None:
-        inner = _switched_on(hint, key)
+        value = part() if part is not None and text == "on" else _parsed(key, text, hints[name])
+        return replace(patterns, **{name: value})
+    if part is None:
+        raise UsageError(f"--vary: found {key}, expected a pattern that has parts")
+    inner = getattr(patterns, name) or part()
     try:
-        return replace(patterns, **{name: _set(inner, rest, key, text)})  # type: ignore[type-var]
+        return replace(patterns, **{name: _with_pattern(inner, rest, key, text)})
     except ValueError as error:  # a value of the right type that the pattern refuses
-        found, expected = told_of(error)
-        raise UsageError(f"--vary {key}: found {found}, expected {expected}") from None
+        found, wanted = told_of(error)
+        raise UsageError(f"--vary {key}: found {found}, expected {wanted}") from None
 
 
-def _switched_on(hint: Any, key: str) -> Any:
-    for part in _alternatives(hint):
-        if is_dataclass(part) and all(f.default is not MISSING for f in fields(part)):
-            return part()  # type: ignore[operator]  # a class, not an instance
-    raise UsageError(f"--vary: found {key}, expected a pattern that has parts")
+def _with_switch(value: Value, switch: Switch, rest: list[str], key: str, text: str) -> Value:
+    """The value of a switch, or of one field of a record, as a design file would give it."""
+    full: Value = {name: one.default for name, one in switch.fields.items()}
+    if not rest:
+        return full if switch.type == "record" and text == "on" else _chosen(switch, key, text)
+    if switch.type != "record" or len(rest) > 1:
+        raise UsageError(f"--vary: found {key}, expected a switch that has fields")
+    if rest[0] not in switch.fields:
+        raise UsageError(f'--vary: found "{rest[0]}" in {key}; {nearest(rest[0], switch.fields)}')
+    before = value if isinstance(value, dict) else full
+    assert isinstance(before, dict)
+    return before | {rest[0]: _chosen(switch.fields[rest[0]], key, text)}
 
 
 def _alternatives(hint: Any) -> tuple[Any, ...]:
     return get_args(hint) if get_origin(hint) in (Union, types.UnionType) else (hint,)
 
 
-def _parse(key: str, text: str, hint: Any) -> Any:
-    """A value of the field's type: off, a number, a word, or a quantity with its unit."""
-    expected: list[str] = []
-    for part in _alternatives(hint):
-        if part is type(None):
-            expected.append("off")
-            if text == "off":
-                return None
-        elif get_origin(part) is Annotated:
-            unit = next(extra for extra in get_args(part) if isinstance(extra, Unit))
-            try:
-                return parse_quantity(text, unit)
-            except ValueError as error:
-                expected.append(str(error))
-        elif get_origin(part) is Literal:
-            expected.extend(get_args(part))
-            if text in get_args(part):
-                return text
-        elif part is bool:
-            expected.append("on or off")
-            if text in ("on", "off"):
-                return text == "on"
-        elif part is int:
-            expected.append("a whole number")
-            if text.isdigit():
-                return int(text)
-        elif is_dataclass(part):
-            expected.append("on")
-            if text == "on":
-                return _switched_on(part, key)
-    raise UsageError(f'--vary {key}: found "{text}", expected {" or ".join(expected)}')
+def _chosen(setting: Setting, key: str, text: str) -> Any:
+    return _read(key, text, lambda decoder, node: read_value(decoder, node, setting), setting.optional)
+
+
+def _parsed(key: str, text: str, hint: Any) -> Any:
+    optional = type(None) in _alternatives(hint)
+    return _read(key, text, lambda decoder, node: decoder.value(node, hint), optional)
+
+
+def _read(key: str, text: str, read: Callable[[Decoder, Node], Any], optional: bool) -> Any:
+    """The value as a file would be read. Raises UsageError."""
+    decoder = Decoder()
+    value = read(decoder, _scalar(text))
+    if decoder.problems:
+        (problem,) = decoder.problems
+        off = " or off" if optional and not problem.expected.endswith("off") else ""
+        raise UsageError(f"--vary {key}: found {problem.found}, expected {problem.expected}{off}")
+    return value
+
+
+def _scalar(text: str) -> Scalar:
+    """The word as it would stand in a file."""
+    try:
+        node = parse_yaml(text, "--vary")
+    except ConfigError:
+        node = None
+    return node if isinstance(node, Scalar) else Scalar(Location("--vary"), text, "str")

@@ -135,6 +135,7 @@ def trials_of(
     system, planted = catalogue.system(), load_suite(catalogue.suite_path(PLANTED_SUITE))
     return seeded_bugs(
         lambda name: catalogue.design(name, system),
+        system,
         planted,
         {name for name, stated in system.properties.items() if stated.safety},
         tuple(scenarios),

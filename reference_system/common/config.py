@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
@@ -37,44 +37,16 @@ class LinkPatterns(msgspec.Struct, frozen=True):
     bulkhead: BulkheadPattern | None = None
 
 
-class SheddingPattern(msgspec.Struct, frozen=True):
-    concurrent: int = 128
-
-
-class ServicePatterns(msgspec.Struct, frozen=True):
-    """How one service behaves; the defaults are the fragile choices."""
-
-    shedding: SheddingPattern | None = None
-    eligibility: Literal["sync", "async"] = "sync"
-    inline_wait: float = 1.0
-    eligibility_cache: float | None = None
-    retry_schedule: float = 90.0
-    registry_fallback: bool = False
-    idempotency_key: bool = False
-    outbox: bool = False
-    dedupe: bool = False
-    version_fence: bool = False
-    dispense_check: Literal["projection", "current_read", "reservation"] = "projection"
-    if_match: bool = False
-    saga: bool = False
-    lookup_before_retry: bool = False
-    database: Literal["shared", "owned"] = "owned"
-    outbox_poll: float = 0.02
-    max_rate: float | None = None
-
-
 class Design(msgspec.Struct, frozen=True):
-    """A resolved design: one entry per link (`caller -> callee`) and per service."""
+    """A resolved design: one entry per link (`caller -> callee`) and per service. What the switches of a
+    service are called, and which type each has, the service says itself: see `read_switches`."""
 
     name: str = ""
     links: dict[str, LinkPatterns] = {}
-    services: dict[str, ServicePatterns] = {}
+    services: dict[str, dict[str, Any]] = {}
 
     def link(self, name: str) -> LinkPatterns:
         return self.links.get(name) or LinkPatterns()
-
-    def service(self, name: str) -> ServicePatterns:
-        return self.services.get(name) or ServicePatterns()
 
 
 class Listen(msgspec.Struct, frozen=True):

@@ -55,7 +55,8 @@ def routes(service: Service) -> list[Route]:
 
     async def reset(request: Request) -> Response:
         started = time.perf_counter()
-        order = fhir.read(_reset, await request.body(), "{run, seed, design?, clock_scale?}")
+        body = await request.body()
+        order = fhir.read(lambda raw: service.check(_reset(raw)), body, "{run, seed, design?, clock_scale?}")
         if not service.ready:
             raise StoreUnavailable(f"not ready: {service.waiting_for}", sent=False)
         await service.reset(order)

@@ -82,7 +82,11 @@ def serve(kind: type[Service]) -> None:
     """The whole life of a service process."""
     parser = argparse.ArgumentParser(description=(kind.__doc__ or "").split("\n")[0])
     parser.add_argument("--config", required=True, help="JSON file written by the runtime")
-    config = read_config(parser.parse_args().config)
+    path = parser.parse_args().config
+    try:
+        service = kind(read_config(path))
+    except ValueError as error:
+        raise SystemExit(f"{path}: {error}; expected every switch that the service reads") from error
     gc.freeze()  # what was imported never becomes garbage; collections walk over it no more
     gc.set_threshold(20_000, 20, 20)
-    uvloop.run(_serve(kind(config)))
+    uvloop.run(_serve(service))

@@ -18,7 +18,7 @@ from reference_system.common import tracing
 from reference_system.common.behaviours import Behaviours
 from reference_system.common.bus import LOST as BUS_LOST
 from reference_system.common.bus import Bus, Event
-from reference_system.common.config import BulkheadPattern, Config, Design, ServicePatterns
+from reference_system.common.config import BulkheadPattern, Config, Design
 from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
@@ -26,6 +26,7 @@ from reference_system.common.patterns import consumer, outbox
 from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.shedding import Shedding
 from reference_system.common.store import Store, StoreUnavailable
+from reference_system.common.switches import Admission, NoSwitches, Publishing, read_switches
 
 CONNECT_AGAIN_S = 0.1
 SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
@@ -60,20 +61,21 @@ class Service:
     DDL: ClassVar[str] = ""
     TABLES: ClassVar[tuple[str, ...]] = ()
     CONSUMES: ClassVar[tuple[str, ...]] = ()
+    SWITCHES: ClassVar[type[msgspec.Struct]] = NoSwitches
+    switches: Any  # what the design says of these
 
     def __init__(self, config: Config) -> None:
+        """Raises ValueError when the design lacks a switch that the service reads."""
         self.config = config
         self.name = config.service
         self.run = ""
         self.seed = config.seed
         self.clock_scale = config.clock_scale
-        self.design = config.design
-        self.patterns: ServicePatterns = config.design.service(self.name)
+        self._follow(config.design)
         self.log = Log(self.name, config.log)
         self.metrics = Metrics()
         self.tracer = tracing.Tracer(self.name, config.spans, config.seed)
         self.behaviours = Behaviours(config.seed)
-        self.shedding = Shedding(self.patterns)
         self.waiting_for = "start"
         self.links: dict[str, Link] = {}
         self.propagates = False  # deadlines are handed on to the callees
@@ -153,7 +155,7 @@ class Service:
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         if self.bus is not None:
             self.outbox = outbox.Outbox(self.store, self.bus, self.log, self.metrics)
-            self.outbox.apply(self.patterns.outbox, self.patterns.outbox_poll)
+            self.outbox.apply(self.publishing.outbox, self.publishing.outbox_poll)
             if self.CONSUMES:
                 self.consumer = consumer.Consumer(
                     self.bus,
@@ -212,18 +214,37 @@ class Service:
             self.run, self.seed, self.clock_scale = row["run"], row["seed"], row["clock_scale"]
             self.apply(msgspec.json.decode(row["design"], type=Design))
 
+    def _switches_in(self, design: Design) -> tuple[Any, Admission, Publishing | None]:
+        publishes = any(address.protocol == "nats" for address in self.config.links.values())
+        return (
+            read_switches(self.SWITCHES, design, self.name),
+            read_switches(Admission, design, self.name),
+            read_switches(Publishing, design, self.name) if publishes else None,
+        )
+
+    def _follow(self, design: Design) -> None:
+        self.design = design
+        self.switches, admission, publishing = self._switches_in(design)
+        self.shedding = Shedding(admission)
+        if publishing is not None:
+            self.publishing = publishing
+
+    def check(self, reset: Reset) -> Reset:
+        """Raises ValueError when its design lacks a switch that the service reads."""
+        if reset.design is not None:
+            self._switches_in(reset.design)
+        return reset
+
     def apply(self, design: Design) -> None:
         """Follow another design from now on."""
-        self.design = design
-        self.patterns = design.service(self.name)
-        self.shedding = Shedding(self.patterns)
+        self._follow(design)
         for callee, link in self.links.items():
             link.apply(design.link(f"{self.name} -> {callee}"))
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         self.store.apply(design.link(f"{self.name} -> postgres"))
         if self.bus is not None:
             self.bus.apply(design.link(f"{self.name} -> bus"))
-            self.outbox.apply(self.patterns.outbox, self.patterns.outbox_poll)
+            self.outbox.apply(self.publishing.outbox, self.publishing.outbox_poll)
             self.outbox.run = self.run
 
     async def reset(self, reset: Reset) -> None:

@@ -31,7 +31,7 @@ from runtimes.links.proxies import open_proxies
 from runtimes.loopback import free_ports
 from runtimes.owners import this_process
 from runtimes.runtime import Address, RunSettings
-from runtimes.service_files import ServiceFolder, configuration, database_of, database_owners
+from runtimes.service_files import ServiceFolder, configuration, database_of, databases
 
 START_DEADLINE_S = 60.0
 TOXIPROXY_DEADLINE_S = 15.0
@@ -78,7 +78,7 @@ def bring_up(
     end = time.monotonic() + START_DEADLINE_S
     folder = _make_folder(journal.folder, system)
     layout = _make_network(engine, system, journal, run, service_image)
-    secrets = new_secrets(database_owners(system))
+    secrets = new_secrets(databases(system))
     write_store_files(folder.path / "stores", secrets)
     parts = _parts(system, layout, folder.path, secrets)
     proxies = Toxiproxy(layout.addresses[TOXIPROXY].host, plan.TOXIPROXY_PORT)
@@ -273,7 +273,7 @@ def _configuration(built: Built, system: System, service: str, run: RunSettings)
         door = built.doors[link.name]
         links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
         if link.protocol == "postgres":
-            owner = database_of(service, run)
+            owner = database_of(service, system, run.design)
             password = built.secrets.passwords[owner]
             links[link.callee] |= {"database": owner, "user": owner, "password": password}
     listen = Address("0.0.0.0", built.layout.addresses[service].port)

@@ -24,9 +24,8 @@ from runtimes.containers.recipes import SYSTEM
 from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec
 from runtimes.containers.stores import HBA, NATS_CONF, statements
 from runtimes.links.controls import proxy_name
-from runtimes.postgres import SHARED
 from runtimes.runtime import Address, RunSettings
-from runtimes.service_files import database_owners, reset_body
+from runtimes.service_files import database_of, databases, reset_body
 
 FIRST_PROXY_PORT = 21001
 FIRST_DOOR = 8081
@@ -48,9 +47,7 @@ def compose_files(system: System, design: Design) -> dict[str, str]:
         "compose.yaml": HEADER + as_yaml(_compose(system)),
         "compose/toxiproxy.json": _json(_proxies(system, ports)),
         "compose/population.json": reset_body(run).decode() + "\n",
-        "compose/stores/databases.sql": statements(
-            dict.fromkeys((*database_owners(system), SHARED), PASSWORD)
-        ),
+        "compose/stores/databases.sql": statements(dict.fromkeys(databases(system), PASSWORD)),
         "compose/stores/pg_hba.conf": HBA,
         "compose/stores/nats.conf": NATS_CONF,
     }
@@ -81,7 +78,8 @@ def _configuration(system: System, design: Design, service: str, ports: Mapping[
             continue
         links[link.callee] = {"protocol": link.protocol, "host": TOXIPROXY, "port": ports[link.name]}
         if link.protocol == "postgres":
-            links[link.callee] |= {"database": service, "user": service, "password": PASSWORD}
+            owner = database_of(service, system, design)
+            links[link.callee] |= {"database": owner, "user": owner, "password": PASSWORD}
     patterns = {name: asdict(one) for name, one in design.links.items() if name.startswith(f"{service} ->")}
     return {
         "service": service,
@@ -90,7 +88,7 @@ def _configuration(system: System, design: Design, service: str, ports: Mapping[
         "design": {
             "name": design.name,
             "links": patterns,
-            "services": {service: asdict(design.services[service])},
+            "services": {service: design.services[service]},
         },
     }
 

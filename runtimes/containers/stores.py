@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from runtimes.postgres import PROBE, SHARED
+from runtimes.postgres import PROBE
 
 NATS_CONF = """\
 listen: "0.0.0.0:4222"
@@ -23,18 +23,18 @@ host all all all scram-sha-256
 
 @dataclass(frozen=True, slots=True)
 class Secrets:
-    """The passwords of one instance: the superuser's, and one for each database owner."""
+    """The passwords of one instance: the superuser's, and one for each database."""
 
     superuser: str
     passwords: dict[str, str]
 
 
-def new_secrets(owners: Iterable[str]) -> Secrets:
-    return Secrets(secrets.token_hex(12), {name: secrets.token_hex(12) for name in (*owners, SHARED)})
+def new_secrets(databases: Iterable[str]) -> Secrets:
+    return Secrets(secrets.token_hex(12), {name: secrets.token_hex(12) for name in databases})
 
 
 def statements(passwords: dict[str, str]) -> str:
-    """One database and role for each owner, and a role that owns nothing, to measure links with."""
+    """Each database with a role of its name, and a role that owns nothing, to measure links with."""
     lines = [f"CREATE ROLE {PROBE} LOGIN;", f"CREATE DATABASE {PROBE};"]
     for name, password in passwords.items():
         lines.append(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}';")

@@ -11,7 +11,7 @@ from runtimes import bus, postgres
 from runtimes.leftovers import Journal
 from runtimes.processes.parts import Bus, Database, Part
 from runtimes.runtime import Address
-from runtimes.service_files import database_owners, stores
+from runtimes.service_files import databases, stores
 
 
 @dataclass(slots=True)
@@ -43,7 +43,7 @@ def _database(
     storage = postgres.storage(var)
     cache = storage / "cache"
     programs = postgres.find_programs(cache)
-    template = postgres.template(programs, cache, database_owners(system), journal)
+    template = postgres.template(programs, cache, databases(system), journal)
     home = storage / "instances" / journal.instance / "postgres"
     if storage != var:
         journal.write("folder", path=str(home.parent))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -89,9 +88,4 @@ class Site:
 
     def switches(self, service: str) -> Mapping[str, Any]:
         """What the design says of a service, by the names of the switches."""
-        return switches_of(self.design, service)
-
-
-def switches_of(design: Design, service: str) -> Mapping[str, Any]:
-    """The value of every switch of a service."""
-    return asdict(design.services[service])
+        return self.design.services[service]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from experiment.design import LinkPatterns
 from experiment.errors import UnsupportedError
+from experiment.patterns import LinkPatterns
 from experiment.plan import Plan
 from experiment.topology import Link
 from simulation.engine.channels import Channel
@@ -17,7 +17,7 @@ from simulation.model.magnitudes import Magnitudes
 from simulation.model.messages import Request
 from simulation.model.models import Models, models_of
 from simulation.model.nodes import Node, StoreNode
-from simulation.model.site import Site, switches_of
+from simulation.model.site import Site
 
 OWN: dict[str, type[Node]] = {"store": StoreNode, "bus": BusNode}  # by role
 USERS = "users -> {}"  # the name of the users' way to a service
@@ -158,7 +158,7 @@ def refuse_unknown(plan: Plan, capabilities: dict[str, frozenset[str]]) -> None:
         for name, service in plan.system.services.items()
         if service.role not in OWN and name not in models.nodes
     ]
-    for switch in switches_of(plan.design, next(iter(plan.system.services))):
+    for switch in plan.system.switches:
         if switch not in models.switches:
             problems.append(f'the switch "{switch}" of a design, which the twin does not model')
     for spec in plan.scenario.faults:

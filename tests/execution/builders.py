@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from experiment.controls import Controls, Effect
-from experiment.design import Design, LinkPatterns, ServicePatterns
+from experiment.design import Design
 from experiment.errors import Location
+from experiment.patterns import LinkPatterns
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
 from experiment.topology import Journey, Link, Service, Step, System
@@ -22,9 +23,7 @@ SYSTEM = System(
     journeys={"ask": Journey(entry="front", uses=("front -> back",)), "look": Journey(entry="front")},
     mixes={"visit": (Step("ask"), Step("look", at=0.1, needs="ask"))},
 )
-DESIGN = Design(
-    "plain", {"front -> back": LinkPatterns()}, {"front": ServicePatterns(), "back": ServicePatterns()}
-)
+DESIGN = Design("plain", {"front -> back": LinkPatterns()}, {"front": {}, "back": {}})
 
 
 @dataclass(slots=True)

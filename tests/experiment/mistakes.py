@@ -40,6 +40,22 @@ properties:
     things: check-in
     operations: [check_in]
     effect: {store: desk, kind: encounter}
+switches:
+  idempotency_key: {type: switch, default: off}
+  saga: {type: switch, default: off, title: A payment ends after a crash, services: [billing]}
+  check: {type: choice, choices: [copy, current], default: copy}
+  schedule: {type: duration, default: 90s, minimum: 1s, maximum: 2h}
+  cache: {type: duration, optional: on}
+  limit: {type: rate, optional: on, effect: rate_limit}
+  part: {type: share, default: 10%}
+  copies: {type: count, default: 2, minimum: 1}
+  factor: {type: number, default: 1.5}
+  label: {type: text, default: plain}
+  shedding:
+    type: record
+    optional: on
+    fields: {concurrent: {type: count, default: 128, minimum: 1}, wait: {type: duration, optional: on}}
+  keeps: {type: choice, choices: [owned, common], default: owned, effect: database}
 """
 SCENARIO = """\
 name: slow_payments

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from experiment.design import Breaker, Design, Retry, differences, load_design
+from experiment.design import Design, differences, load_design
+from experiment.patterns import Breaker, Retry
 from tests.experiment.mistakes import NEEDS_UNIT, PLAIN_NAME, WRONG_UNIT, problems_of, seen, system, write
 
 DESIGN = """\
@@ -61,7 +62,7 @@ BAD = [
         "services: [billing]",
         "[billing]",
         "a list",
-        "a mapping from service to its patterns",
+        "a mapping from service to its switches",
         "",
     ),
     (
@@ -121,8 +122,8 @@ def test_defaults_reach_every_link_and_single_keys_replace_them(tmp_path: Path) 
     assert read.links["billing -> payments"].timeout == 0.5
     assert read.links["billing -> payments"].retry == Retry(3, 0.05, 1.0, "full", 0.2)
     assert read.links["billing -> postgres"].retry is None
-    assert (read.services["billing"].saga, read.services["desk"].saga) == (True, False)
-    assert read.services["desk"].idempotency_key
+    assert (read.services["billing"]["saga"], read.services["desk"]["saga"]) == (True, False)
+    assert read.services["desk"]["idempotency_key"]
 
 
 def test_a_design_may_extend_another(tmp_path: Path) -> None:

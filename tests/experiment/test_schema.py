@@ -1,20 +1,23 @@
 from __future__ import annotations
 
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import jsonschema
 import pytest
 
 from experiment import schema
+from experiment.topology import System
 from experiment.yaml_source import Mapping, Node, Scalar, parse_yaml
 from measurement.properties import KINDS as PROPERTY_KINDS
-from tests.experiment.mistakes import KINDS, SCENARIO, SYSTEM
+from tests.experiment.mistakes import KINDS, SCENARIO, SYSTEM, system
 
 DESIGN = """\
 name: careful
 link_defaults: {timeout: 2s, retry: {attempts: 3, jitter: full, budget: 20%}}
 links: {desk -> billing: {breaker: {failures: 2}, retry: off}}
-services: {billing: {saga: on, eligibility_cache: none}}
+services: {billing: {saga: on, cache: none, shedding: {concurrent: 3}}}
 """
 SUITE = """\
 name: smoke
@@ -45,6 +48,11 @@ BAD = [
     ("design", "timeout: 2s", "timeout: 2"),
     ("design", "jitter: full", "jitter: ful"),
     ("design", "saga: on", "saga: maybe"),
+    ("design", "saga: on", "sagas: on"),
+    ("design", "saga: on", "copies: 0"),
+    ("design", "concurrent: 3", "concurrent: 0"),
+    ("design", "{billing: {saga", "{desk: {saga"),
+    ("system", "type: switch", "type: swich"),
     ("design", "desk -> billing", "desk"),
     ("design", "breaker: {failures: 2}", "breaker: {failures: two}"),
     ("suite", "expect: fail", "expect: fails"),
@@ -52,11 +60,16 @@ BAD = [
 ]
 
 
+def _system() -> System:
+    with TemporaryDirectory() as folder:
+        return system(Path(folder))
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     return {
         "system": schema.system_schema(PROPERTY_KINDS),
         "scenario": schema.scenario_schema(KINDS),
-        "design": schema.design_schema(),
+        "design": schema.design_schema(_system()),
         "suite": schema.suite_schema(),
     }
 
@@ -114,9 +127,9 @@ def test_fields_carry_their_comment_and_their_default_as_it_would_be_written() -
     """An editor shows what the source says, in the units of the file."""
     phases = schemas()["scenario"]["$defs"]["Phases"]["properties"]
     assert phases["warm_up"] == {"$ref": "#/$defs/duration", "default": "1s"}
-    retry = schemas()["design"]["$defs"]["ServicePatterns"]["properties"]["retry_schedule"]
-    assert retry["default"] == "90s"
-    assert retry["description"].startswith("spacing of repeated eligibility inquiries")
+    schedule = schemas()["design"]["$defs"]["switch_schedule"]
+    assert (schedule["$ref"], schedule["default"]) == ("#/$defs/duration", "90s")
+    assert schedule["description"] == "schedule. It takes a duration such as 250ms, from 1s to 2h."
 
 
 def test_what_the_loader_fills_in_itself_is_no_key() -> None:

@@ -12,8 +12,9 @@ from execution.campaigns.trials import trial_runs, trials_of
 from execution.catalogue import default_catalogue
 from execution.options import PROCESSES, SIMULATION, Options
 from experiment.design import Design
+from experiment.switches import Lack
 from experiment.verdict import Verdict
-from gate.seeded_bugs import NOT_SHOWN, SHOWN_BY, minus_one
+from gate.seeded_bugs import minus_one
 from gate.selfcheck import (
     Candidate,
     Draw,
@@ -124,34 +125,46 @@ def test_an_interrupted_check_keeps_what_it_has() -> None:
     assert 0 < found.same.trials < 200 and not found.bugs
 
 
+def _minus() -> tuple[Design, dict[str, tuple[Design, Lack]]]:
+    """The resilient design, and what it is without each of its switches."""
+    catalogue = default_catalogue()
+    system = catalogue.system()
+    resilient = catalogue.design("resilient", system)
+    return resilient, minus_one(resilient, system)
+
+
 def test_every_switch_that_is_on_is_taken_away_once() -> None:
     """Each design lacks one switch of the resilient one, and differs from it."""
-    catalogue = default_catalogue()
-    resilient = catalogue.design("resilient", catalogue.system())
-    minus = minus_one(resilient)
+    resilient, minus = _minus()
     assert {"timeout", "retry", "idempotency_key", "outbox", "saga"} <= set(minus)
     assert all(
-        design.links != resilient.links or design.services != resilient.services for design in minus.values()
+        design.links != resilient.links or design.services != resilient.services
+        for design, _ in minus.values()
     )
-    assert not any(service.outbox for service in minus["outbox"].services.values())
-    assert minus["outbox"].links == resilient.links
+    without, _ = minus["outbox"]
+    assert not any(values["outbox"] for values in without.services.values())
+    assert without.links == resilient.links
 
 
 def test_every_switch_has_its_scenario_or_its_reason() -> None:
     """One of the two, and a scenario that there is: a switch that is added needs its entry."""
-    catalogue = default_catalogue()
-    switches = set(minus_one(catalogue.design("resilient", catalogue.system())))
-    assert set(SHOWN_BY) | set(NOT_SHOWN) == switches
-    assert not set(SHOWN_BY) & set(NOT_SHOWN)
-    assert set(SHOWN_BY.values()) <= set(catalogue.scenario_files())
+    _, minus = _minus()
+    known = set(default_catalogue().scenario_files())
+    for name, (_, lack) in minus.items():
+        assert bool(lack.shown_by) != bool(lack.not_shown), name
+        assert set(lack.shown_by) <= known
+    assert sum(bool(lack.shown_by) for _, lack in minus.values()) == 9
+    assert sum(bool(lack.not_shown) for _, lack in minus.values()) == 8
 
 
-@pytest.mark.parametrize(("switch", "scenario"), SHOWN_BY.items())
+@pytest.mark.parametrize(
+    ("switch", "scenario"), [(name, one) for name, (_, lack) in _minus()[1].items() for one in lack.shown_by]
+)
 def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) -> None:
     """The resilient design passes there and the one without the switch fails, with each of three seeds."""
     catalogue = default_catalogue()
-    resilient = catalogue.design("resilient", catalogue.system())
-    without = Variant(minus_one(resilient)[switch])
+    resilient, minus = _minus()
+    without = Variant(minus[switch][0])
     with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
         for seed in range(1, 4):
             assert runs.play(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS

@@ -10,8 +10,7 @@ from experiment.design import Design
 
 def with_service(design: Design, service: str, **changes: Any) -> Design:
     """The design with keys of one service changed."""
-    changed = replace(design.services[service], **changes)
-    return replace(design, services={**design.services, service: changed})
+    return replace(design, services={**design.services, service: design.services[service] | changes})
 
 
 def with_link(design: Design, link: str, **changes: Any) -> Design:

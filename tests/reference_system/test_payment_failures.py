@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from experiment.design import Retry
+from experiment.patterns import Retry
 from tests.reference_system import journeys
 from tests.reference_system.cluster import Answer, Cluster, wait_for
 from tests.reference_system.designs import with_link, with_service

@@ -9,7 +9,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from experiment.design import Shedding
 from tests.reference_system import journeys
 from tests.reference_system.cluster import Cluster, wait_for
 from tests.reference_system.designs import with_service
@@ -78,7 +77,7 @@ def test_a_restarted_bus_is_found_again(system: Cluster) -> None:
 
 def test_too_many_at_once_are_shed(system: Cluster) -> None:
     """With room for one request, of four at once the others are refused with Retry-After, and counted."""
-    system.reset(with_service(system.design("resilient"), "registry", shedding=Shedding(concurrent=1)))
+    system.reset(with_service(system.design("resilient"), "registry", shedding={"concurrent": 1}))
     system.call("registry", "PUT", "/admin/behaviour/slow_processing", {"delay_s": 1.0})
     with ThreadPoolExecutor(4) as clients:
         answers = list(

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from experiment.design import Design, LinkPatterns, Retry
+from experiment.design import Design
+from experiment.patterns import LinkPatterns, Retry
 from experiment.services import Service
+from experiment.switches import Switch, Value
 from experiment.topology import Link, System
 from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.runtime import Address, RunSettings
@@ -63,6 +65,23 @@ def test_the_patterns_of_a_design_reach_the_environment() -> None:
     assert start(patient).environment["PAY_TIMEOUT_S"] == "0.5"
     assert start(patient).environment["PAY_TRIES"] == "3"
     assert start(patient) != start(plain) == start(replace(plain, run_id="r-2"))
+
+
+def test_a_switch_reaches_the_environment_of_the_services_that_it_concerns() -> None:
+    """It goes before a variable of the same name that the service has; what is off leaves that as it is."""
+    switches = {
+        "blind": Switch("switch", default=False, services=("orders",), environment={"BLIND": "{value}"}),
+        "wait": Switch("duration", optional=True, environment={"PAY_TIMEOUT_S": "{value}"}),
+    }
+    shop = replace(SYSTEM, switches=switches)
+    plain = settings(shop)
+    values: dict[str, dict[str, Value]] = {**plain.design.services, "orders": {"blind": True, "wait": 2.0}}
+    blind = replace(plain, design=replace(plain.design, services=values))
+    where = Address("0.0.0.0", 8080)
+    off, on = start_of(shop, "orders", where, GROUND, plain), start_of(shop, "orders", where, GROUND, blind)
+    assert (off.environment["BLIND"], off.environment["PAY_TIMEOUT_S"]) == ("false", "")
+    assert (on.environment["BLIND"], on.environment["PAY_TIMEOUT_S"]) == ("true", "2")
+    assert "BLIND" not in start_of(shop, "pay", where, GROUND, blind).environment
 
 
 def test_the_harness_logs_in_past_the_proxies() -> None:

@@ -192,7 +192,7 @@ def test_a_service_refuses_what_comes_above_its_rate() -> None:
     """Six requests a second are served, and a burst of half a second; the rest is refused, as live."""
     wanted = plan("charge_response_lost", "resilient")
     services = dict(wanted.design.services)
-    services["billing"] = replace(services["billing"], max_rate=6.0)
+    services["billing"] = services["billing"] | {"max_rate": 6.0}
     limited = replace(wanted, design=replace(wanted.design, services=services))
     operations = simulate(limited, usual_sizes()).operations
     operations = operations.filter(pl.col("journey") != "final_read")

@@ -36,15 +36,15 @@ def test_a_value_is_varied_in_its_unit() -> None:
         "registry.outbox": "off",
         "load.rate": "30/s",
     }
-    varied, other = apply(design("resilient"), scenario("control"), chosen)
+    varied, other = apply(design("resilient"), scenario("control"), chosen, system())
     assert varied.links["billing -> payments"].timeout == 0.25
-    assert varied.services["checkin"].shedding.concurrent == 7  # type: ignore[union-attr]
+    assert varied.services["checkin"]["shedding"] == {"concurrent": 7}
     assert varied.links["billing -> payments"].retry.attempts == 5  # type: ignore[union-attr]
     assert varied.links["checkin -> registry"].retry is None  # it had none to vary
-    assert varied.services["pharmacy"].dispense_check == "projection"
-    assert varied.services["registry"].outbox is False
+    assert varied.services["pharmacy"]["dispense_check"] == "projection"
+    assert varied.services["registry"]["outbox"] is False
     assert other.load.arrivals.rate == 30.0
-    assert design("resilient").services["registry"].outbox is True
+    assert design("resilient").services["registry"]["outbox"] is True
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,19 @@ def test_a_value_is_varied_in_its_unit() -> None:
         ("*.timeout", "250", "expected a duration with its unit (us, ms, s, min, h), such as 250ms or off"),
         ("*.timeoot", "1s", 'did you mean "timeout"?'),
         ("biling.outbox", "on", 'did you mean "billing"?'),
-        ("pharmacy.dispense_check", "guess", "expected projection or current_read or reservation"),
+        ("pharmacy.dispense_check", "guess", "expected one of projection, current_read, reservation"),
         ("checkin.shedding.concurent", "4", 'did you mean "concurrent"?'),
-        ("timeout", "1s", "expected TARGET.PATTERN or load.rate"),
+        ("timeout", "1s", "expected TARGET.PATTERN, TARGET.SWITCH or load.rate"),
         ("*.retry.attempts", "0", "found attempts 0, expected 1 or more"),
-        ("checkin.shedding.concurrent", "0", "--vary checkin.shedding.concurrent: found concurrent 0"),
+        ("checkin.shedding.concurrent", "0", 'found "0", expected a whole number, 1 or more'),
+        ("checkin.saga", "on", 'found the switch "saga" for checkin, expected a service that it concerns'),
+        ("billing.saga.key", "on", "expected a switch that has fields"),
+        ("billing.saga", "2s", 'found "2s", expected on or off'),
+        (
+            "*.eligibility_cache",
+            "5",
+            "expected a duration with its unit (us, ms, s, min, h), such as 250ms or off",
+        ),
         ("load.rate", "0/s", 'found "0/s", expected a rate above 0/s and at most'),
         ("load.rate", "1000000/s", 'found "1000000/s", expected a rate above 0/s and at most'),
     ],
@@ -65,7 +73,7 @@ def test_a_value_is_varied_in_its_unit() -> None:
 def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> None:
     """What was found, what was expected and the nearest right name."""
     with pytest.raises(UsageError) as caught:
-        apply(design("resilient"), scenario("control"), {key: value})
+        apply(design("resilient"), scenario("control"), {key: value}, system())
     assert message in str(caught.value)
 
 
@@ -74,7 +82,7 @@ def test_the_rate_of_a_replayed_load_is_not_varied() -> None:
     one = scenario("control")
     replayed = replace(one, load=replace(one.load, arrivals=Arrivals("replay", file="times.txt")))
     with pytest.raises(UsageError, match="replayed from a file"):
-        apply(design("resilient"), replayed, {"load.rate": "8/s"})
+        apply(design("resilient"), replayed, {"load.rate": "8/s"}, system())
 
 
 def test_a_value_given_twice_runs_once_and_a_key_given_twice_is_refused() -> None:
@@ -175,7 +183,7 @@ def test_a_retry_storm_that_outlives_its_fault_is_never_called_recovered() -> No
     sizes = setting().magnitudes
     slow = replace(sizes, service={**sizes.service, "registry": Constant(0.015)})
     storm = {"*.retry.attempts": "4", "*.timeout": "200ms", "load.rate": "40/s"}
-    varied, one = apply(design("fragile"), scenario("registry_starved"), storm)
+    varied, one = apply(design("fragile"), scenario("registry_starved"), storm, system())
     history = simulate(plan_of(one, varied), slow)
     judged = analyse(history, one, system())
     good = {row.phase: (row.good, row.offered) for row in judged.journeys if row.journey == "check_in"}

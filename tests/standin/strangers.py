@@ -6,7 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from experiment.design import Design, LinkPatterns
+from experiment.design import Design
+from experiment.patterns import LinkPatterns
 from experiment.record_sources import RecordSource
 from experiment.services import Endpoints, Service
 from experiment.topology import Journey, Link, Step, System

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from reference_system.common.config import ServicePatterns
+from reference_system.common.switches import Admission
 
 RETRY_AFTER_S = 1
 BURST_S = 0.5  # how long a burst above the rate is let through
@@ -14,9 +14,9 @@ BURST_S = 0.5  # how long a burst above the rate is let through
 class Shedding:
     """Admission at a service's front; admits everything when the design has neither bound."""
 
-    def __init__(self, patterns: ServicePatterns, clock: Callable[[], float] = time.monotonic) -> None:
-        self._concurrent = patterns.shedding.concurrent if patterns.shedding else None
-        self._rate = patterns.max_rate
+    def __init__(self, switches: Admission, clock: Callable[[], float] = time.monotonic) -> None:
+        self._concurrent = switches.shedding.concurrent if switches.shedding else None
+        self._rate = switches.max_rate
         self._clock = clock
         self._tokens = (self._rate or 0.0) * BURST_S
         self._at = clock()

@@ -49,7 +49,7 @@ class Claims:
         amount = (claim.get("total") or {}).get("value")
         if not id_ or not invoice or amount is None:
             raise fhir.Refused(400, "a Claim needs the identifiers of claim and invoice, and a total above 0")
-        at, later = time.time(), billing.patterns.outbox
+        at, later = time.time(), billing.publishing.outbox
         print_ = idempotency.fingerprint(id_, invoice, f"{amount:.2f}")
         status = "queued" if later else "sending"
         opened = await billing.store.row(
@@ -79,7 +79,7 @@ class Claims:
 
     async def _submit(self, batch: list[Submission]) -> None:
         """Raises CallFailed, or fhir.Refused when the payer refuses."""
-        keyed = self._billing.patterns.idempotency_key
+        keyed = self._billing.switches.idempotency_key
         claims = [
             {"claim": s.claim, "invoice": s.invoice, "amount": s.amount, "key": s.claim if keyed else None}
             for s in batch

@@ -34,13 +34,13 @@ class Payment:
 
     async def pay(self, invoice: str) -> tuple[int, dict[str, Any]]:
         """Status and body of the answer. Raises fhir.Refused 404."""
-        return await (self._by_saga(invoice) if self._billing.patterns.saga else self._at_once(invoice))
+        return await (self._by_saga(invoice) if self._billing.switches.saga else self._at_once(invoice))
 
     # saga
 
     async def _by_saga(self, invoice: str) -> tuple[int, dict[str, Any]]:
         billing = self._billing
-        key = payment_key(billing.run, invoice) if billing.patterns.idempotency_key else None
+        key = payment_key(billing.run, invoice) if billing.switches.idempotency_key else None
         begun = await billing.store.row(statements.BEGIN_SAGA, invoice, key, time.time())
         if begun is None:
             row = await self._row(invoice)
@@ -74,7 +74,7 @@ class Payment:
         try:
             begun = self._begun.pop(invoice) if invoice in self._begun else await self._on_record(invoice)
             amount, key = begun
-            if uncertain and key is not None and billing.patterns.lookup_before_retry:
+            if uncertain and key is not None and billing.switches.lookup_before_retry:
                 found = await self._call("GET", f"/v1/charges/by-key/{key}", None, {}, True)
                 if found is None or found.status not in (*CAPTURED, 404):
                     return None
@@ -137,7 +137,7 @@ class Payment:
         billing, row = self._billing, await self._row(invoice)
         if row["status"] != "open":
             return self._answer(invoice, row["status"], row["charge"])
-        keyed = billing.patterns.idempotency_key
+        keyed = billing.switches.idempotency_key
         headers = {idempotency.HEADER: payment_key(billing.run, invoice)} if keyed else {}
         body = {"invoice": invoice, "amount": float(row["amount"])}
         charged = await billing.links["payments"].call("POST", "/v1/charges", body, headers, idempotent=keyed)

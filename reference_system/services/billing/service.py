@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import Any, ClassVar
 
+import msgspec
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -16,9 +17,19 @@ from reference_system.common.service import Reset, Service, records_of
 from reference_system.services.billing import claims, payment, statements
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    idempotency_key: bool
+    lookup_before_retry: bool
+    saga: bool
+
+
 class Billing(Service):
     """Claim, invoice and payment saga."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("claim", "invoice", "saga")
 
@@ -55,10 +66,10 @@ class Billing(Service):
 
     async def opened(self) -> None:
         """After a crash: queued claims and running sagas go on."""
-        if self.patterns.outbox:
+        if self.publishing.outbox:
             await self._claims.resume()
         rows = await self.store.rows("SELECT invoice FROM saga WHERE status = 'running'")
-        if self.patterns.saga:
+        if self.switches.saga:
             self.sagas.resume([row["invoice"] for row in rows])
         self.loop(self._claims.work())
 

@@ -4,7 +4,7 @@ does."""
 from __future__ import annotations
 
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 from uuid import uuid4
 
 import msgspec
@@ -36,9 +36,21 @@ _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    dedupe: bool
+    eligibility: Literal["sync", "async"]
+    idempotency_key: bool
+    inline_wait: float
+    registry_fallback: bool
+
+
 class Checkin(Service):
     """Encounters, with the patient from the registry and the state of the insurance from eligibility."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS encounter (
             id text NOT NULL, key text NOT NULL, guard text PRIMARY KEY, fingerprint text NOT NULL,
@@ -59,10 +71,10 @@ class Checkin(Service):
 
     async def check_in(self, request: Request) -> Response:
         arrival = read_arrival(
-            await request.body(), request.headers.get(idempotency.HEADER), self.patterns.idempotency_key
+            await request.body(), request.headers.get(idempotency.HEADER), self.switches.idempotency_key
         )
         name, label = await self._demographics(arrival.patient)
-        if self.patterns.eligibility == "sync":
+        if self.switches.eligibility == "sync":
             return await self._check_in_at_once(arrival, name, label)
         id_, at = uuid4().hex, time.time()
         body = {"key": arrival.key, "coverage": arrival.coverage, "patient": arrival.patient}
@@ -102,7 +114,7 @@ class Checkin(Service):
             INSERT,
             id_,
             arrival.key,
-            idempotency.guard(self.patterns.idempotency_key, arrival.key),
+            idempotency.guard(self.switches.idempotency_key, arrival.key),
             arrival.fingerprint,
             arrival.patient,
             name,
@@ -142,13 +154,13 @@ class Checkin(Service):
         try:
             reply = await self.links["registry"].call("GET", f"/fhir/Patient/{patient}")
         except CallFailed:
-            if not self.patterns.registry_fallback:
+            if not self.switches.registry_fallback:
                 raise
             return self._remembered(patient)
         if reply.status == 404:
             raise fhir.Refused(404, f"Patient/{patient} is not known")
         if reply.status != 200:
-            if not self.patterns.registry_fallback:
+            if not self.switches.registry_fallback:
                 raise fhir.Refused(502, f"registry answered {reply.status}")
             return self._remembered(patient)
         names = reply.json().get("name") or [{}]
@@ -169,7 +181,7 @@ class Checkin(Service):
     async def _ask_inline(self, arrival: Arrival, at: float) -> tuple[str, str | None]:
         """What eligibility says within the inline wait, and its label; else pending: its event will tell."""
         try:
-            reply = await self._ask(arrival, at, self.patterns.inline_wait)
+            reply = await self._ask(arrival, at, self.switches.inline_wait)
         except CallFailed:
             return "pending", None
         if reply.status != 200:
@@ -195,7 +207,7 @@ class Checkin(Service):
     async def on_events(self, events: list[Event]) -> None:
         """Late answers of the insurer reach their Encounters, all of a batch in one statement."""
         ids = [event.id for event in events]
-        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        fresh = f"WITH {FRESH}" if self.switches.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
         await self.store.run(
             f"""{fresh}
             UPDATE encounter AS e SET eligibility = v.status

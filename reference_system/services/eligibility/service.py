@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -34,9 +34,21 @@ UNSENT_AGAIN_S = (
 _encode = msgspec.json.Encoder().encode
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    dedupe: bool
+    eligibility: Literal["sync", "async"]
+    eligibility_cache: float | None
+    inline_wait: float
+    retry_schedule: float
+
+
 class Eligibility(Service):
     """Inquiries (X12 270/271 in JSON) to the payer, with their schedule of repeats and a labelled cache."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("inquiry", "coverage")
     CONSUMES: ClassVar[tuple[str, ...]] = ("checkin.>",)
@@ -63,7 +75,7 @@ class Eligibility(Service):
         if not encounter or not patient or not coverage:
             raise fhir.Refused(400, "expected an identifier, a patient and an insurance with its Coverage")
         inquiry = Inquiry(encounter, coverage, patient)
-        if self.patterns.eligibility == "sync":
+        if self.switches.eligibility == "sync":
             return self._reply(inquiry, await self._ask_at_once(inquiry))
         status = await self._within_deadline(inquiry)
         if status is not None:
@@ -89,7 +101,7 @@ class Eligibility(Service):
     async def _within_deadline(self, inquiry: Inquiry) -> str | None:
         """The answer if it comes while the caller can still use it; the inquiry goes on behind."""
         left = deadline.remaining()
-        wait = self.patterns.inline_wait if left is None else min(left, self.patterns.inline_wait)
+        wait = self.switches.inline_wait if left is None else min(left, self.switches.inline_wait)
         task = self._start(inquiry)
         await asyncio.wait({task}, timeout=max(0.0, wait - ANSWER_MARGIN_S))
         if not task.done() or task.cancelled() or task.exception() is not None:
@@ -127,7 +139,7 @@ class Eligibility(Service):
     @property
     def _spacing(self) -> float:
         """Seconds between two transmissions of one inquiry (CAQH CORE: 90 s), on the experiment's clock."""
-        return self.patterns.retry_schedule / self.clock_scale
+        return self.switches.retry_schedule / self.clock_scale
 
     def _start(self, inquiry: Inquiry) -> asyncio.Task[str | None]:
         """The running inquiry for this encounter, or a new one."""
@@ -215,9 +227,9 @@ class Eligibility(Service):
 
     async def on_events(self, events: list[Event]) -> None:
         """Every accepted check-in gets its inquiry, even when the request that should make it never came."""
-        if self.patterns.eligibility == "sync":
+        if self.switches.eligibility == "sync":
             return
-        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        fresh = f"WITH {FRESH}" if self.switches.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
         due = time.time() + EVENT_GRACE_S
         rows = await self.store.rows(
             fresh + statements.NOTE,
@@ -243,7 +255,7 @@ class Eligibility(Service):
         self.loop(self._schedule.run(self.spawn))
 
     def _remember_nothing(self) -> None:
-        age = self.patterns.eligibility_cache
+        age = self.switches.eligibility_cache
         self._cache = AgedCache(age / self.clock_scale if age is not None else None)
         self._schedule.clear()
         self._active.clear()

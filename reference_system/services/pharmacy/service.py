@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -49,9 +49,19 @@ class Unreachable(Exception):
     """The prescription could not be read where it is kept."""
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    dedupe: bool
+    dispense_check: Literal["projection", "current_read", "reservation"]
+    version_fence: bool
+
+
 class Pharmacy(Service):
     """Hand-overs, held ones, and a copy of the prescriptions fed by events."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("dispense", "projection")
     CONSUMES: ClassVar[tuple[str, ...]] = ("rx.>",)
@@ -65,7 +75,7 @@ class Pharmacy(Service):
     async def view(self, request: Request) -> Response:
         """The dose to prepare. A copy is labelled with its age, but for a design that trusts it."""
         rx, headers = request.path_params["rx"], {}
-        if self.patterns.dispense_check == "projection":
+        if self.switches.dispense_check == "projection":
             found = await self._copy(rx)
         else:
             try:
@@ -85,7 +95,7 @@ class Pharmacy(Service):
         expected = '{"prescription": "rx-…", "identifier": "md-…"}'
         order = fhir.read(_order, await request.body(), expected)
         rx, id_ = order.prescription, order.identifier
-        check = self.patterns.dispense_check
+        check = self.switches.dispense_check
         try:
             if check == "projection":
                 found = await self._copy(rx)
@@ -165,8 +175,8 @@ class Pharmacy(Service):
 
     async def on_events(self, events: list[Event]) -> None:
         """Bring the copy up to date. Without the fence, whatever arrives last stays."""
-        fresh = f"WITH {FRESH}" if self.patterns.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
-        chosen = winners(events, self.patterns.version_fence)
+        fresh = f"WITH {FRESH}" if self.switches.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
+        chosen = winners(events, self.switches.version_fence)
         await self.store.run(
             fresh + statements.PROJECT,
             [event.id for event in events],
@@ -177,7 +187,7 @@ class Pharmacy(Service):
             [str(event.body["status"]) for event in chosen],
             [str(event.body.get("patient", "")) for event in chosen],
             [event.at for event in chosen],
-            self.patterns.version_fence,
+            self.switches.version_fence,
         )
 
     async def records(self) -> list[dict[str, Any]]:

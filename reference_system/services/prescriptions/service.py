@@ -29,9 +29,18 @@ class Reservation(msgspec.Struct, frozen=True):
 _reservation = msgspec.json.Decoder(Reservation).decode
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    if_match: bool
+    registry_fallback: bool
+
+
 class Prescriptions(Service):
     """The one place where the current dose is known."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("rx", "rx_version", "reservation")
 
@@ -80,13 +89,13 @@ class Prescriptions(Service):
         try:
             reply = await self.links["registry"].call("GET", f"/fhir/Patient/{patient}")
         except CallFailed:
-            if not self.patterns.registry_fallback:
+            if not self.switches.registry_fallback:
                 raise
             return "unverified-patient"
         if reply.status == 404:
             raise fhir.Refused(404, f"Patient/{patient} is not known")
         if reply.status != 200:
-            if not self.patterns.registry_fallback:
+            if not self.switches.registry_fallback:
                 raise fhir.Refused(502, f"registry answered {reply.status}")
             return "unverified-patient"
         return None
@@ -96,7 +105,7 @@ class Prescriptions(Service):
         rx = request.path_params["rx"]
         order = fhir.parse(await request.body(), "MedicationRequest")
         expected = fhir.version_of(request.headers.get("if-match"))
-        if self.patterns.if_match:
+        if self.switches.if_match:
             if expected is None:
                 raise fhir.Refused(428, "If-Match is required to change a prescription")
             base, statement = expected, statements.COMPARE_AND_SET

@@ -17,9 +17,17 @@ from reference_system.common.service import Reset, Service
 _encode = msgspec.json.Encoder().encode
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service; durations in seconds."""
+
+    if_match: bool
+
+
 class Registry(Service):
     """FHIR Patient with versions."""
 
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS patient (
             id text PRIMARY KEY, version int NOT NULL, body bytea NOT NULL, at float8 NOT NULL)
@@ -46,11 +54,11 @@ class Registry(Service):
         expected = fhir.version_of(request.headers.get("if-match"))
         row = await self.store.row("SELECT version FROM patient WHERE id = $1", id_)
         held = int(row["version"]) if row is not None else 0
-        if self.patterns.if_match and held and expected is None:
+        if self.switches.if_match and held and expected is None:
             raise fhir.Refused(428, "If-Match is required to change a patient")
-        if self.patterns.if_match and expected is not None and not held:
+        if self.switches.if_match and expected is not None and not held:
             raise fhir.Refused(412, f"If-Match names a version, but Patient/{id_} is not known")
-        base = held if expected is None or not self.patterns.if_match else expected
+        base = held if expected is None or not self.switches.if_match else expected
         at, version = time.time(), base + 1
         body = {**patient, "id": id_, "meta": {"versionId": str(version), "lastUpdated": fhir.instant(at)}}
         event = self.outbox.event("patient.updated", id_, at, {}, version)
@@ -71,7 +79,7 @@ class Registry(Service):
             _encode(body),
             at,
             base,
-            self.patterns.if_match,
+            self.switches.if_match,
             self.outbox.row(event),
         )
         if written is None:

@@ -11,8 +11,6 @@ from reference_system.common.config import (
     BreakerPattern,
     BulkheadPattern,
     RetryPattern,
-    ServicePatterns,
-    SheddingPattern,
 )
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.patterns import deadline
@@ -20,6 +18,7 @@ from reference_system.common.patterns.breaker import Breaker
 from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.retry import Retries
 from reference_system.common.patterns.shedding import Shedding
+from reference_system.common.switches import Admission, Limit
 
 
 class Clock:
@@ -159,9 +158,9 @@ def test_pauses_grow_within_their_jitter(jitter: str, low: float, high: float) -
 def test_shedding_bounds_what_is_in_flight_and_the_rate() -> None:
     """Over the bound nothing is admitted; over the rate only the burst is."""
     clock = Clock()
-    bound = Shedding(ServicePatterns(shedding=SheddingPattern(concurrent=2)), clock)
+    bound = Shedding(Admission(Limit(2), None), clock)
     assert [bound.admits(n) for n in (0, 1, 2)] == [True, True, False]
-    rate = Shedding(ServicePatterns(max_rate=10.0), clock)
+    rate = Shedding(Admission(None, 10.0), clock)
     assert sum(rate.admits(0) for _ in range(20)) == 5
     clock.now += 0.35
     assert sum(rate.admits(0) for _ in range(20)) == 3

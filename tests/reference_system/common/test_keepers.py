@@ -196,4 +196,3 @@ def test_a_bad_configuration_names_its_file(tmp_path: Path) -> None:
 def test_a_link_without_patterns_in_the_design_has_none() -> None:
     """What a design does not name is off."""
     assert Design().link("a -> b").timeout is None
-    assert Design().service("a").outbox is False

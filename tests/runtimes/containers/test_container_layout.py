@@ -96,7 +96,7 @@ def test_the_toolbox_keeps_the_files_of_all_stores() -> None:
 
 def test_each_owner_gets_a_role_that_reaches_its_own_database_only() -> None:
     """The probing role needs no password and owns nothing."""
-    known = new_secrets(["back"])
+    known = new_secrets(["back", "shared"])
     text = statements(known.passwords)
     assert f"CREATE ROLE \"back\" LOGIN PASSWORD '{known.passwords['back']}';" in text
     assert 'CREATE DATABASE "back" OWNER "back" STRATEGY wal_log;' in text
