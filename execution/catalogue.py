@@ -33,13 +33,14 @@ class Catalogue:
     (`smoke/control`) or the last part of it alone, which belongs to the first file that has it."""
 
     system_path: Path
+    scenarios_of: Path | None = None  # another system.yaml, whose scenarios are meant
 
     def system(self) -> System:
         """Raises ConfigError."""
         return read_system(self.system_path)
 
     def scenario_files(self) -> dict[str, Path]:
-        return _scenario_files(self.system())
+        return _scenario_files(read_system(self.scenarios_of or self.system_path))
 
     def design_files(self) -> dict[str, Path]:
         return _files(self.system(), "designs")
@@ -111,6 +112,7 @@ class Catalogue:
         path = Path(name)
         if path.suffix in ENDINGS:
             return path
+        check_folders(self.system_path)
         of = f"expected a file or a {what} of the system {self.system().name}"
         raise UsageError(f'found no {what} "{name}", {of}: {nearest(name, known, unique(known))}')
 
@@ -121,8 +123,8 @@ def read_scenario(path: Path, system: System) -> Scenario:
 
 
 def read_system(path: Path) -> System:
-    """A system whose folders and scenarios are there, checked against the kinds of properties. Raises
-    ConfigError."""
+    """The system of a file, checked against the kinds of properties; read once as long as the file stays as
+    it is. Raises ConfigError."""
     try:
         facts = path.stat()
     except OSError:
@@ -133,10 +135,20 @@ def read_system(path: Path) -> System:
 @cache
 def _system(path: Path, _changed_ns: int, _size: int) -> System:
     system = load_system(path, PROPERTY_KINDS)
-    node = read_yaml(path)
+    if all(folder.is_dir() for folder in system.folders("scenarios")):
+        check_shown_by(system, _scenario_files(system))
+    return system
+
+
+def check_folders(path: Path) -> None:
+    """Whether every folder that a system file names is there. Raises ConfigError with the place of each that
+    is not."""
+    system, node = read_system(path), read_yaml(path)
     problems = [
         Problem(
-            place(node, key), f"the folder {folder}, which is not there", "a folder, relative to this file"
+            place(node, key),
+            f"the folder {folder}, which is not there",
+            "one that is (relative to this file)",
         )
         for key in KEYS
         if isinstance(node, Mapping) and node.get(key) is not None
@@ -145,8 +157,6 @@ def _system(path: Path, _changed_ns: int, _size: int) -> System:
     ]
     if problems:
         raise ConfigError(problems)
-    check_shown_by(system, _scenario_files(system))
-    return system
 
 
 def _scenario_files(system: System) -> dict[str, Path]:

@@ -78,7 +78,9 @@ def sides_of(order: GateOrder, usual: Home) -> dict[str, Home]:
                 f"found --{side}-image on the runtime {usual.options.runtime}, which starts no images, "
                 "expected --runtime containers"
             )
-        catalogue = default_catalogue(system) if system else usual.catalogue
+        catalogue = usual.catalogue
+        if system:  # the scenarios of both sides are the same
+            catalogue = replace(default_catalogue(system), scenarios_of=catalogue.system_path)
         options = replace(
             usual.options,
             system=catalogue.system_path if system else usual.options.system,

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import Catalogue, read_system
+from execution.catalogue import Catalogue, check_folders
 from execution.options import Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
@@ -77,7 +77,7 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
         if "entries" in keys:
             check_suite(load_suite(path), catalogue)
         elif "journeys" in keys and "mixes" in keys:
-            read_system(path)
+            check_folders(path)
         elif keys & {"link_defaults", "service_defaults", "extends", "links", "services"}:
             load_design(path, catalogue.system())
         else:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from execution.catalogue import REFERENCE, Catalogue, default_catalogue
+from execution.catalogue import REFERENCE, Catalogue, check_folders, default_catalogue
 from execution.places import ROOT
 from experiment.errors import ConfigError, UsageError
 from tests.execution.test_command_line import Command, command
@@ -83,7 +83,9 @@ def test_a_folder_that_is_named_and_not_there_is_told_by_its_place(lamps: Path) 
         system.read_text(encoding="utf-8").replace("suites: suites", "suites: [suites, sweets]")
     )
     with pytest.raises(ConfigError, match=r"system.yaml:4:9: found the folder .*sweets, which is not there"):
-        Catalogue(system).system()
+        check_folders(system)
+    with pytest.raises(ConfigError, match=r"the folder .*sweets, which is not there"):
+        Catalogue(system).suite_path("days")
 
 
 def test_without_a_design_the_only_one_is_meant(lamps: Path) -> None:
