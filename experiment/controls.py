@@ -231,7 +231,7 @@ class BehaviourControl(Protocol):
     """Exact application-level faults inside a callee (commit, then drop the reply), per caller."""
 
     @property
-    def name(self) -> str: ...  # the link whose callee behaves, "billing -> payments"
+    def name(self) -> str: ...  # the link whose callee behaves, "front -> back"
     @property
     def capabilities(self) -> frozenset[str]: ...  # of Behaviour: "lost_response", ...
     def behave(self, fault: str, behaviour: Behaviour) -> None: ...
@@ -264,7 +264,7 @@ class Fault(Protocol):
     `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability,
     `fault_class` what it looks like to those around it, for coverage; kinds that act on nodes have `roles`.
     `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
-    and `judge` / `gone` compare two measurements: no effect, no claim.
+    and `judge` / `gone` compare two measurements: without an effect nothing is claimed.
     """
 
     @property

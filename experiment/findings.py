@@ -37,7 +37,7 @@ class Finding:
 
 
 def rule_of_three(exposed: int) -> str:
-    """What no violation in n can claim: with 95% confidence the true share is below 3/n (Hanley and
+    """What no violation in n can show: with 95% confidence the true share is below 3/n (Hanley and
     Lippman-Hand 1983); below 4 exposed the bound says nothing."""
     if exposed <= 3:
         return f"({exposed} exposed: too few to bound the true share)"

@@ -20,26 +20,26 @@ from experiment.verdict import CheckResult, Verdict
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
 
 COMMON_KEYS = frozenset({"kind", "safety", "says"})
-EXAMPLE = "a property such as {kind: at_most_once, things: order, effect: {store: payments, kind: charge}}"
+EXAMPLE = "a property such as {kind: at_most_once, things: order, effect: {store: ledger, kind: sale}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Noun:
-    """What statements call something: `invoice`, or `[person, people]` where the plural is not regular."""
+    """What statements call something: `order`, or `[person, people]` where the plural is not regular."""
 
     singular: str
     plural: str
 
     @classmethod
     def of(cls, singular: str) -> Noun:
-        """With its regular plural: charges, deliveries, boxes."""
+        """With its regular plural: orders, deliveries, boxes."""
         if singular.endswith("y") and singular[-2:-1] not in tuple("aeiou"):
             return cls(singular, singular[:-1] + "ies")
         ending = "es" if singular.endswith(("s", "x", "z", "ch", "sh")) else "s"
         return cls(singular, singular + ending)
 
     def count(self, number: int) -> str:
-        """`1 charge`, `2,000 charges`."""
+        """`1 order`, `2,000 orders`."""
         return noun(number, self.singular, self.plural)
 
 
@@ -50,9 +50,9 @@ class Records:
     store: StoreName
     kind: str
     status: tuple[str, ...] = ()  # only records in one of these states, and those that tell no state
-    called: Noun | None = None  # what one of them is: charge; else its kind
-    done: str = ""  # what was done to the thing that it is about: charged
-    at: str = ""  # where it is kept: the payment ledger; else the store
+    called: Noun | None = None  # what one of them is: refund; else its kind
+    done: str = ""  # what was done to the thing that it is about: shipped
+    at: str = ""  # where it is kept: the ledger; else the store
 
     @property
     def noun(self) -> Noun:
@@ -152,11 +152,11 @@ def decode_property(decoder: Decoder, node: Node, name: str, kinds: Kinds) -> ob
 
 
 def decode_noun(decoder: Decoder, node: Node) -> object:
-    """`invoice`, or `[person, people]`."""
+    """`order`, or `[person, people]`."""
     words = [node] if isinstance(node, Scalar) else list(node.items) if isinstance(node, Sequence) else []
     texts = [word.text for word in words if isinstance(word, Scalar) and word.text.strip()]
     if not texts or len(texts) != len(words) or len(texts) > 2:
-        return decoder.fail(node.where, describe(node), "a noun such as invoice, or [person, people]")
+        return decoder.fail(node.where, describe(node), "a noun such as order, or [person, people]")
     return Noun(*texts) if len(texts) == 2 else Noun.of(texts[0])
 
 

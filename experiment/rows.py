@@ -109,7 +109,7 @@ class FaultEvent:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One reading of one counter or gauge: source `billing`, name `attempts`, about `payments`."""
+    """One reading of one counter or gauge: source `front`, name `attempts`, about `back`."""
 
     TAG: ClassVar[str] = "sample"
     t: float

@@ -203,7 +203,7 @@ class Scenario:
 
 
 def objectives(expect: Expect) -> tuple[str, ...]:
-    """The names of all objectives: `check_in p95 in fault`, and `recovers` for the recovery."""
+    """The names of all objectives: `pay p95 in fault`, and `recovers` for the recovery."""
     named = [
         f"{expectation.journey} {figure} in {section}"
         for section in ("baseline", "fault", "after")

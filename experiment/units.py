@@ -88,7 +88,7 @@ def format_duration(seconds: float) -> str:
 
 
 def noun(count: int, singular: str, plural: str = "") -> str:
-    """`1 charge`, `2 charges`, with thousands set apart."""
+    """`1 order`, `2 orders`, with thousands set apart."""
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 

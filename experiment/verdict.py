@@ -1,4 +1,4 @@
-"""What a run may claim."""
+"""What a run shows."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 class Violation:
     """One broken promise with its evidence: rows of the history (operations, records) as plain mappings."""
 
-    statement: str  # "invoice inv-1 was charged twice (30.00 and 30.00)"
+    statement: str  # "order o-1 was shipped twice"
     key: str
     t: float | None
     evidence: tuple[Mapping[str, Any], ...] = ()

@@ -210,8 +210,8 @@ def _reasons(
     lines = [f"{check.name}: {check.statement}" for check in validity if not check.ok]
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     unsafe = _broken_safety(checks, waived)
-    claim = "seen, not judged: " if verdict is Verdict.INVALID else ""
-    lines += [f"{claim}{check.checker}: {check.statement}" for check in unsafe]
+    begins = "seen, not judged: " if verdict is Verdict.INVALID else ""
+    lines += [f"{begins}{check.checker}: {check.statement}" for check in unsafe]
     if verdict is Verdict.INVALID:
         return _distinct(lines)
     for wanted in (Verdict.FAIL, Verdict.INCONCLUSIVE):

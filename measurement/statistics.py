@@ -5,7 +5,7 @@ the bias-corrected and accelerated bootstrap (Efron 1987) is used. Times to reco
 and Meier 1958); rare events get exact binomial intervals (Clopper and Pearson 1934).
 
 Runs that are all alike give a mean no interval: a sample without spread shows none, and an interval without
-width would claim that there is none.
+width would say that there is none.
 """
 
 from __future__ import annotations

@@ -2,12 +2,12 @@
 
 from simulation.modelling import Node, Reply, Request, Work
 
-class Payments(Node):
+class Stock(Node):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         yield from self.store(lambda: None, deadline)
         return Reply(201)
 
-MODELS = {"payments": Payments}
+MODELS = {"stock": Stock}
 """
 
 from __future__ import annotations

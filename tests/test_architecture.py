@@ -64,10 +64,7 @@ KNOWN_SMALL: tuple[str, ...] = (
     *("execution/runs/baseline.py", "runtimes/containers/collecting.py"),
     "reference_system/services/eligibility/inquiry.py",
 )
-KNOWN_DOMAIN: tuple[str, ...] = (
-    *("execution/", "experiment/", "load/", "measurement/", "runtimes/"),
-    *("simulation/", "gate/seeded_bugs.py"),
-)
+KNOWN_DOMAIN: tuple[str, ...] = ()
 
 
 @cache

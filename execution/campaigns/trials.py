@@ -28,7 +28,7 @@ from simulation.model.models import magnitudes_of
 from simulation.model.run import simulate
 from simulation.workers import workers
 
-PLANTED_SUITE = "planted_bugs"
+PLANTED_SUITE, USUAL_SUITE = "planted_bugs", "gate_trials"
 
 
 @contextmanager
@@ -49,7 +49,8 @@ def trial_runs(
             yield Runs(twin.play, twin.ahead)
         return
     make = _planner(catalogue, options)
-    first = plans([Request("smoke/control", "resilient", 1)], catalogue, options)
+    entry = load_suite(catalogue.suite_path(PLANTED_SUITE)).entries[0]
+    first = plans([Request(entry.scenario, entry.design, 1)], catalogue, options)
     with open_bench(first, options, stop) as bench:
 
         def play(variant: Variant, draw: Draw) -> RunRecord:
@@ -126,6 +127,12 @@ class _Twin:
 
 def _unwatched(_progress: Progress) -> None:
     """Trials show their results only."""
+
+
+def usual_scenarios(catalogue: Catalogue) -> tuple[str, ...]:
+    """What is played where no bug asks for a scenario of its own: those of the system's suite gate_trials."""
+    entries = load_suite(catalogue.suite_path(USUAL_SUITE)).entries
+    return tuple(dict.fromkeys(entry.scenario for entry in entries))
 
 
 def trials_of(

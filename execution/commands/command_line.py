@@ -24,7 +24,7 @@ INTRODUCTION = """Break a distributed system on purpose, measure what that does 
 First steps:
   codeblue doctor                                          what this machine can run
   codeblue list                                            scenarios, designs, suites
-  codeblue run smoke/payer_blackhole --design resilient    one scenario on one design
+  codeblue run smoke/control --design resilient            one scenario on one design
   codeblue suite smoke                                     all smoke scenarios on two designs
 
 \b

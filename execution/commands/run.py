@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @click.command(
-    cls=Pasteable, epilog="Example: codeblue run smoke/billing_crash --design fragile --design resilient"
+    cls=Pasteable, epilog="Example: codeblue run smoke/registry_flapping --design fragile --design resilient"
 )
 @click.argument("scenarios", nargs=-1, required=True)
 @click.option(

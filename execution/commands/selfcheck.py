@@ -214,7 +214,7 @@ def selfcheck_gate(
     """
     import msgspec
 
-    from execution.campaigns.trials import trial_runs, trials_of
+    from execution.campaigns.trials import trial_runs, trials_of, usual_scenarios
     from execution.catalogue import default_catalogue
     from execution.commands.session import live_session
     from execution.program import typed
@@ -223,8 +223,8 @@ def selfcheck_gate(
     from gate.selfcheck_report import render_markdown
 
     trials = GateTrials(pool=pool or 0, **chosen)  # type: ignore[arg-type]
-    usual = scenarios or ("smoke/charge_response_lost", "smoke/registry_flapping")
-    catalogue, options = default_catalogue(system, usual), Options(runtime, system=system)
+    catalogue, options = default_catalogue(system, scenarios), Options(runtime, system=system)
+    usual = scenarios or usual_scenarios(catalogue)
     same, bugs = trials_of(catalogue, usual, options.runtime)
     for name in trials.only:
         if name not in (known := [bug.name for bug in bugs]):

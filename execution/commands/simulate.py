@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 SHOWN_EFFECTS = 20  # of each label
 EXAMPLE = (
-    "Example: codeblue simulate smoke/payer_blackhole --seeds 200 --design fragile resilient "
+    "Example: codeblue simulate smoke/registry_flapping --seeds 200 --design fragile resilient "
     "--vary '*.timeout=500ms,1s' --out results.parquet --plot plots.html"
 )
 

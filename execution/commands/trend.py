@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from trend.store import Results
 
 
-@click.command(cls=Pasteable, epilog="Example: codeblue trend smoke --scenario payer_blackhole")
+@click.command(cls=Pasteable, epilog="Example: codeblue trend smoke --scenario registry_flapping")
 @click.argument("suite")
 @click.option("--scenario", default="", help="Only this scenario of the suite.")
 @click.option("--out", type=OutputFolder(), help="Folder for the page. [default: that of the results]")

@@ -23,13 +23,13 @@ from measurement.properties.selection import chosen, ids_of, recorded, slug
 
 @dataclass(frozen=True, slots=True)
 class AtMostOnce:
-    """Each thing has one record of the effect at most: no invoice is charged twice."""
+    """Each thing has one record of the effect at most: no order is shipped twice."""
 
     kind: ClassVar[str] = "at_most_once"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what it is done to: invoice
-    effect: Records  # one record each time that it was done: a charge
+    things: Noun  # what it is done to: order
+    effect: Records  # one record each time that it was done: a sale
     given_back: Records | None = None  # records that give an amount back: a refund
     due: Records | None = None  # records with the right amount of each thing; else its first effect
     operations: tuple[JourneyName, ...] = ()  # journeys that do it: their operations are the evidence
@@ -75,7 +75,7 @@ class AtMostOnce:
         return f"{self.effect.place} holds no {self.effect.noun.singular}"
 
     def _counted(self, number: int) -> str:
-        """`203 charged invoices`."""
+        """`203 shipped orders`."""
         past, things = self.effect.past, self.things
         return Noun(f"{past} {things.singular}", f"{past} {things.plural}").count(number)
 

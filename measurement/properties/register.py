@@ -41,7 +41,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Register:
-    """Each thing is a register that reads and uses must find current: no price is charged that was changed
+    """Each thing is a register that reads and uses must find current: no price is used that was changed
     before."""
 
     kind: ClassVar[str] = "register"

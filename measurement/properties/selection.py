@@ -48,10 +48,10 @@ def invisible(history: History) -> pl.DataFrame:
 
 
 def slug(*words: str) -> str:
-    """A measure's name: charged_invoices."""
+    """A measure's name: shipped_orders."""
     return "_".join(words).replace(" ", "_").replace("-", "_")
 
 
 def subject(noun: Noun, key: str) -> str:
-    """`invoice inv-7`."""
+    """`order o-7`."""
     return f"{noun.singular} {key}"

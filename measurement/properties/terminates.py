@@ -32,8 +32,8 @@ class Terminates:
     kind: ClassVar[str] = "terminates"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what is begun and ends: payment
-    state: Records  # the one record with the state of each thing, and with its amount: an invoice
+    things: Noun  # what is begun and ends: transfer
+    state: Records  # the one record with the state of each thing, and with its amount: an order
     ends: tuple[str, ...]  # states that are an end
     idle: tuple[str, ...] = ()  # states in which nothing was begun yet
     operations: tuple[JourneyName, ...] = ()  # journeys that begin it
