@@ -124,7 +124,7 @@ def read_yaml(path: Path) -> Node:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)
     except OSError as error:
-        hint = "check the path; `harness.py list` shows what there is"
+        hint = "check the path; `codeblue list` shows what there is"
         raise ConfigError(
             [Problem(where, f"no readable file ({error.strerror})", "a YAML file", hint)]
         ) from None

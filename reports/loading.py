@@ -59,7 +59,7 @@ def load_run_summary(run_folder: Path) -> RunSummary:
 
 
 def _analysis(run_folder: Path) -> Analysis:
-    hint = "judge the run first: harness.py check RUN"
+    hint = "judge the run first: `codeblue check RUN`"
     found: Analysis = _decode(run_folder / ANALYSIS_FILE, Analysis, hint)
     return found
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 ELSEWHERE = (
     "left as it is: its owner is on another machine or in another pid namespace, and may live; "
-    "`python harness.py clean` there removes it"
+    "`codeblue clean` there removes it"
 )
 
 

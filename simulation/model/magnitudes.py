@@ -171,7 +171,7 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
             **groups,
         )
     except OSError as error:
-        expected = "a calibration file, as `harness.py calibrate RUN` writes it"
+        expected = "a calibration file, as `codeblue calibrate RUN` writes it"
         raise ConfigError([Problem(where, f"no readable file ({error.strerror})", expected)]) from None
     except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
         found = f"{type(error).__name__}: {error}"

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -17,17 +21,35 @@ import harness
 Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "reference_system" / "README.md"]
-EXAMPLE = re.compile(r"(?:^|`| )python harness\.py ([^`#\n]*)", re.MULTILINE)
+# In a block of commands, in backquotes, or in a help text's example.
+EXAMPLE = re.compile(r"(?:^ *(?:Examples?: )?|`)codeblue ([^`#\n]+)", re.MULTILINE)
+PLACEHOLDERS = re.compile(r"\b(COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b")
+STARTS_NOTHING = {"list", "validate", "plan", "doctor", "--version", "--help"}
 
 
 def examples() -> list[tuple[str, str]]:
-    """(page, words) of every command line that the documentation shows."""
-    return [
-        (page.name, words.strip())
-        for page in PAGES
-        for words in EXAMPLE.findall(page.read_text(encoding="utf-8").replace("\\\n", " "))
-        if words.strip() and "COMMAND" not in words
-    ]
+    """(page, words) of every command that the documentation or a help text shows."""
+    texts = {
+        str(page.relative_to(ROOT)): page.read_text(encoding="utf-8").replace("\\\n", " ") for page in PAGES
+    }
+    root = click.Context(harness.cli, info_name="codeblue")
+    texts |= {"the help": harness.cli.help or ""}
+    for name in harness.cli.list_commands(root):
+        found = harness.cli.get_command(root, name)
+        assert found is not None
+        texts[f"the help of {name}"] = f"{found.help}\n{found.epilog or ''}"
+    shown = [(page, words) for page, text in texts.items() for words in EXAMPLE.findall(text)]
+    return [(page, re.split(r"\s{4,}", words.strip())[0]) for page, words in shown]
+
+
+def is_cheap(words: str) -> bool:
+    """Whether pasting the command costs seconds and starts nothing."""
+    first, *rest = shlex.split(words)
+    simulated = first == "run" and "simulation" in rest
+    return not PLACEHOLDERS.search(words) and (first in STARTS_NOTHING or simulated)
+
+
+CHEAP = sorted({words for _, words in examples() if is_cheap(words)})
 
 
 @pytest.fixture
@@ -47,21 +69,66 @@ def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 
 @pytest.mark.parametrize(("page", "words"), examples(), ids=lambda value: value)
-def test_command_lines_in_the_documentation_parse(page: str, words: str) -> None:
-    """What a page tells to type is a command that exists, with options that it has."""
+def test_commands_that_are_shown_parse(page: str, words: str, tmp_path: Path, monkeypatch: Any) -> None:
+    """What a page or a help text tells to type is a command that exists, with options and values that it
+    takes."""
+    monkeypatch.chdir(tmp_path)
     command: click.Command = harness.cli
     left = shlex.split(words)
-    context = click.Context(command, info_name="harness.py")
-    while isinstance(command, click.Group) and left and not left[0].startswith("-"):
+    context = click.Context(command, info_name="codeblue")
+    while isinstance(command, click.Group) and left and left[0].isidentifier() and left[0].islower():
         name, *left = left
         found = command.get_command(context, name)
-        assert found is not None, f"{page}: {name} is no command"
+        assert found is not None, f"{page}: {name} is not a command"
         command, context = found, click.Context(found, info_name=name, parent=context)
     known = {
         option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)
     }
     asked = {word.split("=")[0] for word in left if word.startswith("--")}
     assert asked <= known | {"--help"}, f"{page}: {asked - known} of {command.name}"
+    if left and not PLACEHOLDERS.search(words) and not isinstance(command, click.Group):
+        command.make_context(command.name, left, parent=context.parent)
+
+
+def test_commands_that_are_shown_work_when_they_are_pasted(tmp_path: Path) -> None:
+    """Those that start nothing are run by a shell from the checkout, as a reader would."""
+    assert {words.split()[0] for words in CHEAP} >= {"list", "validate", "plan", "run"}
+    shim = tmp_path / "bin" / "codeblue"
+    shim.parent.mkdir()
+    call = 'import sys, codeblue; sys.argv[0] = "codeblue"; codeblue.main()'
+    shim.write_text(f"#!/bin/sh\nexec {sys.executable} -c '{call}' \"$@\"\n", encoding="utf-8")
+    shim.chmod(0o755)
+    path = f"{shim.parent}:{os.environ['PATH']}"
+    for words in CHEAP:
+        out = f" --out {tmp_path}" if words.startswith("run") else ""
+        done = subprocess.run(
+            f"codeblue {words}{out}", shell=True, cwd=ROOT, env={**os.environ, "PATH": path},
+            capture_output=True, text=True, timeout=120,
+        )  # fmt: skip
+        assert done.returncode == 0, f"codeblue {words}: {done.stdout}{done.stderr}"
+
+
+def test_every_summary_and_option_is_told_whole(command: Command) -> None:
+    """On a screen of 80 columns no summary is cut off, and each help of an option stands alone."""
+    code, said, _ = command("--help")
+    assert code == 0
+    assert "..." not in said.partition("Commands:")[2]
+    root = click.Context(harness.cli, info_name="codeblue")
+    for name in harness.cli.list_commands(root):
+        found = harness.cli.get_command(root, name)
+        assert found is not None
+        for parameter in found.params:
+            if isinstance(parameter, click.Option):
+                text = parameter.help or ""
+                assert text[:1].isupper() and re.search(r"[.)\]]$", text), (
+                    f"{name} {parameter.opts}: {text!r}"
+                )
+
+
+def test_the_version_has_a_number_and_a_commit(command: Command) -> None:
+    """As it is told to whoever receives a report."""
+    code, said, _ = command("--version")
+    assert code == 0 and re.fullmatch(r"codeblue \d+\.\d+\.\d+(, commit [0-9a-f]{12}\+?)?\n", said)
 
 
 def test_without_a_command_it_explains_itself(command: Command) -> None:

@@ -134,7 +134,7 @@ def test_a_file_that_is_not_there_says_what_to_do(name: str, tmp_path: Path) -> 
     """A missing file and a folder are no readable files."""
     (problem,) = problems_of(lambda: read_yaml(tmp_path / name))
     assert problem.found.startswith("no readable file (")
-    assert "harness.py list" in problem.hint
+    assert "`codeblue list`" in problem.hint
 
 
 def test_a_mistake_reads_as_one_sentence_and_exits_with_64(tmp_path: Path) -> None:

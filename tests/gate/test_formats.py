@@ -38,7 +38,7 @@ def report(candidate: list[Side], **known: Any) -> GateReport:
     values: dict[str, Any] = {
         "baseline": "resilient", "candidate": "new", "suite": "smoke", "result": result,
         "pairs": len(runs), "score": Estimate(88.2, 85.0, 91.0, 5, "t on logit"), "refusals": (),
-        "violations": (), "warnings": (), "command": "python harness.py gate", "started_at": "2026-11-20",
+        "violations": (), "warnings": (), "command": "codeblue gate", "started_at": "2026-11-20",
         "rates": (Rate("candidate vetoed", 0, 5),),
     }  # fmt: skip
     return GateReport(**{**values, **known})

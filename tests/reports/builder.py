@@ -157,7 +157,7 @@ def report(of: Analysis | None = None, **changes: object) -> RunReport:
         1, "charge_response_lost-resilient-s1-3fa2c1", "processes", "charge_response_lost", "resilient",
         "reference healthcare system", 1, "2026-11-20T09:30:00+00:00", ZERO_WALL, "50 generated patients",
         "embedded Toxiproxy-compatible server", {"code-blue": "0.1.0", "python": "3.11.7"}, "c34f06c",
-        "python harness.py run scenarios/smoke/charge_response_lost.yaml --design resilient --seed 1",
+        "codeblue run scenarios/smoke/charge_response_lost.yaml --design resilient --seed 1",
     )  # fmt: skip
     facts = RunFacts(
         ScenarioFacts(

@@ -161,7 +161,7 @@ def test_an_interrupted_run_still_renders_with_an_open_fault_window() -> None:
 
 def suite(*entries: SuiteEntry, numbers: tuple[FourNumbers, ...] = ()) -> SuiteReport:
     return SuiteReport(
-        "smoke", "2026-11-20T09:30:00+00:00", "python harness.py suite smoke", entries, "Smoke", numbers
+        "smoke", "2026-11-20T09:30:00+00:00", "codeblue suite smoke", entries, "Smoke", numbers
     )
 
 

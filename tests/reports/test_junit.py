@@ -84,7 +84,7 @@ def suite() -> SuiteReport:
         SuiteEntry("payer_blackhole", "fragile", Verdict.FAIL, failing, violates=("bounded_waiting",)),
         SuiteEntry("payer_blackhole", "resilient", Verdict.PASS, None),
     )
-    return SuiteReport("smoke", "2026-11-20T09:30:00+00:00", "python harness.py suite smoke", entries)
+    return SuiteReport("smoke", "2026-11-20T09:30:00+00:00", "codeblue suite smoke", entries)
 
 
 def test_a_suite_counts_expected_failures_as_passed() -> None:

@@ -63,7 +63,7 @@ def test_a_run_that_died_before_its_facts_still_loads(tmp_path: Path) -> None:
 def test_a_run_that_was_not_judged_says_what_to_do(tmp_path: Path) -> None:
     """No analysis, no report."""
     (run_folder(tmp_path) / "analysis.json").unlink()
-    with pytest.raises(HistoryError, match=r"analysis.json: no readable file .* harness.py check RUN"):
+    with pytest.raises(HistoryError, match=r"analysis.json: no readable file .* `codeblue check RUN`"):
         load_run_report(tmp_path)
 
 
