@@ -119,7 +119,7 @@ class Decoder:
         try:
             return cls(**values)
         except ValueError as error:
-            return self.refuse(_blamed(node, str(error)), error)
+            return self.refuse(blamed(node, str(error)), error)
 
     def _named(self, node: Node, reference: Reference) -> Any:
         name = self._scalar(node, str)
@@ -212,7 +212,7 @@ def plain(node: Node) -> Any:
     return node.text
 
 
-def _blamed(node: Mapping, message: str) -> Location:
+def blamed(node: Mapping, message: str) -> Location:
     """Where the value of the first key that the message names stands; the mapping when it names none."""
     values = (node.get(word) for word in re.findall(r"\w+", message))
     return next((value.where for value in values if value is not None), node.where)

@@ -6,11 +6,12 @@ The kinds are files of `measurement/properties`; here stands what their bindings
 from __future__ import annotations
 
 from collections.abc import Mapping as MappingABC
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
-from experiment.decoding import FAILED, Decoder, describe
-from experiment.errors import nearest
+from experiment.decoding import FAILED, Decoder, blamed, describe
+from experiment.errors import ConfigError, nearest
 from experiment.findings import Finding, rule_of_three
 from experiment.history import History
 from experiment.names import StoreName
@@ -20,7 +21,7 @@ from experiment.verdict import CheckResult, Verdict
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
 
 COMMON_KEYS = frozenset({"kind", "safety", "says"})
-EXAMPLE = "a property such as {kind: at_most_once, things: order, effect: {store: ledger, kind: sale}}"
+EXAMPLE = "a property such as {kind: at_most_once, things: order, effect: {store: shop, kind: shipment}}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,8 @@ class Records:
     store: StoreName
     kind: str
     status: tuple[str, ...] = ()  # only records in one of these states, and those that tell no state
-    called: Noun | None = None  # what one of them is: refund; else its kind
-    done: str = ""  # what was done to the thing that it is about: shipped
+    called: Noun | None = None  # what one of them is: delivery; else its kind
+    done: str = ""  # what was done to the thing that it is about: delivered
     at: str = ""  # where it is kept: the ledger; else the store
 
     @property
@@ -81,6 +82,14 @@ class Binding(Protocol):
 
     def find(self, history: History, scenario: Scenario, system: Any) -> Finding:
         """The property judged on one history. Pure."""
+
+
+@runtime_checkable
+class Located(Protocol):
+    """A binding that names files beside the system's."""
+
+    def located(self, folder: Path) -> Binding:
+        """The same, once the files are found. Raises ValueError, or ConfigError for a mistake in a file."""
 
 
 Kinds = MappingABC[str, type[Binding]]
@@ -123,9 +132,9 @@ def with_defaults(properties: MappingABC[str, Property], kinds: Kinds) -> dict[s
     return completed
 
 
-def needs_nothing(kind: type) -> bool:
-    """Whether a kind can be bound without a single key."""
-    return all(f.default is not MISSING or f.default_factory is not MISSING for f in fields(kind))
+def needs_nothing(kind: type[Binding]) -> bool:
+    """Whether every system has this kind without binding it; few kinds say `always`."""
+    return bool(getattr(kind, "always", False))
 
 
 def decode_property(decoder: Decoder, node: Node, name: str, kinds: Kinds) -> object:
@@ -142,13 +151,31 @@ def decode_property(decoder: Decoder, node: Node, name: str, kinds: Kinds) -> ob
         return decoder.fail(
             node.where, f'the name "{name}" for a property of kind {kind}', f"the kind {name}"
         )
+    if (odd := _with_braces(node)) is not None:
+        return decoder.fail(odd.where, f'"{odd.text}"', "plain words, without { and }")
     safety_node, says_node = node.get("safety"), node.get("says")
     safety = kinds[kind].safety if safety_node is None else decoder.value(safety_node, bool)
     says = "" if says_node is None else decoder.value(says_node, str)
     binding = decoder.record(node, kinds[kind], ignore=COMMON_KEYS)
-    if FAILED in (binding, safety, says):
+    if any(value is FAILED for value in (binding, safety, says)):
         return FAILED
+    if isinstance(binding, Located):
+        try:
+            binding = binding.located(Path(node.where.file).parent)
+        except ConfigError as error:
+            decoder.problems.extend(error.problems)
+            return FAILED
+        except ValueError as error:
+            return decoder.refuse(blamed(node, str(error)), error)
     return Property(binding, safety, says or binding.sentence)
+
+
+def _with_braces(node: Node) -> Scalar | None:
+    """Words become templates of statements, in which braces would be places to fill."""
+    if isinstance(node, Scalar):
+        return node if "{" in node.text or "}" in node.text else None
+    children = node.items if isinstance(node, Sequence) else [child for _, child in node.items]
+    return next((odd for child in children if (odd := _with_braces(child)) is not None), None)
 
 
 def decode_noun(decoder: Decoder, node: Node) -> object:

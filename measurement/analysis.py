@@ -124,8 +124,8 @@ class Score:
     interval: tuple[float, float] | None
     area_under_q: float | None  # mean of Q over fault and recovery, 0..1
     resilience_loss: float | None  # integral of 100 - 100 Q over fault and recovery, percent seconds
-    veto: str = ""  # "3 duplicate orders"
-    failed: tuple[str, ...] = ()  # what made the run fail without a veto: checkers and objectives
+    veto: str = ""  # "3 orders shipped twice"
+    failed: tuple[str, ...] = ()  # what made the run fail without a veto: properties and objectives
 
 
 @dataclass(frozen=True, slots=True)

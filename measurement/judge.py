@@ -167,7 +167,7 @@ def _verdict(
     waived: frozenset[str],
 ) -> tuple[Score, Verdict, bool]:
     broken = [check.verdict_if_broken for check in validity if not check.ok]
-    if Verdict.INVALID in broken:
+    if Verdict.INVALID in (*broken, *(check.verdict for check in checks)):
         return without_value(score), Verdict.INVALID, False
     unsafe = _broken_safety(checks, waived)
     if unsafe:
@@ -208,6 +208,7 @@ def _reasons(
     """Most serious first: what makes the run invalid, what broke safety, what was not met, what was not seen.
     Of an invalid run nothing else is claimed, but a violation that was seen is not hidden."""
     lines = [f"{check.name}: {check.statement}" for check in validity if not check.ok]
+    lines += [f"{check.checker}: {check.statement}" for check in checks if check.verdict is Verdict.INVALID]
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     unsafe = _broken_safety(checks, waived)
     begins = "seen, not judged: " if verdict is Verdict.INVALID else ""

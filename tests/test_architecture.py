@@ -26,8 +26,10 @@ STAGES = ("commands", "campaigns", "runs")
 SYSTEMS = ("reference_system", "examples")
 PUBLIC_MODULES = {
     "experiment.errors",
+    "experiment.findings",
     "experiment.history",
     "experiment.plan",
+    "experiment.scenario",
     "experiment.topology",
     "experiment.verdict",
     "experiment.workload",

@@ -29,19 +29,29 @@ class AtMostOnce:
     safety: ClassVar[bool] = True
 
     things: Noun  # what it is done to: order
-    effect: Records  # one record each time that it was done: a sale
-    given_back: Records | None = None  # records that give an amount back: a refund
+    effect: Records  # one record each time that it was done: a shipment
+    given_back: Records | None = None  # records that give an amount back: a return
     due: Records | None = None  # records with the right amount of each thing; else its first effect
     operations: tuple[JourneyName, ...] = ()  # journeys that do it: their operations are the evidence
 
     @property
     def sentence(self) -> str:
-        return f"No {self.things.singular} is {self.effect.past} more than once."
+        return f"No {self.things.singular} is {self._past} more than once."
 
     @property
     def _themselves(self) -> bool:
         """Whether each record is the whole thing once more, not something that was done to it."""
         return self.effect.kind.replace("_", " ") == self.things.singular
+
+    @property
+    def _noun(self) -> Noun:
+        if self._themselves and self.effect.called is None:
+            return Noun.of("record")
+        return self.effect.noun
+
+    @property
+    def _past(self) -> str:
+        return "recorded" if self._themselves and not self.effect.done else self.effect.past
 
     def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
         """Exposed are the things that it was done to at least once."""
@@ -63,7 +73,7 @@ class AtMostOnce:
             done.height,
             self._violations(history, doubled),
             doubled.height,
-            f"none of {self._counted(done.height)} was {self.effect.past} more than once",
+            f"none of {self._counted(done.height)} was {self._past} more than once",
             self._bad(extra, doubled.height, done.height, over),
             self._measures(done, doubled.height, extra, over),
             ids_of(history, self.operations, doubled["key"]),
@@ -71,16 +81,16 @@ class AtMostOnce:
 
     def _nothing(self) -> str:
         if self._themselves:
-            return f"{self.effect.place} {self.effect.past} no {self.things.singular}"
-        return f"{self.effect.place} holds no {self.effect.noun.singular}"
+            return f"{self.effect.place} {self._past} no {self.things.singular}"
+        return f"{self.effect.place} holds no {self._noun.singular}"
 
     def _counted(self, number: int) -> str:
         """`203 shipped orders`."""
-        past, things = self.effect.past, self.things
+        past, things = self._past, self.things
         return Noun(f"{past} {things.singular}", f"{past} {things.plural}").count(number)
 
     def _bad(self, extra: int, doubled: int, exposed: int, over: float) -> str:
-        past, effect = self.effect.past, self.effect.noun
+        past, effect = self._past, self._noun
         if self._themselves:
             return (
                 f"{self.things.count(doubled)} of {exposed:,} {past} more than once "
@@ -96,7 +106,7 @@ class AtMostOnce:
     def _measures(
         self, done: pl.DataFrame, doubled: int, extra: int, over: float
     ) -> dict[str, float | int | str | None]:
-        past, effect, things = self.effect.past, self.effect.noun, self.things.plural
+        past, effect, things = self._past, self._noun, self.things.plural
         measures: dict[str, float | int | str | None] = {
             slug(past, things): done.height,
             slug("duplicate", effect.plural): extra,
@@ -145,12 +155,12 @@ class AtMostOnce:
     def _told(self, key: str, times: int, proof: tuple[dict[str, object], ...]) -> str:
         if self._themselves:
             place = f" by {self.effect.at}" if self.effect.at else ""
-            return f"{self.things.singular} {key} was {self.effect.past} {times} times{place}"
+            return f"{self.things.singular} {key} was {self._past} {times} times{place}"
         rows = [row for row in proof if row["type"] == "record" and _is(row, self.effect)]
         amounts = [f"{row['amount']:.2f}" if "amount" in row else "unknown" for row in rows]
         known = f" ({' and '.join(amounts)})" if any(amount != "unknown" for amount in amounts) else ""
         often = "twice" if times == 2 else f"{times} times"
-        return f"{self.things.singular} {key} was {self.effect.past} {often}{known}"
+        return f"{self.things.singular} {key} was {self._past} {often}{known}"
 
 
 def _is(row: dict[str, object], wanted: Records) -> bool:

@@ -28,6 +28,7 @@ class BoundedWaiting:
 
     kind: ClassVar[str] = "bounded_waiting"
     safety: ClassVar[bool] = False
+    always: ClassVar[bool] = True  # every system has it
 
     grace: Duration = 0.5  # how long after its deadline a request may still end
     floor: Share = 0.1  # of the requests sent during the fault: answered in time, at least

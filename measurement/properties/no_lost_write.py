@@ -23,7 +23,12 @@ from experiment.units import noun
 from experiment.verdict import Violation
 from measurement.properties.register import Ended
 from measurement.properties.selection import ACKNOWLEDGED, invisible, slug
-from measurement.properties.versions import acknowledged_writes, committed_versions, unversioned_writes
+from measurement.properties.versions import (
+    acknowledged_writes,
+    chain_breaks,
+    committed_versions,
+    unversioned_writes,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,9 +163,12 @@ class NoLostWrite:
         rows = committed.select("key", stored="value", state="status")
         found = unversioned.join(rows, on="key").filter(could_be)
         lost = unversioned.join(found, on="id", how="anti").with_columns(t=pl.col("ended"))
+        word = pl.col("journey").cast(pl.String).str.replace("_", " ")
+        vowel = word.str.contains("^[aeiou]")
         statement = pl.format(
-            "a {} of {}{} was acknowledged; {} has no {} that could be it",
-            pl.col("journey").cast(pl.String).str.replace("_", " "),
+            "{} {} of {}{} was acknowledged; {} has no {} that could be it",
+            pl.when(vowel).then(pl.lit("an")).otherwise(pl.lit("a")),
+            word,
             "key",
             self._told(pl.col("value")),
             pl.lit(self.record.place),
@@ -199,7 +207,7 @@ class NoLostWrite:
 
     def _chain_breaks(self, committed: pl.DataFrame) -> pl.DataFrame:
         """Versions of one thing must be 1, 2, 3 ... each once."""
-        breaks = chain_breaks(committed, "version", first=1)
+        breaks = chain_breaks(committed, first=1)
         statement = pl.format(
             "versions of {} are no chain: {} rows, versions {} to {}", "key", "count", "low", "top"
         )
@@ -229,28 +237,6 @@ class NoLostWrite:
             Violation(statement, key, t, proof[key])
             for statement, key, t in first.select("statement", "key", "t").iter_rows()
         ]
-
-
-def chain_breaks(rows: pl.DataFrame, number: str, first: int | None) -> pl.DataFrame:
-    """Keys whose numbers are not consecutive, each once, from `first` on where it is given.
-
-    Columns: key, count, distinct, top, low, t (of the last row).
-    """
-    column = pl.col(number)
-    broken = (pl.col("distinct") != pl.col("count")) | (pl.col("top") - pl.col("low") + 1 != pl.col("count"))
-    if first is not None:
-        broken |= pl.col("low") != first
-    return (
-        rows.group_by("key")
-        .agg(
-            count=pl.len().cast(pl.Int64),
-            distinct=column.n_unique().cast(pl.Int64),
-            top=column.max().cast(pl.Int64),
-            low=column.min().cast(pl.Int64),
-            t=pl.col("t").max(),
-        )
-        .filter(broken)
-    )
 
 
 def _broken(frame: pl.DataFrame, kind: str, statement: pl.Expr, operation: pl.Expr) -> pl.DataFrame:

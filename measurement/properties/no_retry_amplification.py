@@ -57,6 +57,7 @@ class NoRetryAmplification:
 
     kind: ClassVar[str] = "no_retry_amplification"
     safety: ClassVar[bool] = False
+    always: ClassVar[bool] = True  # every system has it
 
     limit: float = 1.1  # calls on a link for each logical request
     saved: float = 10.0  # retries that a calm may save for the fault

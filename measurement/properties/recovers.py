@@ -27,6 +27,7 @@ class Recovers:
 
     kind: ClassVar[str] = "recovers"
     safety: ClassVar[bool] = False
+    always: ClassVar[bool] = True  # every system has it
 
     @property
     def sentence(self) -> str:

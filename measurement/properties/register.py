@@ -21,7 +21,7 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.linearizability import Function, RegisterOperation, RegisterVerdict, check_register
-from measurement.properties.selection import performed, slug
+from measurement.properties.selection import article, performed, slug
 from measurement.properties.uses import uses
 from measurement.properties.versions import acknowledged_writes, committed_versions, newest_before
 
@@ -142,7 +142,7 @@ class Register:
         found = [
             after_write.with_columns(why=pl.lit("a newer version had been acknowledged")).select(columns),
             after_read.with_columns(why=pl.lit(f"a newer version had been {self._past}")).select(columns),
-            used_ends.with_columns(why=pl.lit(f"this version is {_article(end)}")).select(columns),
+            used_ends.with_columns(why=pl.lit(f"this version is {article(end)}")).select(columns),
         ]
         return pl.concat(found).unique("id", keep="first", maintain_order=True).sort("done")
 
@@ -240,7 +240,7 @@ class Register:
             reads.height,
             violations,
             len(broken),
-            f"all {all_things} are linearizable in {Noun.of('read').count(reads.height)}",
+            f"{all_things} linearizable in {Noun.of('read').count(reads.height)}",
             f"{len(broken):,} of {all_things} not linearizable",
             measures,
         )
@@ -252,7 +252,3 @@ def _as_operations(function: Function, frame: pl.DataFrame) -> list[RegisterOper
         RegisterOperation(number, function, value, sent, ended if certain else None, key, journey)
         for number, key, journey, value, sent, ended, certain in frame.select(columns).iter_rows()
     ]
-
-
-def _article(word: str) -> str:
-    return f"an {word}" if word[:1] in tuple("aeiou") else f"a {word}"

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import polars as pl
 
 from experiment.history import History
-from experiment.properties import Noun, Records
+from experiment.properties import Records
 from experiment.rows import ABSENT, FINAL_READ
 
 ACKNOWLEDGED = pl.col("outcome") == "acknowledged"
@@ -52,6 +52,6 @@ def slug(*words: str) -> str:
     return "_".join(words).replace(" ", "_").replace("-", "_")
 
 
-def subject(noun: Noun, key: str) -> str:
-    """`order o-7`."""
-    return f"{noun.singular} {key}"
+def article(word: str) -> str:
+    """`an order`, `a price`."""
+    return f"an {word}" if word[:1] in tuple("aeiou") else f"a {word}"

@@ -73,3 +73,25 @@ def superseded_since(events: pl.DataFrame, writes: pl.DataFrame) -> pl.DataFrame
         .agg(since=pl.col("acknowledged").min())
     )
     return events.join(later, on="id", how="left")
+
+
+def chain_breaks(rows: pl.DataFrame, first: int | None) -> pl.DataFrame:
+    """Keys whose versions are not consecutive, each once, from `first` on where it is given.
+
+    Columns: key, count, distinct, top, low, t (of the last row).
+    """
+    version = pl.col("version")
+    broken = (pl.col("distinct") != pl.col("count")) | (pl.col("top") - pl.col("low") + 1 != pl.col("count"))
+    if first is not None:
+        broken |= pl.col("low") != first
+    return (
+        rows.group_by("key")
+        .agg(
+            count=pl.len().cast(pl.Int64),
+            distinct=version.n_unique().cast(pl.Int64),
+            top=version.max().cast(pl.Int64),
+            low=version.min().cast(pl.Int64),
+            t=pl.col("t").max(),
+        )
+        .filter(broken)
+    )
