@@ -93,13 +93,16 @@ class PhaseEvent:
 
 @dataclass(frozen=True, slots=True)
 class FaultEvent:
-    """`event`: inject, active (effect seen), no_effect, heal, healed (effect gone), not_healed, failed."""
+    """`event`: inject, active (effect seen), no_effect, heal, healed (effect gone), not_healed, failed.
+    Shortly before the heal of one that was seen: still_active, or faded (not seen any more)."""
 
     TAG: ClassVar[str] = "fault"
     fault: str
     kind: str
     target: str
-    event: Literal["inject", "active", "no_effect", "heal", "healed", "not_healed", "failed"]
+    event: Literal[
+        "inject", "active", "no_effect", "still_active", "faded", "heal", "healed", "not_healed", "failed"
+    ]
     t: float
     planned: float
     statement: str = ""

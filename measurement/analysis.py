@@ -80,6 +80,19 @@ class FaultWindow:
     healed: bool
     statement: str
     existing_connections: str = ""
+    end_statement: str = ""  # of the same measurement, made once more before the heal
+    lasted: bool | None = None  # whether the effect was still seen then; None: not measured again
+
+    @property
+    def effect(self) -> str:
+        """What was measured of it, at its begin and at its end."""
+        if self.lasted is None:
+            return self.statement
+        if not self.lasted:
+            return f"{self.statement}; not seen any more at its end: {self.end_statement}"
+        if self.end_statement == self.statement:
+            return f"{self.statement}, at its end too"
+        return f"{self.statement}; at its end: {self.end_statement}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ def _window(events: list[FaultEvent]) -> FaultWindow:
         first.setdefault(event.event, event)
     said = [e for e in (first.get(name) for name in ("failed", "no_effect", "active")) if e is not None]
     inject, heal, healed = first.get("inject"), first.get("heal"), first.get("healed")
-    end = healed or heal
+    end, again = healed or heal, first.get("still_active") or first.get("faded")
     return FaultWindow(
         fault=events[0].fault,
         kind=events[0].kind,
@@ -40,6 +40,8 @@ def _window(events: list[FaultEvent]) -> FaultWindow:
         healed="healed" in first and "not_healed" not in first,
         statement=said[0].statement if said else "its effect was never measured",
         existing_connections=said[0].existing_connections if said else "",
+        end_statement=again.statement if again else "",
+        lasted=again.event == "still_active" if again else None,
     )
 
 

@@ -108,7 +108,7 @@ def _faults(analysis: Analysis) -> Iterable[str]:
         seen = "" if fault.observed else "NOT OBSERVED: "
         healed = "" if fault.healed else ", NOT HEALED"
         span = f"{wording.at(fault.start)} to {wording.at(fault.end)}"
-        yield f"{fault.kind} on {fault.target}, {span}{healed}: {seen}{fault.statement}"
+        yield f"{fault.kind} on {fault.target}, {span}{healed}: {seen}{fault.effect}"
 
 
 def _figures(rows: Iterable[JourneyPhase]) -> Iterable[str]:

@@ -75,7 +75,7 @@ def _faults(faults: Sequence[FaultWindow]) -> list[str]:
         healed = "yes" if fault.healed else "**no**"
         measured = f"{wording.at(fault.start)} to {wording.at(fault.end)}"
         name = text(f"{fault.fault} {fault.kind}")
-        rows.append((name, code(fault.target), measured, seen + text(fault.statement), healed))
+        rows.append((name, code(fault.target), measured, seen + text(fault.effect), healed))
     return [*table(("fault", "on", "measured", "effect", "healed"), rows), ""]
 
 

@@ -23,6 +23,7 @@ from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, PhaseEvent, Row, Sample
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
+from experiment.settling import BACKLOGS_SAMPLED, PATIENCE_MARGIN_S, settling
 from load.account import LoadProgress
 from load.final_reads import final_reads
 from load.process import LoadProcess, RunningLoad, start_load
@@ -30,9 +31,6 @@ from runtimes.runtime import RunSettings, Runtime, Zero
 
 READY_WITHIN_S = 20.0
 LEAD_S = 0.25  # between the last preparation and zero
-PATIENCE_MARGIN_S = 3.0  # what is in flight at the end of settling may still take this long
-DRAIN_POLL_S = 0.15
-STABLE_POLLS = 3  # backlogs empty this many times running: settled
 JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
 
 
@@ -147,7 +145,7 @@ class LiveRun:
         for phase in phases:
             self._sample_all()
             if phase.name == "baseline":
-                ahead = JUDGE_AHEAD_S if timeline.activations else 0.0
+                ahead = JUDGE_AHEAD_S if timeline.proofs else 0.0
                 if not self._until(phase.end_s - ahead, phase.name, load, timeline):
                     return self._cut(phase)
                 if self._baseline_broken():
@@ -184,7 +182,7 @@ class LiveRun:
                 raise StartError(trouble)
             self._latest = load.poll() or self._latest
             self._watch(self._progress(phase, tuple(timeline.active())))
-            if phase in ("baseline", "recovery") and self._now() >= next_sample:
+            if phase in BACKLOGS_SAMPLED and self._now() >= next_sample:
                 self._sample_backlog()
                 next_sample += 1.0
         return True
@@ -200,17 +198,16 @@ class LiveRun:
         if silent:
             said = f"settling waits its whole phase: {', '.join(silent)} cannot say what is not finished"
             self._record(Note(self._now(), "info", f"{said} (no endpoint backlog)"))
-        empty = 0
-        load_over = False
-        while self._now() < phase.end_s and not self._stop.is_set():
+
+        def backlog() -> float:
             if trouble := self._runtime.trouble():
                 raise StartError(trouble)
-            load_over = load_over or load.finished()
-            empty = empty + 1 if self._sample_backlog() == 0 and load_over else 0
+            return self._sample_backlog()
+
+        for until in settling(phase.end_s, self._now, backlog, load.finished, sure=not silent):
             self._watch(self._progress("settle", ()))
-            if empty >= STABLE_POLLS and not silent:
+            if self._stop.wait(max(0.0, until - self._now())):
                 break
-            self._stop.wait(DRAIN_POLL_S)
         if self._stop.is_set():
             return self._cut(phase)
         summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 from experiment.controls import (
@@ -35,6 +36,7 @@ from experiment.controls import (
 )
 from simulation.engine.channels import Channel
 from simulation.engine.failures import Cause, Failure
+from simulation.engine.randomness import Sampler
 from simulation.model.nodes import Node
 from simulation.model.world import World
 
@@ -253,6 +255,26 @@ class SimulatedControls:
         self._links: dict[str, SimulatedLink] = {}
         self._nodes: dict[str, SimulatedNode] = {}
         self._behaviours: dict[str, SimulatedBehaviour] = {}
+        self._looks: dict[str, tuple[Sampler, Sampler, Sampler]] = {}
+
+    @contextmanager
+    def aside(self, target: str) -> Iterator[None]:
+        """Meanwhile a link is probed by draws of the probe's own: what its users meet later stays what it
+        was."""
+        channel = self._world.channels.get(target)
+        if channel is None:
+            yield
+            return
+        if target not in self._looks:
+            self._looks[target] = self._world.samplers(
+                target, self._world.plan.system.link(target).protocol, "look"
+            )
+        kept = channel.there, channel.back, channel.uniform
+        channel.there, channel.back, channel.uniform = self._looks[target]
+        try:
+            yield
+        finally:
+            channel.there, channel.back, channel.uniform = kept
 
     def link(self, name: str) -> SimulatedLink:
         if name not in self._links:

@@ -14,18 +14,16 @@ from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
 from experiment.rows import RECORDS_READ, Operation, Record, Row, Sample
+from experiment.settling import BACKLOGS_SAMPLED, DRAIN_POLL_S, PATIENCE_MARGIN_S, settling
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.nodes import Node
-from simulation.model.timeline import DrivenActivation
+from simulation.model.timeline import DrivenFault
 from simulation.model.users import Users
 from simulation.model.world import World, refuse_unknown
 
 SOURCE = "simulation"
-DRAIN_POLL_S = 0.15
-STABLE_POLLS = 3
-PATIENCE_MARGIN_S = 3.0
 LOOK_EVERY_S = 1.0  # virtual seconds between two looks at whether the run was interrupted
 BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
@@ -73,7 +71,9 @@ def play(
     users = Users(world)
     watcher = _Watcher(world)
     controls = SimulatedControls(world)
-    activations = [DrivenActivation(world, controls, acting, watcher.rows) for acting in plan.activations]
+    activations = [
+        DrivenFault(world.clock, controls, acting, watcher.rows.append) for acting in plan.activations
+    ]
     for phase in plan.phases:
         if phase.name == "settle":
             break
@@ -118,16 +118,15 @@ def _settle(world: World, watcher: _Watcher, users: Users) -> float:
     """Go on until the load has ended and every backlog was empty a few times, or the phase is over."""
     plan = world.plan
     end = plan.phase("settle").end_s
-    empty = 0
-    while world.clock.now < end:
-        over = len(users.rows) == len(plan.operations)
-        empty = empty + 1 if watcher.backlog() == 0 and over else 0
-        if empty >= STABLE_POLLS:
-            break
-        run_until(world.clock, min(end, world.clock.now + DRAIN_POLL_S))
+
+    def load_over() -> bool:
+        return len(users.rows) == len(plan.operations)
+
+    for until in settling(end, lambda: world.clock.now, watcher.backlog, load_over):
+        run_until(world.clock, until)
     settled = world.clock.now
     last = settled + PATIENCE_MARGIN_S
-    while len(users.rows) < len(plan.operations) and world.clock.now < last:
+    while not load_over() and world.clock.now < last:
         run_until(world.clock, min(last, world.clock.now + DRAIN_POLL_S))
     watcher.all()
     return settled
@@ -187,7 +186,7 @@ class _Watcher:
     def phase(self, name: str, start: float, end: float) -> None:
         clock = self._world.clock
         clock.call_at(start, self.all)
-        if name in ("baseline", "recovery"):
+        if name in BACKLOGS_SAMPLED:
             for second in range(int(end - start)):
                 clock.call_at(start + second, self.backlog)
         clock.call_at(end, lambda: self.rows.append(PhaseEvent(name, start, end)))

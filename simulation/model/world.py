@@ -11,7 +11,7 @@ from experiment.topology import Link
 from simulation.engine.channels import Channel
 from simulation.engine.failures import Failure
 from simulation.engine.policies import Backoff, Bulkhead, CircuitBreaker, Protection, RetryBudget
-from simulation.engine.randomness import sampler
+from simulation.engine.randomness import Sampler, sampler
 from simulation.model.bus import BusNode, Consumer
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.messages import Request
@@ -74,15 +74,19 @@ class World:
 
     def _channel(self, name: str, callee: str, protocol: str, protection: Protection) -> Channel:
         site = self.site
-        delay = site.magnitudes.of_link(name, protocol)
-        there = sampler(delay, site.stream("there", name))
-        back = sampler(delay, site.stream("back", name))
-        uniform = site.random("link", name)
+        there, back, uniform = self.samplers(name, protocol)
         channel = Channel(self.clock, name, self.nodes[callee].server, there, back, uniform, protection)
         channel.wire.request_bytes = site.constant("request_bytes")
         channel.wire.response_bytes = site.constant("response_bytes")
         channel.wire.silent = False
         return channel
+
+    def samplers(self, name: str, protocol: str, *apart: str) -> tuple[Sampler, Sampler, Sampler]:
+        """Of the delay of a link there and back, and of what happens by chance on it."""
+        site = self.site
+        delay = site.magnitudes.of_link(name, protocol)
+        there, back = (sampler(delay, site.stream(way, name, *apart)) for way in ("there", "back"))
+        return there, back, site.random("link", name, *apart)
 
     def _protection(self, link: Link) -> Protection:
         """The link's patterns as the live services apply them: stores and the bus get one attempt."""

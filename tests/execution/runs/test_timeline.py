@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from typing import Any, cast
+
+import pytest
 
 from execution.runs.timeline import FaultTimeline
 from experiment.controls import Controls
@@ -29,9 +32,9 @@ def played(made: Plan, abandon_after: float | None = None) -> list[FaultEvent]:
 def test_a_fault_is_injected_proved_healed_and_seen_gone() -> None:
     """The four events of one activation stand in the history in their order."""
     events = played(plan(Board()))
-    assert [event.event for event in events] == ["inject", "active", "heal", "healed"]
+    assert [event.event for event in events] == ["inject", "active", "still_active", "heal", "healed"]
     assert events[0].t >= events[0].planned
-    assert events[2].planned == 0.4
+    assert [event.planned for event in events] == pytest.approx([0.1, 0.1, 0.4, 0.4, 0.4])
 
 
 def test_a_fault_without_effect_says_so_and_is_still_healed() -> None:
@@ -78,3 +81,16 @@ def test_a_timeline_that_never_started_can_be_joined() -> None:
     timeline = FaultTimeline(plan(Board()), NO_CONTROLS, time.monotonic(), rows.append)
     timeline.abandon()
     assert timeline.join(1.0)
+
+
+def test_only_threads_of_faults_that_act_now_are_alive() -> None:
+    """A fault that flaps for an hour has a thousand activations, and never a thousand threads."""
+    made = plan(Board(), fault=3600.0, repeat=Repeat(up=1.0, down=1.0))
+    before = threading.active_count()
+    timeline = FaultTimeline(made, NO_CONTROLS, time.monotonic(), lambda _: None)
+    timeline.start()
+    time.sleep(0.3)
+    assert len(timeline.proofs) == 1800
+    assert threading.active_count() <= before + 3
+    timeline.abandon()
+    assert timeline.join(5.0)
