@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from experiment.history import build
 from experiment.rows import FaultEvent, PhaseEvent
 from measurement.windows import fault_span, fault_windows, load_end, phase_spans
@@ -49,3 +51,20 @@ def test_the_load_ends_where_settling_begins() -> None:
     """Without that phase, at the last intended start."""
     assert load_end(history()) == 36.0
     assert load_end(build([HEADER, op(1, "pay", "inv-1", 4.5)])) == 4.5
+
+
+def test_a_window_says_what_was_measured_at_its_end() -> None:
+    """At its begin and at its end, in one sentence; what was not seen any more says so."""
+
+    def effect(*later: FaultEvent) -> str:
+        (window,) = fault_windows(build([HEADER, event("f1", "inject", 1.0), *seen, *later]))
+        assert window.observed
+        return window.effect
+
+    seen = [replace(event("f1", "active", 1.1), statement="1 request refused")]
+    still = replace(event("f1", "still_active", 4.9), statement="31 requests refused")
+    gone = replace(event("f1", "faded", 4.9), statement="it is not switched on")
+    assert effect() == "1 request refused"
+    assert effect(still) == "1 request refused; at its end: 31 requests refused"
+    assert effect(replace(still, statement="1 request refused")) == "1 request refused, at its end too"
+    assert effect(gone) == "1 request refused; not seen any more at its end: it is not switched on"

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from experiment import fault_proof
 from experiment.controls import CpuLimit
 from experiment.errors import UnsupportedError
 from experiment.history import History, build
@@ -174,7 +175,8 @@ def test_each_fault_proves_its_effect_and_its_end() -> None:
     """The fault objects' own measurements decide, on simulated controls as on real ones."""
     history, _ = played("registry_flapping", "resilient")
     events = [(event.fault, event.event) for event in history.faults]
-    assert events[:4] == [("f1.1", "inject"), ("f1.1", "active"), ("f1.1", "heal"), ("f1.1", "healed")]
+    told = ("inject", "active", "still_active", "heal", "healed")
+    assert events[:5] == [("f1.1", event) for event in told]
     assert all(event.t == pytest.approx(event.planned) for event in history.faults if event.event == "inject")
 
 
@@ -240,3 +242,13 @@ def test_the_header_names_the_calibration() -> None:
     """A reader of a simulated run sees where its magnitudes are from."""
     history, _ = played("control", "resilient")
     assert history.header.calibration.startswith("uncalibrated, made ")
+
+
+def test_looking_at_a_fault_again_changes_nothing_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last measurement of a link draws by itself: what users meet afterwards stays what it was."""
+    looked, _ = played("registry_flapping", "resilient")
+    monkeypatch.setattr(fault_proof.FaultProof, "_seen_again", lambda *_: iter(()))
+    without, _ = played("registry_flapping", "resilient")
+    assert len(looked.faults) > len(without.faults)
+    assert looked.operations.equals(without.operations)
+    assert looked.samples == without.samples
