@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from experiment.findings import Finding, conclude, not_exercised
+from experiment.findings import SIMULATION, Finding, conclude, not_exercised
 from experiment.history import History
 from experiment.names import LinkName
 from experiment.scenario import Scenario
@@ -71,7 +71,7 @@ class NoRetryAmplification:
     def sentence(self) -> str:
         return f"A link carries at most {self.limit:g} calls for each logical request."
 
-    def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
+    def find(self, history: History, _scenario: Scenario, system: System) -> Finding:
         """Exposed are the logical requests on links with at least 20 of them."""
         counters = group(history.samples, frozenset({"logical", "attempts", "received"}))
         edges = sorted((source, about) for source, name, about in counters if name == "logical")
@@ -84,7 +84,7 @@ class NoRetryAmplification:
             if (found := self._measure(counters, caller, callee, window, *span)) is not None
         ]
         if not judged:
-            return not_exercised(f"no link counted {ENOUGH} logical requests")
+            return not_exercised(f"no link counted {ENOUGH} logical requests{_silent(history, system)}")
         worst: dict[str, Amplification] = {}
         for found in sorted(judged, key=lambda found: (found.excess > 0, found.ratio)):
             worst[found.link] = found
@@ -138,6 +138,15 @@ class NoRetryAmplification:
             self.limit,
             saved,
         )
+
+
+def _silent(history: History, system: System) -> str:
+    """The callers that have no counters to give, for the end of a sentence. The twin counts for all."""
+    callers = {link.caller for link in system.links if link.protocol == "http"}
+    silent = [name for name in system.without("metrics") if name in callers]
+    if not silent or history.header.source == SIMULATION:
+        return ""
+    return f"; without the endpoint metrics nothing is known of {', '.join(silent)}"
 
 
 def _windows(history: History) -> dict[str, tuple[float, float]]:

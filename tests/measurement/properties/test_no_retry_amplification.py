@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from experiment.rows import Sample
+from experiment.services import Service
+from experiment.topology import Link
 from experiment.verdict import Verdict
 from tests.measurement.histories import SYSTEM, history, judged_by, sample, scenario
 
@@ -25,6 +29,15 @@ def test_not_exercised_without_enough_requests() -> None:
     assert (
         check(history(*counted((1, 0, 0), (36, 19, 57))), scenario(), SYSTEM).verdict is Verdict.INCONCLUSIVE
     )
+
+
+def test_callers_without_counters_are_named() -> None:
+    """A user learns which endpoint would have told it."""
+    services = {"front": Service(command=("front",)), "back": Service(image="back:1")}
+    shop = replace(SYSTEM, services=services, links=(Link("front", "back"),))
+    result = check(history(), scenario(), shop)
+    assert result.verdict is Verdict.INCONCLUSIVE
+    assert result.statement.endswith("without the endpoint metrics nothing is known of front")
 
 
 def test_few_retries_pass() -> None:
