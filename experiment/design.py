@@ -50,12 +50,19 @@ class DesignFile:
     """The file as written: defaults for every link and service, then single ones."""
 
     name: str
+    """What the design is called; best as its file."""
     title: str = ""
+    """What it does otherwise, in one sentence."""
     extends: str | None = None
+    """A design to build on: one beside this file, or one of the system."""
     link_defaults: Any = None
+    """Patterns of every link."""
     service_defaults: Any = None
+    """Switches of every service."""
     links: Any = None
+    """Patterns of single links, by `caller -> callee`; they go before those of every link."""
     services: Any = None
+    """Switches of single services, by name; they go before those of every service."""
 
 
 def load_design(path: Path, system: System) -> Design:

@@ -28,14 +28,18 @@ class RequestForm:
     """One HTTP request with placeholders of the plan's values: {key}, {token}, {visit}, {operation}, {day},
     {version} and every argument by its name. At most one of json, form and text is the body."""
 
-    path: str  # from the root of the entry service, with its query
+    path: str
+    """The path from the root of the entry service, with its query."""
     method: Method = "GET"
-    headers: dict[str, str] = field(
-        default_factory=dict
-    )  # one with {version} is left out before a version is known
+    """The HTTP method."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Its headers. One with `{version}` is left out before a version is known."""
     json: Any = None
+    """The body, as JSON."""
     form: dict[str, str] | None = None
+    """The body, as fields of a form."""
     text: str | None = None
+    """The body, as plain text."""
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or re.search(r"[\s\x00-\x1f]", self.path):
@@ -79,11 +83,16 @@ class AnswerForm:
     """Where a success says what it says; a path is status, header.<name> or body with keys and positions
     (`body.order.lines[0].price`), and ends with ? when it may be missing."""
 
-    version: str | None = None  # a whole number, or an entity tag such as W/"3"
-    value: str | None = None  # the value or state that was read or written
-    label: str | dict[int, str] | None = None  # a path, or what a status means: {202: pending}
-    age: str | None = None  # how old the value says it is
+    version: str | None = None
+    """Where the version stands: a whole number, or an entity tag such as W/"3"."""
+    value: str | None = None
+    """Where the value or state stands that was read or written."""
+    label: str | dict[int, str] | None = None
+    """Where the label stands, or what a status means, such as {202: pending}."""
+    age: str | None = None
+    """Where the answer says how old the value is."""
     age_in: Literal["s", "ms"] = "s"
+    """The unit of the age."""
 
     def __post_init__(self) -> None:
         for name in ("version", "value", "label", "age"):
@@ -107,8 +116,11 @@ class FinalReadForm:
     writes them. Without an answer here the client reads it; 404 and 410 say that the thing does not exist."""
 
     written_by: str
+    """The journey that writes these things; they are read at its entry service."""
     path: str
+    """The path of one thing, with `{key}`."""
     answer: AnswerForm | None = None
+    """Where the answer says what it says; without it, the client reads it."""
 
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or re.search(r"[\s\x00-\x1f]", self.path):
@@ -124,7 +136,7 @@ _SHAPES = {
     "uniform": "two numbers, the lower one first: [5, 80]",
     "integer": "two whole numbers, the lower one first: [1, 10]",
     "one_of": "a list of at least one value",
-    "constant": "a value",
+    "constant": "a value that is always the same",
     "sequence": "the whole number that it begins with: 1",
     "unique": "the first word of a text that no other operation or run has: sku",
 }
@@ -213,14 +225,23 @@ def draw_schema() -> dict[str, Any]:
         "unique": {"type": "string"},
     }
     extra = {
-        "decimals": {"type": "integer", "minimum": 0, "maximum": 12},
-        "weights": {"type": "array", "items": {"type": "number", "minimum": 0}},
+        "decimals": {
+            "type": "integer",
+            "minimum": 0,
+            "maximum": 12,
+            "description": "How many decimals the number has.",
+        },
+        "weights": {
+            "type": "array",
+            "items": {"type": "number", "minimum": 0},
+            "description": "How often each value is drawn, beside the others.",
+        },
     }
     drawn = [
         {
             "type": "object",
             "properties": {
-                kind: {**kinds[kind], "description": f"{shape}."},
+                kind: {**kinds[kind], "description": f"{shape[0].upper()}{shape[1:]}."},
                 **{name: extra[name] for name in filter(None, [_EXTRA.get(kind)])},
             },
             "required": [kind],

@@ -20,11 +20,17 @@ class Retry:
     """
 
     attempts: int = 3
+    """All attempts, the first one included."""
     backoff: Duration = 0.0
+    """The pause before the second attempt; it doubles with each further one."""
     cap: Duration = 1.0
+    """The longest pause."""
     jitter: Literal["none", "full", "equal", "decorrelated"] = "none"
+    """How pauses are spread by chance."""
     budget: Share | None = None
+    """The most retries, as a share of requests; without it, there is no limit."""
     only_idempotent: bool = False
+    """On where only a request is repeated that may be carried out twice, or certainly was not carried out."""
 
     def __post_init__(self) -> None:
         if self.attempts < 1:
@@ -36,7 +42,9 @@ class Breaker:
     """Opens after `failures` consecutive failures, lets one probe through after `open_for`."""
 
     failures: int = 5
+    """It opens after this many failures in a row."""
     open_for: Duration = 2.0
+    """How long it stays open before it lets one probe through."""
 
     def __post_init__(self) -> None:
         if self.failures < 1:
@@ -48,7 +56,9 @@ class Bulkhead:
     """At most `concurrent` calls at once and `queue` waiting; more are refused at once."""
 
     concurrent: int = 16
+    """The most calls at once."""
     queue: int = 32
+    """The most calls that wait; more are refused at once."""
 
     def __post_init__(self) -> None:
         if self.concurrent < 1:
@@ -59,13 +69,18 @@ class Bulkhead:
 
 @dataclass(frozen=True, slots=True)
 class LinkPatterns:
-    """How the caller of one link protects itself (switches T1 to T4)."""
+    """How the caller of one link protects itself."""
 
     timeout: Duration | None = None
+    """An attempt without an answer after this time has failed."""
     propagate_deadline: bool = False
+    """On where the caller hands the time that is left of its own request's deadline to the callee."""
     retry: Retry | None = None
+    """Another attempt after a failure."""
     breaker: Breaker | None = None
+    """Stops calls after failures in a row."""
     bulkhead: Bulkhead | None = None
+    """Bounds the calls at once."""
 
 
 LINK_PATTERNS = tuple(field.name for field in fields(LinkPatterns))

@@ -49,11 +49,17 @@ class Records:
     """Records of one kind at one store. The last three keys are words for statements."""
 
     store: StoreName
+    """The service that keeps them."""
     kind: str
-    status: tuple[str, ...] = ()  # only records in one of these states, and those that tell no state
-    called: Noun | None = None  # what one of them is: delivery; else its kind
-    done: str = ""  # what was done to the thing that it is about: delivered
-    at: str = ""  # where it is kept: the ledger; else the store
+    """What they are called there."""
+    status: tuple[str, ...] = ()
+    """Only records in one of these states count, and those that tell no state."""
+    called: Noun | None = None
+    """What one of them is called in statements; without it, its kind."""
+    done: str = ""
+    """What was done to the thing that it is about, as a past participle, such as paid."""
+    at: str = ""
+    """Where it is kept, in words, such as the ledger; without it, the store."""
 
     @property
     def noun(self) -> Noun:

@@ -20,13 +20,20 @@ class RecordSource:
     """One kind of record of one service: an SQL query on the service's database, or an HTTP path that answers
     JSON or one JSON object a line. Both go past the proxies, when the system has settled."""
 
-    store: str  # the service that keeps the records
-    kind: str  # what a record is called: order, parcel
-    sql: str = ""  # a query; its columns are named as those of a record, or as `fields` says
-    http: str = ""  # a path of the service
-    entries: str = ""  # http: where the list of records stands in the answer: entries, or data.items
-    fields: dict[str, str] = field(default_factory=dict)  # column of a record: name in the row or answer
-    limit: int = MOST_ROWS  # more rows than this are refused
+    store: str
+    """The service that keeps the records."""
+    kind: str
+    """What a record is called, such as order or parcel."""
+    sql: str = ""
+    """An SQL query; its columns are named as those of a record, or as `fields` says."""
+    http: str = ""
+    """A path of the service that gives the records."""
+    entries: str = ""
+    """Where the list of records stands in the answer, such as entries or data.items."""
+    fields: dict[str, str] = field(default_factory=dict)
+    """Column of a record to its name in the row or answer."""
+    limit: int = MOST_ROWS
+    """The most rows that are read; more are refused."""
 
     def __post_init__(self) -> None:
         if self.limit < 1:

@@ -20,10 +20,15 @@ class Phases:
     """Lengths of the phases, in their order. `settle` is the longest wait for convergence, without load."""
 
     baseline: Duration
+    """How long the undisturbed system is measured."""
     warm_up: Duration = 1.0
+    """How long the load runs before anything is measured."""
     fault: Duration = 0.0
+    """How long faults may act."""
     recovery: Duration = 0.0
+    """How long the load goes on after the faults."""
     settle: Duration = 5.0
+    """The longest wait, without load, until the system has finished its work."""
 
     def __post_init__(self) -> None:
         if self.baseline <= 0:
@@ -35,12 +40,19 @@ class Arrivals:
     """How visits arrive: the open-loop schedule. `rate` is the mean, of `ramp` the start (`to` its end)."""
 
     process: Literal["poisson", "constant", "burst", "ramp", "replay"] = "poisson"
+    """How the times between arrivals are spread."""
     rate: Rate = 0.0
-    to: Rate | None = None  # ramp: rate at the end of the load
-    burst_rate: Rate | None = None  # burst: rate inside bursts
+    """The mean rate of arrivals; of `ramp` the rate at its start."""
+    to: Rate | None = None
+    """Of `ramp`: the rate at the end of the load."""
+    burst_rate: Rate | None = None
+    """Of `burst`: the rate inside a burst."""
     burst_every: Duration | None = None
+    """Of `burst`: the time from the start of one burst to that of the next."""
     burst_for: Duration | None = None
-    file: str | None = None  # replay: one arrival time in seconds a line, relative to the scenario file
+    """Of `burst`: how long one lasts."""
+    file: str | None = None
+    """Of `replay`: a file with one arrival time in seconds a line, relative to this one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +60,11 @@ class Load:
     """`journeys` weighs the mixes of the system file."""
 
     arrivals: Arrivals
+    """How visits arrive, whatever the answers are (open loop)."""
     journeys: dict[MixName, float]
+    """The system's mixes with their weights."""
     workers: int = 1
+    """How many processes make the load."""
 
     def __post_init__(self) -> None:
         if not self.journeys or min(self.journeys.values()) < 0 or sum(self.journeys.values()) <= 0:
@@ -63,8 +78,11 @@ class Repeat:
     """Flapping: active for `up`, healed for `down`, `times` over (none: as often as fits in the window)."""
 
     up: Duration
+    """How long the fault is active each time."""
     down: Duration
+    """How long it is removed each time."""
     times: int | None = None
+    """How often it is active; without it, as often as fits."""
 
     def __post_init__(self) -> None:
         if self.up <= 0:
@@ -97,9 +115,13 @@ class Schedule:
     """When a fault acts: the keys that every kind shares, beside its link or service."""
 
     during: Literal["warm_up", "baseline", "fault", "recovery"] | None = None
+    """The phase in which it acts."""
     at: Duration | None = None
+    """When it begins: since the start of the run, or of the phase in `during`."""
     lasting: Duration | None = None
+    """How long it lasts; without it, until the end of the phase."""
     repeat: Repeat | None = None
+    """Makes it come and go (flapping)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +129,17 @@ class Expectation:
     """An objective of one journey in one phase; all named figures must hold."""
 
     journey: JourneyName
+    """The journey that the objective is about."""
     success: ShareBound | None = None
+    """The share of its operations that must be good."""
     p50: DurationBound | None = None
+    """The median latency, from the intended start."""
     p95: DurationBound | None = None
+    """The 95th percentile of the latency, from the intended start."""
     p99: DurationBound | None = None
-    degraded: bool = False  # the allowed degraded profile: labelled or pending answers count as good
+    """The 99th percentile of the latency, from the intended start."""
+    degraded: bool = False
+    """On where labelled or pending answers count as good."""
 
     def __post_init__(self) -> None:
         if (self.success, self.p50, self.p95, self.p99) == (None, None, None, None):
@@ -129,8 +157,11 @@ class Recovery:
     """Back to `share` of the baseline for `hold`, `within` this time after the heal, under load."""
 
     within: Duration = 30.0
+    """How soon after the heal quality must be back."""
     hold: Duration = 10.0
+    """How long it must stay there."""
     share: Share = 0.95
+    """The part of the baseline that counts as back."""
 
     def __post_init__(self) -> None:
         if self.hold <= 0:
@@ -142,11 +173,17 @@ class Recovery:
 @dataclass(frozen=True, slots=True)
 class Expect:
     invariants: tuple[PropertyName, ...] = ()
+    """The properties that must hold, by their names in the system."""
     baseline: tuple[Expectation, ...] = ()
+    """Objectives of the baseline: when one is missed the run is invalid."""
     fault: tuple[Expectation, ...] = ()
+    """Objectives while faults act."""
     recovery: Recovery | None = None
-    after: tuple[Expectation, ...] = ()  # in the recovery phase, once recovered
-    minimum_operations: int = 20  # fewer that overlap the fault: inconclusive
+    """When quality must be back after the heal."""
+    after: tuple[Expectation, ...] = ()
+    """Objectives of the recovery phase, once it has recovered."""
+    minimum_operations: int = 20
+    """With fewer operations that overlap the fault, the run is inconclusive."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,9 +191,13 @@ class Waiver:
     """A named, dated permission to go on with a violated invariant; every report keeps showing it."""
 
     invariant: PropertyName
+    """The property that may be violated."""
     reason: str
+    """Why it may be violated for now."""
     by: str
-    until: str  # ISO date
+    """Who permits it."""
+    until: str
+    """The last day on which it may be, as an ISO date."""
 
     def __post_init__(self) -> None:
         for name in ("reason", "by"):
@@ -171,29 +212,43 @@ class Waiver:
 @dataclass(frozen=True, slots=True)
 class Covers:
     causes: tuple[int, ...] = ()
+    """The causes of failure that the scenario shows, by their numbers."""
     principles: tuple[int, ...] = ()
+    """The principles of design that it puts to the test, by their numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
     """Bounds for projection reads (invariant bounded_staleness)."""
 
-    age: Duration = 0.0  # an unlabelled read may lag an acknowledged write by at most this
+    age: Duration = 0.0
+    """How far an unlabelled read may lag behind an acknowledged write."""
     versions: int = 0
+    """How many versions it may lag behind."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
     name: str
+    """What the scenario is called; best as its file."""
     title: str
+    """What it shows, in one sentence."""
     load: Load
+    """What users do, and how often."""
     phases: Phases
+    """The lengths of the phases, in their order."""
     faults: tuple[FaultSpec, ...] = ()
+    """What goes wrong, where and when."""
     expect: Expect = field(default_factory=Expect)
+    """What the run is judged by."""
     covers: Covers = field(default_factory=Covers)
+    """What the scenario is about, for coverage."""
     staleness: Staleness = field(default_factory=Staleness)
+    """Bounds for reads of copies, for the property bounded_staleness."""
     waivers: tuple[Waiver, ...] = ()
-    clock_scale: float = 1.0  # long business times run this much faster; in-cluster latencies never do
+    """Named, dated permissions to go on with a violated property."""
+    clock_scale: float = 1.0
+    """How many times faster long business times run; latencies inside the system never do."""
     source: str = field(default="", metadata={"internal": True})
 
     def __post_init__(self) -> None:

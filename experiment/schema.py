@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import inspect
+import re
 import textwrap
 import types
 from collections.abc import Collection, Iterable, Mapping
@@ -15,7 +16,7 @@ from dataclasses import MISSING, Field, fields, is_dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from experiment.controls import Fault
-from experiment.decoding import NONE_WORDS, hints_of
+from experiment.decoding import NONE_WORDS, expected_of, hints_of
 from experiment.design import DesignFile
 from experiment.forms import Draw, draw_schema
 from experiment.names import PATTERN, Reference
@@ -31,7 +32,14 @@ Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
 PLAIN = {str: "string", int: "integer", float: "number"}
 ON_OFF = [True, False, "on", "off", "yes", "no"]
-LINK_NAME = {"type": "string", "pattern": "^[^ ]+ -> [^ ]+$", "description": "a link: caller -> callee"}
+TARGETS: dict[str, Schema] = {
+    "link": {
+        "type": "string",
+        "pattern": "^[^ ]+ -> [^ ]+$",
+        "description": "The link that it acts on, as `caller -> callee`.",
+    },
+    "service": {"type": "string", "description": "The service that it acts on."},
+}
 
 
 def system_schema(kinds: Kinds) -> Schema:
@@ -40,7 +48,10 @@ def system_schema(kinds: Kinds) -> Schema:
     generator.special[Draw] = draw_schema()
     word = {"type": "string", "minLength": 1}
     pair = {"type": "array", "items": word, "minItems": 1, "maxItems": 2}
-    generator.special[Noun] = {"anyOf": [word, pair], "description": "a noun, or [person, people]"}
+    generator.special[Noun] = {
+        "anyOf": [word, pair],
+        "description": "A noun, or a noun with its plural: [person, people].",
+    }
     generator.special[Property] = {"oneOf": [generator.property(kind) for kind in kinds.values()]}
     plain = {"type": ["string", "number", "boolean"]}
     for cls in (Setting, Switch):
@@ -53,7 +64,7 @@ def scenario_schema(kinds: Mapping[str, type[Fault]]) -> Schema:
     """Of a scenario; `kinds` is the registry of faults."""
     generator = _Generator({})
     generator.special[FaultSpec] = {"oneOf": [generator.fault(kind) for kind in kinds.values()]}
-    rate = {**generator.quantity(RATE), "description": "short for Poisson arrivals at this rate"}
+    rate = {**generator.quantity(RATE), "description": "Short for Poisson arrivals at this rate."}
     generator.special[Arrivals] = {"anyOf": [rate, generator.record(Arrivals)]}
     return generator.document(Scenario, "A scenario: load, phases, faults, expectations")
 
@@ -68,13 +79,21 @@ def design_schema(system: System) -> Schema:
         return _object({name: switches[name] for name in names})
 
     services = {
-        service: of(name for name, switch in system.switches.items() if switch.concerns(service))
-        for service in system.services
+        name: {
+            **of(key for key, switch in system.switches.items() if switch.concerns(name)),
+            "description": f"Switches of {service.title or name}.",
+        }
+        for name, service in system.services.items()
     }
     generator.fields = {
         (DesignFile, "link_defaults"): link,
         (DesignFile, "service_defaults"): of(switches),
-        (DesignFile, "links"): _object(dict.fromkeys(system.link_names, link)),
+        (DesignFile, "links"): _object(
+            {
+                one.name: {**link, "description": f"How {one.caller} calls {one.callee}."}
+                for one in system.links
+            }
+        ),
         (DesignFile, "services"): _object(services),
     }
     return generator.document(DesignFile, f"A design of the system {system.name}")
@@ -97,7 +116,7 @@ class _Generator:
 
     def document(self, cls: type, title: str) -> Schema:
         root = self.record(cls)
-        root["properties"]["name"] = {"type": "string", "pattern": PATTERN}
+        root["properties"]["name"] |= {"type": "string", "pattern": PATTERN}
         return {"$schema": DRAFT, "title": title, **root, "$defs": dict(sorted(self._defs.items()))}
 
     def of(self, annotation: Any) -> Schema:
@@ -122,13 +141,13 @@ class _Generator:
 
     def record(self, cls: type) -> Schema:
         """A dataclass as an object that takes its keys and no others."""
-        comments = _comments(cls)
+        texts = field_texts(cls)
         properties: Schema = {}
         required = []
         for field in _own(cls):
             schema = self.fields.get((cls, field.name)) or self.of(hints_of(cls)[field.name])
             properties[field.name] = _told(
-                schema, comments.get(field.name, ""), field, hints_of(cls)[field.name]
+                schema, texts.get(field.name, ""), field, hints_of(cls)[field.name]
             )
             if field.default is MISSING and field.default_factory is MISSING:
                 required.append(field.name)
@@ -149,7 +168,8 @@ class _Generator:
             made = dict(self.of(annotation(setting)))
         if setting.type in ("count", "number") and not setting.optional:
             bounds = {"minimum": setting.minimum, "maximum": setting.maximum}
-            made |= {key: value for key, value in bounds.items() if value is not None}
+            whole = int if setting.type == "count" else float
+            made |= {key: whole(value) for key, value in bounds.items() if value is not None}
         default = _written(setting.default, annotation(setting)) if setting.type != "record" else None
         made |= {} if default is None else {"default": default}
         return {**made, "description": f"{setting.title or name}. It takes {expected(setting)}."}
@@ -159,12 +179,11 @@ class _Generator:
         name = str(kind.kind)
         common, own = self.record(Schedule), self.record(kind)
         place = "service" if str(kind.target_kind) == "node" else "link"
-        target = LINK_NAME if place == "link" else {"type": "string"}
-        keys = {"kind": {"const": name}, place: target}
+        keys = {"kind": {"const": name, "description": "The kind of fault."}, place: TARGETS[place]}
         properties = {**keys, **common["properties"], **own["properties"]}
         return {
             "title": name,
-            "description": inspect.getdoc(kind) or "",
+            "description": text_of(kind),
             "type": "object",
             "properties": properties,
             "additionalProperties": False,
@@ -176,18 +195,18 @@ class _Generator:
         """One kind of property: its own keys beside those of every property."""
         own = self.record(kind)
         common = {
-            "kind": {"const": kind.kind},
+            "kind": {"const": kind.kind, "description": "The kind of property."},
             "safety": {
                 **self.of(bool),
-                "description": "whether a violation is a veto",
+                "description": "Whether a violation is a veto.",
                 "default": kind.safety,
             },
-            "says": {"type": "string", "description": "what it promises, in one sentence"},
+            "says": {"type": "string", "description": "What it promises, in one sentence."},
         }
         return {
             **own,
             "title": kind.kind,
-            "description": inspect.getdoc(kind) or "",
+            "description": text_of(kind),
             "properties": {**common, **own["properties"]},
             "required": ["kind", *own.get("required", [])],
         }
@@ -222,8 +241,13 @@ class _Generator:
     def _reference(self, cls: type) -> Schema:
         if cls.__name__ not in self._defs:
             self._defs[cls.__name__] = {}  # a type that holds itself ends here
-            self._defs[cls.__name__] = {"description": inspect.getdoc(cls) or "", **self.record(cls)}
+            self._defs[cls.__name__] = _described(cls, self.record(cls))
         return {"$ref": f"#/$defs/{cls.__name__}"}
+
+
+def _described(cls: type, schema: Schema) -> Schema:
+    text = text_of(cls)
+    return {"description": text, **schema} if text else schema
 
 
 def _object(properties: Schema) -> Schema:
@@ -234,15 +258,26 @@ def _own(cls: type) -> list[Field[Any]]:
     return [field for field in fields(cls) if field.init and not field.metadata.get("internal")]
 
 
-def _told(schema: Schema, comment: str, field: Field[Any], annotation: Any) -> Schema:
-    """The schema with the comment beside the field, and the default as it would be written."""
+def _told(schema: Schema, text: str, field: Field[Any], annotation: Any) -> Schema:
+    """The schema with what is said of the field, its unit, and the default as it would be written."""
     told = dict(schema)
-    if comment:
-        told["description"] = comment
+    if text:
+        told["description"] = f"{text} {_unit_of(annotation)}".strip()
     default = _written(field.default, annotation)
     if default is not None:
         told["default"] = default
     return told
+
+
+def _unit_of(annotation: Any) -> str:
+    """`It takes a duration such as 250ms, or off.`; nothing for a value without a unit."""
+    members = (annotation, *get_args(annotation))
+    marked = [one for one in members if get_origin(one) is Annotated and _is_unit(get_args(one))]
+    if not marked:
+        return ""
+    base, unit = get_args(marked[0])[:2]
+    taken = f"a bound such as `<= {unit.example}`" if base is Bound else expected_of(marked[0])
+    return f"It takes {taken}{', or off' if type(None) in members else ''}."
 
 
 def _written(value: Any, annotation: Any) -> str | int | float | bool | None:
@@ -263,8 +298,8 @@ def _is_unit(args: tuple[Any, ...]) -> bool:
     return len(args) > 1 and isinstance(args[1], Unit)
 
 
-def _comments(cls: type) -> dict[str, str]:
-    """Field name to the text below the field, or to the comment at the end of its line."""
+def field_texts(cls: type) -> dict[str, str]:
+    """Field name to the sentence below the field, or to the comment at the end of its line as a sentence."""
     found: dict[str, str] = {}
     for base in reversed([one for one in cls.__mro__ if is_dataclass(one)]):
         lines = textwrap.dedent(inspect.getsource(base)).splitlines()
@@ -277,5 +312,11 @@ def _comments(cls: type) -> dict[str, str]:
             if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant):
                 found[node.target.id] = " ".join(str(after.value.value).split())
             elif mark:
-                found[node.target.id] = comment
+                found[node.target.id] = f"{comment[0].upper()}{comment[1:]}."
     return found
+
+
+def text_of(cls: type) -> str:
+    """The docstring of a class, if it is one that somebody wrote, without its line breaks."""
+    text = inspect.getdoc(cls) or ""
+    return "" if text.startswith(f"{cls.__name__}(") else re.sub(r"(?<!\n)\n(?!\n)", " ", text)

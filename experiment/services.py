@@ -26,13 +26,20 @@ class Endpoints:
     """What a service answers to the harness beside its own work: the paths of its control endpoints. Each is
     optional; docs/system_contract.md says what each must answer, and what cannot be done without it."""
 
-    health: str | None = None  # 2xx while the process lives
-    ready: str | None = None  # 2xx when it can take requests
-    metrics: str | None = None  # its counters, as JSON
-    backlog: str | None = None  # what it has not finished, as JSON
-    records: str | None = None  # its system of record, one JSON object a line
-    reset: str | None = None  # POST: empty, and of another design
-    behaviour: str | None = None  # faults inside the service: PUT, GET and DELETE below this path
+    health: str | None = None
+    """A path that answers 2xx while the process lives."""
+    ready: str | None = None
+    """A path that answers 2xx when it can take requests."""
+    metrics: str | None = None
+    """A path that gives its counters, as JSON."""
+    backlog: str | None = None
+    """A path that gives what it has not finished, as JSON."""
+    records: str | None = None
+    """A path that gives its system of record, one JSON object a line."""
+    reset: str | None = None
+    """A path that takes POST: it empties the service and may set another design."""
+    behaviour: str | None = None
+    """A path below which faults inside the service are set, read and removed with PUT, GET and DELETE."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -58,18 +65,32 @@ class Service:
     """
 
     role: Role = "service"
-    module: str = ""  # Python module that `python -m` runs with a configuration file; empty for store and bus
+    """`service`: one of ours. `instrument`: stands for the outside world and keeps the ground truth. `store`
+    and `bus`: PostgreSQL and NATS, started by the runtime."""
+    module: str = ""
+    """A Python module that `python -m` runs with a configuration file."""
     title: str = ""
-    command: tuple[str, ...] = ()  # program and arguments, with placeholders
-    folder: str = ""  # where the command runs, relative to this file
-    environment: dict[str, str] = field(default_factory=dict)  # its variables, with placeholders
-    image: str = ""  # containers: an image that the engine has, or can pull
-    build: str = ""  # containers: a folder with a Dockerfile, relative to this file
-    compose: str = ""  # containers: a service of the file compose.yaml beside this file
-    port: int = 8080  # containers: where it listens
-    ready_command: tuple[str, ...] = ()  # ends with 0 when the service is ready, where no path says it
-    records: tuple[str, ...] = ()  # the kinds that its endpoint records gives; empty: it does not say
-    endpoints: Endpoints | None = None  # none: all of the contract for a module, no one for any other
+    """What the service is, in a few words."""
+    command: tuple[str, ...] = ()
+    """Program and arguments, with placeholders such as `{port}`."""
+    folder: str = ""
+    """Where the command runs, relative to this file."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Its environment variables, with placeholders."""
+    image: str = ""
+    """In containers: an image that the engine has, or can pull."""
+    build: str = ""
+    """In containers: a folder with a Dockerfile, relative to this file."""
+    compose: str = ""
+    """In containers: a service of the file compose.yaml beside this file."""
+    port: int = 8080
+    """In containers: the port on which it listens."""
+    ready_command: tuple[str, ...] = ()
+    """A command that ends with 0 when the service is ready, where no path says so."""
+    records: tuple[str, ...] = ()
+    """The kinds of records that its endpoint `records` gives; without it, it does not say."""
+    endpoints: Endpoints | None = None
+    """The paths of its control endpoints; without it, all of the contract for a module, and no others."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.port <= 65535:

@@ -20,12 +20,19 @@ class Entry:
     likelihood."""
 
     scenario: str
+    """The scenario, by its name in the system."""
     design: str
+    """The design, by its name in the system."""
     expect: Literal["pass", "fail", "inconclusive"] = "pass"
+    """The verdict that the run must have."""
     violates: tuple[PropertyName, ...] = ()
+    """Properties that a failing run must break."""
     misses: tuple[str, ...] = ()
+    """Objectives that a failing run must not meet, such as `order p95 in fault` or `recovers`."""
     impact: float = 1.0
+    """How bad the failure would be; the weight is impact times likelihood."""
     likelihood: float = 1.0
+    """How likely the failure is; the weight is impact times likelihood."""
 
     def __post_init__(self) -> None:
         if self.impact <= 0 or self.likelihood <= 0:
@@ -44,9 +51,13 @@ class Suite:
     """`entries` in the order of the file; names of scenarios and designs are resolved by the catalogue."""
 
     name: str
+    """What the suite is called; best as its file."""
     entries: tuple[Entry, ...]
+    """Its runs, in order."""
     title: str = ""
+    """What the suite is for, in one sentence."""
     seed: int = 1
+    """The seed of its first repeat."""
     source: str = field(default="", metadata={"internal": True})
 
     def __post_init__(self) -> None:

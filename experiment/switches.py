@@ -217,14 +217,15 @@ def _declared(decoder: Decoder, node: Node, cls: type[T]) -> T | Any:
     if len(decoder.problems) > before:
         return FAILED
     if setting.type == "count":
-        setting = replace(setting, minimum=0)
+        setting = replace(setting, minimum=0.0)
     for name in ("minimum", "maximum"):
         child = node.get(name)
         if child is not None:
             bare = replace(setting, optional=False, **({"minimum": None} if name == "minimum" else {}))
-            setting = replace(setting, **{name: read_value(decoder, child, bare)})
-            if getattr(setting, name) is FAILED:
+            value: Any = read_value(decoder, child, bare)
+            if value is FAILED:
                 return FAILED
+            setting = replace(setting, **{name: float(value)})
     return _with_default(decoder, node, setting)
 
 

@@ -50,8 +50,11 @@ class Link:
     """A directed edge; `caller -> callee`, one proxy each."""
 
     caller: str
+    """The service that calls."""
     callee: str
+    """The service, store or bus that is called."""
     protocol: Protocol = "http"
+    """What is spoken on the link: a store speaks postgres, a bus nats."""
 
     @property
     def name(self) -> str:
@@ -66,17 +69,29 @@ class Journey:
     """
 
     entry: str
+    """The service at which the operation begins."""
     uses: tuple[str, ...] = ()
+    """The links that it may travel, as `caller -> callee`. A fault on another link must not reach it."""
     criticality: float = 1.0
-    deadline: Duration = 2.5  # what the user is promised; no request may outlive it by more than 500 ms
-    patience: Duration = 5.0  # the user gives up
-    p95: Duration = 1.0  # an answer slower than this is not good
+    """Its weight in the score, beside the other journeys."""
+    deadline: Duration = 2.5
+    """What the user is promised. No request may outlive it by more than 500 ms."""
+    patience: Duration = 5.0
+    """After this time the user gives up."""
+    p95: Duration = 1.0
+    """An answer slower than this is not good."""
     writes: bool = True
-    key: str = ""  # first part of its business keys, before the run's token and the visit; default: its name
-    arguments: dict[str, Draw] = field(default_factory=dict)  # drawn from the seed for each operation
-    request: RequestForm | None = None  # without it the workload's client makes the request
+    """Off for a journey that changes nothing."""
+    key: str = ""
+    """The first part of its business keys, before the run's token and the visit; without it, its name."""
+    arguments: dict[str, Draw] = field(default_factory=dict)
+    """Values drawn from the seed for each operation, by name."""
+    request: RequestForm | None = None
+    """The HTTP request; without it, the workload's client makes the request."""
     answer: AnswerForm | None = None
-    intended_value: str | None = None  # what a write means to leave behind, such as "{amount}"
+    """Where a success says what it says."""
+    intended_value: str | None = None
+    """What a write means to leave behind, such as `{amount}`."""
 
     def __post_init__(self) -> None:
         if self.key and not PREFIX.fullmatch(self.key):
@@ -90,9 +105,13 @@ class Step:
     succeeded."""
 
     journey: str
+    """The journey of which this is one operation."""
     at: Duration = 0.0
+    """How long after the arrival it begins."""
     share: Share = 1.0
+    """The part of arrivals that take it."""
     needs: str | None = None
+    """An earlier step of the mix that must have succeeded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +123,11 @@ class WorkloadFiles:
     """
 
     client: str = ""
+    """A Python file that makes requests and reads answers, relative to this file."""
     twin: str = ""
+    """A Python package of models of the services, relative to this file."""
     arguments: dict[str, Draw] = field(default_factory=dict)
+    """Values drawn from the seed once a visit, which all of its operations share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,20 +135,36 @@ class System:
     """The whole of system.yaml. `mixes` are what scenarios name in `load.journeys`: scripts of steps."""
 
     name: str
+    """What the system is called in reports and in run folders."""
     services: dict[str, Service]
+    """The services, instruments, stores and buses, by name."""
     links: tuple[Link, ...]
+    """Who calls whom. Each link gets a proxy of its own."""
     journeys: dict[str, Journey]
+    """What users do, by name. Each is one operation at one service."""
     mixes: dict[str, tuple[Step, ...]]
+    """Scripts of steps, by name; the load of a scenario weighs them."""
     title: str = ""
+    """What the system is, in a few words."""
     scenarios: Folders = "scenarios"
+    """One or more folders of scenarios, relative to this file."""
     designs: Folders = "designs"
-    suites: Folders | None = None  # none: suites/ in the first folder of scenarios
+    """One or more folders of designs, relative to this file."""
+    suites: Folders | None = None
+    """One or more folders of suites, relative to this file; without it, `suites` in the first folder of
+    scenarios."""
     workload: WorkloadFiles = WorkloadFiles()
+    """Python that the system brings where YAML does not suffice."""
     records: tuple[RecordSource, ...] = ()
-    properties: dict[str, Property] = field(default_factory=dict)  # what runs are judged by, in this order
-    final_reads: dict[str, FinalReadForm] = field(default_factory=dict)  # by the first part of the keys
+    """How records are read from services that have no endpoint for them."""
+    properties: dict[str, Property] = field(default_factory=dict)
+    """What runs are judged by, by name; reports keep the order."""
+    final_reads: dict[str, FinalReadForm] = field(default_factory=dict)
+    """How things are read in the end, by the first part of their business keys."""
     switches: dict[str, Switch] = field(default_factory=dict)
+    """What designs of this system may set for a service, by name."""
     link_patterns: dict[str, Lack] = field(default_factory=dict)
+    """What the lack of the link patterns shows in this system, by the name of the pattern."""
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:

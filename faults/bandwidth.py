@@ -24,7 +24,9 @@ class Bandwidth:
     fault_class: ClassVar[str] = "slow"
 
     rate: BytesPerSecond
+    """The most bytes a second on each connection."""
     direction: Direction = "both"
+    """The way that is narrow."""
 
     def __post_init__(self) -> None:
         if self.rate < 1000 or self.rate % 1000:

@@ -29,6 +29,7 @@ class Blackhole:
     fault_class: ClassVar[str] = "cut"
 
     direction: Direction = "both"
+    """The way on which bytes vanish."""
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Vanish(self.direction))

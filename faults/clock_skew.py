@@ -28,7 +28,9 @@ class ClockSkew:
     roles: ClassVar[frozenset[Role]] = CODE
 
     offset: Duration
+    """How far the clock is off."""
     direction: Literal["ahead", "behind"] = "ahead"
+    """Whether it is ahead or behind."""
 
     def __post_init__(self) -> None:
         if self.offset < SMALLEST_S:

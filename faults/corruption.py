@@ -24,6 +24,7 @@ class Corruption:
     fault_class: ClassVar[str] = "lossy"
 
     share: Share
+    """The part of packets that are damaged."""
 
     def __post_init__(self) -> None:
         require_share(self.share)

@@ -25,6 +25,7 @@ class CpuLimit:
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     share: Share
+    """The part of one core that the node may use."""
 
     def __post_init__(self) -> None:
         if not 0.01 <= self.share <= 0.5:

@@ -21,7 +21,9 @@ class ErrorShare:
     fault_class: ClassVar[str] = "error reply"
 
     share: Share
+    """The part of requests that are answered with an error."""
     status: int = 503
+    """The HTTP status of the error."""
 
     def __post_init__(self) -> None:
         require_share(self.share)

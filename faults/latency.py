@@ -27,8 +27,11 @@ class Latency:
     fault_class: ClassVar[str] = "slow"
 
     delay: Duration
+    """How much longer a round trip takes."""
     jitter: Duration = 0.0
+    """How much the delay varies, up and down."""
     direction: Direction = "both"
+    """The way on which it is added; `both` adds half of it on each."""
 
     def __post_init__(self) -> None:
         if self.delay < 0.001:

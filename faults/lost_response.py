@@ -22,6 +22,7 @@ class LostResponse:
     fault_class: ClassVar[str] = "lost reply"
 
     share: Share
+    """The part of requests that are carried out and get no answer."""
 
     def __post_init__(self) -> None:
         require_share(self.share)

@@ -27,7 +27,9 @@ class PacketLoss:
     fault_class: ClassVar[str] = "lossy"
 
     share: Share
+    """The part of packets that are dropped."""
     direction: Direction = "both"
+    """The way on which they are dropped."""
 
     def __post_init__(self) -> None:
         if not LEAST_SHARE <= self.share <= 0.9:

@@ -24,7 +24,9 @@ class Reordering:
     fault_class: ClassVar[str] = "lossy"
 
     share: Share
+    """The part of packets that overtake the others."""
     delay: Duration = 0.02
+    """How long the others are held."""
 
     def __post_init__(self) -> None:
         require_share(self.share)

@@ -31,6 +31,7 @@ class Reset:
     fault_class: ClassVar[str] = "cut"
 
     after: Duration = 0.0
+    """How long after its first byte a connection is reset."""
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, ResetConnections(self.after))

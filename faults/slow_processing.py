@@ -22,7 +22,9 @@ class SlowProcessing:
     fault_class: ClassVar[str] = "slow"
 
     delay: Duration
+    """How much longer a request takes before its work is committed."""
     jitter: Duration = 0.0
+    """How much the delay varies, up and down."""
 
     def __post_init__(self) -> None:
         if self.delay <= 0 or self.jitter > self.delay:

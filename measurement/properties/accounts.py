@@ -19,6 +19,7 @@ class Process:
     """Records of the work on a thing: a saga, a job."""
 
     records: Records
+    """The records of the work."""
     running: tuple[str, ...]  # states in which it still works
     completed: tuple[str, ...] = ()  # states that say that the thing is completed
 

@@ -18,6 +18,7 @@ class Answers:
 
     operations: tuple[JourneyName, ...]  # the journeys that are answered
     outcome: Outcome = "acknowledged"
+    """The outcome that the answers have."""
     value: tuple[str, ...] = ()  # only answers with one of these values
     label: tuple[str, ...] = ()  # only answers with one of these labels
     status: tuple[int, ...] = ()  # only answers with one of these HTTP status codes

@@ -28,8 +28,10 @@ class AtMostOnce:
     kind: ClassVar[str] = "at_most_once"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what it is done to: order
-    effect: Records  # one record each time that it was done: a shipment
+    things: Noun
+    """What it is done to, such as order."""
+    effect: Records
+    """One record for each time that it was done, such as a shipment."""
     given_back: Records | None = None  # records that give an amount back: a return
     due: Records | None = None  # records with the right amount of each thing; else its first effect
     operations: tuple[JourneyName, ...] = ()  # journeys that do it: their operations are the evidence

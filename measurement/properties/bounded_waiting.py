@@ -31,7 +31,7 @@ class BoundedWaiting:
     always: ClassVar[bool] = True  # every system has it
 
     grace: Duration = 0.5  # how long after its deadline a request may still end
-    floor: Share = 0.1  # of the requests sent during the fault: answered in time, at least
+    floor: Share = 0.1  # the least part of requests sent during the fault that must be answered in time
     operations: tuple[JourneyName, ...] = ()  # the journeys that are judged; none: all
 
     @property

@@ -28,7 +28,8 @@ class EachHas:
     kind: ClassVar[str] = "each_has"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what must arrive: order
+    things: Noun
+    """What must arrive, such as order."""
     has: Records  # the record that each of them must have: a shipment
     operations: tuple[JourneyName, ...] = ()  # journeys whose acknowledgement promises it
     kept: Records | None = None  # records that promise it too: an order that is paid

@@ -29,7 +29,8 @@ class ExactlyOnce:
     kind: ClassVar[str] = "exactly_once"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what was asked for: order
+    things: Noun
+    """What was asked for, such as order."""
     operations: tuple[JourneyName, ...]  # the journeys that ask for it
     effect: Records  # the one record that each of them leaves
 

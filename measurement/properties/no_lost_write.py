@@ -38,12 +38,15 @@ class NoLostWrite:
     kind: ClassVar[str] = "no_lost_write"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what is written: order
+    things: Noun
+    """What is written, such as order."""
     operations: tuple[JourneyName, ...]  # the journeys that write
     record: Records  # what a write leaves
-    versioned: bool = False  # each write makes the next version of its thing: 1, 2, 3 ...
+    versioned: bool = False
+    """On where each write makes the next version of its thing: 1, 2, 3 and so on."""
     creates: tuple[JourneyName, ...] = ()  # those that make a new thing; the others change one
-    value: str = ""  # what a written value is called: price; without it values are not compared
+    value: str = ""
+    """What a written value is called, such as price; without it, values are not compared."""
     ended: Ended | None = None  # how a record shows that its thing was ended
     ends: tuple[JourneyName, ...] = ()  # the journeys that end a thing
 

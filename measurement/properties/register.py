@@ -35,8 +35,10 @@ COMMITTED = {"key": pl.String, "version": pl.Int32, "status": pl.String, "value"
 class Ended:
     """Versions that end a thing: they are the newest, and using them is wrong all the same."""
 
-    status: tuple[str, ...]  # states of their records
-    called: str = "end"  # what one of them is: stop
+    status: tuple[str, ...]
+    """The states of their records."""
+    called: str = "end"
+    """What one of them is called, such as stop."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,15 +49,19 @@ class Register:
     kind: ClassVar[str] = "register"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what has versions: price
+    things: Noun
+    """What has versions, such as price."""
     writes: tuple[JourneyName, ...]  # journeys that write a version
     reads: tuple[JourneyName, ...]  # journeys that read or use it, and answer with the version
     versions: Records | None = None  # the record of every version that was committed
     used: Records | None = None  # the record that a use leaves, with its version
     ended: Ended | None = None
+    """How a record shows that its thing was ended."""
     held: str = ""  # label of an answer that put the use off: it begins after that answer
-    verb: str = ""  # what a use did with the version: handed over
-    by: Literal["version", "value"] = "version"  # what tells one write from another
+    verb: str = ""
+    """What a use did with the version, such as sold."""
+    by: Literal["version", "value"] = "version"
+    """What tells one write from another."""
 
     def __post_init__(self) -> None:
         if self.ended is not None and self.versions is None:

@@ -25,6 +25,7 @@ class Sometimes:
     answer: Answers | None = None  # answers that must be seen
     record: Records | None = None  # records that must be seen
     at_least: int = 1
+    """How often it must be seen in a run."""
     called: Noun | None = None  # what one of them is: a cached price
 
     def __post_init__(self) -> None:

@@ -32,15 +32,20 @@ class Terminates:
     kind: ClassVar[str] = "terminates"
     safety: ClassVar[bool] = True
 
-    things: Noun  # what is begun and ends: order
-    state: Records  # the one record with the state of each thing, and with its amount: an account
+    things: Noun
+    """What is begun and ends, such as order."""
+    state: Records
+    """The one record with the state of each thing, and with its amount."""
     ends: tuple[str, ...]  # states that are an end
     idle: tuple[str, ...] = ()  # states in which nothing was begun yet
     operations: tuple[JourneyName, ...] = ()  # journeys that begin it
     created_by: tuple[JourneyName, ...] = ()  # journeys that made the thing: part of the evidence
-    process: Process | None = None  # what works on it until the end: a job
-    completed: str = ""  # the end state that an answer without a label promises: done
-    undone: str = ""  # the end state in which a completed one was taken back: refunded
+    process: Process | None = None
+    """The work on it until the end, such as a saga."""
+    completed: str = ""
+    """The end state that an answer without a label promises, such as paid."""
+    undone: str = ""
+    """The end state in which a completed one was taken back, such as refunded."""
     taken: Records | None = None  # records of what was taken for it, with amounts: a debit
     given_back: Records | None = None  # records of what was given back: a credit
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -46,3 +48,43 @@ def test_every_file_of_the_project_satisfies_its_schema(kind: str, path: Path) -
 def test_there_are_files_of_every_kind() -> None:
     """The test above looks at something."""
     assert {kind for kind, _ in ALL} == set(FILES)
+
+
+def _properties(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    """(place, description) of every property of the schema, at any depth."""
+
+    def walk(part: object, at: str) -> Iterator[tuple[str, str]]:
+        if isinstance(part, dict):
+            properties = part.get("properties")
+            if isinstance(properties, dict) and part.get("type") == "object":
+                for name, one in properties.items():
+                    shared = schema.get("$defs", {}).get(one.get("$ref", "").removeprefix("#/$defs/"), {})
+                    yield f"{at}/{name}", one.get("description") or shared.get("description", "")
+            for key, one in part.items():
+                yield from walk(one, f"{at}/{key}")
+        elif isinstance(part, list):
+            for index, one in enumerate(part):
+                yield from walk(one, f"{at}/{index}")
+
+    return walk(schema, "")
+
+
+@pytest.mark.parametrize("name", [f"{kind}.schema.json" for kind in FILES])
+def test_each_property_is_explained_by_a_sentence(name: str) -> None:
+    """What an editor shows beside a key: it begins as a sentence, ends as one, and is no Python."""
+    found = dict(_properties(published()[name]))
+    assert len(found) > 5
+    wrong = [
+        f"{place}: {text!r}"
+        for place, text in found.items()
+        if not re.match(r"[A-Z`0-9]", text) or not text.endswith(".") or re.match(r"\w+\(", text)
+    ]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_a_quantity_says_its_unit() -> None:
+    """Beside what it means."""
+    retry = published()["design.schema.json"]["$defs"]["Retry"]["properties"]
+    assert retry["cap"]["description"] == "The longest pause. It takes a duration such as 250ms."
+    budget = "The most retries, as a share of requests; without it, there is no limit."
+    assert retry["budget"]["description"] == f"{budget} It takes a share such as 20%, or off."

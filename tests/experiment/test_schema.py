@@ -126,7 +126,8 @@ def _references(part: Any) -> set[str]:
 def test_fields_carry_their_comment_and_their_default_as_it_would_be_written() -> None:
     """An editor shows what the source says, in the units of the file."""
     phases = schemas()["scenario"]["$defs"]["Phases"]["properties"]
-    assert phases["warm_up"] == {"$ref": "#/$defs/duration", "default": "1s"}
+    says = "How long the load runs before anything is measured. It takes a duration such as 250ms."
+    assert phases["warm_up"] == {"$ref": "#/$defs/duration", "description": says, "default": "1s"}
     schedule = schemas()["design"]["$defs"]["switch_schedule"]
     assert (schedule["$ref"], schedule["default"]) == ("#/$defs/duration", "90s")
     assert schedule["description"] == "schedule. It takes a duration such as 250ms, from 1s to 2h."
