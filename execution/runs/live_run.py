@@ -16,17 +16,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal
 
-from execution.runs.baseline import baseline_problems
+import polars as pl
+
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, PhaseEvent, Row, Sample
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
+from experiment.scenario import Expect, Scenario
 from experiment.settling import BACKLOGS_SAMPLED, PATIENCE_MARGIN_S, settling
+from experiment.topology import System
 from load.account import LoadProgress
 from load.final_reads import final_reads
 from load.process import LoadProcess, RunningLoad, start_load
+from measurement.expectations import describe, judge_expectations
+from measurement.quality import grade
 from runtimes.runtime import RunSettings, Runtime, Zero
 
 READY_WITHIN_S = 20.0
@@ -277,3 +282,12 @@ class LiveRun:
 def run_settings(plan: Plan) -> RunSettings:
     """What the runtime must know of the plan."""
     return RunSettings(plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale)
+
+
+def baseline_problems(history: History, scenario: Scenario, system: System) -> list[str]:
+    """One sentence for each baseline objective that is not met by the operations that have ended so far: what
+    is broken before any fault must not be blamed on one."""
+    asked = replace(scenario, expect=Expect(baseline=scenario.expect.baseline))
+    graded = grade(history, asked, system, pl.Series(dtype=pl.Int64))
+    results = judge_expectations(history, asked, graded, None, None)
+    return [describe(result) for result in results if result.status == "not met"]

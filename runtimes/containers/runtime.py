@@ -6,6 +6,7 @@ published, on 127.0.0.1; the harness reaches the rest at its address in the inst
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -23,7 +24,6 @@ from runtimes.containers.building import (
     foreign_parts,
     write_configurations,
 )
-from runtimes.containers.collecting import collect_logs
 from runtimes.containers.engine import Engine
 from runtimes.containers.foreign_images import foreign_images
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
@@ -318,3 +318,26 @@ class ContainersRuntime:
             return [str(error)]
         finally:
             engine.close()
+
+
+def collect_logs(engine: Engine, containers: Mapping[str, str], logs: Path, since: float) -> None:
+    """Write `PART.log` of each part's container since a unix time, and `containers.json`. Raises OSError.
+
+    What an engine that went away cannot tell is said to be not known.
+    """
+    logs.mkdir(parents=True, exist_ok=True)
+    fates: dict[str, dict[str, object]] = {}
+    for part, container in containers.items():
+        try:
+            state = engine.state(container)
+            (logs / f"{part}.log").write_bytes(engine.logs(container, since=since))
+        except EngineError as error:
+            fates[part] = {"status": f"not known: {error}"}
+            continue
+        fates[part] = {
+            "status": state.status,
+            "exit_code": state.exit_code,
+            "out_of_memory": state.oom_killed,
+            "started_at": state.started_at,
+        }
+    (logs / "containers.json").write_text(json.dumps(fates, indent=1))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -14,9 +13,7 @@ from reference_system.common.link import CallFailed
 from reference_system.common.patterns import idempotency
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.billing import statements
-
-if TYPE_CHECKING:
-    from reference_system.services.billing.service import Billing
+from reference_system.services.billing.ground import Ground
 
 GATHER_S = 0.05  # X12 837 is a batch format: claims of so long travel together
 AT_MOST = 50
@@ -38,7 +35,7 @@ class Claims:
     """The claims of billing. With the outbox a claim is on record as queued, and a worker submits what is
     queued; without it, the payer is called inside the request."""
 
-    def __init__(self, billing: Billing) -> None:
+    def __init__(self, billing: Ground) -> None:
         self._billing = billing
         self._queue: asyncio.Queue[Submission] = asyncio.Queue()
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+import random
 import time
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from reference_system.common import fhir
 from reference_system.common.http_client import Reply
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline, idempotency
+from reference_system.common.patterns.saga import Orchestrator, Spawn
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.billing import statements
-
-if TYPE_CHECKING:
-    from reference_system.services.billing.service import Billing
+from reference_system.services.billing.ground import Ground
 
 INLINE_WAIT_S = 1.5  # then the answer is 202 and the saga goes on behind
 CAPTURED = (200, 201)
@@ -28,8 +28,9 @@ def payment_key(run: str, invoice: str) -> str:
 class Payment:
     """Both ways to pay. `advance` is one round of the saga."""
 
-    def __init__(self, billing: Billing) -> None:
+    def __init__(self, billing: Ground, spawn: Spawn, rng: random.Random) -> None:
         self._billing = billing
+        self.sagas: Orchestrator[Ended] = Orchestrator(self.advance, spawn, rng)
         self._begun: dict[str, tuple[float, str | None]] = {}  # amount and key of sagas begun in this process
 
     async def pay(self, invoice: str) -> tuple[int, dict[str, Any]]:
@@ -50,7 +51,7 @@ class Payment:
             self._begun[invoice] = (float(begun["amount"]), key)
         left = deadline.remaining()
         wait = INLINE_WAIT_S if left is None else min(INLINE_WAIT_S, left)
-        end = await billing.sagas.wait(invoice, wait)
+        end = await self.sagas.wait(invoice, wait)
         return self._answer(invoice, *(end or ("paying", None)))
 
     def _answer(self, invoice: str, status: str, charge: str | None) -> tuple[int, dict[str, Any]]:

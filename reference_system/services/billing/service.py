@@ -12,17 +12,11 @@ from starlette.routing import Route
 
 from reference_system.common import fhir
 from reference_system.common.operations import plain
-from reference_system.common.patterns.saga import Orchestrator
 from reference_system.common.service import Reset, Service, records_of
-from reference_system.services.billing import claims, payment, statements
-
-
-class Switches(msgspec.Struct, frozen=True):
-    """The switches that it obeys, besides those of every service; durations in seconds."""
-
-    idempotency_key: bool
-    lookup_before_retry: bool
-    saga: bool
+from reference_system.services.billing import statements
+from reference_system.services.billing.claims import Claims
+from reference_system.services.billing.ground import Switches
+from reference_system.services.billing.payment import Payment
 
 
 class Billing(Service):
@@ -35,11 +29,8 @@ class Billing(Service):
 
     def build(self) -> None:
         super().build()
-        self._claims = claims.Claims(self)
-        self._payment = payment.Payment(self)
-        self.sagas: Orchestrator[payment.Ended] = Orchestrator(
-            self._payment.advance, self.spawn, random.Random(f"{self.seed}/saga")
-        )
+        self._claims = Claims(self)
+        self._payment = Payment(self, self.spawn, random.Random(f"{self.seed}/saga"))
 
     def routes(self) -> list[Route]:
         return [
@@ -70,7 +61,7 @@ class Billing(Service):
             await self._claims.resume()
         rows = await self.store.rows("SELECT invoice FROM saga WHERE status = 'running'")
         if self.switches.saga:
-            self.sagas.resume([row["invoice"] for row in rows])
+            self._payment.sagas.resume([row["invoice"] for row in rows])
         self.loop(self._claims.work())
 
     async def cleared(self, reset: Reset) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import msgspec
@@ -22,7 +23,6 @@ from reference_system.common.patterns.consumer import FRESH
 from reference_system.common.service import Reset, Service, records_of
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.eligibility import statements
-from reference_system.services.eligibility.inquiry import Answer, Inquiry, NoAnswer, read_answer
 from reference_system.services.eligibility.schedule import Schedule
 
 ANSWER_MARGIN_S = 0.05  # kept back from the caller's deadline to say "pending" in time
@@ -42,6 +42,37 @@ class Switches(msgspec.Struct, frozen=True):
     eligibility_cache: float | None
     inline_wait: float
     retry_schedule: float
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """The 270 of one encounter."""
+
+    encounter: str
+    coverage: str
+    patient: str
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """A 271. Any other state than these two is no answer: cover is never invented."""
+
+    status: Literal["in-force", "not-covered"]
+    receipt: str
+
+
+class NoAnswer(Exception):
+    """The payer said something that is no 271."""
+
+
+_decode_answer = msgspec.json.Decoder(Answer).decode
+
+
+def read_answer(body: bytes) -> Answer:
+    """Raises NoAnswer with what was found."""
+    try:
+        return _decode_answer(body)
+    except ValueError as error:
+        raise NoAnswer(f"the payer's answer is no 271: {error}") from error
 
 
 class Eligibility(Service):
