@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
 from pathlib import Path
 
 NEEDED = ("click", "msgspec", "yaml", "polars", "scipy", "simpy", "locust", "docker", "psutil", "matplotlib")
@@ -17,7 +16,8 @@ BAD_CONFIGURATION = 64  # experiment.errors.ExitCode, which needs a newer Python
 
 def enter(script: str) -> None:
     """Go on when everything is here; else start again in `.venv`, once, or end with what to do."""
-    lacking = [name for name in NEEDED if find_spec(name) is None]
+    places = [place or "." for place in sys.path]
+    lacking = [name for name in NEEDED if not any(os.path.isdir(f"{place}/{name}") for place in places)]
     if sys.version_info >= OLDEST and not lacking:
         return
     folder = Path(script).resolve().parent / ".venv"

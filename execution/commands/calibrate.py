@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import FILE, population_option
-from execution.commands.parameters import OutputFile
+from execution.commands.option_sets import population_option
+from execution.commands.parameters import FILE, OutputFile
 from execution.commands.saying import say, shown
 from execution.options import Options
 
@@ -22,10 +22,7 @@ from execution.options import Options
 )
 @population_option
 def calibrate(run: Path, out: Path, population: Path | None) -> int:
-    """Fit the twin to what a live run did before its first fault.
-
-    RUN is a run folder. --population is the one that the run used.
-    """
+    """RUN is a run folder. --population is the one that the run used."""
     from execution.campaigns.distances import calibrated
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode

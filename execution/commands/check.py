@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import FILE, json_option
+from execution.commands.parameters import FILE, json_option
 from execution.commands.saying import say
 
 
@@ -16,10 +16,7 @@ from execution.commands.saying import say
 @click.argument("folder", type=FILE)
 @json_option
 def check(folder: Path, as_json: bool) -> int:
-    """Judge a finished run again from its history.
-
-    Renders its reports again, too. The exit code is the run's.
-    """
+    """FOLDER is a run folder. Its reports are rendered again, too. The exit code is the run's."""
     from execution.runs.judging import judge_again, render
     from execution.runs.run_folder import RunFolder
     from experiment.verdict import exit_code

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from execution.commands.option_sets import json_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
 from execution.places import INSTANCES
 
@@ -12,10 +12,7 @@ from execution.places import INSTANCES
 @click.command()
 @json_option
 def clean(as_json: bool) -> int:
-    """Stop and remove what an interrupted run left behind.
-
-    Every command that starts a system does this first. Exit 5 when something could not be removed.
-    """
+    """Every command that starts a system does this first. Exit 5 when something could not be removed."""
     from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
     from experiment.errors import ExitCode
     from runtimes.leftovers import sweep

@@ -33,26 +33,27 @@ Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto,
 """
 
 
+# Name to summary, in the order of the help; each is a file beside this one.
 COMMANDS = {
-    "run": "execution.commands.run:run",
-    "suite": "execution.commands.suite:suite",
-    "compare": "execution.commands.compare:compare",
-    "gate": "execution.commands.gate:gate",
-    "trend": "execution.commands.trend:trend",
-    "rescore": "execution.commands.rescore:rescore",
-    "simulate": "execution.commands.simulate:simulate",
-    "calibrate": "execution.commands.calibrate:calibrate",
-    "twin": "execution.commands.twin:twin",
-    "selfcheck": "execution.commands.selfcheck:selfcheck",
-    "linearizable": "execution.commands.linearizable:linearizable",
-    "validate": "execution.commands.validate:validate",
-    "list": "execution.commands.list:list_",
-    "plan": "execution.commands.plan:plan",
-    "check": "execution.commands.check:check",
-    "report": "execution.commands.report:report",
-    "doctor": "execution.commands.doctor:doctor",
-    "images": "execution.commands.images:images",
-    "clean": "execution.commands.clean:clean",
+    "run": "Run scenarios on the system, once for each design.",
+    "suite": "Run a suite and compare each verdict with the expected one.",
+    "compare": "Compare designs over the same scenarios and seeds.",
+    "gate": "Decide whether a candidate is as resilient as a baseline.",
+    "trend": "Show a suite's figures over commits, and where they changed.",
+    "rescore": "Score stored runs again with today's formula.",
+    "simulate": "Sweep a scenario over seeds and designs on the twin.",
+    "calibrate": "Fit the twin to what a live run did before its first fault.",
+    "twin": "Run live and simulated, and show how far apart they are.",
+    "selfcheck": "Check the simulator and the gate themselves.",
+    "linearizable": "Judge histories of register operations.",
+    "validate": "Check scenario, design, suite and system files.",
+    "list": "List the scenarios, designs, suites and parts of a system.",
+    "plan": "Show the timeline that a run would follow.",
+    "check": "Judge a finished run again from its history.",
+    "report": "Render the reports of a judged run again.",
+    "doctor": "Show what this machine can run, with hints.",
+    "images": "Make the container images that are missing or out of date.",
+    "clean": "Stop and remove what an interrupted run left behind.",
 }
 
 
@@ -66,7 +67,7 @@ def _say_version(context: click.Context, _parameter: click.Parameter, asked: boo
 
 @click.group(
     cls=LazyGroup,
-    places=COMMANDS,
+    summaries=COMMANDS,
     context_settings=CONTEXT,
     help=INTRODUCTION,
     invoke_without_command=True,

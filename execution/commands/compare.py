@@ -8,13 +8,13 @@ import click
 
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import (
-    json_option,
     live_options,
     repeats_option,
     resume_option,
     seed_option,
     suite_option,
 )
+from execution.commands.parameters import json_option
 from execution.commands.saying import say_results
 from execution.options import RUNTIMES, Options
 
@@ -43,10 +43,8 @@ def compare(
     names: tuple[str, ...], designs: tuple[str, ...], suite: str, seed: int | None, repeats: int,
     screen: str | None, resume: bool, as_json: bool, options: Options,
 ) -> int:  # fmt: skip
-    """Compare designs over the same scenarios and seeds.
-
-    The runs are interleaved. Shows scores, effects and costs with their intervals. Exit 0 when all runs were
-    scored, 2 when one was not.
+    """The runs are interleaved. Shows scores, effects and costs with their intervals. Exit 0 when all runs
+    were scored, 2 when one was not.
     """
     from comparison.compare import ComparisonOrder, comparison_exit_code
     from comparison.formats import lines

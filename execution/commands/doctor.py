@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
-import socket
 import sys
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import click
 
-from execution.commands.option_sets import json_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
 from execution.places import CHECKOUT, HOME
 from execution.program import as_started_here
@@ -41,10 +38,7 @@ class Finding:
 @click.command()
 @json_option
 def doctor(as_json: bool) -> int:
-    """Show what this machine can run, with hints.
-
-    Exit 0 when everything that is needed is there, 3 when something is missing.
-    """
+    """Exit 0 when everything that is needed is there, 3 when something is missing."""
     from experiment.errors import ExitCode
 
     findings = examine()
@@ -88,12 +82,16 @@ def _machine() -> Finding:
 
 
 def _disk() -> Finding:
+    import shutil
+
     free = shutil.disk_usage(HOME).free
     hint = f"free some space on the file system of {HOME}"
     return Finding("disk", free >= MINIMUM_FREE_BYTES, f"{free / 1e9:.1f} GB free", hint)
 
 
 def _loopback() -> Finding:
+    import socket
+
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
@@ -126,6 +124,8 @@ def _toxiproxy() -> Finding:
 
 def _docker() -> Finding:
     """The engine that would be used, and whether its images are made from what is here now."""
+    import shutil
+
     from runtimes.containers.engine_images import Images
     from runtimes.containers.images import HINT, stale_images
     from runtimes.docker_engine import EngineError
@@ -142,6 +142,8 @@ def _docker() -> Finding:
 
 
 def _go() -> Finding:
+    import shutil
+
     path = shutil.which("go")
     return Finding(
         "go", path is not None, path or "not found", "only needed to build the real Toxiproxy", needed=False
@@ -149,6 +151,8 @@ def _go() -> Finding:
 
 
 def _temporary() -> Finding:
+    import tempfile
+
     with tempfile.TemporaryDirectory() as folder:
         return Finding("temporary files", True, folder)
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, live_options, seed_option, suite_option
-from execution.commands.parameters import FiniteRange
+from execution.commands.option_sets import live_options, seed_option, suite_option
+from execution.commands.parameters import FiniteRange, json_option
 from execution.commands.saying import say, say_results
 from execution.options import Options
 
@@ -62,10 +62,7 @@ SIDE = "design, or a folder of runs as FOLDER or FOLDER:DESIGN."
 def gate(
     suite: str, seed: int | None, n_max: int, as_json: bool, options: Options, **chosen: object,
 ) -> int:  # fmt: skip
-    """Decide whether a candidate is as resilient as a baseline.
-
-    Exit 0 pass, 1 regression, 4 new safety veto, 2 not known, 3 invalid runs, 5 clean-up incomplete.
-    """
+    """Exit 0 pass, 1 regression, 4 new safety veto, 2 not known, 3 invalid runs, 5 clean-up incomplete."""
     from execution.campaigns.campaign import Hooks
     from execution.campaigns.gate import run_gate
     from execution.campaigns.suite import suite_of

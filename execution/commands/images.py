@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import FILE
+from execution.commands.parameters import FILE
 from execution.commands.saying import say
 from execution.places import INSTANCES
 
@@ -17,7 +17,7 @@ from execution.places import INSTANCES
 @click.option("--base", metavar="IMAGE", help="Base of the services' image. [default: the official Python]")
 @click.option("--cache", type=FILE, metavar="DIR", help="Folder for wheels. [default: var/images]")
 def images(offline: bool, base: str | None, cache: Path | None) -> int:
-    """Make the container images that are missing or out of date."""
+    """They are for --runtime containers. Each is built once, and again when it would differ."""
     from experiment.errors import ExitCode
     from runtimes.containers.images import make_images
 

@@ -37,21 +37,30 @@ class NamingGroup(Pasteable, click.Group):
 
 
 class LazyGroup(NamingGroup):
-    """Imports a command when it is asked for, so that each starts quickly; `places` maps a command's
-    name to `module:attribute`."""
+    """Imports a command when it is asked for, and lists all without any import, so that each starts quickly.
 
-    def __init__(self, *arguments: Any, places: Mapping[str, str], **more: Any) -> None:
+    `summaries` maps a command's name to one sentence, with which its own help begins. The command `name` is
+    the value of that name in `execution.commands.name` (`list_` of `list`).
+    """
+
+    def __init__(self, *arguments: Any, summaries: Mapping[str, str], **more: Any) -> None:
         super().__init__(*arguments, **more)
-        self._places = places
+        self._summaries = summaries
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(self._places)
+        return list(self._summaries)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        place = self._places.get(cmd_name)
-        if place is None:
+        if cmd_name not in self._summaries:
             return None
-        module, _, attribute = place.partition(":")
-        command = getattr(import_module(module), attribute)
+        module = import_module(f"execution.commands.{cmd_name}")
+        command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
         assert isinstance(command, click.Command)
+        if command.short_help is None:
+            command.short_help = self._summaries[cmd_name]
+            command.help = f"{command.short_help}\n\n{command.help}"
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(self._summaries.items()))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,11 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option
-from execution.commands.parameters import FiniteRange
+from execution.commands.parameters import FiniteRange, json_option
 from execution.commands.saying import dump, say, tell
 from experiment.errors import ConfigError, ExitCode, Location, Problem, UsageError
-from experiment.units import noun
 
 if TYPE_CHECKING:
     from measurement.linearizability import KeyVerdict, RegisterVerdict
@@ -58,13 +55,13 @@ class Judged:
 )
 @json_option
 def linearizable(files: tuple[Path, ...], initial: str | None, within_s: float, as_json: bool) -> int:
-    """Judge histories of register operations.
-
-    FILES are JSON Lines; - is standard input. Exit 0 linearizable, 1 not, 2 not known; of several files
+    """FILES are JSON Lines; - is standard input. Exit 0 linearizable, 1 not, 2 not known; of several files
     the worst, 64 when one is refused. Not known is what the time allowed did not suffice for, and a file
     without any event. A history in which no operation completed is linearizable: it rules no order out.
     Lines of the process "nemesis" are skipped.
     """
+    from experiment.units import noun
+
     start = _initial(initial)
     if len(files) == 1:
         judged = _judge(files[0], start, within_s)
@@ -113,6 +110,8 @@ def _judge(file: Path, initial: Any, within_s: float) -> Judged:
 
 
 def _initial(text: str | None) -> Any:
+    import json
+
     from measurement.register_events import is_plain
 
     if text is None:
@@ -128,6 +127,8 @@ def _initial(text: str | None) -> Any:
 
 
 def _say_alone(judged: Judged) -> None:
+    from experiment.units import noun
+
     assert judged.verdict is not None
     for key in judged.verdict.keys:
         say(_line(key))
@@ -147,6 +148,8 @@ def _say_among(judged: Judged) -> None:
 
 
 def _closing(judged: Judged) -> str:
+    from experiment.units import noun
+
     assert judged.verdict is not None
     why = f": {judged.why}" if judged.why else ""
     counts = f"{noun(len(judged.verdict.keys), 'register')}, {judged.verdict.elapsed_s:.2f} s"
@@ -154,6 +157,8 @@ def _closing(judged: Judged) -> str:
 
 
 def _line(key: KeyVerdict) -> str:
+    from experiment.units import noun
+
     name = "register" if key.key is None else f"register {key.key}"
     counts = f"{noun(key.operations, 'operation')}, {key.indeterminate} indeterminate"
     return f"{name}: {WORDS[key.linearizable]} ({counts})" + (f": {key.why}" if key.why else "")

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, system_option
+from execution.commands.option_sets import system_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
 
 if TYPE_CHECKING:
@@ -25,10 +26,7 @@ Rows = Mapping[str, str]  # name -> one line about it
 @system_option
 @json_option
 def list_(runs: bool, system: Path | None, as_json: bool) -> int:
-    """List the scenarios, designs, suites and parts of a system.
-
-    Also the kinds of faults that can be injected, and the properties that are judged.
-    """
+    """Also the kinds of faults that can be injected, and the properties that are judged."""
     from execution.catalogue import default_catalogue
     from execution.options import Options
     from experiment.errors import ExitCode

@@ -9,14 +9,12 @@ from typing import Any
 
 import click
 
-from execution.commands.parameters import FiniteRange, OutputFolder
+from execution.commands.parameters import FILE, FiniteRange, OutputFolder
 from execution.options import RUNTIMES, Options
 from experiment.units import LARGEST_SEED
 
 SEED = click.IntRange(0, LARGEST_SEED)
-FILE = click.Path(path_type=Path)
 
-json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 calibration_option = click.option(
     "--calibration", type=FILE, metavar="FILE", help="Sizes of the twin, as `codeblue calibrate` writes them."
 )

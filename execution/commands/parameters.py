@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 import click
+
+FILE = click.Path(path_type=Path)
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON on standard output.")
 
 
 class OutputFile(click.Path):
@@ -48,6 +50,8 @@ class OutputFolder(click.Path):
         self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None
     ) -> Any:
         path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        import tempfile
+
         try:
             path.mkdir(parents=True, exist_ok=True)
             tempfile.TemporaryFile(dir=path).close()

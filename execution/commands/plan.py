@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, live_options, seed_option
+from execution.commands.option_sets import live_options, seed_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
 from execution.options import Options
 
@@ -17,7 +18,7 @@ from execution.options import Options
 @live_options
 @json_option
 def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: Options) -> int:
-    """Show the timeline that a run would follow."""
+    """SCENARIO is a name, as `list` shows it, or a file. Nothing is started."""
     import msgspec
 
     from execution.catalogue import default_catalogue

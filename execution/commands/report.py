@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import FILE
+from execution.commands.parameters import FILE
 from execution.commands.saying import say
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue report reports/runs/NAME")
 @click.argument("folder", type=FILE)
 def report(folder: Path) -> int:
-    """Render the reports of a judged run again."""
+    """FOLDER is a run folder. Nothing is judged again: `codeblue check` does that."""
     from execution.runs.judging import render
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode

@@ -16,10 +16,7 @@ from execution.commands.trend import stored_results
 @click.option("--all", "every", is_flag=True, help="Also runs that were scored with today's formula.")
 @results_option
 def rescore(every: bool, results: Path | None) -> int:
-    """Score stored runs again with today's formula.
-
-    Each is scored from its history. Exit 2 when a run could not be.
-    """
+    """Each is scored from its history. Exit 2 when a run could not be."""
     from execution.campaigns.stored_runs import rescore as rescore_all
     from experiment.errors import ExitCode
     from experiment.units import noun

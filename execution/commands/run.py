@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, live_options, seed_option
+from execution.commands.option_sets import live_options, seed_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import dump
 from execution.options import Options
 
@@ -33,10 +34,7 @@ if TYPE_CHECKING:
 def run(
     scenarios: tuple[str, ...], designs: tuple[str, ...], seed: int, as_json: bool, options: Options
 ) -> int:
-    """Run scenarios on the system, once for each design.
-
-    SCENARIOS are names, as `list` shows them, or files. The exit code is that of the gravest verdict.
-    """
+    """SCENARIOS are names, as `list` shows them, or files. The exit code is that of the gravest verdict."""
     from execution.catalogue import default_catalogue
     from execution.commands.session import live_session, say_run, started, watchers
     from execution.runs.pipeline import run_plans

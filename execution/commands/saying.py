@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,8 @@ def tell(text: str) -> None:
 
 
 def dump(plain: Any) -> None:
+    import json
+
     say(json.dumps(plain, indent=1, default=str))
 
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from execution.commands.lazy import NamingGroup, Pasteable
-from execution.commands.option_sets import json_option, seed_option, system_option
-from execution.commands.parameters import FiniteRange, OutputFile
+from execution.commands.option_sets import seed_option, system_option
+from execution.commands.parameters import FiniteRange, OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import RUNTIMES, SIMULATION, Options
 from execution.places import RUNS
@@ -97,7 +97,7 @@ def simulation(context: click.Context, as_json: bool, out: Path | None) -> int:
 
 @click.group(cls=NamingGroup)
 def selfcheck() -> None:
-    """Check the simulator and the gate themselves."""
+    """Shows what the figures of Code Blue itself are worth."""
 
 
 selfcheck.add_command(simulation)

@@ -11,14 +11,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import (
-    calibration_option,
-    json_option,
-    population_option,
-    seed_option,
-    system_option,
-)
-from execution.commands.parameters import OutputFile
+from execution.commands.option_sets import calibration_option, population_option, seed_option, system_option
+from execution.commands.parameters import OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import SIMULATION, Options
 
@@ -59,9 +53,7 @@ def simulate(
     out: Path | None, plot: Path | None, system: Path | None, population: Path | None,
     calibration: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Sweep a scenario over seeds and designs on the twin.
-
-    Shows how every figure differs from that of the first design or variant. A signal ends it with the rows
+    """Shows how every figure differs from that of the first design or variant. A signal ends it with the rows
     until then.
     """
     from execution.catalogue import default_catalogue

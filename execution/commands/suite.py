@@ -8,13 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import (
-    json_option,
-    live_options,
-    repeats_option,
-    resume_option,
-    seed_option,
-)
+from execution.commands.option_sets import live_options, repeats_option, resume_option, seed_option
+from execution.commands.parameters import json_option
 from execution.commands.saying import say, say_results
 from execution.options import Options
 
@@ -31,10 +26,8 @@ if TYPE_CHECKING:
 @live_options
 @json_option
 def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, options: Options) -> int:
-    """Run a suite and compare each verdict with the expected one.
-
-    SUITE is a name, as `list` shows it, or a file. Exit 0 when every entry gives the verdict that the suite
-    expects of it.
+    """SUITE is a name, as `list` shows it, or a file. Exit 0 when every entry gives the verdict that is
+    expected of it.
     """
     from execution.campaigns.campaign import Hooks
     from execution.campaigns.suite import SuiteOrder, run_suite, suite_of

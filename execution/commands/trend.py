@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, results_option
-from execution.commands.parameters import OutputFolder
+from execution.commands.option_sets import results_option
+from execution.commands.parameters import OutputFolder, json_option
 from execution.commands.saying import say_results, shown
 
 if TYPE_CHECKING:
@@ -23,10 +23,7 @@ if TYPE_CHECKING:
 @results_option
 @json_option
 def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:
-    """Show a suite's figures over commits, and where they changed.
-
-    The figures are score, p95 and time to recover.
-    """
+    """The figures are score, p95 and time to recover."""
     from execution.program import typed
     from experiment.errors import ExitCode, UsageError, nearest
     from trend.formats import TREND_FORMATS, lines

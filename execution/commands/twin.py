@@ -8,8 +8,8 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import json_option, live_options, repeats_option, seed_option
-from execution.commands.parameters import OutputFile
+from execution.commands.option_sets import live_options, repeats_option, seed_option
+from execution.commands.parameters import OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import PROCESSES, SIMULATION, Options
 
@@ -36,9 +36,7 @@ def twin(
     as_json: bool,
     options: Options,
 ) -> int:
-    """Run live and simulated, and show how far apart they are.
-
-    Both have the same seeds. A suite stands for its entries: each scenario on its design. Without
+    """Both have the same seeds. A suite stands for its entries: each scenario on its design. Without
     --calibration each live run's own baseline gives the sizes: its rows of the baseline then show the fit,
     those of fault and recovery the prediction. Exit 0 close, 1 something is apart, 2 not known.
     """

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import FILE, json_option, system_option
+from execution.commands.option_sets import system_option
+from execution.commands.parameters import FILE, json_option
 from execution.commands.saying import dump, say, tell
 
 
@@ -16,10 +17,7 @@ from execution.commands.saying import dump, say, tell
 @system_option
 @json_option
 def validate(files: tuple[Path, ...], system: Path | None, as_json: bool) -> int:
-    """Check scenario, design, suite and system files.
-
-    Starts nothing. Without FILES it checks all that the system has. Exit 64 when there is a mistake.
-    """
+    """Starts nothing. Without FILES it checks all that the system has. Exit 64 when there is a mistake."""
     from execution.catalogue import default_catalogue
     from execution.runs.preflight import validate_file
     from experiment.errors import CodeBlueError, ExitCode

@@ -132,8 +132,8 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
     )
     ours = [
         "execution", "execution.commands", "execution.commands.command_line", "execution.commands.lazy",
-        "execution.commands.linearizable", "execution.commands.option_sets", "execution.commands.parameters",
-        "execution.commands.saying", "execution.options", "execution.places", "execution.program",
+        "execution.commands.linearizable", "execution.commands.parameters",
+        "execution.commands.saying", "execution.places", "execution.program",
         "experiment", "experiment.errors", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
         "measurement.register_graph", "measurement.register_search", "measurement.register_zones",
