@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,8 @@ from experiment.values import from_plain, to_plain
 from experiment.verdict import Verdict
 from measurement.judge import analyse
 from measurement.properties import KINDS
-from tests.measurement.histories import REFERENCE, history, op, scenario
+from measurement.properties.python_property import PythonProperty
+from tests.measurement.histories import REFERENCE, history, op, record, scenario
 from tests.measurement.shop import judge, mistakes, shop, system_text
 
 LINE = len(system_text("").splitlines())
@@ -134,12 +136,8 @@ def test_every_binding_is_kept_as_a_value() -> None:
 def test_a_store_that_the_twin_does_not_model_is_named(tmp_path: Path) -> None:
     """Of safety a simulated run says what it does not model, never pass."""
     system = shop(tmp_path, ONCE)
-    rows = [op(1, "order", "o-1", 1.0)]
-    seen = history(*rows)
-    simulated = type(seen)(
-        type(seen.header)(**{**_fields(seen.header), "source": "simulation"}),
-        *(getattr(seen, name) for name in list(_fields(seen))[1:]),
-    )
+    seen = history(op(1, "order", "o-1", 1.0))
+    simulated = replace(seen, header=replace(seen.header, source="simulation"))
     finding = system.properties["once"].binding.find(simulated, scenario(), system)
     assert finding.verdict is Verdict.INCONCLUSIVE
     assert finding.statement == "not exercised: the records of money are not modelled"
@@ -226,11 +224,9 @@ def test_a_file_that_went_away_is_told(tmp_path: Path) -> None:
     """A run is judged again elsewhere, where the property is not."""
     path = written(tmp_path, JUDGED)
     system = shop(tmp_path, PYTHON)
-    moved = from_plain(
-        {**to_plain(system.properties["own"].binding), "folder": str(tmp_path / "no_such_folder")},
-        Binding,
-        {Binding: KINDS},
-    )
+    binding = system.properties["own"].binding
+    assert isinstance(binding, PythonProperty)
+    moved = replace(binding, folder=str(tmp_path / "no_such_folder"))
     assert path.is_file()
     finding = moved.find(history(), scenario(), system)
     assert finding.verdict is Verdict.INVALID
@@ -242,15 +238,7 @@ def _orders(value: str) -> list[Row]:
 
 
 def _charge(key: str) -> Row:
-    from tests.measurement.histories import record
-
     return record("money", "charge", key, id=key, t=1.0, amount=3.0)
-
-
-def _fields(value: object) -> dict[str, object]:
-    from dataclasses import fields
-
-    return {field.name: getattr(value, field.name) for field in fields(value)}  # type: ignore[arg-type]
 
 
 def test_the_nearest_kind_is_named_in_the_error(tmp_path: Path) -> None:
