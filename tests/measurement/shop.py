@@ -17,12 +17,12 @@ FILE = """\
 name: shop
 services:
   orders: {command: [orders], endpoints: {records: /records}, records: [order, order_version, job]}
-  money: {role: instrument, command: [money], endpoints: {records: /ledger}, records: [charge, refund]}
+  payments: {role: instrument, command: [payments], endpoints: {records: /ledger}, records: [charge, refund]}
   stock: {command: [stock], endpoints: {records: /all}}
   search: {command: [search]}
-links: [{caller: orders, callee: money}, {caller: orders, callee: stock}]
+links: [{caller: orders, callee: payments}, {caller: orders, callee: stock}]
 journeys:
-  order: {entry: orders, uses: [orders -> money, orders -> stock]}
+  order: {entry: orders, uses: [orders -> payments, orders -> stock]}
   change: {entry: orders}
   cancel: {entry: orders}
   show: {entry: search, writes: false}

@@ -17,7 +17,8 @@ from tests.measurement.shop import judge
 KEYS = st.sampled_from(["o-1", "o-2", "o-3"])
 FOLDER = Path(tempfile.mkdtemp(prefix="properties-"))
 ONCE = judge(
-    FOLDER, "once: {kind: at_most_once, things: order, effect: {store: money, kind: charge, status: [done]}}"
+    FOLDER,
+    "once: {kind: at_most_once, things: order, effect: {store: payments, kind: charge, status: [done]}}",
 )
 EXACTLY = judge(
     FOLDER,
@@ -26,10 +27,10 @@ EXACTLY = judge(
 GAPLESS = judge(FOLDER, "g: {kind: gapless_sequence, things: journal, record: {store: stock, kind: line}}")
 CONSERVED = judge(
     FOLDER,
-    "c: {kind: conservation, things: order, sum_of: [{store: money, kind: charge}], "
-    "equals: [{store: money, kind: refund}]}",
+    "c: {kind: conservation, things: order, sum_of: [{store: payments, kind: charge}], "
+    "equals: [{store: payments, kind: refund}]}",
 )
-STORES = read(orders=99, money=99, stock=99)
+STORES = read(orders=99, payments=99, stock=99)
 
 
 @settings(max_examples=60, deadline=None)
@@ -37,7 +38,8 @@ STORES = read(orders=99, money=99, stock=99)
 def test_at_most_once_counts_what_was_done(charges: list[tuple[str, str | None]]) -> None:
     """Duplicates are all but the first of each key, of those that were done or tell no state."""
     rows = [
-        record("money", "charge", key, t=float(n), status=status) for n, (key, status) in enumerate(charges)
+        record("payments", "charge", key, t=float(n), status=status)
+        for n, (key, status) in enumerate(charges)
     ]
     done = Counter(key for key, status in charges if status != "failed")
     result = ONCE(*rows)
@@ -92,7 +94,7 @@ def test_a_sequence_is_gapless_when_sorted_it_counts(numbered: list[tuple[str, i
 def test_conservation_compares_the_sums_of_both_sides(moved: list[tuple[str, str, int]]) -> None:
     """For each key the amounts of one side are those of the other."""
     rows = [
-        record("money", kind, key, t=float(n), amount=amount / 10)
+        record("payments", kind, key, t=float(n), amount=amount / 10)
         for n, (key, kind, amount) in enumerate(moved)
     ]
     balance = Counter({key: 0 for key, _, _ in moved})

@@ -19,16 +19,24 @@ from tests.measurement.histories import REFERENCE, history, op, record, scenario
 from tests.measurement.shop import judge, mistakes, shop, system_text
 
 LINE = len(system_text("").splitlines())
-ONCE = "once: {kind: at_most_once, things: order, effect: {store: money, kind: charge}, operations: [order]}"
+ONCE = (
+    "once: {kind: at_most_once, things: order, effect: {store: payments, kind: charge}, operations: [order]}"
+)
 MISTAKES = [
     (ONCE, "at_most_once", "at_most_twice", 'the unknown kind of property "at_most_twice"', "at_most_once"),
-    (ONCE, "store: money", "store: mony", 'the unknown store "mony"', "money"),
-    (ONCE, "store: money", "store: search", 'the unknown store "search"', "known: money, orders, stock"),
+    (ONCE, "store: payments", "store: paymnts", 'the unknown store "paymnts"', "payments"),
+    (
+        ONCE,
+        "store: payments",
+        "store: search",
+        'the unknown store "search"',
+        "known: orders, payments, stock",
+    ),
     (
         ONCE,
         "kind: charge",
         "kind: chargs",
-        'the kind of record "chargs", which money does not give',
+        'the kind of record "chargs", which payments does not give',
         "charge",
     ),
     (ONCE, "[order]", "[ordr]", 'the unknown journey "ordr"', "order"),
@@ -45,11 +53,11 @@ MISTAKES = [
     ("waits: {kind: bounded_waiting, grace: 2s}", "2s", "2", '"2"', ""),
     ("calls: {kind: no_retry_amplification, limit: 2.0}", "2.0", "0.5", "limit 0.5", ""),
     (
-        "calls: {kind: no_retry_amplification, links: [orders -> money]}",
-        "orders -> money",
-        "order -> money",
-        'the unknown link "order -> money"',
-        "orders -> money",
+        "calls: {kind: no_retry_amplification, links: [orders -> payments]}",
+        "orders -> payments",
+        "order -> payments",
+        'the unknown link "order -> payments"',
+        "orders -> payments",
     ),
     (
         "e: {kind: terminates, things: order, state: {store: orders, kind: order}, ends: [a], completed: a}",
@@ -95,7 +103,7 @@ def test_a_mistake_is_told_at_its_place(
 
 def test_every_mistake_is_told_at_once(tmp_path: Path) -> None:
     """Three in one file, in its order."""
-    broken = ONCE.replace("money", "mony").replace("[order]", "[ordr]") + "\nother: {kind: no_such}"
+    broken = ONCE.replace("payments", "paymnts").replace("[order]", "[ordr]") + "\nother: {kind: no_such}"
     assert [problem.where.line for problem in mistakes(tmp_path, broken)] == [LINE, LINE, LINE + 1]
 
 
@@ -140,7 +148,7 @@ def test_a_store_that_the_twin_does_not_model_is_named(tmp_path: Path) -> None:
     simulated = replace(seen, header=replace(seen.header, source="simulation"))
     finding = system.properties["once"].binding.find(simulated, scenario(), system)
     assert finding.verdict is Verdict.INCONCLUSIVE
-    assert finding.statement == "not exercised: the records of money are not modelled"
+    assert finding.statement == "not exercised: the records of payments are not modelled"
 
 
 PYTHON = "own: {kind: python, file: workload/own.py}"
@@ -238,7 +246,7 @@ def _orders(value: str) -> list[Row]:
 
 
 def _charge(key: str) -> Row:
-    return record("money", "charge", key, id=key, t=1.0, amount=3.0)
+    return record("payments", "charge", key, id=key, t=1.0, amount=3.0)
 
 
 def test_the_nearest_kind_is_named_in_the_error(tmp_path: Path) -> None:

@@ -15,11 +15,11 @@ PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
 
 
 def charge(key: str, number: str = "a", amount: float = 30.0, **more: object) -> Record:
-    return record("money", "charge", key, id=number, t=3.0, amount=amount, **more)
+    return record("payments", "charge", key, id=number, t=3.0, amount=amount, **more)
 
 
 def refund(key: str, amount: float = 30.0) -> Record:
-    return record("money", "refund", key, id="r", t=4.0, amount=amount)
+    return record("payments", "refund", key, id="r", t=4.0, amount=amount)
 
 
 def order(key: str, status: str | None = "placed", **more: object) -> Record:
@@ -30,7 +30,7 @@ def asked(number: int, key: str, outcome: str = "acknowledged", **more: object) 
     return op(number, "order", key, float(number), outcome=outcome, **more)  # type: ignore[arg-type]
 
 
-READ = read(orders=0, money=0, stock=0)
+READ = read(orders=0, payments=0, stock=0)
 
 
 def test_at_most_once(tmp_path: Path) -> None:
@@ -42,12 +42,12 @@ def test_at_most_once(tmp_path: Path) -> None:
         no_duplicate_charge:
           kind: at_most_once
           things: order
-          effect: {store: money, kind: charge}
+          effect: {store: payments, kind: charge}
           operations: [order]
         """,
     )
-    assert judged().statement == "not exercised: the records of money were not read"
-    assert judged(*READ).statement == "not exercised: the store money holds no charge"
+    assert judged().statement == "not exercised: the records of payments were not read"
+    assert judged(*READ).statement == "not exercised: the store payments holds no charge"
     good = judged(asked(1, "o-1"), charge("o-1"), charge("o-2", "b"))
     assert (good.verdict, good.exposed) == (PASS, 2)
     bad = judged(asked(1, "o-1"), charge("o-1"), charge("o-1", "b"), charge("o-2", "c"))
@@ -236,8 +236,8 @@ CONSERVED = """
 money_is_conserved:
   kind: conservation
   things: order
-  sum_of: [{store: money, kind: charge}]
-  equals: [{store: orders, kind: order, status: [paid]}, {store: money, kind: refund}]
+  sum_of: [{store: payments, kind: charge}]
+  equals: [{store: orders, kind: order, status: [paid]}, {store: payments, kind: refund}]
   operations: [order]
 """
 
@@ -245,7 +245,7 @@ money_is_conserved:
 def test_conservation(tmp_path: Path) -> None:
     """What was charged is what paid orders cost and what was given back, for each order."""
     judged = judge(tmp_path, CONSERVED)
-    assert judged().statement == "not exercised: the records of money were not read"
+    assert judged().statement == "not exercised: the records of payments were not read"
     assert judged(*READ).statement == "not exercised: no order has a record of either side"
     good = judged(charge("o-1"), order("o-1", "paid", amount=30.0), charge("o-2"), refund("o-2"))
     assert good.verdict is PASS
@@ -350,13 +350,13 @@ def test_never_allowed_of_a_record(tmp_path: Path) -> None:
           kind: never_allowed
           things: order
           record: {store: orders, kind: order, status: [shipped]}
-          unless: {store: money, kind: charge}
+          unless: {store: payments, kind: charge}
           phrase: shipped without a charge
         """,
     )
     assert judged(order("o-1", "shipped")).verdict is FAIL
     assert judged(order("o-1", "shipped"), *read(orders=1)).statement == (
-        "not exercised: the records of money were not read"
+        "not exercised: the records of payments were not read"
     )
     assert judged(*READ).verdict is INCONCLUSIVE
     good = judged(order("o-1", "shipped"), charge("o-1"), order("o-2", "placed"))
