@@ -113,7 +113,9 @@ def main() -> None:
         recorder.write(Header(1, plan.run_id, "processes", "bench", "none", "trivial", 1, "", time.time()))
         started = time.monotonic()
         process = LoadProcess(folder, options.workers)
-        load = start_load(plan, {"front": address}, history, folder, options.workers, process)
+        load = start_load(
+            plan, dict.fromkeys(plan.system.services, address), history, folder, options.workers, process
+        )
         try:
             load.ready(30)
             ready = time.monotonic() - started

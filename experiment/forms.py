@@ -259,11 +259,11 @@ def require_intended(text: str | None) -> None:
 
 
 def unknown_placeholders(
-    form: RequestForm, intended: str | None, arguments: Collection[str]
+    form: RequestForm | None, intended: str | None, arguments: Collection[str]
 ) -> Iterator[tuple[Path, str, str]]:
     """(where below the journey, name, hint) of every placeholder that stands for nothing."""
     known = (*FIXED, *arguments)
-    for path, name in form.placeholders():
+    for path, name in form.placeholders() if form is not None else ():
         if name not in known:
             yield ("request", *path), name, nearest(name, known)
     for _, name in placeholders(intended):

@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping as MappingABC
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from experiment.decoding import FAILED, Decoder, blamed, describe
 from experiment.errors import ConfigError, nearest
-from experiment.findings import Finding, rule_of_three
-from experiment.history import History
 from experiment.names import StoreName
 from experiment.scenario import Scenario
 from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
+
+if TYPE_CHECKING:  # with polars, which the load process and quick commands start without
+    from experiment.findings import Finding
+    from experiment.history import History
 
 COMMON_KEYS = frozenset({"kind", "safety", "says"})
 EXAMPLE = "a property such as {kind: at_most_once, things: order, effect: {store: shop, kind: shipment}}"
@@ -111,6 +113,8 @@ class Property:
 
     def result(self, name: str, finding: Finding) -> CheckResult:
         """What was found, under the property's name; a pass of a safety property tells its bound."""
+        from experiment.findings import rule_of_three
+
         statement = finding.statement
         if self.safety and finding.verdict is Verdict.PASS:
             statement = f"{statement} {rule_of_three(finding.exposed)}"

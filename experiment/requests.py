@@ -93,12 +93,14 @@ def request_problem(request: Any) -> str:
         return f"{request!r:.80} instead of a Request"
     try:
         line = "".join([request.method, request.path, *request.headers, *request.headers.values()])
-        line.encode("latin-1")
+        if not line.isascii():
+            line.encode("latin-1")
     except TypeError:
         return "a method, a path or a header that is not text"
     except UnicodeEncodeError as error:
         return f"{error.object[error.start : error.end]!r} in the path or a header; expected Latin-1"
-    if not UNSENDABLE.isdisjoint(line) or " " in request.path or not request.path.startswith("/"):
+    odd = not line.isprintable() and not UNSENDABLE.isdisjoint(line)
+    if odd or " " in request.path or not request.path.startswith("/"):
         return f"the path {request.path!r} or a header of another form"
     return "" if isinstance(request.body, bytes) else f"a body of {type(request.body).__name__}"
 
@@ -117,13 +119,16 @@ def builder(form: RequestForm) -> Callable[[PlannedOperation, Known], Request]:
 
     def build(op: PlannedOperation, known: Known) -> Request:
         values = known.values(op)
+        if not expects:
+            filled = {name: fill(values) for name, fill, _ in headers}
+            return Request(form.method, path(values), filled, body(values))
         version = known.version
         filled = {
             name: fill(values)
             for name, fill, conditional in headers
             if version is not None or not conditional
         }
-        return Request(form.method, path(values), filled, body(values), version if expects else None)
+        return Request(form.method, path(values), filled, body(values), version)
 
     return build
 

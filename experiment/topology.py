@@ -302,7 +302,7 @@ def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
                 decoder.fail(
                     where, f'the argument "{argument}" a second time', "it here or in workload.arguments"
                 )
-        if journey.request is None or system.workload.client:
+        if system.workload.client:
             continue
         known = (*system.workload.arguments, *journey.arguments)
         for path, hole, hint in unknown_placeholders(journey.request, journey.intended_value, known):

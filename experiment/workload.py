@@ -39,7 +39,7 @@ from experiment.requests import (
     builder,
     request_problem,
 )
-from experiment.templates import Unfilled, filler
+from experiment.templates import FIXED, Unfilled
 from experiment.topology import System, place_in_file
 
 __all__ = [
@@ -147,6 +147,9 @@ class Workload:
         if not isinstance(given, dict):
             raise self._wrong(function, f"arguments of {journey} gave {given!r:.80}", "a dict")
         self._require_json(function, f"arguments of {journey}", given)
+        if taken := [name for name in FIXED if name in given]:
+            expected = "another name: a placeholder has this one"
+            raise self._wrong(function, f'arguments of {journey} gave "{taken[0]}"', expected)
         return given
 
     def intended_value(self, op: PlannedOperation) -> str | None:
@@ -188,7 +191,7 @@ class Workload:
         """What a success says; header names in lower case. Raises Unreadable and WorkloadFault."""
         read = self._read.get(op.journey)
         reply = Reply(status, headers, body)
-        answered = NOTHING if read is None else self._reading(f"answer of {op.journey}", read, op, reply)
+        answered = NOTHING if read is None else self._reading("answer", op.journey, read, op, reply)
         return _labelled(answered, reply)
 
     def read_last(self, prefix: str, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
@@ -196,7 +199,7 @@ class Workload:
         read = self._read_last.get(prefix)
         if read is None:
             return NOTHING
-        return self._reading(f"final read of {prefix}", read, Reply(status, headers, body))
+        return self._reading("final read", prefix, read, Reply(status, headers, body))
 
     def with_final_reads(self, forms: Mapping[str, FinalReadForm]) -> Workload:
         """The same with the final reads that YAML says."""
@@ -207,15 +210,15 @@ class Workload:
 
     # errors
 
-    def _reading(self, what: str, read: Callable[..., Answered], *given: Any) -> Answered:
+    def _reading(self, what: str, of: str, read: Callable[..., Answered], *given: Any) -> Answered:
         try:
             answered = read(*given)
         except Unreadable:
             raise
         except Exception as error:
-            raise self._raised(what, read, error) from error
+            raise self._raised(f"{what} of {of}", read, error) from error
         if not isinstance(answered, Answered):
-            raise self._wrong(read, f"{what} gave {answered!r:.80}", "an Answered")
+            raise self._wrong(read, f"{what} of {of} gave {answered!r:.80}", "an Answered")
         return answered
 
     def _ask(self, what: str, function: Callable[..., T], *given: Any) -> T:
@@ -345,8 +348,6 @@ def _match_problems(system: System, client: ModuleType) -> list[Problem]:
 def require_arguments(system: System, op: PlannedOperation) -> None:
     """Every placeholder of the operation's journey stands for something. Raises ConfigError at its place."""
     journey = system.journeys[op.journey]
-    if journey.request is None:
-        return
     problems = [
         Problem(
             place_in_file(system, "journeys", op.journey, *path),
@@ -358,11 +359,6 @@ def require_arguments(system: System, op: PlannedOperation) -> None:
     ]
     if problems:
         raise ConfigError(problems)
-
-
-def intended_by_form(template: str, op: PlannedOperation) -> str:
-    """The key intended_value of a journey, filled."""
-    return filler(template)(Known().values(op))
 
 
 def _table(client: ModuleType | None, name: str) -> Mapping[str, Any]:

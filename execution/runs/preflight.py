@@ -15,6 +15,7 @@ from experiment.plan import Plan, make_plan
 from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite, load_suite
 from experiment.topology import System
+from experiment.visits import rehearse
 from experiment.workload import Population, load_workload
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
@@ -78,6 +79,8 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
             check_suite(load_suite(path), catalogue)
         elif "journeys" in keys and "mixes" in keys:
             check_folders(path)
+            system = read_system(path)
+            rehearse(system, load_workload(system))
         elif keys & {"link_defaults", "service_defaults", "extends", "links", "services"}:
             load_design(path, catalogue.system())
         else:
