@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from execution.catalogue import Catalogue, check_folders
+from execution.catalogue import Catalogue, check_folders, read_system
 from execution.options import Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
