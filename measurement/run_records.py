@@ -71,6 +71,7 @@ class RunRecord:
     # Those that something was exposed to. Records of before these were kept have none; whatever else they
     # hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
+    system: str = ""  # its name; empty in records of before it was kept: the reference system
 
     @property
     def job(self) -> Job:

@@ -20,7 +20,7 @@ from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
 from measurement.run_records import FinishedRuns, RunRecord, record_of
 from measurement.score import FORMULA
-from trend.store import Occasion, Results
+from trend.store import Occasion, Result, Results
 
 
 def stored_records(what: str) -> list[RunRecord] | None:
@@ -60,7 +60,8 @@ def record_of_folder(
     """The same of a run that left a folder, with the conditions it was played under."""
     record = record_of(entry, scenario, folder.path, history, analysis, clean)
     hashed = scenario_hash(folder.scenario())
-    return replace(record, time_scale=folder.inputs().time_scale, scenario_hash=hashed)
+    inputs = folder.inputs()
+    return replace(record, time_scale=inputs.time_scale, scenario_hash=hashed, system=inputs.system.name)
 
 
 def scenario_hash(scenario: Scenario) -> str:
@@ -109,11 +110,11 @@ def _counted(names: Sequence[str]) -> str:
     return f"{names[0]} was" if len(names) == 1 else f"{len(names)} runs ({names[0]} first) were"
 
 
-def rescore(results: Results, every: bool) -> tuple[int, list[str]]:
-    """Judge runs again whose score has another formula (or all of them), from their histories. Returns how
-    many were, and why the others could not be."""
+def rescore(results: Results, stored: Sequence[Result], every: bool) -> tuple[int, list[str]]:
+    """Judge stored runs again whose score has another formula (or all of them), from their histories. Returns
+    how many were, and why the others could not be."""
     done, problems = 0, []
-    for old in results.read():
+    for old in stored:
         if old.record.formula == FORMULA and not every:
             continue
         folder = RunFolder(Path(old.record.folder))

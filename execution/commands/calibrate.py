@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import population_option
+from execution.commands.option_sets import population_option, system_option
 from execution.commands.parameters import FILE, OutputFile
 from execution.commands.saying import say, shown
 from execution.options import Options
@@ -20,8 +20,9 @@ from execution.options import Options
 @click.option(
     "--out", type=OutputFile(), default="calibration.json", show_default=True, help="File for the sizes."
 )
+@system_option
 @population_option
-def calibrate(run: Path, out: Path, population: Path | None) -> int:
+def calibrate(run: Path, out: Path, system: Path | None, population: Path | None) -> int:
     """RUN is a run folder. --population is the one that the run used."""
     from execution.campaigns.distances import calibrated
     from execution.runs.run_folder import RunFolder
@@ -29,7 +30,7 @@ def calibrate(run: Path, out: Path, population: Path | None) -> int:
     from experiment.units import noun
     from simulation.model.magnitudes import save_magnitudes
 
-    found = calibrated(RunFolder(run), Options(population=population), out.stem)
+    found = calibrated(RunFolder(run, system), Options(population=population), out.stem)
     save_magnitudes(found, out)
     for name, fit in sorted(found.fits.items()):
         say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")

@@ -8,21 +8,25 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import system_option
 from execution.commands.parameters import FILE, json_option
 from execution.commands.saying import say
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue check reports/runs/NAME")
 @click.argument("folder", type=FILE)
+@system_option
 @json_option
-def check(folder: Path, as_json: bool) -> int:
-    """FOLDER is a run folder. Its reports are rendered again, too. The exit code is the run's."""
+def check(folder: Path, system: Path | None, as_json: bool) -> int:
+    """FOLDER is a run folder. Its reports are rendered again, too. --system says where the system lies
+    now, if it has moved. The exit code is the run's.
+    """
     from execution.runs.judging import judge_again, render
     from execution.runs.run_folder import RunFolder
     from experiment.verdict import exit_code
     from reports.console import run_lines
 
-    run = RunFolder(folder)
+    run = RunFolder(folder, system)
     history = run.history()
     analysis = judge_again(run, history)
     made = render(run, history, analysis)

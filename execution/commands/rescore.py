@@ -7,21 +7,23 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import results_option
+from execution.commands.option_sets import results_option, system_option
 from execution.commands.saying import say, tell
-from execution.commands.trend import stored_results
+from execution.commands.trend import of_system, stored_results
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue rescore --all")
 @click.option("--all", "every", is_flag=True, help="Also runs that were scored with today's formula.")
 @results_option
-def rescore(every: bool, results: Path | None) -> int:
+@system_option
+def rescore(every: bool, results: Path | None, system: Path | None) -> int:
     """Each is scored from its history. Exit 2 when a run could not be."""
     from execution.campaigns.stored_runs import rescore as rescore_all
     from experiment.errors import ExitCode
     from experiment.units import noun
 
-    done, problems = rescore_all(stored_results(results), every)
+    store = stored_results(results)
+    done, problems = rescore_all(store, of_system(store.read(), system), every)
     for problem in problems:
         tell(f"not scored again: {problem}")
     say(f"{noun(done, 'run')} scored again, {len(problems)} could not be")

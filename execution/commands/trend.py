@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import results_option
+from execution.commands.option_sets import results_option, system_option
 from execution.commands.parameters import OutputFolder, json_option
 from execution.commands.saying import say_results, shown
 
 if TYPE_CHECKING:
-    from trend.store import Results
+    from trend.store import Result, Results
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue trend smoke --scenario registry_flapping")
@@ -21,8 +22,11 @@ if TYPE_CHECKING:
 @click.option("--scenario", default="", help="Only this scenario of the suite.")
 @click.option("--out", type=OutputFolder(), help="Folder for the page. [default: that of the results]")
 @results_option
+@system_option
 @json_option
-def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_json: bool) -> int:
+def trend(
+    suite: str, scenario: str, out: Path | None, results: Path | None, system: Path | None, as_json: bool
+) -> int:
     """The figures are score, p95 and time to recover."""
     from execution.program import typed
     from experiment.errors import ExitCode, UsageError, nearest
@@ -30,12 +34,18 @@ def trend(suite: str, scenario: str, out: Path | None, results: Path | None, as_
     from trend.report import trend_report
 
     store = stored_results(results)
-    found = store.read(suite)
+    found = of_system(store.read(suite), system)
     if not found:
         stored = sorted({result.suite for result in store.read()})
         raise UsageError(
             f'found no result of a suite "{suite}" in {shown(store.path)}, expected one of '
             f"{', '.join(stored) or 'those that `codeblue suite NAME` will write'}"
+        )
+    systems = {system_of(result) for result in found}
+    if len(systems) > 1:
+        of = " and ".join(sorted(systems))
+        raise UsageError(
+            f'found results of a suite "{suite}" of the systems {of}, expected --system with one'
         )
     names = {Path(result.record.scenario).stem for result in found}
     if scenario and Path(scenario).stem not in names:
@@ -62,3 +72,20 @@ def stored_results(named: Path | None) -> Results:
     if named is not None and not named.is_file():
         raise UsageError(f"found no file {named}, expected one of results that `codeblue suite NAME` wrote")
     return Results(named or RUNS / FILE_NAME)
+
+
+def of_system(found: Sequence[Result], system: Path | None) -> list[Result]:
+    """The results of the system that was named; all when none was."""
+    from execution.catalogue import default_catalogue
+
+    if system is None:
+        return list(found)
+    name = default_catalogue(system).system().name
+    return [result for result in found if system_of(result) == name]
+
+
+def system_of(result: Result) -> str:
+    """The name of the system that was run."""
+    from execution.catalogue import REFERENCE, read_system
+
+    return result.record.system or read_system(REFERENCE).name

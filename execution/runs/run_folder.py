@@ -17,16 +17,17 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 import msgspec
 
+from execution.catalogue import read_system, system_file
 from experiment.controls import Fault
 from experiment.design import Design
-from experiment.errors import HistoryError, StorageError
+from experiment.errors import HistoryError, StorageError, UsageError
 from experiment.history import Header, History, load_history
 from experiment.plan import Plan
 from experiment.properties import Binding
@@ -67,7 +68,10 @@ class RunInputs:
 
 @dataclass(frozen=True, slots=True)
 class RunFolder:
+    """A run and all it left. Python of its system is read from where that lay then, or lies now: `moved`."""
+
     path: Path
+    moved: Path | None = None
 
     @property
     def history_path(self) -> Path:
@@ -84,7 +88,17 @@ class RunFolder:
         return self._value("scenario", Scenario)
 
     def system(self) -> System:
-        return self._value("system", System)
+        """Raises UsageError when `moved` is another system."""
+        played: System = self._value("system", System)
+        if self.moved is None:
+            return played
+        found = read_system(system_file(self.moved))
+        if found.name != played.name:
+            raise UsageError(
+                f"--system: found the system {found.name} in {self.moved}, expected {played.name}, "
+                f"which {self.path} is a run of"
+            )
+        return replace(played, source=found.source)
 
     def design(self) -> Design:
         return self._value("design", Design)

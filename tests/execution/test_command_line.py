@@ -261,3 +261,15 @@ def test_stored_runs_are_found_from_another_folder(
     monkeypatch.chdir(ROOT)
     code, said, _ = command("rescore", "--all", "--results", str(tmp_path / "kept" / "results.sqlite3"))
     assert (code, said) == (0, "1 run scored again, 0 could not be\n")
+
+
+def test_a_run_of_another_system_is_told(command: Command, tmp_path: Path) -> None:
+    """--system says where the run's own system lies now; another one is refused by both names."""
+    command("run", "smoke/control", "--runtime", "simulation", "--out", str(tmp_path))
+    (folder,) = (path for path in tmp_path.iterdir() if path.is_dir())
+    assert command("check", str(folder), "--system", "reference_system")[0] == 0
+    lamps = str(ROOT / "tests" / "fixtures" / "lamps")
+    for word in ("check", "report", "calibrate"):
+        code, _, said = command(word, str(folder), "--system", lamps)
+        assert code == 64
+        assert f"found the system lamps in {lamps}, expected reference_healthcare" in said

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from execution.campaigns.stored_runs import rescore
+from execution.places import ROOT
 from experiment.errors import HistoryError, UsageError
 from harness import cli
 from tests.execution.builders import record
@@ -111,7 +112,7 @@ def test_a_new_row_replaces_the_old_one_for_readers(tmp_path: Path) -> None:
 def test_a_run_whose_folder_is_gone_is_told(tmp_path: Path) -> None:
     """It cannot be scored again; its old score stays."""
     results = stored(tmp_path, [90.0])
-    done, problems = rescore(results, every=False)
+    done, problems = rescore(results, results.read(), every=False)
     assert done == 0 and len(problems) == 2 and "/runs/0-0" in problems[0]
     assert len(results.read()) == 2
 
@@ -232,3 +233,17 @@ def test_an_older_file_is_taken_over(tmp_path: Path) -> None:
     (line,) = trend_report(results.read(), "smoke", "", "trend").lines
     assert line.points[0].lacking == "incomplete: 1 of 4 runs missing"
     assert len(results.read()) == 3
+
+
+def test_suites_of_two_systems_with_one_name_are_told_apart(tmp_path: Path) -> None:
+    """Both may have a suite `smoke`: without --system their results are not mixed. Old ones are the reference
+    system's."""
+    path, lamps = tmp_path / "results.sqlite3", str(ROOT / "tests" / "fixtures" / "lamps")
+    Results(path).append(occasion(0), [(record(0, scenario="smoke/control"), 1.0)])
+    Results(path).append(occasion(1), [(record(0, scenario="night/slow_lamp", system="lamps"), 1.0)])
+    words = ["trend", "smoke", "--results", str(path), "--out", str(tmp_path)]
+    with pytest.raises(UsageError, match="of the systems lamps and reference_healthcare, expected --system"):
+        cli.main(words, standalone_mode=False)
+    assert cli.main([*words, "--system", lamps], standalone_mode=False) == 0
+    with pytest.raises(UsageError, match='of a scenario "slow_lamp"'):
+        cli.main([*words, "--scenario", "slow_lamp", "--system", str(ROOT)], standalone_mode=False)
