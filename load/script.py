@@ -13,7 +13,7 @@ from experiment.errors import UnsupportedError, nearest
 from experiment.forms import AnswerForm, RequestForm
 from experiment.plan import Plan
 from experiment.requests import PlannedOperation
-from experiment.workload import Workload, load_client, load_workload
+from experiment.workload import Workload, load_client
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,18 +55,25 @@ class Script:
 _FIELDS = tuple(f.name for f in fields(PlannedOperation))
 
 
+def unsendable(plan: Plan) -> list[str]:
+    """A sentence for each journey of the plan that has no request."""
+    names = sorted({op.journey for op in plan.operations} - plan.requests.keys())
+    expected = "expected one with a request, here or in REQUESTS of the workload's client"
+    return [
+        f"{plan.system.source}: found the journey {name}, {expected}; {nearest(name, plan.requests)}"
+        for name in names
+    ]
+
+
 def write_script(plan: Plan, endpoints: Mapping[str, str], history: Path, day: str, path: Path) -> None:
     """`endpoints`: service name to base address such as http://127.0.0.1:41001. Raises UnsupportedError when
     a journey of the plan has no request, or its entry service no address."""
     parts: dict[str, Part] = {}
-    sendable = load_workload(plan.system).sendable
+    refused = unsendable(plan)
+    if refused:
+        raise UnsupportedError("\n".join(refused))
     for name in sorted({op.journey for op in plan.operations}):
         journey = plan.system.journeys[name]
-        if name not in sendable:
-            raise UnsupportedError(
-                f"{plan.system.source}: found the journey {name}, expected one that can be sent, with the "
-                f"key request or in REQUESTS of the workload's client; {nearest(name, sendable)}"
-            )
         if journey.entry not in endpoints:
             raise UnsupportedError(
                 f"journey {name}: found no address of its entry service {journey.entry}, "

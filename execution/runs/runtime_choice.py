@@ -16,6 +16,7 @@ from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec
 from experiment.topology import System
+from load.script import unsendable
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.leftovers import Swept
 from runtimes.links.controls import IMPAIRMENTS
@@ -105,6 +106,7 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
             what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
             refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
     refused += _unstartable(plan.system, runtime)
+    refused += unsendable(plan)
     refused += _overlaps(plan, choose(runtime).one_at_a_time)
     if refused:
         raise UnsupportedError("\n".join(refused))

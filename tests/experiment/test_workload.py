@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -57,7 +58,7 @@ def asking(**form: object) -> Journey:
     return Journey("front", key="ord", request=RequestForm(**form))  # type: ignore[arg-type]
 
 
-def request_of(known: Known | None = None, **form: object) -> Request:
+def request_of(known: Known | None = None, **form: Any) -> Request:
     return load_workload(shop(asking(**form))).request(OP, known or Known())
 
 
@@ -108,7 +109,11 @@ def test_the_parts_of_a_key_are_placeholders_too() -> None:
 
 def test_a_header_with_the_version_waits_until_a_version_is_known() -> None:
     """Without one there is nothing to expect; with one the row says which was expected."""
-    form = {"path": "/o", "method": "PUT", "headers": {"If-Match": 'W/"{version}"', "accept": "*/*"}}
+    form: dict[str, Any] = {
+        "path": "/o",
+        "method": "PUT",
+        "headers": {"If-Match": 'W/"{version}"', "accept": "*/*"},
+    }
     fresh, known = request_of(**form), request_of(Known(4), **form)
     assert (fresh.headers, fresh.expected_version) == ({"accept": "*/*"}, None)
     assert (known.headers["if-match"], known.expected_version) == ('W/"4"', 4)

@@ -47,7 +47,9 @@ def plan(*faults: tuple[Any, float, float]) -> Any:
         for number, (fault, start, end) in enumerate(sorted(faults, key=lambda fault: fault[1]), 1)
     )
     specs = [SimpleNamespace(fault=fault, target="a -> b", where="x.yaml:1") for fault, _, _ in faults]
-    return SimpleNamespace(scenario=SimpleNamespace(faults=specs), activations=acting, system=SHOP)
+    return SimpleNamespace(
+        scenario=SimpleNamespace(faults=specs), activations=acting, system=SHOP, operations=(), requests={}
+    )
 
 
 def test_two_faults_that_need_the_same_queue_at_once_are_refused() -> None:
@@ -82,3 +84,12 @@ def test_an_image_is_for_containers_only() -> None:
     """On processes it would be passed over silently."""
     with pytest.raises(UsageError, match="needs --runtime containers"):
         runtime_choice.choose("processes").make(None, None, "shop:1")  # type: ignore[arg-type]
+
+
+def test_a_journey_without_a_request_is_refused_before_anything_starts() -> None:
+    """It can be simulated; nobody can send it."""
+    odd = plan()
+    odd.operations = (SimpleNamespace(journey="browse"), SimpleNamespace(journey="buy"))
+    odd.requests = {"buy": None}
+    with pytest.raises(UnsupportedError, match="found the journey browse, expected one with a request"):
+        refuse_unsupported(odd, "processes")
