@@ -14,6 +14,7 @@ from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
 from reports.repeats import score_text
+from reports.schemas import document_schema
 from reports.wording import clean
 
 GROUPS = ("All scenarios", "Each scenario")
@@ -21,11 +22,11 @@ GROUPS = ("All scenarios", "Each scenario")
 
 @dataclass(frozen=True, slots=True)
 class ComparisonDocument:
-    """comparison.json. `format` counts up when a reader would have to change."""
+    """The file comparison.json; `format` counts up when a reader would have to change."""
 
-    format: Literal[3]
-    kind: Literal["comparison"]
-    report: ComparisonReport
+    format: Literal[3]  # the version of this format; it counts up when a reader would have to change
+    kind: Literal["comparison"]  # always `comparison`, which tells documents apart
+    report: ComparisonReport  # the whole report
 
 
 def render_json(report: ComparisonReport) -> str:
@@ -36,8 +37,7 @@ def render_json(report: ComparisonReport) -> str:
 
 def comparison_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `render_json` writes."""
-    schema = msgspec.json.schema(ComparisonDocument)
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+    return document_schema(ComparisonDocument)
 
 
 def render_markdown(report: ComparisonReport) -> str:

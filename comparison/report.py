@@ -13,10 +13,10 @@ class SafetyFigures:
     """One safety property over runs: how many of `exposed` things violated it in all of them, and in how many
     runs any did."""
 
-    name: str
-    violations: int
-    exposed: int
-    runs: Share
+    name: str  # the name of the property
+    violations: int  # how many things violated it, in all runs
+    exposed: int  # how many things could have, in all runs
+    runs: Share  # in how many runs any did
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,20 +26,21 @@ class DesignInScenario:
     of the runs' largest; both are None where no property bounds staleness. Costs are as in
     `DesignSummary`."""
 
-    scenario: str
-    design: str
-    runs: int
-    invalid: int
-    vetoes: int
-    score: Estimate | None
-    recovery: MedianTime | None
-    safety: tuple[SafetyFigures, ...]
-    stale_s: float | None
-    staleness: Estimate | None
-    calls: Estimate | None
-    cpu_ms: Estimate | None
-    baseline_p95_s: Estimate | None
+    scenario: str  # the name of the scenario
+    design: str  # the name of the design
+    runs: int  # how many runs there are
+    invalid: int  # runs that are invalid
+    vetoes: int  # runs with a violated safety property
+    score: Estimate | None  # the mean score with its interval; none: no run was scored
+    recovery: MedianTime | None  # the median time to recover, in seconds
+    safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
+    stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
+    staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
+    calls: Estimate | None  # calls between services for each client operation
+    cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
+    baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds
     added_p95_s: Estimate | None = None
+    """What that is above the first design's with the same seeds, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,18 +50,19 @@ class DesignSummary:
     first itself). The unit of every interval but those of `safety` (runs) is the seed, as of the score:
     costs differ between scenarios, which is no uncertainty."""
 
-    design: str
-    title: str
-    score: Estimate | None
-    vetoes: int
-    invalid: int
-    safety: tuple[SafetyFigures, ...]
-    stale_s: float | None
-    staleness: Estimate | None
-    calls: Estimate | None
-    cpu_ms: Estimate | None
-    baseline_p95_s: Estimate | None
+    design: str  # the name of the design
+    title: str  # what the design does otherwise
+    score: Estimate | None  # the mean score with its interval; none: no run was scored
+    vetoes: int  # runs with a violated safety property
+    invalid: int  # runs that are invalid
+    safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
+    stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
+    staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
+    calls: Estimate | None  # calls between services for each client operation
+    cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
+    baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds
     added_p95_s: Estimate | None = None
+    """What that is above the first design's with the same seeds, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,26 +70,26 @@ class EffectSize:
     """A design against the first one, in points of score, paired by seed; `scenario` "all" is the mean of
     all."""
 
-    scenario: str
-    design: str
-    against: str
-    difference: PairedDifference
+    scenario: str  # the scenario; `all` for the mean of all
+    design: str  # the name of the design
+    against: str  # the first design
+    difference: PairedDifference  # the difference in points of score
 
 
 @dataclass(frozen=True, slots=True)
 class ComparisonReport:
     """`words` say what the winner wins and pays. `sources` are the runtimes of the runs."""
 
-    name: str
-    started_at: str
-    command: str
-    sources: tuple[str, ...]
-    scenarios: tuple[str, ...]
-    designs: tuple[DesignSummary, ...]
-    cells: tuple[DesignInScenario, ...]
-    effects: tuple[EffectSize, ...]
-    words: tuple[str, ...]
+    name: str  # what the comparison is called
+    started_at: str  # when it started, as ISO 8601
+    command: str  # the command that runs it again
+    sources: tuple[str, ...]  # the runtimes of the runs
+    scenarios: tuple[str, ...]  # the names of the scenarios
+    designs: tuple[DesignSummary, ...]  # each design over all scenarios
+    cells: tuple[DesignInScenario, ...]  # each design in each scenario
+    effects: tuple[EffectSize, ...]  # each design against the first one
+    words: tuple[str, ...]  # what the winner wins and pays
     screened: tuple[str, ...] = ()  # designs that the simulation left out, with why
-    machine: Mapping[str, str] | None = None
-    git: str = ""
+    machine: Mapping[str, str] | None = None  # the machine and its software, by name
+    git: str = ""  # the commit of the project
     unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected

@@ -21,22 +21,22 @@ class Header:
     """First line of a history: what was run, where and with what. `source` is the runtime's name."""
 
     TAG: ClassVar[str] = "header"
-    format: int
-    run_id: str
-    source: str  # processes, containers or simulation
-    scenario: str
-    design: str
-    system: str
-    seed: int
-    started_at: str  # ISO 8601
+    format: int  # the version of this format; it counts up when a reader would have to change
+    run_id: str  # the name of the run and of its folder
+    source: str  # the runtime: processes, containers or simulation
+    scenario: str  # the name of the scenario
+    design: str  # the name of the design
+    system: str  # the name of the system
+    seed: int  # the seed of every random choice
+    started_at: str  # when it started, as ISO 8601
     zero_wall: float  # unix seconds of t = 0
-    population: str = ""
+    population: str = ""  # whom the operations are about
     toxiproxy: str = ""  # which server the links ran through, with its version
-    versions: Mapping[str, str] = field(default_factory=dict)
-    git: str = ""
-    command: str = ""  # reproduces the run
-    calibration: str = ""  # simulated runs: the calibration file and its age
-    clock_scale: float = 1.0
+    versions: Mapping[str, str] = field(default_factory=dict)  # the versions of the libraries
+    git: str = ""  # the commit of the project
+    command: str = ""  # the command that plays the run again
+    calibration: str = ""  # of a simulated run: the calibration file and its age
+    clock_scale: float = 1.0  # how many times faster long business times ran
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,10 +85,13 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class PhaseEvent:
+    """A phase as it was played."""
+
     TAG: ClassVar[str] = "phase"
-    name: str
-    start: float
-    end: float | None = None  # None: the run was cut off inside it
+    name: str  # the name of the phase
+    start: float  # seconds from the start of the run to that of the phase
+    end: float | None = None
+    """Seconds from the start of the run to the end of the phase; none: it was cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,10 +146,11 @@ class Note:
     the checker `about`, seen in an earlier attempt of this run: it counts as one seen in this attempt."""
 
     TAG: ClassVar[str] = "note"
-    t: float
+    t: float  # seconds since the start of the run
     level: Literal["info", "warning", "invalid", "violation"]
-    text: str
-    about: str = ""
+    """How serious it is; `invalid` makes the run invalid."""
+    text: str  # what it says
+    about: str = ""  # the property that a violation is of
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,10 +158,10 @@ class End:
     """Last line: a history without it was cut off."""
 
     TAG: ClassVar[str] = "end"
-    t: float
-    reason: Literal["completed", "interrupted", "failed"]
-    clean: bool  # everything healed and stopped as far as this run had to
-    statement: str = ""
+    t: float  # seconds since the start of the run
+    reason: Literal["completed", "interrupted", "failed"]  # why it ended
+    clean: bool  # whether everything was healed and stopped that this run had to
+    statement: str = ""  # what was left, or what failed
 
 
 Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | End

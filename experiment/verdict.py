@@ -30,27 +30,28 @@ def worst(verdicts: Iterable[Verdict]) -> Verdict:
 class Violation:
     """One broken promise with its evidence: rows of the history (operations, records) as plain mappings."""
 
-    statement: str  # "order o-1 was shipped twice"
-    key: str
-    t: float | None
-    evidence: tuple[Mapping[str, Any], ...] = ()
+    statement: str  # what happened, in one sentence
+    key: str  # the business key of the thing
+    t: float | None  # when, in seconds since the start of the run
+    evidence: tuple[Mapping[str, Any], ...] = ()  # the operations and records that show it
 
 
 @dataclass(frozen=True, slots=True)
 class CheckResult:
     """The judgement of one property. `exposed` counts what could have gone wrong: 0 is not exercised."""
 
-    checker: str  # name of the property
-    property: str  # one sentence
-    safety: bool
-    verdict: Verdict
+    checker: str  # the name of the property
+    property: str  # what it promises, in one sentence
+    safety: bool  # whether a violation is a veto
+    verdict: Verdict  # how it came out
     statement: str  # one sentence with the figure
-    exposed: int
-    violations: tuple[Violation, ...] = ()  # the first ones, in time order
-    violation_count: int = 0
+    exposed: int  # how many things could have gone wrong; 0: not exercised
+    violations: tuple[Violation, ...] = ()  # the first violations, in time order
+    violation_count: int = 0  # how many violations there are
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
-    judged: bool = True  # False: shown for information, no part of the verdict
-    kind: str = ""  # general kind of the property
+    """Figures of the property, by name."""
+    judged: bool = True  # off: shown for information, no part of the verdict
+    kind: str = ""  # the general kind of the property
 
 
 def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:

@@ -43,9 +43,9 @@ class Finding:
     """What speaks against a pass, about one scenario or (empty) about all. `unknown` is set where it leaves
     the answer open."""
 
-    scenario: str
-    sentence: str
-    unknown: Unknown | None = None
+    scenario: str  # the scenario; empty: all
+    sentence: str  # what was found
+    unknown: Unknown | None = None  # why it leaves the answer open; none: it does not
 
     @property
     def decision(self) -> Decision:
@@ -57,15 +57,15 @@ class GateResult:
     """`sentence` is the reason in one sentence; `evidence` what else led to the decision; `unknown` why an
     inconclusive one is."""
 
-    decision: Decision
-    sentence: str
-    difference: PairedDifference | None
-    scenarios: tuple[ScenarioFlag, ...]
-    evidence: tuple[str, ...] = ()
-    figures: tuple[FigureFlag, ...] = ()
-    new_vetoes: tuple[str, ...] = ()
-    findings: tuple[Finding, ...] = ()
-    unknown: Unknown | None = None
+    decision: Decision  # the answer of the gate
+    sentence: str  # the reason in one sentence
+    difference: PairedDifference | None  # the mean difference of scores over pairs
+    scenarios: tuple[ScenarioFlag, ...]  # each scenario on its own
+    evidence: tuple[str, ...] = ()  # what else led to the decision
+    figures: tuple[FigureFlag, ...] = ()  # latency and goodput of all scenarios together
+    new_vetoes: tuple[str, ...] = ()  # safety properties that only the candidate violates
+    findings: tuple[Finding, ...] = ()  # what speaks against a pass
+    unknown: Unknown | None = None  # why an inconclusive answer is one
 
 
 def decide(

@@ -21,13 +21,13 @@ class ScenarioFlag:
     """One scenario on its own, after Holm's correction: its score, and how many runs failed of how many
     that were valid. `unclear`: more runs failed, which may be chance."""
 
-    scenario: str
-    difference: PairedDifference
-    worse: bool
-    failed_baseline: int = 0
-    failed_candidate: int = 0
-    fails_more: bool = False
-    unclear: bool = False
+    scenario: str  # the name of the scenario
+    difference: PairedDifference  # the difference of its scores
+    worse: bool  # whether its score is shown to be worse
+    failed_baseline: int = 0  # how many valid runs of the baseline failed
+    failed_candidate: int = 0  # how many valid runs of the candidate failed
+    fails_more: bool = False  # whether the candidate is shown to fail more often
+    unclear: bool = False  # whether more runs failed, which may be chance
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +35,13 @@ class FigureFlag:
     """Candidate / baseline of a figure of all scenarios together, with the 95% interval of the ratio.
     `unclear`: it looks worse than tolerated and is not shown to be."""
 
-    figure: str
-    ratio: float
-    low: float | None
-    high: float | None
-    tolerated: float
-    worse: bool
-    unclear: bool
+    figure: str  # the name of the figure
+    ratio: float  # the candidate's figure as a multiple of the baseline's
+    low: float | None  # lower end of the 95% interval of the ratio
+    high: float | None  # upper end of the 95% interval of the ratio
+    tolerated: float  # the ratio that is tolerated
+    worse: bool  # whether it is shown to be worse than tolerated
+    unclear: bool  # whether it looks worse and is not shown to be
 
 
 def figure_text(figure: FigureFlag) -> str:

@@ -18,6 +18,7 @@ from gate.report import GateReport, GateViolation
 from measurement.statistics import Estimate
 from reports.markdown import code, table, text
 from reports.repeats import score_text
+from reports.schemas import document_schema
 from reports.wording import clean
 
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
@@ -28,13 +29,13 @@ LEVELS = {Decision.PASS: "notice", Decision.REGRESSION: "error", Decision.INCONC
 
 @dataclass(frozen=True, slots=True)
 class GateDocument:
-    """gate.json. `format` counts up when a reader would have to change."""
+    """The file gate.json; `format` counts up when a reader would have to change."""
 
-    format: Literal[1]
-    kind: Literal["gate"]
-    decision: Decision
-    sentence: str
-    report: GateReport
+    format: Literal[1]  # the version of this format; it counts up when a reader would have to change
+    kind: Literal["gate"]  # always `gate`, which tells documents apart
+    decision: Decision  # the answer of the gate
+    sentence: str  # the reason in one sentence
+    report: GateReport  # the whole report
 
 
 def render_json(report: GateReport) -> str:
@@ -45,7 +46,7 @@ def render_json(report: GateReport) -> str:
 
 def gate_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `render_json` writes."""
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(GateDocument)}
+    return document_schema(GateDocument)
 
 
 def render_markdown(report: GateReport) -> str:

@@ -21,21 +21,21 @@ from reports.repeats import share_text
 class GateViolation:
     """One violated safety invariant of the candidate, with the scenario's file and line."""
 
-    invariant: str
-    scenario: str
-    seed: int
-    statement: str
-    file: str
-    line: int = 1
+    invariant: str  # the name of the property
+    scenario: str  # the name of the scenario
+    seed: int  # the first seed with which it was violated
+    statement: str  # what happened, in one sentence
+    file: str  # the scenario file
+    line: int = 1  # the line of the file that names the property
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How many of the runs; the share has an exact interval."""
 
-    what: str
-    events: int
-    runs: int
+    what: str  # what is counted
+    events: int  # how many runs have it
+    runs: int  # of how many runs
 
     @property
     def text(self) -> str:
@@ -47,19 +47,19 @@ class Rate:
 class GateReport:
     """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
 
-    baseline: str
-    candidate: str
-    suite: str
-    result: GateResult
-    pairs: int
-    score: Estimate | None
-    refusals: tuple[str, ...]
-    violations: tuple[GateViolation, ...]
-    warnings: tuple[str, ...]
-    command: str
-    started_at: str
-    rates: tuple[Rate, ...] = ()
-    on_inconclusive: str = "fail"
+    baseline: str  # what is compared with
+    candidate: str  # what is judged
+    suite: str  # the suite that was played
+    result: GateResult  # the decision with its evidence
+    pairs: int  # how many pairs were played
+    score: Estimate | None  # the candidate's mean score
+    refusals: tuple[str, ...]  # floors that were broken, such as --min-score
+    violations: tuple[GateViolation, ...]  # violated safety properties of the candidate
+    warnings: tuple[str, ...]  # what a reader must know besides
+    command: str  # the command that runs it again
+    started_at: str  # when it started, as ISO 8601
+    rates: tuple[Rate, ...] = ()  # how often runs of each side are valid, pass or are vetoed
+    on_inconclusive: str = "fail"  # what an inconclusive answer does: fail or warn
     unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected
 
     @property

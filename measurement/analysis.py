@@ -16,12 +16,10 @@ Status = Literal["met", "not met", "no data"]
 class ValidityCheck:
     """One condition a run must meet before anything may be claimed from it."""
 
-    name: (
-        str  # baseline_met, fault_observed, generator_kept_up, enough_operations, clean_up_verified, complete
-    )
-    ok: bool
-    statement: str
-    verdict_if_broken: Verdict = Verdict.INVALID
+    name: str  # the condition, such as baseline_met or fault_observed
+    ok: bool  # whether it is met
+    statement: str  # one sentence with what was seen
+    verdict_if_broken: Verdict = Verdict.INVALID  # the verdict of a run that does not meet it
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +28,24 @@ class JourneyPhase:
     does not support is None. `errors` counts by kind. Operations belong to the phase of their intended
     start."""
 
-    journey: str
-    phase: str
-    offered: int
-    good: int
-    acknowledged: int
-    rejected: int
-    indeterminate: int
-    errors: Mapping[str, int]
-    p50: float | None
-    p95: float | None
-    p99: float | None
-    max: float | None
-    success_ratio: float | None
-    offered_rate: float  # per second
-    good_rate: float
-    not_sent: int = 0  # what they needed had failed before; not among the offered
-    histogram: tuple[tuple[int, int], ...] = ()  # of the latencies behind the percentiles, see `histogram`
+    journey: str  # the name of the journey
+    phase: str  # the name of the phase
+    offered: int  # operations that were to begin
+    good: int  # operations that were good: successful and in time
+    acknowledged: int  # operations that succeeded
+    rejected: int  # operations that certainly did not happen
+    indeterminate: int  # operations that may have happened
+    errors: Mapping[str, int]  # how many operations failed, by kind of error
+    p50: float | None  # median latency in seconds
+    p95: float | None  # 95th percentile of the latency in seconds
+    p99: float | None  # 99th percentile of the latency in seconds
+    max: float | None  # largest latency in seconds
+    success_ratio: float | None  # good operations as a share of those offered
+    offered_rate: float  # offered operations a second
+    good_rate: float  # good operations a second
+    not_sent: int = 0  # operations that were not sent, because what they needed had failed
+    histogram: tuple[tuple[int, int], ...] = ()
+    """Pairs of bucket and count of the latencies behind the percentiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,34 +53,35 @@ class Timeline:
     """One-second buckets since the run's zero for one journey ("all" for all); None where a bucket is
     empty."""
 
-    journey: str
-    offered: tuple[int, ...]
-    good: tuple[int, ...]
-    errors: tuple[int, ...]
-    p50: tuple[float | None, ...]
-    p95: tuple[float | None, ...]
-    p99: tuple[float | None, ...]
-    q: tuple[float | None, ...]  # normalised by the baseline, 0..1; empty for a journey without a baseline
-    max: tuple[float | None, ...] = ()  # the slowest, where a second holds too few for a percentile
+    journey: str  # the journey; `all` for all of them
+    offered: tuple[int, ...]  # operations offered in each second
+    good: tuple[int, ...]  # good operations in each second
+    errors: tuple[int, ...]  # failed operations in each second
+    p50: tuple[float | None, ...]  # median latency in each second, in seconds
+    p95: tuple[float | None, ...]  # 95th percentile of the latency in each second, in seconds
+    p99: tuple[float | None, ...]  # 99th percentile of the latency in each second, in seconds
+    q: tuple[float | None, ...]  # quality in each second as a share of the baseline; empty without a baseline
+    max: tuple[float | None, ...] = ()
+    """Largest latency in each second, in seconds, where it holds too few for a percentile."""
 
 
 @dataclass(frozen=True, slots=True)
 class FaultWindow:
     """One activation as measured: from the injection to the verified heal, beside the planned times."""
 
-    fault: str
-    kind: str
-    target: str
-    planned_start: float
-    planned_end: float
-    start: float | None
-    end: float | None
-    observed: bool
-    healed: bool
-    statement: str
-    existing_connections: str = ""
-    end_statement: str = ""  # of the same measurement, made once more before the heal
-    lasted: bool | None = None  # whether the effect was still seen then; None: not measured again
+    fault: str  # the id of the activation
+    kind: str  # the kind of fault
+    target: str  # the link or service
+    planned_start: float  # when it was to begin, in seconds since the start of the run
+    planned_end: float  # when it was to end, in seconds since the start of the run
+    start: float | None  # when it began, in seconds since the start of the run
+    end: float | None  # when its heal was verified, in seconds since the start of the run
+    observed: bool  # whether its effect was seen on the callers' own traffic
+    healed: bool  # whether its heal was verified
+    statement: str  # the effect, with its figure
+    existing_connections: str = ""  # what it does to connections that were open
+    end_statement: str = ""  # the effect as measured once more before the heal
+    lasted: bool | None = None  # whether the effect was still seen then; none: not measured again
 
     @property
     def effect(self) -> str:
@@ -99,12 +99,12 @@ class FaultWindow:
 class ExpectationResult:
     """One declared objective against its measurement."""
 
-    phase: str
-    journey: str
-    figure: str  # success, p50, p95, p99, recovery
-    bound: str  # ">= 99%"
-    measured: float | None
-    status: Status
+    phase: str  # the name of the phase
+    journey: str  # the name of the journey
+    figure: str  # what is bounded: success, p50, p95, p99 or recovery
+    bound: str  # the bound as the scenario gives it
+    measured: float | None  # the figure, in seconds or as a share; none: no data
+    status: Status  # whether the objective was met
 
     @property
     def name(self) -> str:
@@ -117,11 +117,11 @@ class RecoveryResult:
     """`seconds` after the last heal until Q held; None and `censored` when it never did within what was
     observed. Not `under_load`: there was too little load after the heal to tell."""
 
-    seconds: float | None
-    censored: bool
-    budget: float
-    statement: str
-    under_load: bool = True
+    seconds: float | None  # seconds after the last heal until quality was back; none: never seen
+    censored: bool  # whether the run ended before quality was back
+    budget: float  # how many seconds it might take
+    statement: str  # one sentence with the figure
+    under_load: bool = True  # whether there was load enough after the heal to tell
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,14 +130,14 @@ class Score:
     the other figure. `interval` is the within-run 95% interval; `parts` are A, D, T, C, E in [0, 1]; a part
     that the run cannot show (no journey is independent of the fault) is None and its weight is shared out."""
 
-    formula: str
-    value: float | None
-    without_veto: float | None
-    parts: Mapping[str, float | None]
-    interval: tuple[float, float] | None
-    area_under_q: float | None  # mean of Q over fault and recovery, 0..1
+    formula: str  # the version of the formula
+    value: float | None  # the score from 0 to 100; none: the run is invalid
+    without_veto: float | None  # what it would have been without the veto
+    parts: Mapping[str, float | None]  # the parts of the score, each from 0 to 1; none: not shown by this run
+    interval: tuple[float, float] | None  # 95% interval of the score within this run
+    area_under_q: float | None  # mean quality over fault and recovery, from 0 to 1
     resilience_loss: float | None  # integral of 100 - 100 Q over fault and recovery, percent seconds
-    veto: str = ""  # "3 orders shipped twice"
+    veto: str = ""  # the violations that made it 0, in words
     failed: tuple[str, ...] = ()  # what made the run fail without a veto: properties and objectives
 
 
@@ -146,29 +146,30 @@ class WaiverUse:
     """A waiver of the scenario on the day of the run. `lifts`: it is in force, and what it names was
     violated."""
 
-    invariant: str
-    by: str
-    until: str  # ISO date
-    reason: str
-    in_force: bool
-    lifts: bool
+    invariant: str  # the property that may be violated
+    by: str  # who permits it
+    until: str  # the last day on which it may be, as an ISO date
+    reason: str  # why it may be violated
+    in_force: bool  # whether it holds on the day of the run
+    lifts: bool  # whether it is in force and its property was violated
 
 
 @dataclass(frozen=True, slots=True)
 class Analysis:
     """The judgement of one run."""
 
-    verdict: Verdict
-    vetoed: bool
-    reasons: tuple[str, ...]  # the first one is the headline
-    validity: tuple[ValidityCheck, ...]
-    checks: tuple[CheckResult, ...]
-    expectations: tuple[ExpectationResult, ...]
-    journeys: tuple[JourneyPhase, ...]
-    timelines: tuple[Timeline, ...]
-    faults: tuple[FaultWindow, ...]
-    recovery: RecoveryResult | None
-    convergence_s: float | None  # after the last heal, see `Convergence`; None: never or not observed
-    score: Score
-    measures: Mapping[str, float | int | str | None] = field(default_factory=dict)
-    waivers: tuple[WaiverUse, ...] = ()
+    verdict: Verdict  # the verdict of the run
+    vetoed: bool  # whether a safety property was violated
+    reasons: tuple[str, ...]  # why, most serious first; the first one is the headline
+    validity: tuple[ValidityCheck, ...]  # the conditions that a run must meet before it says anything
+    checks: tuple[CheckResult, ...]  # the judgement of each property
+    expectations: tuple[ExpectationResult, ...]  # the declared objectives
+    journeys: tuple[JourneyPhase, ...]  # figures of each journey in each phase
+    timelines: tuple[Timeline, ...]  # figures of each journey, second by second
+    faults: tuple[FaultWindow, ...]  # the faults as measured
+    recovery: RecoveryResult | None  # when quality was back after the last heal
+    convergence_s: float | None
+    """Seconds after the last heal until all work was done; none: never, or not observed."""
+    score: Score  # the score of the run
+    measures: Mapping[str, float | int | str | None] = field(default_factory=dict)  # figures besides, by name
+    waivers: tuple[WaiverUse, ...] = ()  # the permissions to go on with a violated property

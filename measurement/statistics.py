@@ -34,11 +34,11 @@ ALIKE = "all alike"
 class Estimate:
     """A mean with its 95% interval; `low` and `high` are None when the sample cannot support one."""
 
-    mean: float
-    low: float | None
-    high: float | None
-    n: int
-    method: str
+    mean: float  # the mean of the values
+    low: float | None  # lower end of the 95% interval
+    high: float | None  # upper end of the 95% interval
+    n: int  # how many values there are
+    method: str  # how the interval was made
 
     @property
     def alike(self) -> bool:
@@ -98,10 +98,10 @@ def _alike(values: np.ndarray) -> bool:
 class Share:
     """How many runs of `n` have something, with the exact 95% interval of the share."""
 
-    runs: int
-    n: int
-    low: float
-    high: float
+    runs: int  # how many runs have it
+    n: int  # of how many runs
+    low: float  # lower end of the exact 95% interval of the share
+    high: float  # upper end of the exact 95% interval of the share
 
 
 def share_estimate(runs: int, n: int) -> Share:
@@ -148,11 +148,11 @@ class MedianTime:
     """Median of times of which some were never reached; None when more than half were not. `low` and `high`
     are its 95% interval, None where the sample leaves it open."""
 
-    median: float | None
-    n: int
-    censored: int
-    low: float | None = None
-    high: float | None = None
+    median: float | None  # the median in seconds; none: more than half were never reached
+    n: int  # how many times there are
+    censored: int  # how many were never reached
+    low: float | None = None  # lower end of the 95% interval, in seconds
+    high: float | None = None  # upper end of the 95% interval, in seconds
 
 
 def median_time(reached: Sequence[float], censored_at: Sequence[float]) -> MedianTime:
@@ -246,15 +246,15 @@ def more_often(before: int, now: int, n: int) -> float:
 
 @dataclass(frozen=True, slots=True)
 class PairedDifference:
-    """candidate - baseline over pairs of one seed: t interval, one-sided p that it is below zero, Cohen's
+    """Candidate minus baseline over pairs of one seed: t interval, one-sided p that it is below zero, Cohen's
     d_z."""
 
-    mean: float
-    low: float | None
-    high: float | None
-    p_worse: float | None
-    effect_size: float | None
-    n: int
+    mean: float  # the mean difference, candidate minus baseline
+    low: float | None  # lower end of the 95% interval
+    high: float | None  # upper end of the 95% interval
+    p_worse: float | None  # one-sided p value of a difference below zero
+    effect_size: float | None  # Cohen's d of the pairs
+    n: int  # how many pairs there are
 
 
 def paired_difference(baseline: Sequence[float], candidate: Sequence[float]) -> PairedDifference:

@@ -43,10 +43,10 @@ STATUSES = {"met": Outcome.PASSED, "not met": Outcome.FAILED, "no data": Outcome
 class Case:
     """One thing that was judged. `statement` is one sentence with its figure."""
 
-    name: str  # "fault_observed", "no_lost_write", "pay p95 in fault"
-    kind: Kind
-    outcome: Outcome
-    statement: str
+    name: str  # the check or objective, such as no_lost_write or `pay p95 in fault`
+    kind: Kind  # what sort of judgement it is
+    outcome: Outcome  # how it came out
+    statement: str  # one sentence with its figure
 
 
 def cases_of(analysis: Analysis) -> tuple[Case, ...]:

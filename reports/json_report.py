@@ -9,6 +9,7 @@ import msgspec
 
 from reports.cases import Case
 from reports.report import RunReport, SuiteReport
+from reports.schemas import document_schema
 from reports.wording import score_text
 
 FORMAT: Literal[2] = 2
@@ -20,23 +21,24 @@ class RunDocument:
     number with the veto or the failures beside which it stands. `cases` are what was judged, in agreement
     with the verdict."""
 
-    format: Literal[2]
-    kind: Literal["run"]
-    score: str
-    cases: tuple[Case, ...]
-    report: RunReport
+    format: Literal[2]  # the version of this format; it counts up when a reader would have to change
+    kind: Literal["run"]  # always `run`, which tells documents apart
+    score: str  # the score as people read it, with the veto or the failures beside it
+    cases: tuple[Case, ...]  # what was judged, in agreement with the verdict
+    report: RunReport  # the whole report
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteDocument:
     """A whole suite; `passed` is true when every entry came out as expected."""
 
-    format: Literal[2]
-    kind: Literal["suite"]
-    passed: bool
+    format: Literal[2]  # the version of this format; it counts up when a reader would have to change
+    kind: Literal["suite"]  # always `suite`, which tells documents apart
+    passed: bool  # whether every entry came out as expected
     verdict: Literal["pass", "inconclusive", "fail", "invalid"]
-    headline: str
-    report: SuiteReport
+    """What the suite says as a whole: whether its runs came out as expected."""
+    headline: str  # the result in one sentence
+    report: SuiteReport  # the whole report
 
 
 def render_run(report: RunReport) -> str:
@@ -49,16 +51,12 @@ def render_suite(suite: SuiteReport) -> str:
 
 def run_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `render_run` writes."""
-    return _schema(RunDocument)
+    return document_schema(RunDocument)
 
 
 def suite_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `render_suite` writes."""
-    return _schema(SuiteDocument)
-
-
-def _schema(cls: type) -> dict[str, Any]:
-    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **msgspec.json.schema(cls)}
+    return document_schema(SuiteDocument)
 
 
 def _text(document: RunDocument | SuiteDocument) -> str:

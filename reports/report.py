@@ -19,47 +19,47 @@ from reports.wording import headline, score_short, score_text
 class ScenarioFacts:
     """The scenario as readers need it. `phases` are the planned lengths in seconds, in order."""
 
-    name: str
-    title: str = ""
-    file: str = ""
-    load: str = ""  # "poisson arrivals, 8/s, mix visit"
-    phases: tuple[tuple[str, float], ...] = ()
-    faults: tuple[str, ...] = ()  # "lost_response on front -> back, 13 s to 28 s"
-    invariants: tuple[str, ...] = ()
-    causes: tuple[int, ...] = ()
-    principles: tuple[int, ...] = ()
+    name: str  # what the scenario is called
+    title: str = ""  # what it shows, in one sentence
+    file: str = ""  # the path of its file
+    load: str = ""  # the load in words: poisson arrivals, 8/s, mix visit
+    phases: tuple[tuple[str, float], ...] = ()  # the planned length of each phase, in seconds
+    faults: tuple[str, ...] = ()  # each fault in words, with its link or service and its times
+    invariants: tuple[str, ...] = ()  # the properties that must hold
+    causes: tuple[int, ...] = ()  # the causes of failure that it shows, by number
+    principles: tuple[int, ...] = ()  # the principles of design that it puts to the test, by number
 
 
 @dataclass(frozen=True, slots=True)
 class DesignFacts:
     """The design and the switches in which it differs from `compared_to` (empty: from no other design)."""
 
-    name: str
-    title: str = ""
-    file: str = ""
-    compared_to: str = ""
-    differences: tuple[str, ...] = ()
+    name: str  # what the design is called
+    title: str = ""  # what it does otherwise, in one sentence
+    file: str = ""  # the path of its file
+    compared_to: str = ""  # the design whose differences are listed; empty: none
+    differences: tuple[str, ...] = ()  # the patterns and switches in which it differs from that design
 
 
 @dataclass(frozen=True, slots=True)
 class RunFacts:
     """What a run folder keeps beside history and analysis, as `facts.json`."""
 
-    scenario: ScenarioFacts
-    design: DesignFacts
-    machine: Mapping[str, str] = field(default_factory=dict)
+    scenario: ScenarioFacts  # the scenario as readers need it
+    design: DesignFacts  # the design as readers need it
+    machine: Mapping[str, str] = field(default_factory=dict)  # the machine and its software, by name
 
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
     """Everything a page about one run says."""
 
-    header: Header
-    facts: RunFacts
-    analysis: Analysis
-    phases: tuple[PhaseEvent, ...]
-    notes: tuple[Note, ...]
-    end: End | None  # None: the history was cut off
+    header: Header  # what was run, where and with what
+    facts: RunFacts  # the scenario, the design and the machine, in words
+    analysis: Analysis  # the judgement of the run
+    phases: tuple[PhaseEvent, ...]  # the phases as they were played
+    notes: tuple[Note, ...]  # what a reader must know besides
+    end: End | None  # how the run ended; none: the history was cut off
     traces: tuple[Trace, ...] = ()  # the violating ones first, then the slowest
 
     @property
@@ -72,24 +72,24 @@ class RunReport:
 class RunSummary:
     """One run in one row of a suite. `recovery_s`: None when it never recovered or nobody asked."""
 
-    run_id: str
-    scenario: str
-    title: str
-    design: str
-    seed: int
-    source: str
-    verdict: Verdict
-    vetoed: bool
-    headline: str
-    score: float | None
-    score_text: str  # "0 (vetoed: 3 duplicate orders; would have been 91)"
-    recovery_s: float | None
-    recovery_censored: bool
+    run_id: str  # the name of the run and of its folder
+    scenario: str  # the name of the scenario
+    title: str  # what the scenario shows
+    design: str  # the name of the design
+    seed: int  # the seed of the run
+    source: str  # the runtime: processes, containers or simulation
+    verdict: Verdict  # the verdict of the run
+    vetoed: bool  # whether a safety property was violated
+    headline: str  # the verdict with its first reason, in one sentence
+    score: float | None  # the score from 0 to 100; none: the run is invalid
+    score_text: str  # the score in words, with a veto and what it would have been
+    recovery_s: float | None  # seconds until quality was back; none: never, or nobody asked
+    recovery_censored: bool  # whether the run ended before quality was back
     violations: Mapping[str, int]  # property to how many, of those that were violated
     file: str = ""  # the scenario file
     failures: tuple[str, ...] = ()  # what failed or makes the run invalid, one sentence each
-    missed: tuple[str, ...] = ()  # objectives that were not met: "pay p95 in fault"
-    score_short: str = ""  # "0, vetoed; would have been 91", for where the violations stand beside it
+    missed: tuple[str, ...] = ()  # objectives that were not met, such as `pay p95 in fault`
+    score_short: str = ""  # the score in few words, for where the violations stand beside it
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +99,12 @@ class SuiteEntry:
     `link` leads from the suite's page to the run's page. `summary` is None when the entry was not run.
     """
 
-    scenario: str
-    design: str
-    expected: Verdict
-    summary: RunSummary | None
-    weight: float = 1.0
-    link: str = ""
+    scenario: str  # the name of the scenario
+    design: str  # the name of the design
+    expected: Verdict  # the verdict that the suite expects
+    summary: RunSummary | None  # the run; none: it was not run
+    weight: float = 1.0  # its weight: impact times likelihood
+    link: str = ""  # where the page of the run is
     violates: tuple[
         str, ...
     ] = ()  # checkers that must have found something, for a failure for the right reason
@@ -123,13 +123,13 @@ class FourNumbers:
     """A design over a suite: four numbers, never one. `mean` and `worst` are scores from 0 to 100, `worst`
     that of the runs that have one."""
 
-    design: str
-    mean: float | None
-    worst: float | None
-    worst_scenario: str
+    design: str  # the name of the design
+    mean: float | None  # the mean score, from 0 to 100
+    worst: float | None  # the lowest score
+    worst_scenario: str  # the scenario with the lowest score
     covered: int  # pairs of link and fault class that were exercised
-    coverable: int
-    vetoes: int
+    coverable: int  # pairs of link and fault class that could be exercised
+    vetoes: int  # runs with a violated safety property
     interval: tuple[float, float] | None = None  # 95% interval of the mean
     unscored: int = 0  # runs that are missing or have no score: the worst may be among them
 
@@ -139,32 +139,32 @@ class RepeatedEntry:
     """One scenario on one design over all its runs, every figure with its interval. `met`: runs that came out
     as expected; latencies are those of all journeys, merged over runs."""
 
-    scenario: str
-    design: str
-    runs: int
-    met: int
-    vetoes: int
-    invalid: int
-    score: Estimate | None
-    recovery: MedianTime | None
-    baseline_p95: Estimate | None
-    load_p95: Estimate | None
+    scenario: str  # the name of the scenario
+    design: str  # the name of the design
+    runs: int  # how many runs there are
+    met: int  # how many came out as expected
+    vetoes: int  # how many violated a safety property
+    invalid: int  # how many are invalid
+    score: Estimate | None  # the mean score with its interval
+    recovery: MedianTime | None  # the median time to recover, in seconds
+    baseline_p95: Estimate | None  # the p95 of all journeys before the fault, in seconds
+    load_p95: Estimate | None  # the p95 of all journeys from the fault on, in seconds
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteReport:
     """Everything a page about one suite says."""
 
-    name: str
-    started_at: str  # ISO 8601
-    command: str
-    entries: tuple[SuiteEntry, ...]
-    title: str = ""
-    numbers: tuple[FourNumbers, ...] = ()
+    name: str  # what the suite is called
+    started_at: str  # when it started, as ISO 8601
+    command: str  # the command that runs it again
+    entries: tuple[SuiteEntry, ...]  # its runs, in order
+    title: str = ""  # what the suite is for
+    numbers: tuple[FourNumbers, ...] = ()  # the four numbers of each design
     repeated: tuple[RepeatedEntry, ...] = ()  # empty when every entry ran once
-    machine: Mapping[str, str] = field(default_factory=dict)
-    versions: Mapping[str, str] = field(default_factory=dict)
-    git: str = ""
+    machine: Mapping[str, str] = field(default_factory=dict)  # the machine and its software, by name
+    versions: Mapping[str, str] = field(default_factory=dict)  # the versions of the libraries
+    git: str = ""  # the commit of the project
 
     @property
     def verdict(self) -> Verdict:

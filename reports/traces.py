@@ -20,38 +20,38 @@ VIOLATIONS = 2  # of one checker
 class Span:
     """One piece of work in one service. Times are seconds since the run's zero."""
 
-    id: str
-    parent: str | None
-    service: str
-    name: str
-    kind: str
-    start: float
-    end: float
-    ok: bool
-    depth: int = 0
-    attributes: Mapping[str, str] = field(default_factory=dict)
+    id: str  # the id of the span
+    parent: str | None  # the id of the span that it is part of
+    service: str  # the service that did the work
+    name: str  # what was done
+    kind: str  # whether it served a request, made a call, or did work of its own
+    start: float  # when it began, in seconds since the start of the run
+    end: float  # when it ended, in seconds since the start of the run
+    ok: bool  # whether it succeeded
+    depth: int = 0  # how deep it stands in the tree
+    attributes: Mapping[str, str] = field(default_factory=dict)  # what the service says of it
 
 
 @dataclass(frozen=True, slots=True)
 class TracedOperation:
     """An operation whose trace is to be shown, and why: `violates ...` or `slowest pay`."""
 
-    trace: str
-    why: str
-    journey: str
-    key: str
-    intended: float
-    ended: float
-    outcome: str
-    error: str | None = None
+    trace: str  # the id of the trace
+    why: str  # why it is shown: it violates a property, or is among the slowest
+    journey: str  # the name of the journey
+    key: str  # the business key
+    intended: float  # when it was to begin, in seconds since the start of the run
+    ended: float  # when it ended, in seconds since the start of the run
+    outcome: str  # how it came out
+    error: str | None = None  # the kind of its error
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """An operation with its spans as a tree, flattened in the order of a depth-first walk."""
 
-    operation: TracedOperation
-    spans: tuple[Span, ...]
+    operation: TracedOperation  # the operation that is traced
+    spans: tuple[Span, ...]  # its spans as a tree, in the order of a depth-first walk
 
 
 def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperation, ...]:

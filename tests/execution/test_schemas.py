@@ -69,7 +69,7 @@ def _properties(schema: dict[str, Any]) -> Iterator[tuple[str, str]]:
     return walk(schema, "")
 
 
-@pytest.mark.parametrize("name", [f"{kind}.schema.json" for kind in FILES])
+@pytest.mark.parametrize("name", published())
 def test_each_property_is_explained_by_a_sentence(name: str) -> None:
     """What an editor shows beside a key: it begins as a sentence, ends as one, and is no Python."""
     found = dict(_properties(published()[name]))
