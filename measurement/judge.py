@@ -10,8 +10,10 @@ import msgspec
 import polars as pl
 
 from experiment.errors import HistoryError
-from experiment.findings import NO_OPERATIONS, Finding
+from experiment.findings import NO_OPERATIONS, Finding, not_exercised
 from experiment.history import History, Note
+from experiment.properties import Binding
+from experiment.rows import GENERAL_MODELS
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
 from experiment.verdict import CheckResult, Verdict, Violation, worst
@@ -27,6 +29,8 @@ from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
 from measurement.expectations import describe, judge_expectations
 from measurement.properties.bounded_staleness import BoundedStaleness
+from measurement.properties.bounded_waiting import BoundedWaiting
+from measurement.properties.no_retry_amplification import NoRetryAmplification
 from measurement.properties.recovers import Recovers, of_recovery
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
@@ -34,11 +38,14 @@ from measurement.score import converge_part, score_run, vetoed, without_value
 from measurement.validity import judge_validity
 from measurement.windows import fault_windows, load_end, phase_spans
 
+# What a twin without models of the services predicts; it keeps nothing that another kind could be judged by.
+PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
+
 
 def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md."""
     findings = {
-        name: stated.binding.find(history, scenario, system)
+        name: _found(stated.binding, history, scenario, system)
         for name, stated in system.properties.items()
         if not isinstance(stated.binding, Recovers)
     }
@@ -99,6 +106,12 @@ def _bad(history: History, findings: Mapping[str, Finding], system: System, base
     unsafe, other = pl.concat(wrong[True]), pl.concat(wrong[False])
     later = history.operations.filter(pl.col("intended") >= baseline_end)["id"]
     return pl.concat([other, unsafe.filter(unsafe.is_in(later.implode()))]).unique()
+
+
+def _found(binding: Binding, history: History, scenario: Scenario, system: System) -> Finding:
+    if isinstance(binding, PREDICTED) or not any(s.name == GENERAL_MODELS for s in history.samples):
+        return binding.find(history, scenario, system)
+    return not_exercised("not modelled: the system brings no twin models of its services")
 
 
 def _results(

@@ -21,6 +21,7 @@ from experiment.errors import HistoryError
 from experiment.history import History
 from experiment.plan import Plan
 from experiment.topology import System
+from simulation.call_trees import learned_calls, named_by_journey
 from simulation.engine.randomness import (
     Array,
     Constant,
@@ -30,7 +31,7 @@ from simulation.engine.randomness import (
     LogNormal,
     Quantiles,
 )
-from simulation.model.magnitudes import Fit, Magnitudes
+from simulation.model.magnitudes import Call, Fit, Magnitudes
 from simulation.model.models import models_of
 from simulation.model.run import play
 
@@ -88,11 +89,11 @@ def read_spans(
     spans: Iterable[Mapping[str, Any]],
     history: History,
     entries: Mapping[str, str],
-    operations: Mapping[str, Mapping[str, str]],
+    operations: Mapping[str, Mapping[str, str]] | None,
     window: tuple[float, float],
 ) -> Spans:
     """Sort the spans of a run that began and ended within `window`; `entries` names each journey's service,
-    `operations` by service what a server span's name stands for.
+    `operations` by service what a server span's name stands for (None: every one for itself).
 
     Raises HistoryError without spans.
     """
@@ -106,7 +107,8 @@ def read_spans(
             continue
         if span["kind"] == "client" and "link" in (span["attributes"] or {}):
             clients.append(span)
-        operation = operations.get(span["service"], {}).get(span["name"])
+        named = {span["name"]: span["name"]} if operations is None else operations.get(span["service"], {})
+        operation = named.get(span["name"])
         if span["kind"] == "server" and operation is not None:
             seconds = span["end"] - span["start"]
             inside.setdefault((span["service"], operation), []).append(seconds)
@@ -121,15 +123,21 @@ def read_spans(
             between = (span["end"] - span["start"]) - (served["end"] - served["start"])
             one_way.setdefault(span["attributes"]["link"], []).append(max(LEAST_S, between / 2))
     one_way["client"] = _client_delays(history, roots, entries)
+    return Spans(
+        {key: np.asarray(values) for key, values in inside.items()} | _at_users(history, window),
+        {key: np.asarray(values) for key, values in one_way.items() if values},
+    )
+
+
+def _at_users(history: History, window: tuple[float, float]) -> dict[tuple[str, str], Array]:
+    """What each journey's users waited for an answer."""
+    found: dict[tuple[str, str], Array] = {}
     for (journey,), rows in history.operations.filter(pl.col("sent").is_not_null()).group_by("journey"):
         inside_window = (pl.col("intended") >= window[0]) & (pl.col("ended") <= window[1])
         answered = rows.filter(pl.col("status").is_not_null() & inside_window)
         if str(journey) != "final_read":
-            inside["users", str(journey)] = (answered["ended"] - answered["intended"]).to_list()
-    return Spans(
-        {key: np.asarray(values) for key, values in inside.items()},
-        {key: np.asarray(values) for key, values in one_way.items() if values},
-    )
+            found["users", str(journey)] = np.asarray((answered["ended"] - answered["intended"]).to_list())
+    return found
 
 
 def _client_delays(history: History, roots: Mapping[str, float], entries: Mapping[str, str]) -> list[float]:
@@ -178,6 +186,25 @@ def beyond(live: Array, twin: Array, given: Array) -> Array:
     return np.asarray(np.maximum(rising, 0.0))
 
 
+def fewer_statements(magnitudes: Magnitudes, system: System, name: str, too_slow_s: float) -> Magnitudes:
+    """Statements are counted for a service, not for each of its operations: one that the twin makes too slow
+    has fewer of them than the others, though one at least."""
+    service, rng = name.partition("/")[0], np.random.default_rng(0)
+    left_s = max(0.0, too_slow_s)
+    calls: list[Call] = []
+    for call in magnitudes.calls.get(name, ()):
+        if system.services[call.callee].role == "store" and left_s > 0 and call.count > 1:
+            link = system.link(f"{service} -> {call.callee}")
+            way = magnitudes.of_link(link.name, link.protocol).draw(rng, 201)
+            store = magnitudes.of_service(call.callee, "store").draw(rng, 201)
+            each_s = 2 * float(np.median(way)) + float(np.median(store))
+            fewer = min(call.count - 1, left_s / each_s)
+            left_s -= fewer * each_s
+            call = replace(call, count=round(call.count - fewer, 3))
+        calls.append(call)
+    return replace(magnitudes, calls={**magnitudes.calls, name: tuple(calls)})
+
+
 def calibrate(
     plan: Plan,
     history: History,
@@ -190,10 +217,20 @@ def calibrate(
     """Magnitudes with which the twin plays `plan` as the live run `history` did.
 
     Of a run with faults only what was before the first of them counts. `made_at` is an ISO 8601 time. Raises
-    HistoryError for a run without a baseline or without spans.
+    HistoryError for a run without a baseline, or without spans where the system has models of its own.
     """
     entries = {name: journey.entry for name, journey in plan.system.journeys.items()}
-    live = read_spans(spans, history, entries, models_of(plan.system).operations, undisturbed(plan, history))
+    models, window = models_of(plan.system), undisturbed(plan, history)
+    if models.general:
+        spans = named_by_journey(spans, history)
+        base = replace(base, calls=learned_calls(plan, history, spans, window), learned=True)
+    placed: dict[tuple[str, str], str] = {}
+    if models.general and not spans:
+        # What users waited beyond the model's parts is then the work of the entry service.
+        live = Spans(_at_users(history, window), {})
+        placed = {("users", journey): f"{entry}/{journey}" for journey, entry in entries.items()}
+    else:
+        live = read_spans(spans, history, entries, None if models.general else models.operations, window)
     plan = replace(plan, activations=())
     fits: dict[str, Fit] = {}
     one_way = dict(base.one_way)
@@ -211,7 +248,11 @@ def calibrate(
             twin = np.asarray(shown.get(key, []))
             if key[0] not in level or len(sample) < ENOUGH or not len(twin):
                 continue
+            name = placed.get(key, "/".join(key))
+            if models.general and key not in extra:
+                too_slow_s = float(np.median(twin) - np.median(sample))
+                magnitudes = fewer_statements(magnitudes, plan.system, name, too_slow_s)
             extra[key] = beyond(sample, twin, extra.get(key, NOTHING))
-            work["/".join(key)], fits["inside " + "/".join(key)] = fit(extra[key])
+            work[name], fits[f"inside {name}"] = fit(extra[key])
         magnitudes = replace(magnitudes, work=work)
     return replace(magnitudes, fits=fits)

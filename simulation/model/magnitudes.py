@@ -8,7 +8,7 @@ its age.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -51,12 +51,25 @@ class Fit:
 
 
 @dataclass(frozen=True, slots=True)
+class Call:
+    """A call that an operation makes, `count` times a request on average, one after the other.
+
+    `operation` is what the callee does for it; of a store or a bus it says nothing.
+    """
+
+    callee: str
+    operation: str
+    count: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
 class Magnitudes:
     """All times in seconds, sizes in bytes.
 
     `service` is a service's own work per request, by name, else by role; `one_way` a link's delay in one
     direction, by name, else by protocol; `processing` what an instrument takes before it commits, `work` what
     an operation takes beyond all that: `SERVICE/OPERATION` inside a service, `users/JOURNEY` at its user.
+    `calls` are those of a system without models of its own, by `SERVICE/OPERATION`.
     """
 
     name: str
@@ -68,6 +81,8 @@ class Magnitudes:
     work: Mapping[str, Distribution]
     constants: Mapping[str, float]
     fits: Mapping[str, Fit] = field(default_factory=dict)
+    calls: Mapping[str, tuple[Call, ...]] = field(default_factory=dict)
+    learned: bool = False  # whether the calls were seen; else the system's file says them
 
     def words(self, when: str) -> str:
         """`NAME, made 2026-01-01T00:00:00Z from SOURCE, 3.0 days before this run`, for a run at `when`."""
@@ -168,6 +183,10 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
             source=plain["source"],
             constants={name: float(value) for name, value in plain["constants"].items()},
             fits={name: Fit(**fit) for name, fit in plain.get("fits", {}).items()},
+            learned=bool(plain.get("calls")),
+            calls={
+                name: tuple(Call(**one) for one in calls) for name, calls in plain.get("calls", {}).items()
+            },
             **groups,
         )
     except OSError as error:
@@ -198,4 +217,5 @@ def _plain(magnitudes: Magnitudes) -> dict[str, Any]:
             name: {"samples": fit.samples, "distance": fit.distance, "family": fit.family}
             for name, fit in magnitudes.fits.items()
         },
+        "calls": {name: [asdict(one) for one in calls] for name, calls in magnitudes.calls.items()},
     }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 from experiment.errors import ConfigError, Location, Problem, nearest
 from experiment.python_source import load_python
 from experiment.topology import System
+from simulation.model.general import GeneralNode, calls_of_uses
 from simulation.model.magnitudes import Magnitudes, load_magnitudes
 from simulation.model.nodes import Node
 
@@ -25,19 +26,21 @@ class Models:
 
     `nodes` are its MODELS, by service. `operations` are its OPERATIONS: by service, the name of a server span
     to the operation of the model. `switches` are its SWITCHES: those of a design that the models obey.
-    `sizes` is its own file of magnitudes, where it has one.
+    `sizes` is its own file of magnitudes, where it has one. `general`: the system has no models of its own.
     """
 
     nodes: Mapping[str, type[Node]]
     operations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     switches: frozenset[str] = frozenset()
     sizes: Path | None = None
+    general: bool = False
 
 
 def models_of(system: System) -> Models:
     """The models of a system. Raises ConfigError for a package that cannot be used, by name."""
     if not system.workload.twin:
-        return Models({})
+        general = {name: GeneralNode for name, service in system.services.items() if service.role in MODELLED}
+        return Models(general, general=True)
     folder = system.file(system.workload.twin)
     names = tuple(name for name, service in system.services.items() if service.role in MODELLED)
     return _read(folder, names, tuple(system.services))
@@ -45,7 +48,13 @@ def models_of(system: System) -> Models:
 
 def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
     """The sizes for a system's twin: of a calibration file, else uncalibrated ones. Raises ConfigError."""
-    return load_magnitudes(path, models_of(system).sizes)
+    models = models_of(system)
+    found = load_magnitudes(path, models.sizes)
+    if models.general and not found.calls:
+        return replace(
+            found, calls=calls_of_uses(system), source=f"{found.source}; calls from the journeys' `uses`"
+        )
+    return found
 
 
 @cache

@@ -166,11 +166,16 @@ class Node:
         return self.store(statement, deadline, "look")
 
     def store(
-        self, statement: Callable[[], Any], deadline: float | None = None, what: str = "write"
+        self,
+        statement: Callable[[], Any],
+        deadline: float | None = None,
+        what: str = "write",
+        store: str = "",
     ) -> Work[Any]:
-        """One transaction in the node's own database: `statement` runs at its commit. Raises CallFailed, also
-        when the database cannot write: what runs behind a service waits for it, as for one that is away."""
-        channel = self.database
+        """One transaction in the node's own database, or in another store by name: `statement` runs at its
+        commit. Raises CallFailed, also when the database cannot write: what runs behind a service waits for
+        it, as for one that is away."""
+        channel = self.links[store] if store else self.database
         if channel is None:
             return statement()
         request = Request(what, {"run": statement}, self.name, deadline=deadline)

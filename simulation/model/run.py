@@ -13,7 +13,7 @@ from math import floor
 from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
-from experiment.rows import RECORDS_READ, Operation, Record, Row, Sample
+from experiment.rows import GENERAL_MODELS, RECORDS_READ, Note, Operation, Record, Row, Sample
 from experiment.settling import BACKLOGS_SAMPLED, DRAIN_POLL_S, PATIENCE_MARGIN_S, settling
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
@@ -21,7 +21,7 @@ from simulation.model.magnitudes import Magnitudes
 from simulation.model.nodes import Node
 from simulation.model.timeline import DrivenFault
 from simulation.model.users import Users
-from simulation.model.world import World, refuse_unknown
+from simulation.model.world import World, refuse_unknown, unknown_switches
 
 SOURCE = "simulation"
 LOOK_EVERY_S = 1.0  # virtual seconds between two looks at whether the run was interrupted
@@ -79,6 +79,7 @@ def play(
             break
         if phase.end_s > phase.start_s:
             watcher.phase(phase.name, phase.start_s, phase.end_s)
+    watcher.rows.extend(_general(world))
     header = header or _header(plan, magnitudes)
     try:
         if stop is not None:
@@ -105,6 +106,23 @@ def _header(plan: Plan, magnitudes: Magnitudes) -> Header:
     """Of a run that nobody keeps: it began at no time."""
     made = header_of(plan, SOURCE, 0.0)
     return replace(made, calibration=magnitudes.words(made.started_at))
+
+
+def _general(world: World) -> Iterator[Row]:
+    """What a reader must know of a run whose system brings no models of its own."""
+    if not world.models.general:
+        return
+    yield Sample(0.0, "twin", GENERAL_MODELS, 1.0)
+    text = (
+        "the system brings no twin models (workload.twin): general ones predict latency, goodput, retries "
+        "and recovery, of safety nothing"
+    )
+    if not world.site.magnitudes.learned:
+        text += "; what a request calls is what its journey `uses`: `codeblue calibrate RUN` measures it"
+    switches = unknown_switches(world.plan, world.models)
+    if switches:
+        text += f"; not modelled: {', '.join(switches)} of the design {world.plan.design.name}"
+    yield Note(0.0, "info", text)
 
 
 def _look(world: World, stop: Callable[[], bool]) -> None:

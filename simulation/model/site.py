@@ -31,6 +31,8 @@ class Site:
         self.design: Design = plan.design
         self.population = plan.population
         self.clock_scale = plan.scenario.clock_scale
+        self.system = plan.system
+        self.calls = magnitudes.calls  # of services without a model of their own
         self.spans: dict[tuple[str, str], list[float]] = {}
         self._seed = plan.seed
         self._chance = (chance,) if chance else ()

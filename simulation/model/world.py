@@ -37,9 +37,9 @@ class World:
         self.channels: dict[str, Channel] = {}
         self._users: dict[str, Channel] = {}  # by entry
         self._pools: dict[str, Bulkhead] = {}  # the connections that a service's links share
-        models = models if models is not None else models_of(plan.system)
+        self.models = models if models is not None else models_of(plan.system)
         for name, service in plan.system.services.items():
-            model = OWN.get(service.role) or models.nodes[name]
+            model = OWN.get(service.role) or self.models.nodes[name]
             self.nodes[name] = model(self.site, name, self.site.server(name, service.role))
         for link in plan.system.links:
             self._connect(link)
@@ -153,18 +153,25 @@ def _repeatable(patterns: LinkPatterns) -> Callable[[Request, Failure], bool]:
     return may_repeat
 
 
+def unknown_switches(plan: Plan, models: Models) -> list[str]:
+    """The switches that the design sets and the models do not obey."""
+    return [
+        name
+        for name, switch in plan.system.switches.items()
+        if name not in models.switches
+        and any(values.get(name) != switch.resolved for values in plan.design.services.values())
+    ]
+
+
 def refuse_unknown(plan: Plan, capabilities: dict[str, frozenset[str]]) -> None:
     """Raises ConfigError for models that cannot be used, and UnsupportedError naming every switch and fault
     that the twin does not know."""
     models = models_of(plan.system)
     problems = [
-        f'the service "{name}", which the twin does not model: the system names no workload.twin'
-        for name, service in plan.system.services.items()
-        if service.role not in OWN and name not in models.nodes
+        f'the switch "{switch}" of the design {plan.design.name}, which the models of the system do not know'
+        for switch in unknown_switches(plan, models)
+        if not models.general
     ]
-    for switch in plan.system.switches:
-        if switch not in models.switches:
-            problems.append(f'the switch "{switch}" of a design, which the twin does not model')
     for spec in plan.scenario.faults:
         able = capabilities[spec.fault.target_kind]
         if spec.fault.requires not in able:
