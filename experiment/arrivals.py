@@ -56,7 +56,7 @@ def _replay(path: Path, length_s: float) -> tuple[float, ...]:
     except OSError as error:
         raise mistake(1, f"no readable file ({error.strerror})") from None
     except UnicodeDecodeError:
-        raise mistake(1, "a file that is no text") from None
+        raise mistake(1, "a file that is not text") from None
     times: list[float] = []
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):

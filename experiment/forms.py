@@ -253,7 +253,7 @@ def draw_schema() -> dict[str, Any]:
 
 
 def require_intended(text: str | None) -> None:
-    """Raises ValueError for a text with braces that are no placeholders."""
+    """Raises ValueError for a text with braces that are not placeholders."""
     if text is not None:
         pieces(text)
 

@@ -166,7 +166,7 @@ def read_header(path: Path) -> Header:
                     return found
     except OSError as error:
         raise HistoryError(f"{path}: no readable history ({error.strerror}); name a run folder") from None
-    raise HistoryError(f"{path}: found no header, expected one; this is no complete history")
+    raise HistoryError(f"{path}: found no header, expected one; this is not a complete history")
 
 
 def load_history(path: Path, header: Header | None = None) -> History:
@@ -201,7 +201,9 @@ def _other(line: bytes, path: Path) -> Row:
         row: Row = msgspec.convert(plain, cls)
     except (msgspec.MsgspecError, KeyError, AttributeError) as error:
         shown = line[:SHOWN_BYTES].decode("utf-8", "replace")
-        raise HistoryError(f"{path}: found a line that is no event of a history: {shown} ({error})") from None
+        raise HistoryError(
+            f"{path}: found a line that is not an event of a history: {shown} ({error})"
+        ) from None
     return row
 
 
@@ -215,7 +217,7 @@ def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[
     headers = [row for row in others if isinstance(row, Header)]
     if len(headers) != 1:
         raise HistoryError(
-            f"{where}: found {len(headers)} headers, expected one; this is no complete history"
+            f"{where}: found {len(headers)} headers, expected one; this is not a complete history"
         )
     if headers[0].format != FORMAT:
         raise HistoryError(f"{where}: found history format {headers[0].format}, expected {FORMAT}")

@@ -1,7 +1,7 @@
 """Operations and records as columns: from lines of a file, or from rows in memory.
 
-A line that is no JSON was torn by a crash or a full disk: it is left out and counted. A line that is JSON and
-does not say what it must is an error: it was written so.
+A line that is not JSON was torn by a crash or a full disk: it is left out and counted. A line that is JSON
+and does not say what it must is an error: it was written so.
 """
 
 from __future__ import annotations

@@ -104,7 +104,7 @@ TABLE: tuple[OutcomeRow, ...] = (
     OutcomeRow("reset", INDETERMINATE, REJECTED, "reset", "reset after sending, before an answer"),
     OutcomeRow("closed", INDETERMINATE, REJECTED, "closed", "closed after sending, before an answer"),
     OutcomeRow("truncated", INDETERMINATE, REJECTED, "truncated", "cut inside the answer"),
-    OutcomeRow("malformed", INDETERMINATE, REJECTED, "malformed", "an answer that is no HTTP"),
+    OutcomeRow("malformed", INDETERMINATE, REJECTED, "malformed", "an answer that is not HTTP"),
     OutcomeRow(
         "interrupted", INDETERMINATE, REJECTED, "interrupted", "the load was stopped while it was in flight"
     ),

@@ -18,7 +18,7 @@ Registries = Mapping[Any, Mapping[str, type[Any]]]  # the type of a field to its
 
 
 def to_plain(value: object) -> Any:
-    """Dicts, lists, texts, numbers and None. Raises TypeError for what is no value."""
+    """Dicts, lists, texts, numbers and None. Raises TypeError for what is not a value."""
     if value is None or isinstance(value, (str, int, float)):
         return value
     if isinstance(value, Mapping):

@@ -1,6 +1,6 @@
 """YAML text into nodes that know their line and column; the only file that imports `yaml`.
 
-Refused here: text that is no YAML, more than one document, duplicate keys, aliases (they make YAML bombs and
+Refused here: text that is not YAML, more than one document, duplicate keys, aliases (they make YAML bombs and
 hide copies), tags (they ask for types), endless nesting and files of unreasonable size.
 """
 
@@ -66,7 +66,7 @@ def place(node: Node, *path: str | int) -> Location:
 
 
 def key_place(node: Node, *path: str | int) -> Location:
-    """Where the key at the end of the path stands; the value's place when it is no key."""
+    """Where the key at the end of the path stands; the value's place when it is not a key."""
     *parents, last = path
     current: Node | None = node
     for step in parents:
@@ -137,7 +137,7 @@ def read_yaml(path: Path) -> Node:
         before = raw[: error.start]
         line = before.count(b"\n") + 1
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
-        found = f"the byte 0x{raw[error.start]:02x}, which is no UTF-8"
+        found = f"the byte 0x{raw[error.start]:02x}, which is not UTF-8"
         raise ConfigError([Problem(Location(str(path), line, column), found, "UTF-8 text")]) from None
     return parse_yaml(text, str(path))
 
@@ -151,7 +151,9 @@ def parse_yaml(text: str, file: str) -> Node:
         raise ConfigError([Problem(where, refused.found, refused.expected, refused.hint)]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = Problem(_location(mark, file), f"text that is no YAML ({error.problem})", "a YAML document")
+        problem = Problem(
+            _location(mark, file), f"text that is not YAML ({error.problem})", "a YAML document"
+        )
         raise ConfigError([problem]) from None
     except yaml.reader.ReaderError as error:
         before = text[: error.position]

@@ -1,4 +1,4 @@
-"""Declared objectives against what was measured. No data is no success."""
+"""Declared objectives against what was measured. Without data nothing is met."""
 
 from __future__ import annotations
 

@@ -5,7 +5,7 @@
 
 `key` may be absent. A completed read's value is the one in its completion; a failed operation did not
 happen; one that ended in `info`, or never ended, may take effect at any later time or never. Lines of the
-process "nemesis", which Jepsen writes about its faults, are no operations on a register and are skipped.
+process "nemesis", which Jepsen writes about its faults, are not operations on a register and are skipped.
 """
 
 from __future__ import annotations

@@ -173,7 +173,7 @@ def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         except json.JSONDecodeError as error:
             where = Location(str(path), number + error.lineno - 1, error.colno)
             raise ConfigError(
-                [Problem(where, f"text that is no JSON ({error.msg})", "a FHIR bundle")]
+                [Problem(where, f"text that is not JSON ({error.msg})", "a FHIR bundle")]
             ) from None
         if isinstance(bundle, dict) and bundle.get("resourceType") == "Bundle":
             yield number, bundle

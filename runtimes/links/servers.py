@@ -57,7 +57,7 @@ def find_server() -> ServerChoice:
         found = shutil.which(binary)
         if found is None:
             raise StartError(
-                f"TOXIPROXY_SERVER is {binary!r}, which is no program; expected the path of a "
+                f"TOXIPROXY_SERVER is {binary!r}, which is not a program; expected the path of a "
                 f"{BINARY}, or the word 'embedded'; unset it to use what is installed"
             )
         return ServerChoice("real", "TOXIPROXY_SERVER is set", argv=(str(Path(found).absolute()),))
@@ -89,7 +89,7 @@ def tell_version(choice: ServerChoice, deadline_s: float) -> str:
     if found := re.search(rf"{BINARY} version (\S+)'", shown):
         return found[1]
     raise StartError(
-        f"{choice} is no Toxiproxy: `{' '.join(command)}` gave {shown}, expected '{BINARY} version ...'"
+        f"{choice} is not Toxiproxy: `{' '.join(command)}` gave {shown}, expected '{BINARY} version ...'"
     )
 
 

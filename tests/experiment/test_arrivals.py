@@ -125,7 +125,7 @@ def test_a_replay_is_what_the_file_says(tmp_path: Path) -> None:
         ("nan\n", 1, '"nan"'),
         ("1\ninf\n", 2, '"inf"'),
         ("1,5\n", 1, '"1,5"'),
-        (b"\xff\xfe1\n", 1, "a file that is no text"),
+        (b"\xff\xfe1\n", 1, "a file that is not text"),
         ("", 1, "0 arrival times, none of them below 10 s"),
         ("12\n13\n", 1, "2 arrival times, none of them below 10 s"),
     ],

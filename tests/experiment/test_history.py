@@ -247,10 +247,10 @@ def test_few_distinct_texts_are_categories(tmp_path: Path) -> None:
     [
         (b"", "found 0 headers"),
         (encode(HEADER) + encode(HEADER), "found 2 headers"),
-        (b'{"type":"header","format":9}\n', "found a line that is no event"),
-        (encode(HEADER) + b'{"type":"opera","x":1}\n', "found a line that is no event"),
-        (encode(HEADER) + b'{"kind":1}\n', "found a line that is no event"),
-        (encode(HEADER) + b'{"type":"sample"}\n', "found a line that is no event"),
+        (b'{"type":"header","format":9}\n', "found a line that is not an event"),
+        (encode(HEADER) + b'{"type":"opera","x":1}\n', "found a line that is not an event"),
+        (encode(HEADER) + b'{"kind":1}\n', "found a line that is not an event"),
+        (encode(HEADER) + b'{"type":"sample"}\n', "found a line that is not an event"),
     ],
 )
 def test_what_is_no_history_is_refused(tmp_path: Path, content: bytes, message: str) -> None:

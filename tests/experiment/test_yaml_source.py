@@ -18,28 +18,28 @@ MISTAKES = [
         "no YAML",
         "a: [1, 2\nb: 3\n",
         (2, 2),
-        "text that is no YAML (expected ',' or ']', but got ':')",
+        "text that is not YAML (expected ',' or ']', but got ':')",
         "a YAML document",
     ),
     (
         "unclosed quote",
         "a: 'x\n",
         (2, 1),
-        "text that is no YAML (found unexpected end of stream)",
+        "text that is not YAML (found unexpected end of stream)",
         "a YAML document",
     ),
     (
         "tab",
         "a:\n\tb: 1\n",
         (2, 1),
-        "text that is no YAML (found character '\\t' that cannot start any token)",
+        "text that is not YAML (found character '\\t' that cannot start any token)",
         "a YAML document",
     ),
     (
         "two documents",
         "a: 1\n---\nb: 2\n",
         (2, 1),
-        "text that is no YAML (but found another document)",
+        "text that is not YAML (but found another document)",
         "a YAML document",
     ),
     (
@@ -79,7 +79,7 @@ MISTAKES = [
         "newer YAML",
         "%YAML 3.0\n---\na: 1\n",
         (1, 1),
-        "text that is no YAML (found incompatible YAML document (version 1.* is required))",
+        "text that is not YAML (found incompatible YAML document (version 1.* is required))",
         "a YAML document",
     ),
 ]
@@ -102,9 +102,9 @@ def test_a_file_that_cannot_be_read_says_where_and_why(
     ("raw", "where", "found"),
     [
         (b"\x00\x01\x02", (1, 1), "the character U+0000"),
-        (b"\x89PNG\r\n\x1a\n", (1, 1), "the byte 0x89, which is no UTF-8"),
-        ("ä: 1\nb: é".encode() + b"\xff", (2, 5), "the byte 0xff, which is no UTF-8"),
-        ("a: 1".encode("utf-16"), (1, 1), "the byte 0xff, which is no UTF-8"),
+        (b"\x89PNG\r\n\x1a\n", (1, 1), "the byte 0x89, which is not UTF-8"),
+        ("ä: 1\nb: é".encode() + b"\xff", (2, 5), "the byte 0xff, which is not UTF-8"),
+        ("a: 1".encode("utf-16"), (1, 1), "the byte 0xff, which is not UTF-8"),
     ],
 )
 def test_bytes_that_are_no_text_are_named(

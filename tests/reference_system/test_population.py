@@ -155,8 +155,8 @@ def test_odd_entries_are_passed_over(tmp_path: Path, odd: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "place", "found"),
     [
-        ("a.json", "{", ":1:2", "text that is no JSON"),
-        ("a.ndjson", '{}\n{"a": }\n', ":2:7", "text that is no JSON"),
+        ("a.json", "{", ":1:2", "text that is not JSON"),
+        ("a.ndjson", '{}\n{"a": }\n', ":2:7", "text that is not JSON"),
         ("a.json", bundle({"resourceType": "Patient"}), ":1:1", "a Patient without id"),
         ("a.json", bundle(patient("../../x y")), ":1:1", "a Patient with the id '../../x y'"),
         ("a.json", bundle(patient(7)), ":1:1", "a Patient with the id 7"),

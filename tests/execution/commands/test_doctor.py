@@ -20,7 +20,7 @@ from runtimes.loopback import free_port
 def test_a_toxiproxy_that_cannot_be_used_is_missing(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str
 ) -> None:
-    """A URL or a program that is no Toxiproxy is needed and not there, whatever the setting says."""
+    """A URL or a program that is not Toxiproxy is needed and not there, whatever the setting says."""
     monkeypatch.delenv("TOXIPROXY_URL", raising=False)
     monkeypatch.setenv(setting, value)
     (finding,) = [finding for finding in examine() if finding.name == "toxiproxy"]

@@ -160,7 +160,7 @@ def test_a_setting_that_names_no_program_is_named(monkeypatch: pytest.MonkeyPatc
 def test_a_program_that_is_no_toxiproxy_is_found_out(tmp_path: Path, script: str, shown: str) -> None:
     """Whoever names a program is told when it is another one."""
     other = program(tmp_path / "other", f"#!/bin/sh\n{script}\n")
-    with pytest.raises(StartError, match=f"is no Toxiproxy: .*{shown}"):
+    with pytest.raises(StartError, match=f"is not Toxiproxy: .*{shown}"):
         tell_version(ServerChoice("real", "tested", argv=(str(other),)), 1)
 
 
