@@ -6,7 +6,7 @@ A property that a system writes in Python uses these too.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
@@ -116,3 +116,13 @@ def unread(history: History, *stores: str) -> str:
             modelled = history.header.source == SIMULATION and store not in counted_records(history)
             return f"the records of {store} {'are not modelled' if modelled else 'were not read'}"
     return ""
+
+
+def only_if_read(finding: Finding, history: History, *stores: str) -> Finding:
+    """A violation stands whatever else was not seen; a pass needs every store that the property is bound
+    to."""
+    missing = unread(history, *stores) if finding.verdict is Verdict.PASS else ""
+    if not missing:
+        return finding
+    told = f"not exercised in full: {missing}; of what was seen, {finding.statement}"
+    return replace(finding, verdict=Verdict.INCONCLUSIVE, statement=told)

@@ -207,3 +207,10 @@ def decode_records(decoder: Decoder, node: Node, given: MappingABC[str, tuple[st
             found = f'the kind of record "{records.kind}", which {records.store} does not give'
             return decoder.fail(kind.where, found, f"a kind of {records.store}", nearest(records.kind, kinds))
     return records
+
+
+def require_some(binding: Binding, *names: str) -> None:
+    """Raises ValueError, in the words of a decoding problem, for a list of a binding that is empty."""
+    for name in names:
+        if not getattr(binding, name):
+            raise ValueError(f"{name} without an entry; expected one or more")

@@ -23,6 +23,10 @@ class Answers:
     label: tuple[str, ...] = ()  # only answers with one of these labels
     status: tuple[int, ...] = ()  # only answers with one of these HTTP status codes
 
+    def __post_init__(self) -> None:
+        if not self.operations:
+            raise ValueError("operations without an entry; expected one or more")
+
     @property
     def words(self) -> str:
         """`an answer with the label cached`."""

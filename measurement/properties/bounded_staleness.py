@@ -14,10 +14,18 @@ from typing import ClassVar
 
 import polars as pl
 
-from experiment.findings import SHOWN, Finding, conclude, counted_records, evidence, not_exercised
+from experiment.findings import (
+    SHOWN,
+    Finding,
+    conclude,
+    counted_records,
+    evidence,
+    not_exercised,
+    only_if_read,
+)
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.units import Duration, format_duration, noun
@@ -44,6 +52,7 @@ class BoundedStaleness:
     age: Duration = 0.0  # how old an unlabelled read may be, where a scenario allows no more
 
     def __post_init__(self) -> None:
+        require_some(self, "writes", "reads")
         if (self.versions is None) != (self.copies is None):
             raise ValueError("one of versions and copies; expected both, or neither")
 
@@ -96,7 +105,7 @@ class BoundedStaleness:
             bad = f"{noun(understated.height, 'label')} that made a stale read look younger; {bad}"
         if lost.height:
             bad = f"copies behind after settling: {lost.height:,} of {copies.height:,}; {bad}"
-        return conclude(
+        finding = conclude(
             reads.height + copies.height,
             [*self._lost(history, lost), *self._violations(history, pl.concat([beyond, understated]))],
             beyond.height + understated.height + lost.height,
@@ -105,6 +114,8 @@ class BoundedStaleness:
             measures,
             pl.concat([beyond["id"], understated["id"]]),
         )
+        bound = [records.store for records in (self.versions, self.copies) if records is not None]
+        return only_if_read(finding, history, *bound)
 
     def _seen(self, history: History) -> pl.DataFrame:
         """Reads of the copy after a write of the same thing was acknowledged. The answer that there is no

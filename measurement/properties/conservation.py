@@ -15,7 +15,7 @@ import polars as pl
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
@@ -37,9 +37,7 @@ class Conservation:
     operations: tuple[JourneyName, ...] = ()  # journeys that move it: their operations are the evidence
 
     def __post_init__(self) -> None:
-        for name in ("sum_of", "equals"):
-            if not getattr(self, name):
-                raise ValueError(f"{name} without records; expected one or more")
+        require_some(self, "sum_of", "equals")
 
     @property
     def sentence(self) -> str:

@@ -11,7 +11,7 @@ from typing import ClassVar
 
 import polars as pl
 
-from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
+from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, only_if_read, unread
 from experiment.history import History
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records
@@ -71,14 +71,13 @@ class EachHas:
             return not_exercised(f"no {self.things.singular} was {self._promised.partition(' or ')[0]}")
         arrived = recorded(history, self.has).select(thing=self._thing).unique().collect()
         lost = promised.join(arrived, on="thing", how="anti")
-        states = self._states(held, lost)
         lost = (
-            lost.join(states, on="thing", how="left")
+            self._with_states(lost, held)
             .with_columns(t=pl.coalesce("ended", "t"))
             .sort("t", "thing", nulls_last=True)
         )
         told, place = self._promised, self.has.place
-        return conclude(
+        finding = conclude(
             promised.height,
             self._violations(history, lost),
             lost.height,
@@ -87,6 +86,7 @@ class EachHas:
             self._measures(acknowledged, promised, lost),
             lost["id"].drop_nulls(),
         )
+        return only_if_read(finding, history, self.kept.store) if self.kept is not None else finding
 
     def _acknowledged(self, history: History) -> pl.DataFrame:
         """Per thing: key and id of its first operation, and when one was first acknowledged."""
@@ -108,11 +108,13 @@ class EachHas:
             .collect()
         )
 
-    def _states(self, held: pl.DataFrame | None, lost: pl.DataFrame) -> pl.DataFrame:
-        if held is None:
+    def _with_states(self, lost: pl.DataFrame, held: pl.DataFrame | None) -> pl.DataFrame:
+        """With kept_key and state: its record where it is kept."""
+        if held is None or not lost.height:
             nothing = pl.lit(None, pl.String)
-            return lost.select("thing", kept_key=nothing, state=nothing)
-        return held.select("thing", kept_key="key", state=pl.col("status").cast(pl.String))
+            return lost.with_columns(kept_key=nothing, state=nothing)
+        states = held.select("thing", kept_key="key", state=pl.col("status").cast(pl.String))
+        return lost.join(states, on="thing", how="left")
 
     def _measures(
         self, acknowledged: pl.DataFrame, promised: pl.DataFrame, lost: pl.DataFrame

@@ -14,7 +14,7 @@ import polars as pl
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.rows import FINAL_READ
 from experiment.scenario import Scenario
 from experiment.topology import System
@@ -33,6 +33,9 @@ class ExactlyOnce:
     """What was asked for, such as order."""
     operations: tuple[JourneyName, ...]  # the journeys that ask for it
     effect: Records  # the one record that each of them leaves
+
+    def __post_init__(self) -> None:
+        require_some(self, "operations")
 
     @property
     def sentence(self) -> str:

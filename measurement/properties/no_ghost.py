@@ -14,7 +14,7 @@ import polars as pl
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
@@ -32,6 +32,9 @@ class NoGhost:
     operations: tuple[JourneyName, ...]  # the journeys that ask for it
     record: Records  # the record that only a successful one may leave
     unasked: bool = False  # records that nobody asked for are ghosts too
+
+    def __post_init__(self) -> None:
+        require_some(self, "operations")
 
     @property
     def sentence(self) -> str:

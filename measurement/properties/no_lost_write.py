@@ -15,7 +15,7 @@ import polars as pl
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.rows import FINAL_READ
 from experiment.scenario import Scenario
 from experiment.topology import System
@@ -49,6 +49,9 @@ class NoLostWrite:
     """What a written value is called, such as price; without it, values are not compared."""
     ended: Ended | None = None  # how a record shows that its thing was ended
     ends: tuple[JourneyName, ...] = ()  # the journeys that end a thing
+
+    def __post_init__(self) -> None:
+        require_some(self, "operations")
 
     @property
     def sentence(self) -> str:

@@ -13,10 +13,10 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised
+from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, only_if_read
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
@@ -64,6 +64,7 @@ class Register:
     """What tells one write from another."""
 
     def __post_init__(self) -> None:
+        require_some(self, "writes", "reads")
         if self.ended is not None and self.versions is None:
             raise ValueError("ended without the records that show it; expected versions beside it")
 
@@ -102,7 +103,7 @@ class Register:
         unexplained = {key: text for key, text in broken.items() if key is not None and key not in known}
         count = superseded.height + len(unexplained)
         ended = f" or {self.ended.status[0]}" if self.ended is not None and self.ended.status else ""
-        return conclude(
+        finding = conclude(
             seen.height,
             self._violations(history, superseded, unexplained),
             count,
@@ -111,6 +112,8 @@ class Register:
             self._measures(history, seen, superseded, search),
             superseded["operation"].drop_nulls(),
         )
+        bound = [records.store for records in (self.versions, self.used) if records is not None]
+        return only_if_read(finding, history, *bound)
 
     def _measures(
         self, history: History, seen: pl.DataFrame, superseded: pl.DataFrame, search: RegisterVerdict

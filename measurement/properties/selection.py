@@ -17,6 +17,8 @@ CENT = 0.005
 
 def recorded(history: History, *wanted: Records) -> pl.LazyFrame:
     """The records of any of the bindings."""
+    if len(wanted) == 1:
+        return history.records.lazy().filter(chosen(wanted[0]))
     return history.records.lazy().filter(pl.any_horizontal([chosen(one) for one in wanted]))
 
 

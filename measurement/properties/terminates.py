@@ -15,7 +15,7 @@ import polars as pl
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
 from experiment.names import JourneyName
-from experiment.properties import Noun, Records
+from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
@@ -50,6 +50,7 @@ class Terminates:
     given_back: Records | None = None  # records of what was given back: a credit
 
     def __post_init__(self) -> None:
+        require_some(self, "ends")
         for name in ("completed", "undone"):
             state = getattr(self, name)
             if state and state not in self.ends:

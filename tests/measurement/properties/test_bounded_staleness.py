@@ -17,6 +17,7 @@ WRITES = (
     op(1, "prescribe", "rx-1", 1.0, version=1),
     op(2, "change_dose", "rx-1", 2.0, version=2),
     op(3, "change_dose", "rx-1", 4.0, version=3),
+    *stores_read(pharmacy=0, prescriptions=0),  # without this the copies were not seen, and nothing passes
 )
 
 
@@ -113,6 +114,7 @@ def test_an_indeterminate_write_supersedes_nothing() -> None:
         op(1, "prescribe", "rx-1", 1.0, version=1),
         op(2, "change_dose", "rx-1", 2.0, outcome="indeterminate"),
         read(3, 1, 3.0),
+        *stores_read(pharmacy=0, prescriptions=0),
     ]
     assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.PASS
 
@@ -149,3 +151,14 @@ def test_a_copy_that_never_came_was_lost() -> None:
     result = check(history(*rows), scenario(), SYSTEM)
     assert result.verdict is Verdict.FAIL
     assert "copy of rx-2 shows nothing" in result.violations[0].statement
+
+
+def test_reads_alone_pass_nothing_where_the_copies_were_not_read() -> None:
+    """What was seen is told; a stale read is a violation all the same."""
+    writes = [row for row in WRITES if isinstance(row, Operation)]
+    current = check(history(*writes, read(9, 3, 5.0)), scenario(), SYSTEM)
+    assert current.verdict is Verdict.INCONCLUSIVE
+    assert current.statement.startswith(
+        "not exercised in full: the records of prescriptions were not read; of what was seen, none of 1 "
+    )
+    assert check(history(*writes, read(9, 1, 5.0)), scenario(), SYSTEM).verdict is Verdict.FAIL
