@@ -94,27 +94,24 @@ def counted_records(history: History) -> dict[str, int]:
     return {sample.source: int(sample.value) for sample in history.samples if sample.name == RECORDS_READ}
 
 
-def was_read(history: History, store: str) -> bool:
-    """Whether a system of record was read at the end and all that it gave is here: an empty store then has
-    lost what it acknowledged.
+def unread(history: History, *stores: str) -> str:
+    """Which of the stores was not read at the end, or not modelled by the twin, in words; empty when all that
+    they gave is here: a store without a record has then lost what it acknowledged.
 
     Histories from before the counts were kept have none: there all stores of a run were read or the run
     failed, so a completed run with any record read them all.
     """
     counts = counted_records(history)
-    present = int((history.records["store"] == store).sum())
-    if counts:
-        return store in counts and present >= counts[store]
     completed = history.end is not None and history.end.reason == "completed"
-    return present > 0 or (completed and history.records.height > 0)
-
-
-def unread(history: History, *stores: str) -> str:
-    """Which of the stores was not read, or not modelled by the twin, in words; empty when all were read."""
-    for store in stores:
-        if not was_read(history, store):
-            modelled = history.header.source == SIMULATION and store not in counted_records(history)
-            return f"the records of {store} {'are not modelled' if modelled else 'were not read'}"
+    for store in dict.fromkeys(stores):
+        present = int((history.records["store"] == store).sum())
+        if counts:
+            read = store in counts and present >= counts[store]
+        else:
+            read = present > 0 or (completed and history.records.height > 0)
+        if not read:
+            modelled = history.header.source != SIMULATION or store in counts
+            return f"the records of {store} {'were not read' if modelled else 'are not modelled'}"
     return ""
 
 

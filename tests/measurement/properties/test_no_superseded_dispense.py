@@ -217,5 +217,5 @@ def test_it_agrees_with_the_search_for_a_linear_order(
                 return
     assert first_read is not None
     expected = check_register(register).linearizable
-    seen = history(*rows, *read(pharmacy=0, prescriptions=0))
-    assert (check(seen, scenario(), SYSTEM).verdict is Verdict.PASS) is expected
+    whole = history(*rows, *read(pharmacy=0, prescriptions=0))
+    assert (check(whole, scenario(), SYSTEM).verdict is Verdict.PASS) is expected
