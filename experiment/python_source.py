@@ -49,12 +49,12 @@ def _executed(name: str, file: Path, path: Path, what: str) -> ModuleType:
         for loaded in [one for one in sys.modules if one == name or one.startswith(f"{name}.")]:
             del sys.modules[loaded]
         found = f"{type(error).__name__} while it was imported: {error}"
-        raise ConfigError([Problem(_blamed(error, path), found, f"{what} that can be imported")]) from error
+        raise ConfigError([Problem(blamed(error, path), found, f"{what} that can be imported")]) from error
     return module
 
 
-def _blamed(error: BaseException, path: Path) -> Location:
-    """The last line of the system's own code that an error passed through."""
+def blamed(error: BaseException, path: Path) -> Location:
+    """The last line of a system's own code at `path` that an error passed through; of none, `path` itself."""
     if isinstance(error, SyntaxError) and error.filename:
         return Location(error.filename, error.lineno or 1, error.offset or 1)
     home = path if path.is_dir() else path.parent

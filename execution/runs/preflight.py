@@ -81,6 +81,11 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
             check_folders(path)
             system = read_system(path)
             rehearse(system, load_workload(system))
+            from simulation.model.models import (
+                magnitudes_of,  # only here: what the twin needs is slow to load
+            )
+
+            magnitudes_of(system)
         elif keys & {"link_defaults", "service_defaults", "extends", "links", "services"}:
             load_design(path, catalogue.system())
         else:

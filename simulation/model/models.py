@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -33,6 +33,7 @@ class Models:
     operations: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     switches: frozenset[str] = frozenset()
     sizes: Path | None = None
+    folder: Path | None = None
     general: bool = False
 
 
@@ -43,7 +44,7 @@ def models_of(system: System) -> Models:
         return Models(general, general=True)
     folder = system.file(system.workload.twin)
     names = tuple(name for name, service in system.services.items() if service.role in MODELLED)
-    return _read(folder, names, tuple(system.services))
+    return _read(folder, names, tuple(system.services), tuple(system.switches))
 
 
 def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
@@ -58,7 +59,9 @@ def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
 
 
 @cache
-def _read(folder: Path, modelled: tuple[str, ...], services: tuple[str, ...]) -> Models:
+def _read(
+    folder: Path, modelled: tuple[str, ...], services: tuple[str, ...], switches: tuple[str, ...]
+) -> Models:
     module = load_python(folder, WHAT)
     where = Location(str(folder / "__init__.py"))
     given = getattr(module, "MODELS", None)
@@ -77,24 +80,41 @@ def _read(folder: Path, modelled: tuple[str, ...], services: tuple[str, ...]) ->
         elif not (isinstance(model, type) and issubclass(model, Node)):
             found = f'{getattr(model, "__name__", model)!r} as the model of "{name}"'
             problems.append(Problem(where, found, "a class made from simulation.modelling.Node"))
+        elif model.serve is Node.serve:
+            found = f'{model.__name__} as the model of "{name}", which says nothing of how it serves'
+            problems.append(Problem(where, found, "a method serve(self, request, deadline)"))
     for name in modelled:
         if name not in given:
             found = f'no model of the service "{name}"'
             problems.append(Problem(where, found, "a model of every service", nearest(name, map(str, given))))
+    operations = getattr(module, "OPERATIONS", {})
+    problems += _wrong_operations(operations, services, where)
+    obeyed = getattr(module, "SWITCHES", ())
+    if isinstance(obeyed, str) or not isinstance(obeyed, Collection):
+        found = f"SWITCHES of the type {type(obeyed).__name__}"
+        problems.append(Problem(where, found, "SWITCHES: a set of names of switches"))
+    for name in () if problems else obeyed:
+        if name not in switches:
+            found = f'the unknown switch "{name}" in SWITCHES'
+            problems.append(Problem(where, found, "a switch of the system", nearest(str(name), switches)))
     if problems:
         raise ConfigError(problems)
     sizes = folder / SIZES
     return Models(
         nodes=dict(given),
-        operations=_mapping(module, "OPERATIONS", where),
-        switches=frozenset(getattr(module, "SWITCHES", ())),
+        operations=operations,
+        switches=frozenset(obeyed),
+        folder=folder,
         sizes=sizes if sizes.is_file() else None,
     )
 
 
-def _mapping(module: Any, name: str, where: Location) -> Mapping[str, Mapping[str, str]]:
-    given = getattr(module, name, {})
+def _wrong_operations(given: Any, services: Collection[str], where: Location) -> Iterator[Problem]:
     if not (isinstance(given, Mapping) and all(isinstance(one, Mapping) for one in given.values())):
-        expected = f"{name}: by service, a dictionary from a server span's name to an operation"
-        raise ConfigError([Problem(where, f"{name} of another shape", expected)])
-    return given
+        expected = "OPERATIONS: by service, a dictionary from a server span's name to an operation"
+        yield Problem(where, "OPERATIONS of another shape", expected)
+        return
+    for name in given:
+        if name not in services:
+            found = f'the unknown service "{name}" in OPERATIONS'
+            yield Problem(where, found, "a service of the system", nearest(str(name), services))

@@ -73,7 +73,8 @@ class Node:
 
     # what subclasses say
 
-    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply] | Reply:
+        """The answer to a request: at once, or by work that waits and then returns it."""
         raise NotImplementedError
 
     def opened(self) -> None:
@@ -116,7 +117,8 @@ class Node:
             work = self.site.work(self.name, request.what)
             if work > 0.0:
                 yield sleep(self.clock, self.server.takes(work))
-            reply = yield from self.serve(request, self._deadline(attempt, request))
+            served = self.serve(request, self._deadline(attempt, request))
+            reply = served if isinstance(served, Reply) else (yield from served)
         except Refused as refused:
             reply = Reply(refused.status)
         except CallFailed as failed:

@@ -10,14 +10,17 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import floor
 
+from experiment.errors import CodeBlueError, ConfigError, Problem
 from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
+from experiment.python_source import blamed
 from experiment.rows import GENERAL_MODELS, RECORDS_READ, Note, Operation, Record, Row, Sample
 from experiment.settling import BACKLOGS_SAMPLED, DRAIN_POLL_S, PATIENCE_MARGIN_S, settling
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
+from simulation.model.models import models_of
 from simulation.model.nodes import Node
 from simulation.model.timeline import DrivenFault
 from simulation.model.users import Users
@@ -65,8 +68,29 @@ def play(
     """As `simulate`, with what calibration needs beside the history.
 
     Once `stop` says yes the history ends there, as interrupted, with everything that happened until then.
+    Raises ConfigError at the line of a system's own model that raised.
     """
     refuse_unknown(plan, CAPABILITIES)
+    try:
+        return _play(plan, magnitudes, header, stop, chance)
+    except CodeBlueError:
+        raise
+    except Exception as error:
+        folder = models_of(plan.system).folder
+        place = blamed(error, folder) if folder is not None else None
+        if place is None or place.file == str(folder):
+            raise  # no line of a model: a mistake of ours
+        found = f"{type(error).__name__} while the model played: {error}"
+        raise ConfigError([Problem(place, found, "a model that plays every plan")]) from error
+
+
+def _play(
+    plan: Plan,
+    magnitudes: Magnitudes,
+    header: Header | None,
+    stop: Callable[[], bool] | None,
+    chance: str,
+) -> Played:
     world = World(plan, magnitudes, chance)
     users = Users(world)
     watcher = _Watcher(world)

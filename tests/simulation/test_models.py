@@ -8,9 +8,14 @@ from pathlib import Path
 import pytest
 
 from experiment.errors import ConfigError
+from experiment.plan import Plan, make_plan
+from experiment.scenario import Arrivals, Load, Phases, Scenario
 from experiment.topology import System, WorkloadFiles
+from experiment.workload import load_workload
+from simulation.model.magnitudes import load_magnitudes
 from simulation.model.models import magnitudes_of, models_of
-from tests.standin.systems import pair
+from simulation.model.run import simulate
+from tests.standin.systems import pair, settings
 
 GOOD = """\
 from simulation.modelling import Node, Reply
@@ -39,6 +44,12 @@ def a_system(folder: Path, text: str, **files: str) -> System:
         (twin / name).write_text(more)
     system = pair(stores=True)
     return replace(system, workload=WorkloadFiles(twin="twin"), source=str(folder / "system.yaml"))
+
+
+def a_plan(system: System) -> Plan:
+    scenario = Scenario("try", "Try", Load(Arrivals(rate=4.0), {"work": 1}), Phases(baseline=4.0, settle=2.0))
+    given = settings(system)
+    return make_plan(scenario, system, given.design, 1, given.population, load_workload(system))
 
 
 def told(folder: Path, text: str) -> str:
@@ -71,6 +82,15 @@ def test_a_package_says_the_model_of_every_service(tmp_path: Path) -> None:
         ('"back": Back', '"back": print', "'print' as the model of \"back\""),
         ("BODY\n", "BODI\n", "__init__.py:2:1: found ImportError while it was imported"),
         ("MODELS = ", "OPERATIONS = {'back': 'GET /'}\nMODELS = ", "found OPERATIONS of another shape"),
+        ("MODELS = ", "OPERATIONS = {'bakc': {}}\nMODELS = ", 'the unknown service "bakc" in OPERATIONS'),
+        ("MODELS = ", "SWITCHES = 'keeps'\nMODELS = ", "found SWITCHES of the type str"),
+        ("MODELS = ", "SWITCHES = {'keep'}\nMODELS = ", 'the unknown switch "keep" in SWITCHES'),
+        ("MODELS = ", "SWITCHES = {'keep'}\nMODELS = ", 'did you mean "keeps"?'),
+        (
+            "def serve(self, request, deadline):\n        yield",
+            "def sreve(self, request):\n        yield",
+            "Back as the",
+        ),
     ],
 )
 def test_a_mistake_in_a_package_is_told_by_name(tmp_path: Path, good: str, bad: str, words: str) -> None:
@@ -88,3 +108,39 @@ def test_a_package_brings_its_own_sizes(tmp_path: Path) -> None:
     assert sizes.constants["restart_s"] == magnitudes_of(pair()).constants["restart_s"]
     assert list(sizes.processing) == ["back"]
     assert sizes.name == "uncalibrated"
+
+
+def test_a_model_may_answer_at_once(tmp_path: Path) -> None:
+    """A model that waits for nothing returns its reply."""
+    text = GOOD.replace("        yield from self.pause_for(0.01)\n", "")
+    history = simulate(a_plan(a_system(tmp_path, text)), load_magnitudes())
+    assert history.operations["status"].to_list() == [200] * len(history.operations)
+    assert len(history.operations) > 5
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "line", "found"),
+    [
+        (
+            "return Reply(200)",
+            "return Reply(missing)",
+            11,
+            "NameError while the model played: name 'missing'",
+        ),
+        ("BODY, deadline", "BODY['x'], deadline", 6, "KeyError while the model played: 'x'"),
+        ("class Back(Node):", "class Back(Node):\n    opened = None\n", 0, "TypeError"),
+    ],
+)
+def test_a_model_that_raises_is_told_at_its_line(
+    tmp_path: Path, good: str, bad: str, line: int, found: str
+) -> None:
+    """It is a mistake in the system's folder, not one of the harness."""
+    one = a_plan(a_system(tmp_path, GOOD.replace(good, bad)))
+    if not line:  # no line of the model's own: nothing is blamed on it
+        with pytest.raises(TypeError):
+            simulate(one, load_magnitudes())
+        return
+    with pytest.raises(ConfigError) as caught:
+        simulate(one, load_magnitudes())
+    message = str(caught.value)
+    assert message.startswith(f"{tmp_path}/twin/__init__.py:{line}:1: found {found}")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from execution.catalogue import default_catalogue
-from execution.runs.preflight import check_suite
-from experiment.errors import ConfigError
+from execution.catalogue import REFERENCE, Catalogue, default_catalogue
+from execution.runs.preflight import check_suite, validate_file
+from experiment.errors import ConfigError, Location
 from experiment.suite import load_suite
 
 GOOD = """\
@@ -60,3 +61,15 @@ def test_an_unknown_name_in_a_suite_is_told_at_its_place(
     assert str(problem.where) == f"{path}:{place}"
     assert problem.found.startswith(found)
     assert hint in problem.hint
+
+
+def test_mistakes_in_twin_models_are_found_by_validate(tmp_path: Path) -> None:
+    """A system whose package of models cannot be imported is no valid file, and the line is told."""
+    home, folder = REFERENCE.parent, tmp_path / "reference_system"
+    shutil.copytree(home, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    (tmp_path / "scenarios").symlink_to(home.parent / "scenarios")
+    (folder / "workload" / "twin" / "base.py").write_text("import nothing_of_that_name\n")
+    error = validate_file(folder / "system.yaml", Catalogue(folder / "system.yaml"))
+    assert isinstance(error, ConfigError)
+    assert error.problems[0].where == Location(str(folder / "workload" / "twin" / "base.py"))
+    assert "ModuleNotFoundError while it was imported" in error.problems[0].found
