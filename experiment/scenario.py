@@ -188,7 +188,7 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Waiver:
-    """A named, dated permission to go on with a violated invariant; every report keeps showing it."""
+    """A named, dated permission to go on with a violated property; every report keeps showing it."""
 
     invariant: PropertyName
     """The property that may be violated."""
@@ -219,7 +219,7 @@ class Covers:
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
-    """Bounds for projection reads (invariant bounded_staleness)."""
+    """Bounds for reads of copies (properties of the kind bounded_staleness)."""
 
     age: Duration = 0.0
     """How far an unlabelled read may lag behind an acknowledged write."""

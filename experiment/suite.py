@@ -15,7 +15,7 @@ from experiment.yaml_source import read_yaml
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One scenario on one design. The suite passes when the verdict is the expected one; `violates` also
-    names the invariants that a failing run must break, and `misses` the objectives that it must not meet
+    names the properties that a failing run must break, and `misses` the objectives that it must not meet
     (`pay p95 in fault`, `recovers`), so that it fails for the right reason. weight = impact x
     likelihood."""
 

@@ -12,7 +12,6 @@ import polars as pl
 from experiment.errors import HistoryError
 from experiment.findings import NO_OPERATIONS, Finding, not_exercised
 from experiment.history import History, Note
-from experiment.properties import Binding
 from experiment.rows import GENERAL_MODELS
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
@@ -40,12 +39,16 @@ from measurement.windows import fault_windows, load_end, phase_spans
 
 # What a twin without models of the services predicts; it keeps nothing that another kind could be judged by.
 PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
+NOT_MODELLED = not_exercised("not modelled: the system brings no twin models of its services")
 
 
 def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md."""
+    general = any(sample.name == GENERAL_MODELS for sample in history.samples)
     findings = {
-        name: _found(stated.binding, history, scenario, system)
+        name: NOT_MODELLED
+        if general and not isinstance(stated.binding, PREDICTED)
+        else stated.binding.find(history, scenario, system)
         for name, stated in system.properties.items()
         if not isinstance(stated.binding, Recovers)
     }
@@ -106,12 +109,6 @@ def _bad(history: History, findings: Mapping[str, Finding], system: System, base
     unsafe, other = pl.concat(wrong[True]), pl.concat(wrong[False])
     later = history.operations.filter(pl.col("intended") >= baseline_end)["id"]
     return pl.concat([other, unsafe.filter(unsafe.is_in(later.implode()))]).unique()
-
-
-def _found(binding: Binding, history: History, scenario: Scenario, system: System) -> Finding:
-    if isinstance(binding, PREDICTED) or not any(s.name == GENERAL_MODELS for s in history.samples):
-        return binding.find(history, scenario, system)
-    return not_exercised("not modelled: the system brings no twin models of its services")
 
 
 def _results(
