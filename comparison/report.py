@@ -48,7 +48,7 @@ class DesignSummary:
     """One design over all scenarios. Costs: calls between services and CPU for each client operation, p95 in
     the baseline (of merged runs), and what that is above the first design's with the same seeds (None of the
     first itself). The unit of every interval but those of `safety` (runs) is the seed, as of the score:
-    costs differ between scenarios, which is no uncertainty."""
+    costs differ between scenarios, which is not uncertainty."""
 
     design: str  # the name of the design
     title: str  # what the design does otherwise

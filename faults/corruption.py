@@ -13,7 +13,7 @@ from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_un
 
 @dataclass(frozen=True, slots=True)
 class Corruption:
-    """One bit of a packet on the way to the caller is turned over.
+    """One bit of a packet on the way to the caller is flipped.
 
     Where checksums are verified TCP drops the packet and sends it again; else the damage reaches the caller.
     """

@@ -13,8 +13,8 @@ from faults.node_measures import EVERY_ROLE, SIGN_OF_LIFE_DEADLINE_S, answer, pr
 
 @dataclass(frozen=True, slots=True)
 class Crash:
-    """SIGKILL: no last words, nothing flushed. Healing starts it again with the same configuration and
-    waits until it is ready."""
+    """The service is killed (SIGKILL): nothing is flushed. Healing starts it again with the same
+    configuration and waits until it is ready."""
 
     kind: ClassVar[str] = "crash"
     target_kind: ClassVar[Literal["node"]] = "node"

@@ -12,7 +12,7 @@ from faults.node_measures import STORES, NodeFigures, answer, figures_of, measur
 
 @dataclass(frozen=True, slots=True)
 class DiskFull:
-    """All free space of a store's volume is taken. Healing gives it back, and starts a store that gave up."""
+    """All free space of a store's volume is taken. Healing gives it back, and starts a store that stopped."""
 
     kind: ClassVar[str] = "disk_full"
     target_kind: ClassVar[Literal["node"]] = "node"

@@ -13,7 +13,7 @@ from faults.behaviour_measures import require_share, switched_off, touched
 
 @dataclass(frozen=True, slots=True)
 class LostResponse:
-    """The callee finishes and commits a request, then closes the connection without a word, for a `share`
+    """The callee finishes and commits a request, then closes the connection without an answer, for a `share`
     of requests."""
 
     kind: ClassVar[str] = "lost_response"

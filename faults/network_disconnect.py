@@ -12,7 +12,7 @@ from faults.node_measures import EVERY_ROLE, NodeFigures, answer, figures_of, me
 
 @dataclass(frozen=True, slots=True)
 class NetworkDisconnect:
-    """A true partition: the node runs on without a network. Nobody is told: connections just fall silent.
+    """The node runs on without a network, a true partition. Nobody is told: connections fall silent.
 
     Healing gives it the same address back, and a front door its published port; what of its connections still
     lives goes on.

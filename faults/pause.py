@@ -13,8 +13,8 @@ from faults.node_measures import EVERY_ROLE, SIGN_OF_LIFE_DEADLINE_S, answer, pr
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """SIGSTOP: connections are accepted by the kernel, nobody reads them. Healing continues the same
-    process."""
+    """The service is stopped (SIGSTOP): the kernel accepts connections, nobody reads them. Healing continues
+    the same process."""
 
     kind: ClassVar[str] = "pause"
     target_kind: ClassVar[Literal["node"]] = "node"

@@ -43,7 +43,7 @@ class Reset:
         return measure_link(controls, target, QUIET_DEADLINE_S + self.after)
 
     def judge(self, before: object, during: object) -> Effect:
-        """A fresh connection breaks before it is answered; silence alone is no reset."""
+        """A fresh connection breaks before it is answered; silence alone is not a reset."""
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)
         fresh, existing = during.fresh[-1], during.existing[-1]

@@ -263,7 +263,7 @@ def _distinct(lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def analysis_to_json(analysis: Analysis) -> bytes:
-    """analysis.json; numbers that are no numbers become null."""
+    """analysis.json; values that are not numbers become null."""
     return msgspec.json.format(msgspec.json.encode(analysis), indent=2)
 
 

@@ -57,7 +57,7 @@ class _Reader:
         self.operations: list[RegisterOperation] = []
         self.pending: dict[int, _Pending | None] = {}
         self.failed = self.skipped = 0
-        self.unread = False  # a line that was no JSON may have opened or closed anything
+        self.unread = False  # a line that was not JSON may have opened or closed anything
 
     def problem(self, line: int, found: str, expected: str, hint: str = "") -> None:
         self.problems.append(Problem(Location(self.file, line), found, expected, hint))

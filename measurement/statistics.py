@@ -139,7 +139,7 @@ def proportion(events: int, n: int) -> tuple[float, float]:
 
 def evidently_below(good: int, n: int, share: float) -> bool:
     """Whether so few good ones of n would be seen less than once in 20 times if the true share were `share`
-    (exact one-sided binomial test): what a small count cannot tell from chance is no evidence."""
+    (exact one-sided binomial test): what a small count cannot tell from chance is not evidence."""
     return float(special.bdtr(min(good, n), n, share)) < 1 - CONFIDENCE
 
 

@@ -20,7 +20,7 @@ class Answer:
     body: bytes
 
     def json(self) -> Any:
-        """The decoded body. Raises ValueError when it is no JSON."""
+        """The decoded body. Raises ValueError when it is not JSON."""
         return msgspec.json.decode(self.body)
 
 

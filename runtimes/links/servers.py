@@ -250,7 +250,7 @@ def _listens(pid: int, port: int) -> bool:
 def _address(url: str) -> tuple[str, int]:
     """The host and port of TOXIPROXY_URL. Raises StartError."""
     host, port = None, None
-    with suppress(ValueError):  # brackets that do not match, a port that is none
+    with suppress(ValueError):  # brackets that do not match, a port that is not a number
         parts = urlsplit(url.strip())
         if (parts.scheme, parts.path.strip("/"), parts.query) == ("http", "", ""):
             host, port = parts.hostname, parts.port

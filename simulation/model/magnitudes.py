@@ -37,7 +37,7 @@ FAMILIES: dict[str, type] = {
     "quantiles": Quantiles,
 }
 
-SHAPES = ("sigma", "cv2")  # parameters of a family that are no times
+SHAPES = ("sigma", "cv2")  # parameters of a family that are not times
 GROUPS = ("service", "one_way", "processing", "work")
 
 
