@@ -22,10 +22,11 @@ class Node:
     """One service. Subclasses say what it does: `serve` answers a request, `opened` starts what runs behind.
 
     `tables` outlives a crash, everything else in memory does not. The current request's deadline is handed
-    down explicitly. `switches` is what the design says of this service, by name.
+    down explicitly. `switches` is what the design says of this service, for each of its SWITCHES.
     """
 
     CONSUMES: tuple[str, ...] = ()  # subjects of events, handled by `on_events`
+    SWITCHES: tuple[str, ...] = ()  # of a design, that this class obeys, besides those of its bases
 
     def __init__(self, site: Site, name: str, server: Server) -> None:
         self.site = site
@@ -34,7 +35,8 @@ class Node:
         self.generation = 0
         self.server = server
         self.server.handler = self
-        self.switches = site.switches(name)
+        given = site.switches(name)
+        self.switches = {switch: given[switch] for switch in self.obeyed()}
         self.links: dict[str, Channel] = {}  # by callee
         self.database: Channel | None = None
         self.bus = ""  # its callee
@@ -49,6 +51,11 @@ class Node:
         self._hands_deadlines_on = False
         self._deferred: list[Callable[[], None]] = []
         self.rng = site.random(name, "choices")
+
+    @classmethod
+    def obeyed(cls) -> tuple[str, ...]:
+        """The switches that a model obeys, with those of its bases."""
+        return tuple(dict.fromkeys(name for base in cls.__mro__ for name in vars(base).get("SWITCHES", ())))
 
     def link(self, callee: str, role: Role, channel: Channel) -> None:
         """The node's way to another; its first store is its database, its first bus its bus."""

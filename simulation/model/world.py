@@ -159,6 +159,7 @@ def unknown_switches(plan: Plan, models: Models) -> list[str]:
         name
         for name, switch in plan.system.switches.items()
         if name not in models.switches
+        and switch.effect != "database"  # of the same server: the same times
         and any(values.get(name) != switch.resolved for values in plan.design.services.values())
     ]
 

@@ -20,28 +20,6 @@ MODELS: dict[str, type[Node]] = {
     "billing": Billing,
     "payments": Payments,
 }
-# The switches of a design that the models obey.
-SWITCHES = frozenset(
-    {
-        "shedding",
-        "eligibility",
-        "inline_wait",
-        "eligibility_cache",
-        "retry_schedule",
-        "registry_fallback",
-        "idempotency_key",
-        "outbox",
-        "dedupe",
-        "version_fence",
-        "dispense_check",
-        "if_match",
-        "saga",
-        "lookup_before_retry",
-        "database",
-        "outbox_poll",
-        "max_rate",
-    }
-)
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
     "checkin": {"POST /checkins": "check_in"},

@@ -10,6 +10,7 @@ BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
 class ReferenceNode(Node):
     """A service with the switches that all of them have."""
 
+    SWITCHES: tuple[str, ...] = ("shedding", "max_rate", "outbox", "outbox_poll", "dedupe")
     outbox: Outbox
     _tokens: float | None = None  # of `max_rate`
     _counted_at = 0.0

@@ -14,6 +14,8 @@ CAPTURED = (200, 201)
 
 
 class Billing(ReferenceNode):
+    SWITCHES = ("saga", "idempotency_key", "lookup_before_retry")
+
     def opened(self) -> None:
         self.outbox = self.publisher()
         self._queue: deque[dict[str, Any]] = deque()

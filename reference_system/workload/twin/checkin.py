@@ -11,6 +11,8 @@ from .base import ReferenceNode
 
 
 class Checkin(ReferenceNode):
+    SWITCHES = ("eligibility", "inline_wait", "idempotency_key", "registry_fallback")
+
     CONSUMES = ("eligibility.resolved",)
 
     def opened(self) -> None:

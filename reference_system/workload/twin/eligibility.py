@@ -12,6 +12,8 @@ from .base import ReferenceNode
 
 
 class Eligibility(ReferenceNode):
+    SWITCHES = ("eligibility", "inline_wait", "retry_schedule", "eligibility_cache")
+
     CONSUMES = ("checkin.accepted",)
 
     def opened(self) -> None:

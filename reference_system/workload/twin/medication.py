@@ -33,6 +33,8 @@ class Unreachable(ModelError):
 class Prescriptions(ReferenceNode):
     """Every version that was ever committed is kept."""
 
+    SWITCHES = ("registry_fallback", "if_match")
+
     def opened(self) -> None:
         self.outbox = self.publisher()
 
@@ -135,6 +137,8 @@ class Prescriptions(ReferenceNode):
 
 class Pharmacy(ReferenceNode):
     """Hands over what its design takes to be the current version."""
+
+    SWITCHES = ("dispense_check", "version_fence")
 
     CONSUMES = ("rx.>",)
 
