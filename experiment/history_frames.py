@@ -100,7 +100,7 @@ def frame_of_lines(text: bytes, table: Table, where: str) -> tuple[pl.DataFrame,
 
 
 def require_outcomes(operations: pl.DataFrame, where: str) -> None:
-    """Raises HistoryError for an outcome that is none."""
+    """Raises HistoryError for a word that is not an outcome."""
     for found in sorted(operations["outcome"].unique().cast(pl.String).to_list()):
         if found not in OUTCOMES:
             raise HistoryError(f'{where}: found the outcome "{found}", expected {", ".join(OUTCOMES)}')

@@ -25,7 +25,7 @@ class Models:
     """What a package of models says.
 
     `nodes` are its MODELS, by service. `operations` are its OPERATIONS: by service, the name of a server span
-    to the operation of the model. `switches` are its SWITCHES: those of a design that the models obey.
+    to the operation of the model. `switches` are those of a design that one of its models obeys.
     `sizes` is its own file of magnitudes, where it has one. `general`: the system has no models of its own.
     """
 
@@ -89,24 +89,30 @@ def _read(
             problems.append(Problem(where, found, "a model of every service", nearest(name, map(str, given))))
     operations = getattr(module, "OPERATIONS", {})
     problems += _wrong_operations(operations, services, where)
-    obeyed = getattr(module, "SWITCHES", ())
-    if isinstance(obeyed, str) or not isinstance(obeyed, Collection):
-        found = f"SWITCHES of the type {type(obeyed).__name__}"
-        problems.append(Problem(where, found, "SWITCHES: a set of names of switches"))
-    for name in () if problems else obeyed:
-        if name not in switches:
-            found = f'the unknown switch "{name}" in SWITCHES'
-            problems.append(Problem(where, found, "a switch of the system", nearest(str(name), switches)))
+    for model in () if problems else dict.fromkeys(given.values()):
+        problems += _wrong_switches(model, switches, where)
     if problems:
         raise ConfigError(problems)
     sizes = folder / SIZES
     return Models(
         nodes=dict(given),
         operations=operations,
-        switches=frozenset(obeyed),
+        switches=frozenset(switch for model in given.values() for switch in model.obeyed()),
         folder=folder,
         sizes=sizes if sizes.is_file() else None,
     )
+
+
+def _wrong_switches(model: type[Node], switches: Collection[str], where: Location) -> Iterator[Problem]:
+    given: object = model.SWITCHES
+    if not isinstance(given, tuple):
+        found = f"SWITCHES of {model.__name__} of the type {type(given).__name__}"
+        yield Problem(where, found, "SWITCHES: a tuple of names of switches")
+        return
+    for name in model.obeyed():
+        if name not in switches:
+            found = f'the unknown switch "{name}" in SWITCHES of {model.__name__}'
+            yield Problem(where, found, "a switch of the system", nearest(str(name), switches))
 
 
 def _wrong_operations(given: Any, services: Collection[str], where: Location) -> Iterator[Problem]:

@@ -10,6 +10,7 @@ import pytest
 from experiment.errors import ConfigError
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Arrivals, Load, Phases, Scenario
+from experiment.switches import Switch
 from experiment.topology import System, WorkloadFiles
 from experiment.workload import load_workload
 from simulation.model.magnitudes import load_magnitudes
@@ -32,6 +33,9 @@ class Back(Node):
 
 MODELS = {"front": Front, "back": Back}
 """
+
+
+BACK = "class Back(Node):\n"
 
 
 def a_system(folder: Path, text: str, **files: str) -> System:
@@ -83,9 +87,9 @@ def test_a_package_says_the_model_of_every_service(tmp_path: Path) -> None:
         ("BODY\n", "BODI\n", "__init__.py:2:1: found ImportError while it was imported"),
         ("MODELS = ", "OPERATIONS = {'back': 'GET /'}\nMODELS = ", "found OPERATIONS of another shape"),
         ("MODELS = ", "OPERATIONS = {'bakc': {}}\nMODELS = ", 'the unknown service "bakc" in OPERATIONS'),
-        ("MODELS = ", "SWITCHES = 'keeps'\nMODELS = ", "found SWITCHES of the type str"),
-        ("MODELS = ", "SWITCHES = {'keep'}\nMODELS = ", 'the unknown switch "keep" in SWITCHES'),
-        ("MODELS = ", "SWITCHES = {'keep'}\nMODELS = ", 'did you mean "keeps"?'),
+        (BACK, f"{BACK}    SWITCHES = 'keeps'\n", "found SWITCHES of Back of the type str"),
+        (BACK, f"{BACK}    SWITCHES = ('keep',)\n", 'the unknown switch "keep" in SWITCHES of Back'),
+        (BACK, f"{BACK}    SWITCHES = ('keep',)\n", 'did you mean "keeps"?'),
         (
             "def serve(self, request, deadline):\n        yield",
             "def sreve(self, request):\n        yield",
@@ -98,6 +102,17 @@ def test_a_mistake_in_a_package_is_told_by_name(tmp_path: Path, good: str, bad: 
     message = told(tmp_path, GOOD.replace(good, bad))
     assert message.startswith(f"{tmp_path}/twin/__init__.py")
     assert words in message
+
+
+def test_a_model_obeys_its_own_switches_and_those_of_its_bases(tmp_path: Path) -> None:
+    """What a package obeys is what its models say, and no list beside them."""
+    text = GOOD.replace(BACK, "class Back(Front):\n    SWITCHES = ('slow',)\n")
+    text = text.replace("class Front(Node):\n", "class Front(Node):\n    SWITCHES = ('keeps',)\n")
+    system = a_system(tmp_path, text)
+    models = models_of(replace(system, switches=system.switches | {"slow": Switch("switch", default=False)}))
+    assert models.nodes["back"].obeyed() == ("slow", "keeps")
+    assert models.nodes["front"].obeyed() == ("keeps",)
+    assert models.switches == {"keeps", "slow"}
 
 
 def test_a_package_brings_its_own_sizes(tmp_path: Path) -> None:
