@@ -47,7 +47,8 @@ class Wire:
         in_flight: Callable[[], list[Attempt]],
         changed: Callable[[bool], None],
     ) -> None:
-        self._clock, self._there, self._back, self._uniform = clock, there, back, uniform
+        self._clock, self._there, self._back = clock, there, back
+        self.uniform = uniform  # what happens by chance on the way
         self._fail, self._in_flight, self._changed = fail, in_flight, changed
         self.impairments: dict[str, Impairment] = {}
         self.request_loss = 0.0
@@ -118,9 +119,9 @@ class Wire:
                 wait = next(self._there) + impairment.after_s
                 self._clock.call_after(wait, lambda: self._fail(attempt, RESET))
                 return
-        if self.request_loss and next(self._uniform) < self.request_loss:
+        if self.request_loss and next(self.uniform) < self.request_loss:
             return
-        if self.error_share and next(self._uniform) < self.error_share:
+        if self.error_share and next(self.uniform) < self.error_share:
             self.touched["error_share"] += 1
             self._bounce(attempt)
             return
@@ -134,7 +135,7 @@ class Wire:
 
     def answer(self, attempt: Attempt) -> None:
         """Put an answer on an impaired wire."""
-        if self.response_loss and next(self._uniform) < self.response_loss:
+        if self.response_loss and next(self.uniform) < self.response_loss:
             self.touched["lost_response"] += 1
             if not self.silent:
                 self._clock.call_after(next(self._back), lambda: self._fail(attempt, DISCONNECTED))
@@ -146,7 +147,7 @@ class Wire:
         wait = next(self._back) if answering else next(self._there)
         if self.slow_s and not answering:
             self.touched["slow_processing"] += 1
-            wait += self.slow_s + self.slow_jitter_s * (2 * next(self._uniform) - 1)
+            wait += self.slow_s + self.slow_jitter_s * (2 * next(self.uniform) - 1)
         extra = self.delay(answering)
         if extra is None:
             return
@@ -172,7 +173,7 @@ class Wire:
 
     def delay(self, answering: bool) -> float | None:
         """What the impairments add to one direction: None: the bytes vanish; -1: they wait for the heal."""
-        uniform = self._uniform
+        uniform = self.uniform
         total = 0.0
         for one in self.impairments.values():
             if not _concerns(getattr(one, "direction", "both"), answering):
@@ -199,7 +200,7 @@ class Wire:
     def _retransmissions(self, share: float) -> float:
         total, timeout = 0.0, RETRANSMIT_S
         self.met += 1
-        while next(self._uniform) < share:
+        while next(self.uniform) < share:
             self.treated += 1
             self.met += 1
             total += timeout

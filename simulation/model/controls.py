@@ -269,12 +269,13 @@ class SimulatedControls:
             self._looks[target] = self._world.samplers(
                 target, self._world.plan.system.link(target).protocol, "look"
             )
-        kept = channel.there, channel.back, channel.uniform
-        channel.there, channel.back, channel.uniform = self._looks[target]
+        wire = channel.wire
+        kept = channel.there, channel.back, wire.uniform
+        channel.there, channel.back, wire.uniform = self._looks[target]
         try:
             yield
         finally:
-            channel.there, channel.back, channel.uniform = kept
+            channel.there, channel.back, wire.uniform = kept
 
     def link(self, name: str) -> SimulatedLink:
         if name not in self._links:

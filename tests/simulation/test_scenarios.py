@@ -244,11 +244,14 @@ def test_the_header_names_the_calibration() -> None:
     assert history.header.calibration.startswith("uncalibrated, made ")
 
 
-def test_looking_at_a_fault_again_changes_nothing_of_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("name", ["registry_flapping", "payer_lossy"])
+def test_looking_at_a_fault_again_changes_nothing_of_the_run(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
     """The last measurement of a link draws by itself: what users meet afterwards stays what it was."""
-    looked, _ = played("registry_flapping", "resilient")
+    looked, _ = played(name, "fragile")
     monkeypatch.setattr(fault_proof.FaultProof, "_seen_again", lambda *_: iter(()))
-    without, _ = played("registry_flapping", "resilient")
+    without, _ = played(name, "fragile")
     assert len(looked.faults) > len(without.faults)
     assert looked.operations.equals(without.operations)
     assert looked.samples == without.samples
