@@ -108,11 +108,6 @@ class Workload:
             if journey.answer is not None:
                 self._read[name] = partial(_read_form, _reader(journey.answer))
 
-    @property
-    def sendable(self) -> frozenset[str]:
-        """The journeys that have a request."""
-        return frozenset(self._build)
-
     # before a run
 
     def population(self, folder: Path | None, seed: int) -> Population:

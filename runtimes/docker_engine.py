@@ -57,7 +57,6 @@ class EngineFacts:
     version: str
     system: str
     kernel: str
-    cgroup_version: int
     rootless: bool
 
 
@@ -181,6 +180,5 @@ class Door:
             version=info["ServerVersion"],
             system=info["OperatingSystem"],
             kernel=info["KernelVersion"],
-            cgroup_version=int(info.get("CgroupVersion") or 1),
             rootless=any("rootless" in option for option in info.get("SecurityOptions") or ()),
         )

@@ -197,7 +197,6 @@ def pbs(
 
 
 _FAST = "0.9122:pareto(0.235,10)+0.0878:exp(1.66)"
-LNKD_DISK_WRITE = "0.38:pareto(1.05,1.51)+0.62:exp(0.183)"
 
 PBS = Case(
     "pbs",

@@ -116,7 +116,7 @@ class _Engine:
         return self._facts
 
 
-FACTS = EngineFacts("20.10", "Debian", "6.1", 1, rootless=False)
+FACTS = EngineFacts("20.10", "Debian", "6.1", rootless=False)
 
 
 def test_a_rootless_engine_is_refused_by_name() -> None:
