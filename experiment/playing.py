@@ -7,8 +7,7 @@ the live player waits in a greenlet, the twin in virtual time.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from experiment.answers import NOTHING, Answered
 from experiment.outcomes import judge
@@ -28,16 +27,14 @@ class Terms(Protocol):
     def writes(self) -> bool: ...
 
 
-@dataclass(frozen=True, slots=True)
-class Turn:
+class Turn(NamedTuple):
     """Wait until operation `needs` has ended, `limit_s` at most. Send back whether it succeeded."""
 
     needs: int
     limit_s: float
 
 
-@dataclass(frozen=True, slots=True)
-class Prepared:
+class Prepared(NamedTuple):
     """A request ready to be sent, with what the row says of it."""
 
     request: Any
@@ -45,8 +42,7 @@ class Prepared:
     trace: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What came of an exchange: the `seen` of a row in the outcome table. `fault` says in one line what the
     workload's own code did wrong."""
 
@@ -56,8 +52,7 @@ class Heard:
     fault: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Exchange:
+class Exchange(NamedTuple):
     """Send `prepared` and wait `patience_s` at most. Send back what was heard."""
 
     op: PlannedOperation

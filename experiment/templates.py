@@ -17,6 +17,7 @@ import msgspec
 # the visit last saw of the key.
 FIXED = ("key", "token", "visit", "operation", "day", "version")
 _MARK = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_UNRESERVED = re.compile(r"[A-Za-z0-9_.~-]*")
 _encode = msgspec.json.encode
 
 Values = Mapping[str, Any]
@@ -32,7 +33,7 @@ def placeholders(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple
     """Every placeholder inside a text or JSON value, with where it stands. Raises ValueError, as `pieces`."""
     if isinstance(value, str):
         yield from ((path, name) for literal, name in pieces(value) if not literal)
-    elif isinstance(value, Mapping):
+    elif isinstance(value, dict):
         for key, child in value.items():
             yield from placeholders(child, (*path, key))
     elif isinstance(value, list):
@@ -74,7 +75,8 @@ def text_of(value: Any) -> str:
 
 def escaped(value: Any) -> str:
     """A value inside a path or a form."""
-    return quote(text_of(value), safe="")
+    text = text_of(value)
+    return text if _UNRESERVED.fullmatch(text) else quote(text, safe="")
 
 
 def filler(text: str, written: Callable[[Any], str] = text_of) -> Fill:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 from experiment.draws import Drawing
@@ -98,7 +98,9 @@ class Visits:
         else:
             require_arguments(self.system, op)
             value = filler(template)(Known().values(op))
-        return op if value is None else replace(op, value=value)
+        if value is None:
+            return op
+        return PlannedOperation(number, step.journey, op.at_s, key, visit, needs, arguments, value)
 
 
 def rehearsed(

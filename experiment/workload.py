@@ -27,6 +27,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, TypeVar
 
+import msgspec
+
 from experiment.answers import NOTHING, Answered, Reply, Unreadable, reader
 from experiment.errors import ConfigError, Location, Problem, nearest
 from experiment.forms import AnswerForm, FinalReadForm, RequestForm, unknown_placeholders
@@ -62,6 +64,7 @@ Read = Callable[[PlannedOperation, Reply], Answered]
 FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1}
 TABLES = {"REQUESTS": 2, "ANSWERS": 2, "FINAL_READS": 1}
 CLIENT = "a client of the workload"
+RESERVED = frozenset(FIXED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,7 @@ class Workload:
         self._build: dict[str, Build] = dict(_table(client, "REQUESTS"))
         self._read: dict[str, Read] = dict(_table(client, "ANSWERS"))
         self._read_last: dict[str, Callable[[Reply], Answered]] = dict(_table(client, "FINAL_READS"))
+        self._in_yaml = {name for name, journey in journeys.items() if journey.request is not None}
         for name, journey in journeys.items():
             if journey.request is not None:
                 self._build[name] = builder(journey.request)
@@ -142,9 +146,10 @@ class Workload:
         if not isinstance(given, dict):
             raise self._wrong(function, f"arguments of {journey} gave {given!r:.80}", "a dict")
         self._require_json(function, f"arguments of {journey}", given)
-        if taken := [name for name in FIXED if name in given]:
+        if not RESERVED.isdisjoint(given):
+            taken = min(RESERVED.intersection(given))
             expected = "another name: a placeholder has this one"
-            raise self._wrong(function, f'arguments of {journey} gave "{taken[0]}"', expected)
+            raise self._wrong(function, f'arguments of {journey} gave "{taken}"', expected)
         return given
 
     def intended_value(self, op: PlannedOperation) -> str | None:
@@ -180,7 +185,7 @@ class Workload:
             raise self._raised(f"request of {op.journey}", build, error) from error
         if problem:
             raise self._wrong(build, f"request of {op.journey}: {problem}", "a Request that can be sent")
-        return request.in_lower_case()
+        return request if op.journey in self._in_yaml else request.in_lower_case()
 
     def read(self, op: PlannedOperation, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
         """What a success says; header names in lower case. Raises Unreadable and WorkloadFault."""
@@ -238,6 +243,8 @@ class Workload:
         return WorkloadFault(_defined(function, self._home), found, expected)
 
     def _require_json(self, function: Callable[..., Any], what: str, value: Any) -> None:
+        if _comes_back(value):
+            return
         odd = _not_json(value)
         if odd is not None:
             expected = "JSON values: text, numbers, True, False, None, lists and dicts with text as keys"
@@ -386,6 +393,14 @@ def _defined(function: Any, home: str) -> Location:
     """Where a function of a client is defined."""
     code = getattr(inspect.unwrap(function), "__code__", None)
     return Location(code.co_filename, code.co_firstlineno) if code is not None else Location(home)
+
+
+def _comes_back(value: Any) -> bool:
+    """Whether a value is the same after it was JSON: a quick look at many of them."""
+    try:
+        return bool(msgspec.json.decode(msgspec.json.encode(value)) == value)
+    except (TypeError, ValueError, OverflowError, RecursionError, msgspec.MsgspecError):
+        return False
 
 
 def _not_json(value: Any) -> Any:
