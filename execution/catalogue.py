@@ -125,15 +125,20 @@ def read_scenario(path: Path, system: System) -> Scenario:
 def read_system(path: Path) -> System:
     """The system of a file, checked against the kinds of properties; read once as long as the file stays as
     it is. Raises ConfigError."""
+    return _system(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """Tells whether a file has changed since it was read; nothing of one that is not there."""
     try:
         facts = path.stat()
     except OSError:
-        return load_system(path, PROPERTY_KINDS)  # which says why it cannot be read
-    return _system(path, facts.st_mtime_ns, facts.st_size)
+        return 0, 0
+    return facts.st_mtime_ns, facts.st_size
 
 
 @cache
-def _system(path: Path, _changed_ns: int, _size: int) -> System:
+def _system(path: Path, _read_as: tuple[int, int]) -> System:
     system = load_system(path, PROPERTY_KINDS)
     if all(folder.is_dir() for folder in system.folders("scenarios")):
         check_shown_by(system, _scenario_files(system))
@@ -221,12 +226,13 @@ def _system_above(file: Path) -> Path | None:
         if (folder / SYSTEM_FILE).is_file():
             return folder / SYSTEM_FILE
         for beside in sorted(folder.glob(f"*/{SYSTEM_FILE}")):
-            if any(file.is_relative_to(named) for named in _named_folders(beside)):
+            if any(file.is_relative_to(named) for named in _named_folders(beside, _stamp(beside))):
                 return beside
     return None
 
 
-def _named_folders(system: Path) -> list[Path]:
+@cache
+def _named_folders(system: Path, _read_as: tuple[int, int]) -> list[Path]:
     """The folders that a system.yaml names, read without the rest of it. None when it cannot be read: it is
     perhaps nobody's system."""
     try:
