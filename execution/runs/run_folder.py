@@ -2,7 +2,8 @@
 
 run.json        what was run, where and with what; the command that repeats it; the header of the history
 scenario.json   with system.json, design.json and plan.json: what was played, as values, and judged by
-sources/        the files that they were read from, for people
+code/           the system's own files of Python properties, which judge
+sources/        the files that the values were read from, for people
 history.jsonl   appended while the run happens
 logs/, traces/  of the services
 facts.json      scenario and design in the words of a report
@@ -37,10 +38,12 @@ from experiment.values import Registries, from_plain, packed, to_plain, unpacked
 from experiment.workload import Population
 from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS
+from measurement.properties.python_property import PythonProperty
 from reports.report import RunFacts
 
 T = TypeVar("T")
 REGISTRIES: Registries = {Fault: KINDS, Binding: PROPERTY_KINDS}
+CODE = "code"
 PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
 
 
@@ -89,7 +92,7 @@ class RunFolder:
 
     def system(self) -> System:
         """Raises UsageError when `moved` is another system."""
-        played: System = self._value("system", System)
+        played = _judged_here(self._value("system", System), self.path / CODE)
         if self.moved is None:
             return played
         found = read_system(system_file(self.moved))
@@ -190,11 +193,35 @@ def _write(unfinished: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> 
     (unfinished / "plan.json").write_bytes(packed("plan", plan_values(plan)))
     (unfinished / "run.json").write_bytes(packed("run", to_plain(inputs)))
     (unfinished / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
+    for binding in _written_in_python(plan.system).values():
+        kept = unfinished / CODE / binding.file
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(binding.path, kept)
     sources = unfinished / "sources"
     sources.mkdir()
     for name in ("scenario", "system", "design"):
         with suppress(OSError):  # a courtesy: what was played stands in the values
             shutil.copyfile(getattr(plan, name).source, sources / f"{name}.yaml")
+
+
+def _written_in_python(system: System) -> dict[str, PythonProperty]:
+    """Properties whose judge is a file in the system's folder."""
+    found = {name: one.binding for name, one in system.properties.items()}
+    return {
+        name: binding
+        for name, binding in found.items()
+        if isinstance(binding, PythonProperty) and ".." not in Path(binding.file).parts
+    }
+
+
+def _judged_here(system: System, code: Path) -> System:
+    """The system with the judges that the run kept, whatever has become of those in its folder."""
+    kept = {
+        name: replace(system.properties[name], binding=replace(binding, folder=str(code.resolve())))
+        for name, binding in _written_in_python(system).items()
+        if (code / binding.file).is_file()
+    }
+    return replace(system, properties={**system.properties, **kept}) if kept else system
 
 
 def plan_values(plan: Plan) -> dict[str, Any]:

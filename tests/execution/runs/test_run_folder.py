@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,9 @@ from execution.runs.simulated_bench import SimulatedBench
 from experiment import history_lines
 from experiment.errors import HistoryError, StorageError
 from experiment.plan import Plan
+from experiment.properties import Property
 from experiment.verdict import Verdict
+from measurement.properties.python_property import PythonProperty
 
 
 def planned(scenario: Path | str, time_scale: float = 1.0) -> Plan:
@@ -219,3 +222,34 @@ def test_the_files_of_a_run_are_json_for_others_too(result: RunResult) -> None:
     assert (first["id"], first["fault"]["kind"]) == ("f1.1", "latency")
     assert first["end_s"] > first["start_s"]
     assert len(plan["plan"]["operations"]) == len(result.plan.operations)
+
+
+JUDGE = """
+from experiment.findings import Finding
+from experiment.verdict import Verdict
+from measurement.properties.python_property import PythonProperty
+
+def find(history, scenario, system):
+    return Finding(Verdict.PASS, "{said}", history.operations.height)
+"""
+
+
+def test_a_property_in_python_is_judged_by_the_code_that_the_run_had(tmp_path: Path) -> None:
+    """The system's file is edited, then its folder is gone: the run kept its judge."""
+    home = tmp_path / "system"
+    (home / "workload").mkdir(parents=True)
+    judge_file = home / "workload" / "stock.py"
+    judge_file.write_text(JUDGE.format(said="as it was"), encoding="utf-8")
+    plan = planned("smoke/control")
+    binding = PythonProperty("workload/stock.py").located(home)
+    system = replace(
+        plan.system, properties={**plan.system.properties, "stock": Property(binding, True, "Stock holds.")}
+    )
+    expect = replace(plan.scenario.expect, invariants=(*plan.scenario.expect.invariants, "stock"))
+    plan = replace(plan, system=system, scenario=replace(plan.scenario, expect=expect))
+    result = played(plan, tmp_path / "runs")
+    judge_file.write_text(JUDGE.format(said="as it is now"), encoding="utf-8")
+    shutil.rmtree(home)
+    for analysis in (result.analysis, judge_again(result.folder, result.folder.history())):
+        (found,) = [check for check in analysis.checks if check.checker == "stock"]
+        assert found.statement.startswith("as it was")
