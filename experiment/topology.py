@@ -292,6 +292,10 @@ def place_in_file(system: System, *path: str | int) -> Location:
 def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
     """Arguments, placeholders and final reads. What a client draws is known only when it plans."""
     for name, journey in system.journeys.items():
+        if not PREFIX.fullmatch(system.prefix(name)):
+            where = key_place(node, "journeys", name)
+            expected = 'letters, digits, "_" and dots, or such a key beside it'
+            decoder.fail(where, f'the journey "{name}", which its business keys begin with', expected)
         for argument in journey.arguments:
             where = key_place(node, "journeys", name, "arguments", argument)
             if argument in FIXED:

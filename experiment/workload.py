@@ -65,6 +65,7 @@ FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1}
 TABLES = {"REQUESTS": 2, "ANSWERS": 2, "FINAL_READS": 1}
 CLIENT = "a client of the workload"
 RESERVED = frozenset(FIXED)
+RESET_KEYS = frozenset(("run", "seed", "design", "clock_scale"))  # of POST /admin/reset, beside the data
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,10 @@ class Workload:
         if not isinstance(made, Population):
             raise self._wrong(function, f"population gave {made!r:.80}", "a Population")
         self._require_json(function, "population", [list(made.subjects), dict(made.data)])
+        if not RESET_KEYS.isdisjoint(made.data):
+            taken = min(RESET_KEYS.intersection(made.data))
+            expected = "another name: POST /admin/reset has one of its own"
+            raise self._wrong(function, f'population gave data called "{taken}"', expected)
         return made
 
     def visit(self, population: Population, rng: random.Random) -> Any:
@@ -181,7 +186,7 @@ class Workload:
         except Unfilled as missing:
             found = f"request of {op.journey}: nothing stands for {{{missing.args[0]}}}"
             raise WorkloadFault(Location(self._home), found, "a value of the plan or an argument") from None
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._raised(f"request of {op.journey}", build, error) from error
         if problem:
             raise self._wrong(build, f"request of {op.journey}: {problem}", "a Request that can be sent")
@@ -215,7 +220,7 @@ class Workload:
             answered = read(*given)
         except Unreadable:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._raised(f"{what} of {of}", read, error) from error
         if not isinstance(answered, Answered):
             raise self._wrong(read, f"{what} of {of} gave {answered!r:.80}", "an Answered")
@@ -226,10 +231,10 @@ class Workload:
             return function(*given)
         except ConfigError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self._raised(what, function, error) from error
 
-    def _raised(self, what: str, function: Callable[..., Any], error: Exception) -> WorkloadFault:
+    def _raised(self, what: str, function: Callable[..., Any], error: BaseException) -> WorkloadFault:
         last = traceback.format_exception_only(error)[-1].strip()
         own = [
             frame

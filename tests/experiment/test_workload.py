@@ -297,6 +297,8 @@ BROKEN = [
     ('REQUESTS = {"order": order}', "REQUESTS = 7", ":1:", "REQUESTS = 7"),
     ('return Population("two', 'return ("two', ":3:", "population gave ('two people'"),
     ('"people": ["ada", "ben"]}', '"people": {"ada"}}', ":3:", "population gave {'ada'}, a set"),
+    ('{"people": ["ada", "ben"]}', '{"design": 7}', ":3:", 'population gave data called "design"'),
+    ("rng.choice(people.subjects)", "exit(3)", ":7:", "visit raised SystemExit: 3"),
     ("rng.choice(people.subjects)", "people", ":6:", "visit gave Population("),
     ("rng.choice(people.subjects)", "rng.chose(1)", ":7:", "visit raised AttributeError: "),
     ('"nth": nth}', '"nth": {nth}}', ":9:", "arguments of order gave {0}, a set"),

@@ -100,6 +100,16 @@ def test_a_mistake_is_told_at_its_place(
     assert problem.where.line - changed[0] in (0, 1), str(problem)
 
 
+def test_a_journey_whose_name_cannot_begin_a_key_needs_one(tmp_path: Path) -> None:
+    """A dash in its name is an underscore in its keys; a space is told."""
+    text = GOOD.replace("journeys:\n", "journeys:\n  look-up: {entry: front}\n")
+    assert system(tmp_path, text).prefix("look-up") == "look_up"
+    (problem,) = problems_of(lambda: system(tmp_path, text.replace("look-up", "look up")))
+    assert problem.found == 'the journey "look up", which its business keys begin with'
+    assert (problem.where.line, problem.where.column) == (8, 3)
+    assert system(tmp_path, text.replace("look-up: {", "look up: {key: look, ")).prefix("look up") == "look"
+
+
 def test_a_second_journey_may_not_read_with_the_prefix_of_another(tmp_path: Path) -> None:
     """A final read is made at the entry of a journey that writes such keys."""
     text = GOOD.replace("final_reads:", "  browse: {entry: front}\nfinal_reads:").replace(
