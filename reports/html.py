@@ -28,7 +28,7 @@ CLASSES = {  # of the style sheet
     Outcome.FAILED: "fail",
     Outcome.ERROR: "invalid",
     Outcome.NOT_EXERCISED: "inconclusive",
-    Outcome.INFORMATION: "",
+    Outcome.INFORMATION: "information",
 }
 WORDING = (
     *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
@@ -40,7 +40,7 @@ WORDING = (
         "score_short",
         "waiver_text",
         "worst_text",
-        "source_text",
+        "calibration_text",
         "wall",
     ),
 )
@@ -61,6 +61,7 @@ def _pages() -> Environment:
     environment.globals.update(
         marks=wording.VERDICT_MARKS,
         classes=CLASSES,
+        sources=wording.SOURCES,
         time_columns=("t", "intended", "sent", "ended"),
         evidence_tables=evidence_tables,
         noun=noun,

@@ -125,10 +125,14 @@ def interval_text(score: Score) -> str:
 
 def source_text(header: Header) -> str:
     """Where a run's figures come from; a simulated one says so and how far it was from the last live run."""
-    text = SOURCES.get(header.source, header.source)
-    if header.source == "simulation":
-        text += f". Calibration: {header.calibration or 'none, so the distance to a live run is unknown'}"
-    return text
+    return ". ".join(filter(None, (SOURCES.get(header.source, header.source), calibration_text(header))))
+
+
+def calibration_text(header: Header) -> str:
+    """What a simulated run was calibrated with; empty for a live run."""
+    if header.source != "simulation":
+        return ""
+    return f"Calibration: {header.calibration or 'none, so the distance to a live run is unknown'}"
 
 
 def headline(analysis: Analysis) -> str:
