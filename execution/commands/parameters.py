@@ -61,11 +61,15 @@ class OutputFolder(click.Path):
         return path.absolute()
 
 
-class FiniteRange(click.FloatRange):
-    """A number between bounds; `nan`, which compares false with every bound, is not one."""
+class Finite(click.types.FloatParamType):
+    """A finite number. `nan`, which compares false with every bound, is not one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         number: float = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"found {value}, expected a finite number", param, ctx)
         return number
+
+
+class FiniteRange(click.FloatRange, Finite):
+    """A finite number between bounds."""

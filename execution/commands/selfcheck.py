@@ -11,7 +11,7 @@ import click
 
 from execution.commands.lazy import NamingGroup, Pasteable
 from execution.commands.option_sets import seed_option, system_option
-from execution.commands.parameters import FiniteRange, OutputFile, json_option
+from execution.commands.parameters import Finite, FiniteRange, OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import RUNTIMES, SIMULATION, Options
 from execution.places import RUNS
@@ -27,10 +27,15 @@ CODES = {"pass": ExitCode.PASS, "fail": ExitCode.FAIL, "inconclusive": ExitCode.
 def _kind(parameter: Parameter) -> Any:
     if parameter.choices:
         return click.Choice(parameter.choices)
-    if parameter.type is int:
-        least = None if parameter.minimum is None else int(parameter.minimum)
-        return click.IntRange(least)
-    return FiniteRange(parameter.minimum) if parameter.type is float else parameter.type
+    if parameter.type is int and parameter.minimum is not None:
+        return click.IntRange(int(parameter.minimum))
+    if parameter.type is float:
+        return Finite() if parameter.minimum is None else FiniteRange(parameter.minimum)
+    return parameter.type
+
+
+def _sentence(text: str) -> str:
+    return f"{text[:1].upper()}{text[1:]}."
 
 
 class Cases(NamingGroup):
@@ -53,7 +58,7 @@ class Cases(NamingGroup):
                 type=_kind(parameter),
                 default=parameter.default,
                 show_default=True,
-                help=parameter.help,
+                help=_sentence(parameter.help),
             )
             for parameter in case.parameters
         ]

@@ -186,7 +186,7 @@ def backoff(*, clients: int, policy: str, repetitions: int, seed: int) -> list[C
 
 BACKOFF = Case(
     "backoff",
-    "Exponential backoff and jitter among clients that contend for one row",
+    "Backoff and jitter among clients that contend for one row",
     "AWS architecture blog, Exponential Backoff And Jitter (2015), and its public simulator",
     (
         Parameter("clients", int, PUBLISHED_CLIENTS, "clients that contend", minimum=1),

@@ -200,7 +200,7 @@ def retries(
 
 DUPLICATES = Case(
     "duplicates",
-    "Effects that happen twice when a request without an idempotency key is retried",
+    "Effects that happen twice when a retry bears no key",
     "the attempts of a request as independent trials with late effects still applied",
     (
         Parameter("service_rate", float, 10.0, "rate mu of the exponential service time, per second"),

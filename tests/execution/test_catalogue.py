@@ -142,6 +142,18 @@ def test_a_command_names_its_system_when_its_words_do_not() -> None:
     assert shlex.join(ours.system_words([str(SLOW_LAMP)])) == "--system reference_system"
 
 
+def test_what_a_run_of_another_system_says_to_type_repeats_it(command: Command, tmp_path: Path) -> None:
+    """The command of a run's report names the system, and works when it is pasted."""
+    shop, scenario = "examples/shop", "examples/shop/scenarios/charge_response_lost.yaml"
+    words = ("run", scenario, "--design", "as_it_is", "--runtime", "simulation", "--json")
+    code, said, _ = command(*words, "--out", str(tmp_path / "first"))
+    (run,) = json.loads(said)
+    inputs = json.loads((Path(run["folder"]) / "run.json").read_text(encoding="utf-8"))
+    again = shlex.split(inputs["run"]["header"]["command"])
+    assert again[again.index("--system") + 1] == shop
+    assert command(*again[2:], "--out", str(tmp_path / "again"))[0] == code
+
+
 def test_scenarios_of_another_system_are_tests_when_they_are_named(tmp_path: Path) -> None:
     """By --system or by where they lie; a folder above the system collects none of them."""
     for words in (

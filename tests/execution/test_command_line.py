@@ -9,7 +9,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -108,21 +108,29 @@ def test_commands_that_are_shown_work_when_they_are_pasted(tmp_path: Path) -> No
         assert done.returncode == 0, f"codeblue {words}: {done.stdout}{done.stderr}"
 
 
-def test_every_summary_and_option_is_told_whole(command: Command) -> None:
-    """On a screen of 80 columns no summary is cut off, and each help of an option stands alone."""
-    code, said, _ = command("--help")
-    assert code == 0
-    assert "..." not in said.partition("Commands:")[2]
-    root = click.Context(harness.cli, info_name="codeblue")
-    for name in harness.cli.list_commands(root):
-        found = harness.cli.get_command(root, name)
-        assert found is not None
-        for parameter in found.params:
+def every_command(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, str]]:
+    """Each command with its help on a screen of 80 columns, those of groups too."""
+    yield command, command.get_help(context)
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            inner = command.get_command(context, name)
+            assert inner is not None
+            yield from every_command(inner, click.Context(inner, parent=context, info_name=name))
+
+
+def test_every_summary_and_option_is_told_whole() -> None:
+    """No summary is cut off, and each help of an option is a phrase that stands alone."""
+    root = click.Context(harness.cli, info_name="codeblue", terminal_width=80)
+    found = list(every_command(harness.cli, root))
+    assert len(found) > 30
+    for command, shown in found:
+        assert not re.search(r"\.\.\.$", shown.partition("Commands:")[2], re.MULTILINE), shown
+        assert "None" not in shown
+        for parameter in command.params:
             if isinstance(parameter, click.Option):
                 text = parameter.help or ""
-                assert text[:1].isupper() and re.search(r"[.)\]]$", text), (
-                    f"{name} {parameter.opts}: {text!r}"
-                )
+                told = f"{command.name} {parameter.opts}: {text!r}"
+                assert text[:1].isupper() and re.search(r"[.)\]]$", text), told
 
 
 def test_the_version_has_a_number_and_a_commit(command: Command) -> None:
