@@ -155,7 +155,7 @@ def tightest_objective(history: History, scenario: Scenario, system: System) -> 
     played."""
     played = history.operations["journey"].unique().to_list()
     limits = [system.journeys[name].p95 for name in played if name in system.journeys]
-    return min(*limits, *latency_bounds(scenario))
+    return min((*limits, *latency_bounds(scenario)))
 
 
 def _clean_up_verified(history: History, windows: Sequence[FaultWindow]) -> ValidityCheck:

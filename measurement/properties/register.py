@@ -25,6 +25,7 @@ from measurement.properties.selection import article, performed, slug
 from measurement.properties.uses import uses
 from measurement.properties.versions import acknowledged_writes, committed_versions, newest_before
 
+INFINITE = float("inf")
 SEARCHED = 200  # registers given to the search in one run, those with most overlaps first
 SEARCH_DEADLINE_S = 2.0
 VALUES_DEADLINE_S = 10.0
@@ -205,7 +206,7 @@ class Register:
                 f"{thing} {key}: version {version} was {self._past}, {why}"
                 + (f" (version {newest})" if newest != version else ""),
                 key,
-                t if t is not None else done,
+                t if t is not None or done == INFINITE else done,
                 proof[key],
             )
             for key, version, newest, why, t, done in first.select(

@@ -102,3 +102,48 @@ def test_conservation_compares_the_sums_of_both_sides(moved: list[tuple[str, str
         balance[key] += amount if kind == "charge" else -amount
     wrong = {key for key, difference in balance.items() if difference}
     assert {violation.key for violation in CONSERVED(*rows).violations} == wrong
+
+
+HAS = judge(
+    FOLDER,
+    "h: {kind: each_has, things: order, operations: [order], kept: {store: orders, kind: order, "
+    "status: [paid]}, has: {store: stock, kind: parcel}}",
+)
+GHOST = judge(
+    FOLDER, "n: {kind: no_ghost, things: order, operations: [order], record: {store: orders, kind: order}}"
+)
+NEVER = judge(
+    FOLDER,
+    "n: {kind: never_allowed, things: order, record: {store: orders, kind: order, status: [paid]}, "
+    "unless: {store: payments, kind: charge}}",
+)
+OUTCOMES = st.lists(
+    st.tuples(KEYS, st.sampled_from(["acknowledged", "rejected", "indeterminate"])), max_size=5
+)
+ORDERS = st.dictionaries(KEYS, st.sampled_from(["paid", "open"]), max_size=3)
+
+
+@settings(max_examples=60, deadline=None)
+@given(OUTCOMES, ORDERS, st.sets(KEYS), st.sets(KEYS))
+def test_promises_ghosts_and_what_is_never_allowed(
+    asked: list[tuple[str, str]], orders: dict[str, str], parcels: set[str], charges: set[str]
+) -> None:
+    """Three kinds on one history, each as sets of keys."""
+    rows: list[Row] = [op(n, "order", key, float(n), outcome=how) for n, (key, how) in enumerate(asked)]  # type: ignore[arg-type]
+    rows += [record("orders", "order", key, t=1.0, status=status) for key, status in orders.items()]
+    rows += [record("stock", "parcel", key, t=2.0) for key in parcels]
+    rows += [record("payments", "charge", key, t=2.0, amount=1.0) for key in charges]
+    rows += read(orders=len(orders), stock=len(parcels), payments=len(charges))
+    paid = {key for key, status in orders.items() if status == "paid"}
+    promised = {key for key, how in asked if how == "acknowledged"} | paid
+    refused = {key for key, _ in asked} - {key for key, how in asked if how != "rejected"}
+    for judged, exposed, wrong in (
+        (HAS, promised, promised - parcels),
+        (GHOST, refused, refused & set(orders)),
+        (NEVER, set(orders), paid - charges),
+    ):
+        result = judged(*rows)
+        assert result.exposed == len(exposed)
+        assert {violation.key for violation in result.violations} == wrong
+        expected = Verdict.FAIL if wrong else Verdict.PASS if exposed else Verdict.INCONCLUSIVE
+        assert result.verdict is expected

@@ -426,3 +426,25 @@ def test_every_system_has_what_needs_no_binding(name: str, tmp_path: Path) -> No
     judged = judge(tmp_path, f"{name}: {{kind: {name}, says: Ours.}}")
     assert judged().property == "Ours."
     assert judged().verdict is INCONCLUSIVE
+
+
+def test_a_use_without_any_time_has_none(tmp_path: Path) -> None:
+    """A record that tells no time and that no operation explains: the violation has no time either, so that
+    it is the same when it is read again."""
+    judged = judge(
+        tmp_path,
+        """
+        current:
+          kind: register
+          things: price
+          writes: [change]
+          reads: [show]
+          versions: {store: orders, kind: order_version}
+          used: {store: stock, kind: parcel}
+          ended: {status: [gone]}
+        """,
+    )
+    gone = record("orders", "order_version", "p-1", version=1, status="gone", t=1.0)
+    (violation,) = judged(gone, record("stock", "parcel", "p-1", version=1)).violations
+    assert violation.t is None
+    assert violation.statement.endswith("this version is an end")
