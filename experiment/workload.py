@@ -29,7 +29,7 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from experiment.answers import NOTHING, Answered, Reply, Unreadable, reader
+from experiment.answers import NOTHING, Answered, Reply, Unreadable, reader, value_of, version_of
 from experiment.errors import ConfigError, Location, Problem, nearest
 from experiment.forms import AnswerForm, FinalReadForm, RequestForm, unknown_placeholders
 from experiment.python_source import load_python
@@ -65,6 +65,8 @@ FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1}
 TABLES = {"REQUESTS": 2, "ANSWERS": 2, "FINAL_READS": 1}
 CLIENT = "a client of the workload"
 RESERVED = frozenset(FIXED)
+_NONE = type(None)
+_TEXT, _FLOAT = (_NONE, str), (_NONE, float)
 RESET_KEYS = frozenset(("run", "seed", "design", "clock_scale"))  # of POST /admin/reset, beside the data
 
 
@@ -99,9 +101,16 @@ class Workload:
     """Requests and answers of a system's journeys, and where their arguments come from. Pure but for what a
     client does."""
 
-    def __init__(self, journeys: Mapping[str, JourneyForms], client: ModuleType | None, home: str) -> None:
+    def __init__(
+        self,
+        journeys: Mapping[str, JourneyForms],
+        client: ModuleType | None,
+        home: str,
+        final_reads: Mapping[str, FinalReadForm] | None = None,
+    ) -> None:
         """`home` is the file to name in errors when no line of Python is to blame."""
         self._client = client
+        self._folder = Path(client.__file__).parent if client is not None and client.__file__ else None
         self._home = home
         self._build: dict[str, Build] = dict(_table(client, "REQUESTS"))
         self._read: dict[str, Read] = dict(_table(client, "ANSWERS"))
@@ -112,6 +121,9 @@ class Workload:
                 self._build[name] = builder(journey.request)
             if journey.answer is not None:
                 self._read[name] = partial(_read_form, _reader(journey.answer))
+        for prefix, form in (final_reads or {}).items():
+            if form.answer is not None:
+                self._read_last[prefix] = _reader(form.answer)
 
     # before a run
 
@@ -197,21 +209,13 @@ class Workload:
         read = self._read.get(op.journey)
         reply = Reply(status, headers, body)
         answered = NOTHING if read is None else self._reading("answer", op.journey, read, op, reply)
-        return _labelled(answered, reply)
+        return _labelled(_in_order(answered, reply), reply)
 
     def read_last(self, prefix: str, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
         """What a final read of a key with this prefix says. Raises Unreadable and WorkloadFault."""
         read = self._read_last.get(prefix)
-        if read is None:
-            return NOTHING
-        return self._reading("final read", prefix, read, Reply(status, headers, body))
-
-    def with_final_reads(self, forms: Mapping[str, FinalReadForm]) -> Workload:
-        """The same with the final reads that YAML says."""
-        for prefix, form in forms.items():
-            if form.answer is not None:
-                self._read_last[prefix] = _reader(form.answer)
-        return self
+        reply = Reply(status, headers, body)
+        return NOTHING if read is None else _in_order(self._reading("final read", prefix, read, reply), reply)
 
     # errors
 
@@ -236,16 +240,18 @@ class Workload:
 
     def _raised(self, what: str, function: Callable[..., Any], error: BaseException) -> WorkloadFault:
         last = traceback.format_exception_only(error)[-1].strip()
-        own = [
-            frame
-            for frame in traceback.extract_tb(error.__traceback__)
-            if Path(self._client_file).parent in Path(frame.filename).parents
-        ]
-        where = Location(own[-1].filename, own[-1].lineno or 1) if own else _defined(function, self._home)
+        frames = traceback.extract_tb(error.__traceback__)
+        own = [frame for frame in frames if self._folder in Path(frame.filename).parents]
+        where = Location(own[-1].filename, own[-1].lineno or 1) if own else self._place(function)
         return WorkloadFault(where, f"{what} raised {last}", "a workload that does not raise")
 
     def _wrong(self, function: Callable[..., Any], found: str, expected: str) -> WorkloadFault:
-        return WorkloadFault(_defined(function, self._home), found, expected)
+        return WorkloadFault(self._place(function), found, expected)
+
+    def _place(self, function: Callable[..., Any]) -> Location:
+        """Where the client defines a function; the home of what YAML says."""
+        where = _defined(function, self._home)
+        return where if self._folder in Path(where.file).parents else Location(self._home)
 
     def _require_json(self, function: Callable[..., Any], what: str, value: Any) -> None:
         if _comes_back(value):
@@ -255,21 +261,16 @@ class Workload:
             expected = "JSON values: text, numbers, True, False, None, lists and dicts with text as keys"
             raise self._wrong(function, f"{what} gave {odd!r:.80}, a {type(odd).__name__}", expected)
 
-    @property
-    def _client_file(self) -> str:
-        return (self._client.__file__ if self._client is not None else None) or self._home
-
 
 def load_workload(system: System) -> Workload:
     """The workload of a system with its client, checked against the journeys. Raises ConfigError with every
     mistake."""
     client = load_client(str(system.file(system.workload.client))) if system.workload.client else None
-    workload = Workload(system.journeys, client, system.source or system.name)
     if client is not None:
         problems = [*_client_problems(client), *_match_problems(system, client)]
         if problems:
             raise ConfigError(problems)
-    return workload.with_final_reads(system.final_reads)
+    return Workload(system.journeys, client, system.source or system.name, system.final_reads)
 
 
 def load_client(path: str) -> ModuleType:
@@ -379,6 +380,23 @@ def _reader(form: AnswerForm) -> Callable[[Reply], Answered]:
 
 def _read_form(read: Callable[[Reply], Answered], _op: PlannedOperation, reply: Reply) -> Answered:
     return read(reply)
+
+
+def _in_order(answered: Answered, reply: Reply) -> Answered:
+    """With the types that a row takes, whatever a client took from the answer. Raises Unreadable."""
+    version, value, label, age = answered.version, answered.value, answered.label, answered.age
+    whole = version is None or (type(version) is int and abs(version) < 2**63)
+    if whole and type(value) in _TEXT and type(label) in _TEXT and type(age) in _FLOAT:
+        return answered
+    try:
+        return Answered(
+            None if version is None else version_of(version),
+            None if value is None else value_of(value),
+            None if label is None else value_of(label),
+            None if age is None else float(age),
+        )
+    except (TypeError, ValueError) as error:
+        raise reply.unreadable(str(error)) from None
 
 
 def _labelled(answered: Answered, reply: Reply) -> Answered:

@@ -396,6 +396,37 @@ def test_a_population_is_refused_where_nobody_reads_one() -> None:
     assert load_workload(shop()).population(None, 1) == Population()
 
 
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ('Answered("W/\\"3\\"", 7, True, 2)', Answered(3, "7", "true", 2.0)),
+        ("Answered(value={'a': [1]})", Answered(value='{"a":[1]}')),
+        ("Answered(version='x')", None),
+        ("Answered(version=10**30)", None),
+        ("Answered(age='old')", None),
+        ("Answered(value=object())", None),
+    ],
+)
+def test_what_a_client_takes_from_an_answer_fits_into_a_row(
+    tmp_path: Path, given: str, expected: Answered | None
+) -> None:
+    """A number where a text belongs is written as JSON; what cannot be is an answer that says nothing."""
+    client = CLIENT.replace('Answered(value=reply.at("body.state"))', given)
+    workload = load_workload(shop(client=client, folder=tmp_path))
+    if expected is None:
+        with pytest.raises(Unreadable):
+            workload.read(OP, 200, {}, b"{}")
+    else:
+        assert workload.read(OP, 200, {}, b"{}") == expected
+
+
+def test_a_request_of_yaml_that_cannot_be_sent_is_told_with_its_file() -> None:
+    """An argument with a line break in a header, say."""
+    system = shop(asking(path="/", headers={"x-note": "{note}"}), note=Draw("constant", "a\nb"))
+    with pytest.raises(WorkloadFault, match=r"^system\.yaml:1:1: found request of order: the path '/'"):
+        plan(system)
+
+
 def test_what_a_client_raises_while_it_plays_is_told_in_one_line(tmp_path: Path) -> None:
     """The last line of the traceback, with file and line: an error of the workload, never of the system."""
     client = CLIENT.replace('reply.at("body.state")', 'reply.body["state"]')
