@@ -144,7 +144,7 @@ class LoadReport:
 @dataclass(frozen=True, slots=True)
 class Note:
     """Something the reader of a report must know. `level` invalid makes the run invalid; violation is one of
-    the checker `about`, seen in an earlier attempt of this run: it counts as one seen in this attempt."""
+    the property `about`, seen in an earlier attempt of this run: it counts as one seen in this attempt."""
 
     TAG: ClassVar[str] = "note"
     t: float  # seconds since the start of the run

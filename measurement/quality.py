@@ -1,7 +1,7 @@
 """Which operations were good: the one definition from which goodput, Q, recovery and the score follow.
 
 Good is: acknowledged, within the journey's p95 objective counted from the *intended* start, semantically
-right and fresh (no checker found it wrong), and unlabelled, unless the scenario allows the degraded profile
+right and fresh (no property found it wrong), and unlabelled, unless the scenario allows the degraded profile
 in that phase.
 """
 

@@ -15,6 +15,7 @@ from experiment.jobs import Job
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
+from measurement.properties.bounded_staleness import LARGEST_LAG
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,7 @@ class RunRecord:
     folder: str
     verdict: Verdict
     vetoed: bool
-    violated: tuple[str, ...]  # every checker that found something
+    violated: tuple[str, ...]  # every property that was violated
     safety: tuple[str, ...]  # those of them whose violation is a veto and not waived
     score: float | None
     recovery_s: float | None
@@ -63,7 +64,7 @@ class RunRecord:
     offered: int = 0  # operations from the baseline to the end of the load
     good: int = 0  # those of them that were good
     broken: tuple[str, ...] = ()  # conditions of validity that did not hold
-    statements: tuple[tuple[str, str], ...] = ()  # of every violated checker, what it found
+    statements: tuple[tuple[str, str], ...] = ()  # of every violated property, what was found
     time_scale: float | None = None
     population: str = ""
     scenario_hash: str = ""  # of the scenario's file
@@ -78,9 +79,9 @@ class RunRecord:
         """What was asked for."""
         return Job(self.entry, self.scenario, self.design, self.seed, self.side)
 
-    def statement(self, checker: str) -> str:
-        """What that checker found, or the reason of the verdict where it is not known."""
-        return dict(self.statements).get(checker, self.headline)
+    def statement(self, name: str) -> str:
+        """What was found of that property, or the reason of the verdict where it is not known."""
+        return dict(self.statements).get(name, self.headline)
 
 
 def file_hash(path: Path) -> str:
@@ -88,7 +89,6 @@ def file_hash(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()[:16]
 
 
-LARGEST_LAG = "unlabelled_lag_s_max"  # the measure that a property of bounded staleness gives
 LOAD_PHASES = ("baseline", "fault", "recovery")
 
 

@@ -107,7 +107,7 @@ class SuiteEntry:
     link: str = ""  # where the page of the run is
     violates: tuple[
         str, ...
-    ] = ()  # checkers that must have found something, for a failure for the right reason
+    ] = ()  # properties that must have been violated, for a failure for the right reason
     misses: tuple[str, ...] = ()  # objectives that must not have been met, likewise
 
     @property

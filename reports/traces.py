@@ -13,7 +13,7 @@ from reports.wording import duration
 
 SLOWEST = 6
 VIOLATING = 4
-VIOLATIONS = 2  # of one checker
+VIOLATIONS = 2  # of one property
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperatio
 
 
 def _blamed(traced: pl.DataFrame, analysis: Analysis) -> dict[str, list[str]]:
-    """Trace to the checkers it offends: from the evidence, or else by the key."""
+    """Trace to the properties that it violates: from the evidence, or else by the key."""
     found: dict[str, list[str]] = {}
     for check in analysis.checks:
         for violation in check.violations[:VIOLATIONS]:
@@ -89,7 +89,7 @@ def _blamed(traced: pl.DataFrame, analysis: Analysis) -> dict[str, list[str]]:
             for trace in named or traced.filter(pl.col("key") == violation.key)["trace"].to_list():
                 if trace in found or len(found) < VIOLATING:
                     found.setdefault(trace, []).append(check.checker)
-    return {trace: list(dict.fromkeys(checkers)) for trace, checkers in found.items()}
+    return {trace: list(dict.fromkeys(names)) for trace, names in found.items()}
 
 
 def _operation(row: Mapping[str, object], why: str) -> TracedOperation:

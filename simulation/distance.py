@@ -17,7 +17,7 @@ from scipy.stats import gamma
 
 from experiment.history import History
 from measurement.analysis import Analysis
-from measurement.run_records import LARGEST_LAG
+from measurement.properties.bounded_staleness import LARGEST_LAG
 from measurement.statistics import CONFIDENCE, Estimate, mean_estimate, proportion
 from simulation.closeness import Gap, Tolerance, judged
 from simulation.engine.randomness import Array

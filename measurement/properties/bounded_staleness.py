@@ -36,6 +36,7 @@ from measurement.properties.versions import acknowledged_writes, newest_before, 
 LABEL_SLACK_S = 0.1  # a label's age is taken by the service a little before the client's clock
 NOT_FOUND = 404
 BEHIND = "copies_behind_after_settling"  # the measure that convergence looks at
+LARGEST_LAG = "unlabelled_lag_s_max"  # the measure that comparisons show
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +83,7 @@ class BoundedStaleness:
             "reads": reads.height,
             "stale_reads": stale.height,
             "unlabelled_stale_reads": unlabelled.height,
-            "unlabelled_lag_s_max": _top(unlabelled["lag_s"]),
+            LARGEST_LAG: _top(unlabelled["lag_s"]),
             "beyond_bound": beyond.height,
             "labels_that_understate": understated.height,
             "copies_after_settling": copies.height,
