@@ -7,12 +7,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from experiment.client_checks import argument_problems
 from experiment.draws import Drawing
 from experiment.errors import ConfigError, Problem
 from experiment.requests import Known, PlannedOperation, RequestTraits
 from experiment.templates import filler
 from experiment.topology import Step, System, place_in_file
-from experiment.workload import Population, Workload, require_arguments
+from experiment.workload import Population, Workload
 
 
 def rehearse(system: System, workload: Workload) -> None:
@@ -96,7 +97,7 @@ class Visits:
         if template is None:
             value = self.workload.intended_value(op)
         else:
-            require_arguments(self.system, op)
+            _require_arguments(self.system, op)
             value = filler(template)(Known().values(op))
         if value is None:
             return op
@@ -112,8 +113,14 @@ def rehearsed(
         first.setdefault(op.journey, op)
     found: dict[str, RequestTraits] = {}
     for name, op in sorted(first.items()):
-        require_arguments(system, op)
+        _require_arguments(system, op)
         traits = workload.traits(op)
         if traits is not None:
             found[name] = traits
     return found
+
+
+def _require_arguments(system: System, op: PlannedOperation) -> None:
+    problems = argument_problems(system, op)
+    if problems:
+        raise ConfigError(problems)
