@@ -20,7 +20,7 @@ WITHIN_S = 280
 def play(out: Path, scenario: str, design: str, *words: str) -> tuple[int, dict[str, str]]:
     """Exit code of one run, and the verdict of each property that was judged."""
     command = [sys.executable, "harness.py", "run", scenario, "--system", "examples/shop"]
-    command += ["--design", design, "--seed", "1", "--out", str(out), *words]
+    command += ["--design", design, "--seed", "1", "--time-scale", "0.7", "--out", str(out), *words]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, env=dict(os.environ), check=False
     )
@@ -43,12 +43,14 @@ def judge(out: Path, *words: str) -> None:
 
 
 @pytest.mark.live
+@pytest.mark.timeout(2 * WITHIN_S)
 def test_the_double_charge_is_found_and_mended_on_processes(tmp_path: Path) -> None:
     """Services of a common framework, which know nothing of the harness, as local processes."""
     judge(tmp_path)
 
 
 @pytest.mark.docker
+@pytest.mark.timeout(2 * WITHIN_S)
 def test_the_double_charge_is_found_and_mended_in_containers(tmp_path: Path) -> None:
     """The same files, with the image that their Dockerfile makes."""
     require_engine()
