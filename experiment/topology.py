@@ -42,7 +42,7 @@ from experiment.units import Duration, Share
 from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
 
 Folders = str | tuple[str, ...]  # relative to the folder of system.yaml
-Protocol = Literal["http", "postgres", "nats", "mllp"]
+Protocol = Literal["http", "postgres", "nats"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -385,11 +385,10 @@ def _check_protocol(system: System, link: Link, decoder: Decoder, where: Locatio
     callee = system.services.get(link.callee)
     if callee is None:
         return
-    spoken: dict[str, tuple[str, ...]] = {"store": ("postgres",), "bus": ("nats",)}
-    expected = spoken.get(callee.role, ("http", "mllp"))
-    if link.protocol not in expected:
+    expected = {"store": "postgres", "bus": "nats"}.get(callee.role, "http")
+    if link.protocol != expected:
         found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
-        decoder.fail(where, found, f"the protocol {expected[0]}")
+        decoder.fail(where, found, f"the protocol {expected}")
 
 
 def check_shown_by(system: System, scenarios: Collection[str]) -> None:

@@ -57,7 +57,7 @@ class Listen(msgspec.Struct, frozen=True):
 class Address(msgspec.Struct, frozen=True):
     """Where a callee is reached: the address of the link's proxy."""
 
-    protocol: Literal["http", "postgres", "nats", "mllp"]
+    protocol: Literal["http", "postgres", "nats"]
     host: str
     port: int
     database: str = ""

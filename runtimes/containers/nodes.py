@@ -33,7 +33,7 @@ ANY = frozenset(map(capability, (Crash, Pause, CpuLimit, Disconnect)))
 ONLY_SERVICES = frozenset(map(capability, (OutOfMemory, SkewClock)))
 ONLY_STORES = frozenset({capability(FillDisk)})
 HOLDING = (Crash, Pause, Disconnect, OutOfMemory)  # while one of these acts, the part does not answer
-READY_WITHIN_S = 15.0
+READY_WITHIN_S = 30.0
 SETTLE_S = 3.0  # a changed clock file is read again within a second
 WORK = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"  # about 0.1 s of one core
 
