@@ -9,6 +9,7 @@ from comparison.formats import comparison_schema
 from execution.catalogue import default_catalogue
 from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
+from experiment.topology import System
 from faults import KINDS
 from gate.formats import gate_schema
 from measurement.properties import KINDS as PROPERTY_KINDS
@@ -18,13 +19,22 @@ from reports.json_report import suite_schema as suite_report_schema
 FOLDER = ROOT / "docs" / "schemas"
 
 
-def published() -> dict[str, dict[str, Any]]:
-    """File name to schema, of every file that people write and every report that programs read."""
+def of_files(system: System) -> dict[str, dict[str, Any]]:
+    """Kind of file to schema, of what people write; designs are those of this system."""
     return {
-        "system.schema.json": system_schema(PROPERTY_KINDS),
-        "scenario.schema.json": scenario_schema(KINDS),
-        "design.schema.json": design_schema(default_catalogue().system()),
-        "suite.schema.json": suite_schema(),
+        "system": system_schema(PROPERTY_KINDS),
+        "scenario": scenario_schema(KINDS),
+        "design": design_schema(system),
+        "suite": suite_schema(),
+    }
+
+
+def published() -> dict[str, dict[str, Any]]:
+    """File name to schema, of every file that people write and every report that programs read. Designs are
+    those of the reference system."""
+    written = of_files(default_catalogue().system())
+    return {
+        **{f"{kind}.schema.json": schema for kind, schema in written.items()},
         "run_report.schema.json": run_schema(),
         "suite_report.schema.json": suite_report_schema(),
         "comparison.schema.json": comparison_schema(),

@@ -47,6 +47,7 @@ COMMANDS = {
     "selfcheck": "Check the simulator and the gate themselves.",
     "linearizable": "Judge histories of register operations.",
     "validate": "Check scenario, design, suite and system files.",
+    "schema": "Print the JSON Schema of a kind of file, for editors.",
     "list": "List the scenarios, designs, suites and parts of a system.",
     "plan": "Show the timeline that a run would follow.",
     "check": "Judge a finished run again from its history.",

@@ -23,8 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "reference_system" / "README.md"]
 # In a block of commands, in backquotes, or in a help text's example.
 EXAMPLE = re.compile(r"(?:^ *(?:Examples?: )?|`)codeblue ([^`#\n]+)", re.MULTILINE)
-PLACEHOLDERS = re.compile(r"\b(COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b")
-STARTS_NOTHING = {"list", "validate", "plan", "doctor", "--version", "--help"}
+PLACEHOLDERS = re.compile(r"\b(my_system|COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b")
+STARTS_NOTHING = {"list", "validate", "plan", "schema", "doctor", "--version", "--help"}
 
 
 def examples() -> list[tuple[str, str]]:

@@ -9,8 +9,9 @@ from typing import Any
 import jsonschema
 import pytest
 
+from execution.catalogue import default_catalogue
 from execution.places import ROOT
-from execution.schemas import FOLDER, published, text_of
+from execution.schemas import FOLDER, of_files, published, text_of
 from experiment.yaml_source import read_yaml
 from tests.experiment.test_schema import plain
 
@@ -88,3 +89,17 @@ def test_a_quantity_says_its_unit() -> None:
     assert retry["cap"]["description"] == "The longest pause. It takes a duration such as 250ms."
     budget = "The most retries, as a share of requests; without it, there is no limit."
     assert retry["budget"]["description"] == f"{budget} It takes a share such as 20%, or off."
+
+
+def test_designs_of_another_system_have_its_own_schema() -> None:
+    """Its links, services and switches; those of the reference system are unknown there."""
+    shop = default_catalogue(ROOT / "examples" / "shop")
+    made = of_files(shop.system())["design"]
+    check = jsonschema.Draft202012Validator(made)
+    files = set(shop.design_files().values())
+    assert len(files) >= 2
+    for path in files:
+        check.validate(plain(read_yaml(path), True))
+    assert not check.is_valid({"name": "x", "service_defaults": {"saga": True}})
+    assert check.is_valid({"name": "x", "links": {"orders -> payments": {"timeout": "1s"}}})
+    assert not check.is_valid({"name": "x", "links": {"billing -> payments": {"timeout": "1s"}}})

@@ -1,0 +1,24 @@
+"""`schema`: the JSON Schema of a kind of file, with which editors complete and check."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.option_sets import system_option
+from execution.commands.saying import say
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue schema design --system examples/shop")
+@click.argument("kind", type=click.Choice(["system", "design", "scenario", "suite"]))
+@system_option
+def schema(kind: str, system: Path | None) -> int:
+    """Starts nothing. That of a design knows the system's links, services and switches."""
+    from execution.catalogue import default_catalogue
+    from execution.schemas import of_files, text_of
+    from experiment.errors import ExitCode
+
+    say(text_of(of_files(default_catalogue(system).system())[kind]).rstrip())
+    return int(ExitCode.PASS)
