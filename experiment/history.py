@@ -7,8 +7,8 @@ loaded History is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from experiment.rows import (
     Row,
     Sample,
     encode,
+    tally_of,
 )
 
 __all__ = [
@@ -79,6 +80,9 @@ class History:
     load: tuple[LoadReport, ...]
     notes: tuple[Note, ...]
     end: End | None
+    tally: Mapping[str, int] = field(default_factory=dict)  # lines by type, the end left out
+    torn: int = 0  # lines that were left out
+    ends: int = 0
 
     def phase(self, name: str) -> PhaseEvent | None:
         return next((phase for phase in self.phases if phase.name == name), None)
@@ -95,7 +99,8 @@ def build(rows: Iterable[Row]) -> History:
     operations = [row for row in kept if isinstance(row, Operation)]
     records = [row for row in kept if isinstance(row, Record)]
     others = [row for row in kept if not isinstance(row, (Operation, Record))]
-    return _assemble(frame_of_rows(operations, OPERATIONS), frame_of_rows(records, RECORDS), others, "memory")
+    frames = frame_of_rows(operations, OPERATIONS), frame_of_rows(records, RECORDS)
+    return _assemble(*frames, others, _tally(*frames, others), "memory")
 
 
 class HistoryReader:
@@ -144,6 +149,7 @@ class HistoryReader:
 
     def _assembled(self, operations: pl.DataFrame, records: pl.DataFrame) -> History:
         others = list(self._others)
+        tally = _tally(operations, records, others)
         if self._header is not None and not any(isinstance(row, Header) for row in others):
             others += [
                 self._header,
@@ -152,7 +158,7 @@ class HistoryReader:
         if self._torn:
             text = f"lines of the history that were torn and are left out: {self._torn}"
             others.append(Note(0.0, "warning", text))
-        return _assemble(operations, records, others, str(self._path))
+        return _assemble(operations, records, others, tally, str(self._path), self._torn)
 
 
 def read_header(path: Path) -> Header:
@@ -213,7 +219,20 @@ def _in_order(operations: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([operations.drop_in_place(name).gather(order) for name in operations.columns])
 
 
-def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[Row], where: str) -> History:
+def _tally(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[Row]) -> dict[str, int]:
+    """How many lines of each type there are, the end left out."""
+    frames = {Operation.TAG: operations.height, Record.TAG: records.height}
+    return tally_of(others) | {name: height for name, height in frames.items() if height}
+
+
+def _assemble(
+    operations: pl.DataFrame,
+    records: pl.DataFrame,
+    others: Sequence[Row],
+    tally: Mapping[str, int],
+    where: str,
+    torn: int = 0,
+) -> History:
     headers = [row for row in others if isinstance(row, Header)]
     if len(headers) != 1:
         raise HistoryError(
@@ -240,4 +259,7 @@ def _assemble(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[
         of(LoadReport, "t"),
         of(Note, "t"),
         ends[-1] if ends else None,
+        tally,
+        torn,
+        len(ends),
     )

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, ClassVar, Literal
 
@@ -156,16 +157,23 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """Last line: a history without it was cut off."""
+    """Last line: a history without it was cut off. Its tally tells when a line got lost."""
 
     TAG: ClassVar[str] = "end"
     t: float  # seconds since the start of the run
     reason: Literal["completed", "interrupted", "failed"]  # why it ended
     clean: bool  # whether everything was healed and stopped that this run had to
     statement: str = ""  # what was left, or what failed
+    tally: Mapping[str, int] = field(default_factory=dict)  # how many lines of each type stand before it
 
 
 Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | End
+
+
+def tally_of(rows: Iterable[Row]) -> dict[str, int]:
+    """How many rows of each type there are, the end left out."""
+    return dict(Counter(row.TAG for row in rows if not isinstance(row, End)))
+
 
 _ENCODER = msgspec.json.Encoder()
 _FIELDS: dict[type, tuple[str, ...]] = {

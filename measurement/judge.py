@@ -9,6 +9,7 @@ from datetime import date
 import msgspec
 import polars as pl
 
+from experiment.asked import Asked
 from experiment.errors import HistoryError
 from experiment.findings import NO_OPERATIONS, Finding, not_exercised
 from experiment.history import History, Note
@@ -26,6 +27,7 @@ from measurement.analysis import (
 )
 from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
+from measurement.evidence import possible
 from measurement.expectations import describe, judge_expectations
 from measurement.properties.bounded_staleness import BoundedStaleness
 from measurement.properties.bounded_waiting import BoundedWaiting
@@ -42,8 +44,10 @@ PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
 NOT_MODELLED = not_exercised("not modelled: the system brings no twin models of its services")
 
 
-def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
-    """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md."""
+def analyse(history: History, scenario: Scenario, system: System, asked: Asked | None = None) -> Analysis:
+    """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md. `asked` is
+    what was planned: with it the history must be whole and the planned one."""
+    whole, history = history, possible(history)
     general = any(sample.name == GENERAL_MODELS for sample in history.samples)
     findings = {
         name: NOT_MODELLED
@@ -61,7 +65,7 @@ def analyse(history: History, scenario: Scenario, system: System) -> Analysis:
     windows = fault_windows(history)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
-    validity = judge_validity(history, scenario, system, windows, expectations, journeys)
+    validity = judge_validity(whole, scenario, system, windows, expectations, journeys, asked)
     waivers = _waivers(history, scenario, checks)
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     end = load_end(history)

@@ -6,12 +6,14 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from experiment.asked import Asked
 from experiment.history import History
 from experiment.scenario import PHASES, Scenario, activations
 from experiment.topology import System
 from experiment.units import format_duration, noun
 from experiment.verdict import Verdict
 from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, ValidityCheck
+from measurement.evidence import judge_evidence
 from measurement.expectations import describe
 from measurement.quality import latency_bounds
 from measurement.statistics import evidently_below
@@ -31,8 +33,10 @@ def judge_validity(
     windows: Sequence[FaultWindow],
     expectations: Sequence[ExpectationResult],
     journeys: Sequence[JourneyPhase],
+    asked: Asked | None = None,
 ) -> tuple[ValidityCheck, ...]:
     """All conditions, those that a run without faults cannot have left out."""
+    evidence = judge_evidence(history, system, asked)
     checks = [
         _complete(history, scenario),
         _no_objection(history),
@@ -43,7 +47,7 @@ def judge_validity(
     if scenario.faults or windows:
         checks.insert(3, _fault_observed(scenario, windows))
         checks.append(_enough_operations(history, scenario, system, windows))
-    return tuple(checks)
+    return (checks[0], *evidence, *checks[1:])
 
 
 def _complete(history: History, scenario: Scenario) -> ValidityCheck:

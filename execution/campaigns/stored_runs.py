@@ -11,6 +11,7 @@ import msgspec
 
 from execution.runs.facts import machine
 from execution.runs.judging import judge_again, render
+from execution.runs.manifest import require_judgement
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, Location, UsageError
 from experiment.history import History
@@ -75,6 +76,7 @@ def scenario_hash(scenario: Scenario) -> str:
 
 def single_record(folder: RunFolder, history: History | None = None) -> RunRecord:
     """A judged run that belongs to no campaign."""
+    require_judgement(folder.path)
     analysis = analysis_from_json(folder.analysis_path.read_bytes())
     history = history or folder.history()
     clean = history.end.clean if history.end else False

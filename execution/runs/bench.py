@@ -21,6 +21,7 @@ from execution.runs.facts import folder_digest, machine, versions
 from execution.runs.judging import judge, render
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder, RunInputs, SystemFolder, create
+from experiment.asked import asked_of
 from experiment.errors import ExitCode, StorageError
 from experiment.history import End, Header, History, Note
 from experiment.plan import Plan, header_of
@@ -129,7 +130,7 @@ class Bench(ABC):
         folder = create(self._options.out, plan, inputs, run_facts(plan, self._machine, yardstick(plan)))
         clean, history = self._play(plan, folder, inputs.header, watch, remarks)
         try:
-            report = render(folder, history, judge(folder, history, plan.scenario, plan.system))
+            report = render(folder, history, judge(folder, history, plan.scenario, plan.system, inputs.asked))
         except OSError as error:
             again = f"free some space, then `codeblue check {folder.path}`"
             raise StorageError(
@@ -147,6 +148,7 @@ class Bench(ABC):
             design=below_root(plan.design.source),
             system=SystemFolder(plan.system.name, below_root(str(home)), _digest(home)),
             time_scale=self._options.time_scale,
+            asked=asked_of(plan),
             machine=self._machine,
         )
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from execution.runs.manifest import require_judgement, seal
 from execution.runs.run_folder import RunFolder
+from experiment.asked import Asked
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.topology import System
@@ -15,18 +17,21 @@ from reports.report import RunReport
 
 def judge_again(folder: RunFolder, history: History) -> Analysis:
     """As `judge`, by the values in the folder."""
-    return judge(folder, history, folder.scenario(), folder.system())
+    return judge(folder, history, folder.scenario(), folder.system(), folder.inputs().asked)
 
 
-def judge(folder: RunFolder, history: History, scenario: Scenario, system: System) -> Analysis:
+def judge(folder: RunFolder, history: History, scenario: Scenario, system: System, asked: Asked) -> Analysis:
     """Analyse the history and store analysis.json beside it."""
-    analysis = analyse(history, scenario, system)
+    analysis = analyse(history, scenario, system, asked)
     folder.analysis_path.write_bytes(analysis_to_json(analysis))
+    seal(folder.path)
     return analysis
 
 
 def render(folder: RunFolder, history: History, analysis: Analysis | None = None) -> RunReport:
-    """Write every report of the run; without an analysis, by the one in the folder."""
+    """Write every report of the run; without an analysis, by the one in the folder. Raises HistoryError."""
+    if analysis is None:
+        require_judgement(folder.path)
     report = load_run_report(folder.path, history, analysis)
     for name, rendering in RUN_FORMATS.items():
         (folder.path / name).write_text(rendering(report), encoding="utf-8")

@@ -238,7 +238,8 @@ class LiveRun:
         return problems
 
     def _close(self, reason: Reason, statement: str, problems: list[str]) -> None:
-        self._record(End(self._now(), reason, not problems, statement))
+        tally = self._reader.read().tally
+        self._record(End(self._now(), reason, not problems, statement, tally))
         self._runtime.collect(self._folder.path)
 
     def _ensure_header(self) -> None:

@@ -8,6 +8,7 @@ history.jsonl   appended while the run happens
 logs/, traces/  of the services
 facts.json      scenario and design in the words of a report
 analysis.json   with report.html, report.md, report.json, report.txt, junit.xml: made from the above
+manifest.json   the digests of all parts, written last
 """
 
 from __future__ import annotations
@@ -26,6 +27,8 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from execution.catalogue import read_system, system_file
+from execution.runs.manifest import VALUES, digests, require_evidence, require_values
+from experiment.asked import Asked
 from experiment.controls import Fault
 from experiment.design import Design
 from experiment.errors import HistoryError, StorageError, UsageError
@@ -44,6 +47,8 @@ from reports.report import RunFacts
 T = TypeVar("T")
 REGISTRIES: Registries = {Fault: KINDS, Binding: PROPERTY_KINDS}
 CODE = "code"
+# What the header of a history shares with the header that its run began with; only the run's zero is new.
+IDENTITY = ("run_id", "source", "scenario", "design", "system", "seed", "population", "clock_scale")
 PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
 
 
@@ -66,6 +71,8 @@ class RunInputs:
     design: str
     system: SystemFolder
     time_scale: float
+    asked: Asked  # what its history is held against
+    values: Mapping[str, str] = field(default_factory=dict)  # digests of the files with what was played
     machine: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -119,9 +126,18 @@ class RunFolder:
         )
 
     def history(self) -> History:
-        """Also of a run that ended before it began: then nobody has judged it yet."""
-        header = None if self.analysis_path.exists() else self.inputs().header
-        return load_history(self.history_path, header)
+        """Also of a run that ended before it began: then nobody has judged it yet. Raises HistoryError, also
+        for a history that is not that of this run."""
+        require_evidence(self.path)
+        inputs = self.inputs()
+        require_values(self.path, inputs.values)
+        history = load_history(self.history_path, inputs.header)
+        for name in IDENTITY:
+            found, expected = getattr(history.header, name), getattr(inputs.header, name)
+            if found != expected:
+                where = f"{self.history_path}: found the history of another run"
+                raise HistoryError(f"{where} ({name} {found!r}), expected {name} {expected!r}")
+        return history
 
     def _value(self, name: str, kind: type[T]) -> T:
         return self._as(self._plain(name), kind, name)
@@ -191,7 +207,8 @@ def _write(unfinished: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> 
     for name in ("scenario", "system", "design"):
         (unfinished / f"{name}.json").write_bytes(packed(name, to_plain(getattr(plan, name))))
     (unfinished / "plan.json").write_bytes(packed("plan", plan_values(plan)))
-    (unfinished / "run.json").write_bytes(packed("run", to_plain(inputs)))
+    bound = replace(inputs, values=digests(unfinished, VALUES))
+    (unfinished / "run.json").write_bytes(packed("run", to_plain(bound)))
     (unfinished / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
     for binding in _written_in_python(plan.system).values():
         kept = unfinished / CODE / binding.file

@@ -15,7 +15,7 @@ from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
 from experiment.python_source import blamed
-from experiment.rows import GENERAL_MODELS, RECORDS_READ, Note, Operation, Record, Row, Sample
+from experiment.rows import GENERAL_MODELS, RECORDS_READ, Note, Operation, Record, Row, Sample, tally_of
 from experiment.settling import BACKLOGS_SAMPLED, DRAIN_POLL_S, PATIENCE_MARGIN_S, settling
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
@@ -113,8 +113,9 @@ def _play(
     except InterruptedRun:
         for activation in activations:
             activation.abandon()
-        ended = End(world.clock.now, "interrupted", True, "interrupted before its end")
-        return Played([header, *watcher.rows, *users.rows, ended], world.spans)
+        kept = [header, *watcher.rows, *users.rows]
+        said = "interrupted before its end"
+        return Played([*kept, End(world.clock.now, "interrupted", True, said, tally_of(kept))], world.spans)
     rows: list[Row] = [header, *watcher.rows]
     rows.extend(_load_reports(plan))
     rows.append(Sample(settled, "load", "lag_p99", 0.0))
@@ -122,7 +123,7 @@ def _play(
     rows.extend(users.rows)
     rows.extend(_final_reads(world, users.rows, settled))
     rows.extend(_records(world, settled))
-    rows.append(End(settled, "completed", True))
+    rows.append(End(settled, "completed", True, tally=tally_of(rows)))
     return Played(rows, world.spans)
 
 

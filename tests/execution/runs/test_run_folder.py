@@ -114,7 +114,8 @@ def test_a_run_that_ended_before_it_began_is_invalid(result: RunResult, tmp_path
     """A crash before the first line leaves a folder that loads: nothing was played, so nothing is claimed."""
     shutil.copytree(result.folder.path, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
-    folder.analysis_path.unlink()
+    for name in ("analysis.json", "manifest.json"):
+        (folder.path / name).unlink()
     for content in (b"", b'{"type":"header","form', None):
         folder.history_path.unlink(missing_ok=True)
         if content is not None:
@@ -122,7 +123,9 @@ def test_a_run_that_ended_before_it_began_is_invalid(result: RunResult, tmp_path
         analysis = judge_again(folder, folder.history())
         assert analysis.verdict is Verdict.INVALID
         assert "the run ended before it began" in str(analysis.validity)
-        folder.analysis_path.unlink()
+        assert judge_again(folder, folder.history()).verdict is Verdict.INVALID
+        for name in ("analysis.json", "manifest.json"):
+            (folder.path / name).unlink()
 
 
 def test_a_history_that_was_lost_after_judging_is_no_run_that_never_began(
@@ -132,7 +135,7 @@ def test_a_history_that_was_lost_after_judging_is_no_run_that_never_began(
     shutil.copytree(result.folder.path, tmp_path / "run")
     folder = RunFolder(tmp_path / "run")
     folder.history_path.unlink()
-    with pytest.raises(HistoryError, match="no readable history"):
+    with pytest.raises(HistoryError, match=r"history\.jsonl: found no readable file"):
         folder.history()
 
 
