@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import Literal
 
-from execution.places import HOME, ROOT
+from execution.places import ROOT
+from execution.program import pasteable
 from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
 from experiment.scenario import Scenario
@@ -92,7 +93,7 @@ class Catalogue:
         known = {"scenarios": self.scenario_files, "designs": self.design_files, "suites": self.suite_files}
         found = unique(known[kind]())
         own = (name for name, file in found.items() if file.resolve() == path.resolve())
-        return next(own, below_home(path))
+        return next(own, pasteable(path))
 
     def system_words(self, names: Iterable[str]) -> list[str]:
         """`--system DIR` where the names alone would mean another system."""
@@ -103,7 +104,7 @@ class Catalogue:
         if meant.resolve() == self.system_path.resolve():
             return []
         path = self.system_path
-        return ["--system", below_home(path.parent if path.name == SYSTEM_FILE else path)]
+        return ["--system", pasteable(path.parent if path.name == SYSTEM_FILE else path)]
 
     def _resolve(self, name: str, known: dict[str, Path], what: str) -> Path:
         """A path as given, or the file of that name. Raises UsageError naming the nearest."""
@@ -245,12 +246,6 @@ def _named_folders(system: Path, _read_as: tuple[int, int]) -> list[Path]:
         items = value.items if isinstance(value, Sequence) else (value,)
         texts += [item.text for item in items if isinstance(item, Scalar)]
     return [(system.parent / text).resolve() for text in texts]
-
-
-def below_home(path: Path) -> str:
-    """A path as it is typed in the folder where results go, from which commands can be pasted."""
-    path = path.absolute()
-    return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else str(path)
 
 
 def unique(files: dict[str, Path]) -> dict[str, Path]:

@@ -8,7 +8,7 @@ import shlex
 import sys
 from pathlib import Path
 
-from execution.places import CHECKOUT, COMMIT_FILE, ROOT
+from execution.places import CHECKOUT, COMMIT_FILE, HOME, ROOT
 
 NAME = "codeblue"
 # A command in a text: `codeblue list`, or one that begins a line or follows "Example:".
@@ -16,8 +16,8 @@ WRITTEN = re.compile(rf"(?<=[`\s]){NAME}(?= [a-z-])")
 
 
 def program() -> tuple[str, ...]:
-    """The words that start this tool from the folder where results go: `codeblue` where the shell finds this
-    very installation, else the path of its command, else `python harness.py`."""
+    """The words that start this tool from the working directory: `codeblue` where the shell finds this very
+    installation, else the path of its command, else `python harness.py`."""
     installed = Path(sys.executable).parent / NAME
     started = Path(sys.argv[0])
     if started.name == NAME or (started.name != "harness.py" and installed.is_file()):
@@ -25,9 +25,9 @@ def program() -> tuple[str, ...]:
         found = _which(NAME)
         if found and Path(found).resolve() == command.resolve():
             return (NAME,)
-        return (_from_home(command.absolute()),)
+        return (pasteable(command),)
     python = next((name for name in ("python", "python3") if _which(name)), sys.executable)
-    return (python, "harness.py")
+    return (python, pasteable(ROOT / "harness.py"))
 
 
 def _which(name: str) -> str:
@@ -39,8 +39,12 @@ def _which(name: str) -> str:
     return ""
 
 
-def _from_home(path: Path) -> str:
-    return str(path.relative_to(ROOT)) if CHECKOUT and path.is_relative_to(ROOT) else str(path)
+def pasteable(path: Path) -> str:
+    """A path as it is typed in the working directory: short in the folder where results go, which is where a
+    command of a report is pasted, and whole from elsewhere."""
+    path = path.absolute()
+    short = Path.cwd() == HOME and path.is_relative_to(HOME)
+    return str(path.relative_to(HOME)) if short else str(path)
 
 
 def typed() -> str:

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from execution.places import HOME
-from execution.program import as_started_here
+from execution.program import as_started_here, pasteable
 
 
 def say(text: str) -> None:
@@ -28,8 +27,8 @@ def dump(plain: Any) -> None:
 
 
 def shown(path: Path) -> str:
-    """A path as a person would type it in the folder where results go."""
-    return str(path.relative_to(HOME)) if path.is_relative_to(HOME) else str(path)
+    """A path as a person would type it here."""
+    return pasteable(path)
 
 
 def say_results(lines: Iterable[str], page: Path, as_json: bool) -> None:

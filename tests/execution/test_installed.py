@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from execution.places import ROOT
-from execution.program import as_started_here, program
+from execution.program import as_started_here, pasteable, program
 
 NOT_INSTALLED = {".ci", "benchmarks", "ci", "docs", "examples", "tests"}
 LAUNCH = "import sys, codeblue; sys.argv[0] = 'codeblue'; codeblue.main()"
@@ -129,3 +129,14 @@ def test_commands_in_messages_begin_as_the_tool_was_started(
     assert as_started_here(text) == f"try `{command} list --runs`, not codeblue.py"
     monkeypatch.setattr("sys.argv", ["harness.py", "list"])
     assert program()[1:] == ("harness.py",)
+
+
+def test_commands_can_be_pasted_where_the_tool_was_called(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Paths are short in the folder where results go, and whole in any other."""
+    monkeypatch.setattr("sys.argv", ["harness.py", "list"])
+    monkeypatch.chdir(ROOT)
+    assert (program()[1], pasteable(ROOT / "docs")) == ("harness.py", "docs")
+    monkeypatch.chdir(tmp_path)
+    assert (program()[1], pasteable(ROOT / "docs")) == (str(ROOT / "harness.py"), str(ROOT / "docs"))
