@@ -36,7 +36,7 @@ class Entry:
 
     def __post_init__(self) -> None:
         if self.impact <= 0 or self.likelihood <= 0:
-            raise ValueError("a weight of nothing; expected impact and likelihood above 0")
+            raise ValueError("a weight of 0; expected impact and likelihood above 0")
         for name in ("violates", "misses"):
             if getattr(self, name) and self.expect != "fail":
                 raise ValueError(f"{name} with expect {self.expect}; expected `expect: fail` beside it")

@@ -83,7 +83,7 @@ class Owner:
     place: Place
 
     def __str__(self) -> str:
-        """As a label bears it; `read_owner` reads it."""
+        """As a label carries it; `read_owner` reads it."""
         place = self.place
         words = (self.identity.pid, self.identity.started_ticks, place.boot, place.machine, place.namespace)
         return ":".join(map(str, words))

@@ -176,7 +176,7 @@ class Engine(Door):
             shown = self.api.stats(name, stream=False, one_shot=True)
         return int(shown["memory_stats"].get("usage", 0))
 
-    # -- what bears a label ------------------------------
+    # -- what carries a label ------------------------------
 
     def containers(self, label: str) -> dict[str, Mapping[str, str]]:
         """Name to labels of all containers with a label, running or not."""

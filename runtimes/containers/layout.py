@@ -13,7 +13,7 @@ from runtimes.containers.specs import ContainerSpec
 from runtimes.foreign import Start
 from runtimes.runtime import Address
 
-INSTANCE = "codeblue.instance"  # the label that everything of an instance bears
+INSTANCE = "codeblue.instance"  # the label that everything of an instance carries
 OWNER = "codeblue.owner"  # the process that the instance belongs to: see `runtimes.owners`
 FIRST_RUN = "codeblue.first_run"  # an instance serves all runs of a command
 PORTS = {"service": 8080, "instrument": 8080, "store": 5432, "bus": 4222}

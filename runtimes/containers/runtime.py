@@ -1,6 +1,6 @@
 """The system as containers: a private network, one container a part, every link through Toxiproxy.
 
-Everything bears the instance's label, and what does not bear it is never touched. Only the front doors are
+Everything carries the label of the instance, and nothing else is ever touched. Only the front doors are
 published, on 127.0.0.1; the harness reaches the rest at its address in the instance's own network.
 """
 
@@ -279,7 +279,7 @@ class ContainersRuntime:
     # -- stopping ------------------------------
 
     def stop(self) -> None:
-        """Remove everything that bears the instance's label, and its folder. Safe to call at any time.
+        """Remove everything that carries the instance's label, and its folder. Safe to call at any time.
 
         An engine that is away is waited for. Raises CleanupError naming what is left.
         """

@@ -1,4 +1,4 @@
-"""Removes what bears an instance's label, and what dead owners left behind. Nothing else is ever touched."""
+"""Removes what carries an instance's label, and what dead owners left behind. Nothing else is touched."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ BAD = [
         "a whole number from 0 to 4294967295",
         "",
     ),
-    ("impact: 4", "impact: 0", "0}", "a weight of nothing", "impact and likelihood above 0", ""),
+    ("impact: 4", "impact: 0", "0}", "a weight of 0", "impact and likelihood above 0", ""),
     (
         "impact: 4",
         "imapct: 4",
