@@ -97,7 +97,7 @@ def _safety(records: Sequence[RunRecord]) -> tuple[SafetyFigures, ...]:
     found: dict[str, list[PropertyFigures]] = {}
     for record in records:
         for figures in record.properties:
-            if figures.safety:
+            if figures.safety and figures.exposed:
                 found.setdefault(figures.name, []).append(figures)
     return tuple(
         SafetyFigures(

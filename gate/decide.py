@@ -83,7 +83,8 @@ def decide(
     vetoes = _new_vetoes(runs)
     found = [*vetoes, *_turned_invalid(like, look), *_worse(flags, figures)]
     found += _mean(difference, margin, look)
-    found += [*_incomplete(runs), *_not_valid(like, difference), *_unclear(flags, figures)]
+    found += [*_incomplete(runs), *_not_exercised(runs), *_not_valid(like, difference)]
+    found += _unclear(flags, figures)
     if difference is not None and difference.low is not None:
         found += _not_excluded(pairs, difference, margin, look)
     if not found:
@@ -170,6 +171,20 @@ def _incomplete(runs: Sequence[PairedRun]) -> list[Finding]:
                 found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
         for unlike in dict.fromkeys(run.unlike for run in mine if run.unlike):
             sentence = f"{scenario}: the two sides cannot be compared, their {unlike}"
+            found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
+    return found
+
+
+def _not_exercised(runs: Sequence[PairedRun]) -> list[Finding]:
+    """Safety properties that the baseline exercised in a scenario and the candidate never did: of those
+    nothing is known, which is no pass."""
+    found: list[Finding] = []
+    for scenario, mine in by_scenario(runs).items():
+        known = frozenset().union(*(run.candidate.exercised for run in mine))
+        silent = frozenset().union(*(run.candidate.silent for run in mine)) - known
+        before = frozenset().union(*(run.baseline.exercised for run in mine))
+        for name in sorted(silent & before):
+            sentence = f"{scenario}: the candidate exercised {name} in no run, the baseline did"
             found.append(Finding(scenario, sentence, Unknown.INCOMPLETE))
     return found
 

@@ -33,6 +33,8 @@ class Side:
     failed: bool = False
     lost_before: int = 0
     present: bool = True  # False: there is no such run
+    exercised: frozenset[str] = frozenset()  # safety properties that something was exposed to
+    silent: frozenset[str] = frozenset()  # those that were asked for and that nothing was exposed to
 
     @property
     def lost(self) -> int:
@@ -175,6 +177,8 @@ def side_of(*attempts: RunRecord) -> Side:
         offered=last.offered,
         failed=last.verdict is Verdict.FAIL,
         lost_before=sum(record.score is None for record in told[:-1]),
+        exercised=frozenset(one.name for one in last.properties if one.safety and one.exposed),
+        silent=frozenset(one.name for one in last.properties if one.safety and not one.exposed),
     )
 
 

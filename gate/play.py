@@ -16,7 +16,7 @@ from experiment.jobs import Job, Turn, interleaved, seeds_of
 from experiment.suite import Suite
 from experiment.units import noun
 from gate.decide import MARGIN, Decision, GateResult, Unknown, decide
-from gate.pairs import CONDITIONS, MIN_PAIRS, Key, Look, key_of, paired_runs, stem
+from gate.pairs import CONDITIONS, MIN_PAIRS, Key, Look, by_scenario, key_of, paired_runs, stem
 from gate.report import GateReport, Rate, violations_of
 from measurement.run_records import RunRecord
 from measurement.statistics import Estimate, score_estimate
@@ -270,6 +270,12 @@ def _warnings(baseline: Sequence[RunRecord], candidate: Sequence[RunRecord]) -> 
             if side.lost_before:
                 tries = noun(side.lost_before, "earlier attempt")
                 warnings.append(f"{pair.scenario}, seed {pair.seed}: {tries} invalid on the {name}")
+    for scenario, mine in by_scenario(pairs).items():
+        sides = [side for pair in mine for side in (pair.baseline, pair.candidate)]
+        known = frozenset().union(*(side.exercised for side in sides))
+        if silent := sorted(frozenset().union(*(side.silent for side in sides)) - known):
+            names = ", ".join(silent)
+            warnings.append(f"{scenario}: exercised on neither side, so nothing is known of it: {names}")
     old = sorted({f"{p.scenario}: {veto}" for p in pairs for veto in p.baseline.vetoes & p.candidate.vetoes})
     if old:
         warnings.append(f"violated on both sides, so not new: {', '.join(old)}")

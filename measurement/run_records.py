@@ -69,8 +69,8 @@ class RunRecord:
     population: str = ""
     scenario_hash: str = ""  # of the scenario's file
     missed: tuple[str, ...] = ()  # objectives that were not met
-    # Those that something was exposed to. Records of before these were kept have none; whatever else they
-    # hold is good for a gate and a trend.
+    # Those that something was exposed to or that the scenario asked for. Records of before these were kept
+    # have none; whatever else they hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
     system: str = ""  # its name; empty in records of before it was kept: the reference system
 
@@ -119,7 +119,7 @@ def record_of(
         properties=tuple(
             PropertyFigures(check.checker, check.safety, check.exposed, check.violation_count)
             for check in analysis.checks
-            if check.exposed
+            if check.exposed or check.judged
         ),
         stale_s=max((float(lag) for lag in lags if isinstance(lag, int | float)), default=None),
         calls=_total(history.samples, "attempts", operations),

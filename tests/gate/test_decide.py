@@ -238,3 +238,17 @@ def test_looking_often_does_not_let_a_loss_pass() -> None:
                 passed += 1
                 break
     assert passed <= 0.025 * gates + 3 * (0.025 * 0.975 * gates) ** 0.5
+
+
+def test_a_property_that_only_the_baseline_exercised_is_no_pass() -> None:
+    """Nothing is known of it, in the scenario where it was asked for, until one run of the candidate has
+    exercised it; what neither side exercised keeps nobody from passing."""
+    once = frozenset({"once"})
+    runs = [
+        PairedRun("s", seed, Side(90, exercised=once), Side(90, silent=once | {"kept"})) for seed in range(4)
+    ]
+    result = decide(runs)
+    assert result.unknown is Unknown.INCOMPLETE
+    assert result.sentence == "s: the candidate exercised once in no run, the baseline did"
+    exercised = [*runs[:3], PairedRun("s", 3, Side(90, exercised=once), Side(90, exercised=once))]
+    assert decide(exercised).decision is Decision.PASS

@@ -28,7 +28,7 @@ from gate.formats import gate_schema
 from gate.pairs import paired_runs
 from gate.play import GateOrder, play_round
 from gate.report import GateReport, gate_exit_code
-from measurement.run_records import FinishedRuns, RunRecord
+from measurement.run_records import FinishedRuns, PropertyFigures, RunRecord
 from tests.execution.builders import record
 
 SUITE = Suite("one", (Entry("smoke/charge_response_lost", "resilient"),))
@@ -255,6 +255,15 @@ def test_what_both_break_is_told(tmp_path: Path) -> None:
     assert texts[1].startswith("candidate vetoed: 4 of 4 runs")
     assert texts[-2].startswith("baseline violates sagas_terminal: 4 of 4 runs")
     assert texts[-1].startswith("candidate violates sagas_terminal: 4 of 4 runs")
+
+
+def test_what_neither_side_exercised_is_told(tmp_path: Path) -> None:
+    """A pass says of which safety properties nothing is known."""
+    silent: dict[str, Any] = {"properties": (PropertyFigures("once", True, 0, 0),)}
+    both = {side: str(stored(tmp_path / side, [90.0] * 4, **silent)) for side in ("baseline", "candidate")}
+    report, _ = gate(tmp_path / "out", **both)
+    assert report.decision is Decision.PASS
+    assert "control: exercised on neither side, so nothing is known of it: once" in report.warnings
 
 
 def test_sides_without_a_common_seed_are_no_pairs(tmp_path: Path) -> None:

@@ -26,14 +26,16 @@ def test_only_a_waiver_that_lifts_hides_a_veto_from_the_gate(lifts: bool, safety
 
 
 def test_properties_are_kept_with_what_was_exposed() -> None:
-    """Violated or not; what nothing was exposed to is left out."""
+    """Violated or not; what nothing was exposed to is left out where nobody asked for it."""
     base = builder.fragile_fail().analysis
     silent = replace(base.checks[0], checker="silent", exposed=0)
-    analysis = replace(base, checks=(*base.checks, silent))
+    unasked = replace(silent, checker="unasked", judged=False)
+    analysis = replace(base, checks=(*base.checks, silent, unasked))
     record = record_of(0, "s", Path("/runs/r"), build(frame()), analysis, True)
     assert PropertyFigures("no_duplicate_charge", True, 214, 3) in record.properties
     assert PropertyFigures("bounded_waiting", False, 214, 0) in record.properties
-    assert "silent" not in {figures.name for figures in record.properties}
+    named = {figures.name for figures in record.properties}
+    assert "silent" in named and "unasked" not in named
 
 
 def test_records_of_an_older_version_are_read(tmp_path: Path) -> None:
