@@ -144,6 +144,7 @@ class Consumer:
         self._channel = node.links[node.bus]
         self.link = self._channel.name
         self._subjects = subjects
+        self._wanted: dict[str, bool] = {}  # by the type of an event
         self._handler = handler
         self._position = 0
         self._sent = 0
@@ -157,13 +158,19 @@ class Consumer:
         bus.on_publish.append(self.pump)
 
     def lag(self) -> int:
-        return sum(self._wants(event) for event in self._bus.stream[self._position :])
+        wanted = self._wanted
+        return sum(
+            wanted[event.type] if event.type in wanted else self._wants(event)
+            for event in self._bus.stream[self._position :]
+        )
 
     def _wants(self, event: Event) -> bool:
-        return any(
-            event.type == subject or (subject.endswith(".>") and event.type.startswith(subject[:-1]))
-            for subject in self._subjects
-        )
+        if event.type not in self._wanted:
+            self._wanted[event.type] = any(
+                event.type == subject or (subject.endswith(".>") and event.type.startswith(subject[:-1]))
+                for subject in self._subjects
+            )
+        return self._wanted[event.type]
 
     def reconnect(self) -> None:
         """A new session: what was not acknowledged comes again."""
