@@ -31,8 +31,9 @@ from simulation.engine.randomness import (
     LogNormal,
     Quantiles,
 )
+from simulation.model.general import calls_of_uses
 from simulation.model.magnitudes import Call, Fit, Magnitudes
-from simulation.model.models import models_of
+from simulation.model.models import FROM_USES, models_of
 from simulation.model.run import play
 
 LEAST_S = 1e-6
@@ -223,7 +224,8 @@ def calibrate(
     models, window = models_of(plan.system), undisturbed(plan, history)
     if models.general:
         spans = named_by_journey(spans, history)
-        base = replace(base, calls=learned_calls(plan, history, spans, window), learned=True)
+        calls = learned_calls(plan, history, spans, window)
+        base = replace(base, calls=calls, learned=bool(spans) or calls != calls_of_uses(plan.system))
     placed: dict[tuple[str, str], str] = {}
     if models.general and not spans:
         # What users waited beyond the model's parts is then the work of the entry service.
@@ -237,9 +239,10 @@ def calibrate(
     for link, sample in live.one_way.items():
         if len(sample) >= ENOUGH:
             one_way[link], fits[f"one way {link}"] = fit(sample)
-    magnitudes = replace(
-        base, name=name, made_at=made_at, source=f"live run {plan.run_id}", one_way=one_way, work={}
-    )
+    source = f"live run {plan.run_id}"
+    if models.general and not base.learned:
+        source += f"; {FROM_USES}"
+    magnitudes = replace(base, name=name, made_at=made_at, source=source, one_way=one_way, work={})
     extra: dict[tuple[str, str], Array] = {}
     for level in (level for level in levels(plan.system) for _ in range(ROUNDS)):
         shown = play(plan, magnitudes).spans

@@ -34,5 +34,8 @@ def calibrate(run: Path, out: Path, system: Path | None, population: Path | None
     save_magnitudes(found, out)
     for name, fit in sorted(found.fits.items()):
         say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")
+    for name, calls in sorted(found.calls.items()):
+        if calls:
+            say(f"calls of {name}: {', '.join(f'{call.callee} {call.count:.2g}' for call in calls)}")
     say(f"written to {shown(out)}")
     return int(ExitCode.PASS)

@@ -82,7 +82,7 @@ class Magnitudes:
     constants: Mapping[str, float]
     fits: Mapping[str, Fit] = field(default_factory=dict)
     calls: Mapping[str, tuple[Call, ...]] = field(default_factory=dict)
-    learned: bool = False  # whether the calls were seen; else the system's file says them
+    learned: bool = False  # whether the calls were seen; else they are what the system's file says
 
     def words(self, when: str) -> str:
         """`NAME, made 2026-01-01T00:00:00Z from SOURCE, 3.0 days before this run`, for a run at `when`."""
@@ -183,7 +183,7 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
             source=plain["source"],
             constants={name: float(value) for name, value in plain["constants"].items()},
             fits={name: Fit(**fit) for name, fit in plain.get("fits", {}).items()},
-            learned=bool(plain.get("calls")),
+            learned=bool(plain.get("learned")),
             calls={
                 name: tuple(Call(**one) for one in calls) for name, calls in plain.get("calls", {}).items()
             },
@@ -217,5 +217,6 @@ def _plain(magnitudes: Magnitudes) -> dict[str, Any]:
             name: {"samples": fit.samples, "distance": fit.distance, "family": fit.family}
             for name, fit in magnitudes.fits.items()
         },
+        "learned": magnitudes.learned,
         "calls": {name: [asdict(one) for one in calls] for name, calls in magnitudes.calls.items()},
     }

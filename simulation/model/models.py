@@ -17,6 +17,7 @@ from simulation.model.nodes import Node
 
 WHAT = "a package of twin models"
 MODELLED = ("service", "instrument")  # stores and buses are the twin's own
+FROM_USES = "calls from the journeys' `uses`"
 SIZES = "uncalibrated.json"
 
 
@@ -52,9 +53,7 @@ def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
     models = models_of(system)
     found = load_magnitudes(path, models.sizes)
     if models.general and not found.calls:
-        return replace(
-            found, calls=calls_of_uses(system), source=f"{found.source}; calls from the journeys' `uses`"
-        )
+        return replace(found, calls=calls_of_uses(system), source=f"{found.source}; {FROM_USES}")
     return found
 
 
