@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.design import Design
+from experiment.services import Endpoints
 from experiment.switches import OWNED, with_effect
 from experiment.topology import System
 from runtimes.runtime import Address, RunSettings
@@ -65,6 +66,13 @@ def configuration(
         "spans": str(folder.spans(service)),
         "log": str(folder.log(service)),
     }
+
+
+def restart_needed(before: Mapping[str, Any], now: Mapping[str, Any], control: Endpoints) -> bool:
+    """Whether a service must be started again to be as its configuration says now: for another database
+    always, for another design when it has no endpoint that takes it."""
+    moved = before["links"] != now["links"]
+    return moved or (control.reset is None and before["design"] != now["design"])
 
 
 @dataclass(slots=True)

@@ -31,7 +31,13 @@ from runtimes.links.proxies import open_proxies
 from runtimes.loopback import free_ports
 from runtimes.owners import this_process
 from runtimes.runtime import Address, RunSettings
-from runtimes.service_files import ServiceFolder, configuration, database_of, databases
+from runtimes.service_files import (
+    ServiceFolder,
+    configuration,
+    database_of,
+    databases,
+    restart_needed,
+)
 
 START_DEADLINE_S = 60.0
 TOXIPROXY_DEADLINE_S = 15.0
@@ -258,7 +264,7 @@ def write_configurations(built: Built, system: System, run: RunSettings) -> list
             continue
         wanted = _configuration(built, system, name, run)
         before = built.configurations.get(name)
-        if before is not None and before["links"] != wanted["links"]:
+        if before is not None and restart_needed(before, wanted, part.control):
             moved.append(name)
         built.configurations[name] = wanted
         built.folder.config(name).write_text(json.dumps(wanted))

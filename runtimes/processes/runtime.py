@@ -39,7 +39,7 @@ from runtimes.processes.stores import Stores, make_stores
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
-from runtimes.service_files import ServiceFolder, callees, configuration
+from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
 from runtimes.sql import Login
 from runtimes.starting import start_or_stop
 
@@ -220,9 +220,9 @@ class ProcessesRuntime:
         if isinstance(service, CommandProcess):
             old, service.begin = service.begin, self._begin(name, run)
             return old != service.begin
-        before = service.configuration["links"]
+        before = service.configuration
         service.configure(self._configuration(name, run))
-        return bool(before != service.configuration["links"])
+        return restart_needed(before, service.configuration, service.control)
 
     def _restart(self, names: Sequence[str]) -> None:
         if names:

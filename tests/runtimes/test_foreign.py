@@ -6,11 +6,12 @@ from dataclasses import replace
 
 from experiment.design import Design
 from experiment.patterns import LinkPatterns, Retry
-from experiment.services import Service
+from experiment.services import CONTRACT, Endpoints, Service
 from experiment.switches import Switch, Value
 from experiment.topology import Link, System
 from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.runtime import Address, RunSettings
+from runtimes.service_files import restart_needed
 from tests.standin.systems import settings
 
 ORDERS = Service(
@@ -89,3 +90,14 @@ def test_the_harness_logs_in_past_the_proxies() -> None:
     found = logins(SYSTEM, {"db": Address("db", 5432)}, settings(SYSTEM), GROUND.passwords)
     assert found["pay"].address == Address("db", 5432)
     assert (found["pay"].user, found["pay"].password, found["pay"].database) == ("pay", "hidden", "pay")
+
+
+def test_a_module_that_cannot_be_reset_starts_again_for_another_design() -> None:
+    """Its file is read at the start only; one that takes a design by its endpoint goes on."""
+    before = {"links": {}, "design": {"name": "plain"}, "seed": 1}
+    other = {**before, "design": {"name": "other"}}
+    moved = {**before, "links": {"db": {"port": 1}}}
+    deaf = Endpoints(health="/health")
+    assert restart_needed(before, other, deaf) and not restart_needed(before, other, CONTRACT)
+    assert restart_needed(before, moved, CONTRACT)
+    assert not restart_needed(before, {**before, "seed": 2}, deaf)
