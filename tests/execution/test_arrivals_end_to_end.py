@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
+import harness
 from execution.places import ROOT
 from execution.runs.run_folder import RunFolder
 
+Ran = tuple[int, str]  # exit code and standard output
 ARRIVALS = {
     "poisson": "{process: poisson, rate: 6/s}",
     "constant": "{process: constant, rate: 6/s}",
@@ -31,16 +34,34 @@ expect: {{invariants: [no_lost_checkin], minimum_operations: 5}}
 """
 
 
-def command(*words: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "harness.py", *words], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+@pytest.fixture
+def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Callable[..., Ran]:
+    """Run a command line in this process; one that starts a system in a process of its own."""
+    monkeypatch.chdir(ROOT)
+
+    def run(*words: str) -> Ran:
+        if "processes" in words:
+            command = [sys.executable, "harness.py", *words]
+            done = subprocess.run(command, capture_output=True, text=True, check=False)
+            return done.returncode, done.stdout
+        monkeypatch.setattr("sys.argv", ["harness.py", *words])
+        with pytest.raises(SystemExit) as ended:
+            harness.main()
+        return int(ended.value.code or 0), capsys.readouterr().out
+
+    return run
+
+
+def only_late(folder: RunFolder) -> bool:
+    """Whether a busy machine alone made the run invalid: the load came late."""
+    validity = json.loads(folder.analysis_path.read_text(encoding="utf-8"))["validity"]
+    return [check["name"] for check in validity if not check["ok"]] == ["generator_kept_up"]
 
 
 @pytest.mark.parametrize("runtime", ["simulation", pytest.param("processes", marks=pytest.mark.live)])
 @pytest.mark.parametrize("process", sorted(ARRIVALS))
 def test_visits_that_arrive_so_are_played_judged_and_reported(
-    tmp_path: Path, process: str, runtime: str
+    tmp_path: Path, command: Callable[..., Ran], process: str, runtime: str
 ) -> None:
     """run, then check and report of its folder, with the files of the scenario gone: the exit code of a check
     is that of the run, and the offered operations are those of the plan."""
@@ -48,19 +69,17 @@ def test_visits_that_arrive_so_are_played_judged_and_reported(
     home.mkdir()
     (home / "arriving.yaml").write_text(SCENARIO.format(arrivals=ARRIVALS[process]), encoding="utf-8")
     (home / "times.txt").write_text("\n".join(f"{n * 0.2:.1f}" for n in range(60)), encoding="utf-8")
-    words = ["run", str(home / "arriving.yaml"), "--design", "resilient", "--runtime", runtime]
-    ran = command(*words, "--out", str(tmp_path / "runs"), "--json")
-    (said,) = json.loads(ran.stdout)
-    late = [text for text in said["failures"] if text.startswith("generator_kept_up")]
-    assert ran.returncode == 0 or (runtime != "simulation" and said["failures"] == late), said
+    words = ["run", str(home / "arriving.yaml"), "--design", "resilient", "--runtime", runtime, "--json"]
+    code, text = command(*words, "--out", str(tmp_path / "runs"))
+    (said,) = json.loads(text)
     for path in home.iterdir():
         path.unlink()
     folder = RunFolder(Path(said["folder"]))
+    assert code == 0 or (code == 3 and runtime == "processes" and only_late(folder)), said
     assert folder.scenario().load.arrivals.process == process
     planned = json.loads((folder.path / "plan.json").read_text(encoding="utf-8"))["plan"]["operations"]
     played = folder.history().operations.filter(pl.col("journey") != "final_read")
     assert played.height == len(planned) > 20
-    checked = command("check", str(folder.path))
-    assert checked.returncode == ran.returncode, checked.stderr
-    assert command("report", str(folder.path)).returncode == 0
+    assert command("check", str(folder.path))[0] == code
+    assert command("report", str(folder.path))[0] == 0
     assert f"{process} arrivals" in (folder.path / "report.html").read_text(encoding="utf-8")
