@@ -46,6 +46,11 @@ class AtMostOnce:
         return self.effect.kind.replace("_", " ") == self.things.singular
 
     @property
+    def _priced(self) -> bool:
+        """Whether what was taken too much is told, not only how often."""
+        return self.given_back is not None or self.due is not None
+
+    @property
     def _noun(self) -> Noun:
         if self._themselves and self.effect.called is None:
             return Noun.of("record")
@@ -100,10 +105,10 @@ class AtMostOnce:
             )
         duplicate = Noun(f"duplicate {effect.singular}", f"duplicate {effect.plural}")
         told = f"{duplicate.count(extra)} on {self.things.count(doubled)} of {exposed:,} {past}"
-        if self.given_back is None:
+        if not self._priced:
             return told
-        given_back = self.given_back.noun.plural
-        return f"{told}; net over{effect.singular} after {given_back} {over:.2f}"
+        after = f" after {self.given_back.noun.plural}" if self.given_back is not None else ""
+        return f"{told}; net over{effect.singular}{after} {over:.2f}"
 
     def _measures(
         self, done: pl.DataFrame, doubled: int, extra: int, over: float
@@ -118,16 +123,17 @@ class AtMostOnce:
                 slug(effect.plural): int(done["times"].sum()),
                 slug(things, past, "twice"): doubled,
             }
-        if self.given_back is not None:
+        if self._priced:
             measures[slug(f"net_over{effect.singular}")] = over
         return measures
 
     def _over(self, history: History, doubled: pl.DataFrame) -> float:
         """What was taken beyond what was due from the doubled things, after what was given back."""
-        if self.given_back is None or doubled.height == 0:
+        if not self._priced or doubled.height == 0:
             return 0.0
         amount = pl.col("amount").fill_null(0.0)
-        kinds = [self.effect, self.given_back, *([self.due] if self.due is not None else [])]
+        kinds = [records for records in (self.effect, self.given_back, self.due) if records is not None]
+        back = amount.filter(chosen(self.given_back)).sum() if self.given_back is not None else pl.lit(0.0)
         due = pl.col("amount").filter(chosen(self.due)).last() if self.due is not None else pl.lit(None)
         money = (
             recorded(history, *kinds)
@@ -135,7 +141,7 @@ class AtMostOnce:
             .group_by("key")
             .agg(
                 taken=amount.filter(chosen(self.effect)).sum(),
-                back=amount.filter(chosen(self.given_back)).sum(),
+                back=back,
                 due=due,
             )
             .collect()

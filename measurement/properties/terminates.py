@@ -55,6 +55,8 @@ class Terminates:
             state = getattr(self, name)
             if state and state not in self.ends:
                 raise ValueError(f'{name} "{state}"; expected one of ends: {", ".join(self.ends)}')
+        if self.taken is not None and not self.completed:
+            raise ValueError("taken without completed; expected the end state that keeps what was taken")
         if self.given_back is not None and self.taken is None:
             raise ValueError("given_back without what was taken; expected taken beside it")
 

@@ -75,6 +75,14 @@ MISTAKES = [
         "",
     ),
     (
+        "e: {kind: terminates, things: a, state: {store: orders, kind: order}, ends: [a], completed: a, "
+        "taken: {store: payments, kind: charge}}",
+        "completed: a, ",
+        "",
+        "taken without completed",
+        "",
+    ),
+    (
         "never: {kind: never_allowed, things: order, record: {store: orders, kind: order, status: [x]}}",
         ", status: [x]",
         "",

@@ -58,6 +58,17 @@ def test_at_most_once(tmp_path: Path) -> None:
     assert judged(asked(1, "o-1", "indeterminate"), charge("o-1")).verdict is PASS
 
 
+def test_at_most_once_tells_what_was_taken_too_much(tmp_path: Path) -> None:
+    """Where a record says what was due, or what was given back: a refund lessens it, and undoes nothing."""
+    binding = "once: {kind: at_most_once, things: order, effect: {store: payments, kind: charge}, %s}"
+    rows = [charge("o-1"), charge("o-1", "b", 20.0), order("o-1", amount=25.0), refund("o-1", 5.0)]
+    due = judge(tmp_path, binding % "due: {store: orders, kind: order}")
+    assert due(*rows).statement == "1 duplicate charge on 1 order of 1 charged; net overcharge 25.00"
+    back = judge(tmp_path, binding % "given_back: {store: payments, kind: refund}")
+    assert back(*rows).statement.endswith("; net overcharge after refunds 15.00")
+    assert back(*rows).measures["net_overcharge"] == 15.0
+
+
 def test_at_most_once_of_the_records_themselves(tmp_path: Path) -> None:
     """Where each record is the thing, it is there more than once; amounts are told where there are any."""
     judged = judge(
