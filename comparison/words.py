@@ -83,18 +83,19 @@ def _of_cell(cell: DesignInScenario) -> Fields:
 
 
 def _safety(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
-    """A row for each property and what it was judged on; properties in the order of the system."""
-    every = dict.fromkeys(figures.name for one in of.values() for figures in one.safety)
-    return {
-        (name, *key): (
-            f"{figures.violations} of {figures.exposed}",
-            share_text(figures.runs.runs, figures.runs.n),
-        )
-        for name in every
-        for key, one in of.items()
-        for figures in one.safety
-        if figures.name == name
-    }
+    """A row for each property and what it was judged on; properties in the order of the system. What one
+    design exercised and another did not, in the same scenario, is said of that one."""
+    rows: dict[Fields, Fields] = {}
+    for name in dict.fromkeys(figures.name for one in of.values() for figures in one.safety):
+        found = {key: next((f for f in one.safety if f.name == name), None) for key, one in of.items()}
+        places = {key[:-1] for key, figures in found.items() if figures is not None}
+        for key, figures in found.items():
+            if figures is not None:
+                violations = f"{figures.violations} of {figures.exposed}"
+                rows[name, *key] = (violations, share_text(figures.runs.runs, figures.runs.n))
+            elif key[:-1] in places:
+                rows[name, *key] = ("not exercised", "–")
+    return rows
 
 
 def _staleness(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:

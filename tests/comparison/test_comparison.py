@@ -151,6 +151,9 @@ def test_safety_is_told_property_by_property() -> None:
     ]
     violated = next(one for one in each if one.title == "Safety that was violated")
     assert {row[0] for row in violated.rows} == {"once"} and len(violated.rows) == 4
+    overall, _ = tables(compared(*runs("a", 80, properties=broken), *runs("b", 80)))
+    rows = next(one for one in overall if one.title == "Safety").rows
+    assert ("once", "b", "not exercised", "–") in rows
     bare = COMPARISON_FORMATS["comparison.md"](compared(*runs("a", 80), *runs("b", 80)))
     assert "afety" not in bare and "taleness" not in bare
 
