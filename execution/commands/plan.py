@@ -34,8 +34,8 @@ def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: O
         dump(msgspec.json.decode(msgspec.json.encode(plan_values(made))))
         return int(ExitCode.PASS)
     say(f"{made.scenario.name}: {made.scenario.title}")
-    count = len(made.operations)
-    say(f"design {made.design.name}, seed {made.seed}, {noun(count, 'operation')}, {made.population.source}")
+    asked = noun(len(made.operations), "operation")
+    say(f"design {made.design.name}, seed {made.seed}, {asked}, population: {made.population.source}")
     events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
     for acting in made.activations:
         events += [
