@@ -23,6 +23,7 @@ from experiment.scenario import MAX_VISITS, Arrivals, Scenario, phase_starts
 from experiment.switches import Setting, Switch, Value, read_value
 from experiment.topology import System
 from experiment.yaml_source import Node, Scalar, parse_yaml
+from simulation.model.models import models_of
 
 LOAD = "load.rate"
 
@@ -55,6 +56,19 @@ def combinations(variations: Sequence[Variation]) -> list[dict[str, str]]:
         dict(zip(keys, chosen, strict=True))
         for chosen in product(*(variation.values for variation in variations))
     ]
+
+
+def refuse_unmodelled(variations: Sequence[Variation], system: System) -> None:
+    """Raises UsageError for a switch that no model of the system obeys: its values would not differ."""
+    modelled = models_of(system).switches
+    for variation in variations:
+        name = variation.key.partition(".")[2].split(".")[0]
+        if name in system.switches and name not in modelled:
+            known = ", ".join(sorted(modelled)) or "none is modelled"
+            raise UsageError(
+                f'--vary {variation.key}: found the switch "{name}", which the twin does not model, '
+                f"expected a link pattern, {LOAD} or a switch that it models ({known})"
+            )
 
 
 def apply(

@@ -102,11 +102,12 @@ def _prepared(
     from simulation.model.models import magnitudes_of
     from simulation.model.world import refuse_unknown
     from simulation.sweep import Setting, points
-    from simulation.variation import parse_variation
+    from simulation.variation import parse_variation, refuse_unmodelled
 
     system = catalogue.system()
     designs = [catalogue.design(name, system) for name in names]
     variations = [parse_variation(text) for text in vary]
+    refuse_unmodelled(variations, system)
     todo = points(catalogue.scenario(scenario, system), system, designs, seeds, variations)
     plan_of, population = planner(system, options), None
     for point in {point.label: point for point in todo}.values():

@@ -16,7 +16,7 @@ from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
 from simulation.model.run import simulate
 from simulation.sweep import Setting, SweepError, points, run_on_dask, run_sweep, write_results
-from simulation.variation import apply, combinations, parse_variation
+from simulation.variation import apply, combinations, parse_variation, refuse_unmodelled
 from tests.simulation.reference import design, plan_of, scenario, system, usual_sizes
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
@@ -75,6 +75,18 @@ def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> No
     with pytest.raises(UsageError) as caught:
         apply(design("resilient"), scenario("control"), {key: value}, system())
     assert message in str(caught.value)
+
+
+def test_a_switch_that_no_model_obeys_is_not_varied() -> None:
+    """It would change nothing, and look as if it did not matter."""
+    refuse_unmodelled([parse_variation("billing.saga=on,off"), parse_variation("*.timeout=1s")], system())
+    bare = replace(system(), workload=replace(system().workload, twin=""))
+    with pytest.raises(
+        UsageError, match=r"which the twin does not model, expected a link pattern, load\.rate"
+    ):
+        refuse_unmodelled([parse_variation("billing.saga=on,off")], bare)
+    with pytest.raises(UsageError, match="saga"):
+        refuse_unmodelled([parse_variation("*.database=owned,shared")], system())
 
 
 def test_the_rate_of_a_replayed_load_is_not_varied() -> None:
