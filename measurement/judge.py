@@ -36,36 +36,75 @@ from measurement.properties.recovers import Recovers, of_recovery
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
 from measurement.score import converge_part, score_run, vetoed, without_value
-from measurement.validity import judge_validity
+from measurement.validity import generator_kept_up, judge_validity, largest_lag, load_kept_its_shape
 from measurement.windows import fault_windows, load_end, phase_spans
 
 # What a twin without models of the services predicts; it keeps nothing that another kind could be judged by.
 PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
+NO_MATTER = "the verdict is the same with each operation's own lag taken off"
 NOT_MODELLED = not_exercised("not modelled: the system brings no twin models of its services")
 
 
 def analyse(history: History, scenario: Scenario, system: System, asked: Asked | None = None) -> Analysis:
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md. `asked` is
-    what was planned: with it the history must be whole and the planned one."""
-    whole, history = history, possible(history)
+    what was planned: with it the history must be whole and the planned one.
+
+    A late load generator makes latencies longer, never shorter. Where its lag is more than the objectives
+    allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
+    taken off. What both say stands.
+    """
+    found = _findings(possible(history), scenario, system)
+    kept_up = generator_kept_up(history, scenario, system)
+    if kept_up.ok or not load_kept_its_shape(history, scenario):
+        return _analysed(history, scenario, system, asked, found, kept_up)
+    forgiven = replace(kept_up, ok=True, statement=f"{kept_up.statement}; {NO_MATTER}")
+    counted = _analysed(history, scenario, system, asked, found, forgiven)
+    taken_off = _analysed(history, scenario, system, asked, found, forgiven, lag_off=largest_lag(history))
+    if (counted.verdict, counted.vetoed) == (taken_off.verdict, taken_off.vetoed):
+        return counted
+    told = f"{kept_up.statement}; {it_matters(counted.verdict, taken_off.verdict)}"
+    return _analysed(history, scenario, system, asked, found, replace(kept_up, statement=told))
+
+
+def it_matters(counted: Verdict, taken_off: Verdict) -> str:
+    """Why a late load makes the run invalid."""
+    return f"the verdict depends on it: {counted} with the lag, {taken_off} without it"
+
+
+def _findings(history: History, scenario: Scenario, system: System) -> dict[str, Finding]:
+    """What every property found; the recovery is judged later, since it needs what the others found wrong."""
     general = any(sample.name == GENERAL_MODELS for sample in history.samples)
-    findings = {
+    return {
         name: NOT_MODELLED
         if general and not isinstance(stated.binding, PREDICTED)
         else stated.binding.find(history, scenario, system)
         for name, stated in system.properties.items()
         if not isinstance(stated.binding, Recovers)
     }
+
+
+def _analysed(
+    whole: History,
+    scenario: Scenario,
+    system: System,
+    asked: Asked | None,
+    findings: Mapping[str, Finding],
+    kept_up: ValidityCheck,
+    *,
+    lag_off: float = 0.0,
+) -> Analysis:
+    history = possible(whole)
     spans = phase_spans(history, scenario)
     wrong = pl.concat([NO_OPERATIONS, *(finding.wrong for finding in findings.values())]).unique()
-    graded = grade(history, scenario, system, _bad(history, findings, system, spans["baseline"][1]))
+    bad = _bad(history, findings, system, spans["baseline"][1])
+    graded = grade(history, scenario, system, bad, lag_off=lag_off)
     quality = quality_of(history, scenario, system, graded)
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
     checks = _results(findings, of_recovery(recovery), scenario, system, history.notes)
     windows = fault_windows(history)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
-    validity = judge_validity(whole, scenario, system, windows, expectations, journeys, asked)
+    validity = judge_validity(whole, scenario, system, windows, expectations, journeys, kept_up, asked)
     waivers = _waivers(history, scenario, checks)
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
     end = load_end(history)

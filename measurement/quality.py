@@ -23,8 +23,11 @@ SECTION_OF_PHASE = {
 }
 
 
-def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series) -> pl.DataFrame:
-    """Every operation of a known journey, by intended start.
+def grade(
+    history: History, scenario: Scenario, system: System, wrong: pl.Series, *, lag_off: float = 0.0
+) -> pl.DataFrame:
+    """Every operation of a known journey, by intended start. `lag_off`: up to so many seconds by which
+    an operation was sent late are no part of its latency.
 
     Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
     is_sent, outcome, kind (of error; null when acknowledged), waited (its latency counts in percentiles),
@@ -47,7 +50,7 @@ def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series
         )
         .with_columns(
             bucket=pl.col("intended").floor().cast(pl.Int32),
-            latency=pl.col("ended") - pl.col("intended"),
+            latency=pl.col("ended") - pl.col("intended") - _late(lag_off),
             is_sent=sent,
             kind=_error_kind(),
             succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
@@ -64,6 +67,10 @@ def grade(history: History, scenario: Scenario, system: System, wrong: pl.Series
         )
         .collect()
     )
+
+
+def _late(at_most: float) -> pl.Expr:
+    return (pl.col("sent") - pl.col("intended")).clip(0.0, at_most).fill_null(0.0) if at_most else pl.lit(0.0)
 
 
 def latency_bounds(scenario: Scenario, journey: str | None = None) -> tuple[float, ...]:

@@ -20,6 +20,8 @@ from measurement.statistics import evidently_below
 
 KEPT_UP = 0.99  # achieved / offered
 LAG_SHARE = 0.01  # of the tightest latency objective
+SHAPE_SHARE = 0.5  # of the time between two visits: beyond it another load was played
+CLOSE_S = 0.2
 USABLE_BASELINE = 0.5  # share of good operations below which a journey has nothing to be degraded from
 ENOUGH = 20
 LATE_S = 1.0  # a fault that began this much before or after its time is another experiment
@@ -33,15 +35,17 @@ def judge_validity(
     windows: Sequence[FaultWindow],
     expectations: Sequence[ExpectationResult],
     journeys: Sequence[JourneyPhase],
+    kept_up: ValidityCheck,
     asked: Asked | None = None,
 ) -> tuple[ValidityCheck, ...]:
-    """All conditions, those that a run without faults cannot have left out."""
+    """All conditions, those that a run without faults cannot have left out. `kept_up`: what
+    `generator_kept_up` said, or what became of it."""
     evidence = judge_evidence(history, system, asked)
     checks = [
         _complete(history, scenario),
         _no_objection(history),
         _baseline_met(expectations, journeys),
-        _generator_kept_up(history, scenario, system),
+        kept_up,
         _clean_up_verified(history, windows),
     ]
     if scenario.faults or windows:
@@ -132,7 +136,7 @@ def _out_of_time(window: FaultWindow | None, start: float, end: float) -> list[s
     return wrong
 
 
-def _generator_kept_up(history: History, scenario: Scenario, system: System) -> ValidityCheck:
+def generator_kept_up(history: History, scenario: Scenario, system: System) -> ValidityCheck:
     """By the generator's own account. Its lag is that of the operations that had not to wait for another one:
     how long those waited is the system's doing, see load/account.py."""
     name = "generator_kept_up"
@@ -140,18 +144,44 @@ def _generator_kept_up(history: History, scenario: Scenario, system: System) -> 
         return ValidityCheck(name, False, "no operation was recorded")
     if history.header.source == "simulation":
         return ValidityCheck(name, True, "virtual time: every operation starts when it is due")
-    lags = [s.value for s in history.samples if (s.source, s.name) == ("load", "lag_p99")]
-    if not history.load or not lags:
+    lag = _lag(history)
+    if not history.load or lag is None:
         return ValidityCheck(name, False, "the load generator gave no account of itself")
-    offered = sum(report.offered for report in history.load)
-    achieved = sum(report.achieved for report in history.load)
-    share = achieved / offered if offered else 1.0
+    share = _achieved(history)
     limit = LAG_SHARE * tightest_objective(history, scenario, system)
     statement = (
         f"achieved {share:.2%} of the offered load, expected {KEPT_UP:.0%}; "
-        f"lag p99 {format_duration(lags[-1])}, expected at most {format_duration(limit)}"
+        f"lag p99 {format_duration(lag)}, expected at most {format_duration(limit)}"
     )
-    return ValidityCheck(name, share >= KEPT_UP and lags[-1] <= limit, statement)
+    return ValidityCheck(name, share >= KEPT_UP and lag <= limit, statement)
+
+
+def load_kept_its_shape(history: History, scenario: Scenario) -> bool:
+    """Whether a load that came late was the planned one all the same: sent to 99%, and late by no more than
+    half of the time between two visits. Where visits come closer than `CLOSE_S` nobody tells them apart: a
+    second holds many."""
+    lag = _lag(history)
+    arrivals = scenario.load.arrivals
+    rate = max(arrivals.rate, arrivals.to or 0.0, arrivals.burst_rate or 0.0)
+    gap = max(1.0 / rate if rate > 0 else 0.0, CLOSE_S)
+    return lag is not None and _achieved(history) >= KEPT_UP and lag <= SHAPE_SHARE * gap
+
+
+def largest_lag(history: History) -> float:
+    """By how much an operation can have been sent late by the generator itself, in seconds."""
+    return max((report.lag_max for report in history.load), default=0.0)
+
+
+def _lag(history: History) -> float | None:
+    """The generator's own p99, in seconds."""
+    lags = [s.value for s in history.samples if (s.source, s.name) == ("load", "lag_p99")]
+    return lags[-1] if lags else None
+
+
+def _achieved(history: History) -> float:
+    """Share of the offered operations that were begun."""
+    offered = sum(report.offered for report in history.load)
+    return sum(report.achieved for report in history.load) / offered if offered else 1.0
 
 
 def tightest_objective(history: History, scenario: Scenario, system: System) -> float:

@@ -239,11 +239,45 @@ def test_a_generator_that_fell_behind_is_invalid() -> None:
     assert broken(analysis) == {"generator_kept_up"}
 
 
-def test_a_generator_that_was_late_is_invalid() -> None:
-    """By its own account 20 ms late; the tightest objective is 1 s: 1% of it is 10 ms."""
-    analysis = judged([*payments(), sample(40.5, "load", "lag_p99", 0.02)])
+def late(lag: float, took: float) -> list[Row]:
+    """Payments; those under the fault were sent `lag` seconds late and answered `took` seconds later."""
+    rows = [
+        replace(row, sent=row.intended + lag, ended=row.intended + lag + took)
+        if isinstance(row, Operation) and 11 <= row.intended < 21
+        else row
+        for row in payments()
+    ]
+    return [*rows, LoadReport(2.0, 0, 0, 0, lag, lag, lag), sample(40.5, "load", "lag_p99", lag)]
+
+
+WITHIN_A_SECOND = Expectation("pay", p95=parse_bound("<= 1s", DURATION))
+PROMPT = {"invariants": ("no_duplicate_charge",), "fault": (WITHIN_A_SECOND,)}
+
+
+def test_a_late_generator_that_changes_no_verdict_is_a_remark() -> None:
+    """By its own account 50 ms late, where 10 ms are 1% of the objective of 1 s; the answers took 0.1 s
+    or 5 s: with and without the lag the objectives are met, or missed."""
+    good, bad = (
+        judged(late(0.05, 0.1), expect=PROMPT),
+        judged(late(0.05, 5.0), expect=PROMPT),
+    )
+    assert (good.verdict, broken(good)) == (Verdict.PASS, set())
+    assert (bad.verdict, broken(bad)) == (Verdict.FAIL, set())
+    said = next(check.statement for check in good.validity if check.name == "generator_kept_up")
+    assert "lag p99 50 ms, expected at most 10 ms" in said
+    assert "the verdict is the same with each operation's own lag taken off" in said
+
+
+def test_a_late_generator_that_decides_makes_the_run_invalid() -> None:
+    """0.97 s after the sending and 1.02 s after the intended start: the lag alone misses the objective."""
+    analysis = judged(late(0.05, 0.97), expect=PROMPT)
     assert broken(analysis) == {"generator_kept_up"}
-    assert "lag p99 20 ms, expected at most 10 ms" in analysis.reasons[0]
+    assert "the verdict depends on it: fail with the lag, pass without it" in analysis.reasons[0]
+
+
+def test_a_load_of_another_shape_is_invalid_whatever_the_verdict() -> None:
+    """A second late at ten visits a second: that was not the load that was planned."""
+    assert broken(judged(late(1.0, 0.01), expect=PROMPT)) == {"generator_kept_up"}
 
 
 def test_operations_that_waited_for_a_slow_system_are_no_late_generator() -> None:
