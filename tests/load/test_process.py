@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -188,6 +189,17 @@ def test_a_script_that_is_gone_is_told_before_the_start(tmp_path: Path) -> None:
             load.ready(LIMIT_S)
     finally:
         load.stop()
+
+
+def test_a_client_that_breaks_after_it_was_checked_is_told_before_the_start(tmp_path: Path) -> None:
+    """The load process imports it anew: with the line, and before anything is sent."""
+    made, client = plan(), tmp_path / "client.py"
+    client.write_text("REQUESTS = {}\n1 / 0\n", encoding="utf-8")
+    broken = replace(made.system, workload=replace(made.system.workload, client=str(client)))
+    with local_system() as system, load_on(system, replace(made, system=broken), tmp_path) as (load, _):
+        with pytest.raises(StartError, match=r"client\.py:2:1: found ZeroDivisionError"):
+            load.ready(LIMIT_S)
+        assert system.heard == []
 
 
 def test_a_deadline_that_passes_is_told(tmp_path: Path) -> None:
