@@ -13,9 +13,9 @@ MODELS = {"stock": Stock}
 from __future__ import annotations
 
 from experiment.rows import Record
+from simulation.engine.groups import Group
 from simulation.engine.tasks import Future, ModelError, Task, Work, within
 from simulation.model.bus import Event, Outbox, winners
-from simulation.model.groups import Group
 from simulation.model.messages import CallFailed, Held, Refused, Reply, Request
 from simulation.model.nodes import Node
 

@@ -15,7 +15,7 @@ class Payer(ReferenceNode):
 
     def opened(self) -> None:
         self._processing = linger = self.site.processing("payer", self.generation)
-        self._inquiries = Group(self, self._write, lambda: next(linger))
+        self._inquiries = Group(self.clock, self.spawn, self._write, lambda: next(linger))
         self._cover = {
             coverage["id"]: "in-force" if coverage.get("status") == "active" else "not-covered"
             for coverage in self.site.population.data["coverages"]

@@ -5,17 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from simulation.engine.tasks import Future, ModelError, Work
-from simulation.model.nodes import Node
+from simulation.engine.clock import Clock
+from simulation.engine.tasks import Future, ModelError, Work, sleep
 
 
 class Group:
-    """Writes what arrives within `linger` in one statement; every member waits for it."""
+    """Writes what arrives within `linger` in one statement; every member waits for it.
+
+    `spawn` begins work of the process that the group lives in.
+    """
 
     def __init__(
-        self, node: Node, write: Callable[[list[Any]], Work[list[Any]]], linger: Callable[[], float]
+        self,
+        clock: Clock,
+        spawn: Callable[[Work[Any]], object],
+        write: Callable[[list[Any]], Work[list[Any]]],
+        linger: Callable[[], float],
     ) -> None:
-        self._node, self._write, self._linger = node, write, linger
+        self._clock, self._spawn, self._write, self._linger = clock, spawn, write, linger
         self._waiting: list[tuple[Any, Future]] = []
         self._running = False
 
@@ -24,13 +31,13 @@ class Group:
         self._waiting.append((item, future))
         if not self._running:
             self._running = True
-            self._node.spawn(self._drain())
+            self._spawn(self._drain())
         result = yield future
         return result
 
     def _drain(self) -> Work[None]:
         while self._waiting:
-            yield from self._node.pause_for(self._linger())
+            yield sleep(self._clock, self._linger())
             batch, self._waiting = self._waiting, []
             try:
                 results = yield from self._write([item for item, _ in batch])
