@@ -80,6 +80,10 @@ class ConfigError(CodeBlueError):
         self.problems = tuple(problems)
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
+    def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
+        """Across processes it travels as its problems."""
+        return ConfigError, (self.problems,)
+
 
 class UsageError(CodeBlueError):
     """A mistake on the command line that names a thing which does not exist."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,6 +17,7 @@ from experiment.workload import load_workload
 from simulation.model.magnitudes import load_magnitudes
 from simulation.model.models import magnitudes_of, models_of
 from simulation.model.run import simulate
+from simulation.workers import workers
 from tests.standin.systems import pair, settings
 
 GOOD = """\
@@ -54,6 +56,10 @@ def a_plan(system: System) -> Plan:
     scenario = Scenario("try", "Try", Load(Arrivals(rate=4.0), {"work": 1}), Phases(baseline=4.0, settle=2.0))
     given = settings(system)
     return make_plan(scenario, system, given.design, 1, given.population, load_workload(system))
+
+
+def played_rows(one: Plan) -> list[tuple[Any, ...]]:
+    return simulate(one, load_magnitudes()).operations.rows()
 
 
 def told(folder: Path, text: str) -> str:
@@ -159,3 +165,22 @@ def test_a_model_that_raises_is_told_at_its_line(
         simulate(one, load_magnitudes())
     message = str(caught.value)
     assert message.startswith(f"{tmp_path}/twin/__init__.py:{line}:1: found {found}")
+
+
+def test_a_mistake_in_a_model_travels_from_a_worker_whole(tmp_path: Path) -> None:
+    """A sweep over processes tells it as one process does."""
+    one = a_plan(a_system(tmp_path, GOOD.replace("return Reply(200)", "return Reply(missing)")))
+    with pytest.raises(ConfigError) as here:
+        simulate(one, load_magnitudes())
+    with workers(1) as pool, pytest.raises(ConfigError) as there:
+        pool.submit(simulate, one, load_magnitudes()).result()
+    assert str(there.value) == str(here.value)
+    assert there.value.problems == here.value.problems
+
+
+def test_models_are_loaded_in_workers_by_their_path(tmp_path: Path) -> None:
+    """A process that never saw the package plays it, and gives the same history."""
+    one = a_plan(a_system(tmp_path, GOOD))
+    with workers(1) as pool:
+        rows = pool.submit(played_rows, one).result()
+    assert rows == simulate(one, load_magnitudes()).operations.rows()
