@@ -1,10 +1,10 @@
 """Varying single values of a design or of the load: `KEY=V1,V2,...` as the command line gives it.
 
-front -> back.timeout=500ms,1s          one link's pattern
-front.shedding.concurrent=64,128            one service's switch
-*.retry.attempts=1,3                          every link that has the pattern on
-*.outbox=on,off                               every service that the switch concerns
-load.rate=8/s,16/s                            the arrivals
+front -> back.timeout=500ms,1s            one link's pattern
+front.limit.most=64,128                   one service's switch
+*.retry.attempts=1,3                      every link that has the pattern on
+*.durable=on,off                          every service that the switch concerns
+load.rate=8/s,16/s                        the arrivals
 """
 
 from __future__ import annotations

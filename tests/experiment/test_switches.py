@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from execution.catalogue import default_catalogue
+from execution.places import ROOT
 from experiment.design import Design, load_design
 from experiment.switches import Value
 from experiment.topology import System, check_shown_by
 from tests.experiment.mistakes import SYSTEM, problems_of, seen, system, write
+from tests.test_architecture import LAYERS
 
 DECLARED = """\
 name: shop
@@ -373,3 +376,19 @@ def test_the_wire_of_a_reference_design_is_what_services_have_always_read() -> N
         ("outbox_poll", 0.1),
         ("max_rate", None),
     ]
+
+
+def test_the_harness_names_no_switch_of_a_system() -> None:
+    """It knows types and effects; the words left out are terms of the field that other things have too."""
+    names = set(default_catalogue().system().switches) - {"outbox", "saga", "database"}
+    word = re.compile(rf"\b(?:{'|'.join(sorted(names))})\b|switches\[[\"']")
+    layers = [layer for layer in LAYERS if (ROOT / layer).is_dir()]
+    files = [path for layer in layers for path in sorted((ROOT / layer).rglob("*.py"))]
+    assert len(files) > 200
+    found = [
+        f"{path.relative_to(ROOT)}:{number} {line.strip()}"
+        for path in files
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if word.search(line)
+    ]
+    assert not found, "\n".join(found)
