@@ -170,6 +170,20 @@ def expected(setting: Setting) -> str:
     return f"{plain}{_bounds(setting)}{off}"
 
 
+def described(switch: Switch) -> str:
+    """One line about a switch, for lists: what it does, what it takes, and its default."""
+    value = switch.resolved
+    unit = UNITS.get(switch.type)
+    if isinstance(value, bool) or value is None:
+        default = "on" if value else "off"
+    elif isinstance(value, dict):
+        default = "its fields' defaults"
+    else:
+        default = quantity_text(float(value), unit) if unit is not None else str(value)
+    of = f"; {', '.join(switch.services)}" if switch.services else ""
+    return f"{switch.title} ({expected(switch)}; default {default}{of})".strip()
+
+
 def _bounds(setting: Setting) -> str:
     """The bounds in words: `, 1 or more`, `, at most 5s`, `, from 1 to 5`."""
     unit = UNITS.get(setting.type)

@@ -67,13 +67,16 @@ def contents(catalogue: Catalogue) -> dict[str, Rows]:
 
 
 def _parts(system: System) -> dict[str, Rows]:
-    """Services, links, journeys and mixes."""
+    """Services, links, switches, journeys and mixes."""
+    from experiment.switches import described
+
     return {
         "services": {
             name: service.title + (f" ({service.role})" if service.role != "service" else "")
             for name, service in system.services.items()
         },
         "links": {link.name: link.protocol for link in system.links},
+        "switches": {name: described(switch) for name, switch in system.switches.items()},
         "journeys": {
             name: f"at {journey.entry}" + (f"; uses {', '.join(journey.uses)}" if journey.uses else "")
             for name, journey in system.journeys.items()

@@ -18,6 +18,15 @@ def test_each_thing_is_listed_with_one_whole_sentence() -> None:
     assert found["scenarios"]["smoke/control"].startswith("With no fault injected")
 
 
+def test_a_switch_is_listed_with_what_it_takes_its_default_and_its_services() -> None:
+    """As much as a design needs to set it."""
+    switches = contents(Catalogue(REFERENCE))["switches"]
+    saga = "A payment is on record before its charge, and is completed or compensated after a crash"
+    assert switches["saga"] == f"{saga} (on or off; default off; billing)"
+    assert switches["outbox_poll"].partition(" (")[2].startswith("a duration such as 250ms; default 20ms; ")
+    assert switches["shedding"].endswith("(a mapping with the keys concurrent or off; default off)")
+
+
 def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     """A scenario with a mistake is listed with its place; all others keep their titles."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
