@@ -94,7 +94,8 @@ def test_the_image_gets_what_the_services_import_at_the_project_s_pins() -> None
     packages = {"nats": "nats-py"}
     needed = {
         packages.get(name, name)
-        for name in imported(SYSTEM)
+        for part in ("services", "common")
+        for name in imported(SYSTEM / part)
         if name not in {*sys.stdlib_module_names, "reference_system"}
     }
     inside, everywhere = pins(SYSTEM / "requirements.txt"), pins(ROOT / "requirements.txt")
