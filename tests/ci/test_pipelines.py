@@ -65,7 +65,8 @@ def make_workspace(folder: Path) -> None:
     """A repository of somebody else's: its system with designs, a scenario and a suite."""
     (folder / "app").mkdir()
     shutil.copyfile(ROOT / "reference_system" / "system.yaml", folder / "app" / "system.yaml")
-    shutil.copytree(ROOT / "reference_system" / "designs", folder / "app" / "designs")
+    for part in ("designs", "workload"):
+        shutil.copytree(ROOT / "reference_system" / part, folder / "app" / part)
     (folder / "chaos").mkdir()
     shutil.copyfile(ROOT / "scenarios/smoke/charge_response_lost.yaml", folder / "chaos" / "lost reply.yaml")
     suite = folder / "chaos" / "suite.yaml"
