@@ -114,12 +114,18 @@ def _fault_observed(scenario: Scenario, windows: Sequence[FaultWindow]) -> Valid
         for window in windows
         if not window.observed
     ]
-    statement = "; ".join(odd + blind)
+    faded = [
+        f"{window.fault} ({window.kind} on {window.target}) was not seen to act until its end: "
+        f"{window.end_statement}"
+        for window in windows
+        if window.lasted is False
+    ]
+    statement = "; ".join(odd + blind + faded)
     if not statement:
         first = windows[0].statement
         every = "all " if len(windows) > 1 else ""
         statement = f"the effect of {every}{noun(len(windows), 'injection')} was seen ({first})"
-    return ValidityCheck("fault_observed", not (odd or blind), statement)
+    return ValidityCheck("fault_observed", not (odd or blind or faded), statement)
 
 
 def _out_of_time(window: FaultWindow | None, start: float, end: float) -> list[str]:

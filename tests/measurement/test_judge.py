@@ -136,6 +136,14 @@ def test_a_fault_action_that_raised_or_did_nothing_is_invalid(event: Literal["fa
     assert broken(analysis) == {"fault_observed"}
 
 
+def test_a_fault_that_faded_before_its_heal_is_invalid() -> None:
+    """Seen at its begin and not at its end: nobody knows for how long the system was under it."""
+    extra = FaultEvent("f1", "latency", FAULT.target, "faded", 20.8, 21.0, "round trip 2 ms -> 2 ms")
+    analysis = judged([*payments(), extra])
+    assert broken(analysis) == {"fault_observed"}
+    assert "was not seen to act until its end: round trip 2 ms -> 2 ms" in analysis.reasons[0]
+
+
 def test_a_fault_that_was_never_measured_is_invalid() -> None:
     """Injecting is not acting: without an `active` event the run is invalid."""
     seen = without(payments(), lambda row: isinstance(row, FaultEvent) and row.event == "active")
