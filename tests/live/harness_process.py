@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
+from tests.standin.guards import kill_with_guards
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SCENARIOS = Path(__file__).resolve().parent / "scenarios"
@@ -75,7 +76,12 @@ class HarnessProcess:
         return list(psutil.Process(self.started.pid).children(recursive=True))
 
     def kill(self) -> None:
-        self.started.send_signal(signal.SIGKILL)
+        """SIGKILL for it and its guards: the next command is to clean up."""
+        kill_with_guards(self.started)
+
+    def kill_alone(self) -> None:
+        """SIGKILL for the command itself: its guards are to clean up."""
+        self.started.kill()
         self.started.wait(10)
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import json
 import os
-import signal
 import socket
 import subprocess
 import sys
@@ -39,6 +38,7 @@ from runtimes.owners import Identity, Owner, this_process
 from runtimes.runtime import Zero
 from tests.live.engine_forwarder import Forwarder
 from tests.standin.containers import require_engine, standin_image
+from tests.standin.guards import kill_with_guards
 from tests.standin.systems import pair, settings
 
 pytestmark = pytest.mark.docker
@@ -230,8 +230,7 @@ def test_nothing_is_left_after_a_kill_at_any_moment(
         assert owner.stdout.readline() == "up\n"
     else:
         time.sleep(after_s)
-    owner.send_signal(signal.SIGKILL)
-    owner.wait()
+    kill_with_guards(owner)
     (instance,) = [path.name for path in (tmp_path / INSTANCES).iterdir()] or [""]
     swept = sweep(tmp_path, sweep_instance)
     assert swept.failed == ()
@@ -249,8 +248,7 @@ def test_leftovers_are_found_by_their_label_when_the_journal_is_lost(engine: Eng
     owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert owner.stdout is not None
     assert [owner.stdout.readline() for _ in range(2)] == ["begins\n", "up\n"]
-    owner.kill()
-    owner.wait()
+    kill_with_guards(owner)
     (instance,) = [path.name for path in (tmp_path / INSTANCES).iterdir()]
     assert everything(engine, instance)
     swept = sweep_engine()
@@ -295,8 +293,7 @@ def test_leftovers_are_looked_for_in_the_engine_that_has_them(
     owner = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, env=environment)
     assert owner.stdout is not None
     assert [owner.stdout.readline() for _ in range(2)] == ["begins\n", "up\n"]
-    owner.kill()
-    owner.wait()
+    kill_with_guards(owner)
     (instance,) = [path.name for path in (tmp_path / INSTANCES).iterdir()]
     forwarder.cut()
     for _ in range(2):

@@ -70,6 +70,21 @@ def clean() -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_the_guard_removes_paused_and_disconnected_containers_of_a_killed_command(
+    tmp_path: Path, started: list[HarnessProcess], engine: Engine
+) -> None:
+    """SIGKILL of the command alone, in the middle of the faults: within ten seconds the engine has nothing of
+    it any more, without another command."""
+    harness = run(started, tmp_path, "held")
+    until_both_faults_act(harness)
+    assert len(of(engine, harness)) > 10
+    harness.kill_alone()
+    end = time.monotonic() + 10.0
+    while (left := of(engine, harness)) and time.monotonic() < end:
+        time.sleep(0.1)
+    assert left == []
+
+
 def test_a_kill_while_nodes_are_paused_and_cut_off_leaves_nothing(
     tmp_path: Path, started: list[HarnessProcess], engine: Engine
 ) -> None:

@@ -87,10 +87,28 @@ def test_a_signal_heals_and_is_never_a_pass(
     assert not alive(family)
 
 
+def test_after_a_kill_nothing_is_left_without_another_command(
+    tmp_path: Path, running: list[HarnessProcess]
+) -> None:
+    """SIGKILL of the command alone, in the middle of the fault: its guard ends all, then itself, and there is
+    nothing for `clean` to say."""
+    harness = run(running, tmp_path, "quiet")
+    harness.until("active")
+    family = harness.family()
+    harness.kill_alone()
+    _, left = psutil.wait_procs(family, timeout=10)
+    assert not alive(left)
+    done = subprocess.run(
+        [sys.executable, "harness.py", "clean"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    assert "swept" not in done.stdout
+
+
 def test_after_a_kill_the_next_command_sweeps_everything(
     tmp_path: Path, running: list[HarnessProcess]
 ) -> None:
-    """SIGKILL in the middle of the fault: `clean` says what it removed and leaves nothing running."""
+    """SIGKILL of the command and its guard: `clean` says what it removed and leaves nothing running."""
     harness = run(running, tmp_path, "quiet")
     harness.until("active")
     family = harness.family()
