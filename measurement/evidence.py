@@ -14,8 +14,9 @@ import polars as pl
 
 from experiment.asked import Asked, AskedFault, operations_digest
 from experiment.final_reads import JOURNEY as FINAL_READ
+from experiment.findings import counted_records
 from experiment.history import History
-from experiment.rows import GENERAL_MODELS, RECORDS_READ, FaultEvent
+from experiment.rows import GENERAL_MODELS, FaultEvent
 from experiment.scenario import PHASES
 from experiment.topology import System
 from experiment.units import format_duration, noun
@@ -95,7 +96,7 @@ def _load_account(history: History, asked: Asked) -> Iterator[str]:
 
 def _stores(history: History, system: System) -> Iterator[str]:
     """Every system of record was read, and all that it gave is here."""
-    counts = {s.source: int(s.value) for s in history.samples if s.name == RECORDS_READ}
+    counts = counted_records(history)
     named = {sample.name for sample in history.samples}
     # The twin's own models give what they model; general models have no records at all.
     owed = {

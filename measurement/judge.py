@@ -62,13 +62,9 @@ def analyse(history: History, scenario: Scenario, system: System, asked: Asked |
     taken_off = _analysed(history, scenario, system, asked, found, forgiven, lag_off=largest_lag(history))
     if (counted.verdict, counted.vetoed) == (taken_off.verdict, taken_off.vetoed):
         return counted
-    told = f"{kept_up.statement}; {it_matters(counted.verdict, taken_off.verdict)}"
+    matters = f"the verdict depends on it: {counted.verdict} with the lag, {taken_off.verdict} without it"
+    told = f"{kept_up.statement}; {matters}"
     return _analysed(history, scenario, system, asked, found, replace(kept_up, statement=told))
-
-
-def it_matters(counted: Verdict, taken_off: Verdict) -> str:
-    """Why a late load makes the run invalid."""
-    return f"the verdict depends on it: {counted} with the lag, {taken_off} without it"
 
 
 def _findings(history: History, scenario: Scenario, system: System) -> dict[str, Finding]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import live_options, seed_option, suite_option
+from execution.commands.option_sets import live_options, most_pairs_option, seed_option, suite_option
 from execution.commands.parameters import FiniteRange, json_option
 from execution.commands.saying import say, say_results
 from execution.options import Options
@@ -41,13 +41,7 @@ SIDE = "design, or a folder of runs as FOLDER or FOLDER:DESIGN."
     show_default=True,
     help="Points that the candidate may lose.",
 )
-@click.option(
-    "--n-max",
-    type=click.IntRange(2, 1000),
-    default=7,
-    show_default=True,
-    help="Pairs of runs of each scenario at most.",
-)
+@most_pairs_option
 @click.option(
     "--on-inconclusive",
     type=click.Choice(["fail", "warn"]),
@@ -77,7 +71,7 @@ def gate(
         if not as_json:
             say_run(result)
 
-    order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]
+    order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]  # click has checked them
     catalogue = default_catalogue(options.system, [suite, order.baseline, order.candidate])
     loaded = suite_of(suite, seed, catalogue)
     with live_session(options.runtime) as interruption:

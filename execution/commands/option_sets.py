@@ -55,6 +55,13 @@ resume_option = click.option(
 suite_option = click.option(
     "--suite", default="smoke", show_default=True, help="Suite whose scenarios are run: a name or a file."
 )
+most_pairs_option = click.option(
+    "--n-max",
+    type=click.IntRange(2, 1000),
+    default=7,
+    show_default=True,
+    help="Pairs of runs of each scenario at most.",
+)
 results_option = click.option(
     "--results",
     type=FILE,

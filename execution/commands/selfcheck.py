@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from execution.commands.lazy import NamingGroup, Pasteable
-from execution.commands.option_sets import seed_option, system_option
+from execution.commands.option_sets import most_pairs_option, seed_option, system_option
 from execution.commands.parameters import Finite, FiniteRange, OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import RUNTIMES, SIMULATION, Options
@@ -190,13 +190,7 @@ def _held(rows: Sequence[CheckRow]) -> ExitCode:
     type=click.IntRange(2),
     help="Runs of each design and scenario that trials draw from. [default: new ones for each trial]",
 )
-@click.option(
-    "--n-max",
-    type=click.IntRange(2, 1000),
-    default=7,
-    show_default=True,
-    help="Pairs of runs of each scenario at most.",
-)
+@most_pairs_option
 @seed_option("First seed.", default=1)
 @click.option(
     "--runtime",
@@ -227,7 +221,7 @@ def selfcheck_gate(
     from gate.selfcheck import GateTrials, figures
     from gate.selfcheck_report import render_markdown
 
-    trials = GateTrials(pool=pool or 0, **chosen)  # type: ignore[arg-type]
+    trials = GateTrials(pool=pool or 0, **chosen)  # type: ignore[arg-type]  # click has checked them
     catalogue, options = default_catalogue(system, scenarios), Options(runtime, system=system)
     usual = scenarios or usual_scenarios(catalogue)
     same, bugs = trials_of(catalogue, usual, options.runtime)

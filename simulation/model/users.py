@@ -32,7 +32,7 @@ class Users:
         self._settled = {op.needs: Future() for op in world.plan.operations if op.needs is not None}
         self.rows: list[Operation] = []
         for op in world.plan.operations:
-            world.clock.call_at(op.at_s, lambda op=op: Task(self._operate(op)))  # type: ignore[misc]
+            world.clock.call_at(op.at_s, lambda op=op: Task(self._operate(op)))  # type: ignore[misc]  # op is bound at once
 
     def _prepare(self, op: PlannedOperation, known: Known) -> Prepared:
         """What a request carries: its key, its operation, the value to write, and the plan's arguments."""
