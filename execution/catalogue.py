@@ -14,7 +14,7 @@ from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
 from experiment.scenario import Scenario
 from experiment.scenario_file import load_scenario
-from experiment.topology import System, check_shown_by, load_system
+from experiment.topology import System, check_roles, check_shown_by, load_system
 from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS
@@ -22,7 +22,6 @@ from measurement.properties import KINDS as PROPERTY_KINDS
 SYSTEM_FILE = "system.yaml"
 REFERENCE = ROOT / "reference_system" / SYSTEM_FILE
 ENDINGS = (".yaml", ".yml")
-USUAL_DESIGNS = ("fragile", "resilient")  # the weak and the strong one, where a system has them
 
 Kind = Literal["scenarios", "designs", "suites"]
 KEYS: tuple[Kind, ...] = ("scenarios", "designs", "suites")
@@ -74,19 +73,28 @@ class Catalogue:
         return load_design(self.design_path(name), system)
 
     def usual_design(self) -> str:
-        """The design of a run for which none was chosen: `resilient`, or the only one. Raises UsageError."""
-        known = unique(self.design_files())
-        if USUAL_DESIGNS[-1] in known or not known:
-            return USUAL_DESIGNS[-1]
+        """The design that is meant where none was chosen: the system's strong one, or its only one. Raises
+        UsageError."""
+        system, known = self.system(), unique(self.design_files())
+        if system.roles.strong:
+            return system.roles.strong
         if len(known) == 1:
             return next(iter(known))
-        of = f"expected --design with one of the system {self.system().name}"
-        raise UsageError(f"found no design, {of}: {', '.join(known)}")
+        if not known:
+            raise UsageError(
+                f"found no design of the system {system.name}, expected one in {_listed(system)}"
+            )
+        raise UsageError(
+            f"found no choice of a design, expected one of the system {system.name}: {', '.join(known)}; "
+            f"`roles: {{strong: NAME}}` in its {SYSTEM_FILE} says which one is meant where none is named"
+        )
 
     def usual_designs(self) -> tuple[str, ...]:
-        """The designs that are compared when none was chosen: fragile and resilient, or all."""
-        known = unique(self.design_files())
-        return USUAL_DESIGNS if set(USUAL_DESIGNS) <= set(known) or not known else tuple(known)
+        """The designs that are played side by side where none was chosen: the system's weak and strong one,
+        or all."""
+        roles = self.system().roles
+        named = tuple(name for name in (roles.weak, roles.strong) if name)
+        return named if len(named) == 2 else tuple(unique(self.design_files()))
 
     def name_of(self, kind: Kind, path: Path) -> str:
         """How a file of the system is named from everywhere; its path where it is not the system's."""
@@ -141,6 +149,8 @@ def _stamp(path: Path) -> tuple[int, int]:
 @cache
 def _system(path: Path, _read_as: tuple[int, int]) -> System:
     system = load_system(path, PROPERTY_KINDS)
+    if all(folder.is_dir() for folder in system.folders("designs")):
+        check_roles(system, _files(system, "designs"))
     if all(folder.is_dir() for folder in system.folders("scenarios")):
         check_shown_by(system, _scenario_files(system))
     return system
@@ -163,6 +173,10 @@ def check_folders(path: Path) -> None:
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _listed(system: System) -> str:
+    return ", ".join(map(str, system.folders("designs")))
 
 
 def _scenario_files(system: System) -> dict[str, Path]:

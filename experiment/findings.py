@@ -34,6 +34,7 @@ class Finding:
     violation_count: int = 0
     measures: Measures = field(default_factory=dict)
     wrong: pl.Series = field(default_factory=lambda: NO_OPERATIONS)
+    modelled: bool = True  # off: the twin knows nothing that it could be judged by
 
 
 def rule_of_three(exposed: int) -> str:

@@ -129,6 +129,7 @@ class Property:
             finding.violation_count,
             finding.measures,
             kind=self.binding.kind,
+            modelled=finding.modelled,
         )
 
 

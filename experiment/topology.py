@@ -131,6 +131,17 @@ class WorkloadFiles:
 
 
 @dataclass(frozen=True, slots=True)
+class Roles:
+    """Which designs are meant where a command names none."""
+
+    strong: str = ""
+    """The design that must hold: a run and both sides of a gate use it. Reports say how another design
+    differs from it, and the gate's own trials take one switch after the other away from it."""
+    weak: str = ""
+    """The design that shows what goes wrong. `simulate` and `twin` play it beside the strong one."""
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """The whole of system.yaml. `mixes` are what scenarios name in `load.journeys`: scripts of steps."""
 
@@ -153,6 +164,8 @@ class System:
     suites: Folders | None = None
     """One or more folders of suites, relative to this file; without it, `suites` in the first folder of
     scenarios."""
+    roles: Roles = Roles()
+    """Which designs are meant where a command names none."""
     workload: WorkloadFiles = WorkloadFiles()
     """Python that the system brings where YAML does not suffice."""
     records: tuple[RecordSource, ...] = ()
@@ -389,6 +402,21 @@ def _check_protocol(system: System, link: Link, decoder: Decoder, where: Locatio
     if link.protocol != expected:
         found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
         decoder.fail(where, found, f"the protocol {expected}")
+
+
+def check_roles(system: System, designs: Collection[str]) -> None:
+    """Raises ConfigError for a role of a design that there is not."""
+    said = {"strong": system.roles.strong, "weak": system.roles.weak}
+    unknown = {role: name for role, name in said.items() if name and name not in designs}
+    if not unknown:
+        return
+    node, decoder = read_yaml(Path(system.source)), Decoder()
+    for role, name in unknown.items():
+        hint = nearest(name, designs)
+        decoder.fail(
+            place(node, "roles", role), f'the unknown design "{name}"', "a design of the system", hint
+        )
+    decoder.finish()
 
 
 def check_shown_by(system: System, scenarios: Collection[str]) -> None:

@@ -52,6 +52,7 @@ class CheckResult:
     """Figures of the property, by name."""
     judged: bool = True  # off: shown for information, no part of the verdict
     kind: str = ""  # the general kind of the property
+    modelled: bool = True  # off: the twin knows nothing that it could be judged by
 
 
 def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:

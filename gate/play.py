@@ -26,9 +26,9 @@ BASELINE, CANDIDATE = "baseline", "candidate"
 
 @dataclass(frozen=True, slots=True)
 class GateOrder:
-    """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN). The
-    systems are files or checkouts (None: the catalogue's own), the images those of the services.
-    `on_inconclusive` says what too few pairs do to the exit code."""
+    """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN); empty:
+    the usual design of its side's system. The systems are files or checkouts (None: the catalogue's own), the
+    images those of the services. `on_inconclusive` says what too few pairs do to the exit code."""
 
     baseline: str
     candidate: str

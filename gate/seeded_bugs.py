@@ -39,17 +39,17 @@ def _without(complete: Design, system: System) -> Iterator[tuple[str, Design, La
 
 
 def seeded_bugs(
+    strong: Design,
     design: Callable[[str], Design],
     system: System,
-    suite: Suite,
+    planted_by: Suite | None,
     safety: Collection[str],
     scenarios: tuple[str, ...],
     simulated: bool,
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """(resilient against itself, every seeded bug that can be played). `design` gives one of the
-    `system` by its name; `suite` has the planted ones, `safety` the properties that veto. Simulated services
-    can also be made slower."""
-    resilient = design("resilient")
+    """(the strong design against itself, every seeded bug that can be played). `design` gives one of the
+    `system` by its name; `planted_by` has the planted ones, `safety` the properties that veto. Simulated
+    services can also be made slower."""
     planted = [
         Candidate(
             entry.design,
@@ -57,13 +57,11 @@ def seeded_bugs(
             (entry.scenario,),
             any(name in safety for name in entry.violates),
         )
-        for entry in suite.entries
+        for entry in (planted_by.entries if planted_by is not None else ())
     ]
-    slow = Candidate("doubled p95", Variant(resilient, slower=2.0), scenarios, must_be_found=True)
-    half = Candidate("halved goodput", Variant(resilient, capacity=0.5), scenarios, must_be_found=True)
-    lost = Candidate(
-        "lost the margin", Variant(resilient), scenarios, must_not_pass=True, shifted=lost_margin
-    )
+    slow = Candidate("doubled p95", Variant(strong, slower=2.0), scenarios, must_be_found=True)
+    half = Candidate("halved goodput", Variant(strong, capacity=0.5), scenarios, must_be_found=True)
+    lost = Candidate("lost the margin", Variant(strong), scenarios, must_not_pass=True, shifted=lost_margin)
     limited = (half,) if with_effect(system.switches, "rate_limit") else ()
     worse = (slow, *limited, lost) if simulated else (*limited, lost)
     minus = (
@@ -74,6 +72,6 @@ def seeded_bugs(
             must_be_found=bool(lack.shown_by),
             unseen=lack.not_shown or ("" if lack.shown_by else UNKNOWN),
         )
-        for lacking, lack in minus_one(resilient, system).values()
+        for lacking, lack in minus_one(strong, system).values()
     )
-    return Candidate("resilient against itself", Variant(resilient), scenarios), (*planted, *worse, *minus)
+    return Candidate(f"{strong.name} against itself", Variant(strong), scenarios), (*planted, *worse, *minus)

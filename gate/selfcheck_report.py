@@ -84,7 +84,7 @@ def render_markdown(figures: GateFigures) -> str:
         f"At most {noun(figures.n_max, 'pair')} a gate; runtime {text(figures.source)}; scenarios "
         f"{', '.join(map(text, figures.scenarios))}.",
         "",
-        f"**False alarms** (resilient against itself): {same.regressions} of {noun(same.trials, 'trial')}, "
+        f"**False alarms** ({text(same.name)}): {same.regressions} of {noun(same.trials, 'trial')}, "
         f"{same.share}. No answer: {same.inconclusive}. Mean pairs: {same.mean_pairs:.1f}.",
         "",
         *(

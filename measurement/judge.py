@@ -11,7 +11,7 @@ import polars as pl
 
 from experiment.asked import Asked
 from experiment.errors import HistoryError
-from experiment.findings import NO_OPERATIONS, Finding, not_exercised
+from experiment.findings import NO_OPERATIONS, Finding
 from experiment.history import History, Note
 from experiment.rows import GENERAL_MODELS
 from experiment.scenario import Recovery, Scenario, Waiver
@@ -42,7 +42,9 @@ from measurement.windows import fault_windows, load_end, phase_spans
 # What a twin without models of the services predicts; it keeps nothing that another kind could be judged by.
 PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
 NO_MATTER = "the verdict is the same with each operation's own lag taken off"
-NOT_MODELLED = not_exercised("not modelled: the system brings no twin models of its services")
+NOT_MODELLED = Finding(
+    Verdict.INCONCLUSIVE, "not modelled: the system brings no twin models of its services", 0, modelled=False
+)
 
 
 def analyse(history: History, scenario: Scenario, system: System, asked: Asked | None = None) -> Analysis:

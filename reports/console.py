@@ -53,7 +53,7 @@ def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
         verdict = run.verdict if run else Verdict.INCONCLUSIVE
         word = _word(run.verdict, run.vetoed) if run else "NOT RUN"
         rest = f"{run.score_text}; {run.headline}" if run else ""
-        odd = "" if entry.met else f"  EXPECTED {entry.expected.value}"
+        odd = "" if entry.met else f"  EXPECTED {entry.wanted}"
         painted = _paint(f"{word:<14}", verdict, colour)
         lines.append(f"{entry.scenario:<{wide}}  {entry.design:<{name}}  {painted}{odd}  {rest}")
     for repeated in suite.repeated:

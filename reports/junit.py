@@ -99,11 +99,12 @@ def render_suite(suite: SuiteReport) -> str:
             run = entry.summary
             tag: Tag = ""
             if not entry.met:
-                tag = "failure" if run is not None and run.verdict is not Verdict.INVALID else "error"
+                known = run is not None and run.verdict is not Verdict.INVALID and not entry.unanswered
+                tag = "failure" if known else "error"
             found = "not run" if run is None else f"{run.verdict.value}: {run.headline}"
             details = "\n".join(run.failures) if run is not None else ""
             name = entry.scenario if run is None else f"{entry.scenario} (seed {run.seed})"
-            message = f"expected {entry.expected.value}, found {found}"
+            message = f"expected {entry.wanted}, found {found}"
             cases.append(Case(name, f"{suite.name}.{design}", tag, message, details))
         properties = {"suite": suite.name, "command": suite.command}
         root.append(_suite(f"{suite.name}.{design}", cases, suite.started_at, 0.0, properties))

@@ -166,7 +166,7 @@ def render_suite(suite: SuiteReport) -> str:
         word = "not run" if run is None else f"{wording.VERDICT_MARKS[run.verdict]} {run.verdict.value}"
         word = word if entry.met else f"**{word}**"
         score, why = (text(run.score_text), text(run.headline)) if run else ("–", "")
-        runs.append((text(entry.scenario), text(entry.design), word, entry.expected.value, score, why))
+        runs.append((text(entry.scenario), text(entry.design), word, text(entry.wanted), score, why))
     lines += [*table(("scenario", "design", "verdict", "expected", "score", "why"), runs), ""]
     lines += ["```sh", wording.clean(suite.command).replace("```", "` ` `").replace("\n", " "), "```", ""]
     return "\n".join(lines)

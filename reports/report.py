@@ -90,6 +90,7 @@ class RunSummary:
     failures: tuple[str, ...] = ()  # what failed or makes the run invalid, one sentence each
     missed: tuple[str, ...] = ()  # objectives that were not met, such as `pay p95 in fault`
     score_short: str = ""  # the score in few words, for where the violations stand beside it
+    not_modelled: tuple[str, ...] = ()  # properties that were asked for and that the twin knows nothing of
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +117,23 @@ class SuiteEntry:
         if run is None or run.verdict is not self.expected:
             return False
         return set(self.violates) <= set(run.violations) and set(self.misses) <= set(run.missed)
+
+    @property
+    def unanswered(self) -> tuple[str, ...]:
+        """The properties that its expectation is about and that the twin does not model: what the run shows
+        neither meets the expectation nor contradicts it."""
+        run = self.summary
+        if run is None or self.met or not set(self.misses) <= set(run.missed):
+            return ()
+        if self.violates and run.verdict is not Verdict.INVALID:
+            return tuple(name for name in self.violates if name in run.not_modelled)
+        return run.not_modelled if run.verdict is Verdict.INCONCLUSIVE else ()
+
+    @property
+    def wanted(self) -> str:
+        """`pass`, or `pass; not modelled: no_lost_write` where the run cannot tell."""
+        unknown = f"; not modelled: {', '.join(self.unanswered)}" if self.unanswered else ""
+        return f"{self.expected.value}{unknown}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +187,8 @@ class SuiteReport:
     @property
     def verdict(self) -> Verdict:
         """Pass when every entry came out as expected, fail when one that could be judged did not. An entry
-        that was not run, or that is invalid or inconclusive against its expectation, has shown nothing:
-        it leaves the suite inconclusive."""
+        that was not run, that is invalid or inconclusive against its expectation, or that expects what is
+        not modelled, has shown nothing: it leaves the suite inconclusive."""
         return worst(_entry_verdict(entry) for entry in self.entries)
 
     @property
@@ -178,7 +196,14 @@ class SuiteReport:
         """`8 of 8 runs came out as expected`, or the first that did not."""
         met = sum(entry.met for entry in self.entries)
         text = f"{met} of {noun(len(self.entries), 'run')} came out as expected"
-        odd = next((entry for entry in self.entries if not entry.met), None)
+        unknown = [entry for entry in self.entries if entry.unanswered]
+        if unknown:
+            names = ", ".join(dict.fromkeys(name for entry in unknown for name in entry.unanswered))
+            text += (
+                f"; {len(unknown)} cannot be answered by a twin without models ({names}): play them live, or "
+                "give the system twin models"
+            )
+        odd = next((entry for entry in self.entries if not entry.met and not entry.unanswered), None)
         if odd is None:
             return text
         found = "not run" if odd.summary is None else f"{odd.summary.verdict.value} ({odd.summary.headline})"
@@ -192,7 +217,11 @@ class SuiteReport:
 def _entry_verdict(entry: SuiteEntry) -> Verdict:
     if entry.met:
         return Verdict.PASS
-    if entry.summary is None or entry.summary.verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID):
+    if (
+        entry.unanswered
+        or entry.summary is None
+        or entry.summary.verdict in (Verdict.INCONCLUSIVE, Verdict.INVALID)
+    ):
         return Verdict.INCONCLUSIVE
     return Verdict.FAIL
 
@@ -224,4 +253,5 @@ def summary_of(header: Header, facts: RunFacts, analysis: Analysis) -> RunSummar
         failures=tuple(case.statement for case in having(cases_of(analysis), Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
+        not_modelled=tuple(c.checker for c in analysis.checks if not c.modelled and (c.judged or c.safety)),
     )

@@ -34,6 +34,11 @@ def run_gate(
     """Play pairs until the gate has decided, and write every output into the campaign's folder."""
     home = Home(catalogue, options)
     sides = sides_of(order, home)
+    order = replace(
+        order,
+        baseline=order.baseline or sides[BASELINE].catalogue.usual_design(),
+        candidate=order.candidate or sides[CANDIDATE].catalogue.usual_design(),
+    )
     stored = {
         side: found
         for side, what in ((BASELINE, order.baseline), (CANDIDATE, order.candidate))

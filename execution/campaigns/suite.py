@@ -119,7 +119,7 @@ def suite_report(
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         entries=tuple(
-            _entry(suite.entries[job.entry], found.get((job.entry, job.seed)), folder) for job in ordered
+            suite_entry(suite.entries[job.entry], found.get((job.entry, job.seed)), folder) for job in ordered
         ),
         title=suite.title,
         numbers=four_numbers(suite, records, catalogue.system(), sorted({job.seed for job in jobs})),
@@ -130,7 +130,8 @@ def suite_report(
     )
 
 
-def _entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
+def suite_entry(entry: Entry, record: RunRecord | None, folder: Path) -> SuiteEntry:
+    """One run beside what the suite expects of it; `folder` is the suite's, which the link leads from."""
     bare = SuiteEntry(
         entry.scenario,
         entry.design,

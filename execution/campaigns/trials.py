@@ -17,14 +17,15 @@ from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import Request, planner, plans
 from execution.runs.scaling import scaled
+from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.scenario import Scenario
-from experiment.suite import load_suite
+from experiment.suite import Suite, load_suite
 from gate.seeded_bugs import seeded_bugs
 from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
 from measurement.judge import analyse
 from measurement.run_records import RunRecord, record_of
-from simulation.model.models import magnitudes_of
+from simulation.model.models import magnitudes_of, models_of
 from simulation.model.run import simulate
 from simulation.workers import workers
 
@@ -35,6 +36,7 @@ PLANTED_SUITE, USUAL_SUITE = "planted_bugs", "gate_trials"
 def trial_runs(
     catalogue: Catalogue,
     options: Options,
+    first_scenario: str,
     stop: threading.Event,
     told: Callable[[str], None],
     processes: int | None = None,
@@ -49,8 +51,7 @@ def trial_runs(
             yield Runs(twin.play, twin.ahead)
         return
     make = _planner(catalogue, options)
-    entry = load_suite(catalogue.suite_path(PLANTED_SUITE)).entries[0]
-    first = plans([Request(entry.scenario, entry.design, 1)], catalogue, options)
+    first = plans([Request(first_scenario, catalogue.usual_design(), 1)], catalogue, options)
     with open_bench(first, options, stop) as bench:
 
         def play(variant: Variant, draw: Draw) -> RunRecord:
@@ -130,21 +131,44 @@ def _unwatched(_progress: Progress) -> None:
 
 
 def usual_scenarios(catalogue: Catalogue) -> tuple[str, ...]:
-    """What is played where no bug asks for a scenario of its own: those of the system's suite gate_trials."""
-    entries = load_suite(catalogue.suite_path(USUAL_SUITE)).entries
-    return tuple(dict.fromkeys(entry.scenario for entry in entries))
+    """What is played where no bug asks for a scenario of its own: those of the system's suite gate_trials.
+    Raises UsageError where the system has no such suite."""
+    suite = _suite(catalogue, USUAL_SUITE)
+    if suite is None:
+        name = catalogue.system().name
+        raise UsageError(
+            f"found no --scenario, and no suite {USUAL_SUITE} of the system {name} that names some, "
+            "expected one of them"
+        )
+    return tuple(dict.fromkeys(entry.scenario for entry in suite.entries))
 
 
 def trials_of(
     catalogue: Catalogue, scenarios: Sequence[str], runtime: str = SIMULATION
 ) -> tuple[Candidate, tuple[Candidate, ...]]:
-    """(resilient against itself, every seeded bug that the runtime can play)."""
-    system, planted = catalogue.system(), load_suite(catalogue.suite_path(PLANTED_SUITE))
+    """(the strong design against itself, every seeded bug that the runtime can play). Designs that a bug was
+    planted in are those of the system's suite planted_bugs, where it has one.
+
+    Raises UsageError for the twin of a system without models, in which no bug shows.
+    """
+    system = catalogue.system()
+    if runtime == SIMULATION and models_of(system).general:
+        raise UsageError(
+            f"found the runtime {SIMULATION} for the system {system.name}, which brings no twin models "
+            "(workload.twin): no switch and no safety property is known there; expected --runtime processes "
+            "or containers"
+        )
     return seeded_bugs(
+        catalogue.design(catalogue.usual_design(), system),
         lambda name: catalogue.design(name, system),
         system,
-        planted,
+        _suite(catalogue, PLANTED_SUITE),
         {name for name, stated in system.properties.items() if stated.safety},
         tuple(scenarios),
         runtime == SIMULATION,
     )
+
+
+def _suite(catalogue: Catalogue, name: str) -> Suite | None:
+    path = catalogue.suite_files().get(name)
+    return None if path is None else load_suite(path)

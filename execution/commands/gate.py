@@ -23,11 +23,12 @@ EXAMPLES = """Examples: codeblue gate --baseline resilient --candidate no_key
           codeblue gate --baseline-system ../released --candidate-system ."""
 EXISTING = click.Path(path_type=Path, exists=True)
 SIDE = "design, or a folder of runs as FOLDER or FOLDER:DESIGN."
+STRONG = "[default: its system's strong or only one]"
 
 
 @click.command(cls=Pasteable, epilog=EXAMPLES)
-@click.option("--baseline", default="resilient", show_default=True, help=f"What is in use: a {SIDE}")
-@click.option("--candidate", default="resilient", show_default=True, help=f"What may be released: a {SIDE}")
+@click.option("--baseline", default="", help=f"What is in use: a {SIDE} {STRONG}")
+@click.option("--candidate", default="", help=f"What may be released: a {SIDE} {STRONG}")
 @click.option("--baseline-system", type=EXISTING, metavar="DIR", help="System or checkout of the baseline.")
 @click.option("--candidate-system", type=EXISTING, metavar="DIR", help="System or checkout of the candidate.")
 @click.option("--baseline-image", default="", help="Image of the baseline's services, on containers.")

@@ -13,7 +13,7 @@ from execution.options import Options
 
 @click.command(cls=Pasteable, epilog="Example: codeblue plan smoke/registry_flapping --seed 3")
 @click.argument("scenario")
-@click.option("--design", help="Design of the system. [default: resilient, or its only one]")
+@click.option("--design", help="Design of the system. [default: the system's strong or only one]")
 @seed_option("Seed of every random choice.", default=1)
 @live_options
 @json_option

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     "--design",
     "designs",
     multiple=True,
-    help="Design to run them on; may be given again. [default: resilient, or the system's only one]",
+    help="Design to run them on; may be given again. [default: the system's strong or only one]",
 )
 @seed_option("Seed of every random choice.", default=1)
 @live_options

@@ -232,7 +232,7 @@ def selfcheck_gate(
         bugs = tuple(bug for bug in bugs if bug.name in trials.only)
     with (
         live_session(options.runtime) as interruption,
-        trial_runs(catalogue, options, interruption.stop, tell) as runs,
+        trial_runs(catalogue, options, usual[0], interruption.stop, tell) as runs,
     ):
         found = figures(runs, same, bugs, trials, interruption.stop, tell)
     found = replace(found, source=options.runtime, command=typed())

@@ -30,8 +30,7 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     expected of it.
     """
     from execution.campaigns.campaign import Hooks
-    from execution.campaigns.suite import SuiteOrder, run_suite, suite_of
-    from execution.campaigns.suite_numbers import entry_met
+    from execution.campaigns.suite import SuiteOrder, run_suite, suite_entry, suite_of
     from execution.catalogue import default_catalogue
     from execution.commands.session import live_session, say_run, started, watchers
     from execution.program import typed
@@ -46,7 +45,8 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
         if not as_json:
             entry = loaded.entries[record.entry]
             say_run(result)
-            say("  as expected" if entry_met(entry, record) else f"  EXPECTED {entry.expect}")
+            shown = suite_entry(entry, record, options.out)
+            say("  as expected" if shown.met else f"  EXPECTED {shown.wanted}")
 
     with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)

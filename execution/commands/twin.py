@@ -20,7 +20,7 @@ from execution.options import PROCESSES, SIMULATION, Options
     "--design",
     "designs",
     multiple=True,
-    help="Design to run them on; may be given again. [default: a suite's own; fragile and resilient]",
+    help="Design to run them on; may be given again. [default: a suite's own; the weak and the strong one]",
 )
 @seed_option("First seed. [default: a suite's own; 1]")
 @repeats_option(default=1, help="Seeds whose runs are pooled.")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 from execution.places import ROOT
 from experiment.design import Design, differences, load_design
@@ -44,9 +43,13 @@ def below_root(source: str) -> str:
 
 
 def yardstick(plan: Plan) -> Design | None:
-    """The design beside which a reader sees what is missing: `resilient`, when the design is another one."""
-    path = Path(plan.system.source).parent / "designs" / "resilient.yaml"
-    if plan.design.name == "resilient" or not path.is_file():
+    """The design beside which a reader sees what is missing: the strong one, when the design is another."""
+    strong = plan.system.roles.strong
+    if plan.design.name == strong:
+        return None
+    paths = (folder / f"{strong}.yaml" for folder in plan.system.folders("designs"))
+    path = next((path for path in paths if path.is_file()), None) if strong else None
+    if path is None:
         return None
     try:
         return load_design(path, plan.system)

@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from execution.campaigns.trials import trials_of, usual_scenarios
 from execution.catalogue import REFERENCE, Catalogue, check_folders, default_catalogue
+from execution.options import PROCESSES, SIMULATION
 from execution.places import ROOT
 from experiment.errors import ConfigError, UsageError
 from tests.execution.test_command_line import Command, command
@@ -89,15 +91,35 @@ def test_a_folder_that_is_named_and_not_there_is_told_by_its_place(lamps: Path) 
 
 
 def test_without_a_design_the_only_one_is_meant(lamps: Path) -> None:
-    """Of several none is guessed unless one is called resilient."""
+    """Of several it is the one that the system calls strong; none is guessed."""
     catalogue = Catalogue(lamps / "system.yaml")
     assert (catalogue.usual_design(), catalogue.usual_designs()) == ("patient", ("patient",))
     text = (lamps / "designs" / "patient.yaml").read_text(encoding="utf-8")
     (lamps / "designs" / "hasty.yaml").write_text(text.replace("patient", "hasty"), encoding="utf-8")
-    with pytest.raises(UsageError, match=r"expected --design with one of the system lamps: hasty, patient"):
+    with pytest.raises(
+        UsageError, match=r"one of the system lamps: hasty, patient; `roles: \{strong: NAME\}`"
+    ):
         catalogue.usual_design()
     assert catalogue.usual_designs() == ("hasty", "patient")
+    system = lamps / "system.yaml"
+    text = system.read_text(encoding="utf-8")
+    system.write_text(f"{text}roles: {{strong: patient, weak: hasty}}\n", encoding="utf-8")
+    assert (catalogue.usual_design(), catalogue.usual_designs()) == ("patient", ("hasty", "patient"))
+    system.write_text(f"{text}roles: {{strong: patent}}\n", encoding="utf-8")
+    with pytest.raises(ConfigError, match=r'the unknown design "patent", .*\n.*did you mean "patient"'):
+        catalogue.system()
     assert Catalogue(REFERENCE).usual_design() == "resilient"
+
+
+def test_the_gates_own_trials_take_their_designs_from_the_system(lamps: Path) -> None:
+    """The strong design and what lacks one pattern of it; planted bugs only where the system has some."""
+    catalogue = Catalogue(lamps / "system.yaml")
+    same, bugs = trials_of(catalogue, ["slow_lamp"], PROCESSES)
+    assert same.name == "patient against itself" and "minus_timeout" in [bug.name for bug in bugs]
+    with pytest.raises(UsageError, match=r"no suite gate_trials of the system lamps that names some"):
+        usual_scenarios(catalogue)
+    with pytest.raises(UsageError, match=r"the system lamps, which brings no twin models"):
+        trials_of(catalogue, ["slow_lamp"], SIMULATION)
 
 
 @pytest.mark.parametrize(
@@ -165,3 +187,19 @@ def test_scenarios_of_another_system_are_tests_when_they_are_named(tmp_path: Pat
         assert code == 0 and "slow_lamp[patient]" in said, said
     code, said = pytest_on(tmp_path, "tests/fixtures", "--collect-only", "-q")
     assert code == 5 and "slow_lamp" not in said, said
+
+
+def test_a_suite_says_which_expectations_a_twin_without_models_cannot_answer(
+    command: Command, tmp_path: Path
+) -> None:
+    """It is inconclusive, exit 2, and names the properties; a failure that the twin can show still counts."""
+    out = ["--runtime", "simulation", "--out", str(tmp_path)]
+    code, said, _ = command("suite", "shop", "--system", str(ROOT / "examples" / "shop"), *out)
+    assert code == 2, said
+    lines = [line for line in said.splitlines() if line.startswith("charge_response_lost  as_it_is")]
+    assert "EXPECTED fail; not modelled: no_duplicate_charge  " in lines[0]
+    assert "8 cannot be answered by a twin without models (no_duplicate_charge, " in said.splitlines()[-2]
+    (page,) = tmp_path.glob("*/suite.md")
+    assert "pass; not modelled: no\\_duplicate\\_charge" in page.read_text(encoding="utf-8")
+    (cases,) = tmp_path.glob("*-suite-shop*/junit.xml")
+    assert 'failures="0" errors="3"' in cases.read_text(encoding="utf-8")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
@@ -34,6 +35,9 @@ SPREAD = 3.0
 WORSE = ("doubled p95", "halved goodput")
 BUCKETS_OF_DOUBLE = 35  # 1.02^35 is 2
 TRIALS = GateTrials(same=200, bugs=40)
+TWIN: tuple[Options, str, threading.Event, Callable[[str], None]] = (
+    Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None,
+)  # fmt: skip
 
 
 def synthetic(variant: Variant, draw: Draw) -> RunRecord:
@@ -165,7 +169,9 @@ def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) 
     catalogue = default_catalogue()
     resilient, minus = _minus()
     without = Variant(minus[switch][0])
-    with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
+    with trial_runs(
+        catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
+    ) as runs:
         for seed in range(1, 4):
             assert runs.play(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS
             assert runs.play(without, Draw(scenario, seed)).verdict is Verdict.FAIL
@@ -178,7 +184,9 @@ def test_both_sides_of_a_pair_play_one_plan_at_another_time() -> None:
     draws = [Draw("smoke/charge_response_lost", 1, take) for take in ("baseline", "candidate")]
     found = []
     for _ in range(2):
-        with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
+        with trial_runs(
+            catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
+        ) as runs:
             found.append([runs.play(same.variant, draw) for draw in draws])
     (one, other), again = found
     assert one.offered == other.offered
@@ -192,7 +200,9 @@ def test_worse_figures_are_those_of_played_runs() -> None:
     _, bugs = trials_of(catalogue, ["smoke/charge_response_lost"])
     slow, half = (next(bug.variant for bug in bugs if bug.name == name) for name in WORSE)
     usual = Variant(slow.design)
-    with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None) as runs:
+    with trial_runs(
+        catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
+    ) as runs:
         draw = Draw("smoke/charge_response_lost", 1)
         found = [runs.play(variant, draw) for variant in (usual, slow, half)]
     p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in found]
@@ -217,7 +227,9 @@ def test_where_runs_are_played_changes_no_figure() -> None:
     trials = GateTrials(same=2, bugs=1, pool=3, n_max=3)
     found = []
     for processes in (1, 2):
-        with trial_runs(catalogue, Options(SIMULATION), threading.Event(), lambda _: None, processes) as runs:
+        with trial_runs(
+            catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None, processes
+        ) as runs:
             found.append(figures(runs, same, (bug,), trials, threading.Event()))
             found.append(figures(Runs(runs.play), same, (bug,), trials, threading.Event()))
     assert found[0].same.trials == 2 and found[0].bugs[0].regressions == 1
