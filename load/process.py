@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import subprocess
 import sys
 import threading
@@ -60,6 +61,13 @@ class LoadProcess:
         """Nothing more will come: a summary, a failure or the end of the process."""
         with self._changed:
             return self._ended or "summary" in self._events or "failed" in self._events
+
+    @property
+    def nice(self) -> int:
+        """How far it steps back for others; below 0: it goes first. 0 when it has ended."""
+        with contextlib.suppress(OSError):
+            return os.getpriority(os.PRIO_PROCESS, self.pid)
+        return 0
 
     def command(self, **command: object) -> None:
         """Raises LoadError when the process is gone."""
@@ -142,6 +150,11 @@ class RunningLoad:
             self._process.await_event("ready", deadline_s)
         except LoadError as error:
             raise StartError(str(error)) from None
+
+    @property
+    def nice(self) -> int:
+        """The nice value at which it plays."""
+        return self._process.nice
 
     def go(self, zero_monotonic: float) -> None:
         """Fix the run's zero on CLOCK_MONOTONIC: best a few hundredths of a second ahead."""

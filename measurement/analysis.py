@@ -105,6 +105,7 @@ class ExpectationResult:
     bound: str  # the bound as the scenario gives it
     measured: float | None  # the figure, in seconds or as a share; none: no data
     status: Status  # whether the objective was met
+    pressure: str = ""  # of one that was not met: what others took of the machine; empty: too little
 
     @property
     def name(self) -> str:
@@ -155,6 +156,19 @@ class WaiverUse:
 
 
 @dataclass(frozen=True, slots=True)
+class MachineUse:
+    """What was used of the machine while the load was on. The run is the system, the generator and the
+    harness."""
+
+    cores: float  # how many cores there are
+    own: float  # how many of them the run used, on average
+    others: float  # how many others took, on average
+    most_others: float  # how many others took in the worst second
+    waiting: float | None  # share of the time in which something waited for CPU; none: the kernel has no PSI
+    pressed: float  # share of the time under pressure from outside
+
+
+@dataclass(frozen=True, slots=True)
 class Analysis:
     """The judgement of one run."""
 
@@ -173,3 +187,4 @@ class Analysis:
     score: Score  # the score of the run
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)  # figures besides, by name
     waivers: tuple[WaiverUse, ...] = ()  # the permissions to go on with a violated property
+    machine: MachineUse | None = None  # what was used of the machine; none: not sampled, or virtual time

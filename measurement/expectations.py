@@ -12,6 +12,7 @@ from experiment.scenario import Expectation, Scenario
 from experiment.units import Bound, format_duration
 from measurement.analysis import ExpectationResult, RecoveryResult, Status
 from measurement.degradation import PERCENTILES, figures
+from measurement.pressure import moments, with_pressure
 from measurement.windows import load_end, phase_spans
 
 Figures = Mapping[str, float | int | None]
@@ -27,7 +28,7 @@ def judge_expectations(
     """Every objective of the scenario: baseline, fault, recovery, after.
 
     `after` counts from where the run had recovered; when it never did, from the heal, so that it is not
-    excused.
+    excused. One that was not met under pressure from outside says so.
     """
     results: list[ExpectationResult] = []
     for phase in ("baseline", "fault"):
@@ -37,12 +38,13 @@ def judge_expectations(
     asked = scenario.expect.recovery
     if asked is not None:
         results.append(_recovery(asked.within, recovery))
-    since = heal if heal is not None else phase_spans(history, scenario)["recovery"][0]
+    spans, end = phase_spans(history, scenario), load_end(history)
+    since = heal if heal is not None else spans["recovery"][0]
     since += (recovery.seconds or 0.0) if recovery is not None else 0.0
-    recovered = (pl.col("bucket") >= math.ceil(since - 1e-6)) & (pl.col("bucket") < load_end(history))
+    recovered = (pl.col("bucket") >= math.ceil(since - 1e-6)) & (pl.col("bucket") < end)
     for expectation in scenario.expect.after:
         results.extend(_judge("after", expectation, figures(graded, expectation.journey, recovered)))
-    return tuple(results)
+    return with_pressure(results, moments(history), spans, end)
 
 
 def describe(result: ExpectationResult) -> str:
@@ -57,7 +59,8 @@ def describe(result: ExpectationResult) -> str:
     where = {"baseline": "in the baseline", "fault": "during the fault", "after": "after recovery"}
     place = where.get(result.phase)
     what = f"{result.journey} {result.figure} {place}" if place else "time to recover"
-    return f"{what}: {shown}, expected {result.bound}"
+    said = f"{what}: {shown}, expected {result.bound}"
+    return f"{said}; {result.pressure}" if result.pressure else said
 
 
 def _recovery(within: float, recovery: RecoveryResult | None) -> ExpectationResult:

@@ -29,6 +29,7 @@ from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
 from measurement.evidence import possible
 from measurement.expectations import describe, judge_expectations
+from measurement.pressure import checks_with_pressure, machine_use, moments
 from measurement.properties.bounded_staleness import BoundedStaleness
 from measurement.properties.bounded_waiting import BoundedWaiting
 from measurement.properties.no_retry_amplification import NoRetryAmplification
@@ -98,14 +99,16 @@ def _analysed(
     graded = grade(history, scenario, system, bad, lag_off=lag_off)
     quality = quality_of(history, scenario, system, graded)
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
+    end = load_end(history)
+    watched, loaded = moments(history), (spans["baseline"][0], end)
     checks = _results(findings, of_recovery(recovery), scenario, system, history.notes)
+    checks = checks_with_pressure(checks, watched, loaded)
     windows = fault_windows(history)
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
     validity = judge_validity(whole, scenario, system, windows, expectations, journeys, kept_up, asked)
     waivers = _waivers(history, scenario, checks)
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
-    end = load_end(history)
     heal = quality.heal_t if quality.heal_t is not None else end
     staleness = [
         finding
@@ -137,6 +140,7 @@ def _analysed(
             **{f"not converged: {name}": value for name, value in together.behind.items()},
         },
         waivers=waivers,
+        machine=machine_use(watched, loaded),
     )
 
 

@@ -37,6 +37,8 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     if analysis.recovery is not None:
         lines.append(f"  recovery {analysis.recovery.statement}")
     lines += [f"  waiver   {wording.waiver_text(waiver)}" for waiver in analysis.waivers]
+    if pressure := wording.pressure_text(analysis.machine):
+        lines.append(f"  machine  {pressure}")
     lines += [f"  {note.level:<8} {note.text}" for note in report.notes if note.level != "info"]
     if header.source == "simulation":
         lines.append(f"  source   {wording.source_text(header)}")

@@ -36,6 +36,7 @@ WORDING = (
         "interval_text",
         "number",
         "percent",
+        "pressure_text",
         "score_text",
         "score_short",
         "waiver_text",
@@ -180,6 +181,7 @@ def ordered_checks(report: RunReport) -> list[tuple[Case, CheckResult]]:
 def run_provenance(report: RunReport) -> dict[str, str]:
     """Where and with what a run was made, for its last table."""
     header = report.header
+    machine = report.analysis.machine
     own = {
         "run": header.run_id,
         "started": header.started_at,
@@ -187,6 +189,7 @@ def run_provenance(report: RunReport) -> dict[str, str]:
         "scenario file": report.facts.scenario.file,
         "population": header.population,
         "clock scale": "" if header.clock_scale == 1 else f"{header.clock_scale:g}",
+        "use of the machine": "" if machine is None else wording.machine_text(machine),
         "ended": "cut off" if report.end is None else f"{report.end.reason} at {wording.at(report.end.t)}. "
         + report.end.statement,
     }  # fmt: skip

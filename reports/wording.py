@@ -10,7 +10,8 @@ from experiment.history import Header
 from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
-from measurement.analysis import Analysis, JourneyPhase, Score, WaiverUse
+from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, WaiverUse
+from measurement.pressure import LEAST_SHARE
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
 SOURCES = {
@@ -133,6 +134,23 @@ def calibration_text(header: Header) -> str:
     if header.source != "simulation":
         return ""
     return f"Calibration: {header.calibration or 'none, so the distance to a live run is unknown'}"
+
+
+def machine_text(use: MachineUse) -> str:
+    """`others took 1.7 of 2 cores (at most 2.0), the run 0.3; something waited for CPU 95% of the time`."""
+    waited = "for how long something waited for CPU the kernel does not say (no PSI)"
+    if use.waiting is not None:
+        waited = f"something waited for CPU {percent(use.waiting)} of the time"
+    taken = f"others took {use.others:.1f} of {use.cores:.0f} cores (at most {use.most_others:.1f})"
+    return f"{taken}, the run {use.own:.1f}; {waited}"
+
+
+def pressure_text(use: MachineUse | None) -> str:
+    """What a reader must know of a machine that others kept busy during the load; empty when they did not."""
+    if use is None or use.pressed < LEAST_SHARE:
+        return ""
+    shown = percent(round(use.pressed, 2))
+    return f"under pressure from outside for {shown} of the load: {machine_text(use)}"
 
 
 def headline(analysis: Analysis) -> str:

@@ -83,6 +83,7 @@ class Runtime(Protocol):
     def unhealed(self) -> Sequence[str]: ...  # read back: one sentence per thing still wrong; empty = healed
     def trouble(self) -> str: ...  # why the run is invalid though nothing is left to heal; empty = it is not
     def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
+    def pids(self) -> Sequence[int]: ...  # of parts that are no children of this process, and run here
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished
     def records(self, zero: Zero) -> list[Record | Sample]: ...  # the systems of record, and their counts
     def collect(self, run_folder: Path) -> None: ...  # logs/ and traces/ since the last reset

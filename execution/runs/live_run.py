@@ -32,6 +32,7 @@ from load.final_reads import final_reads
 from load.process import LoadProcess, RunningLoad, start_load
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
+from runtimes.machine_watch import MachineWatch
 from runtimes.runtime import RunSettings, Runtime, Zero
 
 READY_WITHIN_S = 20.0
@@ -90,6 +91,7 @@ class LiveRun:
         self._why = ""  # what ended the run early
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
+        self._machine: MachineWatch | None = None
 
     def play(self) -> Ended:
         """Run the plan. Returns how it ended; raises nothing but what could not even be recorded."""
@@ -107,6 +109,8 @@ class LiveRun:
         finally:
             process.stop()
             problems = self._healed_in_the_end()
+            if self._machine is not None:
+                self._machine.stop()
             with suppress(OSError, CodeBlueError):  # what was kept so far is judged
                 self._close(reason, statement or self._why, problems)
             self._recorder.close()
@@ -127,6 +131,7 @@ class LiveRun:
             load.ready(READY_WITHIN_S)
             self._begin(LEAD_S)
             self._record(*self._remarks)
+            self._watch_machine(load)
             load.go(self._zero.monotonic_s)
             controls = self._runtime.controls()
             timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
@@ -253,7 +258,15 @@ class LiveRun:
         started_at = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
         self._record(replace(self._header, zero_wall=wall_s, started_at=started_at))
 
+    def _watch_machine(self, load: RunningLoad) -> None:
+        """What others take of the machine, from now on, and how the generator stands to them."""
+        self._machine = MachineWatch(self._zero.monotonic_s, self._recorder.write_all)
+        self._machine.start()
+        self._record(Sample(0.0, "load", "nice", float(load.nice)))
+
     def _sample_all(self) -> None:
+        if self._machine is not None:
+            self._machine.follow(self._runtime.pids())
         self._recorder.write_all(self._runtime.sample(self._zero))
 
     def _sample_backlog(self) -> float:

@@ -229,15 +229,21 @@ class ContainersRuntime:
 
     def sample(self, zero: Zero) -> list[Sample]:
         """All counters of all services, and CPU and memory of all containers' processes, now."""
-        engine, built = self._running()
         t = round(time.monotonic() - zero.monotonic_s, 6)
         rows = [row for name, one in self._read().metrics().items() for row in samples_of(name, one, t)]
-        names = {name: built.layout.container(name) for name in (*self._nodes, TOXIPROXY)}
-        processes: dict[str, Identity] = {}
-        for name, container in names.items():
-            identity = identify(engine.state(container).pid or 0)
-            processes |= {name: identity} if identity is not None else {}
-        return [*rows, *process_samples(processes, t)]
+        return [*rows, *process_samples(self._processes(), t)]
+
+    def pids(self) -> Sequence[int]:
+        """The first process of each container, where the engine is on this machine."""
+        return [identity.pid for identity in self._processes().values()]
+
+    def _processes(self) -> dict[str, Identity]:
+        engine, built = self._running()
+        found: dict[str, Identity] = {}
+        for name in (*self._nodes, TOXIPROXY):
+            identity = identify(engine.state(built.layout.container(name)).pid or 0)
+            found |= {name: identity} if identity is not None else {}
+        return found
 
     def backlog(self) -> Mapping[str, Mapping[str, int]]:
         """What each service has not finished."""

@@ -270,6 +270,10 @@ class ProcessesRuntime:
             processes |= {"toxiproxy": identity} if identity is not None else {}
         return [*rows, *process_samples(processes, t)]
 
+    def pids(self) -> Sequence[int]:
+        """None: all are children of this process."""
+        return ()
+
     def backlog(self) -> Mapping[str, Mapping[str, int]]:
         """What each service has not finished."""
         return self._running_readings().backlog()

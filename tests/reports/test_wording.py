@@ -5,7 +5,7 @@ from dataclasses import replace
 
 import pytest
 
-from measurement.analysis import WaiverUse
+from measurement.analysis import MachineUse, WaiverUse
 from reports import console, html, json_report, junit, markdown, wording
 from tests.reports import builder
 
@@ -80,6 +80,28 @@ def test_a_waiver_says_what_it_changed() -> None:
     assert wording.waiver_text(expired).endswith(f"{reason} (expired, lifts nothing in this run)")
     used = replace(expired, in_force=True, lifts=True)
     assert wording.waiver_text(used).endswith("(in force, lifts a violation of this run)")
+
+
+def test_a_machine_that_others_kept_busy_is_a_remark_in_every_report() -> None:
+    """A line of its own for readers of a run; of one that had its machine nothing but a row of the page."""
+    whole = builder.resilient_pass()
+    busy = MachineUse(2.0, 0.31, 1.62, 1.94, 0.951, 0.8)
+    said = (
+        "under pressure from outside for 80% of the load: others took 1.6 of 2 cores (at most 1.9), "
+        "the run 0.3; something waited for CPU 95.1% of the time"
+    )
+    pressed = replace(whole, analysis=replace(whole.analysis, machine=busy))
+    assert f"  machine  {said}" in console.run_lines(pressed)
+    assert f"Machine: {markdown.text(said)}." in markdown.render_run(pressed)
+    assert said in html.render_run(pressed)
+    quiet = replace(busy, others=0.1, most_others=0.2, waiting=None, pressed=0.0)
+    alone = replace(whole, analysis=replace(whole.analysis, machine=quiet))
+    for page in (console.render_run(alone), markdown.render_run(alone), html.render_run(alone)):
+        assert "pressure from outside" not in page
+    assert (
+        "others took 0.1 of 2 cores (at most 0.2), the run 0.3; "
+        "for how long something waited for CPU the kernel does not say (no PSI)"
+    ) in html.render_run(alone)
 
 
 def test_the_worst_of_a_suite_says_what_it_leaves_out() -> None:

@@ -22,6 +22,8 @@ from tests.execution.builders import Board, plan
 class Load:
     """A load that ends at once, or never."""
 
+    nice = -10
+
     def __init__(self, ends: bool) -> None:
         self._ends = ends
 
@@ -63,6 +65,9 @@ class Home:
 
     def backlog(self) -> dict[str, dict[str, int]]:
         return {}
+
+    def pids(self) -> list[int]:
+        return []
 
     def unhealed(self) -> list[str]:
         return []
@@ -114,7 +119,8 @@ def test_a_run_that_settles_reads_its_final_state(tmp_path: Path, monkeypatch: p
     remark = Note(0.0, "violation", "1 duplicate charge (first attempt, r-0)", "no_duplicate_charge")
     ended, home, history = played(tmp_path, monkeypatch, interrupt=False, remarks=(remark,))
     assert (ended.reason, home.read) == ("completed", 1)
-    assert history.notes == (remark,)
+    assert remark in history.notes
+    assert [s.value for s in history.samples if (s.source, s.name) == ("load", "nice")] == [-10.0]
 
 
 class LostHome(Home):
