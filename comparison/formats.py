@@ -10,12 +10,12 @@ import msgspec
 
 from comparison.report import ComparisonReport
 from comparison.words import Table, effect_text, tables
+from experiment.plain_text import json_text
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
 from reports.repeats import score_text
 from reports.schemas import document_schema
-from reports.wording import clean
 
 GROUPS = ("All scenarios", "Each scenario")
 
@@ -32,7 +32,7 @@ class ComparisonDocument:
 def render_json(report: ComparisonReport) -> str:
     """Schema: docs/schemas/comparison.schema.json."""
     document = ComparisonDocument(3, "comparison", report)
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
 
 
 def comparison_schema() -> dict[str, Any]:
@@ -115,7 +115,7 @@ def lines(report: ComparisonReport) -> list[str]:
         wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
         found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]
         found.append("")
-    return [clean(line.rstrip()) for line in (*found, *report.screened, *report.words, *_left(report))]
+    return [line.rstrip() for line in (*found, *report.screened, *report.words, *_left(report))]
 
 
 COMPARISON_FORMATS = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from experiment.plain_text import Plain
 from measurement.statistics import Estimate, MedianTime, PairedDifference, Share
 
 
@@ -77,7 +78,7 @@ class EffectSize:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonReport:
+class ComparisonReport(Plain):
     """`words` say what the winner wins and pays. `sources` are the runtimes of the runs."""
 
     name: str  # what the comparison is called

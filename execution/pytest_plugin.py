@@ -26,6 +26,7 @@ from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
 from experiment.errors import CodeBlueError, nearest
+from experiment.plain_text import block
 from experiment.plan import Plan
 from experiment.units import LARGEST_SEED
 from experiment.verdict import Verdict
@@ -190,4 +191,4 @@ class NotPassed(Exception):
         lines += [] if result.clean else [f"  {UNCLEAN}"]
         lines += [f"  {reason}" for reason in result.analysis.reasons]
         lines += [f"  report: {result.folder.path / 'report.html'}"]
-        super().__init__("\n".join(lines))
+        super().__init__(block("\n".join(lines)))

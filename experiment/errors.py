@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
+from experiment.plain_text import block, line
+
 
 class ExitCode(IntEnum):
     """What a command says to the shell; the only place these numbers stand."""
@@ -22,6 +24,7 @@ class ExitCode(IntEnum):
     TERMINATED = 143
 
 
+MOST_PROBLEMS = 50  # that are told of one file
 GRAVITY = (
     ExitCode.CLEANUP_INCOMPLETE,
     ExitCode.TERMINATED,
@@ -53,12 +56,17 @@ class Location:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One mistake in a file: `found` and `expected` read as the two halves of a sentence."""
+    """One mistake in a file: `found` and `expected` read as the two halves of a sentence, and quote at most
+    so much of the file as a person reads."""
 
     where: Location
     found: str
     expected: str
     hint: str = ""
+
+    def __post_init__(self) -> None:
+        for name, most in (("found", 300), ("expected", 1_000), ("hint", 1_000)):
+            object.__setattr__(self, name, line(getattr(self, name), most))
 
     def __str__(self) -> str:
         hint = f"\n    {self.hint}" if self.hint else ""
@@ -66,9 +74,13 @@ class Problem:
 
 
 class CodeBlueError(Exception):
-    """Base of every error that is reported as a message and an exit code, not as a traceback."""
+    """Base of every error that is reported as a message and an exit code, not as a traceback. The message may
+    quote logs and files: it is plain text from here on."""
 
     exit_code = ExitCode.INTERNAL_ERROR
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(block(message))
 
 
 class ConfigError(CodeBlueError):
@@ -78,7 +90,10 @@ class ConfigError(CodeBlueError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        told = [str(problem) for problem in self.problems[:MOST_PROBLEMS]]
+        if left := len(self.problems) - len(told):
+            told.append(f"and {left:,} more {'mistake' if left == 1 else 'mistakes'}")
+        super().__init__("\n".join(told))
 
     def __reduce__(self) -> tuple[type[ConfigError], tuple[tuple[Problem, ...]]]:
         """Across processes it travels as its problems."""

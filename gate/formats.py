@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import msgspec
 
+from experiment.plain_text import Ours, json_text
 from experiment.units import noun
 from gate.decide import Decision, Finding
 from gate.flags import FigureFlag, figure_text
@@ -19,7 +20,6 @@ from measurement.statistics import Estimate
 from reports.markdown import code, table, text
 from reports.repeats import score_text
 from reports.schemas import document_schema
-from reports.wording import clean
 
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
 MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
@@ -41,7 +41,7 @@ class GateDocument:
 def render_json(report: GateReport) -> str:
     """Schema: docs/schemas/gate_report.schema.json."""
     document = GateDocument(1, "gate", report.decision, report.sentence, report)
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
 
 
 def gate_schema() -> dict[str, Any]:
@@ -118,23 +118,23 @@ def render_junit(report: GateReport) -> str:
     """One test case a scenario, one a figure and one for the whole. A regression is a failure; inconclusive
     is an error, or skipped where the policy is to warn."""
     root = ElementTree.Element("testsuites", name="resilience gate")
-    suite = ElementTree.SubElement(root, "testsuite", name=clean(report.suite))
+    suite = ElementTree.SubElement(root, "testsuite", name=report.suite)
     whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision")
     unknown = "skipped" if report.tolerated else "error"
     if report.decision is Decision.REGRESSION:
-        ElementTree.SubElement(whole, "failure", message=clean(report.sentence))
+        ElementTree.SubElement(whole, "failure", message=report.sentence)
     elif report.decision is Decision.INCONCLUSIVE:
-        ElementTree.SubElement(whole, unknown, message=clean(report.sentence))
+        ElementTree.SubElement(whole, unknown, message=report.sentence)
     for name in _names(report):
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(name))
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=name)
         if status := _status(report, name):
             kind = "failure" if status.unknown is None else unknown
-            ElementTree.SubElement(case, kind, message=clean(status.sentence))
+            ElementTree.SubElement(case, kind, message=status.sentence)
     for figure in report.result.figures:
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=clean(figure.figure))
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=figure.figure)
         if figure.worse or figure.unclear:
             kind = "failure" if figure.worse else unknown
-            ElementTree.SubElement(case, kind, message=clean(figure_text(figure)))
+            ElementTree.SubElement(case, kind, message=figure_text(figure))
     suite.set("tests", str(len(suite)))
     for attribute, tag in (("failures", "failure"), ("errors", "error"), ("skipped", "skipped")):
         suite.set(attribute, str(len(suite.findall(f"testcase/{tag}"))))
@@ -173,7 +173,7 @@ def lines(report: GateReport) -> Sequence[str]:
     found += [f"  {figure_text(figure)}" for figure in report.result.figures]
     found += [f"  {evidence}" for evidence in report.evidence]
     found += [f"  {rate.text}" for rate in report.rates]
-    return [clean(line) for line in (*found, *(f"  warning: {warning}" for warning in report.warnings))]
+    return [*found, *(f"  warning: {warning}" for warning in report.warnings)]
 
 
 def render_sarif(report: GateReport) -> str:
@@ -192,7 +192,7 @@ def render_sarif(report: GateReport) -> str:
             }
         ],
     }
-    return msgspec.json.format(msgspec.json.encode(log), indent=1).decode()
+    return json_text(msgspec.json.format(msgspec.json.encode(log), indent=1).decode())
 
 
 def _sarif_result(violation: GateViolation) -> dict[str, object]:
@@ -226,7 +226,7 @@ def workflow_commands(report: GateReport) -> list[str]:
         + _escaped(f"{v.scenario}, seed {v.seed}: {v.statement}")
         for v in report.violations
     ]
-    return lines
+    return [Ours(line) for line in lines]
 
 
 def _escaped(words: str) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import ConfigError, ExitCode, Location
+from experiment.plain_text import Plain
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import Node, Scalar, read_yaml
 from experiment.yaml_source import Sequence as YamlSequence
@@ -44,7 +45,7 @@ class Rate:
 
 
 @dataclass(frozen=True, slots=True)
-class GateReport:
+class GateReport(Plain):
     """`score` is the candidate's mean; `refusals` are broken floors such as --min-score."""
 
     baseline: str  # what is compared with

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from experiment.plain_text import Plain
 from experiment.units import noun
 from measurement.statistics import proportion
 from reports.markdown import table, text
@@ -49,7 +50,7 @@ class Bug:
 
 
 @dataclass(frozen=True, slots=True)
-class GateFigures:
+class GateFigures(Plain):
     """All trials; `same` is the baseline against itself."""
 
     bugs: tuple[Bug, ...]

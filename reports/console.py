@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from experiment.plain_text import Ours
 from experiment.units import noun
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase
@@ -95,14 +96,9 @@ def _paint(text: str, verdict: Verdict, colour: bool) -> str:
 
 
 def _line(text: str, colour: bool) -> str:
-    """One line; whatever came from services cannot move the cursor or colour the terminal."""
+    """One line of a report, whose texts have passed the door: the only escapes in it are our colours."""
     flat = text.replace("\n", " ").replace("\t", " ").rstrip()
-    if not colour or "\x1b[0m" not in flat:
-        return wording.clean(flat)
-    before, rest = flat.split("\x1b[1;", 1)
-    painted, after = rest.split("\x1b[0m", 1)
-    code, word = painted.split("m", 1)
-    return f"{wording.clean(before)}\x1b[1;{code}m{wording.clean(word)}\x1b[0m{wording.clean(after)}"
+    return Ours(flat) if colour else flat
 
 
 def _faults(analysis: Analysis) -> Iterable[str]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from experiment.plain_text import clean
 from experiment.units import noun
 from experiment.verdict import CheckResult
 from reports import buckets, wording
@@ -56,7 +57,7 @@ def _pages() -> Environment:
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        finalize=lambda value: wording.clean(value) if type(value) is str else value,
+        finalize=lambda value: clean(value) if type(value) is str else value,
     )
     environment.filters["unbroken"] = wording.unbroken
     environment.globals.update(

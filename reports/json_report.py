@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from experiment.plain_text import json_text
 from reports.cases import Case
 from reports.report import RunReport, SuiteReport
 from reports.schemas import document_schema
@@ -60,4 +61,4 @@ def suite_schema() -> dict[str, Any]:
 
 
 def _text(document: RunDocument | SuiteDocument) -> str:
-    return msgspec.json.format(msgspec.json.encode(document), indent=1).decode() + "\n"
+    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"

@@ -118,29 +118,29 @@ def _suite(
     element = ElementTree.Element(
         "testsuite",
         {
-            "name": wording.clean(name),
+            "name": name,
             "tests": str(len(cases)),
             "failures": str(counts["failure"]),
             "errors": str(counts["error"]),
             "skipped": str(counts["skipped"]),
             "time": f"{length_s:.3f}",
-            "timestamp": wording.clean(started_at),
+            "timestamp": started_at,
         },
     )
     listed = ElementTree.SubElement(element, "properties")
     for key, value in properties.items():
-        ElementTree.SubElement(listed, "property", {"name": key, "value": wording.clean(value)})
+        ElementTree.SubElement(listed, "property", {"name": key, "value": value})
     for case in cases:
         child = ElementTree.SubElement(
             element,
             "testcase",
-            {"name": wording.clean(case.name), "classname": wording.clean(case.classname), "time": "0"},
+            {"name": case.name, "classname": case.classname, "time": "0"},
         )
         if case.tag:
-            result = ElementTree.SubElement(child, case.tag, {"message": wording.clean(case.message)})
-            result.text = wording.clean(case.details) if case.tag != "skipped" else None
+            result = ElementTree.SubElement(child, case.tag, {"message": case.message})
+            result.text = case.details if case.tag != "skipped" else None
         elif case.message:
-            ElementTree.SubElement(child, "system-out").text = wording.clean(case.message)
+            ElementTree.SubElement(child, "system-out").text = case.message
     return element
 
 

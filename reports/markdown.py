@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from experiment.plain_text import line
 from experiment.units import noun
 from experiment.verdict import CheckResult
 from measurement.analysis import FaultWindow
@@ -15,18 +16,20 @@ from reports.report import FourNumbers, RunReport, SuiteReport
 
 MAX_VIOLATIONS = 5
 _SPECIAL = re.compile(r"([\\`*_\[\]#|~$])")
+_LINKED = re.compile(r"://|www\.|@", re.IGNORECASE)  # what Markdown makes a link or a mention of, unasked
 
 
 def text(value: object) -> str:
     """Untrusted text as one line of Markdown in which nothing is a mark, a link, a mention or HTML."""
-    flat = " ".join(wording.clean(str(value)).split())
+    flat = " ".join(line(value).split())
     escaped = flat.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
-    return _SPECIAL.sub(r"\\\1", escaped).replace("@", "@\u200b")
+    unlinked = _LINKED.sub("\\g<0>\u200b", escaped)
+    return _SPECIAL.sub(r"\\\1", unlinked)
 
 
 def code(value: object) -> str:
     """Untrusted text as inline code, with a fence longer than any run of backticks in it."""
-    flat = " ".join(wording.clean(str(value)).split()) or " "
+    flat = " ".join(line(value).split()) or " "
     longest = max((len(run) for run in re.findall("`+", flat)), default=0)
     fence = "`" * (longest + 1)
     pad = " " if flat.startswith("`") or flat.endswith("`") else ""
@@ -64,7 +67,7 @@ def render_run(report: RunReport) -> str:
     lines += _faults(analysis.faults) + _journeys(report) + _conditions(report)
     for check in analysis.checks:
         lines += _violations(check)
-    lines += ["```sh", wording.clean(header.command).replace("```", "` ` `").replace("\n", " "), "```", ""]
+    lines += ["```sh", line(header.command).replace("```", "` ` `"), "```", ""]
     return "\n".join(lines)
 
 
@@ -170,7 +173,7 @@ def render_suite(suite: SuiteReport) -> str:
         score, why = (text(run.score_text), text(run.headline)) if run else ("–", "")
         runs.append((text(entry.scenario), text(entry.design), word, text(entry.wanted), score, why))
     lines += [*table(("scenario", "design", "verdict", "expected", "score", "why"), runs), ""]
-    lines += ["```sh", wording.clean(suite.command).replace("```", "` ` `").replace("\n", " "), "```", ""]
+    lines += ["```sh", line(suite.command).replace("```", "` ` `"), "```", ""]
     return "\n".join(lines)
 
 

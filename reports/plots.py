@@ -17,8 +17,9 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
+from experiment.plain_text import clean
 from reports import svg
-from reports.wording import clean, duration
+from reports.wording import duration
 
 STYLE: dict[str, Any] = {
     "svg.fonttype": "none",
@@ -64,7 +65,7 @@ def board(height_in: float, name: str, alt: str) -> Iterator[Board]:
         text = io.StringIO()
         metadata = dict.fromkeys(("Date", "Creator", "Format", "Type"))
         FigureCanvasSVG(drawn.figure).print_svg(text, metadata=metadata)  # type: ignore[no-untyped-call]
-        drawn.svg = svg.inline(text.getvalue(), name, clean(alt))
+        drawn.svg = svg.inline(clean(text.getvalue()), name, clean(alt))
 
 
 def log_durations(axis: Any, low: float, high: float) -> None:

@@ -10,7 +10,6 @@ import numpy as np
 from experiment.units import noun
 from reports import buckets, svg
 from reports.plots import DASHES, board, tile
-from reports.wording import clean
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,10 +40,10 @@ def heat_map(
             for x, column in enumerate(columns):
                 cell = cells.get((row, column), Cell(None, "–"))
                 share = None if cell.value is None else min(1.0, max(0.0, cell.value / 100))
-                tile(axis, x, y, share, clean(cell.text), cell.vetoed)
+                tile(axis, x, y, share, cell.text, cell.vetoed)
         axis.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
-        axis.set_xticks(np.arange(len(columns)) + 0.5, [clean(text) for text in columns])
-        axis.set_yticks(np.arange(len(rows)) + 0.5, [clean(text) for text in rows])
+        axis.set_xticks(np.arange(len(columns)) + 0.5, list(columns))
+        axis.set_yticks(np.arange(len(rows)) + 0.5, list(rows))
         axis.tick_params(length=0, top=False, labeltop=True, bottom=False, labelbottom=False)
         axis.spines[:].set_visible(False)
     return drawn.svg
@@ -86,9 +85,9 @@ def pareto(points: Sequence[Point], cost: str, name: str = "pareto") -> str:
             axis.plot(point.cost, point.score, "X" if point.vetoed else "o", color=colour, markersize=7)
             if point.low is not None and point.high is not None:
                 axis.plot([point.cost] * 2, [point.low, point.high], color=colour, linewidth=1)
-            label = clean(point.label) + (" (vetoed)" if point.vetoed else "")
+            label = point.label + (" (vetoed)" if point.vetoed else "")
             axis.annotate(label, (point.cost, point.score), (7, 4), textcoords="offset points")
-        axis.set(xlabel=clean(cost), ylabel="score", ylim=(-4, 106))
+        axis.set(xlabel=cost, ylabel="score", ylim=(-4, 106))
         axis.margins(x=0.12)
     return drawn.svg
 
@@ -118,15 +117,15 @@ def trend(
                 markersize=3.5,
                 color=svg.SERIES[number % len(svg.SERIES)],
                 linestyle=DASHES[number % len(DASHES)],
-                label=clean(label),
+                label=label,
             )
         for position in changes:
             axis.axvline(position - 0.5, color=svg.FAULT, linewidth=1)
         for position in conditions:
             axis.axvline(position - 0.5, color=svg.INK, linewidth=1, linestyle=":")
         shown = np.unique(np.linspace(0, len(labels) - 1, min(len(labels), 10)).round().astype(int))
-        axis.set_xticks(shown, [clean(labels[i]) for i in shown], rotation=20, ha="right")
-        axis.set_ylabel(clean(unit))
+        axis.set_xticks(shown, [labels[i] for i in shown], rotation=20, ha="right")
+        axis.set_ylabel(unit)
         axis.legend(loc="upper left", bbox_to_anchor=(1.0, 1.03))
     return drawn.svg
 
@@ -157,6 +156,6 @@ def interval_plot(
         if margin is not None:
             axis.axvline(0, color=svg.INK, linewidth=0.9)
             axis.axvline(-margin, color=svg.FAULT, linewidth=1.1, linestyle=DASHES[1])
-        axis.set_yticks(range(len(intervals)), [clean(item.label) for item in intervals])
-        axis.set(ylim=(len(intervals) - 0.5, -0.5), xlabel=clean(unit))
+        axis.set_yticks(range(len(intervals)), [item.label for item in intervals])
+        axis.set(ylim=(len(intervals) - 0.5, -0.5), xlabel=unit)
     return drawn.svg

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from experiment.history import End, Header, Note, PhaseEvent
+from experiment.plain_text import Plain
 from experiment.units import noun
 from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
@@ -51,7 +52,7 @@ class RunFacts:
 
 
 @dataclass(frozen=True, slots=True)
-class RunReport:
+class RunReport(Plain):
     """Everything a page about one run says."""
 
     header: Header  # what was run, where and with what
@@ -69,7 +70,7 @@ class RunReport:
 
 
 @dataclass(frozen=True, slots=True)
-class RunSummary:
+class RunSummary(Plain):
     """One run in one row of a suite. `recovery_s`: None when it never recovered or nobody asked."""
 
     run_id: str  # the name of the run and of its folder
@@ -170,7 +171,7 @@ class RepeatedEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class SuiteReport:
+class SuiteReport(Plain):
     """Everything a page about one suite says."""
 
     name: str  # what the suite is called

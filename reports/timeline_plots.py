@@ -13,7 +13,6 @@ from experiment.units import noun
 from measurement.analysis import FaultWindow, Timeline
 from reports import buckets, svg
 from reports.plots import DASHES, board, log_durations
-from reports.wording import clean
 
 TOLD = 5  # fault windows in the text alternative
 
@@ -76,7 +75,7 @@ def journeys(
             _latency(axis, line, buckets.stride(len(line.offered), buckets.MAX_POINTS // 2))
             _mark(axis, faults, phases, len(line.offered))
             axis.set_ylabel("")
-            axis.set_title(clean(line.journey), loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
+            axis.set_title(line.journey, loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
         _scale([grid[0][0]], lines)
         for axis in list(grid.flat)[len(lines) :]:
             axis.set_visible(False)
@@ -137,7 +136,7 @@ def _quality(axis: Any, series: Sequence[Timeline], step: int) -> None:
             color=svg.INK if whole else svg.SERIES[number % len(svg.SERIES)],
             linestyle="-" if whole else DASHES[number % len(DASHES)],
             linewidth=2.2 if whole else 1.2,
-            label=clean(line.journey),
+            label=line.journey,
         )
     axis.set_ylabel("quality Q")
     axis.set_ylim(-0.03, 1.08)
@@ -165,7 +164,7 @@ def _name_phases(axis: Any, phases: Sequence[PhaseEvent], length_s: float) -> No
         if following - phase.start < 0.0095 * len(phase.name) * length_s:
             continue
         axis.annotate(
-            clean(phase.name).replace("_", " "),
+            phase.name.replace("_", " "),
             (phase.start, 1.0),
             (2, 3),
             xycoords=("data", "axes fraction"),

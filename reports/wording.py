@@ -26,17 +26,7 @@ PART_NAMES = {
     "contain": ("C", "mean quality of journeys that do not depend on the faulted part"),
     "converge": ("E", "1 - time until backlogs are drained and copies are current / budget"),
 }
-_CONTROL = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
 _BRACKETS = re.compile(r"\([^)]*\)")
-
-
-def clean(text: str) -> str:
-    """Untrusted text without control characters (terminal escapes, direction overrides, what XML forbids).
-
-    Each is shown as the replacement character; newlines and tabs stay."""
-    return _CONTROL.sub("\ufffd", text)
 
 
 def number(value: float) -> str:

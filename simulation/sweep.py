@@ -19,6 +19,7 @@ import polars as pl
 from experiment.design import Design
 from experiment.errors import CodeBlueError, UsageError
 from experiment.history import History
+from experiment.plain_text import csv_text
 from experiment.plan import make_plan
 from experiment.scenario import Scenario
 from experiment.topology import System
@@ -224,7 +225,7 @@ def write_results(results: pl.DataFrame, path: object) -> None:
     if name.endswith(".parquet"):
         results.write_parquet(name)
     elif name.endswith(".csv"):
-        results.write_csv(name)
+        results.with_columns(pl.selectors.string().map_elements(csv_text, pl.String)).write_csv(name)
     else:
         raise UsageError(f"--out: found {name}, expected a file that ends in .parquet or .csv")
 

@@ -9,6 +9,13 @@ from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from typing import get_type_hints
+
+from comparison.formats import COMPARISON_FORMATS
+from experiment.plain_text import Plain
+from gate.formats import GATE_FORMATS
+from reports import RUN_FORMATS, SUITE_FORMATS
+from trend.formats import TREND_FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent
 # From the bottom up: a layer may import itself and what stands to its right.
@@ -283,3 +290,56 @@ def test_every_test_says_what_it_holds() -> None:
             if node.name.startswith("test_") and not sentence:
                 silent.append(f"{relative(path)}:{node.lineno} {node.name}")
     assert not silent, "\n".join(silent)
+
+
+# Who may write to a terminal, and what may be let through unchecked: lines that hold our own escapes.
+SPEAKS = {"execution/commands/saying.py", "harness.py"}
+SPEAKERS = {"print", "echo", "secho", "print_exc", "print_exception", "print_stack"}
+OWN_ESCAPES = {"reports/console.py", "gate/formats.py"}
+HELP_AND_VERSION = {"execution/commands/command_line.py"}  # texts of ours: click shows them
+
+
+def test_one_module_writes_to_the_terminal() -> None:
+    """Every other hands its text to `say` or `tell`, which let nothing act that services or files wrote."""
+    wrong = []
+    for path in product_files():
+        name = relative(path)
+        if layer_of(path) in SYSTEMS or name in SPEAKS or name.startswith("runtimes/toxiproxy/"):
+            continue
+        for node in ast.walk(tree_of(path)):
+            called = node.func if isinstance(node, ast.Call) else None
+            spoken = getattr(called, "id", getattr(called, "attr", ""))
+            allowed = SPEAKERS - ({"echo"} if name in HELP_AND_VERSION else set())
+            if spoken in allowed or (isinstance(node, ast.Attribute) and _is_stream(node)):
+                wrong.append(f"{name}:{node.lineno}")  # type: ignore[attr-defined]  # calls and attributes
+    assert not wrong, "\n".join(wrong)
+
+
+def _is_stream(node: ast.Attribute) -> bool:
+    """sys.stdout.write and the like; asking whether it is a terminal is no writing."""
+    inner = node.value
+    return (
+        node.attr in ("write", "writelines", "buffer")
+        and isinstance(inner, ast.Attribute)
+        and inner.attr in ("stdout", "stderr")
+        and getattr(inner.value, "id", "") == "sys"
+    )
+
+
+def test_only_lines_of_our_own_pass_the_door_unchecked() -> None:
+    """`Ours` marks text with our own colours or annotations; it is made by two formats only."""
+    made = {
+        relative(path)
+        for path in product_files()
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Ours"
+    }
+    assert made == OWN_ESCAPES
+
+
+def test_every_document_is_plain_before_any_format_sees_it() -> None:
+    """A renderer takes a document whose texts have passed the door: its type makes sure of that."""
+    formats = (RUN_FORMATS, SUITE_FORMATS, GATE_FORMATS, TREND_FORMATS, COMPARISON_FORMATS)
+    for renderer in (render for one in formats for render in one.values()):
+        taken = next(iter(get_type_hints(renderer).values()))
+        assert issubclass(taken, Plain), f"{renderer.__module__}.{renderer.__name__} takes {taken.__name__}"

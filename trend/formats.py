@@ -7,10 +7,11 @@ from itertools import pairwise
 
 import msgspec
 
+from experiment.plain_text import json_text
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import trend
-from reports.wording import clean, duration
+from reports.wording import duration
 from trend.report import TrendLine, TrendPoint, TrendReport
 
 HEAD = ("when", "commit", "runs", "score", "p95", "recovered in", "vetoes", "formula", "remarks")
@@ -93,7 +94,7 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def render_json(report: TrendReport) -> str:
-    return msgspec.json.format(msgspec.json.encode(report), indent=1).decode() + "\n"
+    return json_text(msgspec.json.format(msgspec.json.encode(report), indent=1).decode()) + "\n"
 
 
 def render_markdown(report: TrendReport) -> str:
@@ -149,7 +150,7 @@ def lines(report: TrendReport) -> list[str]:
         found.append(f"{line.name}:")
         found += ["  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in body]
         found += [f"  ! {change}" for change in changes(line)]
-    return [clean(text.rstrip()) for text in found]
+    return [text.rstrip() for text in found]
 
 
 TREND_FORMATS = {"trend.html": render_html, "trend.md": render_markdown, "trend.json": render_json}

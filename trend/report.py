@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiment.plain_text import Plain
 from experiment.units import noun
 from measurement.histogram import merge, quantile
 from measurement.run_records import RunRecord
@@ -58,7 +59,7 @@ class TrendLine:
 
 
 @dataclass(frozen=True, slots=True)
-class TrendReport:
+class TrendReport(Plain):
     """`scenario` is empty for all scenarios of the suite together."""
 
     suite: str

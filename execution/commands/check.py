@@ -10,7 +10,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import system_option
 from execution.commands.parameters import FILE, json_option
-from execution.commands.saying import say
+from execution.commands.saying import say, say_json
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue check reports/runs/NAME")
@@ -24,6 +24,7 @@ def check(folder: Path, system: Path | None, as_json: bool) -> int:
     from execution.runs.judging import judge_again, render
     from execution.runs.run_folder import RunFolder
     from experiment.verdict import exit_code
+    from measurement.judge import analysis_to_json
     from reports.console import run_lines
 
     run = RunFolder(folder, system)
@@ -31,7 +32,7 @@ def check(folder: Path, system: Path | None, as_json: bool) -> int:
     analysis = judge_again(run, history)
     made = render(run, history, analysis)
     if as_json:
-        say(run.analysis_path.read_text(encoding="utf-8"))
+        say_json(analysis_to_json(made.analysis).decode())
     else:
         for text in run_lines(made, colour=sys.stdout.isatty()):
             say(text)

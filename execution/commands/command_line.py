@@ -13,7 +13,8 @@ from types import FrameType
 import click
 
 from execution.commands.lazy import LazyGroup
-from execution.program import NAME, as_started_here, program
+from execution.commands.saying import show, tell
+from execution.program import NAME, program
 from experiment.errors import CodeBlueError, ExitCode
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -103,17 +104,17 @@ def main() -> None:
     except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
         code = ExitCode.TERMINATED if isinstance(end.__cause__, Terminated) else ExitCode.INTERRUPTED
     except click.ClickException as error:
-        error.show()
+        show(error)
         code = ExitCode.BAD_CONFIGURATION
     except CodeBlueError as error:
-        click.echo(f"error: {as_started_here(str(error))}", err=True)
+        tell(f"error: {error}")
         code = error.exit_code
     except KeyboardInterrupt:
         code = ExitCode.INTERRUPTED
     except Exception:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
         import traceback
 
-        traceback.print_exc()
-        click.echo("internal error: please report the lines above", err=True)
+        tell(traceback.format_exc())
+        tell("internal error: please report the lines above")
         code = ExitCode.INTERNAL_ERROR
     sys.exit(int(code or 0))

@@ -5,10 +5,9 @@ from __future__ import annotations
 import sys
 import time
 
+from execution.commands.saying import rewrite
 from execution.runs.live_run import Progress
 from experiment.plan import Plan
-
-WIDTH = 118
 
 
 class ProgressLine:
@@ -16,21 +15,18 @@ class ProgressLine:
 
     def __init__(self, plan: Plan, quiet: bool) -> None:
         self._title = f"{plan.scenario.name} on {plan.design.name}, seed {plan.seed}"
-        self._stream = sys.stderr
-        self._live = self._stream.isatty() and not quiet
+        self._live = sys.stderr.isatty() and not quiet
         self._shown = 0.0
 
     def __call__(self, progress: Progress) -> None:
         now = time.monotonic()
         if self._live and now - self._shown >= 0.2:
             self._shown = now
-            self._stream.write("\r\x1b[2K" + line(self._title, progress)[:WIDTH])
-            self._stream.flush()
+            rewrite(line(self._title, progress))
 
     def close(self) -> None:
         if self._live:
-            self._stream.write("\r\x1b[2K")
-            self._stream.flush()
+            rewrite("")
 
 
 def line(title: str, progress: Progress) -> str:

@@ -7,11 +7,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-import click
-
 from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.progress import ProgressLine
-from execution.commands.saying import say, shown, tell
+from execution.commands.saying import rewrite, say, shown, tell
 from execution.options import CONTAINERS
 from execution.places import INSTANCES
 from execution.runs.bench import RunResult
@@ -55,7 +53,7 @@ def started(what: str) -> None:
 def say_run(result: RunResult) -> None:
     """The verdict of a finished run, in a few lines, and where its report is."""
     if sys.stderr.isatty():
-        click.echo("\r\x1b[2K", err=True, nl=False)
+        rewrite("")
     for text in run_lines(result.report, colour=sys.stdout.isatty()):
         say(text)
     say(f"  report: {shown(result.folder.path / 'report.html')}")

@@ -13,7 +13,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import calibration_option, population_option, seed_option, system_option
 from execution.commands.parameters import OutputFile, json_option
-from execution.commands.saying import dump, say, shown, tell
+from execution.commands.saying import dump, rewrite, say, shown, tell
 from execution.options import SIMULATION, Options
 
 if TYPE_CHECKING:
@@ -147,9 +147,9 @@ def _progress(done: int, total: int) -> None:
 
     said = f"{done} of {noun(total, 'run')}"
     if sys.stderr.isatty():
-        print(f"\r{said}", end="\n" if done == total else "", file=sys.stderr, flush=True)
+        rewrite(said, done == total)
     elif done * 10 // total > (done - 1) * 10 // total:
-        print(said, file=sys.stderr, flush=True)
+        tell(said)
 
 
 def _plots(results: Any) -> Iterator[str]:

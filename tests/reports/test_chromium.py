@@ -13,7 +13,9 @@ import pytest
 from reports import html
 from reports.report import RunReport
 from tests.reports import builder
+from tests.reports.hostile import TOGETHER, documents
 
+PAGES = ("run report.html", "suite suite.html", "trend trend.html", "comparison comparison.html")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 FLAGS = (
@@ -84,6 +86,15 @@ def test_a_page_opens_from_disk_without_console_lines_or_requests(
     assert seen.console == []
     assert seen.requests == []
     assert 'class="verdict fail"' in seen.dom
+
+
+@pytest.mark.parametrize("kind", PAGES)
+def test_no_text_of_others_runs_in_a_page(kind: str, tmp_path: Path) -> None:
+    """Every field of a page tries to run, to load and to open a dialog: the browser sees text alone."""
+    seen = visit(documents(TOGETHER["all others"])[kind], tmp_path)
+    assert seen.console == []
+    assert seen.requests == []
+    assert "&lt;script&gt;" in seen.dom and "<script" not in seen.dom
 
 
 def test_the_browser_does_report_a_page_that_misbehaves(tmp_path: Path) -> None:

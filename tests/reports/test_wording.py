@@ -120,13 +120,6 @@ def test_an_interval_is_labelled_as_one_of_a_single_run() -> None:
     assert wording.interval_text(builder.fragile_fail().analysis.score) == ""
 
 
-def test_control_characters_and_direction_overrides_are_replaced() -> None:
-    """Newlines and tabs stay; escapes, overrides and lone surrogates do not."""
-    assert (
-        wording.clean("a\nb\tc\x1b[0m\x00\u202e\ud800\u2028é") == "a\nb\tc\ufffd[0m\ufffd\ufffd\ufffd\ufffdé"
-    )
-
-
 def test_phases_are_put_in_their_order() -> None:
     """Whatever the order of the rows; an unknown phase comes last."""
     rows = [builder.journey_phase("pay", phase) for phase in ("recovery", "other", "fault", "baseline")]
