@@ -20,50 +20,42 @@ class SafetyFigures:
     runs: Share  # in how many runs any did
 
 
-@dataclass(frozen=True, slots=True)
-class DesignInScenario:
-    """One design in one scenario over all seeds. `score` is None when no run was scored. `safety` has the
-    properties that something was exposed to. `stale_s` is the largest lag of all runs, `staleness` the mean
-    of the runs' largest; both are None where no property bounds staleness. Costs are as in
-    `DesignSummary`."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignFigures:
+    """One design over runs. Costs: calls between services and CPU for each client operation, p95 in the
+    baseline (of merged runs), and what that is above the first design's with the same seeds (None of the
+    first itself). `stale_s` is the largest lag of all runs; it and `staleness` are None where no property
+    bounds staleness."""
+
+    design: str  # the name of the design
+    score: Estimate | None  # the mean score with its interval; none: no run was scored
+    vetoes: int  # runs with a violated safety property
+    invalid: int  # runs that are invalid
+    safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
+    stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
+    staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
+    calls: Estimate | None  # calls between services for each client operation
+    cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
+    baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds
+    added_p95_s: Estimate | None
+    """What that is above the first design's with the same seeds, in seconds."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignInScenario(DesignFigures):
+    """One design in one scenario over all seeds."""
 
     scenario: str  # the name of the scenario
-    design: str  # the name of the design
     runs: int  # how many runs there are
-    invalid: int  # runs that are invalid
-    vetoes: int  # runs with a violated safety property
-    score: Estimate | None  # the mean score with its interval; none: no run was scored
     recovery: MedianTime | None  # the median time to recover, in seconds
-    safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
-    stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
-    staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
-    calls: Estimate | None  # calls between services for each client operation
-    cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
-    baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds
-    added_p95_s: Estimate | None = None
-    """What that is above the first design's with the same seeds, in seconds."""
 
 
-@dataclass(frozen=True, slots=True)
-class DesignSummary:
-    """One design over all scenarios. Costs: calls between services and CPU for each client operation, p95 in
-    the baseline (of merged runs), and what that is above the first design's with the same seeds (None of the
-    first itself). The unit of every interval but those of `safety` (runs) is the seed, as of the score:
-    costs differ between scenarios, which is not uncertainty."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DesignSummary(DesignFigures):
+    """One design over all scenarios. The unit of every interval but those of `safety` (runs) is the seed, as
+    of the score: costs differ between scenarios, which is not uncertainty."""
 
-    design: str  # the name of the design
     title: str  # what the design does otherwise
-    score: Estimate | None  # the mean score with its interval; none: no run was scored
-    vetoes: int  # runs with a violated safety property
-    invalid: int  # runs that are invalid
-    safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
-    stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
-    staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
-    calls: Estimate | None  # calls between services for each client operation
-    cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
-    baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds
-    added_p95_s: Estimate | None = None
-    """What that is above the first design's with the same seeds, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize
+from comparison.report import ComparisonReport, DesignFigures, DesignInScenario, DesignSummary, EffectSize
 from experiment.units import noun
 from measurement.statistics import Estimate, PairedDifference
 from reports.repeats import mean_text, rate_text, recovery_text, score_text, share_text, time_text
 from reports.wording import duration
 
-Of = DesignInScenario | DesignSummary
 Fields = tuple[str, ...]
 DESIGN = ("design",)
 CELL = ("scenario", "design")
@@ -82,7 +81,7 @@ def _of_cell(cell: DesignInScenario) -> Fields:
     )
 
 
-def _safety(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
+def _safety(of: Mapping[Fields, DesignFigures]) -> dict[Fields, Fields]:
     """A row for each property and what it was judged on; properties in the order of the system. What one
     design exercised and another did not, in the same scenario, is said of that one."""
     rows: dict[Fields, Fields] = {}
@@ -98,7 +97,7 @@ def _safety(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
     return rows
 
 
-def _staleness(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
+def _staleness(of: Mapping[Fields, DesignFigures]) -> dict[Fields, Fields]:
     return {
         key: (time_text(one.staleness), duration(one.stale_s))
         for key, one in of.items()
@@ -106,7 +105,7 @@ def _staleness(of: Mapping[Fields, Of]) -> dict[Fields, Fields]:
     }
 
 
-def _cost(of: Of) -> Fields:
+def _cost(of: DesignFigures) -> Fields:
     return (
         mean_text(of.calls, digits=2),
         mean_text(of.cpu_ms, " ms"),

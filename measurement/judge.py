@@ -56,18 +56,34 @@ def analyse(history: History, scenario: Scenario, system: System, asked: Asked |
     allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
     taken off. What both say stands.
     """
-    found = _findings(possible(history), scenario, system)
+    clean = possible(history)
+    found = _findings(clean, scenario, system)
     kept_up = generator_kept_up(history, scenario, system)
     if kept_up.ok or not load_kept_its_shape(history, scenario):
-        return _analysed(history, scenario, system, asked, found, kept_up)
+        return _analysed(history, clean, scenario, system, asked, found, kept_up)
     forgiven = replace(kept_up, ok=True, statement=f"{kept_up.statement}; {NO_MATTER}")
-    counted = _analysed(history, scenario, system, asked, found, forgiven)
-    taken_off = _analysed(history, scenario, system, asked, found, forgiven, lag_off=largest_lag(history))
+    counted = _analysed(history, clean, scenario, system, asked, found, forgiven)
+    taken_off = _analysed(
+        history, clean, scenario, system, asked, found, forgiven, lag_off=largest_lag(history)
+    )
     if (counted.verdict, counted.vetoed) == (taken_off.verdict, taken_off.vetoed):
         return counted
     matters = f"the verdict depends on it: {counted.verdict} with the lag, {taken_off.verdict} without it"
-    told = f"{kept_up.statement}; {matters}"
-    return _analysed(history, scenario, system, asked, found, replace(kept_up, statement=told))
+    return _too_late(counted, replace(kept_up, statement=f"{kept_up.statement}; {matters}"))
+
+
+def _too_late(counted: Analysis, kept_up: ValidityCheck) -> Analysis:
+    """The same run, whose verdict nobody knows since it depends on the generator's lag."""
+    validity = tuple(kept_up if check.name == kept_up.name else check for check in counted.validity)
+    verdict, checks, expectations = Verdict.INVALID, counted.checks, counted.expectations
+    return replace(
+        counted,
+        verdict=verdict,
+        vetoed=False,
+        reasons=_reasons(verdict, validity, checks, expectations, counted.waivers, {}),
+        validity=validity,
+        score=replace(without_value(counted.score), veto="", failed=()),
+    )
 
 
 def _findings(history: History, scenario: Scenario, system: System) -> dict[str, Finding]:
@@ -84,6 +100,7 @@ def _findings(history: History, scenario: Scenario, system: System) -> dict[str,
 
 def _analysed(
     whole: History,
+    history: History,
     scenario: Scenario,
     system: System,
     asked: Asked | None,
@@ -92,7 +109,6 @@ def _analysed(
     *,
     lag_off: float = 0.0,
 ) -> Analysis:
-    history = possible(whole)
     spans = phase_spans(history, scenario)
     wrong = pl.concat([NO_OPERATIONS, *(finding.wrong for finding in findings.values())]).unique()
     bad = _bad(history, findings, system, spans["baseline"][1])

@@ -12,12 +12,18 @@ from execution.places import INSTANCES
 @click.command()
 @json_option
 def clean(as_json: bool) -> int:
-    """Every command that starts a system does this first. Exit 5 when something could not be removed."""
-    from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
+    """Removes what killed runs left: every command that starts a system does this first, too. Also
+    removes images that newer ones replaced. Exit 5 when something could not be removed.
+    """
+    from execution.runs.runtime_choice import (
+        sweep_containers,
+        sweep_old_images,
+        sweep_unjournaled_containers,
+    )
     from experiment.errors import ExitCode
     from runtimes.leftovers import sweep
 
-    swept = sweep(INSTANCES, sweep_containers) + sweep_unjournaled_containers()
+    swept = sweep(INSTANCES, sweep_containers) + sweep_unjournaled_containers() + sweep_old_images()
     if as_json:
         dump(swept)
     else:

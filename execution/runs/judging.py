@@ -16,15 +16,24 @@ from reports.report import RunReport
 
 
 def judge_again(folder: RunFolder, history: History) -> Analysis:
-    """As `judge`, by the values in the folder."""
-    return judge(folder, history, folder.scenario(), folder.system(), folder.inputs().asked)
+    """As `judge`, by the values in the folder, with the history that the folder gave."""
+    inputs = folder.inputs()
+    return judge(folder, history, folder.scenario(), folder.system(), inputs.asked, again=True)
 
 
-def judge(folder: RunFolder, history: History, scenario: Scenario, system: System, asked: Asked) -> Analysis:
-    """Analyse the history and store analysis.json beside it."""
+def judge(
+    folder: RunFolder,
+    history: History,
+    scenario: Scenario,
+    system: System,
+    asked: Asked,
+    *,
+    again: bool = False,
+) -> Analysis:
+    """Analyse the history and store analysis.json beside it; `again` as in `seal`."""
     analysis = analyse(history, scenario, system, asked)
     folder.analysis_path.write_bytes(analysis_to_json(analysis))
-    seal(folder.path)
+    seal(folder.path, again)
     return analysis
 
 

@@ -33,9 +33,14 @@ def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: _digest(folder / name) if (folder / name).exists() else ABSENT for name in names}
 
 
-def seal(folder: Path) -> None:
-    """Write the manifest of a run that was judged just now. Raises OSError."""
-    parts = digests(folder, (*EVIDENCE, JUDGEMENT))
+def seal(folder: Path, again: bool = False) -> None:
+    """Write the manifest of a run that was judged just now. Raises OSError.
+
+    `again`: it was judged by the evidence that its manifest names (`require_evidence`), which stays as it
+    is: what lies there now may be another file.
+    """
+    kept = _sealed(folder) if again else None
+    parts = (kept or digests(folder, EVIDENCE)) | digests(folder, (JUDGEMENT,))
     manifest = msgspec.json.encode(_Manifest(VERSION, parts))
     (folder / MANIFEST).write_bytes(msgspec.json.format(manifest, indent=1))
 

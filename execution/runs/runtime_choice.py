@@ -84,6 +84,13 @@ def sweep_unjournaled_containers() -> Swept:
     return sweep_engine()
 
 
+def sweep_old_images() -> Swept:
+    """Remove the images that newer ones replaced and nothing needs."""
+    from runtimes.containers.old_images import remove_old_images
+
+    return remove_old_images()
+
+
 def choose(name: str) -> RuntimeChoice:
     """Raises UsageError naming the nearest."""
     if name not in LIVE_RUNTIMES:

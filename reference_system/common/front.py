@@ -37,14 +37,21 @@ class Front:
             store.unhurried.set(True)
             await self._answered(scope, receive, send)
             return
-        service, caller, trace, deadline_ms = self._service, "", None, None
+        service, caller, run, trace, deadline_ms = self._service, "", "", None, None
         for name, value in scope["headers"]:
             if name == b"x-caller":
                 caller = value.decode("latin-1")
+            elif name == b"x-run":
+                run = value.decode("latin-1")
             elif name == b"traceparent":
                 trace = value.decode("latin-1")
             elif name == b"x-deadline-ms":
                 deadline_ms = value.decode("latin-1")
+        if not service.takes(run):
+            await fhir.outcome(410, "the run that this belongs to is over", fhir.NOT_DONE)(
+                scope, receive, send
+            )
+            return
         metrics = service.metrics
         metrics.requests += 1
         metrics.received[caller] = metrics.received.get(caller, 0) + 1
@@ -66,10 +73,15 @@ class Front:
         metrics.in_flight += 1
         ok = False
         try:
-            if service.behaviours:
-                ok = await self._misbehaving(caller, scope, receive, send)
-            else:
-                ok = await self._answered(scope, receive, send)
+            with service.answering():
+                if service.behaviours:
+                    ok = await self._misbehaving(caller, scope, receive, send)
+                else:
+                    ok = await self._answered(scope, receive, send)
+        except asyncio.CancelledError:
+            if service.takes(""):
+                raise  # the process stops
+            await _hang_up(scope)
         finally:
             metrics.in_flight -= 1
             service.tracer.finish(span, ok)
@@ -126,11 +138,14 @@ class Front:
         ok = await self._answered(scope, receive, swallow)
         dropped = self._service.metrics.dropped_replies
         dropped[caller] = dropped.get(caller, 0) + 1
-        scope["connection"].abort()
-        await asyncio.sleep(
-            0
-        )  # lets the server notice that its client is gone, so that it adds no reply of its own
+        await _hang_up(scope)
         return ok
+
+
+async def _hang_up(scope: Scope) -> None:
+    """Close the connection without a reply."""
+    scope["connection"].abort()
+    await asyncio.sleep(0)  # lets the server notice it, so that it adds no reply of its own
 
 
 async def _received(receive: Receive) -> Receive:

@@ -17,6 +17,7 @@ from reference_system.common.patterns.breaker import Breaker
 from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.retry import Retries
 
+RUN_HEADER = "x-run"
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
 
 _encode = msgspec.json.Encoder().encode
@@ -51,6 +52,7 @@ class Link:
     ) -> None:
         self.name = f"{caller} -> {callee}"
         self.counters = counters
+        self.run = ""  # of the caller, so that the callee takes no work of another run
         self.patterns = patterns
         self._caller = caller
         self._callee = callee
@@ -163,6 +165,8 @@ class Link:
         span = self._tracer.start(f"{method} {self._callee}", "client")
         span.attributes = self._attributes
         sending = {"x-caller": self._caller, "traceparent": span.traceparent, **headers}
+        if self.run:
+            sending[RUN_HEADER] = self.run
         if payload is not None:
             sending["content-type"] = "application/fhir+json"
         if self.patterns.propagate_deadline and limit is not None:

@@ -4,11 +4,12 @@ start."""
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import hashlib
 import random
-from collections.abc import Coroutine, Iterable, Mapping
-from typing import Any, ClassVar
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
+from typing import Any, ClassVar, TypeVar
 
 import asyncpg
 import msgspec
@@ -36,6 +37,9 @@ CREATE TABLE IF NOT EXISTS meta (
     clock_scale float8 NOT NULL, config_digest text NOT NULL, design bytea NOT NULL)
 """
 RECORD_FIELDS = ("kind", "key", "id", "at", "version", "status", "amount", "value", "caller")
+
+
+T = TypeVar("T")
 
 
 class Reset(msgspec.Struct, frozen=True):
@@ -79,7 +83,9 @@ class Service:
         self.waiting_for = "start"
         self.links: dict[str, Link] = {}
         self.propagates = False  # deadlines are handed on to the callees
-        self._tasks: set[asyncio.Task[Any]] = set()  # work of a run: ends with it
+        self._tasks: set[asyncio.Task[Any]] = set()  # work of a run: ends with it, as do its requests
+        self._reset_over = asyncio.Event()
+        self._reset_over.set()
         self._loops: set[asyncio.Task[Any]] = set()  # live as long as the process
         self.bus: Bus | None = None
         self.outbox: outbox.Outbox
@@ -119,6 +125,39 @@ class Service:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+    async def of_run(self, work: Callable[[], Coroutine[Any, Any, T]], run: str | None = None) -> T | None:
+        """One piece of what a loop does for a run, or for this `run` alone. It begins when no reset is under
+        way, and a reset drops it: None."""
+        await self._reset_over.wait()
+        if run is not None and run != self.run:
+            return None
+        task = asyncio.create_task(work())
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        try:
+            return await task
+        except asyncio.CancelledError:
+            loop = asyncio.current_task()
+            if loop is None or loop.cancelling():
+                raise
+            return None
+
+    @contextlib.contextmanager
+    def answering(self) -> Iterator[None]:
+        """The current task answers a request of this run: a reset drops it."""
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        try:
+            yield
+        finally:
+            self._tasks.discard(task)
+
+    def takes(self, run: str) -> bool:
+        """Whether a request that another service sent in this run is one of ours. While a reset is under way
+        none is; a user's names no run."""
+        return self._reset_over.is_set() and (not run or not self.run or run == self.run)
 
     async def _guarded(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
@@ -160,7 +199,7 @@ class Service:
                 self.consumer = consumer.Consumer(
                     self.bus,
                     list(self.CONSUMES),
-                    self.on_events,
+                    lambda events: self.of_run(lambda: self.on_events(events), events[0].run),
                     self.log,
                     self.metrics,
                     self.tracer,
@@ -240,6 +279,7 @@ class Service:
         self._follow(design)
         for callee, link in self.links.items():
             link.apply(design.link(f"{self.name} -> {callee}"))
+            link.run = self.run
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         self.store.apply(design.link(f"{self.name} -> postgres"))
         if self.bus is not None:
@@ -248,7 +288,15 @@ class Service:
             self.outbox.run = self.run
 
     async def reset(self, reset: Reset) -> None:
-        """Empty everything and begin `reset.run`. Raises StoreUnavailable."""
+        """Drop what is still done for the run before, empty everything and begin `reset.run`. Raises
+        StoreUnavailable."""
+        self._reset_over.clear()
+        try:
+            await self._begin(reset)
+        finally:
+            self._reset_over.set()
+
+    async def _begin(self, reset: Reset) -> None:
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,15 +12,18 @@ from runtimes.docker_engine import Door, EngineError, EngineMissing
 
 BUILD_DEADLINE_S = 900.0
 LAST_LINES = 15
+UNNAMED = "<none>:<none>"  # how the engine calls an image whose name another one took
 
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """An image that the engine has. `size_bytes` counts all layers."""
+    """An image that the engine has. `size_bytes` counts all layers; `made_at` is in seconds since 1970."""
 
     id: str
     labels: Mapping[str, str]
     size_bytes: int
+    names: tuple[str, ...] = ()
+    made_at: float = 0.0
 
 
 class Images(Door):
@@ -71,10 +73,34 @@ class Images(Door):
         with self.calling(f"name {name}"):
             self.api.tag(image_id, repository, tag=tag)
 
-    def discard(self, image_id: str) -> None:
-        """Remove an image that a newer one took the name of; one that is still in use is left."""
-        with contextlib.suppress(EngineError), self.calling(f"discard {image_id}"):
-            self.api.remove_image(image_id)
+    def with_label(self, label: str) -> list[ImageFacts]:
+        """Every image that bears the label, also those without a name."""
+        with self.calling(f"list the images with {label}"):
+            shown = self.api.images(filters={"label": label})
+        return [
+            ImageFacts(
+                one["Id"],
+                one["Labels"] or {},
+                int(one["Size"]),
+                tuple(name for name in one["RepoTags"] or () if name != UNNAMED),
+                float(one["Created"]),
+            )
+            for one in shown
+        ]
+
+    def in_use(self) -> set[str]:
+        """The ids of the images that containers are made of, running or not."""
+        with self.calling("list containers"):
+            return {one["ImageID"] for one in self.api.containers(all=True)}
+
+    def discard(self, reference: str) -> bool:
+        """Remove an image that is not needed any more, or one of its names. One that is in use is left."""
+        try:
+            with self.calling(f"discard {reference}"):
+                self.api.remove_image(reference)
+        except EngineError:
+            return False
+        return True
 
     def import_base(self, archive: Path, name: str) -> None:
         """A one-layer image from a root file system (tar)."""

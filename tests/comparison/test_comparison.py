@@ -10,7 +10,7 @@ import pytest
 from comparison.compare import best, comparison_exit_code, screening
 from comparison.figures import comparison_report
 from comparison.formats import COMPARISON_FORMATS, lines
-from comparison.report import ComparisonReport, DesignInScenario, DesignSummary
+from comparison.report import ComparisonReport, DesignFigures
 from comparison.words import tables
 from experiment.errors import ExitCode
 from experiment.jobs import Turn, interleaved
@@ -191,7 +191,7 @@ def slowed(design: str, buckets: int, seeds: range = range(1, 6)) -> list[RunRec
 def test_added_latency_is_told_against_the_first_design() -> None:
     """Of each scenario and of all, paired by seed; the first design adds nothing to itself."""
     report = compared(*slowed("a", 0), *slowed("b", 35))
-    every: list[DesignSummary | DesignInScenario] = [*report.designs, *report.cells]
+    every: list[DesignFigures] = [*report.designs, *report.cells]
     for of in every:
         if of.design == "a":
             assert of.added_p95_s is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import tarfile
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -11,12 +12,14 @@ import pytest
 
 from runtimes.containers.base_image import python_of
 from runtimes.containers.engine_images import Images
-from runtimes.containers.recipes import ROOT, SYSTEM, name_of, service_recipe
+from runtimes.containers.old_images import unneeded
+from runtimes.containers.recipes import CONTENT, ROOT, SYSTEM, name_of, service_recipe
 from runtimes.containers.wheelhouse import wheelhouse
 from runtimes.docker_engine import EngineError
 from tests.standin.containers import require_engine
 
 pytestmark = pytest.mark.docker
+MINE = f"old-{os.getpid()}"
 SLIM = "codeblue/test-slim:current"
 ON_SLIM = "codeblue/test-service:current"
 INSTALLER = {
@@ -66,6 +69,28 @@ def test_the_installer_of_a_base_does_not_reach_the_image_of_the_services(images
     assert (
         images.ask(ON_SLIM, ["python3", "-c", "import asyncpg, reference_system.services.billing"]).code == 0
     )
+
+
+def test_images_that_newer_ones_replaced_are_removed(images: Images) -> None:
+    """Of four builds of one system the oldest two go, but for the one that a container is made of; what was
+    made a moment ago stays for an hour."""
+    names = [f"codeblue/test-{MINE}:{number}" for number in range(4)]
+    for number, name in enumerate(names):
+        dockerfile = packed({"Dockerfile": f'FROM scratch\nLABEL number={number}\nCMD ["none"]\n'})
+        images.build(dockerfile, name, {CONTENT: MINE}, "", offline=True, say=lambda _: None)
+    made = [image for image in images.with_label(f"{CONTENT}={MINE}") if set(image.names) & set(names)]
+    assert len(made) == 4
+    container = images.api.create_container(names[0])["Id"]
+    try:
+        used, dated = images.in_use(), [replace(one, made_at=float(one.names[0][-1])) for one in made]
+        assert unneeded(dated, used, 10.0) == []
+        assert [one.names for one in unneeded(dated, used, 4000.0)] == [(names[1],)]
+        assert not images.discard(names[0]) and images.discard(names[1])
+        assert images.find(names[1]) is None
+    finally:
+        images.api.remove_container(container)
+        for name in names:
+            images.discard(name)
 
 
 def test_a_command_that_an_image_does_not_have_is_an_error_and_leaves_no_container(images: Images) -> None:

@@ -281,6 +281,8 @@ def test_a_late_generator_that_decides_makes_the_run_invalid() -> None:
     analysis = judged(late(0.05, 0.97), expect=PROMPT)
     assert broken(analysis) == {"generator_kept_up"}
     assert "the verdict depends on it: fail with the lag, pass without it" in analysis.reasons[0]
+    assert (analysis.verdict, analysis.vetoed, analysis.score.value) == (Verdict.INVALID, False, None)
+    assert (analysis.score.veto, analysis.score.failed) == ("", ())
 
 
 def test_a_load_of_another_shape_is_invalid_whatever_the_verdict() -> None:

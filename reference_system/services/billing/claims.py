@@ -97,15 +97,15 @@ class Claims:
     async def work(self) -> None:
         """The worker: submits what is queued, and stays at a batch until the payer has it."""
         while True:
-            batch = [await self._queue.get()]
-            await asyncio.sleep(GATHER_S)
-            while len(batch) < AT_MOST and not self._queue.empty():
-                batch.append(self._queue.get_nowait())
-            await self._insist(batch, self._billing.run)
+            await self._billing.of_run(self._next_batch)
 
-    async def _insist(self, batch: list[Submission], run: str) -> None:
+    async def _next_batch(self) -> None:
+        batch = [await self._queue.get()]
+        await asyncio.sleep(GATHER_S)
+        while len(batch) < AT_MOST and not self._queue.empty():
+            batch.append(self._queue.get_nowait())
         pause, sent = AGAIN_S[0], False
-        while self._billing.run == run:
+        while True:
             try:
                 if not sent:
                     await self._submit(batch)

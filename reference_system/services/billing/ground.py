@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Protocol
+from collections.abc import Callable, Coroutine, Mapping
+from typing import Any, Protocol
 
 import msgspec
 
@@ -34,3 +34,5 @@ class Ground(Protocol):
 
     @property
     def links(self) -> Mapping[str, Link]: ...
+
+    async def of_run(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None: ...

@@ -8,7 +8,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-LOOK_EVERY_S = 0.1
 AT_ONCE = 8  # repeats in flight: a backlog drains, it does not storm
 
 
@@ -48,17 +47,17 @@ class Schedule:
                 return encounter
         return None
 
-    async def run(self, spawn: Callable[[Any], Any]) -> None:
-        """Starts what is due, at most AT_ONCE at a time, for as long as the process lives."""
-        while True:
-            while (
-                self._running < AT_ONCE
-                and self._gate()
-                and (encounter := self.next_due(time.time())) is not None
-            ):
-                self._running += 1
-                spawn(self._one(encounter))
-            await asyncio.sleep(LOOK_EVERY_S)
+    async def look(self, spawn: Callable[[Any], asyncio.Task[Any]]) -> None:
+        """Start what is due, at most AT_ONCE at a time."""
+        while (
+            self._running < AT_ONCE and self._gate() and (encounter := self.next_due(time.time())) is not None
+        ):
+            self._running += 1
+            # A task that is cancelled before its first step runs no `finally` of its own.
+            spawn(self._one(encounter)).add_done_callback(self._ended)
+
+    def _ended(self, _: asyncio.Task[Any]) -> None:
+        self._running -= 1
 
     async def _one(self, encounter: str) -> None:
         try:
@@ -66,5 +65,3 @@ class Schedule:
         except Exception:
             self.put(encounter, time.time() + 1.0)  # the store was away: it stays on the schedule
             raise
-        finally:
-            self._running -= 1

@@ -26,6 +26,7 @@ from reference_system.services.eligibility import statements
 from reference_system.services.eligibility.schedule import Schedule
 
 ANSWER_MARGIN_S = 0.05  # kept back from the caller's deadline to say "pending" in time
+LOOK_EVERY_S = 0.1  # for inquiries that are due
 EVENT_GRACE_S = 2.0  # the request that follows the event has this long before the event's inquiry is made
 UNSENT_AGAIN_S = (
     0.5  # an inquiry that certainly never left is tried again soon: the 90 s rule is about retransmission
@@ -283,7 +284,12 @@ class Eligibility(Service):
             "SELECT coverage, status FROM inquiry WHERE status <> 'pending' ORDER BY at"
         ):
             self._cache.put(row["coverage"], row["status"])
-        self.loop(self._schedule.run(self.spawn))
+        self.loop(self._keep_looking())
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self.of_run(lambda: self._schedule.look(self.spawn))
+            await asyncio.sleep(LOOK_EVERY_S)
 
     def _remember_nothing(self) -> None:
         age = self.switches.eligibility_cache

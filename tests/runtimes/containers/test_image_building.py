@@ -64,8 +64,9 @@ class _Images:
             self.files[name] = tar.getnames()
         self.kept[name] = ImageFacts(f"sha256:{len(self.built)}", dict(labels), 2_000_000)
 
-    def discard(self, image_id: str) -> None:
-        self.discarded.append(image_id)
+    def discard(self, reference: str) -> bool:
+        self.discarded.append(reference)
+        return True
 
     def close(self) -> None:
         """Nothing is open."""
