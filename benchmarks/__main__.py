@@ -1,6 +1,6 @@
 """`python -m benchmarks`: every benchmark, one after the other, each in a process of its own.
 
-Only `benchmarks.same_answers` is left out: it plays a suite ten times over, which takes hours.
+Those of LONG are left out: each of them takes half an hour or more.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ BENCHMARKS = (
     "toxiproxy",
     "simulation",
 )
+LONG = ("same_answers", "parts")
 
 
 def main() -> int:

@@ -4,29 +4,41 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from time import monotonic
 from typing import Any
 
 import msgspec
+import psutil
 
-from experiment.errors import CodeBlueError, StartError
+from experiment.errors import CodeBlueError, ExitCode, StartError
 from experiment.plan import Plan
+from experiment.trouble import Trouble, silent
 from load.account import LoadProgress, LoadSummary
 from load.script import write_script
 
 ROOT = Path(__file__).resolve().parent.parent
 STOP_LIMIT_S = 3.0
 LOG_LINES = 15
+LOOK_S = 0.2  # between two looks at what else may be wrong, while an event is awaited
+PART = "the load generator"
+Look = Callable[[], None]
+
+
+def nothing() -> None:
+    """Nothing else is looked at."""
 
 
 class LoadError(CodeBlueError):
     """The load process died or could not go on; the message carries its last log lines."""
+
+    exit_code = ExitCode.INVALID
 
 
 class LoadProcess:
@@ -48,6 +60,7 @@ class LoadProcess:
             )
         self._changed = threading.Condition()
         self._events: dict[str, Any] = {}
+        self._heard_s = monotonic()  # when the last event came
         self._ended = False
         self._reader = threading.Thread(target=self._read, name="load-events", daemon=True)
         self._reader.start()
@@ -83,12 +96,40 @@ class LoadProcess:
         with self._changed:
             return self._events.get(name)
 
-    def await_event(self, name: str, limit_s: float) -> Any:
-        """The event, as soon as it is there. Raises LoadError after `limit_s`, or when the process failed or
-        died."""
-        deadline = monotonic() + limit_s
+    def trouble(self, planned: int, reports_since_s: float | None) -> Trouble | None:
+        """What keeps it from playing the `planned` operations: it failed, died, was stopped, or reports no
+        more. It has reported each second since `reports_since_s` (CLOCK_MONOTONIC); None: it does not have to
+        yet."""
         with self._changed:
-            while True:
+            failed, heard_s = self._events.get("failed"), self._heard_s
+            summary, ended = self._events.get("summary"), self._ended
+        if summary is not None:
+            missing = planned - LoadSummary(**summary).offered
+            return (
+                Trouble(PART, "ended early", heard_s, f"before {missing} of {planned} operations were due")
+                if missing
+                else None
+            )
+        if failed is not None:
+            return Trouble(PART, "failed", heard_s, failed["message"])
+        if ended:
+            with contextlib.suppress(subprocess.TimeoutExpired):  # its output ends a moment before itself
+                self._process.wait(LOOK_S)
+            return Trouble(PART, "died", monotonic(), self._how())
+        with contextlib.suppress(psutil.Error):
+            if psutil.Process(self.pid).status() == psutil.STATUS_STOPPED:
+                return Trouble(PART, "was stopped", monotonic(), "by SIGSTOP")
+        if reports_since_s is None:
+            return None
+        return silent(PART, max(heard_s, reports_since_s), monotonic())
+
+    def await_event(self, name: str, limit_s: float, look: Look) -> Any:
+        """The event, as soon as it is there; until then `look` is called again and again, and may raise.
+        Raises LoadError after `limit_s`, or when the process failed or died."""
+        deadline = monotonic() + limit_s
+        while True:
+            look()
+            with self._changed:
                 if "failed" in self._events:
                     raise LoadError(f"the load failed: {self._events['failed']['message']}{self._last_log()}")
                 if name in self._events:
@@ -98,7 +139,7 @@ class LoadProcess:
                 rest = deadline - monotonic()
                 if rest <= 0:
                     raise LoadError(f"the load process did not say {name} in {limit_s:g} s{self._last_log()}")
-                self._changed.wait(rest)
+                self._changed.wait(min(rest, LOOK_S))
 
     def stop(self) -> None:
         """The process is gone afterwards: asked first, then made to. Never raises; calling it again does
@@ -106,6 +147,7 @@ class LoadProcess:
         if self._process.poll() is None:
             assert self._process.stdin is not None
             with contextlib.suppress(OSError):
+                os.killpg(self.pid, signal.SIGCONT)  # what was stopped, workers too, sees no other signal
                 self._process.stdin.close()
             for harder in (self._process.terminate, self._process.kill, lambda: None):
                 try:
@@ -122,6 +164,7 @@ class LoadProcess:
                 event = msgspec.json.decode(line)
                 with self._changed:
                     self._events[event.pop("event")] = event
+                    self._heard_s = monotonic()
                     self._changed.notify_all()
         with self._changed:
             self._ended = True
@@ -130,7 +173,14 @@ class LoadProcess:
     def _dead(self, what: str) -> LoadError:
         with contextlib.suppress(subprocess.TimeoutExpired):  # its output ends a moment before itself
             self._process.wait(STOP_LIMIT_S)
-        return LoadError(f"the load process {what} (exit {self._process.poll()}){self._last_log()}")
+        return LoadError(f"the load process {what} ({self._how()}){self._last_log()}")
+
+    def _how(self) -> str:
+        """How the process ended."""
+        code = self._process.poll()
+        if code is None:
+            return "its output was closed"
+        return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
     def _last_log(self) -> str:
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
@@ -140,14 +190,17 @@ class LoadProcess:
 class RunningLoad:
     """The load of one run."""
 
-    def __init__(self, process: LoadProcess, script: Path) -> None:
+    def __init__(self, process: LoadProcess, script: Path, planned: int) -> None:
         self._process = process
+        self._planned = planned  # operations
+        self._zero: float | None = None
         process.command(do="load", script=str(script))
 
-    def ready(self, deadline_s: float) -> None:
-        """Wait until every worker has read its share. Raises StartError after `deadline_s` seconds."""
+    def ready(self, deadline_s: float, look: Look = nothing) -> None:
+        """Wait until every worker has read its share; `look` is called meanwhile, and may raise. Raises
+        StartError after `deadline_s` seconds."""
         try:
-            self._process.await_event("ready", deadline_s)
+            self._process.await_event("ready", deadline_s, look)
         except LoadError as error:
             raise StartError(str(error)) from None
 
@@ -159,6 +212,11 @@ class RunningLoad:
     def go(self, zero_monotonic: float) -> None:
         """Fix the run's zero on CLOCK_MONOTONIC: best a few hundredths of a second ahead."""
         self._process.command(do="go", zero=zero_monotonic)
+        self._zero = zero_monotonic
+
+    def trouble(self) -> Trouble | None:
+        """What keeps the load from going on: its process failed, died, was stopped, or reports no more."""
+        return self._process.trouble(self._planned, self._zero)
 
     def poll(self) -> LoadProgress | None:
         """The latest whole second, or None before the first."""
@@ -169,9 +227,10 @@ class RunningLoad:
         """Whether every operation has ended (or the load failed: `wait` tells)."""
         return self._process.over
 
-    def wait(self, deadline_s: float) -> LoadSummary:
-        """Wait at most `deadline_s` seconds for the end of the load. Raises LoadError."""
-        return LoadSummary(**self._process.await_event("summary", deadline_s))
+    def wait(self, deadline_s: float, look: Look = nothing) -> LoadSummary:
+        """Wait at most `deadline_s` seconds for the end of the load; `look` is called meanwhile, and may
+        raise. Raises LoadError."""
+        return LoadSummary(**self._process.await_event("summary", deadline_s, look))
 
     def stop(self) -> None:
         """End the load and its process at once; what is in flight is recorded as interrupted."""
@@ -196,7 +255,7 @@ def start_load(
     if process is None:
         process = LoadProcess(folder, workers)
     try:
-        return RunningLoad(process, script.resolve())
+        return RunningLoad(process, script.resolve(), len(plan.operations))
     except BaseException:
         process.stop()
         raise

@@ -17,7 +17,7 @@ from experiment.controls import (
     SlowProcessing,
     capability,
 )
-from experiment.errors import CodeBlueError
+from experiment.errors import CodeBlueError, ExitCode
 from experiment.topology import Link
 from runtimes.http_calls import Answer, CallError, call
 from runtimes.leftovers import Journal
@@ -32,6 +32,8 @@ DEADLINE_S = 2.0
 
 class BehaviourError(CodeBlueError):
     """A service did not take a behaviour as asked."""
+
+    exit_code = ExitCode.INVALID
 
 
 class ServiceBehaviour:

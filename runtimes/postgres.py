@@ -286,13 +286,23 @@ def start_server(
 
 def accepts_queries(address: Address, deadline_s: float = 1.0) -> bool:
     """Whether the server lets the probe role in; while it starts or recovers it answers with an error."""
+    return _greeting(address, deadline_s) == b"R"
+
+
+def speaks(address: Address, deadline_s: float) -> bool:
+    """Whether the server answers at all: one that refuses, since it has no connection left, is alive."""
+    return _greeting(address, deadline_s) != b""
+
+
+def _greeting(address: Address, deadline_s: float) -> bytes:
+    """The first byte of the answer to a login of the probe role; empty when none came."""
     body = b"\0\3\0\0user\0" + PROBE.encode() + b"\0database\0" + PROBE.encode() + b"\0\0"
     try:
         with socket.create_connection((address.host, address.port), deadline_s) as connection:
             connection.sendall((len(body) + 4).to_bytes(4) + body)
-            return connection.recv(1) == b"R"
+            return connection.recv(1)
     except OSError:
-        return False
+        return b""
 
 
 def wait_for_queries(server: Child, address: Address, end: float) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any, TypeVar
 
 import msgspec
@@ -21,6 +21,7 @@ from runtimes.sql import Login
 T = TypeVar("T")
 SAMPLE_DEADLINE_S = 0.5
 RECORDS_DEADLINE_S = 20.0
+LOOK_EVERY_S = 0.2
 BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
 
@@ -50,14 +51,19 @@ class Readings:
         self._sources = tuple(sources)
         self._pool = ThreadPoolExecutor(max(1, len(self._services)), thread_name_prefix="readings")
 
-    def each(self, endpoint: str, ask: Callable[[str, Address, str], T]) -> dict[str, T]:
-        """`ask(service, address, path)` for every service that has the endpoint, concurrently."""
+    def each(
+        self, endpoint: str, ask: Callable[[str, Address, str], T], look: Callable[[], None] | None = None
+    ) -> dict[str, T]:
+        """`ask(service, address, path)` for every service that has the endpoint, concurrently; `look` is
+        called until all have answered, and may raise."""
         paths = {name: getattr(point.control, endpoint) for name, point in self._services.items()}
         asked = {
             name: self._pool.submit(ask, name, self._services[name].address, path)
             for name, path in paths.items()
             if path is not None
         }
+        while look is not None and wait(asked.values(), LOOK_EVERY_S).not_done:
+            look()
         return {name: future.result() for name, future in asked.items()}
 
     def metrics(self) -> dict[str, dict[str, Any] | None]:

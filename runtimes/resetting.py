@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from experiment.errors import StartError
 from runtimes.http_calls import Answer, CallError, call
 from runtimes.readings import Readings
@@ -11,9 +13,9 @@ from runtimes.service_files import reset_body
 RESET_DEADLINE_S = 10.0
 
 
-def reset_services(readings: Readings, run: RunSettings) -> list[str]:
+def reset_services(readings: Readings, run: RunSettings, look: Callable[[], None]) -> list[str]:
     """POST to the endpoint `reset` of every service that has one. Returns those that want a restart for this
-    design (409).
+    design (409). `look` is called while they answer, and may raise.
 
     Raises StartError naming every service that could not be reset, and what it answered.
     """
@@ -25,7 +27,7 @@ def reset_services(readings: Readings, run: RunSettings) -> list[str]:
         except CallError as error:
             return error
 
-    answers = readings.each("reset", post)
+    answers = readings.each("reset", post, look)
     problems = [
         f"{service}: {_shown(answer)}"
         for service, answer in answers.items()

@@ -12,6 +12,7 @@ from experiment.design import Design
 from experiment.history import Record, Sample
 from experiment.services import Endpoints
 from experiment.topology import System
+from experiment.trouble import Trouble
 from experiment.workload import Population
 
 
@@ -81,7 +82,7 @@ class Runtime(Protocol):
     def address(self, service: str) -> Address: ...  # where clients reach a service, without a link between
     def heal(self) -> None: ...  # undo every fault, known or not
     def unhealed(self) -> Sequence[str]: ...  # read back: one sentence per thing still wrong; empty = healed
-    def trouble(self) -> str: ...  # why the run is invalid though nothing is left to heal; empty = it is not
+    def trouble(self) -> Trouble | None: ...  # what makes this run invalid at once, though all may be healed
     def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
     def pids(self) -> Sequence[int]: ...  # of parts that are no children of this process, and run here
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished

@@ -67,7 +67,7 @@ class Child:
         """For people: running, or how it ended."""
         code = self._popen.poll()
         if code is None:
-            return "running"
+            return "stopped by SIGSTOP" if self.stopped else "running"
         return f"ended by {signal.Signals(-code).name}" if code < 0 else f"ended with exit status {code}"
 
     def family(self) -> list[Identity]:
@@ -113,17 +113,28 @@ class Child:
         """The last lines of its log, indented, for a message."""
         return last_lines(self.command.log)
 
+    def last_line(self) -> str:
+        """The last line of its log: often why it ended; empty when there is none."""
+        try:
+            return "".join(_tail(self.command.log, 1))
+        except OSError:
+            return ""
+
 
 def last_lines(path: Path, count: int = LAST_LINES) -> str:
     """The end of a log file as an indented block, or a sentence saying that there is none."""
     try:
-        with path.open("rb") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 32_768))
-            lines = file.read().decode("utf-8", "replace").splitlines()[-count:]
+        lines = _tail(path, count)
     except OSError as error:
         return f"    (no log: {error.strerror})"
     return "\n".join(f"    {line}" for line in lines) if lines else "    (its log is empty)"
+
+
+def _tail(path: Path, count: int) -> list[str]:
+    with path.open("rb") as file:
+        size = file.seek(0, os.SEEK_END)
+        file.seek(max(0, size - 32_768))
+        return file.read().decode("utf-8", "replace").splitlines()[-count:]
 
 
 def _spawn(command: Command, journal: Journal) -> subprocess.Popen[bytes]:

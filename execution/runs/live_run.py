@@ -11,10 +11,11 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, wait
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
@@ -35,7 +36,9 @@ from measurement.quality import grade
 from runtimes.machine_watch import MachineWatch
 from runtimes.runtime import RunSettings, Runtime, Zero
 
+T = TypeVar("T")
 READY_WITHIN_S = 20.0
+LOOK_EVERY_S = 0.2
 LEAD_S = 0.25  # between the last preparation and zero
 JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
 
@@ -49,6 +52,10 @@ class Progress:
     phase: str
     faults: tuple[str, ...]
     load: LoadProgress | None
+
+
+class _Interrupted(Exception):
+    """A signal came while something was awaited."""
 
 
 Watcher = Callable[[Progress], None]
@@ -101,8 +108,11 @@ class LiveRun:
         try:
             self._runtime.reset(run_settings(self._plan))
             reason = self._played(process)
+        except _Interrupted:
+            reason = "interrupted"
         except (CodeBlueError, OSError) as error:
-            statement = self._runtime.trouble() or str(error)
+            trouble = self._runtime.trouble()
+            statement = str(error) if trouble is None else trouble.told(self._zero.monotonic_s)
             with suppress(OSError):  # the disk may be full: then the history ends where it is
                 self._ensure_header()
                 self._record(Note(self._now(), "invalid", statement))
@@ -128,7 +138,7 @@ class LiveRun:
         )
         timeline: FaultTimeline | None = None
         try:
-            load.ready(READY_WITHIN_S)
+            load.ready(READY_WITHIN_S, lambda: self._look(load))
             self._begin(LEAD_S)
             self._record(*self._remarks)
             self._watch_machine(load)
@@ -141,6 +151,8 @@ class LiveRun:
             if reason == "completed":
                 self._final_state()
             return reason
+        except _Interrupted:
+            return "interrupted"
         finally:
             if timeline is not None:
                 timeline.abandon()
@@ -186,10 +198,9 @@ class LiveRun:
         second: what is usual under load, and when it is back."""
         next_sample = self._now()
         while (left := t - self._now()) > 0:
-            if self._stop.wait(min(0.2, left)):
+            if self._stop.wait(min(LOOK_EVERY_S, left)):
                 return False
-            if trouble := self._runtime.trouble():
-                raise StartError(trouble)
+            self._look_for_trouble(load)
             self._latest = load.poll() or self._latest
             self._watch(self._progress(phase, tuple(timeline.active())))
             if phase in BACKLOGS_SAMPLED and self._now() >= next_sample:
@@ -210,8 +221,7 @@ class LiveRun:
             self._record(Note(self._now(), "info", f"{said} (no endpoint backlog)"))
 
         def backlog() -> float:
-            if trouble := self._runtime.trouble():
-                raise StartError(trouble)
+            self._look_for_trouble(load)
             return self._sample_backlog()
 
         for until in settling(phase.end_s, self._now, backlog, load.finished, sure=not silent):
@@ -220,16 +230,46 @@ class LiveRun:
                 break
         if self._stop.is_set():
             return self._cut(phase)
-        summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()))
+        summary = load.wait(max(PATIENCE_MARGIN_S, phase.end_s - self._now()), lambda: self._look(load))
         self._record(Sample(self._now(), "load", "lag_p99", summary.lag_p99))
         self._record(PhaseEvent("settle", phase.start_s, self._now()))
         self._sample_all()
         return "completed"
 
     def _final_state(self) -> None:
-        history = self._reader.read()
-        self._recorder.write_all(final_reads(self._plan, self._endpoints(), history, self._zero.monotonic_s))
-        self._recorder.write_all(self._runtime.records(self._zero))
+        """Read beside a watch: what waits for a part that died waits in vain, and signals are answered."""
+        history, zero = self._reader.read(), self._zero
+        reads = self._watched(lambda: final_reads(self._plan, self._endpoints(), history, zero.monotonic_s))
+        self._recorder.write_all(reads)
+        self._recorder.write_all(self._watched(lambda: self._runtime.records(zero)))
+
+    def _watched(self, read: Callable[[], T]) -> T:
+        """What `read` gives, in a thread of its own: it is left alone when the run ends before it does."""
+        result: Future[T] = Future()
+
+        def answer() -> None:
+            try:
+                result.set_result(read())
+            except BaseException as error:  # noqa: BLE001 - raised where the result is awaited
+                result.set_exception(error)
+
+        threading.Thread(target=answer, daemon=True, name="final state").start()
+        while not wait([result], LOOK_EVERY_S).done:
+            self._look()
+        return result.result()
+
+    def _look(self, load: RunningLoad | None = None) -> None:
+        """Raises _Interrupted after a signal, StartError when a part is in trouble."""
+        if self._stop.is_set():
+            raise _Interrupted
+        self._look_for_trouble(load)
+
+    def _look_for_trouble(self, load: RunningLoad | None) -> None:
+        """Raises StartError naming the part, and when it happened: a run without it shows something else than
+        what was planned."""
+        trouble = self._runtime.trouble() or (load.trouble() if load is not None else None)
+        if trouble is not None:
+            raise StartError(trouble.told(self._zero.monotonic_s))
 
     def _healed_in_the_end(self) -> list[str]:
         """What is still wrong after everything was healed once more; one sentence each."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from math import nan
 from pathlib import Path
 from typing import Literal
@@ -62,6 +63,7 @@ class ContainerNode:
         self._active: dict[str, NodeAction] = {}
         self._held_back_s = 0.0
         self._lock = threading.RLock()
+        self._changing = 0
 
     @property
     def name(self) -> str:
@@ -144,7 +146,7 @@ class ContainerNode:
 
     def revive(self) -> None:
         """Whatever was done to it: it runs as it should when this returns. Raises StartError."""
-        with self._lock:
+        with self._lock, self._held_down():
             state = self._engine.state(self.container)
             if state.status == "paused":
                 self._unpause()
@@ -162,7 +164,7 @@ class ContainerNode:
 
     def restart(self) -> None:
         """Stop it if it runs, start it again, return when it is ready. Raises StartError."""
-        with self._lock:
+        with self._lock, self._held_down():
             self._engine.stop(self.container, 3)
             self._start()
             self._ready()
@@ -170,7 +172,7 @@ class ContainerNode:
     def renew(self, part: ContainerPart) -> None:
         """Another container at the same address, with other variables; returns when it is ready. Raises
         StartError, EngineError."""
-        with self._lock:
+        with self._lock, self._held_down():
             self._engine.remove(self.container)
             self.part = part
             self._engine.create(part.spec)
@@ -183,6 +185,18 @@ class ContainerNode:
             for fault in tuple(self._active):
                 self._active.pop(fault)
                 self._journal.write("heal", fault=fault)
+
+    @contextmanager
+    def _held_down(self) -> Iterator[None]:
+        self._changing += 1
+        try:
+            yield
+        finally:
+            self._changing -= 1
+
+    def is_held(self) -> bool:
+        """Whether a fault, or a restart of ours, keeps it down or did so a moment ago."""
+        return bool(self._active) or self._changing > 0
 
     def _start(self) -> None:
         if self._engine.state(self.container).status in ("exited", "created"):

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 
 from experiment.errors import StartError
+from experiment.trouble import Trouble
 from runtimes.containers.building import Built
 from runtimes.containers.engine import Engine
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
@@ -20,27 +21,37 @@ POLL_S = 0.05
 class ToxiproxyReplacement:
     """Called by every link that waits in vain; those that waited for the same server find it replaced."""
 
-    def __init__(self, engine: Engine, built: Built, trouble: Callable[[], str]) -> None:
-        """`trouble` says whether the engine itself went away."""
+    def __init__(self, engine: Engine, built: Built, gone: Callable[[], Trouble | None]) -> None:
+        """`gone` says whether the engine itself went away."""
         self._engine = engine
         self._built = built
-        self._trouble = trouble
+        self._gone = gone
+        self._replacing = False
         self._lock = threading.Lock()
         self._replaced_at = float("-inf")
 
     def __call__(self) -> None:
         """Raises StartError, ToxiproxyError, EngineError."""
         with self._lock:
-            if trouble := self._trouble():
-                raise EngineGone(trouble)
+            if (gone := self._gone()) is not None:
+                raise EngineGone(gone.told(0.0))
             if time.monotonic() - self._replaced_at < self._built.proxies.deadline_s:
                 return
-            self._restart(TOXIPROXY)
-            self._wait_until_ready()
-            self._built.proxies.rebuild()
-            self._restart(TOOLBOX)  # it was in the network of the server that is gone, and so were its rules
-            self._built.toolbox.rebuild()
-            self._replaced_at = time.monotonic()
+            self._replacing = True
+            try:
+                self._restart(TOXIPROXY)
+                self._wait_until_ready()
+                self._built.proxies.rebuild()
+                # It was in the network of the server that is gone, and so were its rules.
+                self._restart(TOOLBOX)
+                self._built.toolbox.rebuild()
+                self._replaced_at = time.monotonic()
+            finally:
+                self._replacing = False
+
+    def is_held(self) -> bool:
+        """Whether Toxiproxy and the toolbox are replaced just now."""
+        return self._replacing
 
     def _restart(self, part: str) -> None:
         container = self._built.layout.container(part)

@@ -16,6 +16,7 @@ from experiment.controls import Controls
 from experiment.errors import CleanupError, StartError
 from experiment.history import Record, Sample
 from experiment.topology import System
+from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.containers.building import (
     Built,
@@ -32,7 +33,7 @@ from runtimes.containers.nodes import ContainerNode
 from runtimes.containers.replacing import ToxiproxyReplacement
 from runtimes.containers.service_images import image_of
 from runtimes.containers.sweeping import remove_instance
-from runtimes.containers.watch import EngineWatch, wait_for_engine
+from runtimes.containers.watch import ContainerLife, EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
 from runtimes.foreign import logins
 from runtimes.leftovers import Journal
@@ -47,6 +48,7 @@ from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.sql import Login
 from runtimes.starting import start_or_stop
+from runtimes.vitals import Vital, Vitals, sign_of
 
 ENGINE_BACK_WITHIN_S = 30.0
 
@@ -73,6 +75,7 @@ class ContainersRuntime:
         self._nodes: dict[str, ContainerNode] = {}
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
+        self._vitals: Vitals | None = None
         self._replace: ToxiproxyReplacement | None = None
         self._since = 0.0
         self._token = ""
@@ -110,7 +113,7 @@ class ContainersRuntime:
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""
         able = built.toolbox.abilities()
-        self._replace = ToxiproxyReplacement(engine, built, self.trouble)
+        self._replace = ToxiproxyReplacement(engine, built, self._gone)
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
@@ -132,6 +135,21 @@ class ContainersRuntime:
         }
         self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)
+        self._vitals = Vitals(self._watched(built, engine, self._replace))
+
+    def _watched(self, built: Built, engine: Engine, replace: ToxiproxyReplacement) -> list[Vital]:
+        """Every container; services are not asked, since their silence may be what a run shows."""
+        assert self._watch is not None
+        lives = {
+            name: ContainerLife(engine, built.layout.container(name), self._watch)
+            for name in (*self._nodes, TOXIPROXY, TOOLBOX)
+        }
+        nodes = [
+            Vital(name, lives[name].wrong, node.is_held, sign_of(node.part.role, node.part.address))
+            for name, node in self._nodes.items()
+        ]
+        toxiproxy = Vital(TOXIPROXY, lives[TOXIPROXY].wrong, replace.is_held, built.proxies.answers)
+        return [*nodes, toxiproxy, Vital(TOOLBOX, lives[TOOLBOX].wrong, replace.is_held)]
 
     def _running(self) -> tuple[Engine, Built]:
         if self._engine is None or self._built is None:
@@ -148,24 +166,30 @@ class ContainersRuntime:
         Raises StartError, CleanupError.
         """
         again = self._system.without("reset") and run.run_id in self._played
-        if self._built is None or self.trouble() or again:
+        if self._built is None or self._gone() is not None or again:
             self.stop()
             self.start(run)
             return
         _, built = self._running()
-        assert self._readings is not None
+        assert self._readings is not None and self._vitals is not None
         self._played.add(run.run_id)
+        self._vitals.renew()
         self._token = run.token
         self._logins = logins(self._system, built.layout.addresses, run, built.secrets.passwords)
         built.folder.mark()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))
         self._renew(built, run)
-        wanting = reset_services(self._readings, run)
+        wanting = reset_services(self._readings, run, self._look)
         if wanting:
             self._restart(wanting)
-            if still := reset_services(self._readings, run):
+            if still := reset_services(self._readings, run, self._look):
                 raise StartError(f"{', '.join(still)} want another restart after one for {run.design.name}")
+
+    def _look(self) -> None:
+        """Raises StartError naming a part that is in trouble: nothing is awaited in vain."""
+        if (trouble := self.trouble()) is not None:
+            raise StartError(trouble.told(0.0))
 
     def _renew(self, built: Built, run: RunSettings) -> None:
         """Replace the containers that this design wants started with other variables or arguments."""
@@ -208,7 +232,7 @@ class ContainersRuntime:
 
         When the engine went away nothing is left to heal: the faults ended with their containers.
         """
-        if self._controls is None or self._built is None or self.trouble():
+        if self._controls is None or self._built is None or self._gone() is not None:
             return []
         try:
             problems = read_back(self._controls, self._built.proxies, self._read())
@@ -219,11 +243,17 @@ class ContainersRuntime:
             problems.extend(f"{name}: its disk is full" for name in self._built.toolbox.filled())
             return problems
         except EngineError as error:
-            return [] if self.trouble() else [str(error)]
+            return [] if self._gone() is not None else [str(error)]
 
-    def trouble(self) -> str:
-        """What makes a run invalid though there is nothing to heal: the engine went away. Empty: nothing."""
-        return self._watch.gone if self._watch is not None else ""
+    def trouble(self) -> Trouble | None:
+        """The engine went away, or a part died, was stopped or fell silent without a fault of the plan."""
+        if (gone := self._gone()) is not None or self._vitals is None:
+            return gone
+        return self._vitals.trouble
+
+    def _gone(self) -> Trouble | None:
+        """That the engine went away. Then nothing is left to heal."""
+        return self._watch.gone if self._watch is not None else None
 
     # -- readings ------------------------------
 
@@ -251,8 +281,8 @@ class ContainersRuntime:
 
     def records(self, zero: Zero) -> list[Record | Sample]:
         """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
-        if trouble := self.trouble():
-            raise EngineGone(trouble)
+        if (gone := self._gone()) is not None:
+            raise EngineGone(gone.told(zero.monotonic_s))
         return self._read().records(zero, self._token, self._logins)
 
     def collect(self, run_folder: Path) -> None:
@@ -289,6 +319,8 @@ class ContainersRuntime:
 
         An engine that is away is waited for. Raises CleanupError naming what is left.
         """
+        if self._vitals is not None:
+            self._vitals.close()
         if self._watch is not None:
             self._watch.close()
         if self._controls is not None:

@@ -94,6 +94,14 @@ class Toxiproxy:
         with self._calling():
             return str(APIConsumer.get("/version").json()["version"])
 
+    def answers(self, deadline_s: float) -> bool:
+        """Whether the server gives any answer at all within the deadline."""
+        try:
+            exchange(self.host, self.port, "GET", "/version", None, deadline_s=deadline_s)
+        except (OSError, HTTPException):
+            return False
+        return True
+
     def proxies(self) -> dict[str, ProxyState]:
         """All proxies with their toxics, by name."""
         with self._calling():

@@ -21,6 +21,7 @@ from runtimes.links.adapter import Toxiproxy
 from runtimes.links.states import ToxiproxyError, server_url
 from runtimes.loopback import HOST, free_port, taken
 from runtimes.spawning import Child, Command
+from runtimes.vitals import Wrong, wrong_with
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 BINARY = "toxiproxy-server"
@@ -103,6 +104,8 @@ class RunningToxiproxy:
     port: int
     replaced: int = 0
     """How often it was replaced: a run with a replacement in it is invalid."""
+    replacing: bool = False
+    """It is replaced just now: what is seen of its process then is our own doing."""
     _child: Child | None = None
     _journal: Journal | None = None
     _journal_is_own: bool = False
@@ -127,14 +130,20 @@ class RunningToxiproxy:
         """
         if self._child is None or self._journal is None:
             raise StartError(f"the Toxiproxy at {self.url} hangs, and it is not ours to replace: restart it")
-        command = self._child.command
-        self._child.kill()
-        self.replaced += 1
-        self._child = Child(command, self._journal)
+        self.replacing = True
         try:
+            self._child.kill()
+            self.replaced += 1
+            self._child = Child(self._child.command, self._journal)
             _wait_until_ours(self._child, self.host, self.port, time.monotonic() + deadline_s)
         except _PortTaken:
             raise StartError(f"another process took port {self.port} while Toxiproxy was replaced") from None
+        finally:
+            self.replacing = False
+
+    def wrong(self) -> Wrong | None:
+        """What happened to the server's process; None while it runs, or is not ours."""
+        return None if self._child is None else wrong_with(self._child)
 
     def stop(self, deadline_s: float = STOP_DEADLINE_S) -> None:
         """End the server's process. Raises CleanupError when it does not end."""
@@ -224,6 +233,8 @@ def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
             if taken(port):
                 raise _PortTaken
             break
+        if child.stopped:
+            break
         try:
             version = adapter.version()
         except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
@@ -231,7 +242,8 @@ def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
         else:
             if _listens(child.pid, port):
                 return version
-            raise _PortTaken
+            if taken(port):
+                raise _PortTaken
         time.sleep(POLL_S)
     raise StartError(
         f"toxiproxy ({' '.join(child.command.argv)}) is not ready: {child.status}; last seen: {seen}\n"

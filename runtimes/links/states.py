@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from experiment.errors import CodeBlueError
+from experiment.errors import CodeBlueError, ExitCode
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +42,8 @@ class ProxyState:
 
 class ToxiproxyError(CodeBlueError):
     """A call to a Toxiproxy server did not do what it was to do."""
+
+    exit_code = ExitCode.INVALID
 
 
 class ToxiproxyUnreachable(ToxiproxyError):

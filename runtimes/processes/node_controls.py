@@ -5,14 +5,16 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
 from runtimes.leftovers import Journal
 from runtimes.processes.parts import CommandProcess, Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
+from runtimes.vitals import Wrong, wrong_with
 
 ACTIONS = frozenset(map(capability, (Crash, Pause)))
 RESTART_DEADLINE_S = 30.0
@@ -34,6 +36,7 @@ class ProcessNode:
         self._lock = threading.RLock()
         self._starts = 1
         self._early_ends = 0
+        self._changing = 0
 
     @property
     def name(self) -> str:
@@ -81,7 +84,7 @@ class ProcessNode:
 
     def revive(self) -> None:
         """Whatever was done to it: it runs again when this returns. Raises StartError."""
-        with self._lock:
+        with self._lock, self._held_down():
             if self.child.running:
                 self.child.signal_family(signal.SIGCONT)
             else:
@@ -89,7 +92,7 @@ class ProcessNode:
 
     def restart(self) -> None:
         """End it if it runs, start it again, return when it is ready. Raises StartError."""
-        with self._lock:
+        with self._lock, self._held_down():
             self.child.stop(STOP_DEADLINE_S, self.part.stop_signal)
             self.child = self.part.start()
             self._starts += 1
@@ -113,6 +116,22 @@ class ProcessNode:
             for fault in tuple(self._active):
                 self._active.pop(fault)
                 self._journal.write("heal", fault=fault)
+
+    @contextmanager
+    def _held_down(self) -> Iterator[None]:
+        self._changing += 1
+        try:
+            yield
+        finally:
+            self._changing -= 1
+
+    def is_held(self) -> bool:
+        """Whether a fault, or a restart of ours, keeps it down or did so a moment ago."""
+        return bool(self._active) or self._changing > 0
+
+    def wrong(self) -> Wrong | None:
+        """What happened to it; None while it runs."""
+        return wrong_with(self.child)
 
     @property
     def state(self) -> str:

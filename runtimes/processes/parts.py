@@ -56,21 +56,24 @@ def wait_until_ready(
     parts: Sequence[tuple[Part, Child]], end: float, again: Callable[[str], Child | None] = never_again
 ) -> None:
     """Poll until every part is ready. One that has died may be started `again`, by its name, as its platform
-    would. Raises StartError as soon as one has died for good, or for all that are late."""
+    would. Raises StartError as soon as one has died for good or was stopped, or for all that are late."""
     pending = {part.name: (part, child, "") for part, child in parts}
     while pending:
+        for part, child, seen in list(pending.values()):
+            if child.running and not child.stopped:
+                continue
+            error = _not_ready(part, child, seen)
+            fresh = None if child.running or isinstance(error, PortTaken) else again(part.name)
+            if fresh is None:
+                raise error
+            pending[part.name] = (part, fresh, seen)
         for part, child, _ in list(pending.values()):
             seen = part.complaint()
+            pending[part.name] = (part, child, seen)
             if not seen:
                 del pending[part.name]
-                continue
-            pending[part.name] = (part, child, seen)
-            if not child.running:
-                error = _not_ready(part, child, "")
-                fresh = None if isinstance(error, PortTaken) else again(part.name)
-                if fresh is None:
-                    raise error
-                pending[part.name] = (part, fresh, seen)
+            elif not child.running or child.stopped:
+                break  # the others are not asked first
         if pending and time.monotonic() > end:
             errors = [str(_not_ready(part, child, seen)) for part, child, seen in pending.values()]
             raise StartError("\n".join(errors))

@@ -19,6 +19,7 @@ from experiment.controls import Controls
 from experiment.errors import CleanupError, StartError
 from experiment.history import Record, Sample
 from experiment.topology import System
+from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
 from runtimes.foreign import Ground, Start, logins, start_of
@@ -42,6 +43,7 @@ from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
 from runtimes.sql import Login
 from runtimes.starting import start_or_stop
+from runtimes.vitals import Vital, Vitals, sign_of
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
@@ -72,6 +74,7 @@ class ProcessesRuntime:
         self._proxies = Toxiproxy(HOST, 0)
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
+        self._vitals: Vitals | None = None
 
     @property
     def name(self) -> str:
@@ -119,6 +122,7 @@ class ProcessesRuntime:
                 self._launch(part, journal)
         self._wait_until_ready(end)
         self._equip(journal)
+        self._vitals = Vitals(self._watched(self._toxiproxy))
         self.reset(run)
 
     def _wait_until_ready(self, end: float) -> None:
@@ -173,6 +177,16 @@ class ProcessesRuntime:
         self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)
 
+    def _watched(self, toxiproxy: RunningToxiproxy) -> list[Vital]:
+        """Every part of the system; services are not asked, since their silence may be what a run shows."""
+        roles = {name: spec.role for name, spec in self._system.services.items()}
+        nodes = [
+            Vital(name, node.wrong, node.is_held, sign_of(roles[name], node.part.address))
+            for name, node in self._nodes.items()
+        ]
+        proxies = Vital("toxiproxy", toxiproxy.wrong, lambda: toxiproxy.replacing, self._proxies.answers)
+        return [*nodes, proxies]
+
     def _replace_toxiproxy(self) -> None:
         """Another server in place of one that hangs, with the same proxies and toxics. Raises StartError.
 
@@ -198,20 +212,27 @@ class ProcessesRuntime:
             self.start(run)
             return
         self._played.add(run.run_id)
+        if self._vitals is not None:
+            self._vitals.renew()
         self._token = run.token
         self._logins = logins(self._system, self._addresses, run, self._stores.passwords)
         readings = self._running_readings()
         self._folder.mark()
         moved = [name for name in self._services if self._reconfigure(name, run)]
         self._restart(moved)
-        wanting = reset_services(readings, run)
+        wanting = reset_services(readings, run, self._look)
         if wanting:
             self._restart(wanting)
-            still = reset_services(readings, run)
+            still = reset_services(readings, run, self._look)
             if still:
                 raise StartError(
                     f"{', '.join(still)} want another restart after one for design {run.design.name}"
                 )
+
+    def _look(self) -> None:
+        """Raises StartError naming a part that is in trouble: nothing is awaited in vain."""
+        if (trouble := self.trouble()) is not None:
+            raise StartError(trouble.told(0.0))
 
     def _reconfigure(self, name: str, run: RunSettings) -> bool:
         """Write the service's file for the run. True when its database is another, or a variable or argument
@@ -254,9 +275,9 @@ class ProcessesRuntime:
             return []
         return read_back(self._controls, self._proxies, self._running_readings())
 
-    def trouble(self) -> str:
-        """Processes end with their owner: nothing outside can end them all."""
-        return ""
+    def trouble(self) -> Trouble | None:
+        """A part that died, was stopped or fell silent without a fault of the plan."""
+        return self._vitals.trouble if self._vitals is not None else None
 
     # -- readings ------------------------------
 
@@ -311,6 +332,8 @@ class ProcessesRuntime:
         journal, self._journal = self._journal, None
         if journal is None:
             return
+        if self._vitals is not None:
+            self._vitals.close()
         if self._controls is not None:
             for link in self._controls.links.values():
                 link.close()

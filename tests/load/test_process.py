@@ -4,6 +4,7 @@ after it."""
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -132,7 +133,7 @@ def test_a_killed_process_leaves_a_history_that_loads(tmp_path: Path, workers: i
         children = psutil.Process(process.pid).children()
         assert len(children) == (0 if workers == 1 else workers)
         os.kill(process.pid, signal.SIGKILL)
-        with pytest.raises(LoadError, match="exit -9"):
+        with pytest.raises(LoadError, match="ended by SIGKILL"):
             load.wait(LIMIT_S)
         assert load.finished()
         _, alive = psutil.wait_procs(children, timeout=LIMIT_S)
@@ -183,7 +184,7 @@ def test_a_history_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_a_script_that_is_gone_is_told_before_the_start(tmp_path: Path) -> None:
     """`ready` fails with the reason instead of waiting for its deadline."""
     process = LoadProcess(tmp_path, 1)
-    load = RunningLoad(process, tmp_path / "missing.jsonl")
+    load = RunningLoad(process, tmp_path / "missing.jsonl", 1)
     try:
         with pytest.raises(StartError, match=r"missing\.jsonl"):
             load.ready(LIMIT_S)
@@ -219,3 +220,73 @@ def test_stopping_twice_is_stopping(tmp_path: Path) -> None:
     assert not psutil.pid_exists(process.pid)
     with pytest.raises(LoadError, match="took no more commands"):
         process.command(do="go", zero=0.0)
+
+
+def noticed(load: RunningLoad) -> str:
+    """What is wrong with a load that began at zero, as soon as that is seen."""
+    until(lambda: load.trouble() is not None, "trouble")
+    trouble = load.trouble()
+    assert trouble is not None
+    return f"{trouble.part} {trouble.what}: {trouble.more}"
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (signal.SIGKILL, "the load generator died: ended by SIGKILL"),
+        (signal.SIGSTOP, "the load generator was stopped: by SIGSTOP"),
+        (signal.SIGTERM, r"the load generator ended early: before \d+ of \d+ operations were due"),
+    ],
+)
+def test_a_generator_that_is_ended_or_stopped_says_so(
+    tmp_path: Path, number: signal.Signals, said: str
+) -> None:
+    """It is noticed while the load should play, and by its name; until then nothing is wrong."""
+    made = plan(rate=20.0, length_s=20.0)
+    with local_system() as system, load_on(system, made, tmp_path) as (load, process):
+        load.ready(LIMIT_S)
+        load.go(time.monotonic())
+        until(lambda: len(system.heard) >= 5, "five requests")
+        assert load.trouble() is None
+        os.kill(process.pid, number)
+        assert re.fullmatch(said, noticed(load))
+
+
+def test_a_stopped_worker_of_several_is_noticed_by_its_silence(tmp_path: Path) -> None:
+    """A second that one worker has not told of is not told: the generator has not answered since."""
+    made = plan(rate=20.0, length_s=20.0)
+    with local_system() as system, load_on(system, made, tmp_path, 2) as (load, process):
+        load.ready(LIMIT_S)
+        load.go(time.monotonic())
+        until(lambda: load.poll() is not None, "a first second")
+        worker = psutil.Process(process.pid).children()[0]
+        worker.suspend()
+        assert noticed(load) == "the load generator has not answered: "
+    _, alive = psutil.wait_procs([worker], timeout=LIMIT_S)
+    assert not alive, "a stopped worker is not left behind"
+
+
+def test_a_load_that_has_been_played_has_no_trouble(tmp_path: Path) -> None:
+    """The end of its process after the summary is no death."""
+    with (
+        local_system() as system,
+        load_on(system, plan(rate=20.0, length_s=1.0), tmp_path) as (load, process),
+    ):
+        load.ready(LIMIT_S)
+        load.go(time.monotonic())
+        load.wait(LIMIT_S)
+        psutil.wait_procs([psutil.Process(process.pid)], timeout=LIMIT_S)
+        assert load.trouble() is None
+
+
+def test_what_else_is_wrong_ends_a_wait(tmp_path: Path) -> None:
+    """Whoever waits for the load looks at the rest of the run meanwhile."""
+
+    def look() -> None:
+        raise StartError("bus died at 1.0 s")
+
+    with local_system() as system, load_on(system, plan(rate=20.0, length_s=20.0), tmp_path) as (load, _):
+        load.ready(LIMIT_S)
+        load.go(time.monotonic())
+        with pytest.raises(StartError, match="bus died"):
+            load.wait(LIMIT_S, look)

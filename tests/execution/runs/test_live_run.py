@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,6 +16,7 @@ from execution.runs.live_run import LiveRun, Progress
 from execution.runs.run_folder import RunFolder
 from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
+from experiment.trouble import Trouble
 from load.account import LoadSummary
 from tests.execution.builders import Board, plan
 
@@ -27,7 +29,7 @@ class Load:
     def __init__(self, ends: bool) -> None:
         self._ends = ends
 
-    def ready(self, deadline_s: float) -> None: ...
+    def ready(self, deadline_s: float, look: Any) -> None: ...
     def go(self, zero_monotonic: float) -> None: ...
     def poll(self) -> None: ...
     def stop(self) -> None: ...
@@ -35,7 +37,8 @@ class Load:
     def finished(self) -> bool:
         return self._ends
 
-    def wait(self, deadline_s: float) -> LoadSummary:
+    def trouble(self) -> None: ...
+    def wait(self, deadline_s: float, look: Any) -> LoadSummary:
         return LoadSummary(0, 0, 0, 0, 0, 0, 0.0)
 
 
@@ -57,8 +60,8 @@ class Home:
     def controls(self) -> Any:
         return SimpleNamespace()
 
-    def trouble(self) -> str:
-        return ""
+    def trouble(self) -> Trouble | None:
+        return None
 
     def sample(self, zero: Any) -> list[Any]:
         return []
@@ -128,13 +131,13 @@ class LostHome(Home):
 
     def __init__(self) -> None:
         super().__init__()
-        self.gone = ""
+        self.gone: Trouble | None = None
 
-    def trouble(self) -> str:
+    def trouble(self) -> Trouble | None:
         return self.gone
 
     def backlog(self) -> dict[str, dict[str, int]]:
-        self.gone = "the engine went away during the run"
+        self.gone = Trouble("the engine", "went away", time.monotonic(), "stopped or restarted")
         return {"billing": {"outbox": 1}}
 
     def collect(self, folder: Path) -> None:
@@ -147,5 +150,5 @@ def test_a_run_whose_ground_goes_away_while_settling_ends_as_invalid(
     """It says why, reads nothing more, and what cannot be collected does not end the suite."""
     ended, home, history = played(tmp_path, monkeypatch, interrupt=False, home=LostHome())
     assert (ended.reason, home.read) == ("failed", 0)
-    assert ended.statement == "the engine went away during the run"
+    assert ended.statement == "the engine went away before the load began (stopped or restarted)"
     assert Note(history.notes[0].t, "invalid", ended.statement) in history.notes
