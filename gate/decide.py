@@ -10,7 +10,7 @@ every pair, each look tests at its own level, for a pass as for a regression.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -31,9 +31,11 @@ class Decision(StrEnum):
 
 
 class Unknown(StrEnum):
-    """Why a gate has no answer: more pairs may give one; runs are missing or no pairs; runs are invalid."""
+    """Why a gate has no answer: more pairs may give one; what speaks against the candidate was seen under
+    pressure from outside alone; runs are missing or no pairs; runs are invalid."""
 
     STATISTICS = "statistics"
+    PRESSURE = "pressure"
     INCOMPLETE = "incomplete"
     INVALID = "invalid"
 
@@ -75,10 +77,46 @@ def decide(
     look: Look = ONLY_LOOK,
 ) -> GateResult:
     """The first finding decides. `weights` of scenarios are 1 where they are not given. Pairs of unlike runs
-    count for vetoes alone."""
+    count for vetoes alone. A regression without a veto that pairs under pressure from outside show, and the
+    others do not, is inconclusive."""
+    result = _of_pairs(runs, margin, weights or {}, look)
+    calm = [run for run in runs if not run.pressed]
+    if result.decision is not Decision.REGRESSION or result.new_vetoes or len(calm) == len(runs):
+        return result
+    if _of_pairs(calm, margin, weights or {}, look).decision is Decision.REGRESSION:
+        return result
+    return under_pressure(result, runs, result.sentence)
+
+
+def under_pressure(result: GateResult, runs: Sequence[PairedRun], said: str) -> GateResult:
+    """Inconclusive, since only pairs under pressure from outside show what is `said`. What was seen stays
+    evidence."""
+    pressed = sum(run.pressed for run in runs)
+    sentence = (
+        f"{pressed} of {noun(len(runs), 'pair')} were played under pressure from outside, and the others do "
+        f"not show this: {said}"
+    )
+    seen = tuple(replace(finding, unknown=Unknown.PRESSURE) for finding in result.findings)
+    return replace(
+        result,
+        decision=Decision.INCONCLUSIVE,
+        sentence=sentence,
+        scenarios=tuple(
+            replace(f, worse=False, fails_more=False, unclear=f.unclear or f.worse or f.fails_more)
+            for f in result.scenarios
+        ),
+        figures=tuple(replace(one, worse=False, unclear=one.unclear or one.worse) for one in result.figures),
+        findings=(Finding("", sentence, Unknown.PRESSURE), *seen),
+        unknown=Unknown.PRESSURE,
+    )
+
+
+def _of_pairs(
+    runs: Sequence[PairedRun], margin: float, weights: Mapping[str, float], look: Look
+) -> GateResult:
     like = [run for run in runs if not run.unlike]
     flags, figures = flags_of(like, margin, look)
-    pairs = _suite_pairs(like, weights or {})
+    pairs = _suite_pairs(like, weights)
     difference = paired_difference(*zip(*pairs, strict=True)) if pairs else None
     vetoes = _new_vetoes(runs)
     found = [*vetoes, *_turned_invalid(like, look), *_worse(flags, figures)]

@@ -11,6 +11,7 @@ from scipy import stats
 
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram
+from measurement.pressure import LEAST_SHARE, machine_alone
 from measurement.run_records import RunRecord
 
 MIN_PAIRS = 3  # before the first look
@@ -35,6 +36,7 @@ class Side:
     present: bool = True  # False: there is no such run
     exercised: frozenset[str] = frozenset()  # safety properties that something was exposed to
     silent: frozenset[str] = frozenset()  # those that were asked for and that nothing was exposed to
+    pressed: bool = False  # others kept the machine busy meanwhile
 
     @property
     def lost(self) -> int:
@@ -61,6 +63,11 @@ class PairedRun:
     def whole(self) -> bool:
         """Both were run."""
         return self.baseline.present and self.candidate.present
+
+    @property
+    def pressed(self) -> bool:
+        """Others kept the machine busy during one of them."""
+        return self.baseline.pressed or self.candidate.pressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +107,6 @@ def scores(runs: Iterable[PairedRun]) -> list[tuple[float, float]]:
     ]
 
 
-MACHINE_CONDITIONS = frozenset({"generator_kept_up"})
 CONDITIONS = {  # what two runs must share to be a pair
     "source": "runtime",
     "time_scale": "time scale",
@@ -179,9 +185,10 @@ def side_of(*attempts: RunRecord) -> Side:
         lost_before=sum(record.score is None for record in told[:-1]),
         exercised=frozenset(one.name for one in last.properties if one.safety and one.exposed),
         silent=frozenset(one.name for one in last.properties if one.safety and not one.exposed),
+        pressed=last.pressed >= LEAST_SHARE,
     )
 
 
 def _machine_failed(record: RunRecord) -> bool:
-    """Invalid for no other reason than that the load could not be made."""
-    return record.score is None and bool(record.broken) and set(record.broken) <= MACHINE_CONDITIONS
+    """Invalid for no other reason than the machine's."""
+    return record.score is None and machine_alone(record.broken, record.pressed)

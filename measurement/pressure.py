@@ -6,7 +6,7 @@ latencies longer, so a failure under it says so. It never excuses what is wrong:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from experiment.history import History
@@ -18,6 +18,8 @@ from measurement.analysis import ExpectationResult, MachineUse
 OTHERS_SHARE = 0.25  # of the machine's CPU time: others took as much as this,
 IDLE_SHARE = 0.25  # and no more than this was left idle. Measured in docs/measurement.md
 LEAST_SHARE = 0.1  # of a window's time: less of it under pressure does not touch its figures
+
+GENERATOR, BASELINE = "generator_kept_up", "baseline_met"  # conditions of validity
 
 Span = tuple[float, float]
 
@@ -117,3 +119,10 @@ def checks_with_pressure(
         else check
         for check in checks
     )
+
+
+def machine_alone(broken: Collection[str], pressed: float) -> bool:
+    """Whether a run says nothing for no other reason than its machine: of the conditions of validity that are
+    broken, the load came late alone, or the baseline was broken under pressure from outside, for the share
+    `pressed` of its time."""
+    return set(broken) == {GENERATOR} or (BASELINE in broken and pressed >= LEAST_SHARE)

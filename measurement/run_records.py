@@ -72,6 +72,7 @@ class RunRecord:
     # Those that something was exposed to or that the scenario asked for. Records of before these were kept
     # have none; whatever else they hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
+    pressed: float = 0.0  # share of the load under pressure from outside
     system: str = ""  # its name; empty in records of before it was kept: the reference system
 
     @property
@@ -136,6 +137,7 @@ def record_of(
         broken=tuple(check.name for check in analysis.validity if not check.ok),
         statements=tuple((name, check.statement) for name, check in found.items()),
         population=history.header.population,
+        pressed=analysis.machine.pressed if analysis.machine is not None else 0.0,
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
     )
 

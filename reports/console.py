@@ -74,6 +74,8 @@ def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
             f"coverage {numbers.covered} of {numbers.coverable}, vetoes {numbers.vetoes}"
         )
     lines.append(f"{_paint(f'suite {suite.verdict.value.upper()}', suite.verdict, colour)}: {suite.headline}")
+    if suite.hint:
+        lines.append(f"hint: {suite.hint}")
     return [_line(text, colour) for text in lines]
 
 

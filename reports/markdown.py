@@ -150,6 +150,7 @@ def render_suite(suite: SuiteReport) -> str:
         "",
         f"**{text(suite.headline)}**",
         "",
+        *([f"Hint: {text(suite.hint)}.", ""] if suite.hint else []),
     ]
     if suite.numbers:
         heads = ("design", "weighted mean", "worst", "coverage", "vetoes")

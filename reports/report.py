@@ -13,7 +13,7 @@ from measurement.analysis import Analysis
 from measurement.statistics import Estimate, MedianTime
 from reports.cases import Case, Outcome, cases_of, having
 from reports.traces import Trace
-from reports.wording import headline, score_short, score_text
+from reports.wording import headline, hint_of, score_short, score_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +91,7 @@ class RunSummary(Plain):
     failures: tuple[str, ...] = ()  # what failed or makes the run invalid, one sentence each
     missed: tuple[str, ...] = ()  # objectives that were not met, such as `pay p95 in fault`
     score_short: str = ""  # the score in few words, for where the violations stand beside it
+    hint: str = ""  # of an invalid run: what to do about it
     not_modelled: tuple[str, ...] = ()  # properties that were asked for and that the twin knows nothing of
 
 
@@ -211,6 +212,19 @@ class SuiteReport(Plain):
         return f"{text}; {odd.scenario} on {odd.design}: expected {odd.expected.value}, found {found}"
 
     @property
+    def hint(self) -> str:
+        """What to do about runs that are invalid and were not expected to be; each cause once."""
+        found: dict[str, list[str]] = {}
+        for entry in self.entries:
+            if entry.summary is not None and entry.summary.hint and not entry.met:
+                found.setdefault(entry.summary.hint, []).append(f"{entry.scenario} on {entry.design}")
+        told = []
+        for what, runs in found.items():
+            more = f" and {noun(len(runs) - 1, 'more', 'more')}" if len(runs) > 1 else ""
+            told.append(f"{runs[0]}{more}: {what}")
+        return "; ".join(told)
+
+    @property
     def passed(self) -> bool:
         return self.verdict is Verdict.PASS
 
@@ -254,5 +268,11 @@ def summary_of(header: Header, facts: RunFacts, analysis: Analysis) -> RunSummar
         failures=tuple(case.statement for case in having(cases_of(analysis), Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
+        hint=_hint(analysis) if analysis.verdict is Verdict.INVALID else "",
         not_modelled=tuple(c.checker for c in analysis.checks if not c.modelled and (c.judged or c.safety)),
     )
+
+
+def _hint(analysis: Analysis) -> str:
+    pressed = analysis.machine.pressed if analysis.machine is not None else 0.0
+    return hint_of([check.name for check in analysis.validity if not check.ok], pressed)

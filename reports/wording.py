@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from experiment.history import Header
@@ -11,7 +11,7 @@ from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, WaiverUse
-from measurement.pressure import LEAST_SHARE
+from measurement.pressure import BASELINE, LEAST_SHARE, machine_alone
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
 SOURCES = {
@@ -141,6 +141,28 @@ def pressure_text(use: MachineUse | None) -> str:
         return ""
     shown = percent(round(use.pressed, 2))
     return f"under pressure from outside for {shown} of the load: {machine_text(use)}"
+
+
+HINTS = {  # what to do about a condition of validity that did not hold
+    "complete": "read the end of the run's history and logs/, then run it again",
+    "evidence_is_complete": "look into the run's logs/ for what died or was not read, then run it again",
+    "baseline_met": "make the system meet its objectives without a fault first, or correct expect.baseline",
+    "fault_observed": "see whether the scenario's journeys use the link, and whether the fault is strong "
+    "enough",
+    "generator_kept_up": "free some cores (`codeblue doctor` shows whether the machine is quiet) or lower "
+    "the scenario's arrivals, then run it again",
+    "clean_up_verified": "`codeblue clean`, then run it again",
+}
+BUSY = "others kept the machine busy: run it again when it is quiet (`codeblue doctor` shows it)"
+
+
+def hint_of(broken: Collection[str], pressed: float) -> str:
+    """What to do about an invalid run, by the conditions that did not hold."""
+    if machine_alone(broken, pressed) and BASELINE in broken:
+        return BUSY
+    order = ("clean_up_verified", "generator_kept_up", "baseline_met", *HINTS)
+    first = next((name for name in order if name in broken), "")
+    return HINTS.get(first, "its page says which condition did not hold; then run it again")
 
 
 def headline(analysis: Analysis) -> str:

@@ -22,6 +22,7 @@ REAL_TOXIPROXY = (
 AGAIN = "make install" if CHECKOUT else "install Code Blue again"
 MINIMUM_FREE_BYTES = 500_000_000
 TOXIPROXY_DEADLINE_S = 10.0
+QUIET_LOOK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +80,27 @@ def _machine() -> Finding:
     cores = os.cpu_count() or 1
     found = f"{facts['cores']} cores, {facts['memory']}, {facts['cpu']}"
     return Finding("machine", cores >= 2, found, "2 cores are needed for figures that mean something", False)
+
+
+def _quiet() -> Finding:
+    """What others leave of the machine. A run beside them ends with the verdict that it has alone, or says
+    that it cannot; but what it missed meanwhile shows little of the system."""
+    from measurement.pressure import Moment
+    from runtimes.quiet import LATE_S, measure
+
+    seen = measure(QUIET_LOOK_S)
+    use = seen.use
+    pressed = Moment(0.0, use.seconds, float(use.cores), use.own, use.others).pressed
+    found = f"{seen}: {'others keep it busy' if pressed else 'quiet enough'}"
+    hint = (
+        "a run says so when it misses an objective meanwhile, and a gate does not take that for its only "
+        "reason; measure latencies on a quieter machine"
+    )
+    late = seen.late_s > LATE_S
+    if late and not pressed:
+        found = f"{seen}: its timers are late"
+        hint = "a load that comes late makes a run invalid where its verdict depends on it"
+    return Finding("quiet", not pressed and not late, found, hint, needed=False)
 
 
 def _disk() -> Finding:
@@ -172,6 +194,7 @@ def _scenarios() -> Finding:
 EXAMINATIONS: dict[str, Callable[[], Finding]] = {
     "python": _python,
     "machine": _machine,
+    "quiet": _quiet,
     "disk": _disk,
     "loopback": _loopback,
     "temporary files": _temporary,

@@ -27,6 +27,7 @@ from experiment.history import End, Header, History, Note
 from experiment.plan import Plan, header_of
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
+from measurement.pressure import BASELINE, machine_alone
 from reports.report import RunReport
 
 
@@ -69,13 +70,13 @@ def reproduce_command(plan: Plan, options: Options) -> str:
 
 
 def remarks_on(first: RunResult) -> tuple[Note, ...]:
-    """What the history of a second attempt says of the first. A late load says nothing about the system's
-    speed; a safety violation under it happened all the same, and counts in the second attempt too."""
+    """What the history of a second attempt says of the first. A late load, or a baseline that others spoilt,
+    says nothing about the system's speed; a safety violation meanwhile happened all the same, and counts in
+    the second attempt too."""
     name = first.folder.path.name
-    why = (
-        f"second attempt: in {name} the load generator fell behind, so that its figures say nothing about "
-        "the system"
-    )
+    late = BASELINE not in broken_conditions(first.analysis)
+    what = "the load generator fell behind" if late else "others kept the machine busy during the baseline"
+    why = f"second attempt: in {name} {what}, so that its figures say nothing about the system"
     seen = [
         Note(0.0, "violation", f"{check.statement} (first attempt, {name})", check.checker)
         for check in first.analysis.checks
@@ -84,9 +85,15 @@ def remarks_on(first: RunResult) -> tuple[Note, ...]:
     return (Note(0.0, "warning", why), *seen)
 
 
-def generator_alone_failed(analysis: Analysis) -> bool:
-    """Whether the run is invalid for no other reason than a load that came late."""
-    return [check.name for check in analysis.validity if not check.ok] == ["generator_kept_up"]
+def broken_conditions(analysis: Analysis) -> list[str]:
+    """Names of the conditions of validity that did not hold."""
+    return [check.name for check in analysis.validity if not check.ok]
+
+
+def machine_failed(analysis: Analysis) -> bool:
+    """Whether the run is invalid for no other reason than its machine."""
+    pressed = analysis.machine.pressed if analysis.machine is not None else 0.0
+    return machine_alone(broken_conditions(analysis), pressed)
 
 
 class Bench(ABC):
@@ -117,11 +124,11 @@ class Bench(ABC):
     def run(self, plan: Plan, watch: Watcher) -> RunResult:
         """Play one plan, judge it and write its reports.
 
-        A run that is invalid only because the load generator fell behind is played once more; see
-        `remarks_on` for what is kept of the first attempt.
+        A run that is invalid only because its machine was too busy is played once more; see `remarks_on` for
+        what is kept of the first attempt.
         """
         result = self._attempt(plan, watch, ())
-        if not self._stop.is_set() and generator_alone_failed(result.analysis):
+        if not self._stop.is_set() and machine_failed(result.analysis):
             result = self._attempt(plan, watch, remarks_on(result))
         return result
 

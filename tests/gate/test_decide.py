@@ -99,6 +99,64 @@ def test_a_machine_that_could_not_keep_up_accuses_nobody() -> None:
     assert decide(runs).decision is Decision.INCONCLUSIVE
 
 
+def under_pressure(runs: list[PairedRun], seeds: int) -> list[PairedRun]:
+    """The candidate's first runs were played beside others' work."""
+    return [
+        replace(run, candidate=replace(run.candidate, pressed=run.seed < seeds), seed=run.seed)
+        for run in runs
+    ]
+
+
+def failing(seeds: int) -> list[PairedRun]:
+    """Seven pairs in which the candidate misses an objective, at equal scores."""
+    return [PairedRun("s", seed, Side(90), Side(90, failed=seed < seeds)) for seed in range(7)]
+
+
+@pytest.mark.parametrize(
+    "runs",
+    [
+        failing(7),
+        pairs([90, 91, 92, 90, 91, 90, 91], [80, 81.5, 81, 80, 81, 80, 81]),
+        [PairedRun("s", seed, Side(90), Side(None if seed < 6 else 90)) for seed in range(7)],
+    ],
+    ids=["failures", "scores", "validity"],
+)
+def test_pressure_from_outside_is_not_a_reason_alone(runs: list[PairedRun]) -> None:
+    """A regression that pairs under pressure show and the others do not is inconclusive with that reason; the
+    same pairs without pressure are a regression, and so are those of which enough were played in peace."""
+    assert decide(runs).decision is Decision.REGRESSION
+    result = decide(under_pressure(runs, 6))
+    assert (result.decision, result.unknown) == (Decision.INCONCLUSIVE, Unknown.PRESSURE)
+    assert result.sentence.startswith(
+        "6 of 7 pairs were played under pressure from outside, and the others do"
+    )
+    assert decide(runs).sentence in result.sentence
+    assert all(finding.unknown is Unknown.PRESSURE for finding in result.findings)
+    assert not any(flag.worse or flag.fails_more for flag in result.scenarios)
+    assert decide(under_pressure(runs, 1)).decision is Decision.REGRESSION
+
+
+def test_a_veto_stands_under_pressure() -> None:
+    """A safety property that is violated is violated, whoever had the machine."""
+    runs = [PairedRun("s", 1, Side(90), Side(0, VETO, failed=True))]
+    result = decide(under_pressure(runs, 9))
+    assert result.decision is Decision.REGRESSION and result.new_vetoes
+
+
+def test_a_figure_under_pressure_is_not_a_reason_alone() -> None:
+    """A p95 that doubled beside others' work: inconclusive, and no figure is called worse."""
+    result = decide(under_pressure(measured(slower=2.0), 5))
+    assert (result.decision, result.unknown) == (Decision.INCONCLUSIVE, Unknown.PRESSURE)
+    assert any(figure.unclear for figure in result.figures)
+    assert not any(figure.worse for figure in result.figures)
+
+
+def test_what_passes_under_pressure_passes() -> None:
+    """Others can make a candidate look worse, so that equal scores beside them are equal."""
+    runs = pairs([90, 91, 92, 90, 91], [90.2, 90.9, 92.1, 89.8, 91.1])
+    assert decide(under_pressure(runs, 5)).decision is Decision.PASS
+
+
 def test_a_seed_without_a_scenario_is_no_pair() -> None:
     """The mean of a suite is never taken over some of its scenarios."""
     runs = [*pairs([90, 91, 90], [90, 91, 90]), PairedRun("t", 0, Side(50), Side(50))]

@@ -244,6 +244,44 @@ def test_floors_hold_whatever_the_interval_says(tmp_path: Path) -> None:
     assert report.decision is Decision.REGRESSION and "expected at least 80" in report.sentence
 
 
+def test_a_floor_that_pressure_alone_breaks_is_not_known(tmp_path: Path) -> None:
+    """Scores beside others' work are no reason; the floor that quiet runs break holds."""
+    pressed = {
+        side: str(stored(tmp_path / side, [60.0] * 4, pressed=0.5)) for side in ("baseline", "candidate")
+    }
+    report, _ = gate(tmp_path / "out", min_score=80.0, max_drop=-1.0, **pressed)
+    assert gate_exit_code(report) is ExitCode.INCONCLUSIVE
+    assert report.result.unknown is Unknown.PRESSURE
+    assert "4 of 4 pairs were played under pressure from outside" in report.sentence
+    assert "expected at least 80" in report.sentence
+    assert any("alone they show no regression" in warning for warning in report.warnings)
+    assert gate_exit_code(replace(report, on_inconclusive="warn")) is ExitCode.INCONCLUSIVE
+    for number in range(4, 8):
+        for side in pressed.values():
+            FinishedRuns(Path(side)).append(record(0, number, scenario="smoke/control", score=60.0))
+    report, _ = gate(tmp_path / "out", min_score=80.0, **pressed)
+    assert report.decision is Decision.REGRESSION and "expected at least 80" in report.refusals[0]
+
+
+@pytest.mark.parametrize(
+    ("broken", "pressed", "counts"),
+    [
+        (("generator_kept_up",), 0.0, False),
+        (("complete", "baseline_met", "no_objection"), 0.8, False),
+        (("complete", "baseline_met", "no_objection"), 0.05, True),
+        (("fault_observed",), 0.8, True),
+        (("generator_kept_up", "fault_observed"), 0.0, True),
+    ],
+)
+def test_a_run_that_its_machine_spoilt_accuses_nobody(
+    broken: tuple[str, ...], pressed: float, counts: bool
+) -> None:
+    """A late load, or a baseline that was broken under pressure from outside: the pair is left out."""
+    spoilt = record(0, 1, verdict=Verdict.INVALID, score=None, broken=broken, pressed=pressed)
+    (pair,) = paired_runs([record(0, 1)], [spoilt])
+    assert pair.measured is counts
+
+
 def test_what_both_break_is_told(tmp_path: Path) -> None:
     """An old violation does not stop a release, and is not hidden."""
     veto: dict[str, Any] = {"vetoed": True, "safety": ("sagas_terminal",), "verdict": Verdict.FAIL}

@@ -3,7 +3,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from experiment.verdict import Verdict
-from reports import console
+from measurement.analysis import MachineUse, ValidityCheck
+from reports import console, html, markdown
 from reports.report import FourNumbers, SuiteEntry, SuiteReport, summarise
 from tests.reports import builder
 
@@ -61,3 +62,26 @@ def test_a_suite_ends_with_its_own_verdict() -> None:
     assert "EXPECTED pass" in lines[1]
     assert lines[2] == "fragile: weighted mean 0, worst 0 (charge_response_lost), coverage 1 of 54, vetoes 1"
     assert lines[3].startswith("suite INCONCLUSIVE: 1 of 2 runs came out as expected")
+
+
+def test_a_suite_with_an_invalid_run_ends_with_what_to_do() -> None:
+    """Each cause once, in the last line, the Markdown and the page; a suite without one has no such line."""
+
+    def of(name: str, broken: str, pressed: float = 0.0) -> SuiteEntry:
+        report = builder.invalid()
+        checks = (ValidityCheck(broken, False, "seen"),)
+        machine = MachineUse(2.0, 0.3, 1.7, 2.0, 0.9, pressed)
+        spoilt = replace(report, analysis=replace(report.analysis, validity=checks, machine=machine))
+        return SuiteEntry(name, "fragile", Verdict.PASS, summarise(spoilt))
+
+    late = [of("a", "generator_kept_up"), of("b", "generator_kept_up"), of("c", "baseline_met", 0.9)]
+    suite = SuiteReport("smoke", "2026", "make run", (*late, of("d", "baseline_met"), of("e", "a_new_one")))
+    last = console.suite_lines(suite)[-1]
+    assert last.startswith("hint: a on fragile and 1 more: free some cores (`codeblue doctor` shows")
+    assert "; c on fragile: others kept the machine busy: run it again when it is quiet" in last
+    assert "; d on fragile: make the system meet its objectives without a fault first" in last
+    assert "; e on fragile: its page says which condition did not hold" in last
+    assert "Hint: a on fragile and 1 more: free some cores" in markdown.render_suite(suite)
+    assert "Hint: a on fragile and 1 more: free some cores" in html.render_suite(suite)
+    expected = replace(late[0], expected=Verdict.INVALID)
+    assert console.suite_lines(replace(suite, entries=(expected,)))[-1].startswith("suite PASS")

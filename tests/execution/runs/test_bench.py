@@ -17,7 +17,7 @@ from experiment.errors import ExitCode
 from experiment.history import End, History, Note, Row, build
 from experiment.plan import Plan, header_of
 from experiment.verdict import Verdict
-from measurement.analysis import Analysis, ValidityCheck
+from measurement.analysis import Analysis, MachineUse, ValidityCheck
 from tests.execution.builders import Board, plan
 from tests.reports import builder
 
@@ -68,6 +68,18 @@ def test_a_late_load_is_played_again_with_the_violation_that_was_seen() -> None:
     assert warning.level == "warning" and "second attempt: in first" in warning.text
     assert (violation.level, violation.about) == ("violation", "no_duplicate_charge")
     assert violation.text.endswith("(first attempt, first)")
+
+
+def test_a_baseline_that_others_spoilt_is_played_again() -> None:
+    """It was broken while others kept the machine busy; without them it is the system's own."""
+    bad = ValidityCheck("baseline_met", False, "pay p95 in the baseline: 2 s, expected <= 1s")
+    cut = ValidityCheck("complete", False, "the baseline is outside its own expectations")
+    pressed = replace(invalid(cut, bad), machine=MachineUse(2.0, 0.3, 1.7, 2.0, 0.9, 1.0))
+    bench = Scripted(pressed, builder.resilient_pass().analysis)
+    assert bench.run(plan(Board()), lambda _: None).verdict is Verdict.PASS
+    assert "in first others kept the machine busy during the baseline" in bench.remarks[1][0].text
+    alone = Scripted(invalid(cut, bad))
+    assert alone.run(plan(Board()), lambda _: None).verdict is Verdict.INVALID
 
 
 def test_a_run_that_is_invalid_for_more_is_not_played_again() -> None:
