@@ -19,6 +19,7 @@ PLACEHOLDER = re.compile(r"\{([^{}]*)\}")
 OWN = ("host", "port", "python", "service")
 OF_LINK = ("host", "port", "timeout", "attempts", "backoff")
 OF_DATABASE = ("user", "password", "database")
+OF_TOKEN = ("token",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +137,7 @@ def placeholders(callees: Mapping[str, str]) -> tuple[str, ...]:
     protocol."""
     names = list(OWN)
     for callee, protocol in callees.items():
-        parts = (*OF_LINK, *OF_DATABASE) if protocol == "postgres" else OF_LINK
+        parts = (*OF_LINK, *(OF_DATABASE if protocol == "postgres" else OF_TOKEN))
         names += [callee, *(f"{callee}.{part}" for part in parts)]
     return tuple(names)
 

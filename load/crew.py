@@ -1,8 +1,8 @@
 """The two sides of the messages between a Locust runner's master and its workers. Imports no locust: it is
 handed the runner, and with one worker both sides hang on the same local runner.
 
-To workers: script (path, workers), zero, halt. From workers: joined, ready, second (a SecondReport), done,
-failed.
+To workers: script (path, workers, tokens), zero, halt. From workers: joined, ready, second (a SecondReport),
+done, failed.
 Locust's own message names (stop, quit, spawn ...) are avoided: it acts on them before any listener.
 """
 
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -78,7 +78,7 @@ class Worker:
         shard = max(0, self._runner.worker_index)
         try:
             script = read_script(Path(order["path"]), shard, order["workers"])
-            self._player = Player(script, shard, self._second, self._ended)
+            self._player = Player(script, shard, self._second, self._ended, order["tokens"])
         except (OSError, msgspec.MsgspecError, ConfigError) as error:
             self._runner.send_message("failed", {"message": f"the load cannot be prepared ({error})"})
         # The script stays until the end: out of the collector's sight, or each full collection delays the
@@ -115,9 +115,11 @@ class Conductor:
         runner.register_message("done", lambda **_: self._on_done())
         runner.register_message("failed", lambda msg, **_: self.fail(msg.data["message"]))
 
-    def load(self, script: str) -> None:
+    def load(self, script: str, tokens: Mapping[str, str]) -> None:
+        """`tokens`: base address of an endpoint to what it asks for."""
         self._loaded = True
-        self._runner.send_message("script", {"path": script, "workers": self._workers})
+        order = {"path": script, "workers": self._workers, "tokens": dict(tokens)}
+        self._runner.send_message("script", order)
         self._runner.start(self._workers, spawn_rate=self._workers)
 
     def go(self, zero: float) -> None:

@@ -17,6 +17,7 @@ import gevent
 from gevent import socket
 from geventhttpclient.response import HTTPParseError, HTTPResponse
 
+from experiment.access import shown, without_token
 from experiment.requests import Request
 
 RECEIVE_BYTES = 65536
@@ -46,13 +47,15 @@ class Endpoint:
     """One address and its idle connections. As many connections as exchanges at once: a slow system never
     makes the schedule wait for one. Raises OSError when the name has no address."""
 
-    def __init__(self, base: str) -> None:
+    def __init__(self, base: str, token: str = "") -> None:
+        """Every request shows the token, or the one that stands in the address."""
+        base, own = without_token(base)
         parts = urlsplit(base)
         host, port = parts.hostname or "127.0.0.1", parts.port or 80
         self._family, self._kind, self._protocol, _, self._address = socket.getaddrinfo(
             host, port, type=socket.SOCK_STREAM
         )[0]
-        self._host = f"{host}:{port}"
+        self._head = [f"host: {host}:{port}", *(f"{n}: {v}" for n, v in shown(token or own).items())]
         self._idle: list[tuple[Any, float]] = []
 
     def exchange(self, request: Request, timeout_s: float) -> Answer | NoAnswer:
@@ -110,7 +113,7 @@ class Endpoint:
             raise
 
     def _encode(self, request: Request) -> bytes:
-        lines = [f"{request.method} {request.path} HTTP/1.1", f"host: {self._host}"]
+        lines = [f"{request.method} {request.path} HTTP/1.1", *self._head]
         lines.extend(f"{name}: {value}" for name, value in request.headers.items())
         if request.body or request.method != "GET":
             lines.append(f"content-length: {len(request.body)}")

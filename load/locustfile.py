@@ -12,6 +12,7 @@ from __future__ import annotations
 from locust import User, task  # first: it patches the standard library for gevent
 from locust.env import Environment
 from locust.exception import StopUser
+from locust.rpc import zmqrpc
 
 # isort: split
 
@@ -37,6 +38,25 @@ PRIORITY = -10  # nice value; needs the right to raise it, else the load plays a
 LOOPBACK = "127.0.0.1"
 WATCH_S = 0.25
 JOIN_LIMIT_S = 30.0
+
+
+def lock_channel() -> None:
+    """Encrypt what Locust's master and workers tell each other, and let nobody else join: the master's key is
+    known to this process and its forks alone (CURVE of ZeroMQ). All users of a machine can reach its port."""
+    channel: Any = zmqrpc
+    zmq, plain = channel.zmq, channel.BaseSocket.__init__
+    public, secret = zmq.curve_keypair()
+
+    def locked(self: Any, kind: int, ipv4_only: bool) -> None:
+        plain(self, kind, ipv4_only)
+        if kind == zmq.ROUTER:
+            self.socket.curve_server = True
+            self.socket.curve_publickey, self.socket.curve_secretkey = public, secret
+        else:
+            self.socket.curve_serverkey = public
+            self.socket.curve_publickey, self.socket.curve_secretkey = zmq.curve_keypair()
+
+    channel.BaseSocket.__init__ = locked
 
 
 def visitors(worker: Worker) -> type[User]:
@@ -81,6 +101,7 @@ def play_local(tell: Callable[[dict[str, Any]], None]) -> int:
 
 def play_as_master(workers: int, tell: Callable[[dict[str, Any]], None]) -> int:
     """Fork the workers before any socket exists, then tell them the port over their pipes."""
+    lock_channel()
     pipes: list[int] = []
     children: list[int] = []
     for _ in range(workers):
@@ -155,7 +176,7 @@ def follow_commands(conductor: Conductor) -> None:
     for line in lines_of(sys.stdin.fileno()):
         command = msgspec.json.decode(line)
         if command["do"] == "load":
-            conductor.load(command["script"])
+            conductor.load(command["script"], command.get("tokens", {}))
         elif command["do"] == "go":
             conductor.go(command["zero"])
         elif command["do"] == "stop":

@@ -4,9 +4,10 @@ system does."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from time import monotonic
+from types import MappingProxyType
 
 import gevent
 from gevent.event import AsyncResult
@@ -36,11 +37,16 @@ class Player:
         worker: int,
         report: Callable[[SecondReport], None],
         ended: Callable[[Operation], None],
+        tokens: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        """`tokens`: base address of an endpoint to what it asks for."""
         self._script = script
         self._report = report
         self._ended = ended
-        self._endpoints = {part.endpoint: Endpoint(part.endpoint) for part in script.head.parts.values()}
+        self._endpoints = {
+            base: Endpoint(base, tokens.get(base, ""))
+            for base in {part.endpoint for part in script.head.parts.values()}
+        }
         self._workload = script.head.workload()
         self._account = Account(worker, [op.at_s for op in script.operations])
         self._users = Users(

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 import psutil
 
+from experiment.access import without_token
 from experiment.errors import CodeBlueError, ExitCode, StartError
 from experiment.plan import Plan
 from experiment.trouble import Trouble, silent
@@ -56,6 +57,7 @@ class LoadProcess:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
+                umask=0o077,
                 start_new_session=True,  # Ctrl-C reaches the command, which stops the load in its own order
             )
         self._changed = threading.Condition()
@@ -190,11 +192,12 @@ class LoadProcess:
 class RunningLoad:
     """The load of one run."""
 
-    def __init__(self, process: LoadProcess, script: Path, planned: int) -> None:
+    def __init__(self, process: LoadProcess, script: Path, planned: int, tokens: Mapping[str, str]) -> None:
+        """`tokens` of the script's endpoints go over the pipe: the script is kept, and others may read it."""
         self._process = process
         self._planned = planned  # operations
         self._zero: float | None = None
-        process.command(do="load", script=str(script))
+        process.command(do="load", script=str(script), tokens=dict(tokens))
 
     def ready(self, deadline_s: float, look: Look = nothing) -> None:
         """Wait until every worker has read its share; `look` is called meanwhile, and may raise. Raises
@@ -247,15 +250,17 @@ def start_load(
 ) -> RunningLoad:
     """Start the load process of a run, or use one that was started ahead; `stop` it in any case.
 
-    `endpoints`: service name to base address. The plan's operations go into `folder` as load.jsonl. Raises
-    UnsupportedError for a journey that has no request here or no address.
+    `endpoints`: service name to base address, with its token. The plan's operations go into `folder` as
+    load.jsonl, without tokens. Raises UnsupportedError for a journey that has no request here or no address.
     """
     script = folder / "load.jsonl"
-    write_script(plan, endpoints, history_path.resolve(), datetime.now(UTC).date().isoformat(), script)
+    bare = {name: without_token(url) for name, url in endpoints.items()}
+    written = {name: url for name, (url, _) in bare.items()}
+    write_script(plan, written, history_path.resolve(), datetime.now(UTC).date().isoformat(), script)
     if process is None:
         process = LoadProcess(folder, workers)
     try:
-        return RunningLoad(process, script.resolve(), len(plan.operations))
+        return RunningLoad(process, script.resolve(), len(plan.operations), dict(bare.values()))
     except BaseException:
         process.stop()
         raise

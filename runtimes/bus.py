@@ -11,6 +11,7 @@ from experiment.errors import StartError
 from runtimes.binaries import nats_binary
 from runtimes.leftovers import Journal
 from runtimes.loopback import HOST
+from runtimes.private_places import closed_folder, write_closed
 from runtimes.runtime import Address
 from runtimes.spawning import Child, Command
 
@@ -32,18 +33,28 @@ def version() -> str:
     return match.group(1) if match else "unknown"
 
 
-def start_server(folder: Path, port: int, log: Path, journal: Journal, name: str = "bus") -> Child:
-    """Start it with its store in `folder`; again with the same folder and port it finds its streams."""
-    folder.mkdir(parents=True, exist_ok=True)
+def start_server(
+    folder: Path, port: int, token: str, log: Path, journal: Journal, name: str = "bus"
+) -> Child:
+    """Start it with its store in `folder`; again with the same folder and port it finds its streams. It asks
+    its clients for the token, if there is one."""
+    closed_folder(folder)
     configuration = folder / "nats.conf"
-    configuration.write_text(
+    write_closed(
+        configuration,
         f'listen: "{HOST}:{port}"\n'
         f"server_name: codeblue\n"
         f'jetstream {{ store_dir: "{folder / "store"}", max_memory_store: 64MB, max_file_store: 1GB }}\n'
+        f"{authorization(token)}",
     )
     environment = {"PATH": "/usr/bin:/bin", "HOME": str(folder)}
     argv = (str(find_server()), "-c", str(configuration))
     return Child(Command(name, argv, folder, log, environment), journal)
+
+
+def authorization(token: str) -> str:
+    """The lines of a NATS configuration that ask clients for a token; none for an empty one."""
+    return f'authorization {{ token: "{token}" }}\n' if token else ""
 
 
 def accepts(address: Address, deadline_s: float = 1.0) -> bool:

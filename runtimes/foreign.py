@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from experiment.services import filled
 from experiment.topology import System
+from runtimes.keys import Keys
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import database_of
 from runtimes.sql import Login
@@ -23,11 +24,11 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class Ground:
-    """Where services stand: `doors` is the address of each link's proxy as its caller reaches it, `passwords`
-    those of the databases' owners, `python` what stands for `{python}`."""
+    """Where services stand: `doors` is the address of each link's proxy as its caller reaches it, `keys` what
+    lets it in there, `python` what stands for `{python}`."""
 
     doors: Mapping[str, Address]
-    passwords: Mapping[str, str]
+    keys: Keys
     python: str
 
 
@@ -42,8 +43,10 @@ def start_of(system: System, name: str, listen: Address, ground: Ground, run: Ru
         values |= _of_link(link.callee, ground.doors[link.name], run, link.name)
         if link.protocol == "postgres":
             owner = database_of(name, system, run.design)
-            login = {"user": owner, "database": owner, "password": ground.passwords[owner]}
+            login = {"user": owner, "database": owner, "password": ground.keys.passwords[owner]}
             values |= {f"{link.callee}.{part}": value for part, value in login.items()}
+        else:
+            values[f"{link.callee}.token"] = ground.keys.of(system, link.callee)
     return Start(
         tuple(filled(text, values) for text in service.command),
         {key: filled(text, values) for key, text in service.environment.items()}

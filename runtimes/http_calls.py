@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from experiment.access import shown
 from runtimes.runtime import Address
 
 
@@ -36,12 +37,13 @@ def call(
     *,
     deadline_s: float,
 ) -> Answer:
-    """One request on a fresh connection. `http.client` knows no proxy variables, so none can divert the call.
+    """One request on a fresh connection, with the token of the address. Raises CallError.
 
-    Raises CallError. The deadline holds for each wait on the socket.
+    `http.client` knows no proxy variables, so none can divert the call. The deadline holds for each wait on
+    the socket.
     """
     connection = http.client.HTTPConnection(address.host, address.port, timeout=deadline_s)
-    headers = {"x-caller": "harness", "connection": "close"}
+    headers = {"x-caller": "harness", "connection": "close", **shown(address.token)}
     if body is not None:
         headers["content-type"] = "application/json"
     try:

@@ -27,6 +27,7 @@ import psutil
 
 from runtimes.guard import Guard
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
+from runtimes.private_places import FILE, closed_folder
 from runtimes.shared_memory import remove_segment, segments_below
 
 MARK = "CODEBLUE_INSTANCE"
@@ -44,11 +45,11 @@ class Journal:
         full disk)."""
         self.instance = f"{what}-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = var / INSTANCES / self.instance
-        self.folder.mkdir(parents=True)
+        closed_folder(self.folder)
         self._lock = threading.Lock()
         self.guard: Guard | None = None
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-        self._fd = os.open(self.folder / JOURNAL, flags, 0o644)
+        self._fd = os.open(self.folder / JOURNAL, flags, FILE)
         owner, place = this_process().identity, here()
         try:
             self.guard = Guard(owner, self.folder)

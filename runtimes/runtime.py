@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+from experiment.access import with_token
 from experiment.controls import Controls
 from experiment.design import Design
 from experiment.history import Record, Sample
@@ -18,13 +19,19 @@ from experiment.workload import Population
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where something listens."""
+    """Where something listens, and the token that lets the harness in there; empty for none."""
 
     host: str
     port: int
+    token: str = field(default="", repr=False)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
+
+    @property
+    def url(self) -> str:
+        """The base address of HTTP, with the token; see `experiment.access`."""
+        return with_token(self.host, self.port, self.token)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,8 @@ from experiment.design import Design
 from experiment.services import Endpoints
 from experiment.switches import OWNED, with_effect
 from experiment.topology import System
+from runtimes.keys import Keys
+from runtimes.private_places import closed_folder
 from runtimes.runtime import Address, RunSettings
 
 
@@ -33,9 +35,10 @@ def callees(
     service: str,
     doors: Mapping[str, Address],
     run: RunSettings,
-    passwords: Mapping[str, str],
+    keys: Keys,
 ) -> dict[str, dict[str, Any]]:
-    """How a service reaches each of its callees; `doors` is the address of each link's proxy."""
+    """How a service reaches each of its callees, and what lets it in; `doors` is the address of each link's
+    proxy."""
     found: dict[str, dict[str, Any]] = {}
     for link in system.links:
         if link.caller != service:
@@ -44,7 +47,10 @@ def callees(
         found[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
         if link.protocol == "postgres":
             owner = database_of(service, system, run.design)
-            found[link.callee] |= {"database": owner, "user": owner, "password": passwords[owner]}
+            login = {"database": owner, "user": owner, "password": keys.passwords[owner]}
+            found[link.callee] |= login
+        elif token := keys.of(system, link.callee):
+            found[link.callee]["token"] = token
     return found
 
 
@@ -54,8 +60,10 @@ def configuration(
     links: Mapping[str, Mapping[str, Any]],
     run: RunSettings,
     folder: ServiceFolder,
+    token: str,
 ) -> dict[str, Any]:
-    """The whole configuration file of a service; `links` gives each callee's protocol and proxy address."""
+    """The whole configuration file of a service; `links` gives each callee's protocol and proxy address,
+    `token` is what it asks its own callers for."""
     return {
         "service": service,
         "listen": {"host": listen.host, "port": listen.port},
@@ -65,6 +73,7 @@ def configuration(
         "seed": run.seed,
         "spans": str(folder.spans(service)),
         "log": str(folder.log(service)),
+        **({"token": token} if token else {}),
     }
 
 
@@ -84,7 +93,7 @@ class ServiceFolder:
 
     def make(self) -> None:
         for name in ("configs", "logs", "traces"):
-            (self.path / name).mkdir(parents=True, exist_ok=True)
+            closed_folder(self.path / name)
 
     def config(self, service: str) -> Path:
         return self.path / "configs" / f"{service}.json"

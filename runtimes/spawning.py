@@ -14,8 +14,10 @@ from pathlib import Path
 from experiment.errors import CleanupError, StartError
 from runtimes.leftovers import Journal, descendants, end_processes
 from runtimes.owners import Identity, identify
+from runtimes.private_places import FILE, MASK
 
 LAST_LINES = 15
+LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
 
 # The kernel ends a child marked with PDEATHSIG when the *thread* that started it ends. So all children are
 # started by one thread that lives as long as the process.
@@ -143,7 +145,7 @@ def _spawn(command: Command, journal: Journal) -> subprocess.Popen[bytes]:
     if setpriv is not None:
         argv = [setpriv, "--pdeathsig", "KILL", "--", *argv]
     uid, gid = command.user or (None, None)
-    with command.log.open("ab") as log:
+    with open(os.open(command.log, LOG, FILE), "ab") as log:
         return subprocess.Popen(
             argv,
             cwd=command.cwd,
@@ -152,6 +154,7 @@ def _spawn(command: Command, journal: Journal) -> subprocess.Popen[bytes]:
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
+            umask=MASK,
             user=uid,
             group=gid,
             extra_groups=None if uid is None else [],

@@ -5,6 +5,7 @@ Commands are imported when they are asked for: judging a small file must not wai
 
 from __future__ import annotations
 
+import os
 import shlex
 import signal
 import sys
@@ -16,6 +17,7 @@ from execution.commands.lazy import LazyGroup
 from execution.commands.saying import show, tell
 from execution.program import NAME, program
 from experiment.errors import CodeBlueError, ExitCode
+from runtimes.private_places import MASK
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
@@ -99,8 +101,10 @@ def _terminate(_number: int, _frame: FrameType | None) -> None:
 def main() -> None:
     """Run the command; every error that has a message ends as that message and its exit code."""
     signal.signal(signal.SIGTERM, _terminate)
+    # What runs leave is for this user alone; files that the user names keep the user's own mask.
+    mask = os.umask(MASK)
     try:
-        code = cli.main(prog_name=shlex.join(program()), standalone_mode=False)
+        code = cli.main(prog_name=shlex.join(program()), standalone_mode=False, obj=mask)
     except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
         code = ExitCode.TERMINATED if isinstance(end.__cause__, Terminated) else ExitCode.INTERRUPTED
     except click.ClickException as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON o
 
 
 class OutputFile(click.Path):
-    """A file to be written: tried before the work, whose result would be lost when it could not be."""
+    """A file to be written: tried before the work, whose result would be lost when it could not be. It gets
+    the permissions that the user's own mask gives, which is the object of the command's context."""
 
     def __init__(self, *endings: str) -> None:
         super().__init__(dir_okay=False)
@@ -36,7 +38,14 @@ class OutputFile(click.Path):
             self.fail(reason, param, ctx)
         if not known:
             path.unlink()
+            if ctx is not None and isinstance(ctx.obj, int):
+                ctx.call_on_close(partial(_open_up, path, 0o666 & ~ctx.obj))
         return path
+
+
+def _open_up(path: Path, mode: int) -> None:
+    if path.exists():
+        path.chmod(mode)
 
 
 class OutputFolder(click.Path):

@@ -328,9 +328,9 @@ class LiveRun:
         return round(time.monotonic() - zero, 6) if zero else 0.0
 
     def _endpoints(self) -> dict[str, str]:
-        """Entry service of a journey to its base URL."""
+        """Entry service of a journey to its base URL, which has the token that it asks for."""
         entries = {journey.entry for journey in self._plan.system.journeys.values()}
-        return {entry: f"http://{self._runtime.address(entry)}" for entry in sorted(entries)}
+        return {entry: self._runtime.address(entry).url for entry in sorted(entries)}
 
 
 def run_settings(plan: Plan) -> RunSettings:

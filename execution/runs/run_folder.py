@@ -43,6 +43,7 @@ from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS
 from measurement.properties.python_property import PythonProperty
 from reports.report import RunFacts
+from runtimes.private_places import CLOSED
 
 T = TypeVar("T")
 REGISTRIES: Registries = {Fault: KINDS, Binding: PROPERTY_KINDS}
@@ -165,11 +166,12 @@ class RunFolder:
 
 
 def fresh_folder(parent: Path, name: str) -> Path:
-    """A folder below `parent` that nobody else has, made now: the time, the name, and a number if need be."""
+    """A folder below `parent` that nobody else has or may enter, made now: the time, the name, and a number
+    if need be."""
     parent.mkdir(parents=True, exist_ok=True)
     for path in _names(parent, name):
         with suppress(FileExistsError):
-            path.mkdir()
+            path.mkdir(mode=CLOSED)
             return path
     raise AssertionError("there is always another number")
 
@@ -181,13 +183,12 @@ def _names(parent: Path, name: str) -> Iterator[Path]:
 
 
 def create(parent: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> RunFolder:
-    """A new folder below `parent` with everything that will be played written out: whole or not at all. The
-    name starts with the time. Raises StorageError."""
+    """A new folder below `parent` with everything that will be played written out: whole or not at all.
+    Nobody else may enter it. The name starts with the time. Raises StorageError."""
     unfinished: Path | None = None
     try:
         parent.mkdir(parents=True, exist_ok=True)
         unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-        unfinished.chmod(0o755)
         _write(unfinished, plan, inputs, facts)
     except OSError as error:
         if unfinished is not None:

@@ -87,6 +87,7 @@ class Bus:
         await client.connect(
             servers=[f"nats://{self._address.host}:{self._address.port}"],
             name=self.service,
+            token=self._address.token or None,
             connect_timeout=2,
             reconnect_time_wait=RECONNECT_WAIT_S,  # type: ignore[arg-type]  # seconds; fractions work
             max_reconnect_attempts=-1,

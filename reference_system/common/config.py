@@ -55,7 +55,8 @@ class Listen(msgspec.Struct, frozen=True):
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a callee is reached: the address of the link's proxy."""
+    """Where a callee is reached: the address of the link's proxy, and what lets one in there: a login of a
+    store, the token that a service or the bus asks for."""
 
     protocol: Literal["http", "postgres", "nats"]
     host: str
@@ -63,11 +64,12 @@ class Address(msgspec.Struct, frozen=True):
     database: str = ""
     user: str = ""
     password: str = ""
+    token: str = ""
 
 
 class Config(msgspec.Struct, frozen=True):
     """One service's configuration file. `spans` and `log` are paths; None means not recorded and standard
-    error."""
+    error. `token` is what every caller must show; empty: nobody need show any."""
 
     service: str
     listen: Listen
@@ -77,6 +79,7 @@ class Config(msgspec.Struct, frozen=True):
     seed: int = 0
     spans: str | None = None
     log: str | None = None
+    token: str = ""
 
 
 def read_config(path: str) -> Config:

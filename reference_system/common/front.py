@@ -4,6 +4,7 @@ answers."""
 from __future__ import annotations
 
 import asyncio
+import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,9 @@ from reference_system.common.store import StoreUnavailable
 if TYPE_CHECKING:
     from reference_system.common.service import Service
 
+HEALTH = "/health"  # says no more than that the process lives
+TOKEN_HEADER = b"x-access-token"
+NO_TOKEN = "no right token in the header x-access-token; expected that of the service's configuration"
 OPERATIONS = ("/health", "/ready", "/metrics", "/backlog", "/records", "/admin")
 
 
@@ -29,9 +33,13 @@ class Front:
     def __init__(self, service: Service, router: Router) -> None:
         self._service = service
         self._router = router
+        self._token = service.config.token.encode()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
+            return
+        if self._token and scope["path"] != HEALTH and not self._is_known(scope["headers"]):
+            await fhir.outcome(401, NO_TOKEN, fhir.NOT_DONE)(scope, receive, send)
             return
         if scope["path"].startswith(OPERATIONS):
             store.unhurried.set(True)
@@ -85,6 +93,12 @@ class Front:
         finally:
             metrics.in_flight -= 1
             service.tracer.finish(span, ok)
+
+    def _is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
+        """Whether the request shows the token. All users of a machine can reach a port of it."""
+        return any(
+            name == TOKEN_HEADER and hmac.compare_digest(value, self._token) for name, value in headers
+        )
 
     def _set_deadline(self, header: str | None) -> None:
         """The caller's, where the design knows limits; who hands deadlines on gives one where none came."""

@@ -114,10 +114,13 @@ class _Connection(asyncio.Protocol):
 class HttpClient:
     """Connections to one address. A caller that is cancelled or times out costs its connection, no more."""
 
-    def __init__(self, host: str, port: int) -> None:
+    def __init__(self, host: str, port: int, token: str = "") -> None:
+        """Every request shows the token, if there is one."""
         self._host = host
         self._port = port
         self._head = f"HTTP/1.1\r\nhost: {host}:{port}\r\n"
+        if token:
+            self._head += f"x-access-token: {token}\r\n"
         self._idle: list[_Connection] = []
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Reply:

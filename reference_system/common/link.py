@@ -56,7 +56,7 @@ class Link:
         self.patterns = patterns
         self._caller = caller
         self._callee = callee
-        self._client = HttpClient(address.host, address.port)
+        self._client = HttpClient(address.host, address.port, address.token)
         self._shared = shared
         self._tracer = tracer
         self._rng = rng

@@ -25,18 +25,21 @@ from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import Secrets, new_secrets, write_store_files
 from runtimes.containers.toolbox import Toolbox
 from runtimes.foreign import Ground, start_of
+from runtimes.keys import Keys
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.links.proxies import open_proxies
 from runtimes.loopback import free_ports
 from runtimes.owners import this_process
+from runtimes.private_places import hand_over, passage, write_closed
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import (
     ServiceFolder,
+    callees,
     configuration,
-    database_of,
     databases,
     restart_needed,
+    stores,
 )
 
 START_DEADLINE_S = 60.0
@@ -83,18 +86,21 @@ def bring_up(
     Raises StartError with status and last log lines of what is not."""
     end = time.monotonic() + START_DEADLINE_S
     folder = _make_folder(journal.folder, system)
-    layout = _make_network(engine, system, journal, run, service_image)
     secrets = new_secrets(databases(system))
-    write_store_files(folder.path / "stores", secrets)
+    layout = _make_network(engine, system, journal, run, service_image, secrets.keys)
+    token = next((secrets.keys.of(system, bus) for bus, kind in stores(system).items() if kind == "nats"), "")
+    users = {"postgres": plan.POSTGRES_USER, "bus": SERVICE_USER}
+    write_store_files(folder.path / "stores", secrets, token, **users)
     parts = _parts(system, layout, folder.path, secrets)
-    proxies = Toxiproxy(layout.addresses[TOXIPROXY].host, plan.TOXIPROXY_PORT)
+    server = layout.addresses[TOXIPROXY]
+    proxies = Toxiproxy(server.host, server.port, token=server.token)
     with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="start") as pool:
         links = pool.submit(_start_links, engine, system, layout, proxies, run.seed)
-        stores = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
+        kept = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
         services = [part for part in parts.values() if not part.is_store and not part.foreign]
         made = [pool.submit(engine.create, part.spec) for part in services]
         doors = links.result()
-        for one in (*stores, *made):
+        for one in (*kept, *made):
             one.result()
         # The toolbox joins Toxiproxy's network and keeps the stores' files: it comes after both.
         toolbox = pool.submit(_start, engine, plan.toolbox_spec(layout, system))
@@ -117,20 +123,19 @@ def bring_up(
 def _make_folder(path: Path, system: System) -> ServiceFolder:
     folder = ServiceFolder(path)
     folder.make()
-    for name in ("clocks", "stores"):
-        (path / name).mkdir(exist_ok=True)
+    passage(path / "clocks")
     for name in system.services:
         (path / "clocks" / name).write_text("+0\n")
-    traces = path / "traces"
-    if os.geteuid() == 0:
-        os.chown(traces, SERVICE_USER, SERVICE_USER)
-    else:
-        traces.chmod(0o777)
+        hand_over(path / "clocks" / name, SERVICE_USER)
+    for name in ("configs", "traces"):
+        hand_over(path / name, SERVICE_USER)
+    if os.geteuid() != 0:
+        (path / "traces").chmod(0o777)  # the services' user writes there
     return folder
 
 
 def _make_network(
-    engine: Engine, system: System, journal: Journal, run: RunSettings, service_image: str
+    engine: Engine, system: System, journal: Journal, run: RunSettings, service_image: str, keys: Keys
 ) -> Layout:
     """A network on a subnet that the engine finds free. Asked for by name the second time: only then will it
     take fixed addresses."""
@@ -150,6 +155,7 @@ def _make_network(
         network=network,
         ports=ports,
         service_image=service_image,
+        keys=keys,
     )
     users = {"store": plan.POSTGRES_USER, "bus": SERVICE_USER}
     for name, spec in system.services.items():
@@ -177,7 +183,7 @@ def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> di
 
 def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, ContainerPart]:
     """The services that know nothing of the harness, as a design wants them started."""
-    ground = Ground(built.doors, built.secrets.passwords, "python3")
+    ground = Ground(built.doors, built.secrets.keys, "python3")
     parts: dict[str, ContainerPart] = {}
     for name, image in built.images.items():
         service, address = system.services[name], built.layout.addresses[name]
@@ -267,22 +273,15 @@ def write_configurations(built: Built, system: System, run: RunSettings) -> list
         if before is not None and restart_needed(before, wanted, part.control):
             moved.append(name)
         built.configurations[name] = wanted
-        built.folder.config(name).write_text(json.dumps(wanted))
+        write_closed(built.folder.config(name), json.dumps(wanted))
+        hand_over(built.folder.config(name), SERVICE_USER)
     return moved
 
 
 def _configuration(built: Built, system: System, service: str, run: RunSettings) -> dict[str, Any]:
-    links: dict[str, dict[str, Any]] = {}
-    for link in system.links:
-        if link.caller != service:
-            continue
-        door = built.doors[link.name]
-        links[link.callee] = {"protocol": link.protocol, "host": door.host, "port": door.port}
-        if link.protocol == "postgres":
-            owner = database_of(service, system, run.design)
-            password = built.secrets.passwords[owner]
-            links[link.callee] |= {"database": owner, "user": owner, "password": password}
-    listen = Address("0.0.0.0", built.layout.addresses[service].port)
-    wanted = configuration(service, listen, links, run, built.folder)
+    links = callees(system, service, built.doors, run, built.secrets.keys)
+    address = built.layout.addresses[service]
+    listen = Address("0.0.0.0", address.port)
+    wanted = configuration(service, listen, links, run, built.folder, address.token)
     spans = f"{plan.INSIDE}/traces/{built.folder.spans(service).name}"
     return {**wanted, "spans": spans, "log": None}

@@ -24,6 +24,7 @@ from runtimes.containers.recipes import SYSTEM
 from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec
 from runtimes.containers.stores import HBA, NATS_CONF, statements
 from runtimes.links.controls import proxy_name
+from runtimes.postgres import PROBE
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import database_of, databases, reset_body
 
@@ -47,7 +48,7 @@ def compose_files(system: System, design: Design) -> dict[str, str]:
         "compose.yaml": HEADER + as_yaml(_compose(system)),
         "compose/toxiproxy.json": _json(_proxies(system, ports)),
         "compose/population.json": reset_body(run).decode() + "\n",
-        "compose/stores/databases.sql": statements(dict.fromkeys(databases(system), PASSWORD)),
+        "compose/stores/databases.sql": statements(dict.fromkeys((PROBE, *databases(system)), PASSWORD)),
         "compose/stores/pg_hba.conf": HBA,
         "compose/stores/nats.conf": NATS_CONF,
     }

@@ -11,7 +11,9 @@ from experiment.topology import Service, System
 from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.foreign import Start
+from runtimes.keys import Keys
 from runtimes.runtime import Address
+from runtimes.toxiproxy.options import TOKEN_VARIABLE
 
 INSTANCE = "codeblue.instance"  # the label that everything of an instance carries
 OWNER = "codeblue.owner"  # the process that the instance belongs to: see `runtimes.owners`
@@ -85,20 +87,27 @@ def place(
     network: str,
     ports: list[int],
     service_image: str,
+    keys: Keys,
 ) -> Layout:
-    """Addresses in the subnet (the first host is the bridge), and a port of 127.0.0.1 for each front door."""
+    """Addresses in the subnet (the first host is the bridge), and a port of 127.0.0.1 for each front door;
+    each has the token that is asked for there."""
     hosts = ipaddress.ip_network(subnet).hosts()
     next(hosts)
-    addresses = {TOXIPROXY: Address(str(next(hosts)), TOXIPROXY_PORT)}
+    addresses = {TOXIPROXY: Address(str(next(hosts)), TOXIPROXY_PORT, keys.token)}
     for name, spec in system.services.items():
         port = spec.port if spec.foreign else PORTS[spec.role]
-        addresses[name] = Address(str(next(hosts)), port)
-    doors = dict(zip(front_doors(system), (Address("127.0.0.1", port) for port in ports), strict=True))
+        addresses[name] = Address(str(next(hosts)), port, keys.of(system, name))
+    doors = {
+        name: Address("127.0.0.1", port, addresses[name].token)
+        for name, port in zip(front_doors(system), ports, strict=True)
+    }
     return Layout(instance, owner, run_id, network, addresses, doors, service_image)
 
 
 def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
+    """The server of all links. The embedded one asks for the token; the original knows none."""
     address = layout.addresses[TOXIPROXY]
+    token = {TOKEN_VARIABLE: address.token} if address.token else {}
     return ContainerSpec(
         name=layout.container(TOXIPROXY),
         hostname=TOXIPROXY,
@@ -108,7 +117,7 @@ def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
         address=address.host,
         command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed)),
         user=f"{SERVICE_USER}:{SERVICE_USER}",
-        environment={"LOG_LEVEL": "error"},
+        environment={"LOG_LEVEL": "error", **token},
         tmpfs=SCRATCH,
     )
 

@@ -24,11 +24,13 @@ from experiment.controls import (
 )
 from experiment.errors import UnsupportedError
 from runtimes.containers.engine import Engine
+from runtimes.containers.layout import SERVICE_USER
 from runtimes.containers.parts import ContainerPart, last_words, wait_until_ready
 from runtimes.containers.squeeze import squeeze_memory
 from runtimes.containers.toolbox import Toolbox
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
+from runtimes.private_places import hand_over
 
 ANY = frozenset(map(capability, (Crash, Pause, CpuLimit, Disconnect)))
 ONLY_SERVICES = frozenset(map(capability, (OutOfMemory, SkewClock)))
@@ -218,6 +220,7 @@ class ContainerNode:
         assert self._clock is not None
         partial = self._clock.with_suffix(".new")
         partial.write_text(f"{offset_s:+.3f}\n")
+        hand_over(partial, SERVICE_USER)
         partial.replace(self._clock)
 
     def _ready(self) -> None:

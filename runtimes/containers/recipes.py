@@ -45,7 +45,7 @@ class Recipe:
         digest = hashlib.sha256(f"{self.image}\n{base_id}\n{sorted(self.labels.items())}\n".encode())
         digest.update(self.dockerfile.read_bytes())
         for inside, path in self.entries():
-            digest.update(f"{inside}\n{path.stat().st_mode & 0o777}\n".encode())
+            digest.update(f"{inside}\n{_mode(path)}\n".encode())
             digest.update(path.read_bytes())
         return digest.hexdigest()[:16]
 
@@ -66,10 +66,15 @@ class Recipe:
             for inside, path in (("Dockerfile", self.dockerfile), *self.entries()):
                 entry = tarfile.TarInfo(inside)
                 content = path.read_bytes()
-                entry.size, entry.mode = len(content), 0o755 if path.stat().st_mode & 0o100 else 0o644
+                entry.size, entry.mode = len(content), _mode(path)
                 tar.addfile(entry, io.BytesIO(content))
         archive.seek(0)
         return archive
+
+
+def _mode(path: Path) -> int:
+    """The permissions inside an image: the same under whatever mask a checkout or a package was written."""
+    return 0o755 if path.stat().st_mode & 0o100 else 0o644
 
 
 def name_of(image: str) -> str:

@@ -114,12 +114,15 @@ class ContainersRuntime:
         """Controls and readings of the running system."""
         able = built.toolbox.abilities()
         self._replace = ToxiproxyReplacement(engine, built, self._gone)
+        keys = built.secrets.keys
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
             control = self._system.services[link.callee].control
-            prober = LinkProber(Opener(link.protocol, door, http_paths(control)))
+            prober = LinkProber(
+                Opener(link.protocol, door, http_paths(control), keys.over(self._system, link))
+            )
             proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
             if link.protocol == "http" and control.behaviour is not None:
@@ -175,7 +178,7 @@ class ContainersRuntime:
         self._played.add(run.run_id)
         self._vitals.renew()
         self._token = run.token
-        self._logins = logins(self._system, built.layout.addresses, run, built.secrets.passwords)
+        self._logins = logins(self._system, built.layout.addresses, run, built.secrets.keys.passwords)
         built.folder.mark()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))

@@ -79,11 +79,13 @@ class Toxiproxy:
     `known` is the state of each proxy as it was last read: what `rebuild` makes again on a replaced server.
     """
 
-    def __init__(self, host: str, port: int, *, deadline_s: float = 2.0) -> None:
+    def __init__(self, host: str, port: int, *, token: str = "", deadline_s: float = 2.0) -> None:
+        """The token is shown with every call."""
         self.host = host
         self.port = port
         self.url = server_url(host, port)
         self.deadline_s = deadline_s
+        self._token = token
         self.known: dict[str, ProxyState] = {}
         self._client = ClientServer()
 
@@ -250,7 +252,9 @@ class Toxiproxy:
         sent = f"{method} {self.url}{path}" + (f" {json}" if json is not None else "")
         body = None if json is None else dumps(json).encode()
         try:
-            status, answered = exchange(self.host, self.port, method, path, body, deadline_s=self.deadline_s)
+            status, answered = exchange(
+                self.host, self.port, method, path, body, deadline_s=self.deadline_s, token=self._token
+            )
         except TimeoutError:
             raise ToxiproxyHung(f"Toxiproxy did not answer {sent} within {self.deadline_s:g} s") from None
         except (OSError, HTTPException) as error:

@@ -6,16 +6,19 @@ makes both directions carry at least that many bytes, as far as the protocol all
 
 from __future__ import annotations
 
+import json
 import re
 import secrets
 import socket
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from experiment import topology
+from experiment.access import shown
 from experiment.services import Endpoints
+from runtimes.links.scram import Scram
 from runtimes.postgres import PROBE
 from runtimes.runtime import Address
 
@@ -102,8 +105,9 @@ class _Http:
     Answers are counted: one that comes after its deadline is not taken for the answer of a later question.
     """
 
-    def __init__(self, address: Address, deadline_s: float, paths: HttpPaths) -> None:
+    def __init__(self, address: Address, deadline_s: float, token: str, paths: HttpPaths) -> None:
         self._wire = _Wire(address, deadline_s)
+        self._shown = "".join(f"{name}: {value}\r\n" for name, value in shown(token).items())
         self._paths = paths
         self._owed = 0
         self._long_bytes = 0
@@ -124,7 +128,8 @@ class _Http:
 
     def _ask(self, path: str, rounds: int, padding: int, end: float) -> bytes:
         head = (
-            f"GET {path} HTTP/1.1\r\nhost: probe\r\nx-caller: harness\r\nx-padding: {'x' * padding}\r\n\r\n"
+            f"GET {path} HTTP/1.1\r\nhost: probe\r\nx-caller: harness\r\n{self._shown}"
+            f"x-padding: {'x' * padding}\r\n\r\n"
         )
         answer = b""
         for burst in range(0, rounds, 8):  # a server stops reading while many questions wait
@@ -181,8 +186,9 @@ class _Postgres:
     `brief` asks only whether TLS is spoken, once: one byte comes back, and no session is made.
     """
 
-    def __init__(self, address: Address, deadline_s: float, *, brief: bool) -> None:
+    def __init__(self, address: Address, deadline_s: float, password: str, *, brief: bool) -> None:
         self._wire = _Wire(address, deadline_s)
+        self._login = Scram(password)
         self._brief = brief
         self._in_session = False
         self._owed = 0
@@ -213,6 +219,8 @@ class _Postgres:
             message = self._wire.take(_postgres_message, end)
             if message[:1] == b"E":
                 raise Broken(message[5:].replace(b"\0", b" ").decode("utf-8", "replace").strip())
+            if message[:1] == b"R" and (answer := self._login.answer(message)):
+                self._wire.send(answer, end)
             self._owed -= message[:1] == b"Z"
 
     def is_open(self) -> bool:
@@ -235,8 +243,11 @@ class _Nats:
     `brief` counts the first PING, which is sent with the greeting.
     """
 
-    def __init__(self, address: Address, deadline_s: float, *, brief: bool) -> None:
+    def __init__(self, address: Address, deadline_s: float, token: str, *, brief: bool) -> None:
         self._wire = _Wire(address, deadline_s)
+        self._options = {"verbose": False, "pedantic": False, "name": "codeblue-probe"}
+        if token:
+            self._options["auth_token"] = token
         self._brief = brief
         self._subject = f"codeblue.probe.{secrets.token_hex(8)}".encode()
         self._in_session = False
@@ -245,7 +256,7 @@ class _Nats:
     def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
         end = time.monotonic() + deadline_s
         if not self._in_session:
-            connect = b'CONNECT {"verbose":false,"pedantic":false,"name":"codeblue-probe"}\r\nPING\r\n'
+            connect = b"CONNECT %b\r\nPING\r\n" % json.dumps(self._options).encode()
             self._in_session = True
             self._owed += 1
             start = time.monotonic()
@@ -294,19 +305,21 @@ def _line(content: bytes) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Opener:
-    """Opens conversations with one address in one protocol."""
+    """Opens conversations with one address in one protocol. `key` is what lets the harness in there: a token,
+    or the password of the role that measures links; empty for none."""
 
     protocol: topology.Protocol
     address: Address
     paths: HttpPaths = HttpPaths()
+    key: str = field(default="", repr=False)
 
     def open(self, deadline_s: float, *, brief: bool = False) -> Conversation:
         """Connect; `brief` allows a shorter question that can be asked once. Raises NoAnswer, Broken."""
         match self.protocol:
             case "http":
-                return _Http(self.address, deadline_s, self.paths)
+                return _Http(self.address, deadline_s, self.key, self.paths)
             case "postgres":
-                return _Postgres(self.address, deadline_s, brief=brief)
+                return _Postgres(self.address, deadline_s, self.key, brief=brief)
             case "nats":
-                return _Nats(self.address, deadline_s, brief=brief)
+                return _Nats(self.address, deadline_s, self.key, brief=brief)
         raise ValueError(f"no conversation for the protocol {self.protocol}")

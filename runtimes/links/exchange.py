@@ -8,6 +8,8 @@ import socket
 import time
 from typing import Any
 
+from experiment.access import shown
+
 SHORTEST_WAIT_S = 0.001
 
 
@@ -31,14 +33,14 @@ class _UntilDeadline(io.RawIOBase):
 
 
 def exchange(
-    host: str, port: int, method: str, path: str, body: bytes | None, *, deadline_s: float
+    host: str, port: int, method: str, path: str, body: bytes | None, *, deadline_s: float, token: str = ""
 ) -> tuple[int, bytes]:
-    """The status and body of the answer. `body` is JSON; `host` may be an IPv6 address.
+    """The status and body of the answer. `body` is JSON; `host` may be an IPv6 address; the token is shown.
 
     Raises TimeoutError at the deadline, OSError or HTTPException when none comes or one that cannot be read.
     """
     end = time.monotonic() + deadline_s
-    headers = {"Connection": "close"}  # a kept connection may be to a server that is gone
+    headers = {"Connection": "close", **shown(token)}  # a kept connection may be to a server that is gone
     if body is not None:
         headers["Content-Type"] = "application/json"
     connection = http.client.HTTPConnection(host, port)

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,7 +20,10 @@ from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.states import ToxiproxyError, server_url
 from runtimes.loopback import HOST, free_port, taken
+from runtimes.runtime import Address
+from runtimes.signs import accepts
 from runtimes.spawning import Child, Command
+from runtimes.toxiproxy.options import TOKEN_VARIABLE
 from runtimes.vitals import Wrong, wrong_with
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -102,6 +105,8 @@ class RunningToxiproxy:
     version: str
     host: str
     port: int
+    token: str = field(default="", repr=False)
+    """What it asks its clients for; empty for none."""
     replaced: int = 0
     """How often it was replaced: a run with a replacement in it is invalid."""
     replacing: bool = False
@@ -135,7 +140,7 @@ class RunningToxiproxy:
             self._child.kill()
             self.replaced += 1
             self._child = Child(self._child.command, self._journal)
-            _wait_until_ours(self._child, self.host, self.port, time.monotonic() + deadline_s)
+            _wait_until_ours(self._child, self.host, self.port, self.token, time.monotonic() + deadline_s)
         except _PortTaken:
             raise StartError(f"another process took port {self.port} while Toxiproxy was replaced") from None
         finally:
@@ -161,11 +166,13 @@ def start_server(
     seed: int | None,
     deadline_s: float,
     journal: Journal | None = None,
+    token: str = "",
 ) -> RunningToxiproxy:
     """Start the server on a free port of 127.0.0.1; returns when it answers and is the process we started.
 
-    Its log goes to `folder/toxiproxy.log`. `journal` is where the process is written down for a later
-    clean-up; without one, a journal is kept in `folder`. Raises StartError with what was seen.
+    The embedded one asks its clients for the token; the original cannot. Its log goes to
+    `folder/toxiproxy.log`. `journal` is where the process is written down for a later clean-up; without
+    one, a journal is kept in `folder`. Raises StartError with what was seen.
     """
     if choice.kind == "external":
         return _external(choice, deadline_s)
@@ -175,9 +182,9 @@ def start_server(
     assert used is not None
     for _ in range(MOST_PORTS_TRIED):
         port = free_port()
-        child = Child(_command(choice, port, seed, folder), used)
+        child = Child(_command(choice, port, seed, folder, token), used)
         try:
-            version = _wait_until_ours(child, HOST, port, end)
+            version = _wait_until_ours(child, HOST, port, token, end)
         except _PortTaken:
             child.stop(STOP_DEADLINE_S)
             continue
@@ -191,6 +198,7 @@ def start_server(
             version,
             HOST,
             port,
+            token,
             _child=child,
             _journal=used,
             _journal_is_own=own_journal is not None,
@@ -208,12 +216,15 @@ class _PortTaken(Exception):
     """Somebody else listens on the port that was free a moment ago."""
 
 
-def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path) -> Command:
+def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path, token: str) -> Command:
     arguments: tuple[str, ...] = ("-host", HOST, "-port", str(port))
     if seed is not None:
         arguments += ("-seed", str(seed))
     environment = dict(os.environ)
     # The real server writes two lines for each connection below this level.
+    environment.pop(TOKEN_VARIABLE, None)
+    if token:
+        environment[TOKEN_VARIABLE] = token
     environment["LOG_LEVEL"] = "error" if choice.kind == "real" else "info"
     return Command(
         name="toxiproxy",
@@ -224,10 +235,10 @@ def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path) ->
     )
 
 
-def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
+def _wait_until_ours(child: Child, host: str, port: int, token: str, end: float) -> str:
     """Poll until the child itself listens and answers. Returns the version."""
-    adapter = Toxiproxy(host, port, deadline_s=0.5)
-    seen = "nothing yet"
+    adapter = Toxiproxy(host, port, token=token, deadline_s=0.5)
+    seen = "it does not listen yet"
     while time.monotonic() < end:
         if not child.running:
             if taken(port):
@@ -235,15 +246,14 @@ def _wait_until_ours(child: Child, host: str, port: int, end: float) -> str:
             break
         if child.stopped:
             break
-        try:
-            version = adapter.version()
-        except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
-            seen = str(error)
-        else:
-            if _listens(child.pid, port):
-                return version
-            if taken(port):
-                raise _PortTaken
+        # The token is shown to nobody else: who listens is looked at before it is sent.
+        if _listens(child.pid, port):
+            try:
+                return adapter.version()
+            except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
+                seen = str(error)
+        elif accepts(Address(host, port), 0.5) and not _listens(child.pid, port):
+            raise _PortTaken
         time.sleep(POLL_S)
     raise StartError(
         f"toxiproxy ({' '.join(child.command.argv)}) is not ready: {child.status}; last seen: {seen}\n"
@@ -277,7 +287,8 @@ def _address(url: str) -> tuple[str, int]:
 
 def _external(choice: ServerChoice, deadline_s: float) -> RunningToxiproxy:
     host, port = _address(choice.url)
-    adapter = Toxiproxy(host, port, deadline_s=deadline_s)
+    token = os.environ.get(TOKEN_VARIABLE, "")
+    adapter = Toxiproxy(host, port, token=token, deadline_s=deadline_s)
     try:
         version = adapter.version()
     except (ToxiproxyError, ValueError, KeyError, TypeError) as error:
@@ -285,4 +296,4 @@ def _external(choice: ServerChoice, deadline_s: float) -> RunningToxiproxy:
             f"TOXIPROXY_URL is {choice.url}, but no Toxiproxy answers there: {error!r}; "
             "start it, or unset TOXIPROXY_URL"
         ) from None
-    return RunningToxiproxy("external", version, host, port)
+    return RunningToxiproxy("external", version, host, port, token)

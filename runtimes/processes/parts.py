@@ -20,6 +20,7 @@ from runtimes.checkouts import ROOT
 from runtimes.foreign import Start
 from runtimes.leftovers import Journal
 from runtimes.loopback import taken
+from runtimes.private_places import MASK, write_closed
 from runtimes.runtime import Address
 from runtimes.signs import alive, complaint_of
 from runtimes.spawning import Child, Command
@@ -130,7 +131,8 @@ class Bus:
     stop_signal: signal.Signals = signal.SIGTERM
 
     def start(self) -> Child:
-        return bus.start_server(self.folder, self.address.port, self.log, self.journal, self.name)
+        address = self.address
+        return bus.start_server(self.folder, address.port, address.token, self.log, self.journal, self.name)
 
     def complaint(self) -> str:
         return "" if self.answers(ASK_DEADLINE_S) else "no greeting with JetStream"
@@ -157,7 +159,7 @@ class ServiceProcess:
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         self.configuration = configuration
-        self.config.write_text(json.dumps(configuration))
+        write_closed(self.config, json.dumps(configuration))
 
     def start(self) -> Child:
         argv = (sys.executable, "-m", self.module, "--config", str(self.config))
@@ -205,6 +207,7 @@ class CommandProcess:
                 argv,
                 cwd=self.folder,
                 env=self._variables(),
+                umask=MASK,
                 capture_output=True,
                 text=True,
                 timeout=READY_COMMAND_DEADLINE_S,

@@ -12,6 +12,8 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
 from runtimes.foreign import Ground, Start, logins, start_of
+from runtimes.keys import Keys, new_token
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.controls import ProxiedLink
@@ -65,6 +68,7 @@ class ProcessesRuntime:
         self._addresses: dict[str, Address] = {}
         self._doors: dict[str, Address] = {}  # link name -> its proxy
         self._stores = Stores()
+        self._keys = Keys()
         self._services: dict[str, ServiceProcess | CommandProcess] = {}
         self._logins: dict[str, Login] = {}
         self._token = ""
@@ -96,18 +100,23 @@ class ProcessesRuntime:
         self._folder = ServiceFolder(journal.folder)
         self._folder.make()
         ports = free_ports(len(self._system.services))
-        self._addresses = {n: Address(HOST, p) for n, p in zip(self._system.services, ports, strict=True)}
+        self._keys = Keys(new_token())
+        self._addresses = {
+            name: Address(HOST, port, self._keys.of(self._system, name))
+            for name, port in zip(self._system.services, ports, strict=True)
+        }
         with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
             logs, seed = self._folder.path / "logs", run.seed
-            toxiproxy = pool.submit(
-                start_server, find_server(), folder=logs, seed=seed, deadline_s=10.0, journal=journal
-            )
+            ours = partial(start_server, journal=journal, token=self._keys.token)
+            toxiproxy = pool.submit(ours, find_server(), folder=logs, seed=seed, deadline_s=10.0)
             try:
                 self._stores = make_stores(self._system, self._var, self._addresses, journal)
+                self._keys = replace(self._keys, passwords=self._stores.passwords)
                 starting = [pool.submit(self._launch, p, journal) for p in self._stores.parts.values()]
             finally:
                 self._toxiproxy = toxiproxy.result()
-            self._proxies = Toxiproxy(self._toxiproxy.host, self._toxiproxy.port)
+            server = self._toxiproxy
+            self._proxies = Toxiproxy(server.host, server.port, token=server.token)
             self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
             self._make_services(journal, run)
             for part in self._services.values():
@@ -152,12 +161,13 @@ class ProcessesRuntime:
                 self._services[name] = service
 
     def _begin(self, service: str, run: RunSettings) -> Start:
-        ground = Ground(self._doors, self._stores.passwords, sys.executable)
+        ground = Ground(self._doors, self._keys, sys.executable)
         return start_of(self._system, service, self._addresses[service], ground, run)
 
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
-        links = callees(self._system, service, self._doors, run, self._stores.passwords)
-        return configuration(service, self._addresses[service], links, run, self._folder)
+        links = callees(self._system, service, self._doors, run, self._keys)
+        address = self._addresses[service]
+        return configuration(service, address, links, run, self._folder, address.token)
 
     def _launch(self, part: Part, journal: Journal) -> None:
         self._nodes[part.name] = ProcessNode(part, part.start(), journal)
@@ -168,7 +178,8 @@ class ProcessesRuntime:
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             callee = self._system.services[link.callee].control
-            prober = LinkProber(Opener(link.protocol, self._doors[link.name], http_paths(callee)))
+            key, door = self._keys.over(self._system, link), self._doors[link.name]
+            prober = LinkProber(Opener(link.protocol, door, http_paths(callee), key))
             links[link.name] = ProxiedLink(link, self._proxies, prober, journal, self._replace_toxiproxy)
             if link.protocol == "http" and callee.behaviour is not None:
                 point = Point(self._addresses[link.callee], callee)
@@ -215,7 +226,7 @@ class ProcessesRuntime:
         if self._vitals is not None:
             self._vitals.renew()
         self._token = run.token
-        self._logins = logins(self._system, self._addresses, run, self._stores.passwords)
+        self._logins = logins(self._system, self._addresses, run, self._keys.passwords)
         readings = self._running_readings()
         self._folder.mark()
         moved = [name for name in self._services if self._reconfigure(name, run)]

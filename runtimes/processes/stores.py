@@ -16,7 +16,7 @@ from runtimes.service_files import databases, stores
 
 @dataclass(slots=True)
 class Stores:
-    """`passwords` are those of the databases' owners, `versions` those of the programs."""
+    """`passwords` are those of the databases' roles, `versions` those of the programs."""
 
     parts: dict[str, Part] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
@@ -24,7 +24,8 @@ class Stores:
 
 
 def make_stores(system: System, var: Path, addresses: Mapping[str, Address], journal: Journal) -> Stores:
-    """Programs, templates and passwords for all of them. Raises StartError, OSError."""
+    """Programs, templates and passwords for all of them; a bus asks for the token of its address. Raises
+    StartError, OSError."""
     made = Stores()
     logs = journal.folder / "logs"
     for name, kind in stores(system).items():
@@ -41,12 +42,12 @@ def _database(
     name: str, system: System, var: Path, address: Address, log: Path, journal: Journal, made: Stores
 ) -> Database:
     storage = postgres.storage(var)
+    if storage != var:
+        journal.write("folder", path=str(storage / "instances" / journal.instance))
     cache = storage / "cache"
     programs = postgres.find_programs(cache)
     template = postgres.template(programs, cache, databases(system), journal)
-    home = storage / "instances" / journal.instance / "postgres"
-    if storage != var:
-        journal.write("folder", path=str(home.parent))
+    home = postgres.data_home(storage, journal.instance, programs)
     made.passwords |= template.passwords
     made.versions["postgresql"] = programs.version
     return Database(name, address, programs, template, home / "data", log, journal)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 import itertools
 import os
 import posixpath
@@ -25,6 +26,8 @@ VERSION = "2.12.0"
 JSON = {"Content-Type": "application/json"}
 PLAIN = {"Content-Type": "text/plain; charset=utf-8", "X-Content-Type-Options": "nosniff"}
 METRICS = {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"}
+TOKEN_HEADER = "x-access-token"
+NO_TOKEN = b"expected the server's token in the header x-access-token\n"
 SAFE_IN_PATH = "/$&+,:;=@~"
 
 Call = Callable[["Api", Request, list[str]], Awaitable[Response]]
@@ -33,15 +36,21 @@ Call = Callable[["Api", Request, list[str]], Awaitable[Response]]
 class Api:
     """Answers requests. Every path of the original is here, and nothing else."""
 
-    def __init__(self, proxies: ProxyCollection, metrics: Metrics, log: Log) -> None:
+    def __init__(self, proxies: ProxyCollection, metrics: Metrics, log: Log, token: str = "") -> None:
+        """Every request must show the token, if there is one: all users of a machine can reach its ports."""
         self.proxies = proxies
         self.metrics = metrics
         self.log = log
+        self._token = token.encode()
         self._new_id = _request_ids()
 
     async def handle(self, request: Request) -> Response:
         """The answer to ``request``; never raises."""
-        response, call_name = await self._routed(request)
+        shown = request.headers.get(TOKEN_HEADER, "").encode("utf-8", "surrogateescape")
+        if self._token and not hmac.compare_digest(shown, self._token):
+            response, call_name = Response(401, PLAIN, NO_TOKEN), "no token"
+        else:
+            response, call_name = await self._routed(request)
         self.log.debug(
             call_name, method=request.method, url=request.target.decode("latin-1"), status=response.status
         )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 PROGRAM = "python -m runtimes.toxiproxy"
 _DURATION_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
 _UNIT_S = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 _OCTAL = re.compile(r"\A([+-]?)0(?=[0-7_])")
+TOKEN_VARIABLE = "TOXIPROXY_TOKEN"
 LARGEST_SEED = (1 << 63) - 1
 
 
@@ -28,6 +30,9 @@ class Options:
     half_close: bool = False
     pass_reset: bool = False
     print_version: bool = False
+    token: str = field(default="", repr=False)
+    """What every client must show; empty for none. It comes from the environment: others can read a command
+    line."""
 
 
 class UsageError(Exception):
@@ -97,6 +102,9 @@ def usage() -> str:
     for name, flag in FLAGS.items():
         kind = "" if flag.convert is None else " value"
         lines += [f"  -{name}{kind}", f"    \t{flag.meaning}"]
+    lines += [
+        f"The variable {TOKEN_VARIABLE} has a token that clients must show in the header x-access-token."
+    ]
     return "\n".join(lines)
 
 
@@ -131,4 +139,4 @@ def parse(arguments: Sequence[str]) -> Options:
             chosen[flag.field] = flag.convert(value)
         except ValueError as error:
             raise UsageError(f'invalid value "{value}" for flag -{name}: {error}') from None
-    return Options(**chosen)
+    return Options(**chosen, token=os.environ.get(TOKEN_VARIABLE, ""))

@@ -68,7 +68,7 @@ async def serve(options: Options, log: Log) -> None:
     try:
         if options.config:
             await _create_configured(proxies, Path(options.config), log)
-        api = Api(proxies, metrics, log)
+        api = Api(proxies, metrics, log, options.token)
         server = await loop.create_server(lambda: HttpConnection(loop, api.handle, clients), sock=api_socket)
         _collect_seldom()
         log.info("Starting Toxiproxy HTTP server", address=addresses.of_socket(api_socket), seed=seed)

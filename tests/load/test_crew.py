@@ -66,7 +66,7 @@ def test_one_worker_and_its_conductor_play_a_script(tmp_path: Path) -> None:
     with local_system() as system:
         history = started_history(tmp_path / "h.jsonl")
         write_script(made, {"front": system.base}, history, "2026-01-01", tmp_path / "s.jsonl")
-        conductor.load(str(tmp_path / "s.jsonl"))
+        conductor.load(str(tmp_path / "s.jsonl"), {})
         gevent.sleep(0)
         assert told == [{"event": "ready"}]
         conductor.go(time.monotonic())
@@ -87,7 +87,7 @@ def test_a_user_that_is_started_again_plays_nothing_again(tmp_path: Path) -> Non
     with local_system() as system:
         history = started_history(tmp_path / "h.jsonl")
         write_script(made, {"front": system.base}, history, "2026-01-01", tmp_path / "s.jsonl")
-        conductor.load(str(tmp_path / "s.jsonl"))
+        conductor.load(str(tmp_path / "s.jsonl"), {})
         conductor.go(time.monotonic())
         assert conductor.over.wait(20)
         worker.play()

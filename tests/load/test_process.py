@@ -184,7 +184,7 @@ def test_a_history_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 def test_a_script_that_is_gone_is_told_before_the_start(tmp_path: Path) -> None:
     """`ready` fails with the reason instead of waiting for its deadline."""
     process = LoadProcess(tmp_path, 1)
-    load = RunningLoad(process, tmp_path / "missing.jsonl", 1)
+    load = RunningLoad(process, tmp_path / "missing.jsonl", 1, {})
     try:
         with pytest.raises(StartError, match=r"missing\.jsonl"):
             load.ready(LIMIT_S)

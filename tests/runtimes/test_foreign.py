@@ -10,6 +10,7 @@ from experiment.services import CONTRACT, Endpoints, Service
 from experiment.switches import Switch, Value
 from experiment.topology import Link, System
 from runtimes.foreign import Ground, Start, logins, start_of
+from runtimes.keys import Keys
 from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import restart_needed
 from tests.standin.systems import settings
@@ -37,7 +38,7 @@ DOORS = {
     "orders -> db": Address("proxy", 21002),
     "pay -> db": Address("proxy", 21003),
 }
-GROUND = Ground(DOORS, {"orders": "secret", "pay": "hidden", "shared": "both"}, "python3")
+GROUND = Ground(DOORS, Keys("", {"orders": "secret", "pay": "hidden", "shared": "both"}), "python3")
 
 
 def start(run: RunSettings) -> Start:
@@ -87,7 +88,7 @@ def test_a_switch_reaches_the_environment_of_the_services_that_it_concerns() -> 
 
 def test_the_harness_logs_in_past_the_proxies() -> None:
     """What is read at the end must not depend on a link that may still be healing."""
-    found = logins(SYSTEM, {"db": Address("db", 5432)}, settings(SYSTEM), GROUND.passwords)
+    found = logins(SYSTEM, {"db": Address("db", 5432)}, settings(SYSTEM), GROUND.keys.passwords)
     assert found["pay"].address == Address("db", 5432)
     assert (found["pay"].user, found["pay"].password, found["pay"].database) == ("pay", "hidden", "pay")
 

@@ -14,6 +14,7 @@ import pytest
 from experiment.errors import StartError
 from runtimes import postgres
 from runtimes.leftovers import Journal
+from runtimes.links.conversations import Broken, Opener
 from runtimes.loopback import HOST, free_port
 from runtimes.runtime import Address
 from tests.standin.folders import open_folder
@@ -85,12 +86,13 @@ def ask(programs: postgres.Programs, address: Address, login: str, database: str
 
 @pytest.mark.live
 def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
-    """One database and one role for each owner, closed to the others; the probe sees none of them."""
+    """One database and one role for each owner, closed to the others; the probe sees none of them, and gets
+    nowhere without its password."""
     cache = journal.folder.parent.parent / "cache"
     programs = postgres.find_programs(cache)
     made = postgres.template(programs, cache, ("billing", "checkin"), journal)
     assert postgres.template(programs, cache, ("billing", "checkin"), journal) == made
-    data = journal.folder / "postgres" / "data"
+    data = postgres.data_home(cache.parent, journal.instance, programs) / "data"
     postgres.copy_template(made, data, programs, journal)
     address = Address(HOST, free_port())
     server = postgres.start_server(programs, data, address.port, journal.folder / "log", journal)
@@ -101,8 +103,17 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
         assert ask(programs, address, "postgres", "postgres", "") != "postgres"
         assert "authentication failed" in ask(programs, address, "billing", "billing", checkin)
         assert "permission denied" in ask(programs, address, "billing", "checkin", billing)
-        assert ask(programs, address, "probe", "probe", "") == "probe"
-        assert ask(programs, address, "probe", "billing", "") != "billing"
+        probe = made.passwords["probe"]
+        assert ask(programs, address, "probe", "probe", probe) == "probe"
+        assert "no password supplied" in ask(programs, address, "probe", "probe", "")
+        assert "permission denied" in ask(programs, address, "probe", "billing", probe)
+        conversation = Opener("postgres", address, key=probe).open(5)
+        assert conversation.exchange(5, 20_000) > 0
+        conversation.close()
+        stranger = Opener("postgres", address, key="a guess").open(5)
+        with pytest.raises(Broken, match="authentication failed"):
+            stranger.exchange(5)
+        stranger.close()
     finally:
         server.stop(5, signal.SIGINT)
 

@@ -18,6 +18,7 @@ from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
 from experiment.trouble import Trouble
 from load.account import LoadSummary
+from runtimes.runtime import Address
 from tests.execution.builders import Board, plan
 
 
@@ -54,8 +55,8 @@ class Home:
     def collect(self, folder: Path) -> None: ...
     def heal(self) -> None: ...
 
-    def address(self, service: str) -> str:
-        return "127.0.0.1:1"
+    def address(self, service: str) -> Address:
+        return Address("127.0.0.1", 1)
 
     def controls(self) -> Any:
         return SimpleNamespace()

@@ -15,6 +15,7 @@ from runtimes.containers.layout import INSTANCE, Layout
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import HBA, new_secrets, statements
 from runtimes.docker_engine import EngineFacts
+from runtimes.keys import Keys
 from tests.standin.systems import pair
 
 FOLDER = Path("/instance")
@@ -30,6 +31,7 @@ def layout(system: System) -> Layout:
         network="codeblue-1-ab",
         ports=[40001],
         service_image="codeblue/service:current",
+        keys=Keys("token of the run"),
     )
 
 
@@ -95,14 +97,15 @@ def test_the_toolbox_keeps_the_files_of_all_stores() -> None:
 
 
 def test_each_owner_gets_a_role_that_reaches_its_own_database_only() -> None:
-    """The probing role needs no password and owns nothing."""
+    """So does the role that measures links; nobody gets in without a password."""
     known = new_secrets(["back", "shared"])
-    text = statements(known.passwords)
-    assert f"CREATE ROLE \"back\" LOGIN PASSWORD '{known.passwords['back']}';" in text
+    passwords = dict(known.keys.passwords)
+    text = statements(passwords)
+    assert f"CREATE ROLE \"back\" LOGIN PASSWORD '{passwords['back']}';" in text
     assert 'CREATE DATABASE "back" OWNER "back" STRATEGY wal_log;' in text
     assert 'REVOKE CONNECT ON DATABASE "back" FROM PUBLIC;' in text
-    assert len(set(known.passwords.values()) | {known.superuser}) == 3
-    assert HBA.splitlines()[1] == "host probe probe all trust"
+    assert len(set(passwords.values()) | {known.superuser, known.keys.token}) == 5
+    assert {line.split()[-1] for line in HBA.splitlines()} == {"scram-sha-256"}
 
 
 class _Engine:

@@ -12,7 +12,7 @@ import pytest
 
 from experiment.errors import StartError
 from runtimes.links import servers as toxiproxy_servers
-from runtimes.links.adapter import Toxiproxy
+from runtimes.links.adapter import Toxiproxy, ToxiproxyRefused
 from runtimes.links.servers import BINARY, ServerChoice, find_server, start_server, tell_version
 from runtimes.loopback import free_port
 
@@ -199,7 +199,7 @@ def test_a_silent_server_is_given_up_at_the_deadline(tmp_path: Path) -> None:
     silent = program(tmp_path / "bin" / "silent", "#!/bin/sh\nexec sleep 60\n")
     folder = tmp_path / "run"
     folder.mkdir()
-    with pytest.raises(StartError, match="is not ready: running; last seen: Toxiproxy could not be sent"):
+    with pytest.raises(StartError, match="is not ready: running; last seen: it does not listen yet"):
         start_server(
             ServerChoice("real", "tested", argv=(str(silent),)), folder=folder, seed=None, deadline_s=0.5
         )
@@ -230,3 +230,32 @@ def test_free_ports_are_really_tried(tmp_path: Path, monkeypatch: pytest.MonkeyP
         running = start_server(EMBEDDED, folder=tmp_path, seed=None, deadline_s=20)
         running.stop()
     assert os.getpid() != running.pid
+
+
+def test_the_embedded_server_takes_calls_with_its_token_only(tmp_path: Path) -> None:
+    """Every path asks for it, known or not, and its command line does not show it."""
+    running = start_server(EMBEDDED, folder=tmp_path, seed=None, deadline_s=20, token="only for us")
+    try:
+        ours = Toxiproxy(running.host, running.port, token=running.token)
+        ours.create_proxy("one", listen="127.0.0.1:0", upstream="127.0.0.1:9")
+        for token in ("", "a guess", "only for us!"):
+            stranger = Toxiproxy(running.host, running.port, token=token)
+            for call in (
+                stranger.reset,
+                stranger.version,
+                stranger.proxies,
+                lambda s=stranger: s.delete_proxy("one"),
+            ):
+                with pytest.raises(ToxiproxyRefused) as refused:
+                    call()
+                assert refused.value.status == 401
+            with pytest.raises(ToxiproxyRefused) as refused:
+                stranger.send("GET", "/no/such/path")
+            assert refused.value.status == 401
+        assert set(ours.proxies()) == {"one"}
+        shown = Path(f"/proc/{running.pid}/cmdline").read_bytes() + (tmp_path / "toxiproxy.log").read_bytes()
+        assert b"only for us" not in shown
+        running.replace(20)
+        assert ours.version() == running.version
+    finally:
+        running.stop()
