@@ -13,6 +13,7 @@ from typing import Any
 from experiment.arrivals import arrival_times
 from experiment.controls import Fault
 from experiment.design import Design
+from experiment.needs import needed
 from experiment.requests import PlannedOperation, RequestTraits
 from experiment.rows import FORMAT, Header
 from experiment.scenario import PHASES, Scenario, activations, phase_starts
@@ -46,7 +47,7 @@ class Activation:
 @dataclass(frozen=True, slots=True)
 class Plan:
     scenario: Scenario
-    system: System
+    system: System  # the part of it that the scenario needs
     design: Design
     seed: int
     run_id: str
@@ -94,6 +95,7 @@ def make_plan(
 ) -> Plan:
     """The same arguments give the same plan, bit for bit. Raises ConfigError where the workload's own code
     raises or gives no JSON, and for a request with a placeholder that stands for nothing."""
+    system = needed(system, scenario)
     starts = phase_starts(scenario.phases)
     phases = tuple(
         PlannedPhase(name, starts[name], starts[name] + getattr(scenario.phases, name)) for name in PHASES

@@ -178,6 +178,8 @@ class System:
     """What designs of this system may set for a service, by name."""
     link_patterns: dict[str, Lack] = field(default_factory=dict)
     """What the lack of the link patterns shows in this system, by the name of the pattern."""
+    left_out: tuple[str, ...] = field(default=(), metadata={"internal": True})
+    """Services of the file that are not in this part of it: no run of the scenario needs them."""
     source: str = field(default="", metadata={"internal": True})
 
     def file(self, name: str) -> Path:

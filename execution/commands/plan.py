@@ -36,6 +36,8 @@ def plan(scenario: str, design: str | None, seed: int, as_json: bool, options: O
     say(f"{made.scenario.name}: {made.scenario.title}")
     asked = noun(len(made.operations), "operation")
     say(f"design {made.design.name}, seed {made.seed}, {asked}, population: {made.population.source}")
+    left_out = f"; not needed: {', '.join(made.system.left_out)}" if made.system.left_out else ""
+    say(f"starts {', '.join(made.system.services)}{left_out}")
     events = [(phase.start_s, f"phase {phase.name} begins") for phase in made.phases]
     for acting in made.activations:
         events += [

@@ -329,7 +329,8 @@ class LiveRun:
 
     def _endpoints(self) -> dict[str, str]:
         """Entry service of a journey to its base URL, which has the token that it asks for."""
-        entries = {journey.entry for journey in self._plan.system.journeys.values()}
+        system = self._plan.system
+        entries = {journey.entry for journey in system.journeys.values()} & system.services.keys()
         return {entry: self._runtime.address(entry).url for entry in sorted(entries)}
 
 

@@ -11,19 +11,21 @@ from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import LiveRun, Watcher
 from execution.runs.run_folder import RunFolder
-from execution.runs.runtime_choice import open_runtime, refuse_unsupported
+from execution.runs.running_system import RunningSystem
+from execution.runs.runtime_choice import refuse_unsupported
 from experiment.errors import UsageError
 from experiment.history import Header, History, Note
 from experiment.plan import Plan
-from runtimes.runtime import Runtime
 
 
 class LiveBench(Bench):
     """A system that is up."""
 
-    def __init__(self, runtime: Runtime, options: Options, stop: threading.Event) -> None:
-        super().__init__(runtime.name, options, stop)
-        self._runtime = runtime
+    def __init__(self, system: RunningSystem, first: Plan, options: Options, stop: threading.Event) -> None:
+        """Starts what is needed; `first` is the plan whose design it starts with. Raises StartError."""
+        self._system = system
+        self._runtime = system.runtime_for(first)
+        super().__init__(self._runtime.name, options, stop)
 
     def describe(self) -> str:
         facts = self._runtime.describe()
@@ -36,6 +38,7 @@ class LiveBench(Bench):
     def _play(
         self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
     ) -> tuple[bool, History]:
+        self._runtime = self._system.runtime_for(plan)
         ended = LiveRun(plan, self._runtime, folder, header, watch, self._stop, remarks).play()
         return ended.clean, ended.history
 
@@ -63,8 +66,11 @@ def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -
         yield SimulatedBench(plans, options, stop)
         return
     refuse_impossible(plans, options)
-    with open_runtime(options, plans[0]) as runtime:
-        yield LiveBench(runtime, options, stop)
+    system = RunningSystem(options, plans)
+    try:
+        yield LiveBench(system, plans[0], options, stop)
+    finally:
+        system.stop()
 
 
 def run_plans(

@@ -1,16 +1,13 @@
-"""Runtimes by name, what each can do, and opening one for the length of a `with` block."""
+"""Runtimes by name, and what each can do."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
 from execution.options import CONTAINERS, PROCESSES, Options
-from execution.places import INSTANCES
-from execution.runs.live_run import run_settings
 from experiment.controls import SkewClock, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
@@ -156,14 +153,3 @@ def _overlaps(plan: Plan, one_at_a_time: frozenset[str]) -> list[str]:
         for first, later in pairwise(alone)
         if later.start_s < first.end_s
     ]
-
-
-@contextmanager
-def open_runtime(options: Options, plan: Plan) -> Iterator[Runtime]:
-    """Start the system of the plan and stop it at the end, whatever happens in between."""
-    runtime = choose(options.runtime).make(plan.system, INSTANCES, options.service_image)
-    try:
-        runtime.start(run_settings(plan))
-        yield runtime
-    finally:
-        runtime.stop()

@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 from experiment.errors import ConfigError, nearest
 from experiment.findings import Finding
 from experiment.history import History
+from experiment.names import JourneyName, StoreName
 from experiment.python_source import load_python
 from experiment.scenario import Scenario
 from experiment.topology import System
@@ -31,7 +32,14 @@ class PythonProperty:
 
     file: str  # a Python file, relative to the system's: workload/stock.py
     function: str = "find"  # called with (history, scenario, system), returns a Finding
+    operations: tuple[JourneyName, ...] = ()  # journeys that it judges
+    stores: tuple[StoreName, ...] = ()  # stores whose records it reads
     folder: str = field(default="", metadata={"internal": True})  # of the system's file
+
+    @property
+    def reads_all(self) -> bool:
+        """Whether it does not say what it reads, so that every run must start the whole system."""
+        return not (self.operations or self.stores)
 
     @property
     def sentence(self) -> str:

@@ -45,7 +45,9 @@ def models_of(system: System) -> Models:
         return Models(general, general=True)
     folder = system.file(system.workload.twin)
     names = tuple(name for name, service in system.services.items() if service.role in MODELLED)
-    return _read(folder, names, tuple(system.services), tuple(system.switches))
+    others = tuple(name for name in system.services if name not in names)
+    known = (*system.services, *system.left_out)
+    return _read(folder, names, others, known, tuple(system.switches))
 
 
 def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
@@ -59,7 +61,11 @@ def magnitudes_of(system: System, path: Path | None = None) -> Magnitudes:
 
 @cache
 def _read(
-    folder: Path, modelled: tuple[str, ...], services: tuple[str, ...], switches: tuple[str, ...]
+    folder: Path,
+    modelled: tuple[str, ...],
+    others: tuple[str, ...],
+    services: tuple[str, ...],
+    switches: tuple[str, ...],
 ) -> Models:
     module = load_python(folder, WHAT)
     where = Location(str(folder / "__init__.py"))
@@ -73,7 +79,7 @@ def _read(
         if name not in services:
             found = f'a model of the unknown service "{name}"'
             problems.append(Problem(where, found, "a service of the system", nearest(str(name), services)))
-        elif name not in modelled:
+        elif name in others:
             found = f'a model of "{name}", which is a store or a bus'
             problems.append(Problem(where, found, "a service or an instrument; the twin brings the others"))
         elif not (isinstance(model, type) and issubclass(model, Node)):
