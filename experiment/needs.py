@@ -1,5 +1,5 @@
 """What a scenario needs of its system: the services that its users, faults and properties meet, and all that
-these call. A run starts nothing else."""
+these call. Where the system's file says `starts: needed`, a run starts nothing else."""
 
 from __future__ import annotations
 
@@ -15,18 +15,29 @@ from experiment.topology import System
 
 
 def needed(system: System, scenario: Scenario) -> System:
-    """The part of the system that a run of the scenario starts, itself a system. The same arguments give the
-    same part."""
-    played = {step.journey for mix in scenario.load.journeys for step in system.mixes[mix]}
-    found = {end for name in played for end in _met(system, name)}
+    """The part of the system that a run of the scenario starts. The same arguments give the same part."""
+    if system.starts == "all" or any(_reads_all(stated) for stated in system.properties.values()):
+        return system
+    found = {end for name in played(system, scenario) for end in _met(system, name)}
     for spec in scenario.faults:
         found |= {end for end in spec.target.split(" -> ") if end in system.services}
     for name, stated in system.properties.items():
-        if getattr(stated.binding, "reads_all", False):
-            return system
-        if name in scenario.expect.invariants or played & _mentioned(stated, JOURNEY):
-            found |= _mentioned(stated, STORE) & system.services.keys()
+        stores = mentioned(stated, STORE) & system.services.keys()
+        if concerns(name, system, scenario) or (stores & found and not mentioned(stated, JOURNEY)):
+            found |= stores
     return part_of(system, _with_callees(system, found))
+
+
+def concerns(name: str, system: System, scenario: Scenario) -> bool:
+    """Whether a run of the scenario must be judged by a property: the scenario names it, or plays one of its
+    journeys."""
+    asked = name in scenario.expect.invariants
+    return asked or bool(played(system, scenario) & mentioned(system.properties[name], JOURNEY))
+
+
+def played(system: System, scenario: Scenario) -> set[str]:
+    """The journeys of the scenario's load."""
+    return {step.journey for mix in scenario.load.journeys for step in system.mixes[mix]}
 
 
 def part_of(system: System, names: Iterable[str]) -> System:
@@ -69,9 +80,14 @@ def _with_callees(system: System, names: set[str]) -> set[str]:
     return found
 
 
-def _mentioned(stated: Property, kind: Reference) -> set[str]:
+def mentioned(stated: Property, kind: Reference) -> set[str]:
     """The names of this kind that the binding of a property holds, at any depth."""
     return set(_names(stated.binding, type(stated.binding), kind))
+
+
+def _reads_all(stated: Property) -> bool:
+    """Whether it does not say which records it reads, as a property in Python may."""
+    return bool(getattr(stated.binding, "reads_all", False))
 
 
 def _names(value: Any, hint: Any, kind: Reference) -> Iterator[str]:

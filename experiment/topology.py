@@ -166,6 +166,9 @@ class System:
     scenarios."""
     roles: Roles = Roles()
     """Which designs are meant where a command names none."""
+    starts: Literal["all", "needed"] = "all"
+    """What a run starts: the whole system, or what its scenario needs: the services that its users, faults
+    and properties meet by `entry`, `uses`, targets and records, and all that these call."""
     workload: WorkloadFiles = WorkloadFiles()
     """Python that the system brings where YAML does not suffice."""
     records: tuple[RecordSource, ...] = ()

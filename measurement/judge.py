@@ -13,6 +13,9 @@ from experiment.asked import Asked
 from experiment.errors import HistoryError
 from experiment.findings import NO_OPERATIONS, Finding
 from experiment.history import History, Note
+from experiment.names import STORE
+from experiment.needs import concerns, mentioned
+from experiment.properties import Property
 from experiment.rows import GENERAL_MODELS
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
@@ -89,10 +92,17 @@ def _too_late(counted: Analysis, kept_up: ValidityCheck) -> Analysis:
 def _findings(history: History, scenario: Scenario, system: System) -> dict[str, Finding]:
     """What every property found; the recovery is judged later, since it needs what the others found wrong."""
     general = any(sample.name == GENERAL_MODELS for sample in history.samples)
+
+    def found(name: str, stated: Property) -> Finding:
+        if general and not isinstance(stated.binding, PREDICTED):
+            return NOT_MODELLED
+        idle = sorted(mentioned(stated, STORE) & set(system.left_out))
+        if idle and not concerns(name, system, scenario):
+            return not_exercised(f"no journey of the scenario needs {', '.join(idle)}")
+        return stated.binding.find(history, scenario, system)
+
     return {
-        name: NOT_MODELLED
-        if general and not isinstance(stated.binding, PREDICTED)
-        else stated.binding.find(history, scenario, system)
+        name: found(name, stated)
         for name, stated in system.properties.items()
         if not isinstance(stated.binding, Recovers)
     }

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from execution.options import CONTAINERS, PROCESSES, Options
+from execution.options import CONTAINERS, PROCESSES
 from experiment.controls import SkewClock, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
