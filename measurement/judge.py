@@ -11,7 +11,7 @@ import polars as pl
 
 from experiment.asked import Asked
 from experiment.errors import HistoryError
-from experiment.findings import NO_OPERATIONS, Finding
+from experiment.findings import NO_OPERATIONS, Finding, not_exercised
 from experiment.history import History, Note
 from experiment.names import STORE
 from experiment.needs import concerns, mentioned
