@@ -66,11 +66,11 @@ def compare(
 
 
 def comparison_exit_code(report: ComparisonReport) -> ExitCode:
-    """5 when something was left injected, 2 when a cell has no score."""
+    """5 when something was left injected, 2 when a cell has no score or two designs were the same."""
     if report.unclean:
         return ExitCode.CLEANUP_INCOMPLETE
     known = all(cell.score is not None for cell in report.cells)
-    return ExitCode.PASS if known else ExitCode.INCONCLUSIVE
+    return ExitCode.PASS if known and not report.alike else ExitCode.INCONCLUSIVE
 
 
 def best(report: ComparisonReport, count: int) -> tuple[str, ...]:

@@ -49,12 +49,24 @@ def comparison_report(
         designs=summaries,
         cells=cells,
         effects=effects,
+        alike=_alike(records, designs),
         unclean=tuple(Path(record.folder).name for record in records if not record.clean),
         words=tuple(
             in_words(
                 summaries, cells, effects, _gap(order, records, weights), _price(order, records, weights)
             )
         ),
+    )
+
+
+def _alike(records: Sequence[RunRecord], designs: Sequence[str]) -> tuple[str, ...]:
+    """Pairs of designs that are said to differ, and that no service told apart in any run."""
+    shown = {name: {record.obeyed for record in records if record.design == name} for name in designs}
+    return tuple(
+        f"{one} and {other} are not compared: their services obeyed the very same design and code"
+        for number, one in enumerate(designs)
+        for other in designs[number + 1 :]
+        if shown[one] and shown[one] == shown[other] and "" not in shown[one]
     )
 
 

@@ -42,7 +42,7 @@ def comparison_schema() -> dict[str, Any]:
 
 def render_markdown(report: ComparisonReport) -> str:
     """For a pull request or a wiki."""
-    said = (*report.screened, *report.words, *_left(report))
+    said = (*report.alike, *report.screened, *report.words, *_left(report))
     lines = [f"# Comparison {text(report.name)}", "", *(f"- {text(words)}" for words in said), ""]
     for title, group in zip(GROUPS, tables(report), strict=True):
         for one in _filled(group):
@@ -115,7 +115,8 @@ def lines(report: ComparisonReport) -> list[str]:
         wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
         found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]
         found.append("")
-    return [line.rstrip() for line in (*found, *report.screened, *report.words, *_left(report))]
+    said = (*report.alike, *report.screened, *report.words, *_left(report))
+    return [line.rstrip() for line in (*found, *said)]
 
 
 COMPARISON_FORMATS = {

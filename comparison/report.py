@@ -85,4 +85,5 @@ class ComparisonReport(Plain):
     screened: tuple[str, ...] = ()  # designs that the simulation left out, with why
     machine: Mapping[str, str] | None = None  # the machine and its software, by name
     git: str = ""  # the commit of the project
+    alike: tuple[str, ...] = ()  # designs whose services obeyed the very same, in a sentence for each pair
     unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected

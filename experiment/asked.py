@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,16 +26,18 @@ class AskedFault:
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """`digest` is that of all planned operations, see `operations_digest`."""
+    """`digest` is that of all planned operations, see `operations_digest`; `design` what every service that
+    can show it is to obey, see `experiment/obeyed.py`."""
 
     operations: int
     digest: str
     phases: tuple[PlannedPhase, ...]
     faults: tuple[AskedFault, ...]
+    design: Mapping[str, Mapping[str, Any]]
 
 
-def asked_of(plan: Plan) -> Asked:
-    """The same for the same plan."""
+def asked_of(plan: Plan, design: Mapping[str, Mapping[str, Any]]) -> Asked:
+    """The same for the same plan, and the same `design` that its services are to show."""
     ordered = sorted(plan.operations, key=lambda op: op.id)
     return Asked(
         operations=len(ordered),
@@ -49,6 +52,7 @@ def asked_of(plan: Plan) -> Asked:
             AskedFault(acting.id, acting.fault.kind, acting.target, acting.start_s, acting.end_s)
             for acting in plan.activations
         ),
+        design=design,
     )
 
 

@@ -34,6 +34,7 @@ from experiment.rows import (
     Header,
     LoadReport,
     Note,
+    Obeyed,
     Operation,
     Outcome,
     PhaseEvent,
@@ -53,6 +54,7 @@ __all__ = [
     "HistoryReader",
     "LoadReport",
     "Note",
+    "Obeyed",
     "Operation",
     "Outcome",
     "PhaseEvent",
@@ -83,13 +85,14 @@ class History:
     tally: Mapping[str, int] = field(default_factory=dict)  # lines by type, the end left out
     torn: int = 0  # lines that were left out
     ends: int = 0
+    designs: tuple[Obeyed, ...] = ()
 
     def phase(self, name: str) -> PhaseEvent | None:
         return next((phase for phase in self.phases if phase.name == name), None)
 
 
 _OTHERS: dict[str, type] = {
-    cls.TAG: cls for cls in (Header, PhaseEvent, FaultEvent, Sample, LoadReport, Note, End)
+    cls.TAG: cls for cls in (Header, PhaseEvent, FaultEvent, Sample, LoadReport, Note, Obeyed, End)
 }
 
 
@@ -262,4 +265,5 @@ def _assemble(
         tally,
         torn,
         len(ends),
+        of(Obeyed, "t"),
     )

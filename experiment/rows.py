@@ -157,6 +157,20 @@ class Note:
 
 
 @dataclass(frozen=True, slots=True)
+class Obeyed:
+    """What one service showed of the design that it obeys, read back after the reset and at the end: its
+    switches and the patterns of its links, or the variables and arguments that it was started with."""
+
+    TAG: ClassVar[str] = "design"
+    t: float  # seconds since the start of the run
+    service: str  # the name of the service
+    digest: str  # SHA-256 of `obeys`; empty: it did not show it
+    obeys: Mapping[str, Any] = field(default_factory=dict)  # name to value
+    image: str = ""  # in containers: the digest of the image that runs
+    trouble: str = ""  # why nothing was shown, or why that is not to be believed
+
+
+@dataclass(frozen=True, slots=True)
 class End:
     """Last line: a history without it was cut off. Its tally tells when a line got lost."""
 
@@ -168,7 +182,7 @@ class End:
     tally: Mapping[str, int] = field(default_factory=dict)  # how many lines of each type stand before it
 
 
-Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | End
+Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | Obeyed | End
 
 
 def tally_of(rows: Iterable[Row]) -> dict[str, int]:
@@ -179,7 +193,7 @@ def tally_of(rows: Iterable[Row]) -> dict[str, int]:
 _ENCODER = msgspec.json.Encoder()
 _FIELDS: dict[type, tuple[str, ...]] = {
     cls: tuple(f.name for f in fields(cls))
-    for cls in (Header, Operation, Record, PhaseEvent, FaultEvent, Sample, LoadReport, Note, End)
+    for cls in (Header, Operation, Record, PhaseEvent, FaultEvent, Sample, LoadReport, Note, Obeyed, End)
 }
 
 

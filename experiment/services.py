@@ -41,6 +41,8 @@ class Endpoints:
     """A path that takes POST: it empties the service and may set another design."""
     behaviour: str | None = None
     """A path below which faults inside the service are set, read and removed with PUT, GET and DELETE."""
+    design: str | None = None
+    """A path that gives what it obeys of the design, as JSON."""
 
     def __post_init__(self) -> None:
         for one in fields(self):
@@ -50,7 +52,7 @@ class Endpoints:
 
 
 CONTRACT = Endpoints(
-    "/health", "/ready", "/metrics", "/backlog", "/records", "/admin/reset", "/admin/behaviour"
+    "/health", "/ready", "/metrics", "/backlog", "/records", "/admin/reset", "/admin/behaviour", "/design"
 )
 NO_ENDPOINTS = Endpoints()
 

@@ -158,12 +158,16 @@ def _pair(key: Key, baseline: Sequence[RunRecord], candidate: Sequence[RunRecord
 
 
 def unlikeness(one: RunRecord, other: RunRecord) -> str:
-    """`time scale differs (1.0, 0.5)`; empty when both were run under the same conditions."""
-    return ", ".join(
+    """`time scale differs (1.0, 0.5)`; empty when both were run under the same conditions. Two designs
+    that no service told apart are no two sides either."""
+    found = [
         f"{name} differs ({_shown(getattr(one, field))}, {_shown(getattr(other, field))})"
         for field, name in CONDITIONS.items()
         if getattr(one, field) != getattr(other, field)
-    )
+    ]
+    if one.design != other.design and one.obeyed and one.obeyed == other.obeyed:
+        found.append(f"services obeyed the very same design and code as {one.design} and as {other.design}")
+    return ", ".join(found)
 
 
 def _shown(value: object) -> str:

@@ -21,6 +21,7 @@ from experiment.scenario import PHASES
 from experiment.topology import System
 from experiment.units import format_duration, noun
 from measurement.analysis import ValidityCheck
+from measurement.obedience import design_is_obeyed
 
 EARLY_S = 0.1  # that a request may be sent ahead of its time: the clocks of two processes are one clock
 ENDED_S = 60.0  # nothing ends so long after the last line of its history
@@ -28,7 +29,13 @@ LONGEST_S = 1e7  # of a run: a hundred days
 SLACK_S = 0.001  # rounding of times
 AT_HEAL = frozenset({"heal", "healed", "not_healed"})  # planned for the end; all else for the start, or both
 AT_START = frozenset({"inject", "active", "no_effect"})
-NAMES = {"op": "operation", "load": "load report", "phase": "phase line", "fault": "fault event"}
+NAMES = {
+    "op": "operation",
+    "load": "load report",
+    "design": "reading of a design",
+    "phase": "phase line",
+    "fault": "fault event",
+}
 
 
 def judge_evidence(history: History, system: System, asked: Asked | None) -> list[ValidityCheck]:
@@ -50,6 +57,7 @@ def judge_evidence(history: History, system: System, asked: Asked | None) -> lis
             _unplanned(history, asked),
             "operations, phases and faults are the planned ones",
         ),
+        design_is_obeyed(history, system, asked),
     ]
 
 

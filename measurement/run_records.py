@@ -12,6 +12,7 @@ import msgspec
 from experiment.errors import HistoryError
 from experiment.history import History, Sample
 from experiment.jobs import Job
+from experiment.obeyed import digest_of_rows
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
@@ -73,6 +74,7 @@ class RunRecord:
     # have none; whatever else they hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
     pressed: float = 0.0  # share of the load under pressure from outside
+    obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
 
     @property
@@ -94,9 +96,15 @@ LOAD_PHASES = ("baseline", "fault", "recovery")
 
 
 def record_of(
-    entry: int, scenario: str, folder: Path, history: History, analysis: Analysis, clean: bool
+    entry: int,
+    scenario: str,
+    folder: Path,
+    history: History,
+    analysis: Analysis,
+    clean: bool,
+    code: str = "",
 ) -> RunRecord:
-    """The figures of one judged run."""
+    """The figures of one judged run; `code` is the digest of its system's files."""
     found = {check.checker: check for check in analysis.checks if check.violation_count}
     recovery = analysis.recovery if analysis.faults else None
     censored = recovery is not None and recovery.seconds is None
@@ -123,6 +131,7 @@ def record_of(
             if check.exposed or check.judged
         ),
         stale_s=max((float(lag) for lag in lags if isinstance(lag, int | float)), default=None),
+        obeyed=_obeyed(history, code),
         calls=_total(history.samples, "attempts", operations),
         cpu_ms=_total(history.samples, "cpu_s", operations, 1000.0),
         baseline_latency=merge(row.histogram for row in analysis.journeys if row.phase == "baseline"),
@@ -140,6 +149,12 @@ def record_of(
         pressed=analysis.machine.pressed if analysis.machine is not None else 0.0,
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
     )
+
+
+def _obeyed(history: History, code: str) -> str:
+    """Empty where the services showed nothing: then nothing is known."""
+    shown = digest_of_rows(history.designs)
+    return f"{shown} {code}".strip() if shown else ""
 
 
 def _observed_after_heal(analysis: Analysis, history: History) -> float:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from experiment.obeyed import database_of, link_words
 from experiment.services import filled
 from experiment.topology import System
 from runtimes.keys import Keys
 from runtimes.runtime import Address, RunSettings
-from runtimes.service_files import database_of
 from runtimes.sql import Login
 
 
@@ -37,10 +37,13 @@ def start_of(system: System, name: str, listen: Address, ground: Ground, run: Ru
     one of the service."""
     service = system.services[name]
     values = {"host": listen.host, "port": str(listen.port), "python": ground.python, "service": name}
+    values |= link_words(system, run.design, name)
     for link in system.links:
         if link.caller != name:
             continue
-        values |= _of_link(link.callee, ground.doors[link.name], run, link.name)
+        door = ground.doors[link.name]
+        values |= {link.callee: str(door), f"{link.callee}.host": door.host}
+        values |= {f"{link.callee}.port": str(door.port)}
         if link.protocol == "postgres":
             owner = database_of(name, system, run.design)
             login = {"user": owner, "database": owner, "password": ground.keys.passwords[owner]}
@@ -53,21 +56,6 @@ def start_of(system: System, name: str, listen: Address, ground: Ground, run: Ru
         | run.design.environment(system, name),
         tuple(filled(text, values) for text in service.ready_command),
     )
-
-
-def _of_link(callee: str, door: Address, run: RunSettings, link: str) -> dict[str, str]:
-    """Where a callee is reached, and how a design wants it to be called: `timeout` and `backoff` in seconds,
-    empty where the design has none."""
-    patterns = run.design.links[link]
-    retry = patterns.retry
-    return {
-        callee: str(door),
-        f"{callee}.host": door.host,
-        f"{callee}.port": str(door.port),
-        f"{callee}.timeout": "" if patterns.timeout is None else f"{patterns.timeout:g}",
-        f"{callee}.attempts": str(retry.attempts if retry is not None else 1),
-        f"{callee}.backoff": f"{retry.backoff:g}" if retry is not None else "",
-    }
 
 
 def logins(

@@ -10,7 +10,7 @@ from typing import Protocol
 from experiment.access import with_token
 from experiment.controls import Controls
 from experiment.design import Design
-from experiment.history import Record, Sample
+from experiment.history import Obeyed, Record, Sample
 from experiment.services import Endpoints
 from experiment.topology import System
 from experiment.trouble import Trouble
@@ -85,6 +85,7 @@ class Runtime(Protocol):
     def system(self) -> System: ...
     def start(self, run: RunSettings) -> None: ...  # returns when all is ready; on failure nothing is left
     def reset(self, run: RunSettings) -> None: ...  # empties all stores and switches to the design
+    def obeyed(self, t: float) -> list[Obeyed]: ...  # what each service shows that it obeys, read back now
     def controls(self) -> Controls: ...
     def address(self, service: str) -> Address: ...  # where clients reach a service, without a link between
     def heal(self) -> None: ...  # undo every fault, known or not

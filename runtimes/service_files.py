@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from experiment.design import Design
+from experiment.obeyed import database_of
 from experiment.services import Endpoints
 from experiment.switches import OWNED, with_effect
 from experiment.topology import System
@@ -135,10 +135,3 @@ def databases(system: System) -> tuple[str, ...]:
     switch = with_effect(system.switches, "database")
     shared = set(system.switches[switch].choices) - {OWNED} if switch is not None else set()
     return tuple(sorted(owners | shared))
-
-
-def database_of(service: str, system: System, design: Design) -> str:
-    """The database that a service uses under a design: its own, or the one that its switch names."""
-    switch = with_effect(system.switches, "database")
-    chosen = OWNED if switch is None else design.services[service][switch]
-    return service if chosen == OWNED else str(chosen)

@@ -59,9 +59,10 @@ def record_of_folder(
     entry: int, scenario: str, folder: RunFolder, history: History, analysis: Analysis, clean: bool
 ) -> RunRecord:
     """The same of a run that left a folder, with the conditions it was played under."""
-    record = record_of(entry, scenario, folder.path, history, analysis, clean)
-    hashed = scenario_hash(folder.scenario())
     inputs = folder.inputs()
+    code = inputs.system.digest
+    record = record_of(entry, scenario, folder.path, history, analysis, clean, code)
+    hashed = scenario_hash(folder.scenario())
     return replace(record, time_scale=inputs.time_scale, scenario_hash=hashed, system=inputs.system.name)
 
 

@@ -6,7 +6,7 @@ import shlex
 import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -112,6 +112,10 @@ class Bench(ABC):
         """`processes, Toxiproxy real 2.12.0`."""
 
     @abstractmethod
+    def _design(self, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
+        """What the services are to show of the design that they obey."""
+
+    @abstractmethod
     def _facts(self) -> dict[str, Any]:
         """What the header of a history says of this bench, beside what every bench says."""
 
@@ -155,7 +159,7 @@ class Bench(ABC):
             design=below_root(plan.design.source),
             system=SystemFolder(plan.system.name, below_root(str(home)), _digest(home)),
             time_scale=self._options.time_scale,
-            asked=asked_of(plan),
+            asked=asked_of(plan, self._design(plan)),
             machine=self._machine,
         )
 

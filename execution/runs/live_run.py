@@ -22,7 +22,7 @@ import polars as pl
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from experiment.errors import CodeBlueError, StartError
-from experiment.history import End, Header, History, HistoryReader, Note, PhaseEvent, Row, Sample
+from experiment.history import End, Header, History, HistoryReader, Note, Obeyed, PhaseEvent, Row, Sample
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
 from experiment.scenario import Expect, Scenario
@@ -96,6 +96,7 @@ class LiveRun:
         self._reader = HistoryReader(folder.history_path, header)
         self._remarks = remarks
         self._why = ""  # what ended the run early
+        self._obeyed: list[Obeyed] = []  # what the services showed before the start
         self._zero = Zero(0.0, 0.0)
         self._latest: LoadProgress | None = None
         self._machine: MachineWatch | None = None
@@ -107,6 +108,7 @@ class LiveRun:
         process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
         try:
             self._runtime.reset(run_settings(self._plan))
+            self._obeyed = self._runtime.obeyed(0.0)
             reason = self._played(process)
         except _Interrupted:
             reason = "interrupted"
@@ -140,7 +142,7 @@ class LiveRun:
         try:
             load.ready(READY_WITHIN_S, lambda: self._look(load))
             self._begin(LEAD_S)
-            self._record(*self._remarks)
+            self._record(*self._remarks, *self._obeyed)
             self._watch_machine(load)
             load.go(self._zero.monotonic_s)
             controls = self._runtime.controls()
@@ -242,6 +244,7 @@ class LiveRun:
         reads = self._watched(lambda: final_reads(self._plan, self._endpoints(), history, zero.monotonic_s))
         self._recorder.write_all(reads)
         self._recorder.write_all(self._watched(lambda: self._runtime.records(zero)))
+        self._recorder.write_all(self._watched(lambda: self._runtime.obeyed(self._now())))
 
     def _watched(self, read: Callable[[], T]) -> T:
         """What `read` gives, in a thread of its own: it is left alone when the run ends before it does."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from execution.runs.running_system import RunningSystem
 from execution.runs.runtime_choice import refuse_unsupported
 from experiment.errors import UsageError
 from experiment.history import Header, History, Note
+from experiment.obeyed import wanted_of
 from experiment.plan import Plan
 
 
@@ -30,6 +31,9 @@ class LiveBench(Bench):
     def describe(self) -> str:
         facts = self._runtime.describe()
         return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
+
+    def _design(self, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
+        return wanted_of(plan.system, plan.design)
 
     def _facts(self) -> dict[str, Any]:
         facts = self._runtime.describe()

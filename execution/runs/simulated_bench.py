@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from experiment.plan import Plan
 from experiment.recorder import Recorder
 from simulation.model.controls import CAPABILITIES
 from simulation.model.models import magnitudes_of
+from simulation.model.obeyed import modelled
 from simulation.model.run import play
 from simulation.model.world import refuse_unknown
 
@@ -36,6 +37,9 @@ class SimulatedBench(Bench):
 
     def describe(self) -> str:
         return f"{SIMULATION}, {self._magnitudes.name} magnitudes"
+
+    def _design(self, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
+        return modelled(plan.system, plan.design)
 
     def _facts(self) -> dict[str, Any]:
         return {"calibration": self._magnitudes.words(datetime.now(UTC).isoformat(timespec="seconds"))}

@@ -81,6 +81,10 @@ class Bus:
         """Timeouts change at once, the ping interval with the next connection."""
         self._patterns = patterns
 
+    def obeyed(self) -> dict[str, Any]:
+        """The pattern that acts on what it publishes now."""
+        return {f"{self.service} -> bus: timeout": self._patterns.timeout}
+
     async def connect(self) -> None:
         """Connect once and make sure that the stream is there. Raises what nats-py raises."""
         client = Client()

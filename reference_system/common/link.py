@@ -75,6 +75,18 @@ class Link:
         self._bulkhead = Bulkhead(patterns.bulkhead) if patterns.bulkhead else self._shared
         self._retries = Retries(patterns.retry, self._rng)
 
+    def obeyed(self) -> dict[str, Any]:
+        """The patterns that act on its calls now, each from the part that acts."""
+        own = self._bulkhead.pattern if self._bulkhead is not self._shared else None
+        found = {
+            "timeout": self.patterns.timeout,
+            "propagate_deadline": self.patterns.propagate_deadline,
+            "retry": self._retries.pattern,
+            "breaker": self._breaker.pattern,
+            "bulkhead": own,
+        }
+        return {f"{self.name}: {name}": msgspec.to_builtins(value) for name, value in found.items()}
+
     async def call(
         self,
         method: str,

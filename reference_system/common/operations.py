@@ -1,10 +1,12 @@
-"""The routes every service has for operators: life, readiness, counters, backlog, records, reset,
-behaviours."""
+"""The routes every service has for operators: life, readiness, counters, backlog, records, design,
+reset, behaviours."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -53,6 +55,9 @@ def routes(service: Service) -> list[Route]:
     async def records(_: Request) -> Response:
         return StreamingResponse(ndjson(await service.records()), media_type="application/x-ndjson")
 
+    async def design(_: Request) -> Response:
+        return plain(shown(await service.obeyed()))
+
     async def reset(request: Request) -> Response:
         started = time.perf_counter()
         body = await request.body()
@@ -80,9 +85,23 @@ def routes(service: Service) -> list[Route]:
         Route("/metrics", metrics),
         Route("/backlog", backlog),
         Route("/records", records),
+        Route("/design", design),
         Route("/admin/reset", reset, methods=["POST"]),
         Route("/admin/behaviour/{name}", behaviour, methods=["GET", "PUT", "DELETE"]),
     ]
+
+
+def shown(obeys: Mapping[str, Any]) -> dict[str, Any]:
+    """What is obeyed, and its digest: of JSON with sorted keys and no blanks, whole numbers without a
+    fraction."""
+    text = json.dumps(_whole(obeys), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return {"digest": hashlib.sha256(text.encode()).hexdigest(), "obeys": obeys}
+
+
+def _whole(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {name: _whole(one) for name, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 async def ndjson(rows: list[dict[str, Any]]) -> AsyncIterator[bytes]:

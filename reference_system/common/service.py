@@ -287,6 +287,17 @@ class Service:
             self.outbox.apply(self.publishing.outbox, self.publishing.outbox_poll)
             self.outbox.run = self.run
 
+    async def obeyed(self) -> dict[str, Any]:
+        """What is in force now, from the values that the code reads and the database that it is in. Raises
+        StoreUnavailable."""
+        found: dict[str, Any] = msgspec.to_builtins(self.switches)
+        found |= msgspec.to_builtins(self.shedding.switches)
+        if self.bus is not None:
+            found |= {"outbox": self.outbox.enabled, "outbox_poll": self.outbox.poll, **self.bus.obeyed()}
+        for link in self.links.values():
+            found |= link.obeyed()
+        return found | (await self.store.obeyed() if hasattr(self, "store") else {})
+
     async def reset(self, reset: Reset) -> None:
         """Drop what is still done for the run before, empty everything and begin `reset.run`. Raises
         StoreUnavailable."""

@@ -15,6 +15,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import asyncpg
+import msgspec
 
 from reference_system.common.config import Address, LinkPatterns
 from reference_system.common.metrics import LinkCounters
@@ -77,6 +78,15 @@ class Store:
     def apply(self, patterns: LinkPatterns) -> None:
         self._patterns = patterns
         self._breaker = Breaker(patterns.breaker, self._counters)
+
+    async def obeyed(self) -> dict[str, Any]:
+        """The patterns that act on its statements now, and the database that answers. Raises
+        StoreUnavailable."""
+        row = await self.row("SELECT current_database() AS database")
+        patterns = {"timeout": self._patterns.timeout, "breaker": self._breaker.pattern}
+        link = self._attributes["link"]
+        found = {f"{link}: {name}": msgspec.to_builtins(value) for name, value in patterns.items()}
+        return {**found, "database": row["database"] if row is not None else None}
 
     @property
     def bounded(self) -> bool:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.design import Design, load_design
+from experiment.obeyed import database_of
 from experiment.topology import System, load_system
 from experiment.workload import load_workload
 from measurement.properties import KINDS
@@ -26,7 +27,7 @@ from runtimes.containers.stores import HBA, NATS_CONF, statements
 from runtimes.links.controls import proxy_name
 from runtimes.postgres import PROBE
 from runtimes.runtime import Address, RunSettings
-from runtimes.service_files import database_of, databases, reset_body
+from runtimes.service_files import databases, reset_body
 
 FIRST_PROXY_PORT = 21001
 FIRST_DOOR = 8081

@@ -6,7 +6,7 @@ import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Ran
+from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Ran, StartedWith
 from runtimes.docker_engine import Door, EngineConflict, EngineError, EngineMissing
 
 CPU_PERIOD_US = 100_000
@@ -150,6 +150,15 @@ class Engine(Door):
             memory_bytes=int(host.get("Memory") or 0),
             cpu_quota_us=int(host.get("CpuQuota") or 0),
         )
+
+    def started_with(self, name: str) -> StartedWith:
+        """Variables, command and image of a container, as the engine shows them. Raises EngineError."""
+        with self.calling(f"inspect {name}"):
+            shown = self.api.inspect_container(name)
+        config = shown["Config"]
+        pairs = (entry.partition("=") for entry in config.get("Env") or ())
+        variables = {variable: value for variable, _, value in pairs}
+        return StartedWith(variables, tuple(config.get("Cmd") or ()), shown["Image"])
 
     def logs(self, name: str, tail: int | None = None, since: float | None = None) -> bytes:
         """What it wrote to its standard output and error: all, the last lines, or since a unix time."""

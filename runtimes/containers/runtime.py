@@ -10,11 +10,13 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 from experiment.controls import Controls
+from experiment.design import Design
 from experiment.errors import CleanupError, StartError
-from experiment.history import Record, Sample
+from experiment.history import Obeyed, Record, Sample
 from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
@@ -41,6 +43,7 @@ from runtimes.links.controls import ProxiedLink
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
 from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.obeying import of_start, told
 from runtimes.owners import Identity, identify
 from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
@@ -79,6 +82,7 @@ class ContainersRuntime:
         self._replace: ToxiproxyReplacement | None = None
         self._since = 0.0
         self._token = ""
+        self._design: Design | None = None  # of the last reset
         self._logins: dict[str, Login] = {}
         self._played: set[str] = set()
 
@@ -177,7 +181,7 @@ class ContainersRuntime:
         assert self._readings is not None and self._vitals is not None
         self._played.add(run.run_id)
         self._vitals.renew()
-        self._token = run.token
+        self._token, self._design = run.token, run.design
         self._logins = logins(self._system, built.layout.addresses, run, built.secrets.keys.passwords)
         built.folder.mark()
         self._since = time.time()
@@ -209,6 +213,32 @@ class ContainersRuntime:
             with ThreadPoolExecutor(len(names), thread_name_prefix="restart") as pool:
                 for done in [pool.submit(self._nodes[name].restart) for name in names]:
                     done.result()
+
+    def obeyed(self, t: float) -> list[Obeyed]:
+        """What each service shows of the design of the last reset: its own answer, or what the engine shows
+        of a container that knows nothing of the harness; and the image that each runs from."""
+        engine, built = self._running()
+        started = {
+            name: engine.started_with(part.spec.name)
+            for name, part in built.parts.items()
+            if not part.is_store
+        }
+        found = [replace(one, image=started[one.service].image) for one in told(self._read(), t)]
+        for name, part in built.parts.items():
+            if part.foreign and self._design is not None and part.control.design is None:
+                as_started = started[name]
+                found.append(
+                    of_start(
+                        self._system,
+                        self._design,
+                        name,
+                        as_started.environment,
+                        as_started.command,
+                        t,
+                        as_started.image,
+                    )
+                )
+        return found
 
     def controls(self) -> Controls:
         return self._live()

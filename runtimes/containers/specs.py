@@ -55,6 +55,15 @@ class ContainerState:
 
 
 @dataclass(frozen=True, slots=True)
+class StartedWith:
+    """What a container was started with; `image` is the digest of its image."""
+
+    environment: Mapping[str, str]
+    command: tuple[str, ...]
+    image: str
+
+
+@dataclass(frozen=True, slots=True)
 class Ran:
     """A command that ended inside a container: exit status and what it wrote."""
 

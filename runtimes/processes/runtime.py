@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from experiment.controls import Controls
+from experiment.design import Design
 from experiment.errors import CleanupError, StartError
-from experiment.history import Record, Sample
+from experiment.history import Obeyed, Record, Sample
 from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
@@ -35,6 +36,7 @@ from runtimes.links.proxies import open_proxies
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
+from runtimes.obeying import of_process, told
 from runtimes.owners import identify
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
 from runtimes.processes.parts import CommandProcess, Part, PortTaken, ServiceProcess, wait_until_ready
@@ -72,6 +74,7 @@ class ProcessesRuntime:
         self._services: dict[str, ServiceProcess | CommandProcess] = {}
         self._logins: dict[str, Login] = {}
         self._token = ""
+        self._design: Design | None = None  # of the last reset
         self._played: set[str] = set()
         self._nodes: dict[str, ProcessNode] = {}
         self._toxiproxy: RunningToxiproxy | None = None
@@ -225,7 +228,7 @@ class ProcessesRuntime:
         self._played.add(run.run_id)
         if self._vitals is not None:
             self._vitals.renew()
-        self._token = run.token
+        self._token, self._design = run.token, run.design
         self._logins = logins(self._system, self._addresses, run, self._keys.passwords)
         readings = self._running_readings()
         self._folder.mark()
@@ -261,6 +264,17 @@ class ProcessesRuntime:
             with ThreadPoolExecutor(len(names), thread_name_prefix="restart") as pool:
                 for done in [pool.submit(self._nodes[name].restart) for name in names]:
                     done.result()
+
+    def obeyed(self, t: float) -> list[Obeyed]:
+        """What each service shows of the design of the last reset: its own answer, or what the kernel shows
+        of a process that knows nothing of the harness."""
+        found = told(self._running_readings(), t)
+        for name, part in self._services.items():
+            asked = part.control.design is not None
+            if isinstance(part, CommandProcess) and self._design is not None and not asked:
+                pid = self._nodes[name].child.pid
+                found.append(of_process(self._system, self._design, name, pid, t))
+        return found
 
     def controls(self) -> Controls:
         return self._running_controls()

@@ -22,6 +22,7 @@ from simulation.model.controls import CAPABILITIES, SimulatedControls
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.models import models_of
 from simulation.model.nodes import Node
+from simulation.model.obeyed import shown
 from simulation.model.timeline import DrivenFault
 from simulation.model.users import Users
 from simulation.model.world import World, refuse_unknown, unknown_switches
@@ -104,6 +105,7 @@ def _play(
         if phase.end_s > phase.start_s:
             watcher.phase(phase.name, phase.start_s, phase.end_s)
     watcher.rows.extend(_general(world))
+    watcher.rows.extend(shown(world, 0.0))
     header = header or _header(plan, magnitudes)
     try:
         if stop is not None:
@@ -123,6 +125,7 @@ def _play(
     rows.extend(users.rows)
     rows.extend(_final_reads(world, users.rows, settled))
     rows.extend(_records(world, settled))
+    rows.extend(shown(world, settled))
     rows.append(End(settled, "completed", True, tally=tally_of(rows)))
     return Played(rows, world.spans)
 

@@ -88,6 +88,14 @@ class World:
         there, back = (sampler(delay, site.stream(way, name, *apart)) for way in ("there", "back"))
         return there, back, site.random("link", name, *apart)
 
+    def shared_pool(self, caller: str) -> Bulkhead | None:
+        """The connections that the links of a service without a bulkhead of their own share."""
+        return self._pools.get(caller)
+
+    def only_idempotent(self, link: Link) -> bool:
+        """Whether the caller of a link repeats only what may be carried out twice."""
+        return _only_idempotent(self.plan.design.links[link.name])
+
     def _protection(self, link: Link) -> Protection:
         """The link's patterns as the live services apply them: stores and the bus get one attempt."""
         patterns = self.plan.design.links[link.name]
@@ -143,8 +151,12 @@ class World:
                 consumer.hurry()
 
 
+def _only_idempotent(patterns: LinkPatterns) -> bool:
+    return patterns.retry is not None and patterns.retry.only_idempotent
+
+
 def _repeatable(patterns: LinkPatterns) -> Callable[[Request, Failure], bool]:
-    only_idempotent = patterns.retry is not None and patterns.retry.only_idempotent
+    only_idempotent = _only_idempotent(patterns)
 
     def may_repeat(request: Request, failure: Failure) -> bool:
         request.sent |= failure.sent

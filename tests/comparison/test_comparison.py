@@ -242,3 +242,21 @@ def test_a_screen_takes_scores_that_are_alike_at_their_word() -> None:
     ]
     report = comparison_report("try", records, WEIGHTS, dict.fromkeys("abc", ""), "compare", "simulation")
     assert best(report, 2) == ("a", "b")
+
+
+def test_designs_that_no_service_told_apart_are_not_compared() -> None:
+    """Both sides ran the same: whatever the scores say, nothing is known of the two."""
+    report = compared(*runs("a", 80, obeyed="1 x"), *runs("b", 90, obeyed="1 x"))
+    said = "a and b are not compared: their services obeyed the very same design and code"
+    assert report.alike == (said,)
+    assert comparison_exit_code(report) is ExitCode.INCONCLUSIVE
+    for rendering in COMPARISON_FORMATS.values():
+        assert said in rendering(report)
+    assert said in lines(report)
+
+
+def test_designs_that_differ_or_of_which_nothing_is_known_are_compared() -> None:
+    """Another design, other code, or runs from before it was kept."""
+    for one, other in (("1 x", "2 x"), ("1 x", "1 y"), ("", ""), ("1 x", "")):
+        report = compared(*runs("a", 80, obeyed=one), *runs("b", 90, obeyed=other))
+        assert (report.alike, comparison_exit_code(report)) == ((), ExitCode.PASS)

@@ -343,3 +343,13 @@ def test_a_single_run_is_a_side_too(tmp_path: Path) -> None:
     first = FinishedRuns(folder).read()[0]
     (found,) = stored_records(first.folder) or []
     assert replace(found, side="baseline", scenario=first.scenario) == first
+
+
+def test_a_candidate_that_ran_the_baseline_under_another_name_is_no_candidate(tmp_path: Path) -> None:
+    """The two sides claim different designs, and every service obeyed the very same: nothing was tried."""
+    renamed = tmp_path / "renamed.yaml"
+    renamed.write_text("name: renamed\nextends: resilient\n")
+    report, _ = gate(tmp_path, candidate=str(renamed))
+    assert (report.decision, report.result.unknown) == (Decision.INCONCLUSIVE, Unknown.INCOMPLETE)
+    assert "obeyed the very same design and code as resilient and as" in report.result.sentence
+    assert gate_exit_code(report) is ExitCode.INCONCLUSIVE

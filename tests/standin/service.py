@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import hashlib
 import json
 import os
 import random
@@ -20,6 +21,13 @@ from pathlib import Path
 from typing import Any
 
 REPLY = "HTTP/1.1 {status} X\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n"
+
+
+def whole(value: Any) -> Any:
+    """Whole numbers without a fraction."""
+    if isinstance(value, dict):
+        return {name: whole(one) for name, one in value.items()}
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 class DropReply(Exception):
@@ -35,6 +43,7 @@ class Service:
     behaviours: dict[str, dict[str, Any]] = field(default_factory=dict)
     rng: random.Random = field(default_factory=lambda: random.Random(1))
     patients: int = 0
+    design: dict[str, Any] = field(default_factory=dict)
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -71,6 +80,8 @@ class Service:
             },
             "/backlog": {"outbox": 0},
         }
+        if path == "/design":
+            return 200, json.dumps(self.shown()).encode()
         if path == "/records":
             return 200, b"".join(json.dumps(row).encode() + b"\n" for row in self.done)
         return (200, json.dumps(pages[path]).encode()) if path in pages else (404, b"{}")
@@ -81,12 +92,23 @@ class Service:
         if asked["design"]["name"] == "structural" and self.config["design"]["name"] != "structural":
             return 409, b'{"restart": true}'
         self.run, self.rng = asked["run"], random.Random(asked["seed"])
+        self.design = asked["design"]
         self.patients = len(asked["patients"])
         self.done.clear()
         self.received.clear()
         self.behaviours.clear()
         print(json.dumps({"reset": self.run}), flush=True)
         return 200, b"{}"
+
+    def shown(self) -> dict[str, Any]:
+        """It has no switches to obey: what it was told last stands for what it does."""
+        name, design = self.config["service"], self.design or self.config["design"]
+        obeys = dict(design["services"].get(name, {}))
+        for link, patterns in design["links"].items():
+            if link.startswith(f"{name} -> "):
+                obeys |= {f"{link}: {pattern}": whole(value) for pattern, value in patterns.items()}
+        text = json.dumps(obeys, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+        return {"digest": hashlib.sha256(text.encode()).hexdigest(), "obeys": obeys}
 
     def behaviour(self, method: str, name: str, body: bytes) -> bytes:
         if method == "PUT":

@@ -18,7 +18,7 @@ class Breaker:
         counters: LinkCounters,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._counters = counters
         self._clock = clock
         self._failures = 0
@@ -29,9 +29,9 @@ class Breaker:
     @property
     def lets_through(self) -> bool:
         """Whether `allow` would say yes; asking changes nothing."""
-        if self._pattern is None or self._opened_at is None:
+        if self.pattern is None or self._opened_at is None:
             return True
-        return not self._probing and self._clock() - self._opened_at >= self._pattern.open_for
+        return not self._probing and self._clock() - self._opened_at >= self.pattern.open_for
 
     def allow(self) -> bool:
         """Whether a call may go out now; a True while half open is the one probe and must be answered for."""
@@ -51,10 +51,10 @@ class Breaker:
             self._counters.breaker_state = "closed"
 
     def failed(self) -> None:
-        if self._pattern is None:
+        if self.pattern is None:
             return
         self._failures += 1
-        if self._probing or (self._opened_at is None and self._failures >= self._pattern.failures):
+        if self._probing or (self._opened_at is None and self._failures >= self.pattern.failures):
             if not self._probing:
                 self._counters.breaker_openings += 1
             self._opened_at = self._clock()

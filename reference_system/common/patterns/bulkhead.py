@@ -12,18 +12,18 @@ class Bulkhead:
     """A bounded pool of permits. Without a pattern it is not there."""
 
     def __init__(self, pattern: BulkheadPattern | None) -> None:
-        self._pattern = pattern
+        self.pattern = pattern
         self._used = 0
         self._queue: deque[asyncio.Future[None]] = deque()
 
     async def enter(self, timeout: float | None) -> bool:
         """Take a permit; False when the queue is full or the wait took longer than `timeout` seconds."""
-        if self._pattern is None:
+        if self.pattern is None:
             return True
-        if self._used < self._pattern.concurrent:
+        if self._used < self.pattern.concurrent:
             self._used += 1
             return True
-        if len(self._queue) >= self._pattern.queue:
+        if len(self._queue) >= self.pattern.queue:
             return False
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
@@ -42,7 +42,7 @@ class Bulkhead:
 
     def leave(self) -> None:
         """Give the permit back, to the first in the queue when there is one."""
-        if self._pattern is None:
+        if self.pattern is None:
             return
         while self._queue:
             turn = self._queue.popleft()

@@ -49,7 +49,7 @@ class Outbox:
         self._bus = bus
         self._log = log
         self._metrics = metrics
-        self._poll = LINGER_S
+        self.poll = LINGER_S
         self._buffer: deque[Event] = deque()
         self._wake = asyncio.Event()
         self._last = 0
@@ -57,7 +57,7 @@ class Outbox:
 
     def apply(self, enabled: bool, poll: float) -> None:
         self.enabled = enabled
-        self._poll = poll
+        self.poll = poll
 
     def event(
         self, type_: str, key: str, at: float, body: dict[str, Any], version: int | None = None
@@ -86,7 +86,7 @@ class Outbox:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(SWEEP_EVERY_S):
                     await self._wake.wait()
-                await asyncio.sleep(self._poll if self.enabled else LINGER_S)
+                await asyncio.sleep(self.poll if self.enabled else LINGER_S)
             self._wake.clear()
             try:
                 while self._buffer:

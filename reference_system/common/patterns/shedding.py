@@ -15,6 +15,7 @@ class Shedding:
     """Admission at a service's front; admits everything when the design has neither bound."""
 
     def __init__(self, switches: Admission, clock: Callable[[], float] = time.monotonic) -> None:
+        self.switches = switches
         self._concurrent = switches.shedding.concurrent if switches.shedding else None
         self._rate = switches.max_rate
         self._clock = clock

@@ -47,6 +47,9 @@ class Scripted(Bench):
     def describe(self) -> str:
         return "scripted"
 
+    def _design(self, plan: Plan) -> dict[str, dict[str, Any]]:
+        return {}
+
     def _facts(self) -> dict[str, Any]:
         return {}
 

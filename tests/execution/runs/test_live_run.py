@@ -52,6 +52,9 @@ class Home:
         self.read = 0
 
     def reset(self, settings: Any) -> None: ...
+    def obeyed(self, t: float) -> list[Any]:
+        return []
+
     def collect(self, folder: Path) -> None: ...
     def heal(self) -> None: ...
 
