@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from experiment.errors import StartError
-from experiment.obeyed import database_of
 from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.engine import Engine

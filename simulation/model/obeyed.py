@@ -23,6 +23,7 @@ def modelled(system: System, design: Design) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {
         name: {switch: design.services[name][switch] for switch in model.obeyed()}
         for name, model in models_of(system).nodes.items()
+        if name in system.services
     }
     for link in system.links:
         patterns = design.links[link.name]
@@ -36,6 +37,8 @@ def modelled(system: System, design: Design) -> dict[str, dict[str, Any]]:
 def shown(world: World, t: float) -> Iterator[Obeyed]:
     """One row a service, from the switches of its node and the protection of its channels."""
     for name in world.models.nodes:
+        if name not in world.nodes:
+            continue  # the scenario does not need it
         obeys: dict[str, Any] = dict(world.nodes[name].switches)
         for link in world.plan.system.links:
             if link.caller == name:
