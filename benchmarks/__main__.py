@@ -22,7 +22,7 @@ BENCHMARKS = (
     "toxiproxy",
     "simulation",
 )
-LONG = ("same_answers", "parts")
+LONG = ("same_answers", "parts", "busy")
 
 
 def main() -> int:

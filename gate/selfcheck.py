@@ -19,7 +19,7 @@ from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.switches import with_effect
 from gate.decide import MARGIN, Decision, GateResult, decide
-from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, side_of, stem
+from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, machine_failed, side_of, stem
 from gate.play import BASELINE, CANDIDATE
 from gate.selfcheck_report import Bug, GateFigures
 from measurement.run_records import RunRecord
@@ -186,10 +186,12 @@ def _trial(
     result, number = decide([]), 0
     for number, seed in enumerate(seeds, 1):
         for scenario in candidate.scenarios:
-            one = side_of(play(baseline, Draw(scenario, seed, BASELINE)))
-            two = side_of(play(candidate.variant, Draw(scenario, seed, CANDIDATE)))
+            before = play(baseline, Draw(scenario, seed, BASELINE))
+            now = play(candidate.variant, Draw(scenario, seed, CANDIDATE))
+            one, two = side_of(before), side_of(now)
             two = candidate.shifted(two) if candidate.shifted else two
-            runs.append(PairedRun(stem(scenario), seed, one, two))
+            measured = not (machine_failed(before) or machine_failed(now))
+            runs.append(PairedRun(stem(scenario), seed, one, two, measured))
         look = Look(number, len(seeds))
         result = decide(runs, look=look)
         if (number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE) or result.new_vetoes:

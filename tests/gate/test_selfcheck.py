@@ -15,6 +15,7 @@ from execution.options import PROCESSES, SIMULATION, Options
 from experiment.design import Design
 from experiment.switches import Lack
 from experiment.verdict import Verdict
+from gate.play import CANDIDATE
 from gate.seeded_bugs import minus_one
 from gate.selfcheck import (
     Candidate,
@@ -112,6 +113,18 @@ def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
     found = figures(Runs(synthetic), trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
     assert any("harmless" in missed for missed in found.missed)
     assert "harmless (safety)" in render_markdown(found)
+
+
+def test_a_run_that_its_machine_spoilt_is_no_false_alarm() -> None:
+    """As in a gate, a pair whose load came late is left out: it makes no candidate invalid."""
+
+    def late(variant: Variant, draw: Draw) -> RunRecord:
+        run, broken = synthetic(variant, draw), ("generator_kept_up",)
+        spoilt = draw.take == CANDIDATE
+        return replace(run, score=None, verdict=Verdict.INVALID, broken=broken) if spoilt else run
+
+    found = figures(Runs(late), trial("good"), (), GateTrials(same=5), threading.Event())
+    assert (found.same.regressions, found.same.inconclusive) == (0, 5)
 
 
 def test_an_interrupted_check_keeps_what_it_has() -> None:
