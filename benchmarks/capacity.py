@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +22,7 @@ from execution.runs.pipeline import open_bench
 from execution.runs.preflight import planner
 from experiment.history import History
 from experiment.plan import Plan
+from experiment.stop import Stop
 
 SCENARIO = Path(__file__).parent / "capacity.yaml"
 
@@ -36,7 +36,7 @@ def main() -> None:
     plans = [_plan(float(rate), arguments.design) for rate in arguments.rates.split(",")]
     with tempfile.TemporaryDirectory(prefix="codeblue-bench-") as folder:
         started = time.monotonic()
-        with open_bench(plans, replace(Options(), out=Path(folder)), threading.Event()) as bench:
+        with open_bench(plans, replace(Options(), out=Path(folder)), Stop()) as bench:
             print(f"system ready after {time.monotonic() - started:.1f} s")
             for plan in plans:
                 begun = time.monotonic()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import sys
-import threading
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +24,7 @@ from execution.program import git_commit
 from execution.runs.facts import machine
 from experiment.errors import CodeBlueError, ExitCode, UsageError
 from experiment.jobs import Job, seeds_of
+from experiment.stop import Stop
 from experiment.suite import Suite, load_suite
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
@@ -108,7 +108,7 @@ def entries_of(suite: Suite, scenarios: Sequence[str] | None) -> tuple[int, ...]
     return tuple(number for number, name in enumerate(names) if not scenarios or name in scenarios)
 
 
-def answers(order: Order, catalogue: Catalogue, stop: threading.Event) -> Iterator[Answer]:
+def answers(order: Order, catalogue: Catalogue, stop: Stop) -> Iterator[Answer]:
     """Every run, played before or now. Both runtimes take turns at coming first, so that a slow drift of the
     machine favours neither; of two attempts at a run the later one counts."""
     total, number = len(order.entries) * len(order.seeds) * len(RUNTIMES), 0
@@ -133,7 +133,7 @@ def answers(order: Order, catalogue: Catalogue, stop: threading.Event) -> Iterat
 
 
 def records(
-    order: Order, name: str, jobs: list[Job], catalogue: Catalogue, runtime: str, stop: threading.Event
+    order: Order, name: str, jobs: list[Job], catalogue: Catalogue, runtime: str, stop: Stop
 ) -> Iterator[RunRecord]:
     """What a campaign of these runs has finished, then what is played now."""
     prepared = prepare(jobs, Home(catalogue, Options(runtime=runtime, out=order.out)))

@@ -11,6 +11,7 @@ from pathlib import Path
 from execution.places import CHECKOUT, COMMIT_FILE, HOME, ROOT
 
 NAME = "codeblue"
+GIT_WITHIN_S = 5.0
 # A command in a text: `codeblue list`, or one that begins a line or follows "Example:".
 WRITTEN = re.compile(rf"(?<=[`\s]){NAME}(?= [a-z-])")
 
@@ -82,18 +83,19 @@ def git_commit(root: Path) -> str:
     made from. Empty where there is none."""
     if not CHECKOUT and root.is_relative_to(ROOT):
         return COMMIT_FILE.read_text(encoding="utf-8").strip() if COMMIT_FILE.is_file() else ""
-    import subprocess
-
     try:
         commit = _git(root, "rev-parse", "--short=12", "HEAD")
         changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    except (OSError, subprocess.SubprocessError):
+    except OSError:
         return ""
     return commit + ("+" if changed else "")
 
 
 def _git(root: Path, *words: str) -> str:
-    import subprocess
+    """What git says. Raises OSError, also for a refusal."""
+    from experiment.children import run_child
 
-    done = subprocess.run(["git", *words], cwd=root, capture_output=True, text=True, timeout=5, check=True)
-    return done.stdout.strip()
+    done = run_child(["git", *words], cwd=root, within_s=GIT_WITHIN_S)
+    if done.code != 0:
+        raise OSError(done.err.strip())
+    return done.out.strip()

@@ -20,15 +20,26 @@ class ExitCode(IntEnum):
     CLEANUP_INCOMPLETE = 5
     BAD_CONFIGURATION = 64
     INTERNAL_ERROR = 70
+    HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
 
 
 MOST_PROBLEMS = 50  # that are told of one file
+
+# The signals that end a command in order, by their names in a history, and what it then says to the shell.
+SIGNALS = {
+    "SIGINT": ExitCode.INTERRUPTED,
+    "SIGTERM": ExitCode.TERMINATED,
+    "SIGHUP": ExitCode.HUNG_UP,
+}
+
+
 GRAVITY = (
     ExitCode.CLEANUP_INCOMPLETE,
     ExitCode.TERMINATED,
     ExitCode.INTERRUPTED,
+    ExitCode.HUNG_UP,
     ExitCode.SAFETY_VETO,
     ExitCode.INVALID,
     ExitCode.FAIL,

@@ -180,6 +180,7 @@ class End:
     clean: bool  # whether everything was healed and stopped that this run had to
     statement: str = ""  # what was left, or what failed
     tally: Mapping[str, int] = field(default_factory=dict)  # how many lines of each type stand before it
+    signal: str | None = None  # the name of the signal that interrupted it, such as SIGTERM
 
 
 Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | Obeyed | End

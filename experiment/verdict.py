@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from experiment.errors import ExitCode
+from experiment.errors import SIGNALS, ExitCode
 from experiment.rows import End
 
 
@@ -57,12 +57,11 @@ class CheckResult:
 
 def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:
     """Of one run, by its verdict and the last line of its history. Without one the run was killed: it is
-    invalid, and the next command sweeps what it left. Which signal interrupted a run only its own command
-    knows."""
+    invalid, and its guard or the next command sweeps what it left."""
     if end is not None and not end.clean:
         return ExitCode.CLEANUP_INCOMPLETE
     if end is not None and end.reason == "interrupted":
-        return ExitCode.INTERRUPTED
+        return SIGNALS.get(end.signal or "", ExitCode.INTERRUPTED)
     if verdict is Verdict.INVALID:
         return ExitCode.INVALID
     if vetoed:

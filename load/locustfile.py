@@ -31,6 +31,7 @@ import gevent
 import msgspec
 from gevent.os import make_nonblocking, nb_read
 
+from experiment.children import end_with_parent
 from experiment.rows import Operation
 from load.crew import Conductor, Worker
 
@@ -108,6 +109,7 @@ def play_as_master(workers: int, tell: Callable[[dict[str, Any]], None]) -> int:
         reading, writing = os.pipe()
         child = gevent.fork()
         if child == 0:
+            end_with_parent()
             for inherited in (*pipes, writing):
                 os.close(inherited)
             os._exit(play_as_worker(reading))

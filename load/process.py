@@ -18,6 +18,7 @@ import msgspec
 import psutil
 
 from experiment.access import without_token
+from experiment.children import start_child
 from experiment.errors import CodeBlueError, ExitCode, StartError
 from experiment.plan import Plan
 from experiment.trouble import Trouble, silent
@@ -51,14 +52,13 @@ class LoadProcess:
         self.workers = workers
         self.log = folder / "load.log"
         with self.log.open("ab") as log:
-            self._process = subprocess.Popen(
+            self._process = start_child(
                 [sys.executable, "-m", "load.locustfile", "--workers", str(workers)],
                 cwd=ROOT,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
                 umask=0o077,
-                start_new_session=True,  # Ctrl-C reaches the command, which stops the load in its own order
             )
         self._changed = threading.Condition()
         self._events: dict[str, Any] = {}

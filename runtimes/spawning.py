@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import subprocess
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from experiment.children import start_child
 from experiment.errors import CleanupError, StartError
 from runtimes.leftovers import Journal, descendants, end_processes
 from runtimes.owners import Identity, identify
@@ -18,10 +17,6 @@ from runtimes.private_places import FILE, MASK
 
 LAST_LINES = 15
 LOG = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
-
-# The kernel ends a child marked with PDEATHSIG when the *thread* that started it ends. So all children are
-# started by one thread that lives as long as the process.
-_STARTER = ThreadPoolExecutor(1, thread_name_prefix="starter")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +39,7 @@ class Child:
         self.command = command
         journal.write("starting", name=command.name)
         try:
-            self._popen = _STARTER.submit(_spawn, command, journal).result()
+            self._popen = _spawn(command, journal)
         except OSError as error:
             raise StartError(f"{command.name} could not be started: {error}") from None
         identity = identify(self._popen.pid) or Identity(self._popen.pid, 0)
@@ -140,22 +135,14 @@ def _tail(path: Path, count: int) -> list[str]:
 
 
 def _spawn(command: Command, journal: Journal) -> subprocess.Popen[bytes]:
-    argv = list(command.argv)
-    setpriv = shutil.which("setpriv")
-    if setpriv is not None:
-        argv = [setpriv, "--pdeathsig", "KILL", "--", *argv]
-    uid, gid = command.user or (None, None)
+    marked = {**command.environment, **journal.environment()}
     with open(os.open(command.log, LOG, FILE), "ab") as log:
-        return subprocess.Popen(
-            argv,
+        return start_child(
+            command.argv,
             cwd=command.cwd,
-            env={**command.environment, **journal.environment()},
-            stdin=subprocess.DEVNULL,
+            environment=marked,
+            user=command.user,
             stdout=log,
             stderr=subprocess.STDOUT,
-            start_new_session=True,
             umask=MASK,
-            user=uid,
-            group=gid,
-            extra_groups=None if uid is None else [],
         )

@@ -3,9 +3,8 @@ resumed."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from execution.runs.run_folder import fresh_folder
 from experiment.errors import UsageError
 from experiment.jobs import Job
 from experiment.plan import Plan
+from experiment.stop import Interrupted, Stop
 from measurement.run_records import FinishedRuns, RunRecord, file_hash
 
 JOBS_FILE = "campaign.json"
@@ -189,7 +189,7 @@ def _differing(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
 
 
 def play(
-    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: threading.Event
+    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: Stop
 ) -> Generator[RunRecord, None, None]:
     """Play what is left, recording each run as it finishes."""
     with playing(campaign, prepared, hooks, stop) as play_one:
@@ -202,7 +202,7 @@ def play(
 
 @contextmanager
 def playing(
-    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: threading.Event
+    campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: Stop
 ) -> Iterator[Callable[[Job], RunRecord | None]]:
     """What plays a job and records it, or gives None when it was interrupted. Every system is started when it
     is first needed and stays up until the last run, so that turns may alternate."""
@@ -210,17 +210,21 @@ def playing(
     with ExitStack() as up:
         benches: dict[Home, Bench] = {}
 
-        def play_one(job: Job) -> RunRecord | None:
+        def run(job: Job) -> RunResult:
             home = prepared.homes[job]
-            if stop.is_set():
-                return None
             if home not in benches:
                 mine = [plan for other, plan in prepared.plans.items() if prepared.homes[other] == home]
                 benches[home] = up.enter_context(open_bench(mine, home.options, stop))
                 hooks.started(benches[home].describe())
             plan = prepared.plans[job]
-            result = benches[home].run(plan, hooks.watch(plan))
-            if stop.is_set():
+            return benches[home].run(plan, hooks.watch(plan))
+
+        def play_one(job: Job) -> RunRecord | None:
+            result = None
+            with suppress(Interrupted):  # what has finished is reported
+                stop.check()
+                result = run(job)
+            if result is None or stop.is_set():
                 return None  # the run that was cut short is played again on resumption
             record = record_job(job, result)
             finished.append(record)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,6 +16,7 @@ from execution.places import ROOT
 from execution.program import git_commit
 from execution.runs.facts import machine
 from experiment.jobs import Job
+from experiment.stop import Stop
 from experiment.suite import Suite
 from measurement.run_records import RunRecord
 
@@ -27,7 +27,7 @@ def run_comparison(
     options: Options,
     order: ComparisonOrder,
     hooks: Hooks,
-    stop: threading.Event,
+    stop: Stop,
 ) -> tuple[ComparisonReport, Path]:
     """Run all pairs and write the comparison into the campaign's folder."""
 

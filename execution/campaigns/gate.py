@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +14,7 @@ from execution.catalogue import Catalogue, default_catalogue
 from execution.options import SIMULATION, Options
 from experiment.errors import UsageError
 from experiment.jobs import Job
+from experiment.stop import Stop
 from experiment.suite import Suite
 from gate.formats import GATE_FORMATS
 from gate.play import BASELINE, CANDIDATE, GateOrder, match_of, play_gate, refuse_unlike
@@ -29,7 +29,7 @@ def run_gate(
     options: Options,
     order: GateOrder,
     hooks: Hooks,
-    stop: threading.Event,
+    stop: Stop,
 ) -> tuple[GateReport, Path]:
     """Play pairs until the gate has decided, and write every output into the campaign's folder."""
     home = Home(catalogue, options)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -18,6 +17,7 @@ from execution.runs.facts import machine, versions
 from execution.runs.preflight import check_suite
 from experiment.errors import ExitCode
 from experiment.jobs import Job, seeds_of, shuffled
+from experiment.stop import Stop
 from experiment.suite import Entry, Suite, load_suite
 from experiment.verdict import Verdict
 from measurement.run_records import RunRecord
@@ -58,7 +58,7 @@ def run_suite(
     options: Options,
     order: SuiteOrder,
     hooks: Hooks,
-    stop: threading.Event,
+    stop: Stop,
 ) -> SuiteResult:
     """Play what is to be played and write the suite's reports, also when it was interrupted."""
     check_suite(suite, catalogue)

@@ -3,7 +3,6 @@ system."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import contextmanager
@@ -20,6 +19,7 @@ from execution.runs.scaling import scaled
 from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.scenario import Scenario
+from experiment.stop import Stop
 from experiment.suite import Suite, load_suite
 from gate.seeded_bugs import seeded_bugs
 from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
@@ -37,7 +37,7 @@ def trial_runs(
     catalogue: Catalogue,
     options: Options,
     first_scenario: str,
-    stop: threading.Event,
+    stop: Stop,
     told: Callable[[str], None],
     processes: int | None = None,
 ) -> Iterator[Runs]:

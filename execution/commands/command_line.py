@@ -7,16 +7,16 @@ from __future__ import annotations
 
 import os
 import shlex
-import signal
 import sys
-from types import FrameType
 
 import click
 
+from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.lazy import LazyGroup
 from execution.commands.saying import show, tell
 from execution.program import NAME, program
-from experiment.errors import CodeBlueError, ExitCode
+from experiment.errors import SIGNALS, CodeBlueError, ExitCode
+from experiment.stop import Interrupted
 from runtimes.private_places import MASK
 
 CONTEXT = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
@@ -32,7 +32,8 @@ First steps:
 
 \b
 Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto, 5 clean-up incomplete,
-64 bad configuration, 70 internal error, 130 / 143 interrupted (after clean-up).
+64 bad configuration, 70 internal error, 129 / 130 / 143 interrupted by SIGHUP / SIGINT / SIGTERM (after
+clean-up).
 """
 
 
@@ -90,35 +91,42 @@ def cli(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-class Terminated(KeyboardInterrupt):
-    """SIGTERM, where the command has no answer of its own: what it started is ended as after Ctrl-C."""
-
-
-def _terminate(_number: int, _frame: FrameType | None) -> None:
-    raise Terminated
-
-
 def main() -> None:
     """Run the command; every error that has a message ends as that message and its exit code."""
-    signal.signal(signal.SIGTERM, _terminate)
     # What runs leave is for this user alone; files that the user names keep the user's own mask.
     mask = os.umask(MASK)
+    with interruptible(raising=True) as interruption:
+        code = _code(interruption, mask)
+    sys.exit(int(code or 0))
+
+
+def _code(interruption: Interruption, mask: int) -> int:
     try:
-        code = cli.main(prog_name=shlex.join(program()), standalone_mode=False, obj=mask)
+        return int(cli.main(prog_name=shlex.join(program()), standalone_mode=False, obj=mask) or 0)
     except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
-        code = ExitCode.TERMINATED if isinstance(end.__cause__, Terminated) else ExitCode.INTERRUPTED
+        return _interrupted(end.__cause__, interruption)
+    except KeyboardInterrupt as end:
+        return _interrupted(end, interruption)
     except click.ClickException as error:
         show(error)
-        code = ExitCode.BAD_CONFIGURATION
+        return ExitCode.BAD_CONFIGURATION
     except CodeBlueError as error:
         tell(f"error: {error}")
-        code = error.exit_code
-    except KeyboardInterrupt:
-        code = ExitCode.INTERRUPTED
+        return error.exit_code
     except Exception:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
+        if interruption.exit_code is not None:  # a library that was cut short says so in its own way
+            return interruption.exit_code
         import traceback
 
         tell(traceback.format_exc())
         tell("internal error: please report the lines above")
-        code = ExitCode.INTERNAL_ERROR
-    sys.exit(int(code or 0))
+        return ExitCode.INTERNAL_ERROR
+
+
+def _interrupted(end: BaseException | None, interruption: Interruption) -> int:
+    """What was not done because of it, and the exit code that says which signal it was."""
+    if isinstance(end, Interrupted):
+        for text in (str(end), *end.notes):
+            tell(text)
+        return SIGNALS[end.name]
+    return interruption.exit_code or ExitCode.INTERRUPTED

@@ -18,8 +18,15 @@ from execution.places import INSTANCES
 @click.option("--cache", type=FILE, metavar="DIR", help="Folder for wheels. [default: var/images]")
 def images(offline: bool, base: str | None, cache: Path | None) -> int:
     """They are for --runtime containers. Each is built once, and again when it would differ."""
-    from experiment.errors import ExitCode
+    from experiment.errors import CleanupError, ExitCode
     from runtimes.containers.images import make_images
+    from runtimes.leftovers import Journal
 
-    make_images(cache or INSTANCES / "images", offline=offline, base=base or None, say=say)
+    journal = Journal(INSTANCES, "images")
+    try:
+        make_images(cache or INSTANCES / "images", journal, offline=offline, base=base or None, say=say)
+    finally:
+        problem = journal.close(remove=True)
+    if problem:
+        raise CleanupError(problem)
     return int(ExitCode.PASS)

@@ -36,7 +36,7 @@ def run(
 ) -> int:
     """SCENARIOS are names, as `list` shows them, or files. The exit code is that of the gravest verdict."""
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.commands.session import ends_early, live_session, say_run, started, watchers
     from execution.runs.pipeline import run_plans
     from execution.runs.preflight import Request, plans
     from experiment.errors import gravest
@@ -47,7 +47,7 @@ def run(
     prepared = plans(requests, catalogue, options)
     codes: set[ExitCode] = set()
     found: list[Mapping[str, Any]] = []
-    with live_session(options.runtime) as interruption:
+    with live_session(options.runtime) as interruption, ends_early():
         for result in run_plans(prepared, options, watchers(as_json), interruption.stop, started):
             codes.add(result.exit_code)
             if as_json:

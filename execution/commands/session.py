@@ -16,6 +16,7 @@ from execution.runs.bench import RunResult
 from execution.runs.live_run import Watcher
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
 from experiment.plan import Plan
+from experiment.stop import Interrupted
 from reports.console import run_lines
 from runtimes.leftovers import sweep
 
@@ -31,6 +32,18 @@ def live_session(runtime: str) -> Iterator[Interruption]:
         for text in swept.lines():
             tell(text)
         yield interruption
+        if interruption.exit_code is not None:
+            tell(f"interrupted by {interruption.stop.signal}")
+
+
+@contextmanager
+def ends_early() -> Iterator[None]:
+    """What a signal cuts short in this block is told; the command goes on with what has finished."""
+    try:
+        yield
+    except Interrupted as end:
+        for text in end.notes:
+            tell(text)
 
 
 def watchers(quiet: bool) -> Callable[[Plan], Watcher]:

@@ -42,7 +42,7 @@ def twin(
     """
     from execution.campaigns.distances import Compared, TwinOrder, distances, requests
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, started, watchers
+    from execution.commands.session import ends_early, live_session, started, watchers
     from execution.runs.pipeline import refuse_impossible, run_plans
     from execution.runs.preflight import plans
     from experiment.errors import ExitCode, UsageError, gravest
@@ -60,15 +60,15 @@ def twin(
     refuse_impossible(prepared, live)
     compared: list[Compared] = []
     codes: set[ExitCode] = set()
-    with live_session(live.runtime) as interruption:
+    with live_session(live.runtime) as interruption, ends_early():
         runs = run_plans(prepared, live, watchers(as_json), interruption.stop, started)
         for one in distances(runs, given, codes, tell):
             compared.append(one)
             if not as_json:
                 for line in distance_lines(one.found, one.calibration):
                     say(line)
-        if interruption.exit_code is not None:
-            codes.add(interruption.exit_code)
+    if interruption.exit_code is not None:
+        codes.add(interruption.exit_code)
     if page is not None:
         text = markdown_page([(one.found, one.calibration) for one in compared])
         page.write_text(text, encoding="utf-8")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-import threading
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -15,20 +14,23 @@ from typing import Any
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
-from execution.program import git_commit, program
+from execution.program import NAME, git_commit, program
 from execution.runs.descriptions import below_root, run_facts, yardstick
 from execution.runs.facts import folder_digest, machine, versions
-from execution.runs.judging import judge, render
+from execution.runs.judging import judge, render, unjudged
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder, RunInputs, SystemFolder, create
 from experiment.asked import asked_of
 from experiment.errors import ExitCode, StorageError
 from experiment.history import End, Header, History, Note
 from experiment.plan import Plan, header_of
+from experiment.stop import Interrupted, Stop
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
 from measurement.pressure import BASELINE, machine_alone
 from reports.report import RunReport
+
+JUDGED_WITHIN_S = 1.5  # of a run that was interrupted
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +101,7 @@ def machine_failed(analysis: Analysis) -> bool:
 class Bench(ABC):
     """Where plans are played one after the other, and what every run there shares. Made by `open_bench`."""
 
-    def __init__(self, name: str, options: Options, stop: threading.Event) -> None:
+    def __init__(self, name: str, options: Options, stop: Stop) -> None:
         self._name = name
         self._options = options
         self._stop = stop
@@ -140,13 +142,17 @@ class Bench(ABC):
         inputs = self._inputs(plan)
         folder = create(self._options.out, plan, inputs, run_facts(plan, self._machine, yardstick(plan)))
         clean, history = self._play(plan, folder, inputs.header, watch, remarks)
+        again = f"`{NAME} check {folder.path}`"
         try:
-            report = render(folder, history, judge(folder, history, plan.scenario, plan.system, inputs.asked))
+            with self._stop.cut_short(JUDGED_WITHIN_S):
+                analysis = judge(folder, history, plan.scenario, plan.system, inputs.asked)
+                report = render(folder, history, analysis)
+        except Interrupted as end:
+            unjudged(folder)
+            raise Interrupted(end.name, f"the run was not judged: {again} does it") from None
         except OSError as error:
-            again = f"free some space, then `codeblue check {folder.path}`"
-            raise StorageError(
-                f"{folder.path}: the run could not be judged ({error.strerror}); {again}; its history is kept"
-            ) from None
+            why = f"the run could not be judged ({error.strerror}); free some space, then {again}"
+            raise StorageError(f"{folder.path}: {why}; its history is kept") from None
         return RunResult(plan, folder, report, clean, history)
 
     def _inputs(self, plan: Plan) -> RunInputs:

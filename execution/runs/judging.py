@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from execution.runs.manifest import require_judgement, seal
+from execution.runs.manifest import JUDGEMENT, MANIFEST, require_judgement, seal
 from execution.runs.run_folder import RunFolder
 from experiment.asked import Asked
 from experiment.history import History
@@ -35,6 +35,12 @@ def judge(
     folder.analysis_path.write_bytes(analysis_to_json(analysis))
     seal(folder.path, again)
     return analysis
+
+
+def unjudged(folder: RunFolder) -> None:
+    """Take away what a judgement that was cut short has written: the run counts as never judged."""
+    for name in (MANIFEST, JUDGEMENT, *RUN_FORMATS):
+        (folder.path / name).unlink(missing_ok=True)
 
 
 def render(folder: RunFolder, history: History, analysis: Analysis | None = None) -> RunReport:

@@ -27,6 +27,7 @@ from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
 from experiment.scenario import Expect, Scenario
 from experiment.settling import BACKLOGS_SAMPLED, PATIENCE_MARGIN_S, settling
+from experiment.stop import Interrupted, Stop
 from experiment.topology import System
 from load.account import LoadProgress
 from load.final_reads import final_reads
@@ -35,6 +36,7 @@ from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
 from runtimes.machine_watch import MachineWatch
 from runtimes.runtime import RunSettings, Runtime, Zero
+from runtimes.starting import beside
 
 T = TypeVar("T")
 READY_WITHIN_S = 20.0
@@ -82,7 +84,7 @@ class LiveRun:
         folder: RunFolder,
         header: Header,
         watch: Watcher,
-        stop: threading.Event,
+        stop: Stop,
         remarks: Sequence[Note] = (),
     ) -> None:
         """`header` gets the true zero; `remarks` on what went before this run follow it in the history."""
@@ -107,11 +109,13 @@ class LiveRun:
         statement = ""
         process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
         try:
-            self._runtime.reset(run_settings(self._plan))
+            beside(self._stop, lambda: self._runtime.reset(run_settings(self._plan)))
             self._obeyed = self._runtime.obeyed(0.0)
             reason = self._played(process)
-        except _Interrupted:
+        except (_Interrupted, Interrupted):
             reason = "interrupted"
+            with suppress(OSError):
+                self._ensure_header()
         except (CodeBlueError, OSError) as error:
             trouble = self._runtime.trouble()
             statement = str(error) if trouble is None else trouble.told(self._zero.monotonic_s)
@@ -123,6 +127,10 @@ class LiveRun:
             problems = self._healed_in_the_end()
             if self._machine is not None:
                 self._machine.stop()
+            if reason == "completed" and self._stop.is_set():
+                reason = "interrupted"  # the final records may lack what the signal cut off
+            if reason == "interrupted" and self._stop.signal:
+                self._why = self._why or f"interrupted by {self._stop.signal}"
             with suppress(OSError, CodeBlueError):  # what was kept so far is judged
                 self._close(reason, statement or self._why, problems)
             self._recorder.close()
@@ -287,7 +295,8 @@ class LiveRun:
 
     def _close(self, reason: Reason, statement: str, problems: list[str]) -> None:
         tally = self._reader.read().tally
-        self._record(End(self._now(), reason, not problems, statement, tally))
+        signal = self._stop.signal if reason == "interrupted" else None
+        self._record(End(self._now(), reason, not problems, statement, tally, signal or None))
         self._runtime.collect(self._folder.path)
 
     def _ensure_header(self) -> None:

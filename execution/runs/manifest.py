@@ -34,7 +34,8 @@ def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
 
 
 def seal(folder: Path, again: bool = False) -> None:
-    """Write the manifest of a run that was judged just now. Raises OSError.
+    """Write the manifest of a run that was judged just now, whole or not at all. Raises
+    OSError.
 
     `again`: it was judged by the evidence that its manifest names (`require_evidence`), which stays as it
     is: what lies there now may be another file.
@@ -42,7 +43,9 @@ def seal(folder: Path, again: bool = False) -> None:
     kept = _sealed(folder) if again else None
     parts = (kept or digests(folder, EVIDENCE)) | digests(folder, (JUDGEMENT,))
     manifest = msgspec.json.encode(_Manifest(VERSION, parts))
-    (folder / MANIFEST).write_bytes(msgspec.json.format(manifest, indent=1))
+    unfinished = folder / f"{MANIFEST}.new"
+    unfinished.write_bytes(msgspec.json.format(manifest, indent=1))
+    unfinished.replace(folder / MANIFEST)
 
 
 def require_values(folder: Path, kept: Mapping[str, str]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -17,12 +16,13 @@ from experiment.errors import UsageError
 from experiment.history import Header, History, Note
 from experiment.obeyed import wanted_of
 from experiment.plan import Plan
+from experiment.stop import Stop
 
 
 class LiveBench(Bench):
     """A system that is up."""
 
-    def __init__(self, system: RunningSystem, first: Plan, options: Options, stop: threading.Event) -> None:
+    def __init__(self, system: RunningSystem, first: Plan, options: Options, stop: Stop) -> None:
         """Starts what is needed; `first` is the plan whose design it starts with. Raises StartError."""
         self._system = system
         self._runtime = system.runtime_for(first)
@@ -62,7 +62,7 @@ def refuse_impossible(plans: Sequence[Plan], options: Options) -> None:
 
 
 @contextmanager
-def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -> Iterator[Bench]:
+def open_bench(plans: Sequence[Plan], options: Options, stop: Stop) -> Iterator[Bench]:
     """Start the system for these plans, after refusing what the runtime cannot do; it is always stopped."""
     if options.runtime == SIMULATION:
         from execution.runs.simulated_bench import SimulatedBench
@@ -70,7 +70,7 @@ def open_bench(plans: Sequence[Plan], options: Options, stop: threading.Event) -
         yield SimulatedBench(plans, options, stop)
         return
     refuse_impossible(plans, options)
-    system = RunningSystem(options, plans)
+    system = RunningSystem(options, plans, stop)
     try:
         yield LiveBench(system, plans[0], options, stop)
     finally:
@@ -81,7 +81,7 @@ def run_plans(
     plans: Sequence[Plan],
     options: Options,
     watch: Callable[[Plan], Watcher],
-    stop: threading.Event,
+    stop: Stop,
     started: Callable[[str], None],
 ) -> Iterator[RunResult]:
     """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""

@@ -10,21 +10,24 @@ from execution.runs.live_run import run_settings
 from execution.runs.runtime_choice import choose
 from experiment.needs import joined
 from experiment.plan import Plan
+from experiment.stop import Stop
 from runtimes.runtime import Runtime
 
 
 class RunningSystem:
     """The running system of several plans of one system: what any of them needs, started once."""
 
-    def __init__(self, options: Options, plans: Sequence[Plan]) -> None:
-        """`plans` are those that are known beforehand; nothing is started yet."""
+    def __init__(self, options: Options, plans: Sequence[Plan], stop: Stop) -> None:
+        """`plans` are those that are known beforehand; nothing is started yet. `stop` ends a start."""
+        self._stop = stop
         self._options = options
         self._plans = plans
         self._runtime: Runtime | None = None
 
     def runtime_for(self, plan: Plan) -> Runtime:
         """The runtime with all that the plan needs. It starts afresh for a plan that needs more than those
-        before it, which happens only to one that was not known beforehand. Raises StartError."""
+        before it, which happens only to one that was not known beforehand. Raises StartError; Interrupted
+        when a signal comes during the start."""
         runtime = self._runtime
         if runtime is not None and plan.system.services.keys() <= runtime.system.services.keys():
             return runtime
@@ -33,7 +36,9 @@ class RunningSystem:
             parts.insert(0, runtime.system)
             self.stop()
         system = joined(parts)
-        runtime = choose(self._options.runtime).make(system, INSTANCES, self._options.service_image)
+        runtime = choose(self._options.runtime).make(
+            system, INSTANCES, self._options.service_image, self._stop
+        )
         self._runtime = runtime
         runtime.start(run_settings(plan))
         return runtime

@@ -12,6 +12,7 @@ from experiment.controls import SkewClock, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec
+from experiment.stop import Stop
 from experiment.topology import System
 from load.script import unsendable
 from runtimes.behaviour_controls import BEHAVIOURS
@@ -29,15 +30,15 @@ class RuntimeChoice:
     services too, empty for that of the system's checkout. Of all faults that need one of `one_at_a_time` only
     one may act at a time."""
 
-    make: Callable[[System, Path, str], Runtime]
+    make: Callable[[System, Path, str, Stop], Runtime]
     can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
     one_at_a_time: frozenset[str] = frozenset()
 
 
-def _processes(system: System, var: Path, service_image: str) -> Runtime:
+def _processes(system: System, var: Path, service_image: str, stop: Stop) -> Runtime:
     if service_image:
         raise UsageError(f"found the image {service_image}, which needs --runtime {CONTAINERS}")
-    return ProcessesRuntime(system, var)
+    return ProcessesRuntime(system, var, stop)
 
 
 def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
@@ -47,10 +48,10 @@ def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
 # The modules of the containers runtime are imported only when it is chosen: they need the package docker.
 
 
-def _containers(system: System, var: Path, service_image: str) -> Runtime:
+def _containers(system: System, var: Path, service_image: str, stop: Stop) -> Runtime:
     from runtimes.containers.runtime import ContainersRuntime
 
-    return ContainersRuntime(system, var, service_image)
+    return ContainersRuntime(system, var, service_image, stop)
 
 
 def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:

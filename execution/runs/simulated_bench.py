@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -14,6 +13,7 @@ from execution.runs.run_folder import RunFolder
 from experiment.history import Header, History, Note, load_history
 from experiment.plan import Plan
 from experiment.recorder import Recorder
+from experiment.stop import Stop
 from simulation.model.controls import CAPABILITIES
 from simulation.model.models import magnitudes_of
 from simulation.model.obeyed import modelled
@@ -30,7 +30,7 @@ def refuse_unmodelled(plans: Sequence[Plan]) -> None:
 class SimulatedBench(Bench):
     """The twin. What it does not model is refused before the first plan is played."""
 
-    def __init__(self, plans: Sequence[Plan], options: Options, stop: threading.Event) -> None:
+    def __init__(self, plans: Sequence[Plan], options: Options, stop: Stop) -> None:
         super().__init__(SIMULATION, options, stop)
         refuse_unmodelled(plans)
         self._magnitudes = magnitudes_of(plans[0].system, options.calibration)

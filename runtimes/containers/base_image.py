@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from experiment.children import run_child
 from experiment.errors import StartError
 from runtimes.containers.engine_images import Images
+from runtimes.containers.layout import instance_labels
 from runtimes.docker_engine import EngineError
+from runtimes.leftovers import Journal, temporary_folder
 
 SUITE = "bookworm"
 PACKAGES = ("python3-minimal", "python3", "ca-certificates", "libfaketime", "nftables", "iproute2")
@@ -38,7 +39,7 @@ def reference() -> str:
     return f"{REPOSITORY}:{SUITE}-{hashlib.sha256(text.encode()).hexdigest()[:12]}"
 
 
-def ensure_base(images: Images, say: Callable[[str], None]) -> str:
+def ensure_base(images: Images, journal: Journal, say: Callable[[str], None]) -> str:
     """The base image, made now if the engine does not have it (about 40 s). Raises StartError."""
     name = reference()
     if images.find(name) is not None:
@@ -51,28 +52,27 @@ def ensure_base(images: Images, say: Callable[[str], None]) -> str:
             "or name an image that the engine has: `codeblue images --offline --base IMAGE`"
         )
     say(f"{name}: making it with mmdebstrap")
-    with tempfile.TemporaryDirectory(prefix="codeblue-base-") as folder:
+    with temporary_folder(journal, "base") as folder:
         archive = Path(folder) / "base.tar"
         command = [program, "--quiet", *OPTIONS, SUITE, str(archive)]
-        environment = {**os.environ, "LC_ALL": "C.UTF-8"}
-        done = subprocess.run(
-            command, capture_output=True, text=True, timeout=DEADLINE_S, env=environment, check=False
-        )
-        if done.returncode != 0:
-            shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-12:])
-            raise StartError(f"mmdebstrap ended with exit status {done.returncode}; it said:\n{shown}")
+        # It makes its tree where temporary files go, and leaves it there when it is killed.
+        environment = {**os.environ, "LC_ALL": "C.UTF-8", "TMPDIR": folder, **journal.environment()}
+        done = run_child(command, within_s=DEADLINE_S, environment=environment, stop=journal.stop)
+        if done.code != 0:
+            shown = "\n".join(f"    {line}" for line in done.err.splitlines()[-12:])
+            raise StartError(f"mmdebstrap ended with exit status {done.code}; it said:\n{shown}")
         images.import_base(archive, name)
     return name
 
 
-def python_of(images: Images, base: str) -> str:
+def python_of(images: Images, base: str, journal: Journal) -> str:
     """The Python of a base image, such as "3.11": wheels are for one Python and one C library.
 
     Raises StartError, before anything is built, for a base on which the services cannot run.
     """
     wanted = f"expected one with Python {LEAST_PYTHON[0]}.{LEAST_PYTHON[1]} or later and glibc"
     try:
-        ran = images.ask(base, ("python3", "-c", TELL))
+        ran = images.ask(base, ("python3", "-c", TELL), instance_labels(journal.instance))
     except EngineError as error:
         raise StartError(f"found no python3 in the base {base}, {wanted}: {error}") from None
     version, _, library = ran.output.strip().partition(" ")

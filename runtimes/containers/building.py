@@ -6,12 +6,13 @@ import json
 import os
 import time
 from collections.abc import Mapping
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from experiment.errors import StartError
+from experiment.stop import Stop
 from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.engine import Engine
@@ -41,6 +42,7 @@ from runtimes.service_files import (
     restart_needed,
     stores,
 )
+from runtimes.starting import at_once
 
 START_DEADLINE_S = 60.0
 TOXIPROXY_DEADLINE_S = 15.0
@@ -84,7 +86,7 @@ def bring_up(
 ) -> Built:
     """Everything started and ready; `images` are those of the services that know nothing of the harness.
     Raises StartError with status and last log lines of what is not."""
-    end = time.monotonic() + START_DEADLINE_S
+    end, stop = time.monotonic() + START_DEADLINE_S, journal.stop
     folder = _make_folder(journal.folder, system)
     secrets = new_secrets(databases(system))
     layout = _make_network(engine, system, journal, run, service_image, secrets.keys)
@@ -94,8 +96,8 @@ def bring_up(
     parts = _parts(system, layout, folder.path, secrets)
     server = layout.addresses[TOXIPROXY]
     proxies = Toxiproxy(server.host, server.port, token=server.token)
-    with ThreadPoolExecutor(AT_ONCE, thread_name_prefix="start") as pool:
-        links = pool.submit(_start_links, engine, system, layout, proxies, run.seed)
+    with at_once(AT_ONCE) as pool:
+        links = pool.submit(_start_links, engine, system, layout, proxies, run.seed, stop)
         kept = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
         services = [part for part in parts.values() if not part.is_store and not part.foreign]
         made = [pool.submit(engine.create, part.spec) for part in services]
@@ -106,15 +108,15 @@ def bring_up(
         toolbox = pool.submit(_start, engine, plan.toolbox_spec(layout, system))
         built = _built(engine, layout, parts, folder, proxies, doors, secrets, images)
         write_configurations(built, system, run)
-        ready: list[Future[None]] = [pool.submit(_start_ready, engine, part, end) for part in services]
+        ready: list[Future[None]] = [pool.submit(_start_ready, engine, part, end, stop) for part in services]
         for part in parts.values():
             if part.is_store:
-                wait_until_ready(engine, part, end)
+                wait_until_ready(engine, part, end, stop)
         # What knows nothing of the harness may not wait for its stores: it starts when these are there.
         for name, part in foreign_parts(built, system, run).items():
             built.parts[name] = part
             engine.create(part.spec)
-            ready.append(pool.submit(_start_ready, engine, part, end))
+            ready.append(pool.submit(_start_ready, engine, part, end, stop))
         for done in (toolbox, *ready):
             done.result()
     return built
@@ -211,13 +213,13 @@ def _start(engine: Engine, spec: ContainerSpec) -> None:
     engine.start(spec.name)
 
 
-def _start_ready(engine: Engine, part: ContainerPart, end: float) -> None:
+def _start_ready(engine: Engine, part: ContainerPart, end: float, stop: Stop) -> None:
     engine.start(part.spec.name)
-    wait_until_ready(engine, part, end)
+    wait_until_ready(engine, part, end, stop)
 
 
 def _start_links(
-    engine: Engine, system: System, layout: Layout, proxies: Toxiproxy, seed: int
+    engine: Engine, system: System, layout: Layout, proxies: Toxiproxy, seed: int, stop: Stop
 ) -> dict[str, Address]:
     """Toxiproxy with a proxy for each link; returns where callers reach them."""
     spec = plan.toxiproxy_spec(layout, seed)
@@ -232,7 +234,7 @@ def _start_links(
             if time.monotonic() > end or status.status not in ("running", "created"):
                 said = engine.logs(spec.name, 15).decode("utf-8", "replace")
                 raise StartError(f"Toxiproxy is not ready ({error}): {status}; it said:\n{said}") from None
-            time.sleep(0.03)
+            stop.sleep(0.03)
     host = layout.addresses[TOXIPROXY].host
     return {
         name: Address(host, door.port)

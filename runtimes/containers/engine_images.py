@@ -53,11 +53,15 @@ class Images(Door):
             raise EngineMissing(f"Docker pulled {reference}, but does not have it")
         return found
 
-    def ask(self, reference: str, command: Sequence[str]) -> Ran:
+    def ask(self, reference: str, command: Sequence[str], labels: Mapping[str, str] | None = None) -> Ran:
         """Run one command in a container of its own, which has no network, and wait for its end."""
         with self.calling(f"run {command[0]} in {reference}"):
             made = self.api.create_container(
-                reference, entrypoint=list(command), network_disabled=True, user="65534:65534"
+                reference,
+                entrypoint=list(command),
+                network_disabled=True,
+                user="65534:65534",
+                labels=dict(labels or {}),
             )
             try:
                 self.api.start(made["Id"])

@@ -19,6 +19,7 @@ from runtimes.containers.engine_images import Images
 from runtimes.containers.images import HINT
 from runtimes.containers.recipes import BASE, CONTENT, Recipe, name_of
 from runtimes.containers.wheelhouse import wheelhouse
+from runtimes.leftovers import Journal
 
 LEFT_OUT = {".git", ".venv", "venv", "node_modules", "__pycache__", ".mypy_cache", ".pytest_cache"}
 WHEELS = "wheels"  # a Dockerfile that speaks of this folder gets the wheels of its requirements.txt there
@@ -34,7 +35,7 @@ class Image:
     environment: Mapping[str, str] = field(default_factory=dict)
 
 
-def foreign_images(system: System, cache: Path) -> dict[str, Image]:
+def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, Image]:
     """Service to image, for every service that is not a module: pulled or built if the engine has it not.
 
     `cache` is where wheels are kept. Raises StartError, EngineError, ConfigError.
@@ -54,7 +55,8 @@ def foreign_images(system: System, cache: Path) -> dict[str, Image]:
                 continue
             folder = system.file(service.build or said.build).resolve()
             place = (folder, said.dockerfile)
-            built[place] = built.get(place) or _built(images, folder, said.dockerfile, system.name, cache)
+            if place not in built:
+                built[place] = _built(images, folder, said.dockerfile, system.name, cache, journal)
             found[name] = Image(built[place], said.command, said.environment)
     finally:
         images.close()
@@ -77,7 +79,7 @@ def _named(images: Images, service: str, image: str) -> str:
     return image
 
 
-def _built(images: Images, folder: Path, dockerfile: str, system: str, cache: Path) -> str:
+def _built(images: Images, folder: Path, dockerfile: str, system: str, cache: Path, journal: Journal) -> str:
     """The image of a folder, built on the base of the harness's own images where its Dockerfile takes the
     argument BASE_IMAGE."""
     current = images.find(name_of("service"))
@@ -88,7 +90,7 @@ def _built(images: Images, folder: Path, dockerfile: str, system: str, cache: Pa
     files = dict(_files(folder))
     requirements = folder / "requirements.txt"
     if WHEELS in path.read_text(encoding="utf-8") and requirements.is_file():
-        wheels = wheelhouse(requirements, cache, python_of(images, base))
+        wheels = wheelhouse(requirements, cache, python_of(images, base, journal), journal)
         files |= {f"{WHEELS}/{wheel.name}": wheel for wheel in sorted(wheels.glob("*.whl"))}
     recipe = Recipe(system, path, files, base, {})
     content = recipe.content(facts.id)

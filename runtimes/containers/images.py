@@ -12,6 +12,7 @@ from runtimes.containers.engine_images import Images
 from runtimes.containers.recipes import BASE, CODE, CONTENT, KIND, VERSION, Recipe, name_of
 from runtimes.containers.wheelhouse import wheelhouse
 from runtimes.docker_engine import EngineError
+from runtimes.leftovers import Journal
 
 IMAGES = ("service", "postgres", "bus", "toxiproxy", "toolbox")
 PROGRAMS = {"postgres": "postgresql", "bus": "nats"}
@@ -22,16 +23,19 @@ EMBEDDED = (
 )
 
 
-def make_images(cache: Path, *, offline: bool, base: str | None, say: Callable[[str], None]) -> None:
+def make_images(
+    cache: Path, journal: Journal, *, offline: bool, base: str | None, say: Callable[[str], None]
+) -> None:
     """All images. Offline, the base is made by mmdebstrap unless one is named, and no build has a network.
 
     Raises EngineError, StartError.
     """
     images = Images()
+    journal.write("engine", endpoint=images.url)
     if base is None:
-        base = ensure_base(images, say) if offline else recipes.PYTHON_IMAGE
+        base = ensure_base(images, journal, say) if offline else recipes.PYTHON_IMAGE
     _fetch(images, base, offline, say)
-    wheels = wheelhouse(recipes.SYSTEM / "requirements.txt", cache, python_of(images, base))
+    wheels = wheelhouse(recipes.SYSTEM / "requirements.txt", cache, python_of(images, base, journal), journal)
     made = [recipes.service_recipe(base, wheels)]
     if offline:
         made += [*recipes.store_recipes(base), recipes.toxiproxy_recipe(base)]

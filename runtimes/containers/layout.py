@@ -12,6 +12,7 @@ from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.foreign import Start
 from runtimes.keys import Keys
+from runtimes.owners import this_process
 from runtimes.runtime import Address
 from runtimes.toxiproxy.options import TOKEN_VARIABLE
 
@@ -47,6 +48,11 @@ POSTGRES_SETTINGS = {
     "dynamic_shared_memory_type": "mmap",
     "timezone": "UTC",
 }
+
+
+def instance_labels(instance: str) -> dict[str, str]:
+    """What everything of an instance of this process carries: whose it is."""
+    return {INSTANCE: instance, OWNER: str(this_process())}
 
 
 @dataclass(frozen=True, slots=True)

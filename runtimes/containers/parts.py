@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from experiment.errors import StartError
 from experiment.services import CONTRACT, Endpoints
+from experiment.stop import Stop
 from runtimes import bus, postgres
 from runtimes.containers.engine import Engine
 from runtimes.containers.specs import ContainerSpec
@@ -77,9 +78,10 @@ def last_words(engine: Engine, container: str) -> str:
     return f"{engine.state(container)}; it said:\n{shown}"
 
 
-def wait_until_ready(engine: Engine, part: ContainerPart, end: float) -> None:
+def wait_until_ready(engine: Engine, part: ContainerPart, end: float, stop: Stop | None = None) -> None:
     """Poll until the part has no complaint. A service that knows nothing of the harness and ends early is
-    started again, as its platform would. Raises StartError with status and last log lines."""
+    started again, as its platform would. Raises StartError with status and last log lines; Interrupted."""
+    stop = stop or Stop()
     looked = time.monotonic()
     again = EARLY_ENDS if part.foreign else 0
     while complaint := part.complaint(engine):
@@ -92,9 +94,9 @@ def wait_until_ready(engine: Engine, part: ContainerPart, end: float) -> None:
                 if not again:
                     raise _not_ready(engine, part, complaint)
                 again -= 1
-                time.sleep(PAUSE_S)
+                stop.sleep(PAUSE_S)
                 engine.start(part.spec.name)
-        time.sleep(POLL_S)
+        stop.sleep(POLL_S)
 
 
 def _not_ready(engine: Engine, part: ContainerPart, complaint: str) -> StartError:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import shutil
-import subprocess
 import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from experiment.children import run_child
 from experiment.errors import StartError
 from runtimes.binaries import nats_binary, postgres_home
 from runtimes.links.servers import find_server
@@ -28,6 +28,7 @@ CODE = "codeblue.code"  # label of the service image: hash of the services' code
 KIND = "codeblue.kind"  # label: real or embedded, of the Toxiproxy image
 BASE = "codeblue.base"  # label: what the image was built on
 VERSION = "codeblue.version"  # label of a store's image: the version of PostgreSQL or NATS in it
+VERSION_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,10 +151,12 @@ def nats_version() -> str:
 
 def _version(command: list[str]) -> str:
     try:
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError) as error:
+        shown = run_child(command, within_s=VERSION_WITHIN_S)
+    except OSError as error:
         raise StartError(f"{command[0]} does not tell its version: {error}; make install") from None
-    return shown.stdout.strip().rpartition(" ")[2]
+    if shown.code != 0:
+        raise StartError(f"{command[0]} does not tell its version: {shown.err.strip()}; make install")
+    return shown.out.strip().rpartition(" ")[2]
 
 
 def toxiproxy_recipe(base: str) -> Recipe:

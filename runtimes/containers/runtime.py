@@ -17,6 +17,7 @@ from experiment.controls import Controls
 from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
+from experiment.stop import Stop
 from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
@@ -50,7 +51,7 @@ from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.sql import Login
-from runtimes.starting import start_or_stop
+from runtimes.starting import beside, start_or_stop
 from runtimes.vitals import Vital, Vitals, sign_of
 
 ENGINE_BACK_WITHIN_S = 30.0
@@ -59,11 +60,13 @@ ENGINE_BACK_WITHIN_S = 30.0
 class ContainersRuntime:
     """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
 
-    def __init__(self, system: System, var: Path, service_image: str = "") -> None:
+    def __init__(self, system: System, var: Path, service_image: str = "", stop: Stop | None = None) -> None:
         """`var` keeps journals, wheels and the instance's files; nothing is started yet.
 
         `service_image` is an image that holds the services, when it is not to be that of their checkout.
+        A start that is under way ends when `stop` is asked for.
         """
+        self._asked = stop or Stop()
         self._service_image = service_image
         self._system = system
         self._var = var.resolve()  # the engine takes absolute paths only
@@ -97,22 +100,24 @@ class ContainersRuntime:
     # -- starting ------------------------------
 
     def start(self, run: RunSettings) -> None:
-        """Start everything and reset it for the run. On failure all is removed again. Raises StartError."""
+        """Start everything and reset it for the run. On failure all is removed again. Raises StartError,
+        Interrupted."""
         start_or_stop(lambda: self._start(run), self.stop, EngineTaken, self._var)
 
     def _start(self, run: RunSettings) -> None:
         engine = self._engine = Engine()
         check_engine(engine)
-        journal = Journal(self._var, "containers")
+        journal = Journal(self._var, "containers", self._asked)
         self._journals.append(journal)
         journal.write("engine", endpoint=engine.url)
         cache = self._var / "images"
-        image = image_of(self._system, self._service_image, cache)
-        images = foreign_images(self._system, cache)
+        with self._asked.cut_short(0.0):  # a build or a fetch is ended with its connection
+            image = image_of(self._system, self._service_image, cache, journal)
+            images = foreign_images(self._system, cache, journal)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
         self._built = bring_up(engine, self._system, journal, run, image, images)
         self._equip(self._built, engine, journal)
-        self.reset(run)
+        beside(self._asked, lambda: self.reset(run))
 
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""

@@ -16,6 +16,7 @@ from runtimes.containers.engine_images import Images
 from runtimes.containers.images import HINT
 from runtimes.containers.recipes import BASE, CODE, code_hash, name_of, service_recipe
 from runtimes.containers.wheelhouse import wheelhouse
+from runtimes.leftovers import Journal
 
 REPOSITORY = "codeblue/service"
 
@@ -26,12 +27,12 @@ def service_folder(system: System) -> Path:
     return module_root(system.source, module) / module.split(".")[0]
 
 
-def image_of(system: System, named: str, cache: Path) -> str:
+def image_of(system: System, named: str, cache: Path, journal: Journal) -> str:
     """The image named, or that of the system's checkout; any will do where no service is a module. Raises
     StartError, EngineError."""
     if not named and not any(service.module for service in system.services.values()):
         return name_of("service")
-    return require_service_image(named) if named else ensure_service_image(system, cache)
+    return require_service_image(named) if named else ensure_service_image(system, cache, journal)
 
 
 def require_service_image(named: str) -> str:
@@ -45,7 +46,7 @@ def require_service_image(named: str) -> str:
     return named
 
 
-def ensure_service_image(system: System, cache: Path) -> str:
+def ensure_service_image(system: System, cache: Path, journal: Journal) -> str:
     """The image that holds this system's services, built now if the engine has none (seconds to a minute).
 
     `cache` is where wheels are kept. Raises StartError, EngineError.
@@ -58,12 +59,12 @@ def ensure_service_image(system: System, cache: Path) -> str:
         )
     images = Images()
     try:
-        return _ensure(images, folder, cache)
+        return _ensure(images, folder, cache, journal)
     finally:
         images.close()
 
 
-def _ensure(images: Images, folder: Path, cache: Path) -> str:
+def _ensure(images: Images, folder: Path, cache: Path, journal: Journal) -> str:
     code = code_hash(folder)
     name = f"{REPOSITORY}:{code}"
     found = images.find(name)
@@ -81,7 +82,7 @@ def _ensure(images: Images, folder: Path, cache: Path) -> str:
             f"the services in {folder} need an image of their own, and the base of {name_of('service')} "
             f"is not there to build it on; make it: {HINT}"
         )
-    wheels = wheelhouse(folder / "requirements.txt", cache, python_of(images, base))
+    wheels = wheelhouse(folder / "requirements.txt", cache, python_of(images, base, journal), journal)
     recipe = service_recipe(base, wheels, folder)
     with recipe.context() as context:
         images.build(context, name, {**recipe.labels, BASE: base}, base, offline=False, say=lambda _: None)

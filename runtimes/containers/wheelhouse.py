@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
+from experiment.children import run_child
 from experiment.errors import StartError
+from runtimes.leftovers import Journal
 
 DEADLINE_S = 600.0
 
 
-def wheelhouse(requirements: Path, cache: Path, python: str) -> Path:
+def wheelhouse(requirements: Path, cache: Path, python: str, journal: Journal) -> Path:
     """A folder with a wheel of every package and of pip, for a Python such as "3.11". CODEBLUE_WHEELHOUSE
     names one brought along.
 
@@ -33,13 +34,15 @@ def wheelhouse(requirements: Path, cache: Path, python: str) -> Path:
     if folder.is_dir():
         return folder
     partial = cache / f"wheels-{named}.{os.getpid()}"
+    journal.write("folder", path=str(partial))
     partial.mkdir(parents=True)
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     command += ["--only-binary=:all:", "--python-version", python, "--dest", str(partial)]
     command += ["-r", str(requirements), "pip"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE_S, check=False)
-    if done.returncode != 0:
-        shown = "\n".join(f"    {line}" for line in done.stderr.splitlines()[-8:])
+    marked = {**os.environ, **journal.environment()}
+    done = run_child(command, within_s=DEADLINE_S, environment=marked, stop=journal.stop)
+    if done.code != 0:
+        shown = "\n".join(f"    {line}" for line in done.err.splitlines()[-8:])
         shutil.rmtree(partial, ignore_errors=True)
         raise StartError(
             f"pip could not fetch the wheels of {requirements.name} for Python {python}; bring them along in "

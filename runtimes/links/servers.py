@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
 import sys
 import time
 from contextlib import suppress
@@ -15,7 +14,9 @@ from urllib.parse import urlsplit
 
 import psutil
 
+from experiment.children import ChildTimeout, run_child
 from experiment.errors import StartError
+from experiment.stop import Stop
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.states import ToxiproxyError, server_url
@@ -81,15 +82,13 @@ def tell_version(choice: ServerChoice, deadline_s: float) -> str:
     if choice.kind == "external":
         return _external(choice, deadline_s).version
     command = [*choice.argv, "-version"]
-    shown = f"nothing within {deadline_s:g} s"
-    with suppress(subprocess.TimeoutExpired):
-        try:
-            ended = subprocess.run(
-                command, cwd=ROOT, capture_output=True, text=True, timeout=deadline_s, check=False
-            )
-            shown = repr((ended.stdout + ended.stderr).strip()[:200])
-        except OSError as error:
-            shown = str(error)
+    try:
+        ended = run_child(command, cwd=ROOT, within_s=deadline_s)
+        shown = repr((ended.out + ended.err).strip()[:200])
+    except ChildTimeout:
+        shown = f"nothing within {deadline_s:g} s"
+    except OSError as error:
+        shown = str(error)
     if found := re.search(rf"{BINARY} version (\S+)'", shown):
         return found[1]
     raise StartError(
@@ -140,7 +139,9 @@ class RunningToxiproxy:
             self._child.kill()
             self.replaced += 1
             self._child = Child(self._child.command, self._journal)
-            _wait_until_ours(self._child, self.host, self.port, self.token, time.monotonic() + deadline_s)
+            _wait_until_ours(
+                self._child, self.host, self.port, self.token, time.monotonic() + deadline_s, Stop()
+            )
         except _PortTaken:
             raise StartError(f"another process took port {self.port} while Toxiproxy was replaced") from None
         finally:
@@ -184,7 +185,7 @@ def start_server(
         port = free_port()
         child = Child(_command(choice, port, seed, folder, token), used)
         try:
-            version = _wait_until_ours(child, HOST, port, token, end)
+            version = _wait_until_ours(child, HOST, port, token, end, used.stop)
         except _PortTaken:
             child.stop(STOP_DEADLINE_S)
             continue
@@ -235,7 +236,7 @@ def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path, to
     )
 
 
-def _wait_until_ours(child: Child, host: str, port: int, token: str, end: float) -> str:
+def _wait_until_ours(child: Child, host: str, port: int, token: str, end: float, stop: Stop) -> str:
     """Poll until the child itself listens and answers. Returns the version."""
     adapter = Toxiproxy(host, port, token=token, deadline_s=0.5)
     seen = "it does not listen yet"
@@ -254,7 +255,7 @@ def _wait_until_ours(child: Child, host: str, port: int, token: str, end: float)
                 seen = str(error)
         elif accepts(Address(host, port), 0.5) and not _listens(child.pid, port):
             raise _PortTaken
-        time.sleep(POLL_S)
+        stop.sleep(POLL_S)
     raise StartError(
         f"toxiproxy ({' '.join(child.command.argv)}) is not ready: {child.status}; last seen: {seen}\n"
         f"  its last log lines:\n{child.last_words()}"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -13,8 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from experiment.children import run_child
 from experiment.errors import StartError
 from experiment.services import CONTRACT, Endpoints
+from experiment.stop import Stop
 from runtimes import bus, postgres
 from runtimes.checkouts import ROOT
 from runtimes.foreign import Start
@@ -54,10 +55,15 @@ def never_again(_: str) -> Child | None:
 
 
 def wait_until_ready(
-    parts: Sequence[tuple[Part, Child]], end: float, again: Callable[[str], Child | None] = never_again
+    parts: Sequence[tuple[Part, Child]],
+    end: float,
+    again: Callable[[str], Child | None] = never_again,
+    stop: Stop | None = None,
 ) -> None:
     """Poll until every part is ready. One that has died may be started `again`, by its name, as its platform
-    would. Raises StartError as soon as one has died for good or was stopped, or for all that are late."""
+    would. Raises StartError as soon as one has died for good or was stopped, or for all that are late;
+    Interrupted."""
+    stop = stop or Stop()
     pending = {part.name: (part, child, "") for part, child in parts}
     while pending:
         for part, child, seen in list(pending.values()):
@@ -69,6 +75,7 @@ def wait_until_ready(
                 raise error
             pending[part.name] = (part, fresh, seen)
         for part, child, _ in list(pending.values()):
+            stop.check()
             seen = part.complaint()
             pending[part.name] = (part, child, seen)
             if not seen:
@@ -79,7 +86,7 @@ def wait_until_ready(
             errors = [str(_not_ready(part, child, seen)) for part, child, seen in pending.values()]
             raise StartError("\n".join(errors))
         if pending:
-            time.sleep(POLL_S)
+            stop.sleep(POLL_S)
 
 
 def _not_ready(part: Part, child: Child, seen: str) -> StartError:
@@ -203,20 +210,14 @@ class CommandProcess:
         """What the command for readiness says; empty when it ended with 0."""
         argv = self.begin.ready_command
         try:
-            done = subprocess.run(
-                argv,
-                cwd=self.folder,
-                env=self._variables(),
-                umask=MASK,
-                capture_output=True,
-                text=True,
-                timeout=READY_COMMAND_DEADLINE_S,
-                check=False,
+            marked = {**self._variables(), **self.journal.environment()}
+            done = run_child(
+                argv, within_s=READY_COMMAND_DEADLINE_S, cwd=self.folder, environment=marked, umask=MASK
             )
-        except (OSError, subprocess.TimeoutExpired) as error:
+        except OSError as error:
             return f"{argv[0]} could not be run: {error}"
-        said = (done.stdout + done.stderr).strip()[-200:]
-        return "" if done.returncode == 0 else f"{argv[0]} ended with exit status {done.returncode}: {said}"
+        said = (done.out + done.err).strip()[-200:]
+        return "" if done.code == 0 else f"{argv[0]} ended with exit status {done.code}: {said}"
 
     def _variables(self) -> dict[str, str]:
         return {**service_environment(), **self.begin.environment}

@@ -21,6 +21,7 @@ from experiment.controls import Controls
 from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
+from experiment.stop import Stop
 from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
@@ -47,7 +48,7 @@ from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
 from runtimes.sql import Login
-from runtimes.starting import start_or_stop
+from runtimes.starting import at_once, beside, start_or_stop
 from runtimes.vitals import Vital, Vitals, sign_of
 
 START_DEADLINE_S = 60.0
@@ -57,8 +58,10 @@ STOP_DEADLINE_S = 3.0
 class ProcessesRuntime:
     """Starts, resets, measures and stops one instance of a system. See `runtimes.runtime.Runtime`."""
 
-    def __init__(self, system: System, var: Path) -> None:
-        """`var` keeps journals, caches and the instance's files; nothing is started yet."""
+    def __init__(self, system: System, var: Path, stop: Stop | None = None) -> None:
+        """`var` keeps journals, caches and the instance's files; nothing is started yet. A start that is
+        under way ends when `stop` is asked for."""
+        self._asked = stop or Stop()
         self._system = system
         self._var = var.resolve()
         self._journal: Journal | None = None
@@ -94,12 +97,13 @@ class ProcessesRuntime:
     # -- starting ------------------------------
 
     def start(self, run: RunSettings) -> None:
-        """Start everything and reset it for the run. On failure all is stopped again. Raises StartError."""
+        """Start everything and reset it for the run. On failure all is stopped again. Raises StartError,
+        Interrupted."""
         start_or_stop(lambda: self._start(run), self.stop, PortTaken, self._var)
 
     def _start(self, run: RunSettings) -> None:
         end = time.monotonic() + START_DEADLINE_S
-        journal = self._journal = Journal(self._var, "processes")
+        journal = self._journal = Journal(self._var, "processes", self._asked)
         self._folder = ServiceFolder(journal.folder)
         self._folder.make()
         ports = free_ports(len(self._system.services))
@@ -108,7 +112,7 @@ class ProcessesRuntime:
             name: Address(HOST, port, self._keys.of(self._system, name))
             for name, port in zip(self._system.services, ports, strict=True)
         }
-        with ThreadPoolExecutor(4, thread_name_prefix="start") as pool:
+        with at_once(4) as pool:
             logs, seed = self._folder.path / "logs", run.seed
             ours = partial(start_server, journal=journal, token=self._keys.token)
             toxiproxy = pool.submit(ours, find_server(), folder=logs, seed=seed, deadline_s=10.0)
@@ -135,11 +139,11 @@ class ProcessesRuntime:
         self._wait_until_ready(end)
         self._equip(journal)
         self._vitals = Vitals(self._watched(self._toxiproxy))
-        self.reset(run)
+        beside(self._asked, lambda: self.reset(run))
 
     def _wait_until_ready(self, end: float) -> None:
         started = [(node.part, node.child) for node in self._nodes.values()]
-        wait_until_ready(started, end, lambda name: self._nodes[name].start_again())
+        wait_until_ready(started, end, lambda name: self._nodes[name].start_again(), self._asked)
 
     def _make_services(self, journal: Journal, run: RunSettings) -> None:
         for name, spec in self._system.services.items():

@@ -45,7 +45,7 @@ def _database(
     if storage != var:
         journal.write("folder", path=str(storage / "instances" / journal.instance))
     cache = storage / "cache"
-    programs = postgres.find_programs(cache)
+    programs = postgres.find_programs(cache, journal)
     template = postgres.template(programs, cache, databases(system), journal)
     home = postgres.data_home(storage, journal.instance, programs)
     made.passwords |= template.passwords

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from execution.campaigns.campaign import Campaign, Prepared
 from execution.catalogue import default_catalogue
 from experiment.errors import ExitCode, UsageError
 from experiment.jobs import Job
+from experiment.stop import Stop
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram
@@ -99,9 +99,7 @@ class _Machine:
         self.most = most
         self.played: list[tuple[str, str, int]] = []
 
-    def play(
-        self, campaign: Campaign, prepared: Prepared, _hooks: object, stop: threading.Event
-    ) -> Iterator[RunRecord]:
+    def play(self, campaign: Campaign, prepared: Prepared, _hooks: object, stop: Stop) -> Iterator[RunRecord]:
         for job in campaign.left():
             if len(self.played) == self.most:
                 stop.set()
@@ -127,7 +125,7 @@ def test_an_interrupted_comparison_goes_on_where_it_was(
     last: list[Answer] = []
     for machine in machines:
         monkeypatch.setattr(same_answers, "play", machine.play)
-        last = list(answers(order, default_catalogue(), threading.Event()))
+        last = list(answers(order, default_catalogue(), Stop()))
     assert [len(machine.played) for machine in machines] == [3, 6, 0]
     assert [(runtime, seed) for runtime, _, seed in machines[0].played + machines[1].played] == [
         ("processes", 1), ("processes", 1), ("containers", 1), ("containers", 1), ("containers", 1),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import threading
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +20,7 @@ from execution.places import ROOT
 from execution.runs.bench import RunResult
 from experiment.errors import ExitCode, UsageError
 from experiment.jobs import Job
+from experiment.stop import Stop
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from gate.decide import Decision, Unknown
@@ -44,7 +44,7 @@ HOOKS = Hooks(lambda _plan: silent, silent, silent)
 def gate(tmp_path: Path, **order: Any) -> tuple[GateReport, Path]:
     options = Options("simulation", out=tmp_path)
     chosen = GateOrder(**{"baseline": "resilient", "candidate": "resilient", **order})
-    return run_gate(SUITE, default_catalogue(), options, chosen, HOOKS, threading.Event())
+    return run_gate(SUITE, default_catalogue(), options, chosen, HOOKS, Stop())
 
 
 def stored(folder: Path, scores: list[float], **known: Any) -> Path:
@@ -104,7 +104,7 @@ def test_another_checkout_plays_with_its_own_system(tmp_path: Path) -> None:
 
 def test_an_interrupted_gate_says_so_and_is_excused_by_no_policy(tmp_path: Path) -> None:
     """What more pairs would have told is not the reason that it has no answer."""
-    stop = threading.Event()
+    stop = Stop()
 
     def last(_record: RunRecord, _result: RunResult) -> None:
         if len(list(tmp_path.glob("*charge*"))) >= 4:  # two pairs
@@ -154,7 +154,7 @@ def test_runs_of_other_conditions_are_no_baseline(tmp_path: Path) -> None:
     slower = Options("simulation", time_scale=1.5, out=tmp_path / "out")
     order = GateOrder(f"{folder}:baseline", "resilient")
     with pytest.raises(UsageError, match=r"another time scale 1\.0, now 1\.5"):
-        run_gate(SUITE, default_catalogue(), slower, order, HOOKS, threading.Event())
+        run_gate(SUITE, default_catalogue(), slower, order, HOOKS, Stop())
     assert not (tmp_path / "out").exists()
     again, _ = gate(tmp_path / "again", baseline=f"{folder}:baseline")
     assert again.result.unknown is not Unknown.INCOMPLETE

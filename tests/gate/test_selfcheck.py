@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -13,6 +12,7 @@ from execution.campaigns.trials import trial_runs, trials_of
 from execution.catalogue import default_catalogue
 from execution.options import PROCESSES, SIMULATION, Options
 from experiment.design import Design
+from experiment.stop import Stop
 from experiment.switches import Lack
 from experiment.verdict import Verdict
 from gate.play import CANDIDATE
@@ -36,8 +36,8 @@ SPREAD = 3.0
 WORSE = ("doubled p95", "halved goodput")
 BUCKETS_OF_DOUBLE = 35  # 1.02^35 is 2
 TRIALS = GateTrials(same=200, bugs=40)
-TWIN: tuple[Options, str, threading.Event, Callable[[str], None]] = (
-    Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None,
+TWIN: tuple[Options, str, Stop, Callable[[str], None]] = (
+    Options(SIMULATION), "smoke/control", Stop(), lambda _: None,
 )  # fmt: skip
 
 
@@ -63,7 +63,7 @@ def trial(name: str, safety: bool = False) -> Candidate:
 
 def test_false_alarms_stay_below_their_bar() -> None:
     """Of 200 A/A trials at most 10 end as a regression, and most of them pass."""
-    found = figures(Runs(synthetic), trial("good"), (), TRIALS, threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (), TRIALS, Stop())
     assert found.same.trials == 200
     assert found.same.regressions <= 10
     assert not found.missed
@@ -77,7 +77,7 @@ def test_bugs_are_found() -> None:
         Candidate("doubled p95", Variant(NAMED["good"], slower=2.0), ("a", "b"), must_be_found=True),
         Candidate("halved goodput", Variant(NAMED["good"], capacity=0.5), ("a", "b"), must_be_found=True),
     )
-    found = figures(Runs(synthetic), trial("good"), bugs, TRIALS, threading.Event())
+    found = figures(Runs(synthetic), trial("good"), bugs, TRIALS, Stop())
     assert {bug.name: bug.regressions for bug in found.bugs} == dict.fromkeys(
         ("unsafe", "worse", "doubled p95", "halved goodput"), 40
     )
@@ -88,7 +88,7 @@ def test_bugs_are_found() -> None:
 def test_a_loss_of_the_margin_rarely_passes() -> None:
     """What lost exactly three points passes in at most 5% of the gates; a pass is counted, and is the bar."""
     lost = Candidate("lost", Variant(NAMED["good"]), ("a", "b"), must_not_pass=True, shifted=lost_margin)
-    found = figures(Runs(synthetic), trial("good"), (lost,), GateTrials(same=1, bugs=200), threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (lost,), GateTrials(same=1, bugs=200), Stop())
     assert found.bugs[0].passes <= 10 and not found.missed
     assert "**Wrong passes** (lost)" in render_markdown(found)
     wrong = replace(found, bugs=(replace(found.bugs[0], passes=11),))
@@ -103,14 +103,14 @@ def test_a_small_pool_gives_no_trial_a_seed_twice() -> None:
         played.add(draw.seed)
         return synthetic(variant, draw)
 
-    found = figures(Runs(source), trial("good"), (), GateTrials(same=20, pool=3), threading.Event())
+    found = figures(Runs(source), trial("good"), (), GateTrials(same=20, pool=3), Stop())
     assert played <= set(range(1, 8)) and found.same.trials == 20
 
 
 def test_a_gate_that_misses_a_safety_bug_says_so() -> None:
     """A candidate said to be unsafe that breaks nothing is a missed bar."""
     bug = Candidate("harmless", Variant(NAMED["good"]), ("a",), safety=True)
-    found = figures(Runs(synthetic), trial("good"), (bug,), GateTrials(same=20, bugs=20), threading.Event())
+    found = figures(Runs(synthetic), trial("good"), (bug,), GateTrials(same=20, bugs=20), Stop())
     assert any("harmless" in missed for missed in found.missed)
     assert "harmless (safety)" in render_markdown(found)
 
@@ -123,13 +123,13 @@ def test_a_run_that_its_machine_spoilt_is_no_false_alarm() -> None:
         spoilt = draw.take == CANDIDATE
         return replace(run, score=None, verdict=Verdict.INVALID, broken=broken) if spoilt else run
 
-    found = figures(Runs(late), trial("good"), (), GateTrials(same=5), threading.Event())
+    found = figures(Runs(late), trial("good"), (), GateTrials(same=5), Stop())
     assert (found.same.regressions, found.same.inconclusive) == (0, 5)
 
 
 def test_an_interrupted_check_keeps_what_it_has() -> None:
     """The trials made until then are told, with their own number."""
-    stop = threading.Event()
+    stop = Stop()
     played: list[int] = []
 
     def source(variant: Variant, draw: Draw) -> RunRecord:
@@ -182,9 +182,7 @@ def test_the_lack_of_a_switch_shows_in_its_scenario(switch: str, scenario: str) 
     catalogue = default_catalogue()
     resilient, minus = _minus()
     without = Variant(minus[switch][0])
-    with trial_runs(
-        catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
-    ) as runs:
+    with trial_runs(catalogue, Options(SIMULATION), "smoke/control", Stop(), lambda _: None) as runs:
         for seed in range(1, 4):
             assert runs.play(Variant(resilient), Draw(scenario, seed)).verdict is Verdict.PASS
             assert runs.play(without, Draw(scenario, seed)).verdict is Verdict.FAIL
@@ -197,9 +195,7 @@ def test_both_sides_of_a_pair_play_one_plan_at_another_time() -> None:
     draws = [Draw("smoke/charge_response_lost", 1, take) for take in ("baseline", "candidate")]
     found = []
     for _ in range(2):
-        with trial_runs(
-            catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
-        ) as runs:
+        with trial_runs(catalogue, Options(SIMULATION), "smoke/control", Stop(), lambda _: None) as runs:
             found.append([runs.play(same.variant, draw) for draw in draws])
     (one, other), again = found
     assert one.offered == other.offered
@@ -213,9 +209,7 @@ def test_worse_figures_are_those_of_played_runs() -> None:
     _, bugs = trials_of(catalogue, ["smoke/charge_response_lost"])
     slow, half = (next(bug.variant for bug in bugs if bug.name == name) for name in WORSE)
     usual = Variant(slow.design)
-    with trial_runs(
-        catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None
-    ) as runs:
+    with trial_runs(catalogue, Options(SIMULATION), "smoke/control", Stop(), lambda _: None) as runs:
         draw = Draw("smoke/charge_response_lost", 1)
         found = [runs.play(variant, draw) for variant in (usual, slow, half)]
     p95 = [quantile(run.baseline_latency, 0.95) or 0.0 for run in found]
@@ -241,10 +235,10 @@ def test_where_runs_are_played_changes_no_figure() -> None:
     found = []
     for processes in (1, 2):
         with trial_runs(
-            catalogue, Options(SIMULATION), "smoke/control", threading.Event(), lambda _: None, processes
+            catalogue, Options(SIMULATION), "smoke/control", Stop(), lambda _: None, processes
         ) as runs:
-            found.append(figures(runs, same, (bug,), trials, threading.Event()))
-            found.append(figures(Runs(runs.play), same, (bug,), trials, threading.Event()))
+            found.append(figures(runs, same, (bug,), trials, Stop()))
+            found.append(figures(Runs(runs.play), same, (bug,), trials, Stop()))
     assert found[0].same.trials == 2 and found[0].bugs[0].regressions == 1
     assert all(other == found[0] for other in found)
 
@@ -260,6 +254,6 @@ def test_what_a_trial_needs_is_said_ahead() -> None:
         return synthetic(variant, draw)
 
     runs, trials = Runs(source, lambda _variant, draw: said.append(draw)), GateTrials(1, 1, n_max=3)
-    found = figures(runs, trial("good"), (trial("unsafe", True),), trials, threading.Event())
+    found = figures(runs, trial("good"), (trial("unsafe", True),), trials, Stop())
     assert found.same.most_pairs == 3 and found.bugs[0].most_pairs == 1
     assert sorted(map(str, said)) == sorted(map(str, played))

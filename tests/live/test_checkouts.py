@@ -15,6 +15,7 @@ from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
 from runtimes.containers.service_images import ensure_service_image
 from runtimes.containers.specs import ContainerSpec
+from runtimes.leftovers import Journal
 from tests.standin.containers import require_engine
 
 pytestmark = pytest.mark.docker
@@ -35,7 +36,7 @@ def code_in(engine: Engine, image: str) -> str:
         engine.remove(spec.name)
 
 
-def test_the_image_of_another_checkout_holds_its_code(tmp_path: Path) -> None:
+def test_the_image_of_another_checkout_holds_its_code(tmp_path: Path, journal: Journal) -> None:
     """Built on the same base from the files of that checkout; ours stays as it is."""
     require_engine()
     shutil.copytree(ROOT / "reference_system", tmp_path / "reference_system")
@@ -44,8 +45,8 @@ def test_the_image_of_another_checkout_holds_its_code(tmp_path: Path) -> None:
     other = load_system(tmp_path / "reference_system" / "system.yaml", KINDS)
     cache = ROOT / "var" / "images"
     ours, theirs = (
-        ensure_service_image(default_catalogue().system(), cache),
-        ensure_service_image(other, cache),
+        ensure_service_image(default_catalogue().system(), cache, journal),
+        ensure_service_image(other, cache, journal),
     )
     engine, images = Engine(), Images()
     try:

@@ -16,6 +16,7 @@ from runtimes.containers.old_images import unneeded
 from runtimes.containers.recipes import CONTENT, ROOT, SYSTEM, name_of, service_recipe
 from runtimes.containers.wheelhouse import wheelhouse
 from runtimes.docker_engine import EngineError
+from runtimes.leftovers import Journal
 from tests.standin.containers import require_engine
 
 pytestmark = pytest.mark.docker
@@ -52,14 +53,16 @@ def packed(files: Mapping[str, str]) -> io.BytesIO:
     return archive
 
 
-def test_the_installer_of_a_base_does_not_reach_the_image_of_the_services(images: Images) -> None:
+def test_the_installer_of_a_base_does_not_reach_the_image_of_the_services(
+    images: Images, journal: Journal
+) -> None:
     """The official base of Python brings pip and setuptools; the services run, and these are gone."""
     dockerfile = f"FROM {name_of('service')}\nUSER 0:0\nCOPY usr /usr\n"
     images.build(
         packed({"Dockerfile": dockerfile, **INSTALLER}), SLIM, {}, "", offline=True, say=lambda _: None
     )
-    python = python_of(images, SLIM)
-    wheels = wheelhouse(SYSTEM / "requirements.txt", ROOT / "var" / "images", python)
+    python = python_of(images, SLIM, journal)
+    wheels = wheelhouse(SYSTEM / "requirements.txt", ROOT / "var" / "images", python, journal)
     recipe = replace(service_recipe(SLIM, wheels), labels={})
     with recipe.context() as context:
         images.build(context, ON_SLIM, {}, SLIM, offline=True, say=lambda _: None)

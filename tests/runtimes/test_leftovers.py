@@ -25,14 +25,21 @@ DEADLINE_S = 20.0
 
 # Starts a system and stops at the moment named, saying so; the test kills it there.
 OWNER = """
-import os, sys, time
+import os, subprocess, sys, time
 from pathlib import Path
-from runtimes import leftovers
+from runtimes import leftovers, spawning
 from runtimes.processes import runtime as processes
 from tests.standin.systems import pair, settings
 from experiment.controls import Delay, Pause
 
-moment, var = sys.argv[1], Path(sys.argv[2])
+moment, var, tied = sys.argv[1], Path(sys.argv[2]), sys.argv[3] == "tied"
+
+def outliving(argv, *, environment, user, **how):
+    user = {"user": user[0], "group": user[1], "extra_groups": []} if user is not None else {}
+    return subprocess.Popen(argv, env=environment, start_new_session=True, **user, **how)
+
+if not tied:
+    spawning.start_child = outliving
 written = leftovers.Journal.write
 
 def reached(name):
@@ -49,6 +56,7 @@ system = pair(stores="store" in moment)
 runtime = processes.ProcessesRuntime(system, var)
 runtime.start(settings(system))
 reached("running")
+reached("running store")
 runtime.controls().link("front -> back").impair("f1", Delay(0.01))
 runtime.controls().node("back").act("f2", Pause())
 reached("faulted")
@@ -112,11 +120,13 @@ def segments() -> set[int]:
     return {int(row.split()[1]) for row in rows}
 
 
-def kill_owner_at(moment: str, var: Path, path: str, *, guard_too: bool = True) -> set[int]:
-    """Start an owner, wait until it is there, and kill it with SIGKILL; its guard before it. Returns the
-    shared memory that its databases had."""
+def kill_owner_at(
+    moment: str, var: Path, path: str = os.environ["PATH"], *, guard_too: bool = True, tied: bool = False
+) -> set[int]:
+    """Start an owner, wait until it is there, and kill it with SIGKILL; its guard before it. Its children
+    outlive it unless they are `tied`. Returns the shared memory that its databases had."""
     owner = subprocess.Popen(
-        [sys.executable, "-c", OWNER, moment, str(var)],
+        [sys.executable, "-c", OWNER, moment, str(var), "tied" if tied else "outliving"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
@@ -136,7 +146,7 @@ def kill_owner_at(moment: str, var: Path, path: str, *, guard_too: bool = True) 
 
 
 def without_setpriv(tmp_path: Path) -> str:
-    """A PATH on which no child can be tied to its owner's life, as on a machine without `setpriv`."""
+    """A PATH as on a machine without `setpriv`."""
     tools = tmp_path / "tools"
     tools.mkdir()
     for tool in ("cp",):
@@ -151,18 +161,21 @@ MOMENTS = ["owner", "starting toxiproxy", "started toxiproxy", "started front", 
 def test_the_guard_of_a_killed_owner_leaves_nothing(moment: str, tmp_path: Path) -> None:
     """No command has to come by: soon after kill -9 nothing of the instance is there, nor its guard."""
     var = tmp_path / "var"
-    kill_owner_at(moment, var, without_setpriv(tmp_path), guard_too=False)
+    kill_owner_at(moment, var, guard_too=False)
     survived = marked(var)
     assert await_nothing(var) < 10.0
+    end = time.monotonic() + 1.0  # the guard, which is one of them, is about to end
+    while running(survived) and time.monotonic() < end:
+        time.sleep(0.02)
     assert running(survived) == []
     assert sweep(var).lines() == []
 
 
 @pytest.mark.live
-def test_the_guard_removes_what_a_database_keeps_in_the_kernel(tmp_path: Path) -> None:
+def test_the_guard_removes_what_a_database_keeps_in_the_kernel() -> None:
     """The shared memory of a killed PostgreSQL is gone with its processes and its folder."""
     with open_folder() as var:
-        kept = kill_owner_at("faulted store", var, without_setpriv(tmp_path), guard_too=False)
+        kept = kill_owner_at("faulted store", var, guard_too=False)
         assert len(kept) == 1
         assert await_nothing(var) < 10.0
     assert not kept & segments()
@@ -180,10 +193,10 @@ def test_a_guard_goes_with_an_instance_that_was_stopped(tmp_path: Path) -> None:
 def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> None:
     """After kill -9 of the owner nothing of its instance runs or lies around once the next command swept."""
     var = tmp_path / "var"
-    kill_owner_at(moment, var, without_setpriv(tmp_path))
+    kill_owner_at(moment, var)
     survived = marked(var)
     if moment in ("running", "faulted"):
-        assert len(survived) >= 3, "without PDEATHSIG the children are to outlive their owner here"
+        assert len(survived) >= 3, "the children are to outlive their owner here"
     swept = sweep(var)
     assert swept.failed == ()
     assert running(survived) == []
@@ -197,11 +210,11 @@ def test_an_owner_killed_at_any_moment_is_swept(moment: str, tmp_path: Path) -> 
 
 
 @pytest.mark.live
-def test_a_database_of_a_killed_owner_is_swept(tmp_path: Path) -> None:
+def test_a_database_of_a_killed_owner_is_swept() -> None:
     """PostgreSQL hides its environment, and is found by the journal; its children and its shared memory go
     with it."""
     with open_folder() as var:
-        kept = kill_owner_at("faulted store", var, without_setpriv(tmp_path))
+        kept = kill_owner_at("faulted store", var)
         survived = marked(var)
         names = {psutil.Process(pid).name() for pid in survived}
         assert {"postgres", "nats-server"} <= names
@@ -212,15 +225,19 @@ def test_a_database_of_a_killed_owner_is_swept(tmp_path: Path) -> None:
     assert not kept & segments()
 
 
-def test_children_die_with_a_killed_owner(tmp_path: Path) -> None:
-    """Where `setpriv` is there, nothing outlives the owner even before the next command."""
-    var = tmp_path / "var"
-    kill_owner_at("running", var, os.environ["PATH"])
-    end = time.monotonic() + DEADLINE_S
-    while (left := marked(var)) and time.monotonic() < end:
-        time.sleep(0.02)
-    assert left == []
-    assert sweep(var).failed == ()
+@pytest.mark.live
+@pytest.mark.parametrize("setpriv", [True, False])
+def test_children_die_with_a_killed_owner(setpriv: bool, tmp_path: Path) -> None:
+    """Nothing outlives the owner even before the guard or the next command come, also without `setpriv`, and
+    also what runs as another user."""
+    with open_folder() as var:
+        path = os.environ["PATH"] if setpriv else without_setpriv(tmp_path)
+        kill_owner_at("running store", var, path, tied=True)
+        end = time.monotonic() + DEADLINE_S
+        while (left := marked(var)) and time.monotonic() < end:
+            time.sleep(0.02)
+        assert left == []
+        assert sweep(var).failed == ()
 
 
 @pytest.fixture

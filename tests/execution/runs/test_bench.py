@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +15,7 @@ from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode
 from experiment.history import End, History, Note, Row, build
 from experiment.plan import Plan, header_of
+from experiment.stop import Stop
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, MachineUse, ValidityCheck
 from tests.execution.builders import Board, plan
@@ -40,7 +40,7 @@ class Scripted(Bench):
     """Plays what it is given and writes down the remarks on each attempt."""
 
     def __init__(self, *analyses: Analysis) -> None:
-        super().__init__("scripted", Options(), threading.Event())
+        super().__init__("scripted", Options(), Stop())
         self._analyses = list(analyses)
         self.remarks: list[tuple[Note, ...]] = []
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +25,7 @@ from experiment.errors import HistoryError
 from experiment.history import build, load_history
 from experiment.rows import Row
 from experiment.scenario import Scenario
+from experiment.stop import Stop
 from experiment.topology import System
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
@@ -68,7 +68,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> list[Played]:
     options = Options("simulation", out=tmp_path_factory.mktemp("runs"))
     requests = [Request(f"smoke/{name}", design, 1) for name in SMOKE for design in ("fragile", "resilient")]
     made = plans(requests, default_catalogue(), options)
-    bench = SimulatedBench(made, options, threading.Event())
+    bench = SimulatedBench(made, options, Stop())
     found = []
     for plan in made:
         result = bench.run(plan, lambda _: None)

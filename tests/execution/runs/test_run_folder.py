@@ -6,7 +6,6 @@ import json
 import shutil
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from experiment import history_lines
 from experiment.errors import HistoryError, StorageError
 from experiment.plan import Plan
 from experiment.properties import Property
+from experiment.stop import Stop
 from experiment.verdict import Verdict
 from measurement.properties.python_property import PythonProperty
 
@@ -36,7 +36,7 @@ def planned(scenario: Path | str, time_scale: float = 1.0) -> Plan:
 
 
 def played(plan: Plan, out: Path, time_scale: float = 1.0) -> RunResult:
-    bench = SimulatedBench([plan], Options("simulation", out=out, time_scale=time_scale), threading.Event())
+    bench = SimulatedBench([plan], Options("simulation", out=out, time_scale=time_scale), Stop())
     return bench.run(plan, lambda _: None)
 
 

@@ -13,6 +13,7 @@ from execution.runs import running_system, runtime_choice
 from execution.runs.running_system import RunningSystem
 from execution.runs.runtime_choice import RuntimeChoice
 from experiment.needs import part_of
+from experiment.stop import Stop
 from experiment.topology import System
 from tests.experiment.test_needs import REFERENCE
 
@@ -52,14 +53,14 @@ def plan(*services: str) -> Any:
 def test_what_any_of_the_plans_needs_is_started_once(log: list[str]) -> None:
     """A suite waits for one start."""
     plans = [plan("checkin", "bus"), plan("payer", "bus")]
-    running = RunningSystem(Options(), plans)
+    running = RunningSystem(Options(), plans, Stop())
     assert running.runtime_for(plans[0]) is running.runtime_for(plans[1])
     assert log == ["start bus checkin payer"]
 
 
 def test_a_plan_that_nobody_knew_of_gets_what_it_needs(log: list[str]) -> None:
     """It is never played on half of what it needs: the system starts afresh, with the new parts too."""
-    running = RunningSystem(Options(), [plan("checkin")])
+    running = RunningSystem(Options(), [plan("checkin")], Stop())
     running.runtime_for(plan("checkin"))
     running.runtime_for(plan("payer"))
     running.runtime_for(plan("checkin"))

@@ -83,7 +83,7 @@ def test_processes_need_a_command() -> None:
 def test_an_image_is_for_containers_only() -> None:
     """On processes it would be passed over silently."""
     with pytest.raises(UsageError, match="needs --runtime containers"):
-        runtime_choice.choose("processes").make(None, None, "shop:1")  # type: ignore[arg-type]
+        runtime_choice.choose("processes").make(None, None, "shop:1", None)  # type: ignore[arg-type]
 
 
 def test_a_journey_without_a_request_is_refused_before_anything_starts() -> None:

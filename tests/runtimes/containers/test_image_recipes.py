@@ -26,6 +26,7 @@ from runtimes.containers.recipes import (
     toxiproxy_recipe,
 )
 from runtimes.containers.wheelhouse import wheelhouse
+from runtimes.leftovers import Journal
 
 
 def recipe(folder: Path) -> Recipe:
@@ -128,14 +129,14 @@ def test_toxiproxy_is_the_real_one_unless_none_is_found(
 
 
 def test_wheels_that_were_brought_along_must_be_wheels(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, journal: Journal
 ) -> None:
     """The folder that CODEBLUE_WHEELHOUSE names is used as it is, when pip is in it."""
     monkeypatch.setenv("CODEBLUE_WHEELHOUSE", str(tmp_path))
     with pytest.raises(StartError, match="expected a folder of wheels, pip's among them"):
-        wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11")
+        wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11", journal)
     (tmp_path / "pip-1-py3-none-any.whl").write_text("")
-    assert wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11") == tmp_path
+    assert wheelhouse(SYSTEM / "requirements.txt", tmp_path, "3.11", journal) == tmp_path
 
 
 def test_the_name_of_the_base_changes_with_what_it_is_made_of() -> None:

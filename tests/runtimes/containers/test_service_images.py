@@ -18,6 +18,7 @@ from runtimes.containers.engine_images import ImageFacts
 from runtimes.containers.recipes import BASE, CODE, SYSTEM, code_hash
 from runtimes.containers.service_images import ensure_service_image, require_service_image, service_folder
 from runtimes.containers.specs import Ran
+from runtimes.leftovers import Journal
 
 OURS = System(
     "clinic",
@@ -39,7 +40,7 @@ class _Images:
     def find(self, reference: str) -> ImageFacts | None:
         return self.kept.get(reference)
 
-    def ask(self, reference: str, command: Sequence[str]) -> Ran:
+    def ask(self, reference: str, command: Sequence[str], labels: Mapping[str, str]) -> Ran:
         assert reference == "my/base:1"
         return Ran(0, "3.11 glibc\n")
 
@@ -88,33 +89,35 @@ def another_checkout(folder: Path) -> System:
     return replace(OURS, source=str(copied / "system.yaml"))
 
 
-def test_our_own_image_is_used_as_it_is(engine: _Images, tmp_path: Path) -> None:
+def test_our_own_image_is_used_as_it_is(engine: _Images, tmp_path: Path, journal: Journal) -> None:
     """Nothing is built; the image gets the name of its code."""
-    name = ensure_service_image(OURS, tmp_path)
+    name = ensure_service_image(OURS, tmp_path, journal)
     assert name == f"codeblue/service:{code_hash()}"
     assert engine.kept[name].id == "sha256:1"
     assert engine.built == {}
 
 
-def test_another_checkout_runs_its_own_code(engine: _Images, tmp_path: Path) -> None:
+def test_another_checkout_runs_its_own_code(engine: _Images, tmp_path: Path, journal: Journal) -> None:
     """Its image is built from its files, once, under another name, and ours stays what it was."""
     other = another_checkout(tmp_path)
-    name = ensure_service_image(other, tmp_path)
-    assert name != ensure_service_image(OURS, tmp_path)
+    name = ensure_service_image(other, tmp_path, journal)
+    assert name != ensure_service_image(OURS, tmp_path, journal)
     program = engine.built[name]["reference_system/services/billing/__main__.py"]
     assert program.endswith(b"# another build\n")
     engine.built.clear()
-    assert ensure_service_image(other, tmp_path) == name
+    assert ensure_service_image(other, tmp_path, journal) == name
     assert engine.built == {}
     assert engine.kept["codeblue/service:current"].labels[CODE] == code_hash()
 
 
-def test_an_image_that_only_bears_the_name_is_not_trusted(engine: _Images, tmp_path: Path) -> None:
+def test_an_image_that_only_bears_the_name_is_not_trusted(
+    engine: _Images, tmp_path: Path, journal: Journal
+) -> None:
     """The label says what code is in an image, the name only what somebody called it."""
     other = another_checkout(tmp_path)
     name = f"codeblue/service:{code_hash(service_folder(other))}"
     engine.kept[name] = ImageFacts("sha256:fake", {CODE: code_hash()}, 1)
-    assert ensure_service_image(other, tmp_path) == name
+    assert ensure_service_image(other, tmp_path, journal) == name
     assert name in engine.built
 
 
@@ -126,15 +129,17 @@ def test_the_dockerfile_belongs_to_the_code(tmp_path: Path) -> None:
     assert code_hash(folder) != first
 
 
-def test_without_the_base_another_checkout_is_refused_with_the_mend(engine: _Images, tmp_path: Path) -> None:
+def test_without_the_base_another_checkout_is_refused_with_the_mend(
+    engine: _Images, tmp_path: Path, journal: Journal
+) -> None:
     """It is never run on our code instead."""
     del engine.kept["my/base:1"]
     with pytest.raises(StartError, match=r"need an image of their own.*codeblue images"):
-        ensure_service_image(another_checkout(tmp_path), tmp_path)
+        ensure_service_image(another_checkout(tmp_path), tmp_path, journal)
 
 
 @pytest.mark.usefixtures("engine")
-def test_services_without_a_dockerfile_need_a_named_image(tmp_path: Path) -> None:
+def test_services_without_a_dockerfile_need_a_named_image(tmp_path: Path, journal: Journal) -> None:
     """A system of one's own brings its image along."""
     (tmp_path / "shop").mkdir()
     (tmp_path / "shop" / "cart.py").touch()
@@ -143,7 +148,7 @@ def test_services_without_a_dockerfile_need_a_named_image(tmp_path: Path) -> Non
         source=str(tmp_path / "shop" / "system.yaml"),
     )  # fmt: skip
     with pytest.raises(StartError, match=r"no Dockerfile in .*shop .*--service-image"):
-        ensure_service_image(shop, tmp_path)
+        ensure_service_image(shop, tmp_path, journal)
     with pytest.raises(StartError, match='found no image "shop:1" in the engine'):
         require_service_image("shop:1")
     assert require_service_image("codeblue/service:current") == "codeblue/service:current"
