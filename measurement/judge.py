@@ -89,6 +89,15 @@ def _too_late(counted: Analysis, kept_up: ValidityCheck) -> Analysis:
     )
 
 
+def only_predicted(scenario: Scenario, system: System) -> tuple[Scenario, System]:
+    """Both without the properties that a twin without models of the services cannot be judged by."""
+    kept = {n: one for n, one in system.properties.items() if isinstance(one.binding, PREDICTED)}
+    asked = tuple(name for name in scenario.expect.invariants if name in kept)
+    waivers = tuple(waiver for waiver in scenario.waivers if waiver.invariant in kept)
+    expect = replace(scenario.expect, invariants=asked)
+    return replace(scenario, expect=expect, waivers=waivers), replace(system, properties=kept)
+
+
 def _findings(history: History, scenario: Scenario, system: System) -> dict[str, Finding]:
     """What every property found; the recovery is judged later, since it needs what the others found wrong."""
     general = any(sample.name == GENERAL_MODELS for sample in history.samples)

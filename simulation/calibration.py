@@ -8,8 +8,8 @@ model already has. Callers contain their callees, so the callees come first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,7 @@ from experiment.errors import HistoryError
 from experiment.history import History
 from experiment.plan import Plan
 from experiment.topology import System
-from simulation.call_trees import learned_calls, named_by_journey
+from simulation.call_trees import behind, learned_calls, named_by_journey
 from simulation.engine.randomness import (
     Array,
     Constant,
@@ -32,7 +32,7 @@ from simulation.engine.randomness import (
     Quantiles,
 )
 from simulation.model.general import calls_of_uses
-from simulation.model.magnitudes import Call, Fit, Magnitudes
+from simulation.model.magnitudes import RESTART, Call, Fit, Magnitudes
 from simulation.model.models import FROM_USES, models_of
 from simulation.model.run import play
 
@@ -42,10 +42,12 @@ LEAST_LIKELY = 0.05  # a family less likely than this to have made the sample is
 # Spans of one operation; with fewer it takes nothing beyond its parts. A few are better than none: on runs of
 # the smoke suite an operation left out was up to 44% too fast, one fitted to six or more at most 15% off.
 ENOUGH = 6
+CRASH = "crash"  # the kind of fault that ends a process
 TABLE = 41  # points of a quantile table
 PERCENTILES = np.linspace(0.005, 0.995, 199)
 CERTAINTY = PERCENTILES * (1 - PERCENTILES)  # the ends of a small sample say least
 NOTHING = np.zeros(len(PERCENTILES))
+LEAST_PERCENTILE = 10  # the place of 5.5% in PERCENTILES: the first ones are a matter of luck
 
 
 @dataclass(frozen=True, slots=True)
@@ -206,6 +208,18 @@ def fewer_statements(magnitudes: Magnitudes, system: System, name: str, too_slow
     return replace(magnitudes, calls={**magnitudes.calls, name: tuple(calls)})
 
 
+def restarts(history: History) -> dict[str, float]:
+    """By service that crashed, the seconds from its start until it was ready (the median over crashes)."""
+    began: dict[str, float] = {}
+    took: dict[str, list[float]] = {}
+    for event in history.faults:
+        if event.kind == CRASH and event.event == "heal":
+            began[event.fault] = event.t
+        elif event.kind == CRASH and event.event == "healed" and event.fault in began:
+            took.setdefault(event.target, []).append(event.t - began[event.fault])
+    return {service: float(np.median(seconds)) for service, seconds in took.items()}
+
+
 def calibrate(
     plan: Plan,
     history: History,
@@ -217,8 +231,9 @@ def calibrate(
 ) -> Magnitudes:
     """Magnitudes with which the twin plays `plan` as the live run `history` did.
 
-    Of a run with faults only what was before the first of them counts. `made_at` is an ISO 8601 time. Raises
-    HistoryError for a run without a baseline, or without spans where the system has models of its own.
+    Of a run with faults only what was before the first of them counts, and how long a service that crashed
+    took to be ready again. `made_at` is an ISO 8601 time. Raises HistoryError for a run without a baseline,
+    or without spans where the system has models of its own.
     """
     entries = {name: journey.entry for name, journey in plan.system.journeys.items()}
     models, window = models_of(plan.system), undisturbed(plan, history)
@@ -226,11 +241,8 @@ def calibrate(
         spans = named_by_journey(spans, history)
         calls = learned_calls(plan, history, spans, window)
         base = replace(base, calls=calls, learned=bool(spans) or calls != calls_of_uses(plan.system))
-    placed: dict[tuple[str, str], str] = {}
     if models.general and not spans:
-        # What users waited beyond the model's parts is then the work of the entry service.
         live = Spans(_at_users(history, window), {})
-        placed = {("users", journey): f"{entry}/{journey}" for journey, entry in entries.items()}
     else:
         live = read_spans(spans, history, entries, None if models.general else models.operations, window)
     plan = replace(plan, activations=())
@@ -242,20 +254,75 @@ def calibrate(
     source = f"live run {plan.run_id}"
     if models.general and not base.learned:
         source += f"; {FROM_USES}"
-    magnitudes = replace(base, name=name, made_at=made_at, source=source, one_way=one_way, work={})
-    extra: dict[tuple[str, str], Array] = {}
+    constants = {**base.constants, **{f"{RESTART}/{one}": s for one, s in restarts(history).items()}}
+    magnitudes = replace(
+        base, name=name, made_at=made_at, source=source, one_way=one_way, work={}, constants=constants
+    )
+    fitting = _Fitting(magnitudes, plan.system, fits, entries if models.general else {}, bool(spans))
     for level in (level for level in levels(plan.system) for _ in range(ROUNDS)):
-        shown = play(plan, magnitudes).spans
-        work = dict(magnitudes.work)
-        for key, sample in live.inside.items():
+        fitting.round(level, live.inside, play(plan, fitting.magnitudes).spans)
+    return replace(fitting.magnitudes, fits=fits)
+
+
+@dataclass(slots=True)
+class _Fitting:
+    """What operations take beyond the model's parts, found level by level.
+
+    `entries` are those of the journeys of a system without models, whose requests differ from the model's in
+    more than their time; `traced` says whether spans told what happens inside its services.
+    """
+
+    magnitudes: Magnitudes
+    system: System
+    fits: dict[str, Fit]
+    entries: Mapping[str, str]
+    traced: bool
+    extra: dict[str, Array] = field(default_factory=dict)
+    placed: dict[tuple[str, str], str] = field(default_factory=dict)
+
+    def round(
+        self,
+        level: Collection[str],
+        live: Mapping[tuple[str, str], Array],
+        shown: Mapping[tuple[str, str], Any],
+    ) -> None:
+        """Compare the operations of a level with what the twin showed, and correct their work."""
+        for key, sample in live.items():
             twin = np.asarray(shown.get(key, []))
             if key[0] not in level or len(sample) < ENOUGH or not len(twin):
                 continue
-            name = placed.get(key, "/".join(key))
-            if models.general and key not in extra:
-                too_slow_s = float(np.median(twin) - np.median(sample))
-                magnitudes = fewer_statements(magnitudes, plan.system, name, too_slow_s)
-            extra[key] = beyond(sample, twin, extra.get(key, NOTHING))
-            work[name], fits[f"inside {name}"] = fit(extra[key])
-        magnitudes = replace(magnitudes, work=work)
-    return replace(magnitudes, fits=fits)
+            too_slow_s = float(np.median(twin) - np.median(sample))
+            if key not in self.placed:
+                self._place(key, too_slow_s, live)
+            name = self.placed[key]
+            self.extra[name] = beyond(sample, twin, self.extra.get(name, NOTHING))
+            self._set(name, self.extra[name])
+
+    def _place(self, key: tuple[str, str], too_slow_s: float, live: Mapping[tuple[str, str], Array]) -> None:
+        """Which operation's work it is that the users of a journey, or the spans of an operation, wait for.
+
+        What users waited beyond the model's parts is their own side's where spans told of the services.
+        Without spans, or where the parts alone are slower than the users saw (each is slow for itself, while
+        on a busy machine they are slow together), it is that of the entry service.
+        """
+        name = "/".join(key)
+        if self.entries and key[0] == "users":
+            entry = (self.entries[key[1]], key[1])
+            inside = live.get(entry)
+            longer = inside is None or np.median(live[key]) >= np.median(inside)
+            if not self.traced or (too_slow_s > 0 and longer):
+                name = "/".join(entry)
+        if self.entries:
+            self.magnitudes = fewer_statements(self.magnitudes, self.system, name, too_slow_s)
+        self.placed[key] = name
+
+    def _set(self, name: str, extra: Array) -> None:
+        work = dict(self.magnitudes.work)
+        inner = [] if self.traced or not self.entries else behind(self.magnitudes.calls, name, self.system)
+        if inner:
+            # Which service takes how much nobody saw: what every request takes at least is shared evenly.
+            share = float(extra[LEAST_PERCENTILE]) / (len(inner) + 1)
+            work |= dict.fromkeys(inner, Constant(share))
+            extra = extra - share * len(inner)
+        work[name], self.fits[f"inside {name}"] = fit(np.maximum(extra, 0.0))
+        self.magnitudes = replace(self.magnitudes, work=work)

@@ -143,3 +143,13 @@ def _growth(history: History, name: str, source: str, about: str, window: Window
         and window[0] - NEAR_S <= sample.t <= window[1] + NEAR_S
     ]
     return values[-1] - values[0] if len(values) >= 2 else None
+
+
+def behind(calls: Mapping[str, Sequence[Call]], name: str, system: System) -> list[str]:
+    """The operations that a request of the operation `name` reaches, stores and buses left out."""
+    found: list[str] = []
+    for call in calls.get(name, ()):
+        one = f"{call.callee}/{call.operation}"
+        if system.services[call.callee].role not in ("store", "bus") and one not in (name, *found):
+            found += [one, *(more for more in behind(calls, one, system) if more not in (one, name, *found))]
+    return found

@@ -16,6 +16,7 @@ import polars as pl
 from scipy.stats import gamma
 
 from experiment.history import History
+from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.properties.bounded_staleness import LARGEST_LAG
 from measurement.statistics import CONFIDENCE, Estimate, mean_estimate, proportion
@@ -109,6 +110,9 @@ def distance(pairs: Sequence[Pair]) -> Distance:
 
 
 def _verdict(analysis: Analysis) -> str:
+    """`not judged` where a scenario asks for nothing that both sides can be judged by."""
+    if analysis.verdict is Verdict.INCONCLUSIVE and not analysis.expectations:
+        return "not judged" if not any(check.judged for check in analysis.checks) else "inconclusive"
     return analysis.verdict.name.lower()
 
 
@@ -207,6 +211,10 @@ def _counters(pairs: Sequence[Pair]) -> Iterator[Gap]:
     tolerance = Tolerance("within 20% or its 95% interval", COUNT_WITHIN, inside=True)
     for name in COUNTERS:
         ours, theirs = ([_total(side, name) for side in sides] for sides in _sides(pairs))
+        if not any(sample.name == name for pair in pairs for sample in pair.live.samples):
+            note = "the services do not count them"
+            yield Gap(quantity=name.replace("_", " "), rule=tolerance.words, note=note)
+            continue
         yield judged(name.replace("_", " "), _count(ours), _count(theirs), tolerance, len(pairs))
 
 

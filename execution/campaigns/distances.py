@@ -19,7 +19,7 @@ from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.history import History
 from experiment.plan import Plan
-from measurement.judge import analyse
+from measurement.judge import analyse, only_predicted
 from simulation.calibration import calibrate as fitted
 from simulation.distance import Distance, Pair, distance
 from simulation.model.magnitudes import Magnitudes
@@ -157,10 +157,15 @@ def _compare(results: Iterable[RunResult], given: Magnitudes | None, told: Calla
     calibration = ""
     for result in results:
         magnitudes = given or _own(result, told)
-        plan = result.plan
+        plan, live = result.plan, result.analysis
         history = played(plan, magnitudes)
-        simulated = analyse(history, plan.scenario, plan.system)
-        pairs.append(Pair(result.history, result.analysis, history, simulated))
+        scenario, system = plan.scenario, plan.system
+        if models_of(system).general:
+            # Both sides by what such a twin can be judged by: its verdict would be unknown, and live answers
+            # would be wrong for reasons that it does not know.
+            scenario, system = only_predicted(scenario, system)
+            live = analyse(result.history, scenario, system)
+        pairs.append(Pair(result.history, live, history, analyse(history, scenario, system)))
         folders.append(str(result.folder.path))
         calibration = magnitudes.words(_now())
     return Compared(distance(pairs), calibration, tuple(folders))

@@ -37,6 +37,7 @@ FAMILIES: dict[str, type] = {
     "quantiles": Quantiles,
 }
 
+RESTART = "restart_s"  # a constant; `restart_s/SERVICE` where a crash of the service was seen
 SHAPES = ("sigma", "cv2")  # parameters of a family that are not times
 GROUPS = ("service", "one_way", "processing", "work")
 

@@ -239,7 +239,7 @@ class Node:
                 if self.connected is not None:
                     self.connected()
 
-        self.clock.call_after(self.constant("restart_s"), open_up)
+        self.clock.call_after(self.site.restart_s(self.name), open_up)
 
     def pause(self) -> None:
         self.server.pause()

@@ -13,7 +13,7 @@ from experiment.topology import Role
 from simulation.engine.clock import Clock
 from simulation.engine.randomness import Sampler, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
-from simulation.model.magnitudes import Magnitudes
+from simulation.model.magnitudes import RESTART, Magnitudes
 from simulation.model.messages import Request
 
 SLOTS = {"store": "store_slots", "bus": "bus_slots"}  # of a service: service_slots
@@ -41,6 +41,11 @@ class Site:
 
     def constant(self, name: str) -> float:
         return self.magnitudes.constants[name]
+
+    def restart_s(self, service: str) -> float:
+        """How long a process that crashed takes until it is ready again."""
+        constants = self.magnitudes.constants
+        return constants.get(f"{RESTART}/{service}", constants[RESTART])
 
     # chance
 

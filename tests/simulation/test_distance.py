@@ -131,6 +131,15 @@ def test_every_safety_property_has_its_share() -> None:
     assert {q.split(",")[0] for q in gaps if q.endswith("violations of what was exposed")} == exposed
 
 
+def test_a_counter_that_the_live_services_do_not_have_is_not_known() -> None:
+    """A service without metrics has not counted zero retries."""
+    pair = a_pair("control", 1, usual_sizes(), usual_sizes())
+    silent = replace(pair.live, samples=tuple(s for s in pair.live.samples if s.name != "retries"))
+    gaps = {gap.quantity: gap for gap in distance([replace(pair, live=silent)]).gaps}
+    assert (gaps["retries"].close, gaps["retries"].note) == (None, "the services do not count them")
+    assert gaps["breaker openings"].close is True
+
+
 def test_a_counter_that_only_one_side_has_counts() -> None:
     """Retries on a link that the live run never used are as far apart as any."""
     pair = a_pair("control", 1, usual_sizes(), usual_sizes())

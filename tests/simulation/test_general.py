@@ -16,7 +16,7 @@ from experiment.topology import Journey, Link, Service, System, WorkloadFiles
 from experiment.verdict import Verdict
 from faults import KINDS
 from measurement.judge import analyse
-from simulation.calibration import calibrate
+from simulation.calibration import calibrate, restarts
 from simulation.call_trees import learned_calls, named_by_journey
 from simulation.engine.randomness import Constant
 from simulation.model.general import calls_of_uses
@@ -290,6 +290,32 @@ def test_a_calibration_from_spans_gives_each_service_its_own_time() -> None:
     inside = pl.Series(played.spans["payments", "POST /v1/charges"]).median()
     assert inside == pytest.approx(0.02, rel=0.1)
     assert medians(build(played.rows))["pay"] == pytest.approx(0.1, rel=0.1)
+
+
+def test_without_spans_what_every_request_takes_is_shared_by_the_services_on_its_way() -> None:
+    """A crash of the last of them costs only what the others take: a refused call is not as slow as an
+    answered one. What some requests take longer stays at the entry."""
+    wanted = stripped(plan("control", "fragile"))
+    found = fitted()
+    shared = found.work["payments/pay"]
+    assert isinstance(shared, Constant) and 0.002 < shared.value < 0.02
+    _, history = under("crash", "payments")
+    refused = during(replace(wanted, activations=(Activation("f1", KINDS["crash"](), "payments", 4.0, 8.0),)),
+                     history, "pay")  # fmt: skip
+    took = (refused["ended"] - refused["intended"]).median()
+    assert isinstance(took, float) and took < 0.8 * medians(history)["pay"]
+
+
+def test_a_service_that_crashed_takes_as_long_to_be_ready_as_it_did() -> None:
+    """The time from its start to its answer is learned for that service, whatever else the run shows."""
+    wanted = plan("billing_crash", "fragile")
+    slow = replace(slower(), constants={**slower().constants, "restart_s": 2.5})
+    live = simulate(wanted, slow)
+    assert restarts(live) == {"billing": pytest.approx(2.5, abs=0.2)}
+    general = stripped(wanted)
+    found = calibrate(general, live, [], magnitudes_of(general.system), **FACTS)
+    assert found.constants["restart_s/billing"] == pytest.approx(2.5, abs=0.2)
+    assert restarts(simulate(general, found))["billing"] == pytest.approx(2.5, abs=0.3)
 
 
 def test_a_calibration_with_calls_comes_back_from_its_file(tmp_path: Any) -> None:

@@ -85,6 +85,19 @@ def test_the_same_sizes_are_close_and_others_apart(
     assert found["outcome"] == "apart" and found["seeds"] == [1, 2] and len(found["runs"]) == 2
 
 
+@pytest.mark.usefixtures("stand_in")
+def test_a_twin_without_models_is_compared_in_what_it_predicts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Both sides are judged without safety; a scenario that asks for nothing else is not judged, and its
+    figures are compared all the same."""
+    shop = ("--system", str(ROOT / "examples" / "shop"), "--design", "mended")
+    assert twin(tmp_path, "orders_crash", *shop) == 0
+    said = capsys.readouterr().out
+    assert "live not judged, simulated not judged" in said and "close     checkout goodput fault" in said
+    assert "violations of what was exposed" not in said
+
+
 def test_what_was_not_seen_healed_is_the_gravest(tmp_path: Path, stand_in: dict[str, Any]) -> None:
     """A run that left something behind ends as 5 however close the figures are."""
     stand_in["clean"] = False
