@@ -28,6 +28,7 @@ from execution.runs.preflight import Request, plans
 from experiment.errors import CodeBlueError, nearest
 from experiment.plain_text import block
 from experiment.plan import Plan
+from experiment.scenario import CAUSES, PRINCIPLES
 from experiment.units import LARGEST_SEED
 from experiment.verdict import Verdict
 
@@ -35,7 +36,6 @@ STACK = pytest.StashKey[ExitStack]()
 BENCH = pytest.StashKey[Bench]()
 INTERRUPTION = pytest.StashKey[Interruption]()
 UNCLEAN = "clean-up was not complete: something may still be injected"
-CAUSES, PRINCIPLES = range(1, 8), range(1, 11)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -8,7 +8,10 @@ import random
 from pathlib import Path
 
 from experiment.errors import ConfigError, Location, Problem
+from experiment.regular_files import read_regular
 from experiment.scenario import Arrivals
+
+MOST_BYTES = 50_000_000  # of a file of arrival times
 
 
 def arrival_times(arrivals: Arrivals, length_s: float, rng: random.Random, folder: Path) -> tuple[float, ...]:
@@ -52,7 +55,7 @@ def _replay(path: Path, length_s: float) -> tuple[float, ...]:
         return ConfigError([Problem(Location(str(path), line), found, expected)])
 
     try:
-        lines = path.read_text(encoding="utf-8").split("\n")
+        lines = read_regular(path, MOST_BYTES).decode("utf-8").split("\n")
     except OSError as error:
         raise mistake(1, f"no readable file ({error.strerror})") from None
     except UnicodeDecodeError:

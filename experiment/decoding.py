@@ -10,14 +10,14 @@ from __future__ import annotations
 import math
 import re
 import types
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from collections.abc import Mapping as MappingABC
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
 from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
-from experiment.errors import ConfigError, Location, Problem, nearest, told_of
-from experiment.names import Reference
+from experiment.errors import MOST_PROBLEMS, ConfigError, Location, Problem, nearest, told_of
+from experiment.names import ARGUMENT, Reference
 from experiment.units import Bound, Unit, parse_bound, parse_quantity
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
 
@@ -56,6 +56,10 @@ class Decoder:
     def fail(self, where: Location, found: str, expected: str, hint: str = "") -> Any:
         self.problems.append(Problem(where, found, expected, hint))
         return FAILED
+
+    def nearest(self, name: str, names: Iterable[str]) -> str:
+        """A hint that names the nearest right name; none once nobody would read it: it is costly to find."""
+        return "" if len(self.problems) >= MOST_PROBLEMS else nearest(name, names)
 
     def refuse(self, where: Location, error: ValueError) -> Any:
         """A mistake that a value found in itself, see `told_of`."""
@@ -106,10 +110,10 @@ class Decoder:
             if key.text in ignore:
                 continue
             if key.text not in names:
-                hint = nearest(key.text, {*names, *ignore})
+                hint = self.nearest(key.text, {*names, *ignore})
                 self.fail(key.where, f'the unknown key "{key.text}"', "a key that is defined here", hint)
                 continue
-            values[key.text] = self.value(child, hints_of(cls)[key.text])
+            values[key.text] = self._given(child, hints_of(cls)[key.text], names[key.text])
         for name, field in names.items():
             if name not in values and field.default is MISSING and field.default_factory is MISSING:
                 found = "no key " + f'"{name}"'
@@ -121,13 +125,20 @@ class Decoder:
         except ValueError as error:
             return self.refuse(blamed(node, str(error)), error)
 
+    def _given(self, node: Node, annotation: Any, field: Any) -> Any:
+        """The value of a key; text that has to be given has to say something."""
+        needed = field.default is MISSING and field.default_factory is MISSING
+        if annotation is str and needed and isinstance(node, Scalar) and not node.text.strip():
+            return self.fail(node.where, describe(node), f"{field.name}: text")
+        return self.value(node, annotation)
+
     def _named(self, node: Node, reference: Reference) -> Any:
         name = self._scalar(node, str)
         known = self._names.get(reference)
         if name is FAILED or known is None or name in known:
             return name
         found = f'the unknown {reference.what} "{name}"'
-        return self.fail(node.where, found, reference.home, nearest(name, known))
+        return self.fail(node.where, found, reference.home, self.nearest(name, known))
 
     def _quantity(self, node: Node, base: type, unit: Unit) -> Any:
         expected = f"a {unit.name} such as {unit.example}"
@@ -161,14 +172,26 @@ class Decoder:
     def _choice(self, node: Node, choices: tuple[str, ...]) -> Any:
         if isinstance(node, Scalar) and node.text in choices:
             return node.text
-        hint = nearest(node.text, choices) if isinstance(node, Scalar) else ""
+        hint = self.nearest(node.text, choices) if isinstance(node, Scalar) else ""
         return self.fail(node.where, describe(node), f"one of {', '.join(choices)}", hint)
 
     def _tuple(self, node: Node, item: Any) -> Any:
         if not isinstance(node, Sequence):
             return self.fail(node.where, describe(node), "a list")
         values = tuple(self.value(child, item) for child in node.items)
+        if item in (int, str) or (isinstance(item_mark(item), Reference) and item_mark(item) is not ARGUMENT):
+            self._each_once(node)
         return FAILED if any(value is FAILED for value in values) else values
+
+    def _each_once(self, node: Sequence) -> None:
+        seen: dict[str, Location] = {}
+        for child in node.items:
+            if not isinstance(child, Scalar):
+                continue
+            if child.text in seen:
+                expected = f"each once (first at {seen[child.text].line}:{seen[child.text].column})"
+                self.fail(child.where, f'"{child.text}" a second time', expected)
+            seen.setdefault(child.text, child.where)
 
     def _dict(self, node: Node, key: Any, item: Any) -> Any:
         if not isinstance(node, Mapping):
@@ -178,7 +201,7 @@ class Decoder:
 
     def _scalar(self, node: Node, cls: Any) -> Any:
         if isinstance(node, Scalar):
-            if cls is str and (node.kind != "null" or node.text):
+            if cls is str and node.kind != "null":
                 return node.text
             if cls is bool and node.text.lower() in TRUE_WORDS + FALSE_WORDS:
                 return node.text.lower() in TRUE_WORDS
@@ -190,6 +213,11 @@ class Decoder:
             except ValueError:
                 pass
         return self.fail(node.where, describe(node), expected_of(cls))
+
+
+def item_mark(annotation: Any) -> Any:
+    """What an annotated type is marked with; None when it is not."""
+    return get_args(annotation)[1] if get_origin(annotation) is Annotated else None
 
 
 def plain(node: Node) -> Any:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.decoding import FAILED, Decoder, describe, hints_of
-from experiment.errors import ConfigError, Problem, nearest
+from experiment.errors import ConfigError, Problem
 from experiment.names import require_name
 from experiment.patterns import LINK_PATTERNS, LinkPatterns
 from experiment.switches import Value, read_value
@@ -120,7 +120,7 @@ def _chain(decoder: Decoder, path: Path, system: System) -> list[Mapping]:
             found = next((home / f"{text}.yaml" for home in homes if (home / f"{text}.yaml").is_file()), None)
             if found is None:
                 unknown = f'the unknown design "{text}"' if text else describe(base)
-                decoder.fail(base.where, unknown, "the name of a design", nearest(text, near))
+                decoder.fail(base.where, unknown, "the name of a design", decoder.nearest(text, near))
             elif found.resolve() in (file.resolve() for file in seen):
                 circle = f'"{text}", which this design is a part of'
                 decoder.fail(base.where, circle, "a chain that ends")
@@ -140,7 +140,7 @@ def _refuse_unknown(decoder: Decoder, node: Mapping) -> None:
     for key, _ in node.items:
         if key.text not in names:
             found = f'the unknown key "{key.text}"'
-            decoder.fail(key.where, found, "a key of a design", nearest(key.text, names))
+            decoder.fail(key.where, found, "a key of a design", decoder.nearest(key.text, names))
 
 
 def _text(decoder: Decoder, node: Mapping, key: str, default: str | None = None) -> str:
@@ -167,7 +167,7 @@ def _section(
         if key.text in known:
             yield key.text, child
         else:
-            hint = nearest(key.text, known)
+            hint = decoder.nearest(key.text, known)
             decoder.fail(key.where, f'the unknown {what} "{key.text}"', f"a {what} of the system", hint)
 
 
@@ -195,7 +195,7 @@ def _switches(
     for key, child in node.items:
         switch = system.switches.get(key.text)
         if switch is None:
-            hint = nearest(key.text, system.switches)
+            hint = decoder.nearest(key.text, system.switches)
             decoder.fail(key.where, f'the unknown switch "{key.text}"', "a switch of the system", hint)
         elif service is not None and not switch.concerns(service):
             found = f'the switch "{key.text}" for {service}'

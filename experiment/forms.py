@@ -186,7 +186,7 @@ def decode_draw(decoder: Decoder, node: Node) -> Any:
     kinds = [key for key, _ in node.items if key.text in _SHAPES]
     if len(kinds) != 1:
         wrong = next((key.text for key, _ in node.items), "")
-        hint = nearest(wrong, _SHAPES) if not kinds else ""
+        hint = decoder.nearest(wrong, _SHAPES) if not kinds else ""
         found = f"{len(kinds)} kinds of draw" if kinds else f'"{wrong}"' if wrong else describe(node)
         return decoder.fail(node.where, found, f"one of {', '.join(_SHAPES)}", hint)
     kind = kinds[0].text

@@ -27,6 +27,7 @@ from experiment.history_frames import (
     require_outcomes,
 )
 from experiment.history_lines import read_ahead
+from experiment.regular_files import open_regular
 from experiment.rows import (
     FORMAT,
     End,
@@ -167,7 +168,7 @@ class HistoryReader:
 def read_header(path: Path) -> Header:
     """The header alone, which stands near the beginning of the file. Raises HistoryError."""
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             for line in file:
                 if line.startswith(b'{"type":"header"') and is_json(line):
                     found = _other(line, path)

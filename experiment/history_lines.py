@@ -11,6 +11,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from experiment.regular_files import open_regular
+
 CHUNK_BYTES = 16_000_000
 MARK = len(b'{"type":"')  # every line begins so; what follows tells its type
 OTHER, OPERATION, RECORD, TORN = 0, 1, 2, 3
@@ -30,7 +32,7 @@ class Lines:
 def chunks(path: Path, start: int = 0, whole: bool = True) -> Iterator[bytes]:
     """Lines from the byte `start` on, a bounded number of bytes at a time. A last line without newline is
     given one; unless the file is not `whole` yet: then it is left out. Raises OSError."""
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         file.seek(start)
         rest = b""
         while block := file.read(CHUNK_BYTES):

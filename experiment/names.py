@@ -23,6 +23,7 @@ SERVICE = Reference("service", "a service of the system")
 JOURNEY = Reference("journey", "a journey of the system")
 MIX = Reference("journey mix", "a mix of the system")
 PROPERTY = Reference("property", "a property of the system")
+ARGUMENT = Reference("argument", "text")  # of a command: the same one may stand there twice
 STORE = Reference("store", "a store of the system that keeps records")
 
 LinkName = Annotated[str, LINK]
@@ -30,6 +31,7 @@ ServiceName = Annotated[str, SERVICE]
 JourneyName = Annotated[str, JOURNEY]
 MixName = Annotated[str, MIX]
 PropertyName = Annotated[str, PROPERTY]
+Argument = Annotated[str, ARGUMENT]
 StoreName = Annotated[str, STORE]
 
 

@@ -10,6 +10,8 @@ from typing import Literal
 
 from experiment.units import Duration, Share
 
+MOST_ATTEMPTS = 100  # nobody waits for more
+
 
 @dataclass(frozen=True, slots=True)
 class Retry:
@@ -33,8 +35,10 @@ class Retry:
     """On where only a request is repeated that may be carried out twice, or certainly was not carried out."""
 
     def __post_init__(self) -> None:
-        if self.attempts < 1:
-            raise ValueError(f"attempts {self.attempts}; expected 1 or more, the first one included")
+        if not 1 <= self.attempts <= MOST_ATTEMPTS:
+            raise ValueError(
+                f"attempts {self.attempts}; expected 1 to {MOST_ATTEMPTS}, the first one included"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +53,8 @@ class Breaker:
     def __post_init__(self) -> None:
         if self.failures < 1:
             raise ValueError(f"failures {self.failures}; expected 1 or more")
+        if self.open_for <= 0:
+            raise ValueError("open_for 0 s; expected a time for which it stays open")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +87,10 @@ class LinkPatterns:
     """Stops calls after failures in a row."""
     bulkhead: Bulkhead | None = None
     """Bounds the calls at once."""
+
+    def __post_init__(self) -> None:
+        if self.timeout is not None and self.timeout <= 0:
+            raise ValueError("timeout 0 s; expected a time in which an answer can come, or none")
 
 
 LINK_PATTERNS = tuple(field.name for field in fields(LinkPatterns))

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from experiment.decoding import FAILED, Decoder, blamed, describe
-from experiment.errors import ConfigError, nearest
+from experiment.errors import ConfigError
 from experiment.names import StoreName
 from experiment.scenario import Scenario
 from experiment.units import noun
@@ -157,7 +157,7 @@ def decode_property(decoder: Decoder, node: Node, name: str, kinds: Kinds) -> ob
     if kind not in kinds:
         where = kind_node.where if kind_node is not None else node.where
         found = f'the unknown kind of property "{kind}"' if kind else 'a property without "kind"'
-        return decoder.fail(where, found, "a kind of property", nearest(kind, kinds))
+        return decoder.fail(where, found, "a kind of property", decoder.nearest(kind, kinds))
     if name in kinds and name != kind and needs_nothing(kinds[name]):
         return decoder.fail(
             node.where, f'the name "{name}" for a property of kind {kind}', f"the kind {name}"
@@ -206,7 +206,9 @@ def decode_records(decoder: Decoder, node: Node, given: MappingABC[str, tuple[st
         kind = node.get("kind")
         if kinds and records.kind not in kinds and kind is not None:
             found = f'the kind of record "{records.kind}", which {records.store} does not give'
-            return decoder.fail(kind.where, found, f"a kind of {records.store}", nearest(records.kind, kinds))
+            return decoder.fail(
+                kind.where, found, f"a kind of {records.store}", decoder.nearest(records.kind, kinds)
+            )
     return records
 
 

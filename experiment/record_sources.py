@@ -6,7 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass, field, fields
 
 from experiment.decoding import Decoder
-from experiment.errors import nearest
 from experiment.rows import Record
 from experiment.services import Service
 from experiment.yaml_source import Node, key_place, place
@@ -64,7 +63,7 @@ def check_record_source(
             "store",
             f'the unknown service "{source.store}"',
             "a service of this file",
-            nearest(source.store, owners),
+            decoder.nearest(source.store, owners),
         )
         return
     ways = [way for way in ("sql", "http") if getattr(source, way)]
@@ -82,5 +81,8 @@ def check_record_source(
         if column not in COLUMNS:
             where = key_place(node, "records", index, "fields", column)
             decoder.fail(
-                where, f'the unknown column "{column}"', "a column of a record", nearest(column, COLUMNS)
+                where,
+                f'the unknown column "{column}"',
+                "a column of a record",
+                decoder.nearest(column, COLUMNS),
             )

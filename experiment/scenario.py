@@ -12,6 +12,7 @@ from experiment.names import JourneyName, MixName, PropertyName, require_name
 from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
 
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
+CAUSES, PRINCIPLES = range(1, 8), range(1, 11)  # of failure, of design: what a scenario may cover
 MAX_VISITS = 1_000_000  # of one run: a plan is held in memory
 
 
@@ -87,6 +88,8 @@ class Repeat:
     def __post_init__(self) -> None:
         if self.up <= 0:
             raise ValueError("up 0 s; expected a time for which the fault acts")
+        if self.down <= 0:
+            raise ValueError("down 0 s; expected a time for which the fault is removed, or no repeat")
         if self.times is not None and self.times < 1:
             raise ValueError(f"times {self.times}; expected at least 1, or no such key")
 
@@ -146,10 +149,14 @@ class Expectation:
             raise ValueError("an objective for a journey without a figure; expected success, p50, p95 or p99")
         if self.success is not None and not self.success.at_least:
             raise ValueError(f'success "{self.success.text}"; expected a lower bound such as ">= 99%"')
+        if self.success is not None and self.success.limit <= 0:
+            raise ValueError(f'success "{self.success.text}"; expected a bound that can be missed')
         for name in ("p50", "p95", "p99"):
             bound = getattr(self, name)
             if bound is not None and bound.at_least:
                 raise ValueError(f'{name} "{bound.text}"; expected an upper bound such as "<= 2s"')
+            if bound is not None and bound.limit <= 0:
+                raise ValueError(f'{name} "{bound.text}"; expected a bound that can be met, such as "<= 2s"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +171,8 @@ class Recovery:
     """The part of the baseline that counts as back."""
 
     def __post_init__(self) -> None:
+        if self.within <= 0:
+            raise ValueError("within 0 s; expected a time that a recovery may take")
         if self.hold <= 0:
             raise ValueError("hold 0 s; expected a time for which the recovery lasts")
         if self.share <= 0:
@@ -184,6 +193,10 @@ class Expect:
     """Objectives of the recovery phase, once it has recovered."""
     minimum_operations: int = 20
     """With fewer operations that overlap the fault, the run is inconclusive."""
+
+    def __post_init__(self) -> None:
+        if self.minimum_operations < 1:
+            raise ValueError(f"minimum_operations {self.minimum_operations}; expected 1 or more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -216,6 +229,12 @@ class Covers:
     principles: tuple[int, ...] = ()
     """The principles of design that it puts to the test, by their numbers."""
 
+    def __post_init__(self) -> None:
+        for name, known in (("causes", CAUSES), ("principles", PRINCIPLES)):
+            for number in getattr(self, name):
+                if number not in known:
+                    raise ValueError(f"{name} {number}; expected numbers from {known[0]} to {known[-1]}")
+
 
 @dataclass(frozen=True, slots=True)
 class Staleness:
@@ -225,6 +244,10 @@ class Staleness:
     """How far an unlabelled read may lag behind an acknowledged write."""
     versions: int = 0
     """How many versions it may lag behind."""
+
+    def __post_init__(self) -> None:
+        if self.versions < 0:
+            raise ValueError(f"versions {self.versions}; expected 0 or more")
 
 
 @dataclass(frozen=True, slots=True)

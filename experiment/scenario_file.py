@@ -7,8 +7,8 @@ from dataclasses import fields, replace
 from pathlib import Path
 
 from experiment.controls import Fault
-from experiment.decoding import FAILED, Decoder, describe
-from experiment.errors import Location, nearest
+from experiment.decoding import FAILED, Decoder, describe, hints_of
+from experiment.errors import Location
 from experiment.names import JOURNEY, LINK, MIX, PROPERTY, SERVICE, LinkName, ServiceName
 from experiment.scenario import (
     MAX_VISITS,
@@ -19,6 +19,7 @@ from experiment.scenario import (
     fault_window,
     phase_starts,
 )
+from experiment.scenario_sense import check_sense
 from experiment.topology import System
 from experiment.units import Rate
 from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read_yaml
@@ -55,6 +56,7 @@ def load_scenario(path: Path, system: System, kinds: MappingABC[str, type[Fault]
         _check_load(decoder, node, scenario, path.parent)
         _check_objectives(decoder, node, scenario)
         _check_judged(decoder, node, scenario)
+        check_sense(decoder, node, scenario, system)
     decoder.finish()
     return scenario  # type: ignore[no-any-return]
 
@@ -86,7 +88,11 @@ def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, 
     if kind not in kinds:
         where = kind_node.where if kind_node is not None else node.where
         found = f'the unknown fault "{kind}"' if kind else 'a fault without "kind"'
-        return decoder.fail(where, found, "a fault kind", nearest(kind, kinds))
+        if kind_node is not None and not isinstance(kind_node, Scalar):
+            found = f"{describe(kind_node)} as the kind of a fault"
+        if kind_node is None:
+            _refuse_unknown_keys(decoder, node, kinds)
+        return decoder.fail(where, found, "a fault kind", decoder.nearest(kind, kinds))
     target = _target(decoder, node, kinds[kind], names, system)
     fault = decoder.record(node, kinds[kind], ignore=COMMON_KEYS)
     if not isinstance(schedule, Schedule):
@@ -99,6 +105,15 @@ def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, 
     return FaultSpec(
         fault, target, schedule.during, schedule.at, schedule.lasting, schedule.repeat, node.where
     )
+
+
+def _refuse_unknown_keys(decoder: Decoder, node: Mapping, kinds: MappingABC[str, type[Fault]]) -> None:
+    """Of a fault without a kind: the keys that no kind has, one of which may be a misspelt `kind`."""
+    known = COMMON_KEYS.union(*(hints_of(kind) for kind in kinds.values()))
+    for key, _ in node.items:
+        if key.text not in known:
+            hint = decoder.nearest(key.text, known)
+            decoder.fail(key.where, f'the unknown key "{key.text}"', "a key of a fault", hint)
 
 
 def _target(

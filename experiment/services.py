@@ -10,7 +10,8 @@ from typing import Literal
 
 from experiment.compose_file import compose_service
 from experiment.decoding import Decoder
-from experiment.errors import ConfigError, nearest
+from experiment.errors import ConfigError
+from experiment.names import Argument
 from experiment.yaml_source import Node, key_place, place
 
 Role = Literal["service", "instrument", "store", "bus"]
@@ -74,7 +75,7 @@ class Service:
     """A Python module that `python -m` runs with a configuration file."""
     title: str = ""
     """What the service is, in a few words."""
-    command: tuple[str, ...] = ()
+    command: tuple[Argument, ...] = ()
     """Program and arguments, with placeholders such as `{port}`."""
     folder: str = ""
     """Where the command runs, relative to this file."""
@@ -88,7 +89,7 @@ class Service:
     """In containers: a service of the file compose.yaml beside this file."""
     port: int = 8080
     """In containers: the port on which it listens."""
-    ready_command: tuple[str, ...] = ()
+    ready_command: tuple[Argument, ...] = ()
     """A command that ends with 0 when the service is ready, where no path says so."""
     records: tuple[str, ...] = ()
     """The kinds of records that its endpoint `records` gives; without it, it does not say."""
@@ -163,6 +164,7 @@ def check_service(
         check.started_by_the_runtime()
         return
     check.ways_to_start()
+    check.program()
     check.folders()
     check.composed()
     check.placeholders(placeholders(callees))
@@ -207,6 +209,11 @@ class _Check:
                 found = f'the key "{key}" of {self.name}, which is a module'
                 self.fail(key, found, "it with a command or an image: a module reads its configuration file")
 
+    def program(self) -> None:
+        if self.service.command and not self.service.command[0].strip():
+            where = place(self.node, "services", self.name, "command", 0)
+            self.decoder.fail(where, "a command without a program", "the name or path of a program")
+
     def folders(self) -> None:
         for key, wanted in (("folder", ""), ("build", "Dockerfile")):
             named = getattr(self.service, key)
@@ -231,7 +238,7 @@ class _Check:
     def fail_value(self, key: str, found: str, expected: str, known: Collection[str]) -> None:
         named = str(getattr(self.service, key))
         where = place(self.node, "services", self.name, key)
-        self.decoder.fail(where, found, expected, nearest(named, known) if known else "")
+        self.decoder.fail(where, found, expected, self.decoder.nearest(named, known) if known else "")
 
     def placeholders(self, known: Collection[str]) -> None:
         for path, text in self.service.templates():
@@ -239,4 +246,4 @@ class _Check:
                 where = place(self.node, "services", self.name, *path)
                 found = f'the unknown placeholder "{{{unknown}}}"'
                 expected = f"a placeholder that {self.name} has: its own address or a link that it calls over"
-                self.decoder.fail(where, found, expected, nearest(unknown, known))
+                self.decoder.fail(where, found, expected, self.decoder.nearest(unknown, known))

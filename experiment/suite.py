@@ -9,7 +9,7 @@ from typing import Literal
 from experiment.decoding import Decoder
 from experiment.names import PropertyName, require_name
 from experiment.units import LARGEST_SEED
-from experiment.yaml_source import read_yaml
+from experiment.yaml_source import place, read_yaml
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,5 +70,13 @@ class Suite:
 
 def load_suite(path: Path) -> Suite:
     """Read a suite file; scenarios and designs are not looked up here. Raises ConfigError."""
-    suite = Decoder().root(read_yaml(path), Suite)
+    node, decoder = read_yaml(path), Decoder()
+    suite = decoder.root(node, Suite)
+    asked: set[tuple[str, str]] = set()
+    for index, entry in enumerate(suite.entries):
+        if (entry.scenario, entry.design) in asked:
+            found = f"{entry.scenario} on {entry.design} a second time"
+            decoder.fail(place(node, "entries", index), found, "each once; --repeats plays them again")
+        asked.add((entry.scenario, entry.design))
+    decoder.finish()
     return Suite(suite.name, suite.entries, suite.title, suite.seed, str(path))

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeVar, cast
 
 from experiment.decoding import FAILED, NONE_WORDS, Decoder, describe, expected_of
-from experiment.errors import Location, nearest
+from experiment.errors import Location
 from experiment.patterns import LINK_PATTERNS
 from experiment.services import filled, unknown_placeholders
 from experiment.units import DURATION, RATE, SHARE, Duration, Rate, Share, Unit, quantity_text
@@ -155,7 +155,7 @@ def read_value(decoder: Decoder, node: Node, setting: Setting) -> Value:
             given[key.text] = read_value(decoder, child, setting.fields[key.text])
         else:
             found, wanted = f'the unknown key "{key.text}"', "a key that is defined here"
-            decoder.fail(key.where, found, wanted, nearest(key.text, setting.fields))
+            decoder.fail(key.where, found, wanted, decoder.nearest(key.text, setting.fields))
     if FAILED in given.values():
         return cast(Value, FAILED)
     return {name: given.get(name, one.default) for name, one in setting.fields.items()}
@@ -314,7 +314,7 @@ def _environment(decoder: Decoder, node: Mapping, setting: Setting) -> None:
             where = key_place(node, "environment", name)
             decoder.fail(where, f'the name "{name}"', "the name of an environment variable")
         for placeholder in unknown_placeholders(text, known):
-            found, hint = f'the unknown placeholder "{{{placeholder}}}"', nearest(placeholder, known)
+            found, hint = f'the unknown placeholder "{{{placeholder}}}"', decoder.nearest(placeholder, known)
             decoder.fail(place(node, "environment", name), found, "a placeholder of the value", hint)
 
 
@@ -337,7 +337,7 @@ def check_switches(
         for index, service in enumerate(switch.services):
             if service not in services:
                 where = place(node, "switches", name, "services", index)
-                hint = nearest(service, services)
+                hint = decoder.nearest(service, services)
                 decoder.fail(where, f'the unknown service "{service}"', "a service of this file", hint)
         if switch.effect == "database":
             _check_databases(decoder, node, name, switch, services)

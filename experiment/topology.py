@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from experiment.decoding import Decoder
-from experiment.errors import ConfigError, Location, nearest
+from experiment.errors import ConfigError, Location
 from experiment.forms import (
     PREFIX,
     AnswerForm,
@@ -96,6 +96,15 @@ class Journey:
     def __post_init__(self) -> None:
         if self.key and not PREFIX.fullmatch(self.key):
             raise ValueError(f'the key "{self.key}"; expected letters, digits, "_" and dots')
+        for name in ("deadline", "patience", "p95"):
+            if getattr(self, name) <= 0:
+                raise ValueError(f"{name} 0 s; expected a time in which an answer can come")
+        if self.p95 > self.patience:
+            raise ValueError(
+                f"p95 {self.p95:g} s with a patience of {self.patience:g} s; expected at most the patience"
+            )
+        if self.criticality < 0:
+            raise ValueError(f"criticality {self.criticality:g}; expected 0 or more")
         require_intended(self.intended_value)
 
 
@@ -112,6 +121,10 @@ class Step:
     """The part of arrivals that take it."""
     needs: str | None = None
     """An earlier step of the mix that must have succeeded."""
+
+    def __post_init__(self) -> None:
+        if self.share <= 0:
+            raise ValueError("share 0%; expected a share of arrivals that take it, or no such step")
 
 
 @dataclass(frozen=True, slots=True)
@@ -340,7 +353,7 @@ def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
     for prefix, form in system.final_reads.items():
         if prefix not in prefixes:
             where = key_place(node, "final_reads", prefix)
-            hint = nearest(prefix, prefixes)
+            hint = decoder.nearest(prefix, prefixes)
             decoder.fail(where, f'the unknown key prefix "{prefix}"', "the key of a journey", hint)
         elif form.written_by in system.journeys and system.prefix(form.written_by) != prefix:
             where = place(node, "final_reads", prefix, "written_by")
@@ -356,7 +369,9 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         if name not in names:
             found = f'the unknown {what} "{name}"'
             article = "an" if what[0] in "aeiou" else "a"
-            decoder.fail(place(node, *path), found, f"{article} {what} of this file", nearest(name, names))
+            decoder.fail(
+                place(node, *path), found, f"{article} {what} of this file", decoder.nearest(name, names)
+            )
 
     for where, name in (
         (place(node, "name"), system.name),
@@ -384,7 +399,12 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
     for prefix, form in system.final_reads.items():
         known(form.written_by, system.journeys, "journey", "final_reads", prefix, "written_by")
     _check_workload(system, decoder, node)
+    for section in ("services", "journeys", "mixes"):
+        if not getattr(system, section):
+            decoder.fail(place(node, section), f"no {section}", "one at least")
     for name, steps in system.mixes.items():
+        if not steps:
+            decoder.fail(place(node, "mixes", name), f'the mix "{name}" without a step', "one step at least")
         earlier: list[str] = []
         for index, step in enumerate(steps):
             known(step.journey, system.journeys, "journey", "mixes", name, index, "journey")
@@ -394,7 +414,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
     check_switches(decoder, node, system.switches, system.services)
     for name in system.link_patterns:
         if name not in LINK_PATTERNS:
-            found, hint = f'the unknown link pattern "{name}"', nearest(name, LINK_PATTERNS)
+            found, hint = f'the unknown link pattern "{name}"', decoder.nearest(name, LINK_PATTERNS)
             decoder.fail(key_place(node, "link_patterns", name), found, "a link pattern", hint)
 
 
@@ -417,7 +437,7 @@ def check_roles(system: System, designs: Collection[str]) -> None:
         return
     node, decoder = read_yaml(Path(system.source)), Decoder()
     for role, name in unknown.items():
-        hint = nearest(name, designs)
+        hint = decoder.nearest(name, designs)
         decoder.fail(
             place(node, "roles", role), f'the unknown design "{name}"', "a design of the system", hint
         )
@@ -438,6 +458,6 @@ def check_shown_by(system: System, scenarios: Collection[str]) -> None:
         return
     node, decoder = read_yaml(Path(system.source)), Decoder()
     for where, scenario in unknown:
-        found, hint = f'the unknown scenario "{scenario}"', nearest(scenario, scenarios)
+        found, hint = f'the unknown scenario "{scenario}"', decoder.nearest(scenario, scenarios)
         decoder.fail(place(node, *where), found, "a scenario of the system", hint)
     decoder.finish()

@@ -1,11 +1,13 @@
 """YAML text into nodes that know their line and column; the only file that imports `yaml`.
 
 Refused here: text that is not YAML, more than one document, duplicate keys, aliases (they make YAML bombs and
-hide copies), tags (they ask for types), endless nesting and files of unreasonable size.
+hide copies), tags (they ask for types), endless nesting and files of unreasonable size. libyaml parses where
+PyYAML has it, as all of its wheels do: 240 kB take a fifth of a second.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,12 @@ from typing import Any
 import yaml
 
 from experiment.errors import ConfigError, Location, Problem
+from experiment.plain_text import hidden
+from experiment.regular_files import TooLarge, read_regular
 
 MAX_BYTES = 250_000
 MAX_DEPTH = 30
+MAX_VALUES = 50_000  # keys and values together
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,8 @@ _KINDS = {
     "tag:yaml.org,2002:bool": "bool",
     "tag:yaml.org,2002:null": "null",
 }
+_PARSER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_RESOLVER = yaml.resolver.Resolver()
 
 
 class _Refused(Exception):
@@ -96,41 +103,18 @@ class _Refused(Exception):
         super().__init__(found)
 
 
-class _PlainLoader(yaml.SafeLoader):
-    """Composes plain values only, and stops at the first construct that is refused."""
-
-    depth = 0
-
-    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
-        event: yaml.Event = self.peek_event()  # type: ignore[no-untyped-call]
-        if isinstance(event, yaml.AliasEvent):
-            hint = "write the value out: aliases can blow a file up without end"
-            raise _Refused(event.start_mark, f"an alias (*{event.anchor})", "plain values", hint)
-        tag = getattr(event, "tag", None)
-        if tag is not None:
-            raise _Refused(event.start_mark, f"a tag ({tag})", "plain values without tags")
-        self.depth += 1
-        if self.depth > MAX_DEPTH:
-            raise _Refused(event.start_mark, f"more than {MAX_DEPTH} levels of nesting", "a flat document")
-        node: yaml.Node | None = super().compose_node(parent, index)
-        self.depth -= 1
-        return node
-
-
 def read_yaml(path: Path) -> Node:
     """The root node of the file. Raises ConfigError with the place of the first mistake."""
     where = Location(str(path))
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        hint = "check the path; `codeblue list` shows what there is"
-        raise ConfigError(
-            [Problem(where, f"no readable file ({error.strerror})", "a YAML file", hint)]
-        ) from None
-    if len(raw) > MAX_BYTES:
+        raw = read_regular(path, MAX_BYTES)
+    except TooLarge:
         found = f"more than {MAX_BYTES:,} bytes"
-        raise ConfigError([Problem(where, found, f"at most {MAX_BYTES:,} bytes of YAML")])
+        raise ConfigError([Problem(where, found, f"at most {MAX_BYTES:,} bytes of YAML")]) from None
+    except (OSError, ValueError) as error:
+        hint = "check the path; `codeblue list` shows what there is"
+        reason = getattr(error, "strerror", None) or error
+        raise ConfigError([Problem(where, f"no readable file ({reason})", "a YAML file", hint)]) from None
     try:
         text = raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -144,57 +128,130 @@ def read_yaml(path: Path) -> Node:
 
 def parse_yaml(text: str, file: str) -> Node:
     """The root node of one YAML document; `file` is used in messages only."""
+    _refuse_control_characters(text, file)
+    building = _Building(file)
     try:
-        root = yaml.compose(text, Loader=_PlainLoader)
+        for event in _events(text):
+            building.take(event)
     except _Refused as refused:
         where = _location(refused.mark, file)
         raise ConfigError([Problem(where, refused.found, refused.expected, refused.hint)]) from None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        problem = Problem(
-            _location(mark, file), f"text that is not YAML ({error.problem})", "a YAML document"
+        found = f"text that is not YAML ({error.problem})"
+        hint = (
+            "indent with spaces: YAML takes no tabs"
+            if mark and text[mark.index : mark.index + 1] == "\t"
+            else ""
         )
+        raise ConfigError([Problem(_location(mark, file), found, "a YAML document", hint)]) from None
+    except yaml.YAMLError as error:  # without a place
+        problem = Problem(Location(file), f"text that is not YAML ({error})", "a YAML document")
         raise ConfigError([problem]) from None
-    except yaml.reader.ReaderError as error:
-        before = text[: error.position]
-        where = Location(file, before.count("\n") + 1, len(before) - before.rfind("\n"))
-        found = f"the character U+{ord(text[error.position]):04X}"
-        raise ConfigError([Problem(where, found, "text without control characters")]) from None
-    if root is None:
+    if building.root is None:
         raise ConfigError([Problem(Location(file), "an empty file", "a YAML mapping")])
-    problems: list[Problem] = []
-    node = _convert(root, file, problems)
-    if problems:
-        raise ConfigError(problems)
-    return node
+    if building.problems:
+        raise ConfigError(building.problems)
+    return building.root
+
+
+def _refuse_control_characters(text: str, file: str) -> None:
+    """What a terminal obeys or a reader does not see is no part of a file, also where YAML allows it."""
+    found = hidden(text)
+    if found:
+        at = text.index(chr(int(found[2:], 16)))
+        where = Location(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
+        raise ConfigError([Problem(where, f"the character {found}", "text without control characters")])
+
+
+def _events(text: str) -> Iterator[Any]:
+    loader = _PARSER(text)
+    try:
+        while loader.check_event():
+            yield loader.get_event()
+    finally:
+        loader.dispose()
 
 
 def _location(mark: Any, file: str) -> Location:
     return Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
 
 
-def _convert(node: yaml.Node, file: str, problems: list[Problem]) -> Node:
-    where = Location(file, node.start_mark.line + 1, node.start_mark.column + 1)
-    if isinstance(node, yaml.ScalarNode):
-        control = next((c for c in node.value if ord(c) < 32 and c not in "\n\t"), None)
-        if control is not None:
-            found = f"the character U+{ord(control):04X}"
-            problems.append(Problem(where, found, "text without control characters"))
-        return Scalar(where, node.value, _KINDS.get(node.tag, "str"))
-    if isinstance(node, yaml.SequenceNode):
-        return Sequence(where, tuple(_convert(item, file, problems) for item in node.value))
-    assert isinstance(node, yaml.MappingNode)
-    items: list[tuple[Scalar, Node]] = []
-    seen: dict[str, Location] = {}
-    for key_node, value_node in node.value:
-        key = _convert(key_node, file, problems)
-        if not isinstance(key, Scalar):
-            problems.append(Problem(key.where, "a key that is a list or mapping", "a plain name"))
-            continue
-        if key.text in seen:
-            expected = f"each key once (first at line {seen[key.text].line})"
-            problems.append(Problem(key.where, f'the key "{key.text}" a second time', expected))
-            continue
-        seen[key.text] = key.where
-        items.append((key, _convert(value_node, file, problems)))
-    return Mapping(where, tuple(items))
+@dataclass(slots=True)
+class _Open:
+    """A list or mapping whose end has not been read."""
+
+    where: Location
+    is_mapping: bool
+    children: list[Node]
+
+
+class _Building:
+    """Nodes out of the parser's events. `root` is None as long as there is none."""
+
+    def __init__(self, file: str) -> None:
+        self.root: Node | None = None
+        self.problems: list[Problem] = []
+        self._file = file
+        self._open: list[_Open] = []
+        self._documents = 0
+        self._values = 0
+
+    def take(self, event: Any) -> None:
+        """One event. Raises _Refused."""
+        if isinstance(event, yaml.DocumentStartEvent):
+            self._documents += 1
+            if self._documents > 1:
+                found = "text that is not YAML (but found another document)"
+                raise _Refused(event.start_mark, found, "a YAML document")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            self._add(self._closed(self._open.pop()))
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event)
+
+    def _node(self, event: Any) -> None:
+        mark = event.start_mark
+        if isinstance(event, yaml.AliasEvent):
+            hint = "write the value out: aliases can blow a file up without end"
+            raise _Refused(mark, f"an alias (*{event.anchor})", "plain values", hint)
+        if event.tag is not None:
+            raise _Refused(mark, f"a tag ({event.tag})", "plain values without tags")
+        self._values += 1
+        if self._values > MAX_VALUES:
+            raise _Refused(mark, f"more than {MAX_VALUES:,} keys and values", "a shorter document")
+        if len(self._open) >= MAX_DEPTH:
+            raise _Refused(mark, f"more than {MAX_DEPTH} levels of nesting", "a flat document")
+        where = _location(mark, self._file)
+        if isinstance(event, yaml.ScalarEvent):
+            self._add(self._scalar(where, event))
+        else:
+            self._open.append(_Open(where, isinstance(event, yaml.MappingStartEvent), []))
+
+    def _scalar(self, where: Location, event: Any) -> Scalar:
+        odd = hidden(event.value)  # written as an escape
+        if odd:
+            self.problems.append(Problem(where, f"the character {odd}", "text without control characters"))
+        tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
+        return Scalar(where, event.value, _KINDS.get(tag, "str"))
+
+    def _add(self, node: Node) -> None:
+        if self._open:
+            self._open[-1].children.append(node)
+        else:
+            self.root = node
+
+    def _closed(self, ended: _Open) -> Node:
+        if not ended.is_mapping:
+            return Sequence(ended.where, tuple(ended.children))
+        items: list[tuple[Scalar, Node]] = []
+        seen: dict[str, Location] = {}
+        for key, value in zip(ended.children[::2], ended.children[1::2], strict=True):
+            if not isinstance(key, Scalar):
+                self.problems.append(Problem(key.where, "a key that is a list or mapping", "a plain name"))
+            elif key.text in seen:
+                expected = f"each key once (first at line {seen[key.text].line})"
+                self.problems.append(Problem(key.where, f'the key "{key.text}" a second time', expected))
+            else:
+                seen[key.text] = key.where
+                items.append((key, value))
+        return Mapping(ended.where, tuple(items))

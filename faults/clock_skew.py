@@ -26,6 +26,7 @@ class ClockSkew:
     requires: ClassVar[str] = "skew_clock"
     fault_class: ClassVar[str] = "wrong clock"
     roles: ClassVar[frozenset[Role]] = CODE
+    unbounded: ClassVar[tuple[str, ...]] = ("offset",)  # no time that passes: may exceed the fault
 
     offset: Duration
     """How far the clock is off."""

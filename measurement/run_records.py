@@ -13,6 +13,7 @@ from experiment.errors import HistoryError
 from experiment.history import History, Sample
 from experiment.jobs import Job
 from experiment.obeyed import digest_of_rows
+from experiment.regular_files import read_regular
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
@@ -199,7 +200,7 @@ class FinishedRuns:
         HistoryError."""
         if not self.path.exists():
             return []
-        lines = self.path.read_bytes().split(b"\n")[:-1]
+        lines = read_regular(self.path).split(b"\n")[:-1]
         try:
             return [msgspec.json.decode(line, type=RunRecord) for line in lines]
         except msgspec.MsgspecError as error:

@@ -12,6 +12,7 @@ import msgspec
 
 from experiment.errors import HistoryError
 from experiment.history import Header, History, load_history, read_header
+from experiment.regular_files import read_regular
 from measurement.analysis import Analysis
 from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
 from reports.traces import Span, Trace, TracedOperation, choose, tree
@@ -72,7 +73,7 @@ def _facts(run_folder: Path, header: Header) -> RunFacts:
 
 def _decode(path: Path, cls: type[Any], hint: str) -> Any:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=cls)
+        return msgspec.json.decode(read_regular(path), type=cls)
     except OSError as error:
         raise HistoryError(f"{path}: no readable file ({error.strerror}); {hint}") from None
     except msgspec.MsgspecError as error:

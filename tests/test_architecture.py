@@ -36,6 +36,7 @@ PUBLIC_MODULES = {
     "experiment.errors",
     "experiment.findings",
     "experiment.history",
+    "experiment.regular_files",
     "experiment.scenario",
     "experiment.topology",
     "experiment.verdict",

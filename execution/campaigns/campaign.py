@@ -23,6 +23,7 @@ from execution.runs.run_folder import fresh_folder
 from experiment.errors import UsageError
 from experiment.jobs import Job
 from experiment.plan import Plan
+from experiment.regular_files import read_regular
 from experiment.stop import Interrupted, Stop
 from measurement.run_records import FinishedRuns, RunRecord, file_hash
 
@@ -136,7 +137,7 @@ def known(
         if not path.is_file():
             continue
         try:
-            stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+            stored = msgspec.json.decode(read_regular(path), type=_Stored)
         except msgspec.MsgspecError as error:
             if unreadable is not None:
                 unreadable.append(f"{path} could not be read ({error})")

@@ -15,6 +15,7 @@ from execution.runs.manifest import require_judgement
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, Location, UsageError
 from experiment.history import History
+from experiment.regular_files import read_regular
 from experiment.scenario import Scenario
 from experiment.values import to_plain
 from measurement.analysis import Analysis
@@ -78,7 +79,7 @@ def scenario_hash(scenario: Scenario) -> str:
 def single_record(folder: RunFolder, history: History | None = None) -> RunRecord:
     """A judged run that belongs to no campaign."""
     require_judgement(folder.path)
-    analysis = analysis_from_json(folder.analysis_path.read_bytes())
+    analysis = analysis_from_json(read_regular(folder.analysis_path))
     history = history or folder.history()
     clean = history.end.clean if history.end else False
     return record_of_folder(0, folder.inputs().scenario, folder, history, analysis, clean)

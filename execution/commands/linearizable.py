@@ -91,14 +91,15 @@ def linearizable(files: tuple[Path, ...], initial: str | None, within_s: float, 
 
 
 def _judge(file: Path, initial: Any, within_s: float) -> Judged:
+    from experiment.regular_files import read_regular
     from measurement.linearizability import check_register
     from measurement.register_events import read_events
 
     name = "standard input" if file == STDIN else str(file)
     try:
-        text = (sys.stdin.buffer.read() if file == STDIN else file.read_bytes()).decode("utf-8-sig")
+        text = (sys.stdin.buffer.read() if file == STDIN else read_regular(file)).decode("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        found = f"no readable file ({error})"
+        found = f"no readable file ({getattr(error, 'strerror', None) or error})"
         raise ConfigError([Problem(Location(name), found, "events as JSON Lines")]) from None
     # Only \n ends a line: JSON may hold the other characters that Python takes for line ends.
     events = read_events(text.split("\n"), name)

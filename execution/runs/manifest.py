@@ -14,8 +14,10 @@ from pathlib import Path
 import msgspec
 
 from experiment.errors import HistoryError
+from experiment.regular_files import open_regular, read_regular
 
 MANIFEST = "manifest.json"
+MOST_BYTES = 1_000_000  # a digest for each file
 VERSION = 1
 VALUES = ("scenario.json", "system.json", "design.json", "plan.json")
 EVIDENCE = ("run.json", *VALUES, "history.jsonl")
@@ -73,7 +75,7 @@ def require_judgement(folder: Path) -> None:
 def _sealed(folder: Path) -> dict[str, str] | None:
     path = folder / MANIFEST
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=_Manifest)
+        found = msgspec.json.decode(read_regular(path, MOST_BYTES), type=_Manifest)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
@@ -98,5 +100,5 @@ def _require(folder: Path, expected: Mapping[str, str], where: str) -> None:
 
 
 def _digest(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -35,6 +35,7 @@ from experiment.errors import HistoryError, StorageError, UsageError
 from experiment.history import Header, History, load_history
 from experiment.plan import Plan
 from experiment.properties import Binding
+from experiment.regular_files import read_regular
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.values import Registries, from_plain, packed, to_plain, unpacked
@@ -152,7 +153,7 @@ class RunFolder:
     def _plain(self, name: str) -> Any:
         path = self.path / f"{name}.json"
         try:
-            return unpacked(name, path.read_bytes())
+            return unpacked(name, read_regular(path))
         except OSError as error:
             hint = "expected a run folder such as reports/runs/NAME"
             if (self.path / "run.json").is_file() and (self.path / "scenario.yaml").is_file():

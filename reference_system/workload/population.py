@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
+import io
 import json
 import random
 import re
@@ -15,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from experiment.errors import ConfigError, Location, Problem
+from experiment.regular_files import LARGEST, TooLarge, read_regular
 from experiment.workload import Population
 
 FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, data type id
@@ -131,16 +134,22 @@ def read_bundles(folder: Path) -> Population:
     ConfigError."""
     files = sorted(path for pattern in ("*.json", "*.ndjson", "*.ndjson.gz") for path in folder.glob(pattern))
     patients: list[Patient] = []
+    first: dict[str, Location] = {}
     for path in files:
         for line, bundle in _bundles(path):
-            patients.extend(_from_bundle(bundle, path, line))
+            for patient in _from_bundle(bundle, path, line):
+                where = Location(str(path), line)
+                if patient.id in first:
+                    found = f"the patient {patient.id} a second time"
+                    raise ConfigError([Problem(where, found, f"each once (first at {first[patient.id]})")])
+                first[patient.id] = where
+                patients.append(patient)
     if not patients:
         where = Location(str(folder))
         expected = "a folder of FHIR R4 bundles with a Patient each (*.json, *.ndjson, *.ndjson.gz)"
         found = "no patient" if files else "no such file in it" if folder.is_dir() else "no such folder"
         raise ConfigError([Problem(where, found, expected)])
-    unique = {patient.id: patient for patient in patients}
-    people = tuple(unique.values())
+    people = tuple(patients)
     source = f"{folder.name} ({len(people)} patients from FHIR bundles, {_digest(people)})"
     return of_patients(source, people)
 
@@ -153,13 +162,23 @@ def _digest(people: tuple[Patient, ...]) -> str:
     return hashlib.sha256(json.dumps(plain, sort_keys=True).encode()).hexdigest()[:12]
 
 
+def _unpacked(raw: bytes) -> bytes:
+    """Raises OSError for what would fill the memory."""
+    with gzip.open(io.BytesIO(raw)) as file:
+        text = file.read(LARGEST + 1)
+    if len(text) > LARGEST:
+        raise TooLarge(errno.EFBIG, f"more than {LARGEST:,} bytes when it is unpacked")
+    return text
+
+
 def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = raw.decode("utf-8-sig")
+        raw = read_regular(path)
+        text = (_unpacked(raw) if path.suffix == ".gz" else raw).decode("utf-8-sig")
     except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise ConfigError(
-            [Problem(Location(str(path)), f"an unreadable file ({error})", "FHIR JSON")]
+            [Problem(Location(str(path)), f"an unreadable file ({reason})", "FHIR JSON")]
         ) from None
     documents = [(1, text)] if path.suffix == ".json" else list(enumerate(text.split("\n"), 1))
     for number, document in documents:
@@ -175,6 +194,10 @@ def _bundles(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             raise ConfigError(
                 [Problem(where, f"text that is not JSON ({error.msg})", "a FHIR bundle")]
             ) from None
+        except ValueError as error:  # a number of thousands of digits
+            where = Location(str(path), number)
+            found = f"JSON that cannot be read ({error})"
+            raise ConfigError([Problem(where, found, "a FHIR bundle")]) from None
         if isinstance(bundle, dict) and bundle.get("resourceType") == "Bundle":
             yield number, bundle
 

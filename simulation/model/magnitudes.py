@@ -16,6 +16,7 @@ from typing import Any
 import msgspec
 
 from experiment.errors import ConfigError, Location, Problem
+from experiment.regular_files import read_regular
 from simulation.engine.randomness import (
     Constant,
     Distribution,
@@ -38,6 +39,7 @@ FAMILIES: dict[str, type] = {
 }
 
 RESTART = "restart_s"  # a constant; `restart_s/SERVICE` where a crash of the service was seen
+MOST_BYTES = 10_000_000  # of a calibration file
 SHAPES = ("sigma", "cv2")  # parameters of a family that are not times
 GROUPS = ("service", "one_way", "processing", "work")
 
@@ -171,7 +173,7 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
     """The file over `base`, which fills in what the file does not say."""
     where = Location(str(path))
     try:
-        said = msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+        said = msgspec.json.decode(read_regular(path, MOST_BYTES), type=dict[str, Any])
         plain = {**base, **said}
         for group in (*GROUPS, "constants"):
             plain[group] = {**base.get(group, {}), **plain[group]}
@@ -193,7 +195,7 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
     except OSError as error:
         expected = "a calibration file, as `codeblue calibrate RUN` writes it"
         raise ConfigError([Problem(where, f"no readable file ({error.strerror})", expected)]) from None
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError) as error:
+    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, ValueError) as error:
         found = f"{type(error).__name__}: {error}"
         raise ConfigError([Problem(where, found, "the keys of a calibration file")]) from None
 

@@ -55,7 +55,7 @@ BAD = [
         'did you mean "full"?',
     ),
     ("budget: 20%", "budget: 0.2", "0.2", '"0.2"', "a share with its unit (%), such as 20%", ""),
-    ("attempts: 3", "attempts: 0", "0, backoff", "attempts 0", "1 or more, the first one included", ""),
+    ("attempts: 3", "attempts: 0", "0, backoff", "attempts 0", "1 to 100, the first one included", ""),
     ("saga: on", "saga: maybe", "maybe", '"maybe"', "on or off", ""),
     (
         "services:\n  billing: {saga: on}",

@@ -206,8 +206,8 @@ OBJECTIVES = [
         "expect:",
         "waivers: [{invariant: no_lost_checkin, reason: '', by: b, until: 2027-01-01}]\nexpect:",
         "''",
-        "an empty reason",
-        "a waiver with a reason and a name",
+        "nothing",
+        "reason: text",
         "",
     ),
     (

@@ -381,7 +381,7 @@ def test_an_intended_value_needs_what_it_names(tmp_path: Path) -> None:
 
 def test_a_rehearsal_makes_every_journey_whatever_its_share(tmp_path: Path) -> None:
     """A system can be checked without a scenario that plays it."""
-    system = replace(shop(client=CLIENT, folder=tmp_path), mixes={"rare": (Step("order", share=0.0),)})
+    system = replace(shop(client=CLIENT, folder=tmp_path), mixes={"rare": (Step("order", share=1e-9),)})
     rehearse(system, load_workload(system))
     broken = replace(system, workload=WorkloadFiles("other.py"))
     (tmp_path / "other.py").write_text(CLIENT.replace("{op.key}", "{op.kye}"), encoding="utf-8")

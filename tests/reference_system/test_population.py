@@ -118,15 +118,33 @@ def test_a_patient_without_coverage_or_medicine_gets_both(tmp_path: Path) -> Non
 
 
 def test_all_forms_of_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
-    """*.json, *.ndjson and *.ndjson.gz; a manifest that is no bundle is passed over; a repeat counts once."""
+    """*.json, *.ndjson and *.ndjson.gz; a manifest that is no bundle is passed over."""
     write(tmp_path, "1.json", bundle(patient("p-1")))
     write(tmp_path, "2.ndjson", "\n".join(json.dumps(bundle(patient(f"p-{n}"))) for n in (2, 3)) + "\n\n")
     (tmp_path / "3.ndjson.gz").write_bytes(gzip.compress(json.dumps(bundle(patient("p-4"))).encode()))
     write(tmp_path, "manifest.json", [{"bytes": 1}])
-    write(tmp_path, "again.json", bundle(patient("p-1")))
     found = read_bundles(tmp_path)
     assert [each["patient"] for each in found.subjects] == ["p-1", "p-2", "p-3", "p-4"]
     assert found.source.startswith(f"{tmp_path.name} (4 patients from FHIR bundles, ")
+
+
+def test_one_patient_twice_is_a_mistake(tmp_path: Path) -> None:
+    """Two records of one person would be one subject, or two users with one key; both places are told."""
+    write(tmp_path, "1.json", bundle(patient("p-1")))
+    write(tmp_path, "2.json", bundle(patient("p-1")))
+    with pytest.raises(ConfigError, match=r"2\.json:1:1: found the patient p-1 a second time") as caught:
+        read_bundles(tmp_path)
+    assert f"(first at {tmp_path / '1.json'}:1:1)" in str(caught.value)
+
+
+def test_a_packed_file_that_fills_the_memory_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A few kilobytes may unpack to as many gigabytes."""
+    monkeypatch.setattr("reference_system.workload.population.LARGEST", 10_000)
+    (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b" " * 100_000))
+    with pytest.raises(ConfigError, match="more than 10,000 bytes when it is unpacked"):
+        read_bundles(tmp_path)
 
 
 def test_a_line_separator_inside_a_name_does_not_split_a_line(tmp_path: Path) -> None:
