@@ -26,7 +26,8 @@ from experiment.stop import Stop
 POLL_S = 0.1
 PR_SET_PDEATHSIG = 1
 
-_STARTER = ThreadPoolExecutor(1, thread_name_prefix="starter")
+STARTER = "starter"  # begins the name of the thread; children inherit its nice value
+_STARTER = ThreadPoolExecutor(1, thread_name_prefix=STARTER)
 
 # What `setpriv` does, where there is none. A change of user takes the tie away again, so it comes first; a
 # parent that has ended before the tie was made sends no signal.

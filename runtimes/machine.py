@@ -17,17 +17,21 @@ from pathlib import Path
 from runtimes.owners import Identity
 
 TICKS_S = 1.0 / os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+PROC = Path("/proc")
 RESOURCES = ("cpu", "io", "memory")
 IDLE, IOWAIT, STEAL = 3, 4, 7  # columns of a line of /proc/stat
 
 
 @dataclass(frozen=True, slots=True)
 class Process:
-    """One process at one moment. `used_s`: CPU time of its own; `ended_s`: of children that it has reaped."""
+    """One process at one moment. `used_s`: CPU time of its own; `ended_s`: of children that it has reaped;
+    `rss_bytes`: memory that it holds."""
 
     parent: int
     used_s: float
     ended_s: float
+    rss_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +66,11 @@ class Use:
         return max(0.0, self.cores - self.own - self.others)
 
 
-def read_machine(proc: Path = Path("/proc")) -> Reading:
+def read_machine(proc: Path = PROC) -> Reading:
     """All counters now. Raises OSError where there is no such kernel."""
     cores, idle_s, stolen_s = _cpu_times((proc / "stat").read_bytes(), os.sched_getaffinity(0))
     return Reading(
-        time.monotonic(), cores, idle_s, stolen_s, dict(_processes(proc)), waiting_s(proc), held_back_s()
+        time.monotonic(), cores, idle_s, stolen_s, processes_now(proc), waiting_s(proc), held_back_s()
     )
 
 
@@ -81,7 +85,7 @@ class Family:
         self._known: frozenset[Identity] = frozenset()
         self._before: Reading | None = None
 
-    def follow(self, pids: Iterable[int], proc: Path = Path("/proc")) -> None:
+    def follow(self, pids: Iterable[int], proc: Path = PROC) -> None:
         """The control groups of these processes are the family's, unless they are our own too."""
         ours = _groups_of(proc, os.getpid())
         self._strangers = frozenset()  # one may have been seen on its way into its group
@@ -115,21 +119,27 @@ class Family:
         )
 
     def _members(self, now: Reading) -> frozenset[Identity]:
-        children: dict[int, list[Identity]] = {}
-        for one, process in now.processes.items():
-            children.setdefault(process.parent, []).append(one)
         found = {one for one in now.processes if one.pid == self._root or one in self._known}
         if self._groups:
             others = now.processes.keys() - found - self._strangers
-            found |= {one for one in others if _groups_of(Path("/proc"), one.pid) in self._groups}
+            found |= {one for one in others if _groups_of(PROC, one.pid) in self._groups}
             self._strangers = frozenset(now.processes.keys() - found)
-        waiting = list(found)
-        while waiting:
-            for child in children.get(waiting.pop().pid, ()):
-                if child not in found:
-                    found.add(child)
-                    waiting.append(child)
-        return frozenset(found)
+        return frozenset(with_descendants(found, now.processes))
+
+
+def with_descendants(roots: Iterable[Identity], processes: Mapping[Identity, Process]) -> set[Identity]:
+    """Those of the roots that run, their children, theirs, and so on."""
+    children: dict[int, list[Identity]] = {}
+    for one, process in processes.items():
+        children.setdefault(process.parent, []).append(one)
+    found = {root for root in roots if root in processes}
+    waiting = list(found)
+    while waiting:
+        for child in children.get(waiting.pop().pid, ()):
+            if child not in found:
+                found.add(child)
+                waiting.append(child)
+    return found
 
 
 def _used(before: Reading, now: Reading, own: frozenset[Identity], known: frozenset[Identity]) -> float:
@@ -155,8 +165,13 @@ def _cpu_times(stat: bytes, usable: Iterable[int]) -> tuple[int, float, float]:
     return len(mine), idle * TICKS_S, sum(row[STEAL] for row in mine if len(row) > STEAL) * TICKS_S
 
 
+def processes_now(proc: Path = PROC) -> dict[Identity, Process]:
+    """All that can be seen, each read once. Raises OSError where there is no such kernel."""
+    return dict(_processes(proc))
+
+
 def _processes(proc: Path) -> Iterable[tuple[Identity, Process]]:
-    """All that can be seen. The command name may hold spaces and brackets: it is cut off."""
+    """The command name may hold spaces and brackets: it is cut off."""
     for entry in os.scandir(proc):
         if not entry.name.isdigit():
             continue
@@ -168,11 +183,11 @@ def _processes(proc: Path) -> Iterable[tuple[Identity, Process]]:
         own, ended = int(words[11]) + int(words[12]), int(words[13]) + int(words[14])
         yield (
             Identity(int(entry.name), int(words[19])),
-            Process(int(words[1]), own * TICKS_S, ended * TICKS_S),
+            Process(int(words[1]), own * TICKS_S, ended * TICKS_S, int(words[21]) * PAGE_BYTES),
         )
 
 
-def waiting_s(proc: Path = Path("/proc")) -> dict[str, float]:
+def waiting_s(proc: Path = PROC) -> dict[str, float]:
     """Seconds since boot in which something waited, by resource; empty where the kernel has no PSI."""
     found = {}
     for name in RESOURCES:

@@ -12,7 +12,8 @@ from experiment.rows import MACHINE
 from runtimes.machine import Family, Reading, Use, read_machine
 
 PERIOD_S = 1.0
-MOST_COST = 0.01  # of one core: where reading takes longer, it is done less often
+MOST_COST = 0.01  # of one core: where reading takes longer, it is done less often,
+LONGEST_S = 3.0  # but not less often than so
 NO_FIGURES = "what others took of this machine is not known: its kernel does not say (no /proc/stat)"
 NO_PRESSURE = (
     "for how long something waited for CPU, disk or memory is not known: this kernel does not say (no PSI); "
@@ -63,7 +64,7 @@ class MachineWatch:
                 self._take(read_machine())
             except OSError:  # a full disk ends the run elsewhere
                 return
-            pause = max(PERIOD_S, (time.thread_time() - began) / MOST_COST)
+            pause = min(LONGEST_S, max(PERIOD_S, (time.thread_time() - began) / MOST_COST))
 
     def _take(self, now: Reading) -> None:
         use = self._family.use(now)

@@ -35,6 +35,7 @@ from load.process import LoadProcess, RunningLoad, start_load
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
 from runtimes.machine_watch import MachineWatch
+from runtimes.precedence import going_first
 from runtimes.runtime import RunSettings, Runtime, Zero
 from runtimes.starting import beside
 
@@ -42,7 +43,9 @@ T = TypeVar("T")
 READY_WITHIN_S = 20.0
 LOOK_EVERY_S = 0.2
 LEAD_S = 0.25  # between the last preparation and zero
-JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection
+JUDGE_AHEAD_S = 0.4  # the baseline is judged this long before the first injection at least,
+TAKES_LONGER = 2.0  # so many times what it took half-way,
+MOST_AHEAD = 0.25  # and no more than this share of the baseline
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,13 +154,14 @@ class LiveRun:
             load.ready(READY_WITHIN_S, lambda: self._look(load))
             self._begin(LEAD_S)
             self._record(*self._remarks, *self._obeyed)
-            self._watch_machine(load)
-            load.go(self._zero.monotonic_s)
-            controls = self._runtime.controls()
-            timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
-            reason = self._phases(load, timeline)
-            if reason == "completed":
-                reason = self._settle(load)
+            with going_first() as nice:
+                self._watch_machine(load, nice)
+                load.go(self._zero.monotonic_s)
+                controls = self._runtime.controls()
+                timeline = FaultTimeline(plan, controls, self._zero.monotonic_s, self._record)
+                reason = self._phases(load, timeline)
+                if reason == "completed":
+                    reason = self._settle(load)
             if reason == "completed":
                 self._final_state()
             return reason
@@ -177,7 +181,7 @@ class LiveRun:
         for phase in phases:
             self._sample_all()
             if phase.name == "baseline":
-                ahead = JUDGE_AHEAD_S if timeline.proofs else 0.0
+                ahead = self._judging_takes(phase, load, timeline) if timeline.proofs else 0.0
                 if not self._until(phase.end_s - ahead, phase.name, load, timeline):
                     return self._cut(phase)
                 if self._baseline_broken():
@@ -189,6 +193,17 @@ class LiveRun:
             self._record(PhaseEvent(phase.name, phase.start_s, phase.end_s))
         self._sample_all()
         return "completed"
+
+    def _judging_takes(self, phase: PlannedPhase, load: RunningLoad, timeline: FaultTimeline) -> float:
+        """How long before the first injection the baseline is to be judged, as tried half-way: where others
+        keep the machine busy it takes longer, and would make the injection late."""
+        length = phase.end_s - phase.start_s
+        if self._until(phase.start_s + length / 2, phase.name, load, timeline):
+            began = time.monotonic()
+            baseline_problems(self._reader.read(), self._plan.scenario, self._plan.system)
+            took = time.monotonic() - began
+            return max(JUDGE_AHEAD_S, min(TAKES_LONGER * took, MOST_AHEAD * length))
+        return 0.0
 
     def _cut(self, phase: PlannedPhase) -> Reason:
         self._record(PhaseEvent(phase.name, phase.start_s, None))
@@ -310,11 +325,12 @@ class LiveRun:
         started_at = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
         self._record(replace(self._header, zero_wall=wall_s, started_at=started_at))
 
-    def _watch_machine(self, load: RunningLoad) -> None:
-        """What others take of the machine, from now on, and how the generator stands to them."""
+    def _watch_machine(self, load: RunningLoad, nice: int) -> None:
+        """What others take of the machine, from now on, and whether generator and harness go before them."""
         self._machine = MachineWatch(self._zero.monotonic_s, self._recorder.write_all)
         self._machine.start()
-        self._record(Sample(0.0, "load", "nice", float(load.nice)))
+        own = Sample(0.0, "harness", "nice", float(nice))
+        self._record(Sample(0.0, "load", "nice", float(load.nice)), own)
 
     def _sample_all(self) -> None:
         if self._machine is not None:

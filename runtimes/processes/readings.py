@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-import psutil
-
 from experiment.history import Sample
+from runtimes.machine import processes_now, with_descendants
 from runtimes.owners import Identity
 
 
 def process_samples(processes: Mapping[str, Identity], t: float) -> Iterable[Sample]:
-    """`process_cpu_s` (user and system, with all children so far) and `process_rss_bytes` of each that
-    runs."""
+    """`process_cpu_s` (user and system, with all children so far) and `process_rss_bytes` of each that runs.
+
+    The kernel is asked once for all of them: looking for the children of each anew would take longer than a
+    phase on a machine that others keep busy."""
+    now = processes_now() if processes else {}
     for name, identity in processes.items():
-        try:
-            process = psutil.Process(identity.pid)
-            family = [process, *process.children(recursive=True)]
-            cpu_s = 0.0
-            rss = 0
-            for one in family:
-                times = one.cpu_times()
-                cpu_s += times.user + times.system
-                rss += one.memory_info().rss
-            ended = process.cpu_times()
-        except psutil.Error:
+        family = with_descendants([identity], now)
+        if not family:
             continue
-        yield Sample(t, name, "process_cpu_s", cpu_s + ended.children_user + ended.children_system)
-        yield Sample(t, name, "process_rss_bytes", float(rss))
+        cpu_s = sum(now[one].used_s for one in family) + now[identity].ended_s
+        yield Sample(t, name, "process_cpu_s", cpu_s)
+        yield Sample(t, name, "process_rss_bytes", float(sum(now[one].rss_bytes for one in family)))
