@@ -22,7 +22,7 @@ BENCHMARKS = (
     "toxiproxy",
     "simulation",
 )
-LONG = ("same_answers", "parts", "busy")
+LONG = ("same_answers", "parts", "busy", "soak")
 
 
 def main() -> int:

@@ -4,11 +4,14 @@ came."""
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from experiment.rows import LoadReport, Operation
+
+LAG_STEP_S = 1e-5
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,19 +142,46 @@ def progress(reports: Iterable[SecondReport]) -> LoadProgress:
     )
 
 
-def summary(reports: Iterable[SecondReport]) -> LoadSummary:
-    """The whole load from every second of every worker."""
-    several = list(reports)
-    outcomes = _sum(report.outcomes for report in several)
-    return LoadSummary(
-        sum(report.offered for report in several),
-        sum(report.achieved for report in several),
-        sum(report.sent for report in several),
-        outcomes.get("acknowledged", 0),
-        outcomes.get("rejected", 0),
-        outcomes.get("indeterminate", 0),
-        quantile(sorted(lag for report in several for lag in report.lags), 0.99),
-    )
+@dataclass(slots=True)
+class Totals:
+    """The whole load, added up second by second: what is kept does not grow with its length. Lags are counted
+    in steps of LAG_STEP_S."""
+
+    offered: int = 0
+    achieved: int = 0
+    sent: int = 0
+    outcomes: Counter[str] = field(default_factory=Counter)
+    lags: Counter[int] = field(default_factory=Counter)
+
+    def add(self, report: SecondReport) -> None:
+        """One second of one worker."""
+        self.offered += report.offered
+        self.achieved += report.achieved
+        self.sent += report.sent
+        self.outcomes.update(report.outcomes)
+        self.lags.update(round(lag / LAG_STEP_S) for lag in report.lags)
+
+    def summary(self) -> LoadSummary:
+        """What there is so far."""
+        counts = self.outcomes
+        return LoadSummary(
+            self.offered,
+            self.achieved,
+            self.sent,
+            counts["acknowledged"],
+            counts["rejected"],
+            counts["indeterminate"],
+            self._lag(0.99),
+        )
+
+    def _lag(self, share: float) -> float:
+        """Nearest-rank quantile of all lags; 0 of none."""
+        rank = math.ceil(share * self.lags.total())
+        for step in sorted(self.lags):
+            rank -= self.lags[step]
+            if rank <= 0:
+                return step * LAG_STEP_S
+        return 0.0
 
 
 def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:

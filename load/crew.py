@@ -20,7 +20,7 @@ from gevent.event import AsyncResult, Event
 
 from experiment.errors import ConfigError
 from experiment.rows import Operation
-from load.account import SecondReport, progress, report_from, summary
+from load.account import SecondReport, Totals, progress, report_from
 from load.player import Player
 from load.script import read_script
 
@@ -105,7 +105,7 @@ class Conductor:
         self._joined = 0
         self._ready = 0
         self._done = 0
-        self._reports: list[SecondReport] = []
+        self._totals = Totals()
         self._latest: dict[float, list[SecondReport]] = {}
         self.joined = Event()
         self.over = Event()
@@ -149,7 +149,7 @@ class Conductor:
             self._tell({"event": "ready"})
 
     def _on_second(self, report: SecondReport) -> None:
-        self._reports.append(report)
+        self._totals.add(report)
         same = self._latest.setdefault(report.t, [])
         same.append(report)
         if len(same) == self._workers:
@@ -159,5 +159,5 @@ class Conductor:
     def _on_done(self) -> None:
         self._done += 1
         if self._done == self._workers:
-            self._tell({"event": "summary", **asdict(summary(self._reports))})
+            self._tell({"event": "summary", **asdict(self._totals.summary())})
             self.over.set()

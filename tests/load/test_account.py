@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from experiment.rows import Operation, Outcome
-from load.account import Account, progress, quantile, report_from, summary
+from load.account import Account, SecondReport, Totals, progress, quantile, report_from
 
 
 def ended(outcome: Outcome, error: str | None = None, latency: float = 0.1, sent: bool = True) -> Operation:
@@ -71,7 +71,10 @@ def test_the_summary_is_over_all_seconds() -> None:
         account.ended(ended("indeterminate", "timeout"))
         account.ended(ended("rejected", "prerequisite", sent=False))
         reports.append(account.close_second(second))
-    total = summary(reports)
+    totals = Totals()
+    for report in reports:
+        totals.add(report)
+    total = totals.summary()
     assert (total.offered, total.achieved, total.sent) == (200, 200, 4)
     assert (total.acknowledged, total.rejected, total.indeterminate) == (2, 2, 2)
     assert total.lag_p99 == pytest.approx(0.194)
@@ -92,3 +95,13 @@ def test_a_report_survives_its_way_over_the_wire() -> None:
     account.ended(ended("rejected", "timeout"))
     report = account.close_second(1.0)
     assert report_from(msgspec.msgpack.decode(msgspec.msgpack.encode(asdict(report)))) == report
+
+
+def test_what_is_kept_of_a_load_does_not_grow_with_its_length() -> None:
+    """Lags are counted in steps of 10 microseconds: an hour holds no more of them than a minute."""
+    totals = Totals()
+    for second in range(200):
+        totals.add(SecondReport(second, 0, 50, 50, tuple(n / 1e5 for n in range(50)), (), {}, {}, 50, 0))
+    assert len(totals.lags) == 50
+    assert totals.summary().lag_p99 == pytest.approx(49e-5, abs=1e-9)
+    assert Totals().summary().lag_p99 == 0.0

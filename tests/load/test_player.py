@@ -12,7 +12,7 @@ import pytest
 from experiment.history import History, load_history
 from experiment.requests import PlannedOperation
 from experiment.rows import Operation
-from load.account import SecondReport, summary
+from load.account import LoadSummary, SecondReport, Totals
 from load.player import Player
 from tests.load.local_system import Heard, LocalSystem, Respond, Say, local_system, well
 from tests.load.plans import operation, script, started_history
@@ -229,6 +229,13 @@ def test_stopping_records_what_was_in_flight_and_sends_no_more(play: Callable[..
     assert played.history.operations.height == 2
 
 
+def summed(reports: list[SecondReport]) -> LoadSummary:
+    totals = Totals()
+    for report in reports:
+        totals.add(report)
+    return totals.summary()
+
+
 def test_a_generator_that_is_far_behind_does_not_send_after_the_end_of_the_load(
     play: Callable[..., Played],
 ) -> None:
@@ -237,7 +244,7 @@ def test_a_generator_that_is_far_behind_does_not_send_after_the_end_of_the_load(
     played = play([operation(0, "check_in", 0.0)], late_by=5.0)
     row = played.row(0)
     assert (row.outcome, row.error, row.sent) == ("rejected", "generator_late", None)
-    total = summary(played.reports)
+    total = summed(played.reports)
     assert (total.offered, total.achieved, total.sent) == (1, 0, 0)
 
 
@@ -247,7 +254,7 @@ def test_each_second_is_accounted_for(play: Callable[..., Played]) -> None:
     assert sum(report.offered for report in played.history.load) == 30
     assert sum(report.achieved for report in played.history.load) == 30
     assert played.history.load[0].t == 1.0
-    total = summary(played.reports)
+    total = summed(played.reports)
     assert (total.offered, total.sent, total.acknowledged) == (30, 30, 30)
     assert played.reports[0].offered == 20
 
