@@ -32,6 +32,7 @@ from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import planner
 from experiment.plan import Plan
+from experiment.stop import Stop
 
 SCENARIO = Path(__file__).parent / "soak.yaml"
 MB = 1e6
@@ -132,7 +133,7 @@ def played(
     def quiet(_progress: Progress) -> None:
         """A benchmark shows its figures, not its progress."""
 
-    with open_bench(plans, replace(Options(), out=folder), threading.Event()) as bench:
+    with open_bench(plans, replace(Options(), out=folder), Stop()) as bench:
         for number, plan in enumerate(plans):
             result = bench.run(plan, quiet)
             ends.append(time.monotonic())

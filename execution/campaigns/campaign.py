@@ -20,6 +20,7 @@ from execution.runs.live_run import Watcher
 from execution.runs.pipeline import open_bench, refuse_impossible
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import fresh_folder
+from execution.whole_files import write_whole
 from experiment.errors import UsageError
 from experiment.jobs import Job
 from experiment.plan import Plan
@@ -120,9 +121,7 @@ def begin(out: Path, name: str, jobs: Sequence[Job], conditions: Mapping[str, st
     folder = fresh_folder(out, name)
     campaign = Campaign(folder, name, tuple(jobs), dict(conditions or {}))
     stored = _Stored(name, campaign.jobs, dict(campaign.conditions))
-    unfinished = folder / f"{JOBS_FILE}.new"
-    unfinished.write_bytes(msgspec.json.encode(stored))
-    unfinished.replace(folder / JOBS_FILE)  # whole or not at all
+    write_whole(folder / JOBS_FILE, msgspec.json.encode(stored))
     return campaign
 
 

@@ -15,6 +15,7 @@ from execution.options import Options
 from execution.places import ROOT
 from execution.program import git_commit
 from execution.runs.facts import machine
+from execution.whole_files import write_whole
 from experiment.jobs import Job
 from experiment.stop import Stop
 from experiment.suite import Suite
@@ -47,5 +48,5 @@ def run_comparison(
     report, folder = compare(suite, order, titles, options.runtime, played)
     report = replace(report, machine=machine(), git=git_commit(ROOT))
     for file, rendering in COMPARISON_FORMATS.items():
-        (folder / file).write_text(rendering(report), encoding="utf-8")
+        write_whole(folder / file, rendering(report))
     return report, folder

@@ -12,6 +12,7 @@ from execution.campaigns.campaign import Home, Hooks, Prepared, begin, playing, 
 from execution.campaigns.stored_runs import machine_warnings, scenario_hash, stored_records
 from execution.catalogue import Catalogue, default_catalogue
 from execution.options import SIMULATION, Options
+from execution.whole_files import write_whole
 from experiment.errors import UsageError
 from experiment.jobs import Job
 from experiment.stop import Stop
@@ -54,7 +55,7 @@ def run_gate(
         scenarios = sides[CANDIDATE].catalogue.scenario_files()
         report = play_gate(match, play_one, stop, scenarios, warnings)
     for file, rendering in GATE_FORMATS.items():
-        (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
+        write_whole(campaign.folder / file, rendering(report))
     return report, campaign.folder
 
 

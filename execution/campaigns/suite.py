@@ -15,6 +15,7 @@ from execution.places import ROOT
 from execution.program import git_commit
 from execution.runs.facts import machine, versions
 from execution.runs.preflight import check_suite
+from execution.whole_files import write_whole
 from experiment.errors import ExitCode
 from experiment.jobs import Job, seeds_of, shuffled
 from experiment.stop import Stop
@@ -82,7 +83,7 @@ def run_suite(
     records = campaign.records()
     report = suite_report(suite, jobs, records, catalogue, order.command, campaign.folder)
     for file, rendering in SUITE_FORMATS.items():
-        (campaign.folder / file).write_text(rendering(report), encoding="utf-8")
+        write_whole(campaign.folder / file, rendering(report))
     occasion = Occasion(report.started_at, campaign.folder.name, report.git, suite.name)
     weighted = [(record, suite.entries[record.entry].weight) for record in records]
     results.append(occasion, weighted)

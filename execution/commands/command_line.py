@@ -15,7 +15,7 @@ from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.lazy import LazyGroup
 from execution.commands.saying import show, tell
 from execution.program import NAME, program
-from experiment.errors import SIGNALS, CodeBlueError, ExitCode
+from experiment.errors import SIGNALS, CodeBlueError, ExitCode, StorageError
 from experiment.stop import Interrupted
 from runtimes.private_places import MASK
 
@@ -113,14 +113,24 @@ def _code(interruption: Interruption, mask: int) -> int:
     except CodeBlueError as error:
         tell(f"error: {error}")
         return error.exit_code
-    except Exception:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
+    except Exception as error:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
         if interruption.exit_code is not None:  # a library that was cut short says so in its own way
             return interruption.exit_code
-        import traceback
+        return _unforeseen(error)
 
-        tell(traceback.format_exc())
-        tell("internal error: please report the lines above")
-        return ExitCode.INTERNAL_ERROR
+
+def _unforeseen(error: Exception) -> ExitCode:
+    """A full disk may be met anywhere, and is nobody's mistake; everything else is ours."""
+    from execution.whole_files import refusal
+
+    if isinstance(error, OSError) and (said := refusal(error)):
+        tell(f"error: {said}")
+        return StorageError.exit_code
+    import traceback
+
+    tell("".join(traceback.format_exception(error)))
+    tell("internal error: please report the lines above")
+    return ExitCode.INTERNAL_ERROR
 
 
 def _interrupted(end: BaseException | None, interruption: Interruption) -> int:

@@ -12,6 +12,7 @@ from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import results_option, system_option
 from execution.commands.parameters import OutputFolder, json_option
 from execution.commands.saying import say_results, shown
+from execution.whole_files import write_whole
 
 if TYPE_CHECKING:
     from trend.store import Result, Results
@@ -57,7 +58,7 @@ def trend(
     folder = out or store.path.parent
     folder.mkdir(parents=True, exist_ok=True)
     for name, rendering in TREND_FORMATS.items():
-        (folder / name).write_text(rendering(report), encoding="utf-8")
+        write_whole(folder / name, rendering(report))
     say_results(lines(report), folder / "trend.html", as_json)
     return int(ExitCode.PASS)
 

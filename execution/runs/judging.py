@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from execution.runs.manifest import JUDGEMENT, MANIFEST, require_judgement, seal
 from execution.runs.run_folder import RunFolder
+from execution.whole_files import write_whole
 from experiment.asked import Asked
 from experiment.history import History
 from experiment.scenario import Scenario
@@ -32,7 +33,7 @@ def judge(
 ) -> Analysis:
     """Analyse the history and store analysis.json beside it; `again` as in `seal`."""
     analysis = analyse(history, scenario, system, asked)
-    folder.analysis_path.write_bytes(analysis_to_json(analysis))
+    write_whole(folder.analysis_path, analysis_to_json(analysis))
     seal(folder.path, again)
     return analysis
 
@@ -49,5 +50,5 @@ def render(folder: RunFolder, history: History, analysis: Analysis | None = None
         require_judgement(folder.path)
     report = load_run_report(folder.path, history, analysis)
     for name, rendering in RUN_FORMATS.items():
-        (folder.path / name).write_text(rendering(report), encoding="utf-8")
+        write_whole(folder.path / name, rendering(report))
     return report

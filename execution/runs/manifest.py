@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 
+from execution.whole_files import write_whole
 from experiment.errors import HistoryError
 from experiment.regular_files import open_regular, read_regular
 
@@ -45,9 +46,7 @@ def seal(folder: Path, again: bool = False) -> None:
     kept = _sealed(folder) if again else None
     parts = (kept or digests(folder, EVIDENCE)) | digests(folder, (JUDGEMENT,))
     manifest = msgspec.json.encode(_Manifest(VERSION, parts))
-    unfinished = folder / f"{MANIFEST}.new"
-    unfinished.write_bytes(msgspec.json.format(manifest, indent=1))
-    unfinished.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, msgspec.json.format(manifest, indent=1))
 
 
 def require_values(folder: Path, kept: Mapping[str, str]) -> None:

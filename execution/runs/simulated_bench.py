@@ -10,6 +10,7 @@ from execution.options import SIMULATION, Options
 from execution.runs.bench import Bench
 from execution.runs.live_run import Watcher
 from execution.runs.run_folder import RunFolder
+from execution.whole_files import refusal
 from experiment.history import Header, History, Note, load_history
 from experiment.plan import Plan
 from experiment.recorder import Recorder
@@ -48,8 +49,12 @@ class SimulatedBench(Bench):
         self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
     ) -> tuple[bool, History]:
         recorder = Recorder(folder.history_path)
+        rows = play(plan, self._magnitudes, header, self._stop.is_set).rows
         try:
-            recorder.write_all(play(plan, self._magnitudes, header, self._stop.is_set).rows)
+            recorder.write_all(rows)
+        except OSError as error:
+            if not refusal(error):
+                raise  # a full disk is told when the run is judged: its history ends where it is
         finally:
             recorder.close()
         return True, load_history(folder.history_path)

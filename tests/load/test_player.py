@@ -229,7 +229,7 @@ def test_stopping_records_what_was_in_flight_and_sends_no_more(play: Callable[..
     assert played.history.operations.height == 2
 
 
-def summed(reports: list[SecondReport]) -> LoadSummary:
+def summed(reports: Sequence[SecondReport]) -> LoadSummary:
     totals = Totals()
     for report in reports:
         totals.add(report)
