@@ -215,7 +215,7 @@ class NoLostWrite:
         """Versions of one thing must be 1, 2, 3 ... each once."""
         breaks = chain_breaks(committed, first=1)
         statement = pl.format(
-            "versions of {} are no chain: {} rows, versions {} to {}", "key", "count", "low", "top"
+            "versions of {} do not form a chain: {} rows, versions {} to {}", "key", "count", "low", "top"
         )
         return _broken(breaks, "broken_chains", statement, pl.lit(None))
 

@@ -53,7 +53,7 @@ def test_a_shared_database_is_shown_by_its_name() -> None:
 
 def test_a_foreign_service_is_to_show_the_variables_that_the_design_decides(shop: System) -> None:
     """Not those with an address, which changes from start to start; what is off must not be set."""
-    wanted = wanted_of(shop, shop_design(shop, "mended"))
+    wanted = wanted_of(shop, shop_design(shop, "fixed"))
     assert wanted["orders"]["PAYMENTS_SEND_KEY"] == "true"
     assert "PAYMENTS_TIMEOUT_S" in wanted["orders"]
     assert "PAYMENTS_URL" not in wanted["orders"]

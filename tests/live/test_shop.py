@@ -1,4 +1,4 @@
-"""The example shop: its planted double charge is found, and is gone when mended, on both live runtimes."""
+"""The example shop: its planted double charge is found, and is gone when fixed, on both live runtimes."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def play(out: Path, scenario: str, design: str, *words: str) -> tuple[int, dict[
 
 
 def judge(out: Path, *words: str) -> None:
-    """The double charge is found as it is, and is not there when it is mended."""
+    """The double charge is found as it is, and is not there when it is fixed."""
     (out / "as_it_is").mkdir()
-    (out / "mended").mkdir()
+    (out / "fixed").mkdir()
     code, checks = play(out / "as_it_is", "charge_response_lost", "as_it_is", *words)
     assert (code, checks["no_duplicate_charge"]) == (ExitCode.SAFETY_VETO, "fail")
-    code, checks = play(out / "mended", "charge_response_lost", "mended", *words)
+    code, checks = play(out / "fixed", "charge_response_lost", "fixed", *words)
     assert (code, checks["no_duplicate_charge"]) == (ExitCode.PASS, "pass")
     silent = {name for name, verdict in checks.items() if verdict != "pass"}
     assert silent == {"no_retry_amplification"}  # nobody asked for it, and no service has counters to give

@@ -91,7 +91,7 @@ def test_a_twin_without_models_is_compared_in_what_it_predicts(
 ) -> None:
     """Both sides are judged without safety; a scenario that asks for nothing else is not judged, and its
     figures are compared all the same."""
-    shop = ("--system", str(ROOT / "examples" / "shop"), "--design", "mended")
+    shop = ("--system", str(ROOT / "examples" / "shop"), "--design", "fixed")
     assert twin(tmp_path, "orders_crash", *shop) == 0
     said = capsys.readouterr().out
     assert "live not judged, simulated not judged" in said and "close     checkout goodput fault" in said
