@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -29,6 +28,7 @@ from execution.program import git_commit
 from execution.runs.facts import machine
 from experiment.errors import CodeBlueError, ExitCode
 from experiment.jobs import Job
+from experiment.stop import Stop
 from experiment.suite import Suite, load_suite
 from measurement.analysis import Analysis, MachineUse
 from measurement.histogram import merge, quantile
@@ -126,7 +126,7 @@ def read_order() -> argparse.Namespace:
 
 
 def played(
-    out: Path, loops: int, number: int, jobs: Sequence[Job], catalogue: Catalogue, stop: threading.Event
+    out: Path, loops: int, number: int, jobs: Sequence[Job], catalogue: Catalogue, stop: Stop
 ) -> Iterator[RunRecord]:
     """What this play has finished, then what is played now."""
     name = f"busy-{loops}-{number}"
