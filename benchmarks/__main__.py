@@ -22,7 +22,7 @@ BENCHMARKS = (
     "toxiproxy",
     "simulation",
 )
-LONG = ("same_answers", "parts", "busy", "soak")
+LONG = ("same_answers", "parts", "busy", "soak", "ended_anywhere")
 
 
 def main() -> int:

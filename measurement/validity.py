@@ -60,7 +60,7 @@ def _complete(history: History, scenario: Scenario) -> ValidityCheck:
     closed = {phase.name for phase in history.phases if phase.end is not None}
     missing = [name for name in asked if name not in closed]
     if end is None:
-        statement = "the history was cut off: it has no end"
+        statement = "the run was interrupted: its command was killed, and the history has no end"
     elif end.reason != "completed":
         statement = end.statement or f"the run was {end.reason}, no reason was recorded"
     elif missing:

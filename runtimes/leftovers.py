@@ -30,12 +30,14 @@ from experiment.stop import Stop
 from runtimes.guard import Guard
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
-from runtimes.shared_memory import remove_segment, segments_below
+from runtimes.shared_memory import remove_segment, segments_below, segments_of
 
 MARK = "CODEBLUE_INSTANCE"
 JOURNAL = "journal.jsonl"
 INSTANCES = "instances"
 END_DEADLINE_S = 5.0
+LATE_S = 0.25  # so long nothing of an instance must have shown itself
+LOOK_EVERY_S = 0.05
 SWEPT_WITHIN_S = 20.0  # by another process that sweeps the same instance
 
 
@@ -199,8 +201,7 @@ def _lock(descriptor: int) -> bool:
 
 def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str], Swept] | None) -> Swept:
     same_boot = account.owner is not None and account.owner.same_boot
-    victims = _processes_of(account) if same_boot else {}
-    survivors = end_processes(victims)
+    victims, survivors = _end_all(account) if same_boot else ({}, [])
     swept = Swept(
         tuple(f"ended {victims[one]} (pid {one.pid})" for one in victims if one not in survivors),
         tuple(f"{victims[one]} (pid {one.pid}) does not end" for one in survivors),
@@ -216,9 +217,29 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
     return swept + Swept(("removed what it left on the disk",))
 
 
+def _end_all(account: _Account) -> tuple[dict[Identity, str], list[Identity]]:
+    """End the instance's processes, and look again for a while: one that was being started when the owner
+    died has no mark before it is executed. Returns all that were found, and those that do not end."""
+    ended: dict[Identity, str] = {}
+    quiet_since = time.monotonic()
+    while time.monotonic() - quiet_since < LATE_S:
+        found = {one: name for one, name in _processes_of(account).items() if one not in ended}
+        if found:
+            ended |= found
+            if survivors := end_processes(found):
+                return ended, survivors
+            quiet_since = time.monotonic()
+        time.sleep(LOOK_EVERY_S)
+    return ended, []
+
+
 def _sweep_shared_memory(folder: Path, account: _Account) -> Swept:
-    """What killed databases left in the kernel; their folders tell, so that it comes before their removal."""
+    """What killed databases left in the kernel; their folders tell, so that it comes before their removal. A
+    database that was killed before it wrote its lock file is known by its pid."""
     segments = [segment for path in (folder, *account.folders) for segment in segments_below(path)]
+    if account.owner is not None and account.owner.same_boot:
+        makers = {one.pid for one in account.processes}
+        segments += segments_of(makers, account.owner.identity.started_s)
     problems = {segment: remove_segment(segment) for segment in dict.fromkeys(segments)}
     return Swept(
         tuple(f"removed shared memory {segment}" for segment, problem in problems.items() if not problem),

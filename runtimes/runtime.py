@@ -95,6 +95,7 @@ class Runtime(Protocol):
     def pids(self) -> Sequence[int]: ...  # of parts that are no children of this process, and run here
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished
     def records(self, zero: Zero) -> list[Record | Sample]: ...  # the systems of record, and their counts
+    def journaled(self, folder: Path) -> None: ...  # before it is made: it goes when this process dies
     def collect(self, run_folder: Path) -> None: ...  # logs/ and traces/ since the last reset
     def describe(self) -> RuntimeFacts: ...
     def stop(self) -> None: ...  # always safe to call; raises CleanupError naming what is left

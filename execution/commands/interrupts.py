@@ -31,6 +31,7 @@ class Interruption:
     def __init__(self, *, raising: bool = False) -> None:
         self.stop = Stop()
         self._raising = raising
+        self._first: signal.Signals | None = None
         self._first_at = 0.0
         self._terminals = [fd for fd in (1, 2) if _is_device(fd)]
 
@@ -47,13 +48,13 @@ class Interruption:
 
     def _arrived(self, number: signal.Signals) -> None:
         now = time.monotonic()
-        if not self._first_at:
-            self._first_at = now
+        if self._first is None:
+            self._first, self._first_at = number, now
             self.stop.signal = self.stop.signal or number.name
             if number == signal.SIGHUP:
                 self._forget_the_terminal()
             self.stop.set()
-        elif number.name != self.stop.signal or now - self._first_at > SAME_WITHIN_S:
+        elif number is not self._first or now - self._first_at > SAME_WITHIN_S:
             os.write(2, AT_ONCE)
             os._exit(int(self.exit_code or ExitCode.INTERRUPTED))
 

@@ -122,6 +122,10 @@ class Bench(ABC):
         """What the header of a history says of this bench, beside what every bench says."""
 
     @abstractmethod
+    def _journaled(self, folder: Path) -> None:
+        """Say that a folder is about to be made that is to go when this process dies."""
+
+    @abstractmethod
     def _play(
         self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]
     ) -> tuple[bool, History]:
@@ -140,7 +144,8 @@ class Bench(ABC):
 
     def _attempt(self, plan: Plan, watch: Watcher, remarks: Sequence[Note]) -> RunResult:
         inputs = self._inputs(plan)
-        folder = create(self._options.out, plan, inputs, run_facts(plan, self._machine, yardstick(plan)))
+        facts = run_facts(plan, self._machine, yardstick(plan))
+        folder = create(self._options.out, plan, inputs, facts, self._journaled)
         clean, history = self._play(plan, folder, inputs.header, watch, remarks)
         again = f"`{NAME} check {folder.path}`"
         try:

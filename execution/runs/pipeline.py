@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from execution.options import SIMULATION, Options
@@ -38,6 +39,9 @@ class LiveBench(Bench):
     def _facts(self) -> dict[str, Any]:
         facts = self._runtime.describe()
         return {"toxiproxy": facts.toxiproxy, "versions": {**self._versions, **facts.versions}}
+
+    def _journaled(self, folder: Path) -> None:
+        self._runtime.journaled(folder)
 
     def _play(
         self, plan: Plan, folder: RunFolder, header: Header, watch: Watcher, remarks: Sequence[Note]

@@ -14,11 +14,14 @@ manifest.json   the digests of all parts, written last
 from __future__ import annotations
 
 import errno
+import fcntl
 import itertools
+import os
+import secrets
 import shutil
-import tempfile
-from collections.abc import Iterator, Mapping
-from contextlib import suppress
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, fields, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,6 +52,8 @@ from runtimes.private_places import CLOSED
 T = TypeVar("T")
 REGISTRIES: Registries = {Fault: KINDS, Binding: PROPERTY_KINDS}
 CODE = "code"
+UNFINISHED = ".new-"  # begins the name of a folder that is half made
+LOCKED_WITHIN_S = 5.0
 # What the header of a history shares with the header that its run began with; only the run's zero is new.
 IDENTITY = ("run_id", "source", "scenario", "design", "system", "seed", "population", "clock_scale")
 PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
@@ -183,17 +188,27 @@ def _names(parent: Path, name: str) -> Iterator[Path]:
     yield from (parent / f"{stamp}-{name}-{number}" for number in itertools.count(2))
 
 
-def create(parent: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> RunFolder:
+def create(
+    parent: Path, plan: Plan, inputs: RunInputs, facts: RunFacts, journaled: Callable[[Path], None]
+) -> RunFolder:
     """A new folder below `parent` with everything that will be played written out: whole or not at all.
-    Nobody else may enter it. The name starts with the time. Raises StorageError."""
-    unfinished: Path | None = None
+    Nobody else may enter it. The name starts with the time. Raises StorageError.
+
+    While it is half made it has another name, which is `journaled` beforehand: a guard removes it. What a
+    command without a guard left half made is removed here.
+    """
+    unfinished = parent / f"{UNFINISHED}{secrets.token_hex(8)}"
     try:
         parent.mkdir(parents=True, exist_ok=True)
-        unfinished = Path(tempfile.mkdtemp(prefix=".new-", dir=parent))
-        _write(unfinished, plan, inputs, facts)
-    except OSError as error:
-        if unfinished is not None:
-            shutil.rmtree(unfinished, ignore_errors=True)
+        _remove_forsaken(parent)
+        journaled(unfinished)
+        unfinished.mkdir(mode=CLOSED)
+        with _locked(unfinished):
+            _write(unfinished, plan, inputs, facts)
+    except BaseException as error:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        if not isinstance(error, OSError):
+            raise
         why = f"the folder of the run could not be written ({error.strerror})"
         raise StorageError(f"{parent}: {why}") from None
     for path in _names(parent, plan.run_id):
@@ -203,6 +218,32 @@ def create(parent: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> RunF
             if error.errno not in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):  # the name is not taken
                 raise
     raise AssertionError("there is always another number")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """A lock on a folder, which the kernel takes away from a process that ends; whether it is ours."""
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(descriptor)
+
+
+def _remove_forsaken(parent: Path) -> None:
+    """Folders that nobody is making any more."""
+    for folder in parent.glob(f"{UNFINISHED}*"):
+        with suppress(OSError):
+            if time.time() - folder.stat().st_mtime < LOCKED_WITHIN_S:
+                continue  # somebody is about to lock it
+            with _locked(folder) as ours:
+                if ours:
+                    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _write(unfinished: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> None:

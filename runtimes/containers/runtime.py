@@ -323,6 +323,11 @@ class ContainersRuntime:
             raise EngineGone(gone.told(zero.monotonic_s))
         return self._read().records(zero, self._token, self._logins)
 
+    def journaled(self, folder: Path) -> None:
+        """Write down a folder elsewhere that is about to be made, to be removed when this process dies."""
+        if self._journals:
+            self._journals[-1].write("folder", path=str(folder.resolve()))
+
     def collect(self, run_folder: Path) -> None:
         """Spans, and each container's log since the last reset, into `traces/` and `logs/` of the run;
         how every container fares into `logs/containers.json`. Nothing when nothing was started."""

@@ -332,6 +332,11 @@ class ProcessesRuntime:
         """All systems of record, and how many rows each gave. Raises StartError when one cannot be read."""
         return self._running_readings().records(zero, self._token, self._logins)
 
+    def journaled(self, folder: Path) -> None:
+        """Write down a folder elsewhere that is about to be made, to be removed when this process dies."""
+        if self._journal is not None:
+            self._journal.write("folder", path=str(folder.resolve()))
+
     def collect(self, run_folder: Path) -> None:
         """Copy logs and spans written since the last reset into `logs/` and `traces/` of the run."""
         self._folder.collect(run_folder)

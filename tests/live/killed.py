@@ -15,8 +15,13 @@ from pathlib import Path
 
 import psutil
 
+from execution.runs.run_folder import RunFolder
+from experiment.errors import SIGNALS
+from experiment.verdict import Verdict
+from measurement.judge import analyse
+from runtimes.containers.layout import INSTANCE, OWNER
 from runtimes.leftovers import MARK
-from runtimes.owners import Identity, identify
+from runtimes.owners import Identity, identify, read_owner
 from tests.standin.guards import guards_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -91,6 +96,10 @@ class Held:
         own = {one.pid for one in processes} | {self.process.pid}
         return Seen(processes, frozenset(_ports(own)), frozenset(_segments(own)))
 
+    def histories(self) -> list[RunFolder]:
+        """The runs that left something, as `check` finds them."""
+        return [RunFolder(path.parent) for path in sorted((self.home / "out").glob("*/run.json"))]
+
     def signal_held(self, number: int) -> float:
         """Send a signal and let it go on; the seconds until it has ended."""
         began = time.monotonic()
@@ -110,7 +119,22 @@ class Held:
         running = [f"the process {name} ({one.pid})" for one, name in seen.processes.items() if one.alive]
         ports = [f"the port {port}" for port in sorted(seen.ports) if _listens(port)]
         segments = [f"shared memory {one}" for one in sorted(seen.segments & set(_segments(None)))]
-        return [*running, *ports, *segments, *(f"the file {path}" for path in self._files())]
+        files = [f"the file {path}" for path in self._files()]
+        return [*running, *ports, *segments, *files, *self._in_the_engine()]
+
+    def _in_the_engine(self) -> Iterable[str]:
+        """Its containers, networks and volumes."""
+        if "containers" not in self.words:
+            return
+        from runtimes.containers.engine import Engine
+
+        engine = Engine()
+        for kind in (engine.containers, engine.networks, engine.volumes):
+            for name, labels in kind(INSTANCE).items():
+                owner = read_owner(labels.get(OWNER, ""))
+                if owner is not None and owner.identity.pid == self.process.pid:
+                    yield f"{name} in the engine"
+        engine.close()
 
     def _files(self) -> Iterable[Path]:
         """Instances, what is half made, and temporary files; the caches are to stay."""
@@ -158,3 +182,71 @@ def _segments(makers: set[int] | None) -> Iterable[int]:
         words = row.split()
         if makers is None or int(words[4]) in makers:
             yield int(words[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a command that was ended at a moment. `seconds` until it had ended and nothing was left;
+    `wrong` is empty when all is as promised; not `held`: it had ended before the moment came."""
+
+    moment: str
+    how: str
+    held: bool
+    seconds: float = 0.0
+    wrong: tuple[str, ...] = ()
+
+
+def end_at(moment: str, how: str, home: Path, runtime: str = "processes") -> Outcome:
+    """Start the command, hold it at the moment, end it there: by SIGKILL (`kill`), with its guards (`kill
+    both`), or by a signal of that name."""
+    held = Held(home, moment, ("run", str(SCENARIO), "--runtime", runtime))
+    if not held.until_held():
+        return Outcome(moment, how, False)
+    seen = held.seen()
+    if how.startswith("kill"):
+        held.kill(guards_too=how == "kill both")
+        if how == "kill both":
+            next_command(home)
+        seconds, left = held.await_nothing(seen)
+        return Outcome(moment, how, True, seconds, (*left, *_unlike_a_killed_run(held)))
+    seconds = held.signal_held(signal.Signals[how])
+    wrong = held.await_nothing(seen)[1] + list(_unlike_an_interrupted_run(held, how))
+    return Outcome(moment, how, True, seconds, tuple(wrong))
+
+
+def next_command(home: Path) -> None:
+    """`clean`, which does first what every command that starts a system does."""
+    words = [sys.executable, "-m", "tests.live.held_command", str(home / "var"), "never", "clean"]
+    done = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def _unlike_a_killed_run(held: Held) -> Iterable[str]:
+    """The history so far loads, and is not taken for a whole one."""
+    for folder in held.histories():
+        history = folder.history()
+        if history.end is not None and history.end.reason == "completed":
+            continue  # it was killed after its last line
+        analysis = analyse(history, folder.scenario(), folder.system(), folder.inputs().asked)
+        told = " ".join(analysis.reasons)
+        if analysis.verdict is not Verdict.INVALID or "interrupted" not in told:
+            yield f"{folder.path.name} says {analysis.verdict}: {told}"
+
+
+def _unlike_an_interrupted_run(held: Held, name: str) -> Iterable[str]:
+    """Exit code, history and judgement say which signal it was."""
+    if held.process.returncode != SIGNALS[name]:
+        code = f"exit code {held.process.returncode}, expected {int(SIGNALS[name])}"
+        yield f"{code}; it said: {held.said[-600:]}"
+    for folder in held.histories():
+        end = folder.history().end
+        if end is None or not end.clean:
+            yield f"{folder.path.name} has no clean end: {end}"
+        elif end.reason != "completed":
+            again = subprocess.run(
+                [sys.executable, "harness.py", "check", str(folder.path)],
+                cwd=ROOT, capture_output=True, text=True, timeout=120, check=False,
+            )  # fmt: skip
+            told = end.signal == name and name in again.stdout
+            if not told or again.returncode != SIGNALS[name] or "PASS" in again.stdout:
+                yield f"{folder.path.name} ended by {end.signal}; check: {again.returncode}, {again.stdout}"

@@ -53,6 +53,9 @@ class Scripted(Bench):
     def _facts(self) -> dict[str, Any]:
         return {}
 
+    def _journaled(self, folder: Path) -> None:
+        """Nothing is made."""
+
     def _play(self, *_: object) -> tuple[bool, History]:
         return True, ended(CLEAN)
 
