@@ -27,6 +27,7 @@ from typing import Any
 import psutil
 
 from experiment.stop import Stop
+from runtimes.fence import can_fence, lower_fence, raise_fence
 from runtimes.guard import Guard
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
@@ -53,6 +54,7 @@ class Journal:
         closed_folder(self.folder)
         self._lock = threading.Lock()
         self.guard: Guard | None = None
+        self._fenced = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         self._fd = os.open(self.folder / JOURNAL, flags, FILE)
         owner, place = this_process().identity, here()
@@ -78,6 +80,20 @@ class Journal:
             os.write(self._fd, line)
             os.fsync(self._fd)
 
+    def fence(self, host: str, port: int) -> bool:
+        """Keep other users from a port that asks for no token, where that is possible; whether it was."""
+        if not can_fence():
+            return False
+        self.write("fence", address=f"{host}:{port}")
+        self._fenced = True
+        return raise_fence(self.instance, host, port)
+
+    def unfence(self) -> str:
+        """Remove what `fence` set. Returns what went wrong."""
+        problem = lower_fence(self.instance) if self._fenced else ""
+        self._fenced = bool(problem)
+        return problem
+
     def close(self, *, remove: bool) -> str:
         """The instance is stopped; with `remove` its folders go too (the journal last). Returns what went
         wrong."""
@@ -85,7 +101,9 @@ class Journal:
             if self._fd >= 0:
                 os.close(self._fd)
                 self._fd = -1
-        problem = _remove_instance(self.folder, _read(self.folder / JOURNAL)) if remove else ""
+        problem = self.unfence()
+        if remove and not problem:
+            problem = _remove_instance(self.folder, _read(self.folder / JOURNAL))
         if remove and not problem and self.guard is not None:
             self.guard.dismiss()
         return problem
@@ -143,6 +161,7 @@ class _Account:
     folders: list[Path] = field(default_factory=list)
     engine: str = ""  # where the instance's containers are, when it has any
     injected: dict[str, str] = field(default_factory=dict)
+    fenced: bool = False  # a packet rule keeps other users from its Toxiproxy
 
 
 def sweep(var: Path, containers: Callable[[str, str], Swept] | None = None) -> Swept:
@@ -208,6 +227,8 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
     )
     if account.engine and containers is not None:
         swept += containers(account.instance, account.engine)
+    if account.fenced and (problem := lower_fence(account.instance)):
+        swept += Swept(failed=(problem,))
     swept += _sweep_shared_memory(journal.parent, account)
     if swept.failed:
         return swept
@@ -284,6 +305,8 @@ def _note(account: _Account, entry: dict[str, Any]) -> None:
             account.folders.append(Path(entry["path"]))
         case "engine":
             account.engine = entry["endpoint"]
+        case "fence":
+            account.fenced = True
         case "inject":
             account.injected[entry["fault"]] = f"{entry['what']} on {entry['target']}"
         case "heal":

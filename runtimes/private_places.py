@@ -39,8 +39,8 @@ def passage(path: Path) -> Path:
     found = path.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid not in (os.geteuid(), path.parent.stat().st_uid):
         raise StartError(f"{path} belongs to another user; remove it, or move the project out of /root")
-    if stat.S_IMODE(found.st_mode) & 0o011 != 0o011:
-        path.chmod(stat.S_IMODE(found.st_mode) | PASSAGE)
+    if stat.S_IMODE(found.st_mode) != PASSAGE:
+        path.chmod(PASSAGE)
     return path
 
 

@@ -97,6 +97,7 @@ def bring_up(
     server = layout.addresses[TOXIPROXY]
     proxies = Toxiproxy(server.host, server.port, token=server.token)
     with at_once(AT_ONCE) as pool:
+        journal.fence(server.host, server.port)
         links = pool.submit(_start_links, engine, system, layout, proxies, run.seed, stop)
         kept = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
         services = [part for part in parts.values() if not part.is_store and not part.foreign]

@@ -183,14 +183,18 @@ def start_server(
     assert used is not None
     for _ in range(MOST_PORTS_TRIED):
         port = free_port()
+        if choice.kind == "real":
+            used.fence(HOST, port)
         child = Child(_command(choice, port, seed, folder, token), used)
         try:
             version = _wait_until_ours(child, HOST, port, token, end, used.stop)
         except _PortTaken:
             child.stop(STOP_DEADLINE_S)
+            used.unfence()
             continue
         except BaseException:
             child.stop(STOP_DEADLINE_S)
+            used.unfence()
             if own_journal is not None:
                 _remove(own_journal)
             raise
