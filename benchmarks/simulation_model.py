@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from experiment.controls import Delay
@@ -9,10 +10,10 @@ from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
 from simulation.engine.failures import Failure
-from simulation.engine.graphs import CallsInTurn, Source
 from simulation.engine.policies import Backoff, CircuitBreaker, Protection
 from simulation.engine.randomness import Exponential, Uniform, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 
 RATE = 200.0  # visits a second
 SERVICE_S = 0.002
@@ -36,6 +37,37 @@ CRASH = (0.6, 0.61)
 ATTEMPTS = 3
 BACKOFF = Backoff(0.05, 1.0, "full")
 BREAKER = (5, 1.0)
+
+
+class CallsInTurn:
+    """A service that calls its dependencies one after the other and fails with the first failure."""
+
+    __slots__ = ("_channels", "_first", "_server")
+
+    def __init__(self, server: Server, channels: Sequence[Channel]) -> None:
+        self._server = server
+        self._channels = tuple(channels)
+        self._first = channels[0]
+        server.handler = self
+
+    def handle(self, attempt: Attempt) -> None:
+        attempt.step = 0
+        self._first.call(self, attempt.request, attempt)
+
+    def resume(self, attempt: Attempt, error: Failure | None) -> None:
+        parent: Attempt = attempt.context
+        server = self._server
+        if parent.epoch != server.epoch and server.disturbed(parent, server.clock._now):
+            return
+        if error is not None:
+            parent.channel.reply(parent, None, error)
+            return
+        parent.step = step = parent.step + 1
+        channels = self._channels
+        if step < len(channels):
+            channels[step].call(self, parent.request, parent)
+        else:
+            parent.channel.reply(parent, None)
 
 
 def backoff_ceiling(retry: int) -> float:

@@ -12,7 +12,6 @@ import numpy as np
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
 from simulation.engine.failures import Failure
-from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.randomness import (
     Array,
@@ -23,6 +22,7 @@ from simulation.engine.randomness import (
 )
 from simulation.engine.replicas import HedgedCall
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.statistics import quantile

@@ -9,11 +9,11 @@ from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
 from simulation.engine.failures import Failure
-from simulation.engine.graphs import Source
 from simulation.engine.loop import run_until
 from simulation.engine.policies import Protection, RetryBudget
 from simulation.engine.randomness import Constant, sampler, stream
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_least, at_most, require, row
 
 HEALTHY_S = 5.0  # before the outage

@@ -11,7 +11,6 @@ import numpy as np
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
 from simulation.engine.failures import Failure
-from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.randomness import (
     Array,
@@ -23,6 +22,7 @@ from simulation.engine.randomness import (
     with_variation,
 )
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 from simulation.selfcheck.cases import LEAST_EVENTS, Case, CheckRow, Parameter, require, row, share, spread
 from simulation.selfcheck.statistics import batch_means, estimate, quantile, queue_controls
 

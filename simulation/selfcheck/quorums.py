@@ -10,7 +10,6 @@ import numpy as np
 from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
-from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.randomness import (
     Array,
@@ -24,6 +23,7 @@ from simulation.engine.randomness import (
 )
 from simulation.engine.replicas import Quorum, ReplicaState
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, crossing, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 from simulation.selfcheck.staleness import Delays, Staleness, latency_tail, quantile_of_tail

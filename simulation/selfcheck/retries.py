@@ -12,11 +12,11 @@ from simulation.engine.attempts import Attempt
 from simulation.engine.channels import Channel
 from simulation.engine.clock import Clock
 from simulation.engine.failures import Failure
-from simulation.engine.graphs import Source
 from simulation.engine.loop import run_out
 from simulation.engine.policies import Protection, RetryBudget
 from simulation.engine.randomness import Constant, Exponential, sampler, stream, uniform_sampler
 from simulation.engine.servers import Server
+from simulation.engine.sources import Source
 from simulation.selfcheck.cases import Case, CheckRow, Parameter, at_most, require, row, share, spread
 from simulation.selfcheck.queues import SEED, SEEDS
 
