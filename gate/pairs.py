@@ -11,7 +11,7 @@ from scipy import stats
 
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram
-from measurement.pressure import LEAST_SHARE, machine_alone
+from measurement.pressure import LEAST_SHARE
 from measurement.run_records import RunRecord
 
 MIN_PAIRS = 3  # before the first look
@@ -152,7 +152,7 @@ def _pair(key: Key, baseline: Sequence[RunRecord], candidate: Sequence[RunRecord
         seed=key[1],
         baseline=side_of(*baseline) if baseline else ABSENT,
         candidate=side_of(*candidate) if candidate else ABSENT,
-        measured=not any(side and all(map(machine_failed, side)) for side in sides),
+        measured=not any(side and all(record.machine_failed for record in side) for side in sides),
         unlike="; ".join(sorted({text for a in baseline for b in candidate if (text := unlikeness(a, b))})),
     )
 
@@ -177,7 +177,7 @@ def _shown(value: object) -> str:
 def side_of(*attempts: RunRecord) -> Side:
     """The last attempt at a run, and how many before it were invalid. Those of a machine that could not keep
     up are not counted."""
-    told = [record for record in attempts if not machine_failed(record)] or list(attempts)
+    told = [record for record in attempts if not record.machine_failed] or list(attempts)
     last = told[-1]
     return Side(
         score=last.score,
@@ -191,8 +191,3 @@ def side_of(*attempts: RunRecord) -> Side:
         silent=frozenset(one.name for one in last.properties if one.safety and not one.exposed),
         pressed=last.pressed >= LEAST_SHARE,
     )
-
-
-def machine_failed(record: RunRecord) -> bool:
-    """Invalid for no other reason than the machine's."""
-    return record.score is None and machine_alone(record.broken, record.pressed)

@@ -19,7 +19,7 @@ from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.switches import with_effect
 from gate.decide import MARGIN, Decision, GateResult, decide
-from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, machine_failed, side_of, stem
+from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, side_of, stem
 from gate.play import BASELINE, CANDIDATE
 from gate.selfcheck_report import Bug, GateFigures
 from measurement.run_records import RunRecord
@@ -190,7 +190,7 @@ def _trial(
             now = play(candidate.variant, Draw(scenario, seed, CANDIDATE))
             one, two = side_of(before), side_of(now)
             two = candidate.shifted(two) if candidate.shifted else two
-            measured = not (machine_failed(before) or machine_failed(now))
+            measured = not (before.machine_failed or now.machine_failed)
             runs.append(PairedRun(stem(scenario), seed, one, two, measured))
         look = Look(number, len(seeds))
         result = decide(runs, look=look)

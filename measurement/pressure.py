@@ -13,13 +13,14 @@ from experiment.history import History
 from experiment.rows import MACHINE
 from experiment.units import format_duration
 from experiment.verdict import CheckResult, Verdict
-from measurement.analysis import ExpectationResult, MachineUse
+from measurement.analysis import Analysis, ExpectationResult, MachineUse
 
 OTHERS_SHARE = 0.25  # of the machine's CPU time: others took as much as this,
 IDLE_SHARE = 0.25  # and no more than this was left idle. Measured in docs/measurement.md
 LEAST_SHARE = 0.1  # of a window's time: less of it under pressure does not touch its figures
 
-GENERATOR, BASELINE = "generator_kept_up", "baseline_met"  # conditions of validity
+LATE_S = 1.0  # a fault that began this much before or after its time is another experiment
+GENERATOR, BASELINE, OBSERVED = "generator_kept_up", "baseline_met", "fault_observed"  # conditions
 
 Span = tuple[float, float]
 
@@ -121,8 +122,21 @@ def checks_with_pressure(
     )
 
 
-def machine_alone(broken: Collection[str], pressed: float) -> bool:
+def machine_alone(broken: Collection[str], pressed: float, late: bool = False) -> bool:
     """Whether a run says nothing for no other reason than its machine: of the conditions of validity that are
-    broken, the load came late alone, or the baseline was broken under pressure from outside, for the share
-    `pressed` of its time."""
-    return set(broken) == {GENERATOR} or (BASELINE in broken and pressed >= LEAST_SHARE)
+    `broken`, the load came late alone; or, under pressure from outside for the share `pressed` of its time,
+    the baseline was broken or a fault was injected `late`."""
+    if set(broken) == {GENERATOR}:
+        return True
+    return pressed >= LEAST_SHARE and (BASELINE in broken or (late and OBSERVED in broken))
+
+
+def spoilt(analysis: Analysis) -> bool:
+    """Whether the run is invalid for no other reason than its machine."""
+    pressed = analysis.machine.pressed if analysis.machine is not None else 0.0
+    late = any(
+        window.start is not None and window.start - window.planned_start > LATE_S
+        for window in analysis.faults
+    )
+    broken = [check.name for check in analysis.validity if not check.ok]
+    return analysis.verdict is Verdict.INVALID and machine_alone(broken, pressed, late)

@@ -17,6 +17,7 @@ from experiment.regular_files import read_regular
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
+from measurement.pressure import machine_alone, spoilt
 from measurement.properties.bounded_staleness import LARGEST_LAG
 
 
@@ -75,6 +76,7 @@ class RunRecord:
     # have none; whatever else they hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
     pressed: float = 0.0  # share of the load under pressure from outside
+    spoilt: bool = False  # invalid for no other reason than its machine
     obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
 
@@ -82,6 +84,12 @@ class RunRecord:
     def job(self) -> Job:
         """What was asked for."""
         return Job(self.entry, self.scenario, self.design, self.seed, self.side)
+
+    @property
+    def machine_failed(self) -> bool:
+        """Invalid for no other reason than its machine; so are those that came late alone, in records of
+        before it was kept."""
+        return self.score is None and (self.spoilt or machine_alone(self.broken, 0.0))
 
     def statement(self, name: str) -> str:
         """What was found of that property, or the reason of the verdict where it is not known."""
@@ -148,6 +156,7 @@ def record_of(
         statements=tuple((name, check.statement) for name, check in found.items()),
         population=history.header.population,
         pressed=analysis.machine.pressed if analysis.machine is not None else 0.0,
+        spoilt=spoilt(analysis),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
     )
 

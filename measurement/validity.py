@@ -15,6 +15,7 @@ from experiment.verdict import Verdict
 from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, ValidityCheck
 from measurement.evidence import judge_evidence
 from measurement.expectations import describe
+from measurement.pressure import LATE_S
 from measurement.quality import latency_bounds
 from measurement.statistics import evidently_below
 
@@ -24,7 +25,6 @@ SHAPE_SHARE = 0.5  # of the time between two visits: beyond it another load was 
 CLOSE_S = 0.2
 USABLE_BASELINE = 0.5  # share of good operations below which a journey has nothing to be degraded from
 ENOUGH = 20
-LATE_S = 1.0  # a fault that began this much before or after its time is another experiment
 KEPT_LENGTH = 0.8  # of the planned length of an activation
 
 

@@ -268,11 +268,6 @@ def summary_of(header: Header, facts: RunFacts, analysis: Analysis) -> RunSummar
         failures=tuple(case.statement for case in having(cases_of(analysis), Outcome.ERROR, Outcome.FAILED)),
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
         score_short=score_short(analysis.score),
-        hint=_hint(analysis) if analysis.verdict is Verdict.INVALID else "",
+        hint=hint_of(analysis),
         not_modelled=tuple(c.checker for c in analysis.checks if not c.modelled and (c.judged or c.safety)),
     )
-
-
-def _hint(analysis: Analysis) -> str:
-    pressed = analysis.machine.pressed if analysis.machine is not None else 0.0
-    return hint_of([check.name for check in analysis.validity if not check.ok], pressed)

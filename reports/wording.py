@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 from experiment.history import Header
@@ -11,7 +11,7 @@ from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, WaiverUse
-from measurement.pressure import BASELINE, LEAST_SHARE, machine_alone
+from measurement.pressure import GENERATOR, LEAST_SHARE, spoilt
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
 SOURCES = {
@@ -156,9 +156,12 @@ HINTS = {  # what to do about a condition of validity that did not hold
 BUSY = "others kept the machine busy: run it again when it is quiet (`codeblue doctor` shows it)"
 
 
-def hint_of(broken: Collection[str], pressed: float) -> str:
-    """What to do about an invalid run, by the conditions that did not hold."""
-    if machine_alone(broken, pressed) and BASELINE in broken:
+def hint_of(analysis: Analysis) -> str:
+    """What to do about an invalid run, by the conditions that did not hold; of another run nothing."""
+    if analysis.verdict is not Verdict.INVALID:
+        return ""
+    broken = {check.name for check in analysis.validity if not check.ok}
+    if spoilt(analysis) and broken != {GENERATOR}:
         return BUSY
     order = ("clean_up_verified", "generator_kept_up", "baseline_met", *HINTS)
     first = next((name for name in order if name in broken), "")

@@ -27,7 +27,7 @@ from experiment.plan import Plan, header_of
 from experiment.stop import Interrupted, Stop
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
-from measurement.pressure import BASELINE, machine_alone
+from measurement.pressure import GENERATOR, spoilt
 from reports.report import RunReport
 
 JUDGED_WITHIN_S = 1.5  # of a run that was interrupted
@@ -72,12 +72,12 @@ def reproduce_command(plan: Plan, options: Options) -> str:
 
 
 def remarks_on(first: RunResult) -> tuple[Note, ...]:
-    """What the history of a second attempt says of the first. A late load, or a baseline that others spoilt,
-    says nothing about the system's speed; a safety violation meanwhile happened all the same, and counts in
+    """What the history of a second attempt says of the first. A late load, or what others spoilt, says
+    nothing about the system's speed; a safety violation meanwhile happened all the same, and counts in
     the second attempt too."""
     name = first.folder.path.name
-    late = BASELINE not in broken_conditions(first.analysis)
-    what = "the load generator fell behind" if late else "others kept the machine busy during the baseline"
+    broken = {check.name for check in first.analysis.validity if not check.ok}
+    what = "the load generator fell behind" if broken == {GENERATOR} else "others kept the machine busy"
     why = f"second attempt: in {name} {what}, so that its figures say nothing about the system"
     seen = [
         Note(0.0, "violation", f"{check.statement} (first attempt, {name})", check.checker)
@@ -85,17 +85,6 @@ def remarks_on(first: RunResult) -> tuple[Note, ...]:
         if check.safety and check.verdict is Verdict.FAIL
     ]
     return (Note(0.0, "warning", why), *seen)
-
-
-def broken_conditions(analysis: Analysis) -> list[str]:
-    """Names of the conditions of validity that did not hold."""
-    return [check.name for check in analysis.validity if not check.ok]
-
-
-def machine_failed(analysis: Analysis) -> bool:
-    """Whether the run is invalid for no other reason than its machine."""
-    pressed = analysis.machine.pressed if analysis.machine is not None else 0.0
-    return machine_alone(broken_conditions(analysis), pressed)
 
 
 class Bench(ABC):
@@ -138,7 +127,7 @@ class Bench(ABC):
         what is kept of the first attempt.
         """
         result = self._attempt(plan, watch, ())
-        if not self._stop.is_set() and machine_failed(result.analysis):
+        if not self._stop.is_set() and spoilt(result.analysis):
             result = self._attempt(plan, watch, remarks_on(result))
         return result
 

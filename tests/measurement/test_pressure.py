@@ -14,7 +14,7 @@ from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.expectations import describe
 from measurement.judge import analyse
-from measurement.pressure import machine_use, moments
+from measurement.pressure import machine_alone, machine_use, moments
 from tests.measurement.histories import SYSTEM, history, op, record, sample, scenario
 
 SLOW_S = 0.5
@@ -127,3 +127,23 @@ def test_samples_that_are_not_whole_are_left_out() -> None:
     assert use is not None and use.waiting is None
     assert machine_use(every, (100.0, 101.0)) is None
     assert not replace(every[0], others=0.4, own=1.6).pressed
+
+
+@pytest.mark.parametrize(
+    ("broken", "pressed", "late", "alone"),
+    [
+        (("generator_kept_up",), 0.0, False, True),
+        (("generator_kept_up", "fault_observed"), 0.0, False, False),
+        (("complete", "baseline_met"), 0.5, False, True),
+        (("complete", "baseline_met"), 0.05, False, False),
+        (("fault_observed",), 0.5, True, True),
+        (("fault_observed",), 0.5, False, False),
+        (("fault_observed",), 0.05, True, False),
+        ((), 1.0, True, False),
+    ],
+)
+def test_what_a_machine_alone_can_spoil(
+    broken: tuple[str, ...], pressed: float, late: bool, alone: bool
+) -> None:
+    """A load that came late; under pressure a baseline, or a fault that was injected late. Nothing else."""
+    assert machine_alone(broken, pressed, late) is alone

@@ -83,8 +83,21 @@ def test_a_baseline_that_others_spoilt_is_played_again() -> None:
     pressed = replace(invalid(cut, bad), machine=MachineUse(2.0, 0.3, 1.7, 2.0, 0.9, 1.0))
     bench = Scripted(pressed, builder.resilient_pass().analysis)
     assert bench.run(plan(Board()), lambda _: None).verdict is Verdict.PASS
-    assert "in first others kept the machine busy during the baseline" in bench.remarks[1][0].text
+    assert "in first others kept the machine busy, so that" in bench.remarks[1][0].text
     alone = Scripted(invalid(cut, bad))
+    assert alone.run(plan(Board()), lambda _: None).verdict is Verdict.INVALID
+
+
+def test_a_fault_that_came_late_under_pressure_is_played_again() -> None:
+    """The harness waited for a core; on a machine of its own a fault that comes late will do so again."""
+    late = ValidityCheck("fault_observed", False, "f1 began at 6.7 s, expected 5 s within 1 s")
+    windows = (builder.window(planned_start=13.0, start=14.7),)
+    pressed = replace(invalid(late), faults=windows, machine=MachineUse(2.0, 0.3, 1.7, 2.0, 0.9, 1.0))
+    bench = Scripted(pressed, builder.resilient_pass().analysis)
+    assert bench.run(plan(Board()), lambda _: None).verdict is Verdict.PASS
+    in_time = Scripted(replace(pressed, faults=(builder.window(planned_start=13.0, start=13.2),)))
+    assert in_time.run(plan(Board()), lambda _: None).verdict is Verdict.INVALID
+    alone = Scripted(replace(pressed, machine=None))
     assert alone.run(plan(Board()), lambda _: None).verdict is Verdict.INVALID
 
 
