@@ -113,7 +113,7 @@ class LiveRun:
         process = LoadProcess(self._folder.path, self._plan.scenario.load.workers)
         try:
             beside(self._stop, lambda: self._runtime.reset(run_settings(self._plan)))
-            self._obeyed = self._runtime.obeyed(0.0)
+            self._obeyed = self._shown(0.0)
             reason = self._played(process)
         except (_Interrupted, Interrupted):
             reason = "interrupted"
@@ -267,7 +267,11 @@ class LiveRun:
         reads = self._watched(lambda: final_reads(self._plan, self._endpoints(), history, zero.monotonic_s))
         self._recorder.write_all(reads)
         self._recorder.write_all(self._watched(lambda: self._runtime.records(zero)))
-        self._recorder.write_all(self._watched(lambda: self._runtime.obeyed(self._now())))
+        self._recorder.write_all(self._watched(lambda: self._shown(self._now())))
+
+    def _shown(self, t: float) -> list[Obeyed]:
+        """What the services of the plan obey. A system that is up for several plans may have more of them."""
+        return [row for row in self._runtime.obeyed(t) if row.service in self._plan.system.services]
 
     def _watched(self, read: Callable[[], T]) -> T:
         """What `read` gives, in a thread of its own: it is left alone when the run ends before it does."""

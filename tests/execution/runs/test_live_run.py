@@ -16,6 +16,7 @@ from execution.runs.live_run import LiveRun, Progress
 from execution.runs.run_folder import RunFolder
 from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
+from experiment.rows import Obeyed
 from experiment.stop import Stop
 from experiment.trouble import Trouble
 from load.account import LoadSummary
@@ -129,6 +130,23 @@ def test_a_run_that_settles_reads_its_final_state(tmp_path: Path, monkeypatch: p
     assert (ended.reason, home.read) == ("completed", 1)
     assert remark in history.notes
     assert [s.value for s in history.samples if (s.source, s.name) == ("load", "nice")] == [-10.0]
+
+
+class LargerHome(Home):
+    """A runtime that is up for several plans, with a service that this one does not need."""
+
+    def obeyed(self, t: float) -> list[Any]:
+        return [Obeyed(t, name, "d") for name in (*plan(Board()).system.services, "stranger")]
+
+
+def test_what_services_show_that_a_plan_does_not_need_is_no_part_of_its_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite starts what any of its entries needs; the design of the others is no evidence of this run."""
+    _, _, history = played(tmp_path, monkeypatch, interrupt=False, home=LargerHome())
+    shown = [row.service for row in history.designs]
+    assert sorted(set(shown)) == sorted(plan(Board()).system.services)
+    assert len(shown) == 2 * len(set(shown))
 
 
 class LostHome(Home):
