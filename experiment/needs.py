@@ -62,7 +62,8 @@ def joined(parts: Iterable[System]) -> System:
             services=first.services | other.services,
             left_out=tuple(name for name in first.left_out if name not in other.services),
             links=tuple(dict.fromkeys((*first.links, *other.links))),
-            records=tuple(dict.fromkeys((*first.records, *other.records))),
+            # Sources of records hold dictionaries, so that they have no hash.
+            records=(*first.records, *(one for one in other.records if one not in first.records)),
         )
     return first
 

@@ -109,3 +109,12 @@ def test_a_plan_is_of_the_part_alone() -> None:
 def test_a_property_concerns_a_scenario_that_plays_its_journeys(mix: str, judged: bool) -> None:
     """Only what no journey is about may be left unjudged for want of records."""
     assert concerns("no_duplicate_charge", REFERENCE, scenario(mix)) is judged
+
+
+def test_parts_with_records_over_http_are_joined() -> None:
+    """The mapping of their fields has no hash; each source is there once."""
+    shop = read_system(ROOT / "examples" / "shop" / "system.yaml")
+    assert joined([shop, shop]) == shop
+    small = part_of(shop, ("payments", "postgres"))
+    assert set(joined([small, shop]).services) == set(shop.services)
+    assert len(joined([small, shop]).records) == len(shop.records)
