@@ -36,7 +36,7 @@ LOAD, TOXIPROXY = "load", "toxiproxy"
 MOMENTS = ("start", "baseline", "fault", "recovery", "settle")
 SIGNALS = ("KILL", "STOP")
 WITHIN_S = 20.0  # from the signal to the end
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 INVALID = 3
 CALLED = {LOAD: "the load generator"}
 

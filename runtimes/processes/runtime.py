@@ -344,7 +344,7 @@ class ProcessesRuntime:
     def describe(self) -> RuntimeFacts:
         """Versions of what runs; the Toxiproxy in use by kind and version."""
         label = self._toxiproxy.label if self._toxiproxy is not None else "not started"
-        return RuntimeFacts(self.name, label, dict(self._stores.versions))
+        return RuntimeFacts(self.name, label, dict(self._stores.versions), self._stores.remark)
 
     def _running_controls(self) -> LiveControls:
         if self._controls is None:
