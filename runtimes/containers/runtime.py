@@ -52,7 +52,7 @@ from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.sql import Login
 from runtimes.starting import beside, start_or_stop
-from runtimes.vitals import Vital, Vitals, sign_of
+from runtimes.vitals import HUNG, Vital, Vitals, sign_of
 
 ENGINE_BACK_WITHIN_S = 30.0
 
@@ -82,6 +82,7 @@ class ContainersRuntime:
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
         self._vitals: Vitals | None = None
+        self._toxiproxy: ContainerLife | None = None
         self._replace: ToxiproxyReplacement | None = None
         self._since = 0.0
         self._token = ""
@@ -122,7 +123,7 @@ class ContainersRuntime:
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""
         able = built.toolbox.abilities()
-        self._replace = ToxiproxyReplacement(engine, built, self._gone)
+        self._replace = ToxiproxyReplacement(engine, built, self._gone, self._lost)
         keys = built.secrets.keys
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
@@ -160,8 +161,14 @@ class ContainersRuntime:
             Vital(name, lives[name].wrong, node.is_held, sign_of(node.part.role, node.part.address))
             for name, node in self._nodes.items()
         ]
+        self._toxiproxy = lives[TOXIPROXY]
         toxiproxy = Vital(TOXIPROXY, lives[TOXIPROXY].wrong, replace.is_held, built.proxies.answers)
         return [*nodes, toxiproxy, Vital(TOOLBOX, lives[TOOLBOX].wrong, replace.is_held)]
+
+    def _lost(self) -> None:
+        """Toxiproxy is replaced: it died, was stopped or hung."""
+        if self._vitals is not None and self._toxiproxy is not None:
+            self._vitals.tell(TOXIPROXY, self._toxiproxy.wrong() or HUNG)
 
     def _running(self) -> tuple[Engine, Built]:
         if self._engine is None or self._built is None:

@@ -49,7 +49,7 @@ from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
 from runtimes.sql import Login
 from runtimes.starting import at_once, beside, start_or_stop
-from runtimes.vitals import Vital, Vitals, sign_of
+from runtimes.vitals import HUNG, Vital, Vitals, sign_of
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
@@ -213,6 +213,8 @@ class ProcessesRuntime:
         with self._replacing:
             if self._toxiproxy is None or time.monotonic() - self._replaced_at < self._proxies.deadline_s:
                 return
+            if self._vitals is not None:
+                self._vitals.tell("toxiproxy", self._toxiproxy.wrong() or HUNG)
             self._toxiproxy.replace(STOP_DEADLINE_S)
             self._proxies.rebuild()
             self._replaced_at = time.monotonic()
