@@ -121,7 +121,7 @@ def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
         network=layout.network,
         labels=layout.labels(TOXIPROXY),
         address=address.host,
-        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed)),
+        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed), "-proxy-metrics"),
         user=f"{SERVICE_USER}:{SERVICE_USER}",
         environment={"LOG_LEVEL": "error", **token},
         tmpfs=SCRATCH,

@@ -40,9 +40,10 @@ from runtimes.containers.watch import ContainerLife, EngineWatch, wait_for_engin
 from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
 from runtimes.foreign import logins
 from runtimes.leftovers import Journal
-from runtimes.links.controls import ProxiedLink
+from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
+from runtimes.links.traffic import LinkTraffic, TrafficMeter
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.obeying import of_start, told
 from runtimes.owners import Identity, identify
@@ -84,6 +85,7 @@ class ContainersRuntime:
         self._vitals: Vitals | None = None
         self._toxiproxy: ContainerLife | None = None
         self._replace: ToxiproxyReplacement | None = None
+        self._meter: TrafficMeter | None = None
         self._since = 0.0
         self._token = ""
         self._design: Design | None = None  # of the last reset
@@ -125,15 +127,17 @@ class ContainersRuntime:
         able = built.toolbox.abilities()
         self._replace = ToxiproxyReplacement(engine, built, self._gone, self._lost)
         keys = built.secrets.keys
+        server = built.layout.container(TOXIPROXY)
+        meter = self._meter = TrafficMeter(built.proxies, lambda: network_of(engine, server))
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
             control = self._system.services[link.callee].control
-            prober = LinkProber(
-                Opener(link.protocol, door, http_paths(control), keys.over(self._system, link))
-            )
-            proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace)
+            traffic = LinkTraffic(meter, proxy_name(link), door, paired=link.protocol != "nats")
+            key = keys.over(self._system, link)
+            prober = LinkProber(Opener(link.protocol, door, http_paths(control), key, traffic.probes))
+            proxied = ProxiedLink(link, built.proxies, prober, journal, traffic, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
             if link.protocol == "http" and control.behaviour is not None:
                 callee = Point(built.layout.addresses[link.callee], control)
@@ -196,6 +200,7 @@ class ContainersRuntime:
         self._token, self._design = run.token, run.design
         self._logins = logins(self._system, built.layout.addresses, run, built.secrets.keys.passwords)
         built.folder.mark()
+        self._live().begin()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))
         self._renew(built, run)
@@ -376,6 +381,8 @@ class ContainersRuntime:
         if self._controls is not None:
             for link in self._controls.links.values():
                 link.close()
+        if self._meter is not None:
+            self._meter.close()
         if self._readings is not None:
             self._readings.close()
         if self._engine is not None:
@@ -406,6 +413,14 @@ class ContainersRuntime:
             return [str(error)]
         finally:
             engine.close()
+
+
+def network_of(engine: Engine, container: str) -> Path:
+    """The network namespace of a running container. Raises OSError where it does not run."""
+    pid = engine.state(container).pid
+    if not pid:
+        raise ProcessLookupError(f"{container} does not run")
+    return Path("/proc") / str(pid) / "ns" / "net"
 
 
 def collect_logs(engine: Engine, containers: Mapping[str, str], logs: Path, since: float) -> None:
