@@ -80,7 +80,8 @@ class Layout:
 
 def front_doors(system: System) -> tuple[str, ...]:
     """The services that journeys enter at: only they are published."""
-    return tuple(sorted({journey.entry for journey in system.journeys.values()}))
+    entries = {journey.entry for journey in system.journeys.values()}
+    return tuple(sorted(entries & system.services.keys()))  # a part of a system may lack some
 
 
 def place(
