@@ -131,7 +131,7 @@ def records_of(service: str, lines: bytes, zero: Zero) -> list[Record]:
             row.kind,
             row.key,
             row.id,
-            None if row.at is None else row.at - zero.wall_s,
+            None if row.at is None else zero.at(row.at),
             row.version,
             row.status,
             row.amount,

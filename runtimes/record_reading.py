@@ -97,7 +97,7 @@ def _record(source: RecordSource, row: Any, zero: Zero, token: str) -> Record | 
         source.kind,
         str(said["key"]),
         _text(said["id"]),
-        None if time is None else time - zero.wall_s,
+        None if time is None else zero.at(time),
         None if said["version"] is None else int(said["version"]),
         _text(said["status"]),
         None if said["amount"] is None else float(said["amount"]),

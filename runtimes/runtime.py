@@ -59,11 +59,30 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class Step:
+    """At run time `t` the wall clock was set by so many seconds."""
+
+    t: float
+    by_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class Zero:
-    """The zero of a run on both clocks: `t = monotonic - monotonic_s`, `t = unix - wall_s`."""
+    """The zero of a run on both clocks: `t = monotonic - monotonic_s`, `t = unix - wall_s` less all steps."""
 
     monotonic_s: float
     wall_s: float
+    steps: tuple[Step, ...] = ()
+
+    def at(self, unix_s: float) -> float:
+        """Run time of a wall time that a service told."""
+        t, shift_s = unix_s - self.wall_s, 0.0
+        for step in self.steps:
+            # No time lies in what a step forward left out: half of it belongs to either side.
+            if t - shift_s < step.t + max(0.0, step.by_s) / 2 + min(0.0, step.by_s):
+                break
+            shift_s += step.by_s
+        return t - shift_s
 
 
 @dataclass(frozen=True, slots=True)

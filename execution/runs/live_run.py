@@ -21,6 +21,7 @@ import polars as pl
 
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
+from execution.runs.wall_clock import WallClock
 from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, Obeyed, PhaseEvent, Row, Sample
 from experiment.plan import Plan, PlannedPhase
@@ -103,6 +104,7 @@ class LiveRun:
         self._why = ""  # what ended the run early
         self._obeyed: list[Obeyed] = []  # what the services showed before the start
         self._zero = Zero(0.0, 0.0)
+        self._clock: WallClock | None = None
         self._latest: LoadProgress | None = None
         self._machine: MachineWatch | None = None
 
@@ -264,7 +266,7 @@ class LiveRun:
 
     def _final_state(self) -> None:
         """Read beside a watch: what waits for a part that died waits in vain, and signals are answered."""
-        history, zero = self._reader.read(), self._zero
+        history, zero = self._reader.read(), self._clock.zero if self._clock is not None else self._zero
         reads = self._watched(lambda: final_reads(self._plan, self._endpoints(), history, zero.monotonic_s))
         self._recorder.write_all(reads)
         self._recorder.write_all(self._watched(lambda: self._runtime.records(zero)))
@@ -298,6 +300,8 @@ class LiveRun:
     def _look_for_trouble(self, load: RunningLoad | None) -> None:
         """Raises StartError naming the part, and when it happened: a run without it shows something else than
         what was planned."""
+        if self._clock is not None and (note := self._clock.look()) is not None:
+            self._record(note)
         trouble = self._runtime.trouble() or (load.trouble() if load is not None else None)
         if trouble is not None:
             raise StartError(trouble.told(self._zero.monotonic_s))
@@ -325,7 +329,8 @@ class LiveRun:
 
     def _begin(self, lead_s: float) -> None:
         """Zero is so far ahead; the header says when."""
-        self._zero = Zero(time.monotonic() + lead_s, time.time() + lead_s)
+        self._clock = WallClock(lead_s)
+        self._zero = self._clock.zero
         wall_s = self._zero.wall_s
         started_at = datetime.fromtimestamp(wall_s, UTC).isoformat(timespec="milliseconds")
         self._record(replace(self._header, zero_wall=wall_s, started_at=started_at))
