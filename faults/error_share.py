@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from experiment.controls import Behaviour, BehaviourProbe, Controls, Effect
+from experiment.controls import BehaviourProbe, Controls, Effect
 from experiment.controls import ErrorShare as RefuseShare
 from experiment.units import Share
 from faults.behaviour_measures import require_share, switched_off, touched
-from faults.in_callees import InCallee
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorShare(InCallee):
+class ErrorShare:
     """A `share` of this caller's requests is answered with `status` before any effect."""
 
     kind: ClassVar[str] = "error_share"
+    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "error_share"
     fault_class: ClassVar[str] = "error reply"
-    done: ClassVar[str] = "refused"
 
     share: Share
     """The part of requests that are answered with an error."""
@@ -31,9 +30,11 @@ class ErrorShare(InCallee):
         if not 400 <= self.status <= 599:
             raise ValueError(f"the status {self.status}; expected an error status, 400 to 599")
 
-    @property
-    def behaviour(self) -> Behaviour:
-        return RefuseShare(self.share, self.status)
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).behave(fault, RefuseShare(self.share, self.status))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).cease(fault)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
@@ -41,7 +42,7 @@ class ErrorShare(InCallee):
 
     def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
-        return touched(before, during, self.done)
+        return touched(before, during, "refused")
 
     def gone(self, before: object, after: object) -> Effect:
         """The callee says that it is off."""

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from experiment.controls import Behaviour, BehaviourProbe, Controls, Effect
+from experiment.controls import BehaviourProbe, Controls, Effect
 from experiment.controls import SlowProcessing as ProcessSlowly
 from experiment.units import Duration
 from faults.behaviour_measures import switched_off, touched
-from faults.in_callees import InCallee
 
 
 @dataclass(frozen=True, slots=True)
-class SlowProcessing(InCallee):
+class SlowProcessing:
     """Each request of this caller takes `delay` longer (give or take `jitter`) before its work is
     committed."""
 
     kind: ClassVar[str] = "slow_processing"
+    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "slow_processing"
     fault_class: ClassVar[str] = "slow"
-    done: ClassVar[str] = "slowed down"
 
     delay: Duration
     """How much longer a request takes before its work is committed."""
@@ -34,9 +33,11 @@ class SlowProcessing(InCallee):
                 "expected a delay above 0 and a jitter that is not longer"
             )
 
-    @property
-    def behaviour(self) -> Behaviour:
-        return ProcessSlowly(self.delay, self.jitter)
+    def inject(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).behave(fault, ProcessSlowly(self.delay, self.jitter))
+
+    def heal(self, controls: Controls, target: str, fault: str) -> None:
+        controls.behaviour(target).cease(fault)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
@@ -44,7 +45,7 @@ class SlowProcessing(InCallee):
 
     def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
-        return touched(before, during, self.done)
+        return touched(before, during, "slowed down")
 
     def gone(self, before: object, after: object) -> Effect:
         """The callee says that it is off."""

@@ -54,7 +54,6 @@ class Player:
             script.head.load_end,
             self._now,
             self._prepare,
-            operations=script.operations,
             day=script.head.day,
             started=self._account.started,
             object_to=self._object,

@@ -27,13 +27,16 @@ def judge_expectations(
 ) -> tuple[ExpectationResult, ...]:
     """Every objective of the scenario: baseline, fault, recovery, after.
 
+    What was still under way when the first fault was injected says nothing of the system before it: it is
+    no part of the baseline.
     `after` counts from where the run had recovered; when it never did, from the heal, so that it is not
     excused. One that was not met under pressure from outside says so.
     """
     results: list[ExpectationResult] = []
     for phase in ("baseline", "fault"):
         for expectation in getattr(scenario.expect, phase):
-            seen = figures(graded, expectation.journey, pl.col("phase") == phase)
+            chosen = (pl.col("phase") == phase) & ~(pl.col("into_fault") & (phase == "baseline"))
+            seen = figures(graded, expectation.journey, chosen)
             results.extend(_judge(phase, expectation, seen))
     asked = scenario.expect.recovery
     if asked is not None:

@@ -12,7 +12,7 @@ import polars as pl
 from experiment.history import History
 from experiment.scenario import PHASES, Scenario
 from experiment.topology import System
-from measurement.windows import phase_spans
+from measurement.windows import fault_span, phase_spans
 
 SECTION_OF_PHASE = {
     "warm_up": "baseline",
@@ -31,12 +31,14 @@ def grade(
 
     Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
     is_sent, outcome, kind (of error; null when acknowledged), waited (its latency counts in percentiles),
-    succeeded, good. Operations never sent are kept, since what stopped them is already counted where it
-    happened; they are never offered, good or bad.
+    succeeded, good, into_fault (under way when the first fault was injected). Operations never sent are
+    kept, since what stopped them is already counted where it happened; they are never offered, good or bad.
     """
     objectives = {name: journey.p95 for name, journey in system.journeys.items()}
     bounds = {name: min(limit, *latency_bounds(scenario, name)) for name, limit in objectives.items()}
     sent = pl.col("sent").is_not_null()
+    span = fault_span(history)
+    injected = span[0] if span is not None else float("inf")
     right = sent & (pl.col("outcome") == "acknowledged")
     if wrong.len():
         right &= ~pl.col("id").is_in(wrong.implode())
@@ -53,6 +55,7 @@ def grade(
             latency=pl.col("ended") - pl.col("intended") - _late(lag_off),
             is_sent=sent,
             kind=_error_kind(),
+            into_fault=(pl.col("intended") < injected) & (pl.col("ended") > injected),
             succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
         )
         .with_columns(
@@ -63,7 +66,7 @@ def grade(
         )
         .select(
             *("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "waited"),
-            *("succeeded", "good"),
+            *("succeeded", "good", "into_fault"),
         )
         .collect()
     )

@@ -65,8 +65,7 @@ def run_suite(
     check_suite(suite, catalogue)
     jobs = suite_jobs(suite, order.repeats)
     name = f"suite-{suite.name}"
-    with stop.cut_short(0.0):  # nothing has begun
-        prepared = prepare(jobs, Home(catalogue, options))
+    prepared = prepare(jobs, Home(catalogue, options))
     results = Results(options.out / FILE_NAME)
     results.check()
     conditions = prepared.conditions()

@@ -31,8 +31,7 @@ class LiveBench(Bench):
 
     def describe(self) -> str:
         facts = self._runtime.describe()
-        told = f"{facts.name}, Toxiproxy {facts.toxiproxy}"
-        return f"{told}; {facts.remark}" if facts.remark else told
+        return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
 
     def _design(self, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
         return wanted_of(plan.system, plan.design)

@@ -80,8 +80,7 @@ class Layout:
 
 def front_doors(system: System) -> tuple[str, ...]:
     """The services that journeys enter at: only they are published."""
-    entries = {journey.entry for journey in system.journeys.values()}
-    return tuple(sorted(entries & system.services.keys()))  # a part of a system may lack some
+    return tuple(sorted({journey.entry for journey in system.journeys.values()}))
 
 
 def place(
@@ -122,7 +121,7 @@ def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
         network=layout.network,
         labels=layout.labels(TOXIPROXY),
         address=address.host,
-        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed), "-proxy-metrics"),
+        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed)),
         user=f"{SERVICE_USER}:{SERVICE_USER}",
         environment={"LOG_LEVEL": "error", **token},
         tmpfs=SCRATCH,

@@ -15,7 +15,7 @@ from measurement.analysis import ExpectationResult
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
-from tests.measurement.histories import SYSTEM, history, scenario, steady
+from tests.measurement.histories import SYSTEM, history, op, scenario, steady
 
 MOST = parse_bound(">= 95%", SHARE)
 
@@ -79,3 +79,13 @@ def test_a_journey_that_was_never_played_has_no_data(journey: str) -> None:
     """Not played is not met."""
     results = judged(steady(), scenario(expect={"fault": (Expectation(journey, success=MOST),)}))
     assert [(r.status, r.measured) for r in results] == [("no data", None)]
+
+
+@pytest.mark.parametrize(("ended", "counts"), [(10.9, True), (12.0, False)])
+def test_what_the_fault_cut_off_is_no_fault_of_the_baseline(ended: float, counts: bool) -> None:
+    """An operation that was under way at the injection met the fault; one that failed before it did not."""
+    cut = replace(op(9001, "check_in", "enc-cut", 10.8, outcome="indeterminate"), ended=ended)
+    wanted = Expectation("check_in", success=MOST)
+    (result,) = judged([*steady(), cut], scenario(expect={"baseline": (wanted,)}))
+    assert result.measured is not None
+    assert (result.measured < 1.0) is counts

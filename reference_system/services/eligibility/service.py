@@ -43,6 +43,7 @@ class Switches(msgspec.Struct, frozen=True):
     eligibility_cache: float | None
     inline_wait: float
     retry_schedule: float
+    unknown_cover: Literal["presumed", "pending"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,9 +142,11 @@ class Eligibility(Service):
         return task.result()
 
     async def _late(self, inquiry: Inquiry) -> Response:
-        """No answer in time: a labelled one from the cache, else pending. Either way the inquiry is on
-        record."""
+        """No answer in time: a labelled one from the cache, else pending, or, as it must not be, a guess.
+        Whatever is said, the inquiry is on record."""
         at, held = time.time(), self._cache.get(inquiry.coverage)
+        if held is None and self.switches.unknown_cover == "presumed":
+            return self._reply(inquiry, await self._decided(inquiry, Answer("in-force", "")))
         due = at + self._spacing
         if held is None:
             await self.store.run(
