@@ -79,8 +79,9 @@ class Layout:
 
 
 def front_doors(system: System) -> tuple[str, ...]:
-    """The services that journeys enter at: only they are published."""
-    return tuple(sorted({journey.entry for journey in system.journeys.values()}))
+    """The services that journeys enter at: only they are published. Those that are not started have none."""
+    entries = {journey.entry for journey in system.journeys.values()}
+    return tuple(sorted(entries & set(system.services)))
 
 
 def place(

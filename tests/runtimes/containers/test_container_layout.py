@@ -59,6 +59,13 @@ def test_every_part_has_an_address_of_its_own() -> None:
     }
 
 
+def test_a_front_door_that_is_not_started_is_not_published() -> None:
+    """A run may start only some of a system's services, and not every journey's entry is among them."""
+    system = pair(stores=True)
+    elsewhere = replace(next(iter(system.journeys.values())), entry="annex")
+    assert plan.front_doors(replace(system, journeys={**system.journeys, "other": elsewhere})) == ("front",)
+
+
 def test_only_front_doors_are_published() -> None:
     """A service that no journey enters at, a store and Toxiproxy itself have no port outside."""
     published = {spec.hostname: dict(spec.published) for spec in specs() if spec.published}
