@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check install install-dev format lint types bench toxiproxy images clean help
+.PHONY: run test check lock fuzz install install-dev format lint types bench toxiproxy images clean help
 
 run: install  ## install what the product needs and run the smoke suite
 	$(BIN)/codeblue suite smoke
@@ -12,10 +12,22 @@ run: install  ## install what the product needs and run the smoke suite
 test: install-dev  ## install what the tests need and run all of them
 	$(BIN)/python -m pytest
 
-check: install-dev  ## format, lint and types
+check: install-dev  ## format, lint, types, security, licences, known weaknesses of packages
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
+	$(BIN)/pip-licenses --summary
+	$(BIN)/python -m ci.audit
+
+lock: install-dev  ## write requirements.txt and requirements-dev.txt again, with hashes
+	for name in requirements requirements-dev; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-annotate \
+	    --custom-compile-command "make lock" $$name.in --output-file $$name.txt || exit; done
+
+fuzz: install-dev  ## give broken files to every reader for twenty minutes
+	$(BIN)/python -m tests.fuzz hypothesis --minutes 10
+	$(BIN)/python -m tests.fuzz atheris --minutes 10
 
 format: install-dev  ## rewrite the code in the house format
 	$(BIN)/ruff format .
@@ -48,11 +60,13 @@ $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV) || { echo "no virtual environment: install your system's python3-venv package"; exit 1; }
 
 $(VENV)/.installed: requirements.txt pyproject.toml | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt -e .
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@
 
-$(VENV)/.installed-dev: requirements-dev.txt requirements.txt pyproject.toml examples/shop/requirements.txt | $(VENV)/bin/python
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt -e .
+$(VENV)/.installed-dev: requirements-dev.txt requirements.txt pyproject.toml | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps -e .
 	touch $@ $(VENV)/.installed
 
 help:  ## list the targets

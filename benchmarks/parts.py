@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ LOAD, TOXIPROXY = "load", "toxiproxy"
 MOMENTS = ("start", "baseline", "fault", "recovery", "settle")
 SIGNALS = ("KILL", "STOP")
 WITHIN_S = 20.0  # from the signal to the end
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 INVALID = 3
 CALLED = {LOAD: "the load generator"}
 
@@ -83,17 +83,10 @@ class Command:
         self._log.seek(0)
         return self._log.read().decode("utf-8", "replace")
 
-    def folder(self, number: int) -> Path | None:
-        """Of the run with that number, once it is there."""
+    def folder(self, used: Collection[Path]) -> Path | None:
+        """Of the latest run, if it is none of those."""
         made = sorted(self._out.glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
-        return made[number].parent if len(made) > number else None
-
-    def rows(self, number: int) -> Iterator[dict[str, Any]]:
-        """The rows of the history of a run as far as it is written."""
-        folder = self.folder(number)
-        if folder is not None and (path := folder / "history.jsonl").exists():
-            for line in path.read_bytes().split(b"\n")[:-1]:
-                yield json.loads(line)
+        return made[-1].parent if made and made[-1].parent not in used else None
 
     def pid_of(self, part: str) -> int | None:
         """The process of a part, once it runs: by the journal, the load generator by its command line."""
@@ -133,16 +126,21 @@ class Command:
         self._log.close()
 
 
-def reached(command: Command, case: Case, number: int) -> Callable[[], bool]:
+def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
+    """The rows of a history as far as it is written."""
+    if (path := folder / "history.jsonl").exists():
+        for line in path.read_bytes().split(b"\n")[:-1]:
+            yield json.loads(line)
+
+
+def reached(case: Case, folder: Path) -> Callable[[], bool]:
     """Whether the run has come to the moment of the case."""
-    if case.moment == "start":
-        return lambda: command.pid_of(case.part) is not None
     if case.moment == "baseline":
-        return lambda: any(row["type"] == "load" and row["offered"] for row in command.rows(number))
+        return lambda: any(row["type"] == "load" and row["offered"] for row in rows_of(folder))
     if case.moment in ("fault", "recovery"):
         event = {"fault": "active", "recovery": "healed"}[case.moment]
-        return lambda: any(row.get("event") == event for row in command.rows(number))
-    return lambda: any(row["type"] == "phase" and row["name"] == "recovery" for row in command.rows(number))
+        return lambda: any(row.get("event") == event for row in rows_of(folder))
+    return lambda: any(row["type"] == "phase" and row["name"] == "recovery" for row in rows_of(folder))
 
 
 def send(command: Command, case: Case) -> float:
@@ -159,7 +157,7 @@ def play_at_start(case: Case, runtime: str, design: str) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="codeblue-parts-") as folder:
         command = Command(Path(folder), runtime, design, 1)
         try:
-            command.until(reached(command, case, 0), f"start of {case.part}")
+            command.until(lambda: command.pid_of(case.part) is not None, f"start of {case.part}")
             family = command.family()
             begun = send(command, case)
             code = command.process.wait(PATIENCE_S)
@@ -181,10 +179,11 @@ def play_in_one(cases: Sequence[Case], runtime: str, design: str) -> Iterator[Ou
         command = Command(Path(folder), runtime, design, len(cases))
         family: list[psutil.Process] = []
         try:
-            for number, case in enumerate(cases):
+            used: list[Path] = []
+            for case in cases:
                 outcome = Outcome(case)
                 try:
-                    _play_one(command, case, number, outcome)
+                    _play_one(command, case, used, outcome)
                 except (TimeoutError, AssertionError) as error:
                     outcome.problems.append(str(error))
                 family = command.family() or family
@@ -199,24 +198,24 @@ def play_in_one(cases: Sequence[Case], runtime: str, design: str) -> Iterator[Ou
             command.close()
 
 
-def _play_one(command: Command, case: Case, number: int, outcome: Outcome) -> None:
-    command.until(reached(command, case, number), f"{case.moment} before {case}")
-    begun = send(command, case)
-    ends = [row for row in command.rows(number) if row["type"] == "end"]
-    while not ends:
-        command.until(lambda: any(row["type"] == "end" for row in command.rows(number)), f"end after {case}")
-        ends = [row for row in command.rows(number) if row["type"] == "end"]
-    outcome.seconds = time.monotonic() - begun
-    folder = command.folder(number)
+def _play_one(command: Command, case: Case, used: list[Path], outcome: Outcome) -> None:
+    command.until(lambda: command.folder(used) is not None, f"run for {case}")
+    folder = command.folder(used)
     assert folder is not None
+    used.append(folder)
+    command.until(reached(case, folder), f"{case.moment} before {case}")
+    begun = send(command, case)
+    command.until(lambda: any(row["type"] == "end" for row in rows_of(folder)), f"end after {case}")
+    outcome.seconds = time.monotonic() - begun
+    end = next(row for row in rows_of(folder) if row["type"] == "end")
     command.until((folder / "junit.xml").exists, f"judgement of {case}")
     analysis = json.loads((folder / "analysis.json").read_bytes())
     outcome.ended = str(analysis["verdict"])
     if outcome.ended != "invalid":
         outcome.problems.append(f"the verdict is {outcome.ended}, expected invalid")
-    if not ends[-1]["clean"]:
+    if not end["clean"]:
         outcome.problems.append("the run says that it was not cleaned up")
-    _judge(outcome, str(ends[-1].get("statement", "")))
+    _judge(outcome, str(end.get("statement", "")))
 
 
 def _judge(outcome: Outcome, said: str) -> None:

@@ -4,8 +4,8 @@
 /proc each second; `--repeats 20` plays as many short runs in one process instead, as a suite does, and looks
 after each. The growth is the slope of Theil and Sen over block means with its 95% interval, from the end of
 the baseline to the end of the load. It is flat when the interval reaches down to zero, or when all of it
-together is less than FLAT of what there was. The history must be complete, and the report there within
-REPORT_S.
+together is less than FLAT of what there was, or than twice the noise of the blocks. The history must be
+complete, and the report there within REPORT_S.
 """
 
 from __future__ import annotations
@@ -158,10 +158,11 @@ def tell(name: str, rows: Sequence[tuple[float, float, float, float]], unit: flo
     means = np.asarray([block.mean(axis=0) for block in blocks])
     flat = True
     for column, figure in enumerate(FIGURES, 1):
-        slope, _, low, high = theilslopes(means[:, column], means[:, 0] / unit)
-        span = (means[-1, 0] - means[0, 0]) / unit
-        mean = float(means[:, column].mean())
-        ok = low <= 0.0 or slope * span <= FLAT * mean
+        at = means[:, 0] / unit
+        slope, level, low, high = theilslopes(means[:, column], at)
+        grown = slope * (at[-1] - at[0])
+        noise = float(np.std(means[:, column] - level - slope * at))
+        ok = low <= 0.0 or grown <= max(2 * noise, FLAT * float(means[:, column].mean()))
         flat &= ok
         first, last, most = means[0, column], means[-1, column], table[:, column].max()
         print(

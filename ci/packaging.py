@@ -14,12 +14,12 @@ FILE = "commit.txt"  # see execution/places.py
 
 
 class Requirements(MetadataHookInterface):
-    """requirements.txt is the one list of what the product needs."""
+    """requirements.in is the one list of what the product needs."""
 
     PLUGIN_NAME = "custom"
 
     def update(self, metadata: dict[str, Any]) -> None:
-        lines = (Path(self.root) / "requirements.txt").read_text(encoding="utf-8").splitlines()
+        lines = (Path(self.root) / "requirements.in").read_text(encoding="utf-8").splitlines()
         metadata["dependencies"] = [line for line in lines if line and not line.startswith("#")]
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from experiment.plan import Plan, PlannedPhase
+from experiment.values import to_plain
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,7 @@ class AskedFault:
     target: str
     start_s: float
     end_s: float
+    parameters: Mapping[str, Any] = field(default_factory=dict)  # those of the fault, with its `kind`
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +51,14 @@ def asked_of(plan: Plan, design: Mapping[str, Mapping[str, Any]]) -> Asked:
         ),
         phases=plan.phases,
         faults=tuple(
-            AskedFault(acting.id, acting.fault.kind, acting.target, acting.start_s, acting.end_s)
+            AskedFault(
+                acting.id,
+                acting.fault.kind,
+                acting.target,
+                acting.start_s,
+                acting.end_s,
+                to_plain(acting.fault),
+            )
             for acting in plan.activations
         ),
         design=design,

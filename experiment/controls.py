@@ -8,8 +8,8 @@ starts.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol, runtime_checkable
 
 Direction = Literal["both", "to_callee", "to_caller"]
@@ -173,6 +173,49 @@ class LinkProbe:
     measures: Mapping[str, float] | None = None  # what acts on packets says of them: packets_dropped, ...
 
 
+@dataclass(frozen=True, slots=True)
+class Traffic:
+    """What the caller's own connections did on a link up to one moment; the harness's probes are left out.
+
+    Counters grow; two readings of one link are compared by `since`. `exchanges` is one list for all readings
+    of a link, seconds that a question took until its answer, of as many as were seen; `answered` of them are
+    in this reading. `usual_s` is their median before the fault that acts now.
+    """
+
+    connections: int = 0  # that were seen
+    open: int = 0  # at this moment
+    to_callee: int = 0  # bytes
+    to_caller: int = 0  # bytes
+    refused: int | None = 0  # attempts to connect; None where they cannot be counted
+    exchanges: Sequence[float] = ()
+    answered: int = 0
+    usual_s: float | None = None
+    waiting: tuple[float, ...] = ()  # how long each question waits that has no answer at this moment
+
+    @property
+    def carried(self) -> int:
+        """Bytes, both ways together."""
+        return self.to_callee + self.to_caller
+
+    @property
+    def took(self) -> Sequence[float]:
+        """The exchanges themselves, in seconds."""
+        return self.exchanges[: self.answered]
+
+    def since(self, earlier: Traffic) -> Traffic:
+        """What came after another reading. What is open or waits is that of this moment."""
+        refused = None if self.refused is None else self.refused - (earlier.refused or 0)
+        return replace(
+            self,
+            connections=self.connections - earlier.connections,
+            to_callee=self.to_callee - earlier.to_callee,
+            to_caller=self.to_caller - earlier.to_caller,
+            refused=refused,
+            exchanges=self.exchanges[earlier.answered : self.answered],
+            answered=self.answered - earlier.answered,
+        )
+
+
 class LinkControl(Protocol):
     """One link."""
 
@@ -184,6 +227,10 @@ class LinkControl(Protocol):
     def restore(self, fault: str) -> None: ...  # idempotent; other faults on the link stay
     # The first call opens the "existing" connection; with a payload, so many bytes go each way.
     def probe(self, deadline_s: float, payload_bytes: int = 0) -> LinkProbe: ...
+    # What of an injected fault is not in force as it was set, or what acts beside it, read back now; empty:
+    # it is in force.
+    def amiss(self, fault: str) -> str: ...
+    def traffic(self) -> Traffic: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,6 +304,28 @@ class Effect:
     existing_connections: Literal["affected", "not affected", "unknown", "no connections"] = "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One reading of a fault's target, cheap enough to be taken again and again while the fault lasts.
+
+    `amiss`: why the fault is not in force as it was set; empty when it is. What the target's callers did so
+    far stands beside it: on a link its `traffic`; in a callee how many of the caller's requests it counted
+    (None: it does not count them) and how many of them were `touched`.
+    """
+
+    amiss: str = ""
+    traffic: Traffic | None = None
+    requests: int | None = None
+    touched: int = 0
+
+    def carried_since(self, earlier: Look) -> int | None:
+        """What came over the target since: bytes of a link, requests of a callee; None where nobody can
+        say."""
+        if self.traffic is not None:
+            return self.traffic.since(earlier.traffic or Traffic()).carried
+        return None if self.requests is None else self.requests - (earlier.requests or 0)
+
+
 @runtime_checkable
 class Fault(Protocol):
     """One kind of fault with its parameters: a frozen dataclass in `faults/`, one file each.
@@ -264,7 +333,9 @@ class Fault(Protocol):
     `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability,
     `fault_class` what it looks like to those around it, for coverage; kinds that act on nodes have `roles`.
     `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
-    and `judge` / `gone` compare two measurements: without an effect nothing is claimed.
+    and `judge` / `gone` compare two measurements: without an effect nothing is claimed. From its begin to its
+    heal `look` reads again and again whether it is in force and what the callers' own traffic did; `met` says
+    what of that traffic the fault met between the look before it and the last one.
     """
 
     @property
@@ -280,3 +351,5 @@ class Fault(Protocol):
     def measure(self, controls: Controls, target: str) -> object: ...
     def judge(self, before: object, during: object) -> Effect: ...
     def gone(self, before: object, after: object) -> Effect: ...
+    def look(self, controls: Controls, target: str, fault: str) -> Look: ...
+    def met(self, target: str, start: Look, now: Look) -> Effect: ...

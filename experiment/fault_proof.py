@@ -1,25 +1,32 @@
 """One activation of a fault with the proof of its effect and of its end: the same on a live system and on the
 twin.
 
-    measure -> inject -> measure until the effect is seen -> measure once more before the end -> heal
-            -> measure until it is gone
+    measure -> look -> inject -> measure until the effect is seen -> look again and again
+            -> measure and look once more before the end -> heal -> measure until it is gone
 
-Time belongs to whoever drives it: a thread, or a virtual clock.
+A measurement is the harness's own probe: a control. A look reads back that the fault is in force as it was
+set, and what the target's callers did meanwhile: the evidence. Time belongs to whoever drives it: a thread,
+or a virtual clock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Literal
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, Fault, Look
+from experiment.errors import CodeBlueError
 from experiment.plan import Activation
 from experiment.rows import FaultEvent, Row
+from experiment.values import to_plain
 
 MEASURE_AHEAD_S = 0.35  # the "before" measurement is taken this long before the injection
 POLL_S = 0.1
 GONE_WITHIN_S = 10.0  # after this a fault that still acts is reported as not healed
+LOOK_EVERY_S = 0.5
+LOOK_SHARE = 0.1  # of the time that looks may take: one that takes long comes less often
+LOOK_AT_LEAST_EVERY_S = 1.5
 MARGIN_S = 0.05  # the last measurement ends this long before the heal, which is never late because of it
 
 Waits = Generator[float, None, None]  # yields the seconds since the run's zero until which to wait
@@ -32,8 +39,17 @@ class Abandoned(Exception):
     """Thrown in at a wait: the run ends early. What acts is healed at once, what is due is not injected."""
 
 
+def look_at(fault: Fault, controls: Controls, target: str, name: str) -> Look:
+    """One look. A target that cannot be looked at is not seen to be disturbed as planned."""
+    try:
+        return fault.look(controls, target, name)
+    except CodeBlueError as error:
+        return Look(f"it could not be read back: {error}")
+
+
 class FaultProof:
-    """`steps` is driven once, from a moment before `due_s` on.
+    """`steps` is driven once, from a moment before `due_s` on. `zero` is a look at the target when the run
+    began.
 
     Measurements after the effect was seen are made inside of `aside`: in the twin, looking then changes
     nothing of what comes after.
@@ -46,12 +62,16 @@ class FaultProof:
         now: Callable[[], float],
         record: Callable[[Row], None],
         aside: Callable[[], AbstractContextManager[None]] = nullcontext,
+        zero: Look | None = None,
     ) -> None:
         self.activation = activation
         self._controls = controls
         self._aside = aside
         self._now = now
         self._record = record
+        self._zero = zero or Look()
+        self._start = Look()  # right before the injection
+        self._looks = 0
         self.acting = False
 
     @property
@@ -76,12 +96,14 @@ class FaultProof:
 
     def _act(self, before: object) -> Waits:
         acting = self.activation
-        self._event("inject")
+        self._start = self._look()
+        carried = self._start.carried_since(self._zero)
+        self._event("inject", measured={"carried": carried}, parameters=to_plain(acting.fault))
         self.acting = True
         try:
             acting.fault.inject(self._controls, acting.target, acting.id)
             if (took_s := (yield from self._seen(before))) is not None:
-                yield from self._seen_again(before, took_s)
+                yield from self._lasting(before, took_s)
             yield acting.end_s
         except Abandoned:
             pass
@@ -108,15 +130,45 @@ class FaultProof:
                 self._event("no_effect", effect)
                 raise
 
-    def _seen_again(self, before: object, took_s: float) -> Waits:
-        """What is true at the end, where there is time to measure it."""
-        last_s = self.activation.end_s - took_s - MARGIN_S
-        if self._now() >= last_s:
+    def _lasting(self, before: object, took_s: float) -> Waits:
+        """Look until shortly before the heal; then measure too, where there is time for it."""
+        end_s = self.activation.end_s - MARGIN_S
+        last_s = end_s - took_s
+        measuring = self._now() < last_s
+        due_s = self._now() + LOOK_EVERY_S
+        while due_s < (last_s if measuring else end_s):
+            yield due_s
+            begun_s = self._now()
+            self._lasts()
+            took = self._now() - begun_s
+            due_s = self._now() + min(LOOK_AT_LEAST_EVERY_S, max(LOOK_EVERY_S, took / LOOK_SHARE))
+        effect = None
+        if measuring:
+            yield last_s
+            with self._aside():
+                effect = self.activation.fault.judge(before, self._measure())
+        elif self._now() < end_s:
+            yield end_s
+        self._lasts(effect)
+
+    def _look(self) -> Look:
+        acting = self.activation
+        return look_at(acting.fault, self._controls, acting.target, acting.id)
+
+    def _lasts(self, probed: Effect | None = None) -> None:
+        """One look while the fault acts, into the history: whether it is in force, and what it met so far.
+        `probed` is the last measurement of the harness's own."""
+        acting, look = self.activation, self._look()
+        self._looks += 1
+        if look.amiss:
+            self._event("faded", Effect(False, look.amiss, {"looks": self._looks}))
             return
-        yield last_s
-        with self._aside():
-            effect = self.activation.fault.judge(before, self._measure())
-        self._event("still_active" if effect.seen else "faded", effect)
+        met = acting.fault.met(acting.target, self._start, look)
+        measured = {**(probed.measured if probed else {}), **met.measured, "looks": self._looks}
+        if probed is not None and not probed.seen:
+            self._event("faded", Effect(False, probed.statement, measured))
+            return
+        self._event("still_active", Effect(True, met.statement, measured))
 
     def _heal(self, before: object) -> Waits:
         acting = self.activation
@@ -130,7 +182,14 @@ class FaultProof:
             yield self._now() + POLL_S
         self._event("healed" if effect.seen else "not_healed", effect)
 
-    def _event(self, event: Said, effect: Effect | None = None, statement: str = "") -> None:
+    def _event(
+        self,
+        event: Said,
+        effect: Effect | None = None,
+        statement: str = "",
+        measured: Mapping[str, object] | None = None,
+        parameters: Mapping[str, object] | None = None,
+    ) -> None:
         acting = self.activation
         ending = event in ("still_active", "faded", "heal", "healed", "not_healed")
         self._record(
@@ -143,6 +202,7 @@ class FaultProof:
                 planned=acting.end_s if ending else acting.start_s,
                 statement=effect.statement if effect else statement,
                 existing_connections=effect.existing_connections if effect else "",
-                measured=dict(effect.measured) if effect else {},
+                measured=dict(effect.measured) if effect else dict(measured or {}),
+                parameters=parameters,
             )
         )

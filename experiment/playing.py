@@ -6,7 +6,8 @@ the live player waits in a greenlet, the twin in virtual time.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections import Counter
+from collections.abc import Callable, Generator, Iterable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from experiment.answers import NOTHING, Answered
@@ -82,12 +83,15 @@ class Users:
         now: Callable[[], float],
         prepare: Callable[[PlannedOperation, Known], Prepared],
         *,
+        operations: Iterable[PlannedOperation] | None = None,
         day: str = "",
         started: Callable[[float | None], None] = lambda _lag: None,
         object_to: Callable[[str], None] = lambda _fault: None,
     ) -> None:
-        """`now` is seconds since the run's zero, `day` the run's. `started` is told how late each turn came
-        (None: it had to wait for another operation), `object_to` what the workload's own code did wrong."""
+        """`operations` are all that will be played: what none of them needs any more is forgotten; without
+        them everything is kept. `now` is seconds since the run's zero, `day` the run's. `started` is told how
+        late each turn came (None: it had to wait for another operation), `object_to` what the workload's own
+        code did wrong."""
         self._terms = terms
         self._load_end_s = load_end_s
         self._now = now
@@ -97,6 +101,13 @@ class Users:
         self._object_to = object_to
         self._versions: dict[str, int] = {}
         self._succeeded: dict[int, bool] = {}
+        self._bounded = operations is not None
+        self._keys: Counter[str] = Counter()  # how many operations are still to come
+        self._needs: Counter[int] = Counter()
+        for op in operations or ():
+            self._keys[op.key] += 1
+            if op.needs is not None:
+                self._needs[op.needs] += 1
 
     def operate(self, op: PlannedOperation) -> Waits:
         """One operation at its intended start; returns its row. `Stopped` ends it where it stands."""
@@ -123,7 +134,10 @@ class Users:
         answered = heard.answered
         if succeeded and answered.version is not None and terms.writes:
             self._versions[op.key] = max(answered.version, self._versions.get(op.key, 0))
-        self._succeeded[op.id] = succeeded
+        if op.id in self._needs or not self._bounded:
+            self._succeeded[op.id] = succeeded
+        if self._bounded:
+            self._forget(op)
         return Operation(
             id=op.id,
             journey=op.journey,
@@ -141,6 +155,18 @@ class Users:
             label=answered.label,
             age=answered.age,
         )
+
+    def _forget(self, op: PlannedOperation) -> None:
+        """What only this operation and those before it had to know. A long load must not fill the memory."""
+        self._keys[op.key] -= 1
+        if not self._keys[op.key]:
+            del self._keys[op.key]
+            self._versions.pop(op.key, None)
+        if op.needs is not None:
+            self._needs[op.needs] -= 1
+            if not self._needs[op.needs]:
+                del self._needs[op.needs]
+                self._succeeded.pop(op.needs, None)
 
     def _turn(self, op: PlannedOperation, last: float) -> Generator[Turn, bool, str | None]:
         """None when the operation may be sent, else the reason why it is not."""

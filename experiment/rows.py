@@ -100,7 +100,8 @@ class PhaseEvent:
 @dataclass(frozen=True, slots=True)
 class FaultEvent:
     """`event`: inject, active (effect seen), no_effect, heal, healed (effect gone), not_healed, failed.
-    Shortly before the heal of one that was seen: still_active, or faded (not seen any more)."""
+    From the time when it was seen until its heal, twice a second: still_active, or faded (not in force any
+    more). `parameters` of an injection are those of the fault, with its `kind`."""
 
     TAG: ClassVar[str] = "fault"
     fault: str
@@ -114,6 +115,7 @@ class FaultEvent:
     statement: str = ""
     existing_connections: str = ""
     measured: Mapping[str, Any] = field(default_factory=dict)
+    parameters: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Direction, Effect, LinkProbe, Reach, Throttle
 from experiment.units import Bandwidth as BytesPerSecond
+from faults.on_links import OnLink
 
 PROBE_S = 0.25  # a probe carries what the link takes this long for
 LEAST_BYTES, MOST_BYTES = 1_000, 256_000
@@ -15,11 +16,10 @@ ABOVE = 1.5  # a measured rate up to this multiple of the one asked for counts a
 
 
 @dataclass(frozen=True, slots=True)
-class Bandwidth:
+class Bandwidth(OnLink):
     """Each connection carries at most `rate` in each direction named."""
 
     kind: ClassVar[str] = "bandwidth"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "throttle"
     fault_class: ClassVar[str] = "slow"
 
@@ -38,9 +38,6 @@ class Bandwidth:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Throttle(self.rate, self.direction))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> LinkProbe:
         """A quarter of a second's worth of bytes in both directions; 1 KB at least, 256 KB at most."""

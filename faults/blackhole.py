@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from experiment.controls import Blackhole as Vanish
 from experiment.controls import Controls, Direction, Effect
@@ -17,14 +17,14 @@ from faults.link_measures import (
     shown,
     touch,
 )
+from faults.on_links import OnLink
 
 
 @dataclass(frozen=True, slots=True)
-class Blackhole:
+class Blackhole(OnLink):
     """Connections are accepted and stay open; bytes vanish in the direction named. Healing closes them."""
 
     kind: ClassVar[str] = "blackhole"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "blackhole"
     fault_class: ClassVar[str] = "cut"
 
@@ -33,9 +33,6 @@ class Blackhole:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Vanish(self.direction))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S)

@@ -5,26 +5,27 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-from experiment.controls import Controls, Effect, SkewClock
+from experiment.controls import Controls, Effect, GaugedNode, SkewClock
 from experiment.topology import Role
 from experiment.units import Duration, format_duration
 from faults.node_measures import CODE, NodeFigures, figures_of, measure_node
+from faults.on_nodes import OnNode
 
 NOISE_S = 0.5
 SMALLEST_S = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class ClockSkew:
+class ClockSkew(OnNode):
     """The service reads a wall clock that is `offset` ahead or behind; what measures durations stays right.
 
     It takes up to two seconds until the service notices, when the clock jumps and when it jumps back.
     """
 
     kind: ClassVar[str] = "clock_skew"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "skew_clock"
     fault_class: ClassVar[str] = "wrong clock"
+    lasting: ClassVar[str] = "its clock was wrong at every look"
     roles: ClassVar[frozenset[Role]] = CODE
     unbounded: ClassVar[tuple[str, ...]] = ("offset",)  # no time that passes: may exceed the fault
 
@@ -43,9 +44,6 @@ class ClockSkew:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, SkewClock(self.signed_s))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         """The time that the service tells by itself, against ours."""
@@ -67,6 +65,10 @@ class ClockSkew:
         assert isinstance(after, NodeFigures)
         right = abs(after.gauges["clock_offset_s"]) < NOISE_S
         return Effect(right, f"its clock is off by {_off(after)}", figures_of(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        off_s = node.gauge("clock_offset_s")
+        return "" if abs(off_s - self.signed_s) < NOISE_S else f"its clock is off by {off_s:+.3f} s"
 
 
 def _off(figures: NodeFigures) -> str:

@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from experiment.controls import Controls, Corrupt, Effect
 from experiment.units import Share
 from faults.link_measures import RoundTrips, measure_link
+from faults.on_links import OnLink
 from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed, require_share
 
 
 @dataclass(frozen=True, slots=True)
-class Corruption:
+class Corruption(OnLink):
     """One bit of a packet on the way to the caller is flipped.
 
     Where checksums are verified TCP drops the packet and sends it again; else the damage reaches the caller.
     """
 
     kind: ClassVar[str] = "corruption"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "corrupt"
     fault_class: ClassVar[str] = "lossy"
 
@@ -31,9 +31,6 @@ class Corruption:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Corrupt(self.share))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)

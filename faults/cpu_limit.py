@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, GaugedNode
 from experiment.controls import CpuLimit as LimitCores
 from experiment.topology import Role
 from experiment.units import Share
 from faults.node_measures import EVERY_ROLE, NodeFigures, figures_of, measure_node
+from faults.on_nodes import OnNode
 
+ROUNDING = 0.001  # of cores
 SLOWER = 1.2  # the fixed piece of work takes at least so many times as long
 
 
 @dataclass(frozen=True, slots=True)
-class CpuLimit:
+class CpuLimit(OnNode):
     """The kernel holds the node back once it has used `share` of a core in a tenth of a second."""
 
     kind: ClassVar[str] = "cpu_limit"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "cpu_limit"
     fault_class: ClassVar[str] = "slow"
+    lasting: ClassVar[str] = "its limit stood all the time"
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     share: Share
@@ -33,9 +35,6 @@ class CpuLimit:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, LimitCores(self.share))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         """How long a fixed piece of work takes on the node, and for how long the kernel held it back."""
@@ -57,6 +56,10 @@ class CpuLimit:
         assert isinstance(after, NodeFigures)
         free = after.gauges["cpu_limit"] == 0 and after.gauges["work_held_back_s"] == 0
         return Effect(free, _work(after), figures_of(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        limit = node.gauge("cpu_limit")
+        return "" if abs(limit - self.share) < ROUNDING else f"its limit is {limit:.0%} of a core (0: none)"
 
 
 def _work(figures: NodeFigures) -> str:

@@ -3,28 +3,26 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Effect, FillDisk
+from experiment.controls import Controls, Effect, FillDisk, GaugedNode
 from experiment.topology import Role
 from faults.node_measures import STORES, NodeFigures, answer, figures_of, measure_node
+from faults.on_nodes import OnNode
 
 
 @dataclass(frozen=True, slots=True)
-class DiskFull:
+class DiskFull(OnNode):
     """All free space of a store's volume is taken. Healing gives it back, and starts a store that stopped."""
 
     kind: ClassVar[str] = "disk_full"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "fill_disk"
     fault_class: ClassVar[str] = "full disk"
+    lasting: ClassVar[str] = "no write was possible at any look"
     roles: ClassVar[frozenset[Role]] = STORES
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, FillDisk())
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "disk_free_bytes", "disk_takes_writes")
@@ -43,6 +41,9 @@ class DiskFull:
         assert isinstance(after, NodeFigures)
         back = after.well and after.gauges["disk_takes_writes"] == 1
         return Effect(back, f"{_room(after)}, {answer(after.probe)}", figures_of(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        return "a write works" if node.gauge("disk_takes_writes") else ""
 
 
 def _room(figures: NodeFigures) -> str:

@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import Behaviour, BehaviourProbe, Controls, Effect
 from experiment.controls import ErrorShare as RefuseShare
 from experiment.units import Share
 from faults.behaviour_measures import require_share, switched_off, touched
+from faults.in_callees import InCallee
 
 
 @dataclass(frozen=True, slots=True)
-class ErrorShare:
+class ErrorShare(InCallee):
     """A `share` of this caller's requests is answered with `status` before any effect."""
 
     kind: ClassVar[str] = "error_share"
-    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "error_share"
     fault_class: ClassVar[str] = "error reply"
+    done: ClassVar[str] = "refused"
 
     share: Share
     """The part of requests that are answered with an error."""
@@ -30,11 +31,9 @@ class ErrorShare:
         if not 400 <= self.status <= 599:
             raise ValueError(f"the status {self.status}; expected an error status, 400 to 599")
 
-    def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, RefuseShare(self.share, self.status))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).cease(fault)
+    @property
+    def behaviour(self) -> Behaviour:
+        return RefuseShare(self.share, self.status)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
@@ -42,7 +41,7 @@ class ErrorShare:
 
     def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
-        return touched(before, during, "refused")
+        return touched(before, during, self.done)
 
     def gone(self, before: object, after: object) -> Effect:
         """The callee says that it is off."""

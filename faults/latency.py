@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from statistics import median
+from typing import ClassVar
 
-from experiment.controls import Controls, Delay, Direction, Effect
-from experiment.units import Duration, format_duration
+from experiment.controls import Controls, Delay, Direction, Effect, Look
+from experiment.units import Duration, format_duration, noun
 from faults.link_measures import RoundTrips, figures, measure_link, shown, touch, typical
+from faults.on_links import OnLink, traffic_between
 
 LONGEST_PROBE_S = 1.0
 NOISE_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Latency:
+class Latency(OnLink):
     """A round trip takes `delay` longer, give or take `jitter`.
 
     With the direction `both` half of it is added on each way; with `to_callee` or `to_caller` all of it on
@@ -22,7 +24,6 @@ class Latency:
     """
 
     kind: ClassVar[str] = "latency"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "delay"
     fault_class: ClassVar[str] = "slow"
 
@@ -51,9 +52,6 @@ class Latency:
         share = 0.5 if self.direction == "both" else 1.0
         controls.link(target).impair(fault, Delay(self.delay * share, self.jitter * share, self.direction))
 
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
-
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         """Round trips as long as they may take, but never longer than a second."""
         deadline_s = min(LONGEST_PROBE_S, self.delay + self.jitter + 0.25)
@@ -68,7 +66,7 @@ class Latency:
         assert isinstance(before, RoundTrips)
         assert isinstance(during, RoundTrips)
         base = typical(before.fresh)
-        floor = min(max(0.8 * (self.delay - self.jitter), 0.2 * self.delay), 0.8 * LONGEST_PROBE_S)
+        floor = min(self.least_s, 0.8 * LONGEST_PROBE_S)
         fresh = _added(base, typical(during.fresh), during)
         existing = _added(typical(before.existing), typical(during.existing), during)
         reached = bool(during.fresh) and during.fresh[-1].connected
@@ -77,6 +75,29 @@ class Latency:
         seen = reached and fresh is not None and fresh >= floor
         measured = {**figures(before, during), "asked_s": self.delay, "added_s": fresh}
         return Effect(seen, statement, measured, touched)
+
+    def met(self, target: str, start: Look, now: Look) -> Effect:
+        """Beside the bytes: how much longer the caller's own exchanges took, of those that were seen."""
+        effect = OnLink.met(self, target, start, now)
+        during = traffic_between(start, now)
+        if not effect.seen:
+            return effect
+        usual = during.usual_s or 0.0
+        slower = [one for one in during.took if one - usual >= self.least_s]
+        measured = {**effect.measured, "before_exchange_s": during.usual_s, "slower": len(slower)}
+        told = effect.statement
+        if during.answered:
+            added_ms = (median(during.took) - usual) * 1e3
+            told += f"; {len(slower)} of {noun(during.answered, 'exchange')} that were seen took longer"
+            told += f", median {added_ms:+.0f} ms"
+        elif during.waiting:
+            told += f"; no answer was seen, a question waits for {max(during.waiting) * 1e3:.0f} ms"
+        return Effect(True, told, measured)
+
+    @property
+    def least_s(self) -> float:
+        """What a round trip surely takes longer: what the jitter leaves, 20% of the delay at the least."""
+        return max(0.8 * (self.delay - self.jitter), 0.2 * self.delay)
 
     def gone(self, before: object, after: object) -> Effect:
         """The round trip is again less than half the delay (or 50 ms) above what it was before."""

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import Behaviour, BehaviourProbe, Controls, Effect
 from experiment.controls import LostResponse as LoseResponses
 from experiment.units import Share
 from faults.behaviour_measures import require_share, switched_off, touched
+from faults.in_callees import InCallee
 
 
 @dataclass(frozen=True, slots=True)
-class LostResponse:
+class LostResponse(InCallee):
     """The callee finishes and commits a request, then closes the connection without an answer, for a `share`
     of requests."""
 
     kind: ClassVar[str] = "lost_response"
-    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "lost_response"
     fault_class: ClassVar[str] = "lost reply"
+    done: ClassVar[str] = "answered by silence"
 
     share: Share
     """The part of requests that are carried out and get no answer."""
@@ -27,11 +28,9 @@ class LostResponse:
     def __post_init__(self) -> None:
         require_share(self.share)
 
-    def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, LoseResponses(self.share))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).cease(fault)
+    @property
+    def behaviour(self) -> Behaviour:
+        return LoseResponses(self.share)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
@@ -39,7 +38,7 @@ class LostResponse:
 
     def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
-        return touched(before, during, "answered by silence")
+        return touched(before, during, self.done)
 
     def gone(self, before: object, after: object) -> Effect:
         """The callee says that it is off."""

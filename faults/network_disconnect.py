@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Disconnect, Effect
+from experiment.controls import Controls, Disconnect, Effect, GaugedNode
 from experiment.topology import Role
 from faults.node_measures import EVERY_ROLE, NodeFigures, answer, figures_of, measure_node
+from faults.on_nodes import OnNode
 
 
 @dataclass(frozen=True, slots=True)
-class NetworkDisconnect:
+class NetworkDisconnect(OnNode):
     """The node runs on without a network, a true partition. Nobody is told: connections fall silent.
 
     Healing gives it the same address back, and a front door its published port; what of its connections still
@@ -19,16 +20,13 @@ class NetworkDisconnect:
     """
 
     kind: ClassVar[str] = "network_disconnect"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "disconnect"
     fault_class: ClassVar[str] = "cut"
+    lasting: ClassVar[str] = "it was off the network all the time"
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, Disconnect())
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "connected")
@@ -49,6 +47,9 @@ class NetworkDisconnect:
         assert isinstance(after, NodeFigures)
         back = after.well and after.gauges["connected"] == 1
         return Effect(back, f"{_network(after)}, {answer(after.probe)}", figures_of(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        return "it is on the network" if node.gauge("connected") else ""
 
 
 def _network(figures: NodeFigures) -> str:

@@ -3,32 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, GaugedNode
 from experiment.controls import OutOfMemory as ExhaustMemory
 from experiment.topology import Role
 from faults.node_measures import CODE, NodeFigures, answer, figures_of, measure_node
+from faults.on_nodes import OnNode, not_in_state
 
 
 @dataclass(frozen=True, slots=True)
-class OutOfMemory:
+class OutOfMemory(OnNode):
     """The memory limit is set to what is in use, and more is asked for: the kernel kills the service.
 
     Healing gives the limit back and starts the service again.
     """
 
     kind: ClassVar[str] = "out_of_memory"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "out_of_memory"
     fault_class: ClassVar[str] = "crash"
+    lasting: ClassVar[str] = "its process stayed gone"
     roles: ClassVar[frozenset[Role]] = CODE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, ExhaustMemory())
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeFigures:
         return measure_node(controls, target, "oom_killed")
@@ -49,3 +47,6 @@ class OutOfMemory:
         assert isinstance(after, NodeFigures)
         back = after.well and after.probe.identity != before.probe.identity
         return Effect(back, f"{after.probe.state}, {answer(after.probe)}", figures_of(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        return not_in_state(node, "absent")

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from experiment.controls import Controls, Direction, Effect, Loss
 from experiment.units import Share
 from faults.link_measures import RoundTrips, measure_link
+from faults.on_links import OnLink
 from faults.packet_measures import DEADLINE_S, ROUNDS, hit, packet_effect, packets_unharmed, plausible
 
 LEAST_SHARE = 0.0001  # the kernel draws from ten thousand numbers
 
 
 @dataclass(frozen=True, slots=True)
-class PacketLoss:
+class PacketLoss(OnLink):
     """The kernel drops packets at random; TCP sends them again, later and later: round trips get a long tail.
 
     `to_callee` drops what the caller sends to the link's proxy, `to_caller` what comes back to it. The draws
@@ -22,7 +23,6 @@ class PacketLoss:
     """
 
     kind: ClassVar[str] = "packet_loss"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "loss"
     fault_class: ClassVar[str] = "lossy"
 
@@ -37,9 +37,6 @@ class PacketLoss:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Loss(self.share, self.direction))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)

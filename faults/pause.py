@@ -3,30 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Effect, NodeProbe
+from experiment.controls import Controls, Effect, GaugedNode, NodeProbe
 from experiment.controls import Pause as HoldProcess
 from experiment.topology import Role
 from faults.node_measures import EVERY_ROLE, SIGN_OF_LIFE_DEADLINE_S, answer, process_figures
+from faults.on_nodes import OnNode, not_in_state
 
 
 @dataclass(frozen=True, slots=True)
-class Pause:
+class Pause(OnNode):
     """The service is stopped (SIGSTOP): the kernel accepts connections, nobody reads them. Healing continues
     the same process."""
 
     kind: ClassVar[str] = "pause"
-    target_kind: ClassVar[Literal["node"]] = "node"
     requires: ClassVar[str] = "pause"
     fault_class: ClassVar[str] = "pause"
+    lasting: ClassVar[str] = "its process was held all the time"
     roles: ClassVar[frozenset[Role]] = EVERY_ROLE
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).act(fault, HoldProcess())
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.node(target).undo(fault)
 
     def measure(self, controls: Controls, target: str) -> NodeProbe:
         return controls.node(target).probe(SIGN_OF_LIFE_DEADLINE_S)
@@ -47,3 +45,6 @@ class Pause:
         assert isinstance(after, NodeProbe)
         back = after.state == "running" and after.answers and after.identity == before.identity
         return Effect(back, f"process {after.state}, {answer(after)}", process_figures(before, after))
+
+    def amiss(self, node: GaugedNode) -> str:
+        return not_in_state(node, "paused")

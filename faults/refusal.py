@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import Controls, Effect, Refuse
+from experiment.controls import Controls, Effect, Look, Refuse
+from experiment.units import noun
 from faults.link_measures import (
     QUIET_DEADLINE_S,
     RoundTrips,
@@ -16,22 +17,19 @@ from faults.link_measures import (
     measure_link,
     touch,
 )
+from faults.on_links import OnLink, nothing, traffic_between, traffic_figures
 
 
 @dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(OnLink):
     """New connections are refused at once, existing ones are closed."""
 
     kind: ClassVar[str] = "refusal"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "refuse"
     fault_class: ClassVar[str] = "cut"
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Refuse())
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S)
@@ -44,6 +42,19 @@ class Refusal:
         touched = touch(before, not during.existing[-1].connected)
         statement = change(before, during)
         return Effect(seen, statement, figures(before, during), touched)
+
+    def met(self, target: str, start: Look, now: Look) -> Effect:
+        """Connections of the caller that were open were cut, or new ones were refused."""
+        assert start.traffic is not None
+        during, cut = traffic_between(start, now), start.traffic.open
+        count = cut + (during.refused or 0)
+        measured = {**traffic_figures(during, count), "cut": cut, "refused": during.refused}
+        told = f"{target}: {noun(cut, 'connection')} of its caller cut"
+        if during.refused is None:
+            told += "; attempts to connect could not be counted (that takes root)"
+        else:
+            told += f", {noun(during.refused, 'attempt')} to connect refused"
+        return Effect(count > 0, told if count or during.refused is None else nothing(target), measured)
 
     def gone(self, before: object, after: object) -> Effect:
         """Connections are made and answered again."""

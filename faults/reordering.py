@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from experiment.controls import Controls, Effect, Reorder
 from experiment.units import Duration, Share
 from faults.link_measures import RoundTrips, measure_link, typical
+from faults.on_links import OnLink
 from faults.packet_measures import DEADLINE_S, ROUNDS, packet_effect, packets_unharmed, require_share
 
 
 @dataclass(frozen=True, slots=True)
-class Reordering:
+class Reordering(OnLink):
     """Packets on the way to the caller are held for `delay`, but for a share that overtakes them.
 
     TCP puts them in order again: what a service sees is the wait.
     """
 
     kind: ClassVar[str] = "reordering"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "reorder"
     fault_class: ClassVar[str] = "lossy"
 
@@ -33,9 +33,6 @@ class Reordering:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, Reorder(self.share, self.delay))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, DEADLINE_S, ROUNDS)

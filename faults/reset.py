@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 from experiment.controls import Controls, Effect
 from experiment.controls import Reset as ResetConnections
@@ -18,15 +18,15 @@ from faults.link_measures import (
     measure_link,
     touch,
 )
+from faults.on_links import OnLink
 
 
 @dataclass(frozen=True, slots=True)
-class Reset:
+class Reset(OnLink):
     """A connection is reset `after` its first byte in either direction. One that was opened before the
     fault is closed in the same way, which through Toxiproxy is an ordinary end and no reset."""
 
     kind: ClassVar[str] = "reset"
-    target_kind: ClassVar[Literal["link"]] = "link"
     requires: ClassVar[str] = "reset"
     fault_class: ClassVar[str] = "cut"
 
@@ -35,9 +35,6 @@ class Reset:
 
     def inject(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).impair(fault, ResetConnections(self.after))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.link(target).restore(fault)
 
     def measure(self, controls: Controls, target: str) -> RoundTrips:
         return measure_link(controls, target, QUIET_DEADLINE_S + self.after)

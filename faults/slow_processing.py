@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-from experiment.controls import BehaviourProbe, Controls, Effect
+from experiment.controls import Behaviour, BehaviourProbe, Controls, Effect
 from experiment.controls import SlowProcessing as ProcessSlowly
 from experiment.units import Duration
 from faults.behaviour_measures import switched_off, touched
+from faults.in_callees import InCallee
 
 
 @dataclass(frozen=True, slots=True)
-class SlowProcessing:
+class SlowProcessing(InCallee):
     """Each request of this caller takes `delay` longer (give or take `jitter`) before its work is
     committed."""
 
     kind: ClassVar[str] = "slow_processing"
-    target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
     requires: ClassVar[str] = "slow_processing"
     fault_class: ClassVar[str] = "slow"
+    done: ClassVar[str] = "slowed down"
 
     delay: Duration
     """How much longer a request takes before its work is committed."""
@@ -33,11 +34,9 @@ class SlowProcessing:
                 "expected a delay above 0 and a jitter that is not longer"
             )
 
-    def inject(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).behave(fault, ProcessSlowly(self.delay, self.jitter))
-
-    def heal(self, controls: Controls, target: str, fault: str) -> None:
-        controls.behaviour(target).cease(fault)
+    @property
+    def behaviour(self) -> Behaviour:
+        return ProcessSlowly(self.delay, self.jitter)
 
     def measure(self, controls: Controls, target: str) -> BehaviourProbe:
         """What the callee says of itself."""
@@ -45,7 +44,7 @@ class SlowProcessing:
 
     def judge(self, before: object, during: object) -> Effect:
         """The callee counted requests that it touched."""
-        return touched(before, during, "slowed down")
+        return touched(before, during, self.done)
 
     def gone(self, before: object, after: object) -> Effect:
         """The callee says that it is off."""

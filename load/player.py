@@ -54,6 +54,7 @@ class Player:
             script.head.load_end,
             self._now,
             self._prepare,
+            operations=script.operations,
             day=script.head.day,
             started=self._account.started,
             object_to=self._object,

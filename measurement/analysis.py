@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
 
 Status = Literal["met", "not met", "no data"]
@@ -80,19 +81,31 @@ class FaultWindow:
     healed: bool  # whether its heal was verified
     statement: str  # the effect, with its figure
     existing_connections: str = ""  # what it does to connections that were open
-    end_statement: str = ""  # the effect as measured once more before the heal
-    lasted: bool | None = None  # whether the effect was still seen then; none: not measured again
+    end_statement: str = ""  # what the looks until the heal found: of a link, what its caller's traffic met
+    lasted: bool | None = None  # whether it was in force at every look; none: nobody looked
+    looks: int = 0  # so many times it was read back while it lasted
+    unwatched_s: float | None = None  # the longest time without a look, from when it was seen to the heal
+    healed_at: float | None = None  # when its heal was ordered, in seconds since the start of the run
+    carried_before: float | None = 0.0
+    """Bytes that the link's caller exchanged before the fault, or requests that the callee counted; none: it
+    does not count."""
+    met: float | None = None
+    """How much of the caller's own traffic the fault met: bytes, requests or connections; none: of a node."""
 
     @property
     def effect(self) -> str:
-        """What was measured of it, at its begin and at its end."""
+        """What its looks found, and what the harness's own probe measured at its begin."""
         if self.lasted is None:
             return self.statement
         if not self.lasted:
-            return f"{self.statement}; not seen any more at its end: {self.end_statement}"
-        if self.end_statement == self.statement:
-            return f"{self.statement}, at its end too"
-        return f"{self.statement}; at its end: {self.end_statement}"
+            return f"{self.statement}; not in force until its end: {self.end_statement}"
+        until = f"in force at {self.looks} of {noun(self.looks, 'look')} until the heal"
+        return f"{self.end_statement} ({until}); own probe: {self.statement}"
+
+    @property
+    def of_link(self) -> bool:
+        """Whether a caller's traffic has to meet it."""
+        return " -> " in self.target
 
 
 @dataclass(frozen=True, slots=True)

@@ -234,6 +234,8 @@ def _other_fault(fault: AskedFault, events: list[FaultEvent]) -> Iterator[str]:
     for event in events:
         if (event.kind, event.target) != (fault.kind, fault.target):
             yield f"{what} is told as {event.kind} on {event.target}"
+        elif event.event == "inject" and fault.parameters and event.parameters != fault.parameters:
+            yield f"{what} was injected with {_told(event.parameters)}, planned was {_told(fault.parameters)}"
         elif not _planned_then(event, fault):
             yield f"{what}: {event.event} is told as planned for {format_duration(event.planned)}"
     names = [event.event for event in events]
@@ -244,6 +246,11 @@ def _other_fault(fault: AskedFault, events: list[FaultEvent]) -> Iterator[str]:
         yield f"{what}: nobody says whether it acted"
     if not {"healed", "not_healed", "failed"} & set(names):
         yield f"{what}: nobody says whether it is gone"
+
+
+def _told(parameters: Mapping[str, object] | None) -> str:
+    """Parameters of a fault for people, in the order of their names."""
+    return ", ".join(f"{name} {value}" for name, value in sorted((parameters or {}).items())) or "none"
 
 
 def _planned_then(event: FaultEvent, fault: AskedFault) -> bool:

@@ -25,6 +25,7 @@ SHAPE_SHARE = 0.5  # of the time between two visits: beyond it another load was 
 CLOSE_S = 0.2
 USABLE_BASELINE = 0.5  # share of good operations below which a journey has nothing to be degraded from
 ENOUGH = 20
+MOST_UNWATCHED_S = 3.0  # looks come every half second, of a target that answers slowly every 1.5 s
 KEPT_LENGTH = 0.8  # of the planned length of an activation
 
 
@@ -102,30 +103,41 @@ def _baseline_met(
 
 
 def _fault_observed(scenario: Scenario, windows: Sequence[FaultWindow]) -> ValidityCheck:
-    """Every planned activation was injected, in its time and for its length, and its effect was seen."""
+    """Every planned activation was injected, in its time and for its length, its effect was seen, it was in
+    force at every look until its heal, and it met its caller's traffic."""
     seen = {window.fault: window for window in windows if window.start is not None}
     odd: list[str] = []
     for number, spec in enumerate(scenario.faults, 1):
         for name, start, end in activations(number, spec, scenario.phases):
             what = f"{name} ({spec.fault.kind} on {spec.target})"
             odd += [f"{what} {said}" for said in _out_of_time(seen.get(name), start, end)]
-    blind = [
-        f"{window.fault} ({window.kind} on {window.target}) had no observed effect: {window.statement}"
-        for window in windows
-        if not window.observed
-    ]
-    faded = [
-        f"{window.fault} ({window.kind} on {window.target}) was not seen to act until its end: "
-        f"{window.end_statement}"
-        for window in windows
-        if window.lasted is False
-    ]
-    statement = "; ".join(odd + blind + faded)
+    for window in windows:
+        what = f"{window.fault} ({window.kind} on {window.target})"
+        odd += [f"{what} {said}" for said in _unproven(window)]
+    statement = "; ".join(odd)
     if not statement:
-        first = windows[0].statement
+        first = windows[0].effect
         every = "all " if len(windows) > 1 else ""
         statement = f"the effect of {every}{noun(len(windows), 'injection')} was seen ({first})"
-    return ValidityCheck("fault_observed", not (odd or blind or faded), statement)
+    return ValidityCheck("fault_observed", not odd, statement)
+
+
+def _unproven(window: FaultWindow) -> list[str]:
+    """What is missing of the proof that an activation acted, all the time, on the callers' own traffic."""
+    if window.lasted is False:
+        return [f"was not seen to act until its end: {window.end_statement}"]
+    if not window.observed and window.of_link and window.looks and not window.met:
+        return [f"had no effect: {window.target} carried nothing while the fault lasted"]
+    if not window.observed:
+        return [f"had no observed effect: {window.statement}"]
+    if window.unwatched_s is None:
+        return ["was not looked at while it lasted"]
+    if window.unwatched_s > MOST_UNWATCHED_S:
+        limit = f"expected a look every {format_duration(MOST_UNWATCHED_S)} at least"
+        return [f"was not looked at for {format_duration(window.unwatched_s)} while it lasted, {limit}"]
+    if window.of_link and window.carried_before is not None and window.carried_before <= 0:
+        return [f"has nothing to be compared with: {window.target} carried nothing before the fault"]
+    return []
 
 
 def _out_of_time(window: FaultWindow | None, start: float, end: float) -> list[str]:
@@ -136,7 +148,10 @@ def _out_of_time(window: FaultWindow | None, start: float, end: float) -> list[s
     if abs(window.start - start) > LATE_S:
         planned = f"expected {format_duration(start)} within {format_duration(LATE_S)}"
         wrong.append(f"began at {format_duration(window.start)}, {planned}")
-    if window.end is not None and window.end - window.start < KEPT_LENGTH * (end - start):
+    if window.healed_at is not None and abs(window.healed_at - end) > LATE_S:
+        planned = f"expected {format_duration(end)} within {format_duration(LATE_S)}"
+        wrong.append(f"was healed at {format_duration(window.healed_at)}, {planned}")
+    elif window.end is not None and window.end - window.start < KEPT_LENGTH * (end - start):
         planned = f"expected {KEPT_LENGTH:.0%} of {format_duration(end - start)} at least"
         wrong.append(f"lasted {format_duration(window.end - window.start)}, {planned}")
     return wrong

@@ -30,6 +30,7 @@ class HealableNode(NodeControl, Protocol):
 class HealableLink(LinkControl, Protocol):
     """A link whose proxy may be reset from outside."""
 
+    def begin(self) -> None: ...
     def forget(self) -> None: ...
     def close(self) -> None: ...
 
@@ -52,6 +53,11 @@ class LiveControls:
         self.links = links
         self.nodes = nodes
         self.behaviours = behaviours
+
+    def begin(self) -> None:
+        """Another run begins."""
+        for link in self.links.values():
+            link.begin()
 
     def link(self, name: str) -> LinkControl:
         if name not in self.links:

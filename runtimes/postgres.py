@@ -31,10 +31,11 @@ from runtimes.leftovers import Journal
 from runtimes.loopback import free_port
 from runtimes.private_places import below, let_in, passage, spare_user, write_closed
 from runtimes.runtime import Address
+from runtimes.seals import damage, seal
 from runtimes.spawning import Child, Command, last_lines
 
 PROBE = "probe"
-LAYOUT = 2  # raise it when anything about the template changes: old templates are then not used
+LAYOUT = 3  # raise it when anything about the template changes: old templates are then not used
 KEPT = 4  # templates
 BUILD_DEADLINE_S = 60.0
 VERSION_WITHIN_S = 10.0
@@ -72,6 +73,7 @@ class Template:
 
     data: Path
     passwords: dict[str, str]
+    remark: str = ""  # what was wrong with the one that was there, which was made anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,11 @@ def template(programs: Programs, cache: Path, databases: Sequence[str], journal:
     """The template with these databases, from the cache or made now (about 1.5 s). Raises StartError."""
     key = json.dumps([LAYOUT, programs.version, SETTINGS, sorted(databases), programs.user])
     home = cache / f"postgres-{hashlib.sha256(key.encode()).hexdigest()[:12]}"
-    if (home / "passwords.json").exists():
+    remark = ""
+    if home.exists() and (odd := damage(home, _relations(home))):
+        remark = f"the databases' template was damaged ({odd}) and was made anew"
+        _discard(home, journal)
+    if home.exists():
         os.utime(home)
     else:
         cache.mkdir(parents=True, exist_ok=True)
@@ -170,9 +176,24 @@ def template(programs: Programs, cache: Path, databases: Sequence[str], journal:
         if programs.user is not None:
             let_in(partial, programs.user[1])
         _build(programs, partial, databases, journal)
+        seal(partial, _relations(partial))
         _publish(partial, home)
         _prune(cache, journal)
-    return Template(home / "data", json.loads((home / "passwords.json").read_text()))
+    return Template(home / "data", json.loads((home / "passwords.json").read_text()), remark)
+
+
+def _relations(home: Path) -> Path:
+    """Tables and indexes: nearly all of a template, and under PostgreSQL's own checksums."""
+    return home / "data" / "base"
+
+
+def _discard(home: Path, journal: Journal) -> None:
+    """Take a template out of the way, and remove it. Another command may do the same."""
+    gone = home.with_name(f"{home.name}.{secrets.token_hex(4)}")
+    journal.write("folder", path=str(gone))
+    with suppress(FileNotFoundError):
+        home.rename(gone)
+        shutil.rmtree(gone)
 
 
 def _prune(cache: Path, journal: Journal) -> None:
@@ -180,10 +201,7 @@ def _prune(cache: Path, journal: Journal) -> None:
     homes = [home for home in cache.glob("postgres-*") if "." not in home.name]
     with suppress(OSError):  # another command prunes too, and then did the same
         for home in sorted(homes, key=lambda home: home.stat().st_mtime)[:-KEPT]:
-            gone = home.with_name(f"{home.name}.{secrets.token_hex(4)}")
-            journal.write("folder", path=str(gone))
-            home.rename(gone)
-            shutil.rmtree(gone)
+            _discard(home, journal)
 
 
 def _publish(partial: Path, final: Path) -> None:

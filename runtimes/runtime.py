@@ -93,6 +93,7 @@ class RuntimeFacts:
     name: str
     toxiproxy: str
     versions: Mapping[str, str] = field(default_factory=dict)
+    remark: str = ""  # what a user should know of its start
 
 
 class Runtime(Protocol):

@@ -24,6 +24,7 @@ ASK_DEADLINE_S = 1.0
 SHOWN = 160  # characters of a log's last line
 
 Wrong = tuple[str, str]  # what happened ("died"), and how
+HUNG = ("hung", "it took a call and did not answer")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +62,12 @@ class Vitals:
         """What was noticed first since the last `renew`."""
         return self._trouble
 
+    def tell(self, part: str, wrong: Wrong) -> None:
+        """Whoever met the trouble of a part before it was seen here says so."""
+        if self._trouble is None:
+            what, how = wrong
+            self._trouble = Trouble(part, what, time.monotonic(), how)
+
     def renew(self) -> None:
         """Another run begins: what was wrong before is looked for anew."""
         now = time.monotonic()
@@ -74,8 +81,7 @@ class Vitals:
         while not self._over.wait(LOOK_EVERY_S):
             for part in self._parts:
                 if self._trouble is None and (wrong := self._unexpected(part)) is not None:
-                    what, how = wrong
-                    self._trouble = Trouble(part.name, what, time.monotonic(), how)
+                    self.tell(part.name, wrong)
 
     def _unexpected(self, part: Vital) -> Wrong | None:
         """A fault may begin or end between two looks: it must not act on either side of what was seen."""

@@ -33,7 +33,8 @@ def run_comparison(
     """Run all pairs and write the comparison into the campaign's folder."""
 
     def played(name: str, runtime: str, jobs: Sequence[Job], again: bool) -> tuple[list[RunRecord], Path]:
-        prepared = prepare(jobs, Home(catalogue, replace(options, runtime=runtime)))
+        with stop.cut_short(0.0):  # nothing has begun
+            prepared = prepare(jobs, Home(catalogue, replace(options, runtime=runtime)))
         conditions = prepared.conditions()
         if again:
             campaign = resume(options.out, name, jobs, conditions, COMPARISON_FORMATS)

@@ -46,7 +46,8 @@ def run_gate(
         if (found := stored_records(what)) is not None
     }
     match = match_of(suite, order, stored)
-    prepared = prepare(match.jobs(), home, sides)
+    with stop.cut_short(0.0):  # nothing has begun
+        prepared = prepare(match.jobs(), home, sides)
     refuse_unlike({job: _conditions(prepared, job) for job in prepared.jobs}, stored)
     warnings = code_warnings(prepared)
     warnings += [text for records in stored.values() for text in machine_warnings(records)]

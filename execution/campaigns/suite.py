@@ -65,7 +65,8 @@ def run_suite(
     check_suite(suite, catalogue)
     jobs = suite_jobs(suite, order.repeats)
     name = f"suite-{suite.name}"
-    prepared = prepare(jobs, Home(catalogue, options))
+    with stop.cut_short(0.0):  # nothing has begun
+        prepared = prepare(jobs, Home(catalogue, options))
     results = Results(options.out / FILE_NAME)
     results.check()
     conditions = prepared.conditions()

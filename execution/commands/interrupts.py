@@ -9,6 +9,7 @@ time.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import stat
 import threading
@@ -22,6 +23,7 @@ from experiment.stop import Stop
 
 HANDLED = tuple(signal.Signals[name] for name in SIGNALS)
 SAME_WITHIN_S = 0.3  # a shell passes a closed terminal on: the same signal twice, for one event
+CUT_WITHIN_S = 2.0
 AT_ONCE = b"ended at once: what was started is being removed\n"
 
 
@@ -41,10 +43,18 @@ class Interruption:
 
     def watch(self, pipe: int) -> None:
         """In a thread of its own, until the other end of the pipe is closed."""
-        while numbers := os.read(pipe, 64):
+        while numbers := self._next(pipe):
             for number in numbers:
                 if number in HANDLED:
                     self._arrived(signal.Signals(number))
+
+    def _next(self, pipe: int) -> bytes:
+        """Work that was cut short and does not end, in a library that hears no signal, is ended."""
+        if self._raising and self._first is not None:
+            left = self._first_at + CUT_WITHIN_S - time.monotonic()
+            if not select.select([pipe], [], [], max(0.0, left))[0]:
+                os._exit(int(self.exit_code or ExitCode.INTERRUPTED))
+        return os.read(pipe, 64)
 
     def _arrived(self, number: signal.Signals) -> None:
         now = time.monotonic()

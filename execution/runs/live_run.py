@@ -233,6 +233,7 @@ class LiveRun:
             if phase in BACKLOGS_SAMPLED and self._now() >= next_sample:
                 self._sample_backlog()
                 next_sample += 1.0
+        self._look_for_trouble(load)  # a reading may have waited for a part that died meanwhile
         return True
 
     def _progress(self, phase: str, faults: tuple[str, ...]) -> Progress:

@@ -31,7 +31,8 @@ class LiveBench(Bench):
 
     def describe(self) -> str:
         facts = self._runtime.describe()
-        return f"{facts.name}, Toxiproxy {facts.toxiproxy}"
+        told = f"{facts.name}, Toxiproxy {facts.toxiproxy}"
+        return f"{told}; {facts.remark}" if facts.remark else told
 
     def _design(self, plan: Plan) -> Mapping[str, Mapping[str, Any]]:
         return wanted_of(plan.system, plan.design)

@@ -6,8 +6,8 @@ import threading
 import time
 from collections.abc import Callable
 
-from experiment.controls import Controls
-from experiment.fault_proof import Abandoned, FaultProof
+from experiment.controls import Controls, Look
+from experiment.fault_proof import Abandoned, FaultProof, look_at
 from experiment.history import Row
 from experiment.plan import Plan
 
@@ -24,7 +24,14 @@ class FaultTimeline:
     def __init__(self, plan: Plan, controls: Controls, zero: float, record: Callable[[Row], None]) -> None:
         self._zero = zero
         self._stop = threading.Event()
-        self.proofs = [FaultProof(acting, controls, self._now, record) for acting in plan.activations]
+        first: dict[tuple[str, str], Look] = {}  # one for all activations of a kind on one target
+        for one in plan.activations:
+            if (what := (one.fault.kind, one.target)) not in first:
+                first[what] = look_at(one.fault, controls, one.target, one.id)
+        self.proofs = [
+            FaultProof(one, controls, self._now, record, zero=first[one.fault.kind, one.target])
+            for one in plan.activations
+        ]
         self._threads: list[threading.Thread] = []
         self._starting = threading.Thread(target=self._start_in_time, daemon=True, name="faults")
 

@@ -79,9 +79,9 @@ class Layout:
 
 
 def front_doors(system: System) -> tuple[str, ...]:
-    """The services that journeys enter at: only they are published. Those that are not started have none."""
+    """The services that journeys enter at: only they are published."""
     entries = {journey.entry for journey in system.journeys.values()}
-    return tuple(sorted(entries & set(system.services)))
+    return tuple(sorted(entries & system.services.keys()))  # a part of a system may lack some
 
 
 def place(
@@ -122,7 +122,7 @@ def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
         network=layout.network,
         labels=layout.labels(TOXIPROXY),
         address=address.host,
-        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed)),
+        command=("-host", "0.0.0.0", "-port", str(address.port), "-seed", str(seed), "-proxy-metrics"),
         user=f"{SERVICE_USER}:{SERVICE_USER}",
         environment={"LOG_LEVEL": "error", **token},
         tmpfs=SCRATCH,

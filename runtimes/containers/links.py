@@ -7,9 +7,9 @@ import threading
 from collections.abc import Mapping
 from dataclasses import replace
 
-from experiment.controls import Corrupt, Impairment, LinkProbe, Loss, Reorder, capability
+from experiment.controls import Corrupt, Impairment, LinkProbe, Loss, Reorder, Traffic, capability
 from experiment.errors import UnsupportedError
-from runtimes.containers.toolbox import PacketAbilities, Toolbox
+from runtimes.containers.toolbox import HOOKS, PacketAbilities, Toolbox
 from runtimes.leftovers import Journal
 from runtimes.links.controls import IMPAIRMENTS, PREPARE_DEADLINE_S, ProxiedLink
 from runtimes.links.probes import LinkProber
@@ -105,6 +105,24 @@ class PacketLink:
             "packets_met": met,
             "packets_treated": self._toolbox.treated() if treated else 0,
         }
+
+    def begin(self) -> None:
+        self._proxied.begin()
+
+    def traffic(self) -> Traffic:
+        """What the caller's own connections did so far. Raises ToxiproxyError."""
+        return self._proxied.traffic()
+
+    def amiss(self, fault: str) -> str:
+        """Read back at the proxy, or in the kernel. Raises ToxiproxyError, EngineError."""
+        impairment = self._active.get(fault)
+        if impairment is None:
+            return self._proxied.amiss(fault)
+        if not isinstance(impairment, Loss):
+            return "" if self._toolbox.treats() else "no queue treats its packets"
+        wanted = {f"{_chain(fault)}_{hook}" for hook, _ in HOOKS[impairment.direction]}
+        missing = sorted(wanted.difference(self._toolbox.chains()))
+        return f"its rule {missing[0]} is gone" if missing else ""
 
     def forget(self) -> None:
         self._proxied.forget()

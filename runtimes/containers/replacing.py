@@ -21,11 +21,14 @@ POLL_S = 0.05
 class ToxiproxyReplacement:
     """Called by every link that waits in vain; those that waited for the same server find it replaced."""
 
-    def __init__(self, engine: Engine, built: Built, gone: Callable[[], Trouble | None]) -> None:
-        """`gone` says whether the engine itself went away."""
+    def __init__(
+        self, engine: Engine, built: Built, gone: Callable[[], Trouble | None], lost: Callable[[], None]
+    ) -> None:
+        """`gone` says whether the engine itself went away; `lost` is told of a server that is replaced."""
         self._engine = engine
         self._built = built
         self._gone = gone
+        self._lost = lost
         self._replacing = False
         self._lock = threading.Lock()
         self._replaced_at = float("-inf")
@@ -38,6 +41,7 @@ class ToxiproxyReplacement:
             if time.monotonic() - self._replaced_at < self._built.proxies.deadline_s:
                 return
             self._replacing = True
+            self._lost()
             try:
                 self._restart(TOXIPROXY)
                 self._wait_until_ready()

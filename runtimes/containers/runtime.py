@@ -40,9 +40,10 @@ from runtimes.containers.watch import ContainerLife, EngineWatch, wait_for_engin
 from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
 from runtimes.foreign import logins
 from runtimes.leftovers import Journal
-from runtimes.links.controls import ProxiedLink
+from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
+from runtimes.links.traffic import LinkTraffic, TrafficMeter
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.obeying import of_start, told
 from runtimes.owners import Identity, identify
@@ -52,7 +53,7 @@ from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.sql import Login
 from runtimes.starting import beside, start_or_stop
-from runtimes.vitals import Vital, Vitals, sign_of
+from runtimes.vitals import HUNG, Vital, Vitals, sign_of
 
 ENGINE_BACK_WITHIN_S = 30.0
 
@@ -82,7 +83,9 @@ class ContainersRuntime:
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
         self._vitals: Vitals | None = None
+        self._toxiproxy: ContainerLife | None = None
         self._replace: ToxiproxyReplacement | None = None
+        self._meter: TrafficMeter | None = None
         self._since = 0.0
         self._token = ""
         self._design: Design | None = None  # of the last reset
@@ -122,17 +125,19 @@ class ContainersRuntime:
     def _equip(self, built: Built, engine: Engine, journal: Journal) -> None:
         """Controls and readings of the running system."""
         able = built.toolbox.abilities()
-        self._replace = ToxiproxyReplacement(engine, built, self._gone)
+        self._replace = ToxiproxyReplacement(engine, built, self._gone, self._lost)
         keys = built.secrets.keys
+        server = built.layout.container(TOXIPROXY)
+        meter = self._meter = TrafficMeter(built.proxies, lambda: network_of(engine, server))
         links: dict[str, PacketLink] = {}
         behaviours: dict[str, ServiceBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
             control = self._system.services[link.callee].control
-            prober = LinkProber(
-                Opener(link.protocol, door, http_paths(control), keys.over(self._system, link))
-            )
-            proxied = ProxiedLink(link, built.proxies, prober, journal, self._replace)
+            traffic = LinkTraffic(meter, proxy_name(link), door, paired=link.protocol != "nats")
+            key = keys.over(self._system, link)
+            prober = LinkProber(Opener(link.protocol, door, http_paths(control), key, traffic.probes))
+            proxied = ProxiedLink(link, built.proxies, prober, journal, traffic, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
             if link.protocol == "http" and control.behaviour is not None:
                 callee = Point(built.layout.addresses[link.callee], control)
@@ -160,8 +165,14 @@ class ContainersRuntime:
             Vital(name, lives[name].wrong, node.is_held, sign_of(node.part.role, node.part.address))
             for name, node in self._nodes.items()
         ]
+        self._toxiproxy = lives[TOXIPROXY]
         toxiproxy = Vital(TOXIPROXY, lives[TOXIPROXY].wrong, replace.is_held, built.proxies.answers)
         return [*nodes, toxiproxy, Vital(TOOLBOX, lives[TOOLBOX].wrong, replace.is_held)]
+
+    def _lost(self) -> None:
+        """Toxiproxy is replaced: it died, was stopped or hung."""
+        if self._vitals is not None and self._toxiproxy is not None:
+            self._vitals.tell(TOXIPROXY, self._toxiproxy.wrong() or HUNG)
 
     def _running(self) -> tuple[Engine, Built]:
         if self._engine is None or self._built is None:
@@ -189,6 +200,7 @@ class ContainersRuntime:
         self._token, self._design = run.token, run.design
         self._logins = logins(self._system, built.layout.addresses, run, built.secrets.keys.passwords)
         built.folder.mark()
+        self._live().begin()
         self._since = time.time()
         self._restart(write_configurations(built, self._system, run))
         self._renew(built, run)
@@ -369,6 +381,8 @@ class ContainersRuntime:
         if self._controls is not None:
             for link in self._controls.links.values():
                 link.close()
+        if self._meter is not None:
+            self._meter.close()
         if self._readings is not None:
             self._readings.close()
         if self._engine is not None:
@@ -399,6 +413,14 @@ class ContainersRuntime:
             return [str(error)]
         finally:
             engine.close()
+
+
+def network_of(engine: Engine, container: str) -> Path:
+    """The network namespace of a running container. Raises OSError where it does not run."""
+    pid = engine.state(container).pid
+    if not pid:
+        raise ProcessLookupError(f"{container} does not run")
+    return Path("/proc") / str(pid) / "ns" / "net"
 
 
 def collect_logs(engine: Engine, containers: Mapping[str, str], logs: Path, since: float) -> None:

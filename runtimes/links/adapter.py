@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from http.client import HTTPException
 from json import dumps
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 import requests
@@ -43,6 +43,8 @@ __all__ = [
     "ToxiproxyRefused",
     "ToxiproxyUnreachable",
 ]
+Answer = TypeVar("Answer")
+RECEIVED = "toxiproxy_proxy_received_bytes_total"
 SINGLE_PRECISION = 1e-6
 """A server keeps a toxicity as a 32-bit float."""
 
@@ -88,6 +90,7 @@ class Toxiproxy:
         self._token = token
         self.known: dict[str, ProxyState] = {}
         self._client = ClientServer()
+        self._missing: set[str] = set()  # paths that this server does not have
 
     # -- reading ------------------------------
 
@@ -118,6 +121,34 @@ class Toxiproxy:
             state = proxy_state(APIConsumer.get(f"/proxies/{quote(name, safe='')}").json())
         self.known[name] = state
         return state
+
+    def traffic(self) -> Mapping[str, Mapping[str, Mapping[str, int]]] | None:
+        """By proxy and client address what came over it so far; None of a server that does not tell."""
+        return self._asked_for("/traffic", lambda response: dict(response.json()))
+
+    def ended_bytes(self, name: str) -> int | None:
+        """Bytes that the clients of a proxy sent over connections that have ended; None of a server that
+        does not count them."""
+        label = f'proxy="{name}"'
+
+        def total(response: requests.Response) -> int:
+            lines = (line for line in response.text.splitlines() if line.startswith(RECEIVED))
+            wanted = (line for line in lines if label in line and 'direction="upstream"' in line)
+            return round(sum(float(line.rpartition(" ")[2]) for line in wanted))
+
+        return self._asked_for("/metrics", total)
+
+    def _asked_for(self, path: str, read: Callable[[requests.Response], Answer]) -> Answer | None:
+        """What a path that not every server has answers."""
+        if path in self._missing:
+            return None
+        try:
+            return read(self.send("GET", path))
+        except ToxiproxyRefused as refusal:
+            if refusal.status != 404:
+                raise
+            self._missing.add(path)
+            return None
 
     # -- changing ------------------------------
 

@@ -28,6 +28,7 @@ from experiment.controls import (
     Refuse,
     Reset,
     Throttle,
+    Traffic,
     capability,
 )
 from experiment.errors import UnsupportedError
@@ -41,6 +42,7 @@ from runtimes.links.adapter import (
     ToxiproxyUnreachable,
 )
 from runtimes.links.probes import LinkProber
+from runtimes.links.traffic import LinkTraffic
 
 IMPAIRMENTS = frozenset(map(capability, (Delay, Throttle, Blackhole, Reset, Refuse)))
 PREPARE_DEADLINE_S = 0.25
@@ -122,9 +124,11 @@ class ProxiedLink:
         proxies: Toxiproxy,
         prober: LinkProber,
         journal: Journal,
+        traffic: LinkTraffic,
         replace: Callable[[], None] | None = None,
     ) -> None:
         self._replace = replace
+        self._traffic = traffic
         self._link = link
         self._proxies = proxies
         self._proxy = proxy_name(link)
@@ -163,9 +167,11 @@ class ProxiedLink:
                 self._prober.prepare(PREPARE_DEADLINE_S)
             what = capability(type(impairment))
             self._journal.write("inject", fault=fault, what=what, target=self.name)
+            self._traffic.exchanges.disturb()
             self._active[fault] = impairment
             calls = [partial(self._put, fault, plan) for plan in plans]
             if isinstance(impairment, Refuse):
+                self._traffic.refusing(True)
                 calls = [partial(self._enable, False)]
             self._call_all(calls)
 
@@ -184,6 +190,7 @@ class ProxiedLink:
                 calls = [partial(self._reopen, fault, plans)]
             refusing = [other for other, what in self._active.items() if isinstance(what, Refuse)]
             if refusing == [fault]:
+                self._traffic.refusing(False)
                 calls.append(partial(self._enable, True))
             try:
                 self._call_all(calls)
@@ -238,6 +245,7 @@ class ProxiedLink:
     def forget(self) -> None:
         """The proxies were reset as a whole: no fault is active any more."""
         with self._lock:
+            self._traffic.refusing(False)
             for fault in tuple(self._active):
                 self._healed(fault)
 
@@ -245,7 +253,40 @@ class ProxiedLink:
         """Measure now. Each of the two round trips takes at most the deadline, both run at once."""
         return self._prober.probe(deadline_s, payload_bytes, impaired=bool(self._active))
 
+    def begin(self) -> None:
+        """Another run begins: what its exchanges usually take is seen anew."""
+        self._traffic.exchanges.begin()
+
+    def traffic(self) -> Traffic:
+        """What the caller's own connections did so far. Raises ToxiproxyError."""
+        return self._traffic.read()
+
+    def amiss(self, fault: str) -> str:
+        """Read back at the proxy: every toxic as it was set, and none that nobody planned. Raises
+        ToxiproxyError."""
+        state = self._proxies.proxy(self._proxy)
+        acting = dict(self._active)
+        if fault not in acting:
+            return "it is not injected"
+        refused = any(isinstance(one, Refuse) for one in acting.values())
+        if state.enabled is refused:
+            return "its proxy takes connections" if refused else "its proxy is disabled"
+        wanted = {f"{name}-{plan.stream}": plan for name, one in acting.items() for plan in toxics_of(one)}
+        for plan in toxics_of(acting[fault]):
+            name = f"{fault}-{plan.stream}"
+            toxic = state.toxic(name)
+            if toxic is None:
+                return f"its toxic {name} is gone"
+            if (toxic.kind, toxic.stream, toxic.attributes) != (plan.kind, plan.stream, plan.attributes):
+                now = dict(sorted(toxic.attributes.items()))
+                return f"its toxic {name} was changed to {toxic.kind} {now}"
+            if toxic.toxicity < 1:
+                return f"its toxic {name} acts on {toxic.toxicity:.0%} of connections"
+        strange = [one for one in state.toxics if one.name not in wanted and one.toxicity > 0]
+        return f"the toxic {strange[0].name} acts too, which nobody planned" if strange else ""
+
     def close(self) -> None:
+        self._traffic.close()
         self._prober.close()
 
 

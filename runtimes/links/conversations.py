@@ -19,6 +19,7 @@ from experiment import topology
 from experiment.access import shown
 from experiment.services import Endpoints
 from runtimes.links.scram import Scram
+from runtimes.links.traffic import ProbeAccount, probe_source
 from runtimes.postgres import PROBE
 from runtimes.runtime import Address
 
@@ -41,12 +42,16 @@ class Conversation(Protocol):
 
 
 class _Wire:
-    """A socket with one deadline for a whole exchange."""
+    """A socket with one deadline for a whole exchange. What it sends is put into the account of probes."""
 
-    def __init__(self, address: Address, deadline_s: float) -> None:
+    def __init__(self, opener: Opener, deadline_s: float) -> None:
         self._pending = b""
+        self._account = opener.account
+        address = opener.address
         try:
-            self._socket = socket.create_connection((address.host, address.port), deadline_s)
+            self._socket = socket.create_connection(
+                (address.host, address.port), deadline_s, probe_source(address)
+            )
         except TimeoutError:
             raise NoAnswer(f"no connection to {address} within {deadline_s:g} s") from None
         except OSError as error:
@@ -55,6 +60,7 @@ class _Wire:
 
     def send(self, content: bytes, end: float) -> None:
         self._socket.settimeout(max(0.001, end - time.monotonic()))
+        self._account.sent += len(content)
         try:
             self._socket.sendall(content)
         except TimeoutError:
@@ -105,10 +111,10 @@ class _Http:
     Answers are counted: one that comes after its deadline is not taken for the answer of a later question.
     """
 
-    def __init__(self, address: Address, deadline_s: float, token: str, paths: HttpPaths) -> None:
-        self._wire = _Wire(address, deadline_s)
-        self._shown = "".join(f"{name}: {value}\r\n" for name, value in shown(token).items())
-        self._paths = paths
+    def __init__(self, opener: Opener, deadline_s: float) -> None:
+        self._wire = _Wire(opener, deadline_s)
+        self._shown = "".join(f"{name}: {value}\r\n" for name, value in shown(opener.key).items())
+        self._paths = opener.paths
         self._owed = 0
         self._long_bytes = 0
 
@@ -186,9 +192,9 @@ class _Postgres:
     `brief` asks only whether TLS is spoken, once: one byte comes back, and no session is made.
     """
 
-    def __init__(self, address: Address, deadline_s: float, password: str, *, brief: bool) -> None:
-        self._wire = _Wire(address, deadline_s)
-        self._login = Scram(password)
+    def __init__(self, opener: Opener, deadline_s: float, *, brief: bool) -> None:
+        self._wire = _Wire(opener, deadline_s)
+        self._login = Scram(opener.key)
         self._brief = brief
         self._in_session = False
         self._owed = 0
@@ -243,11 +249,11 @@ class _Nats:
     `brief` counts the first PING, which is sent with the greeting.
     """
 
-    def __init__(self, address: Address, deadline_s: float, token: str, *, brief: bool) -> None:
-        self._wire = _Wire(address, deadline_s)
+    def __init__(self, opener: Opener, deadline_s: float, *, brief: bool) -> None:
+        self._wire = _Wire(opener, deadline_s)
         self._options = {"verbose": False, "pedantic": False, "name": "codeblue-probe"}
-        if token:
-            self._options["auth_token"] = token
+        if opener.key:
+            self._options["auth_token"] = opener.key
         self._brief = brief
         self._subject = f"codeblue.probe.{secrets.token_hex(8)}".encode()
         self._in_session = False
@@ -312,14 +318,15 @@ class Opener:
     address: Address
     paths: HttpPaths = HttpPaths()
     key: str = field(default="", repr=False)
+    account: ProbeAccount = field(default_factory=ProbeAccount)
 
     def open(self, deadline_s: float, *, brief: bool = False) -> Conversation:
         """Connect; `brief` allows a shorter question that can be asked once. Raises NoAnswer, Broken."""
         match self.protocol:
             case "http":
-                return _Http(self.address, deadline_s, self.key, self.paths)
+                return _Http(self, deadline_s)
             case "postgres":
-                return _Postgres(self.address, deadline_s, self.key, brief=brief)
+                return _Postgres(self, deadline_s, brief=brief)
             case "nats":
-                return _Nats(self.address, deadline_s, self.key, brief=brief)
+                return _Nats(self, deadline_s, brief=brief)
         raise ValueError(f"no conversation for the protocol {self.protocol}")

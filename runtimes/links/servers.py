@@ -225,6 +225,8 @@ def _command(choice: ServerChoice, port: int, seed: int | None, folder: Path, to
     arguments: tuple[str, ...] = ("-host", HOST, "-port", str(port))
     if seed is not None:
         arguments += ("-seed", str(seed))
+    if choice.kind == "real":  # the embedded one tells its traffic by itself
+        arguments += ("-proxy-metrics",)
     environment = dict(os.environ)
     # The real server writes two lines for each connection below this level.
     environment.pop(TOKEN_VARIABLE, None)

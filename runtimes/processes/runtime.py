@@ -30,11 +30,12 @@ from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.keys import Keys, new_token
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
-from runtimes.links.controls import ProxiedLink
+from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
 from runtimes.links.proxies import open_proxies
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
+from runtimes.links.traffic import LinkTraffic, TrafficMeter
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.obeying import of_process, told
@@ -49,7 +50,7 @@ from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
 from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
 from runtimes.sql import Login
 from runtimes.starting import at_once, beside, start_or_stop
-from runtimes.vitals import Vital, Vitals, sign_of
+from runtimes.vitals import HUNG, Vital, Vitals, sign_of
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 3.0
@@ -82,6 +83,7 @@ class ProcessesRuntime:
         self._nodes: dict[str, ProcessNode] = {}
         self._toxiproxy: RunningToxiproxy | None = None
         self._proxies = Toxiproxy(HOST, 0)
+        self._meter = TrafficMeter(self._proxies)
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
         self._vitals: Vitals | None = None
@@ -124,6 +126,7 @@ class ProcessesRuntime:
                 self._toxiproxy = toxiproxy.result()
             server = self._toxiproxy
             self._proxies = Toxiproxy(server.host, server.port, token=server.token)
+            self._meter = TrafficMeter(self._proxies)
             self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
             self._make_services(journal, run)
             for part in self._services.values():
@@ -186,8 +189,11 @@ class ProcessesRuntime:
         for link in self._system.links:
             callee = self._system.services[link.callee].control
             key, door = self._keys.over(self._system, link), self._doors[link.name]
-            prober = LinkProber(Opener(link.protocol, door, http_paths(callee), key))
-            links[link.name] = ProxiedLink(link, self._proxies, prober, journal, self._replace_toxiproxy)
+            traffic = LinkTraffic(self._meter, proxy_name(link), door, paired=link.protocol != "nats")
+            prober = LinkProber(Opener(link.protocol, door, http_paths(callee), key, traffic.probes))
+            links[link.name] = ProxiedLink(
+                link, self._proxies, prober, journal, traffic, self._replace_toxiproxy
+            )
             if link.protocol == "http" and callee.behaviour is not None:
                 point = Point(self._addresses[link.callee], callee)
                 behaviours[link.name] = ServiceBehaviour(link, point, journal)
@@ -213,6 +219,8 @@ class ProcessesRuntime:
         with self._replacing:
             if self._toxiproxy is None or time.monotonic() - self._replaced_at < self._proxies.deadline_s:
                 return
+            if self._vitals is not None:
+                self._vitals.tell("toxiproxy", self._toxiproxy.wrong() or HUNG)
             self._toxiproxy.replace(STOP_DEADLINE_S)
             self._proxies.rebuild()
             self._replaced_at = time.monotonic()
@@ -235,6 +243,7 @@ class ProcessesRuntime:
         self._token, self._design = run.token, run.design
         self._logins = logins(self._system, self._addresses, run, self._keys.passwords)
         readings = self._running_readings()
+        self._running_controls().begin()
         self._folder.mark()
         moved = [name for name in self._services if self._reconfigure(name, run)]
         self._restart(moved)
@@ -344,7 +353,7 @@ class ProcessesRuntime:
     def describe(self) -> RuntimeFacts:
         """Versions of what runs; the Toxiproxy in use by kind and version."""
         label = self._toxiproxy.label if self._toxiproxy is not None else "not started"
-        return RuntimeFacts(self.name, label, dict(self._stores.versions))
+        return RuntimeFacts(self.name, label, dict(self._stores.versions), self._stores.remark)
 
     def _running_controls(self) -> LiveControls:
         if self._controls is None:
@@ -371,6 +380,7 @@ class ProcessesRuntime:
         if self._controls is not None:
             for link in self._controls.links.values():
                 link.close()
+            self._meter.close()
         if self._readings is not None:
             self._readings.close()
         problems = stop_nodes(list(self._nodes.values()), STOP_DEADLINE_S)

@@ -21,6 +21,7 @@ class Stores:
     parts: dict[str, Part] = field(default_factory=dict)
     passwords: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
+    remark: str = ""  # what a user should know of them
 
 
 def make_stores(system: System, var: Path, addresses: Mapping[str, Address], journal: Journal) -> Stores:
@@ -50,4 +51,5 @@ def _database(
     home = postgres.data_home(storage, journal.instance, programs)
     made.passwords |= template.passwords
     made.versions["postgresql"] = programs.version
+    made.remark = template.remark
     return Database(name, address, programs, template, home / "data", log, journal)

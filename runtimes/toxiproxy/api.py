@@ -1,4 +1,4 @@
-"""The HTTP API: routes, calls and answers of Toxiproxy 2.12."""
+"""The HTTP API: routes, calls and answers of Toxiproxy 2.12, and one call of our own (`/traffic`)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import posixpath
 import struct
 import time
 from collections.abc import Awaitable, Callable
+from dataclasses import asdict
 from urllib.parse import quote, unquote_to_bytes
 
 from runtimes.toxiproxy import bodies
@@ -34,7 +35,7 @@ Call = Callable[["Api", Request, list[str]], Awaitable[Response]]
 
 
 class Api:
-    """Answers requests. Every path of the original is here, and nothing else."""
+    """Answers requests. Every path of the original is here, and one more."""
 
     def __init__(self, proxies: ProxyCollection, metrics: Metrics, log: Log, token: str = "") -> None:
         """Every request must show the token, if there is one: all users of a machine can reach its ports."""
@@ -91,6 +92,11 @@ class Api:
 
     async def show_metrics(self, request: Request, names: list[str]) -> Response:
         return Response(200, METRICS, self.metrics.text().encode())
+
+    async def show_traffic(self, request: Request, names: list[str]) -> Response:
+        """What came over each proxy so far, by the address of the client: the original says that only of
+        connections that have ended, and of all clients together."""
+        return _json(200, {proxy.name: describe_traffic(proxy) for proxy in self.proxies.all()})
 
     async def reset(self, request: Request, names: list[str]) -> Response:
         await self.proxies.reset()
@@ -171,6 +177,7 @@ METRICS_CALLS: dict[str, Call] = {"*": Api.show_metrics}
 FIXED: dict[tuple[str, ...], dict[str, Call]] = {
     ("version",): {"GET": Api.version},
     ("metrics",): METRICS_CALLS,
+    ("traffic",): {"GET": Api.show_traffic},
     ("reset",): {"POST": Api.reset},
     ("populate",): {"POST": Api.populate},
     ("proxies",): {"GET": Api.list_proxies, "POST": Api.create_proxy},
@@ -221,6 +228,11 @@ def describe_proxy(proxy: Proxy) -> JsonOut:
         "Logger": {},
         "toxics": [describe_toxic(settings) for settings in proxy.toxics.all()],
     }
+
+
+def describe_traffic(proxy: Proxy) -> JsonOut:
+    """Connections and bytes of one proxy, for each address that clients came from."""
+    return {peer: asdict(seen) for peer, seen in proxy.traffic().items()}
 
 
 def describe_toxic(settings: ToxicSettings) -> JsonOut:

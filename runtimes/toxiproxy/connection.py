@@ -122,6 +122,13 @@ class Endpoint(asyncio.Protocol):
             self._descriptor = self._transport.get_extra_info("socket").fileno()
         return self._descriptor
 
+    @property
+    def peer(self) -> str:
+        """The address of the other end of a side that is connected."""
+        if self._transport is None:
+            return ""
+        return str((self._transport.get_extra_info("peername") or ("",))[0])
+
     # -- called by the connection and its links ------------------------------
 
     def start_forwarding(self, peer: Endpoint, link: Link) -> None:
@@ -215,6 +222,7 @@ class Connection:
         "dialling_too_long",
         "forget",
         "number",
+        "peer",
         "rules",
         "start",
         "started",
@@ -231,6 +239,7 @@ class Connection:
         forget: Callable[[Connection], None],
     ) -> None:
         self.number = number
+        self.peer = ""  # the client's address
         self.rules = rules
         self.dial = dial
         self.start = start

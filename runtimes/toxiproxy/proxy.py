@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
@@ -20,6 +21,27 @@ class ByteCounter(Protocol):
     """Counts the bytes of links that have ended."""
 
     def link_ended(self, proxy: Proxy, direction: Direction, *, received: int, sent: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PeerTraffic:
+    """What all connections from one address did so far, those that are open now included. `received` are the
+    bytes that came from there, `sent` those that went there."""
+
+    connections: int = 0
+    open: int = 0
+    received: int = 0
+    sent: int = 0
+
+    def with_one(self, connection: Connection, *, live: bool) -> PeerTraffic:
+        """These and one connection more."""
+        down = connection.client.writes
+        return PeerTraffic(
+            self.connections + 1,
+            self.open + live,
+            self.received + connection.client.reads.received_bytes,
+            self.sent + (down.sent_bytes if down is not None else 0),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +72,7 @@ class Proxy:
         self._server: asyncio.Server | None = None
         self._connections: set[Connection] = set()
         self._accepted = 0
+        self._ended: dict[str, PeerTraffic] = {}  # by the client's address
 
     async def start(self) -> None:
         """Listen, unless it does. Raises ApiError 500 when the address cannot be bound."""
@@ -104,7 +127,17 @@ class Proxy:
         self._connections.add(connection)
         return connection.client
 
+    def traffic(self) -> Mapping[str, PeerTraffic]:
+        """By the clients' addresses, up to this moment: connections that came and went are in it too."""
+        found = dict(self._ended)
+        for connection in self._connections:
+            if connection.peer:
+                so_far = found.get(connection.peer, PeerTraffic())
+                found[connection.peer] = so_far.with_one(connection, live=not connection.client.gone)
+        return found
+
     def _dial(self, connection: Connection) -> None:
+        connection.peer = connection.client.peer
         if not self.enabled:  # accepted by the kernel before the listener closed
             connection.abort()
             return
@@ -157,7 +190,11 @@ class Proxy:
         return up, down
 
     def _forget(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        if connection not in self._connections:
+            return
+        self._connections.remove(connection)
+        so_far = self._ended.get(connection.peer, PeerTraffic())
+        self._ended[connection.peer] = so_far.with_one(connection, live=False)
         sinks = ((Direction.UPSTREAM, connection.upstream), (Direction.DOWNSTREAM, connection.client))
         for direction, sink in sinks:
             if (link := sink.writes) is not None:

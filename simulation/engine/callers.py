@@ -56,6 +56,7 @@ class Caller:
         "name",
         "rejected_bulkhead",
         "retries",
+        "sent_before",
         "serial",
         "short_circuited",
         "there",
@@ -81,6 +82,7 @@ class Caller:
         self.retries = self.timeouts = self.errors = self.short_circuited = self.rejected_bulkhead = 0
         self.latencies: list[float] = []
         self._plain_calls = self._slow_calls = self._slow_attempts = 0
+        self.sent_before = 0  # requests of earlier processes
         self._heap = clock.heap
         self.serial = clock.serial
         self._pending: deque[Attempt] = deque()
@@ -244,6 +246,7 @@ class Caller:
         for attempt in self._pending:
             attempt.live = False
         self.retries = self.timeouts = self.errors = self.short_circuited = self.rejected_bulkhead = 0
+        self.sent_before += self.attempts
         self._plain_calls = self._slow_calls = self._slow_attempts = 0
         if self.bulkhead is not None:
             self.bulkhead.waiting.clear()

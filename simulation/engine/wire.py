@@ -61,6 +61,7 @@ class Wire:
         self.request_bytes = 0.0
         self.response_bytes = 0.0
         self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
+        self.pushed = 0  # messages that went to the caller without being asked for
         self.met = self.treated = 0  # packets that came by a loss, and those that were dropped or overtaken
         self._kept: list[tuple[bool, Attempt]] = []
         self._delayed: dict[Attempt, Timer] = {}

@@ -195,6 +195,7 @@ class Consumer:
             self._sent += 1
             if not self._wants(event):
                 continue
+            channel.wire.pushed += 1
             extra = channel.wire.delay(True)
             if extra is None or extra < 0:
                 continue  # vanished, or kept back: the heal makes a new session

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import get_args
 
 from experiment.controls import (
@@ -32,8 +33,10 @@ from experiment.controls import (
     SkewClock,
     SlowProcessing,
     Throttle,
+    Traffic,
     capability,
 )
+from experiment.exchanges import Exchanges
 from simulation.engine.channels import Channel
 from simulation.engine.failures import Cause, Failure
 from simulation.engine.randomness import Sampler
@@ -60,6 +63,9 @@ class SimulatedLink:
         self._reconnect, self._hurry = reconnect, hurry
         self._opened = False
         self._cut = False
+        self._active: dict[str, Impairment] = {}
+        self._exchanges = Exchanges(channel.latencies)
+        self._refused = self._refused_from = 0
 
     @property
     def name(self) -> str:
@@ -69,15 +75,62 @@ class SimulatedLink:
     def capabilities(self) -> frozenset[str]:
         return IMPAIRMENTS
 
+    def amiss(self, fault: str) -> str:
+        """Read back from the wire itself, not from what was asked of it."""
+        acting = self._channel.wire.impairments
+        wanted = self._active.get(fault)
+        if wanted is None or fault not in acting:
+            return "nothing on the wire acts for it"
+        if acting[fault] != wanted:
+            return f"the wire has {acting[fault]}, expected {wanted}"
+        return ""
+
+    def traffic(self) -> Traffic:
+        """Of the virtual connection that the caller has: requests and answers in bytes of the size that the
+        model gives them, and messages that are pushed to the caller."""
+        channel, wire, took = self._channel, self._channel.wire, self._exchanges
+        back = len(took.took) + wire.pushed
+        now = channel.clock.now
+        waiting = tuple(now - attempt.sent for attempt in channel.in_flight())
+        sent = self._sent > 0 or wire.pushed > 0
+        return Traffic(
+            connections=int(sent),
+            open=int(sent and not wire.closed),
+            to_callee=round(self._sent * wire.request_bytes),
+            to_caller=round(back * wire.response_bytes),
+            refused=self._refused + (self._sent - self._refused_from if self._refuses else 0),
+            exchanges=took.took,
+            answered=len(took.took),
+            usual_s=took.usual_s,
+            waiting=waiting,
+        )
+
+    @property
+    def _sent(self) -> int:
+        """Requests so far, also of a process that has died since."""
+        return self._channel.attempts + self._channel.sent_before
+
+    @property
+    def _refuses(self) -> bool:
+        return any(isinstance(one, Refuse) for one in self._active.values())
+
     def impair(self, fault: str, impairment: Impairment) -> None:
         if fault in self._channel.wire.impairments:
             return
+        self._exchanges.disturb()
+        if isinstance(impairment, Refuse) and not self._refuses:
+            self._refused_from = self._sent
+        self._active[fault] = impairment
         self._channel.wire.impair(fault, impairment)
         if isinstance(impairment, (Refuse, Reset)):
             self._cut = self._opened
 
     def restore(self, fault: str) -> None:
         gone = self._channel.wire.impairments.get(fault)
+        refused = self._refuses
+        self._active.pop(fault, None)
+        if refused and not self._refuses:
+            self._refused += self._sent - self._refused_from
         self._channel.wire.restore(fault)
         if isinstance(gone, CUTS):
             self._reconnect(self._channel.name)
@@ -114,11 +167,14 @@ class SimulatedLink:
 
 
 class SimulatedNode:
-    """A node as its simulated process; `channels` are all ways to it and from it."""
+    """A node as its simulated process; `ways` are all channels to it and from it at the time of asking: those
+    of users come with the first of them."""
 
-    def __init__(self, node: Node, channels: Sequence[Channel], reconnect: Callable[[str], None]) -> None:
+    def __init__(
+        self, node: Node, ways: Callable[[], Sequence[Channel]], reconnect: Callable[[str], None]
+    ) -> None:
         self._node = node
-        self._channels = channels
+        self._ways = ways
         self._reconnect = reconnect
         self._acting: dict[str, NodeAction] = {}
         self._cores: float | None = None
@@ -145,7 +201,7 @@ class SimulatedNode:
                 self._cores = cores
                 node.server.limit(cores)
             case Disconnect():
-                for channel in self._channels:
+                for channel in self._ways():
                     channel.wire.impair(fault, Loss(1.0))
             case FillDisk():
                 node.full = True
@@ -163,7 +219,7 @@ class SimulatedNode:
                 self._cores = None
                 node.server.limit(None)
             case Disconnect():
-                for channel in self._channels:
+                for channel in self._ways():
                     channel.wire.restore(fault)
                     self._reconnect(channel.name)
             case FillDisk():
@@ -285,8 +341,9 @@ class SimulatedControls:
 
     def node(self, name: str) -> SimulatedNode:
         if name not in self._nodes:
-            channels = self._world.ways_to_and_from(name)
-            self._nodes[name] = SimulatedNode(self._world.nodes[name], channels, self._world.reconnect)
+            world = self._world
+            ways = partial(world.ways_to_and_from, name)
+            self._nodes[name] = SimulatedNode(world.nodes[name], ways, world.reconnect)
         return self._nodes[name]
 
     def behaviour(self, link: str) -> SimulatedBehaviour:

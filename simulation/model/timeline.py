@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from experiment.fault_proof import Abandoned, FaultProof
+from experiment.fault_proof import Abandoned, FaultProof, look_at
 from experiment.plan import Activation
 from experiment.rows import Row
 from simulation.engine.clock import Clock
@@ -20,7 +20,8 @@ class DrivenFault:
     ) -> None:
         self._clock = clock
         aside = partial(controls.aside, acting.target)
-        self._proof = FaultProof(acting, controls, lambda: clock.now, record, aside)
+        zero = look_at(acting.fault, controls, acting.target, acting.id)
+        self._proof = FaultProof(acting, controls, lambda: clock.now, record, aside, zero)
         self._steps = self._proof.steps()
         self._until = next(self._steps, None)
         # At one instant the clock does first what was put on it first: these times are known from the start.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -34,7 +35,7 @@ PLACES = {
 
 def reach(kind: type[Fault], can: Abilities) -> str:
     """Where a runtime with these abilities can do it; empty: nowhere."""
-    needed, target_kind = vars(kind)["requires"], vars(kind)["target_kind"]
+    needed, target_kind = vars(kind)["requires"], cast(Any, kind).target_kind
     if needed in can[target_kind]:
         return "yes"
     roles = [ROLES[role] for role in ROLES if target_kind == "node" and needed in can.get(role, ())]

@@ -131,12 +131,23 @@ def test_a_fault_acts_and_heals_and_both_are_measured(
     unharmed = fault.judge(before, fault.measure(controls, target))
     assert not unharmed.seen, f"an effect was seen before the fault: {unharmed.statement}"
 
+    start = fault.look(controls, target, "f1")
+    assert start.amiss, "a fault that is not injected cannot be in force"
     fault.inject(controls, target, "f1")
     fault.inject(controls, target, "f1")
     active = until_seen(healed, lambda now: fault.judge(before, now), lambda: fault.measure(controls, target))
     assert active.seen, active.statement
     assert active.existing_connections == "affected", active.statement
     assert list(healed.unhealed()), "an active fault must show when the system is read back"
+    if target not in (SQL, EVENTS):  # the stand-in's services use neither: a look would find nobody
+        met = until_seen(
+            healed,
+            lambda look: fault.met(target, start, look),
+            lambda: fault.look(controls, target, "f1"),
+            healing=True,
+        )
+        assert met.seen, met.statement
+    assert fault.look(controls, target, "f1").amiss == ""
 
     fault.heal(controls, target, "f1")
     fault.heal(controls, target, "f1")
@@ -144,6 +155,7 @@ def test_a_fault_acts_and_heals_and_both_are_measured(
         healed, lambda now: fault.gone(before, now), lambda: fault.measure(controls, target), healing=True
     )
     assert gone.seen, gone.statement
+    assert fault.look(controls, target, "f1").amiss, "a fault that is healed is not in force"
     assert list(healed.unhealed()) == []
     assert healed.serves(DEADLINE_S), "a client's work, from the front door on, is done again"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from experiment.controls import Controls, Effect
+from experiment.controls import Controls, Effect, Look, Traffic
 from experiment.design import Design
 from experiment.errors import Location
 from experiment.patterns import LinkPatterns
@@ -34,6 +34,13 @@ class Board:
     works: bool = True
     heals: bool = True
     raises: bool = False
+    sent_at_a_look: int = 100
+    looks: int = 0
+
+    def sent(self) -> int:
+        """What the caller has sent: as much between any two looks."""
+        self.looks += 1
+        return self.looks * self.sent_at_a_look
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,13 @@ class ScriptedFault:
 
     def gone(self, before: object, after: object) -> Effect:
         return Effect(self.board.heals, "gone" if self.board.heals else "still there", {})
+
+    def look(self, controls: Controls, target: str, fault: str) -> Look:
+        return Look("" if self.board.works else "it does not act", Traffic(to_callee=self.board.sent()))
+
+    def met(self, target: str, start: Look, now: Look) -> Effect:
+        met = now.carried_since(start) or 0
+        return Effect(met > 0, f"met {met}", {"met": met})
 
 
 def scenario(board: Board, repeat: Repeat | None = None, **phases: float) -> Scenario:

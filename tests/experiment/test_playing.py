@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -23,7 +24,9 @@ class Terms:
 class Play:
     """Users at a time that is set by hand."""
 
-    def __init__(self, fault: WorkloadFault | None = None) -> None:
+    def __init__(
+        self, fault: WorkloadFault | None = None, operations: Sequence[PlannedOperation] | None = None
+    ) -> None:
         self.now = 0.0
         self.known: list[Known] = []
         self.lags: list[float | None] = []
@@ -34,6 +37,7 @@ class Play:
             10.0,
             lambda: self.now,
             self._prepare,
+            operations=operations,
             day="2026-02-03",
             started=self.lags.append,
             object_to=self.faults.append,
@@ -171,3 +175,25 @@ def test_a_fault_of_the_workload_is_objected_to() -> None:
         "workload_error",
         ["answer of order raised KeyError: 'y'"],
     )
+
+
+def test_a_long_load_keeps_nothing_of_what_nobody_needs_any_more() -> None:
+    """Versions until the last operation on a key, results until the last one that needs them."""
+    first, second, third = operation(1), operation(2, needs=1), operation(3, needs=1)
+    play = Play(operations=(first, second, third))
+    play.row(first, Heard("2xx", 201, Answered(1)))
+    play.row(second, Heard("2xx", 200, Answered(2)))
+    assert play.row(third, Heard("2xx", 200, Answered(3))).expected_version == 2
+    kept = (play.users._succeeded, play.users._versions, play.users._keys, play.users._needs)
+    assert not any(kept)
+
+
+def test_one_that_gave_up_waiting_leaves_nothing_behind() -> None:
+    """What it needed ends later, and is not kept for it."""
+    first, second = operation(1), operation(2, needs=1)
+    play = Play(operations=(first, second))
+    waiting = play.users.operate(second)
+    next(waiting)
+    assert ended(waiting, False).error == "prerequisite"
+    play.row(first, Heard("2xx", 201, Answered(1)))
+    assert not play.users._succeeded and not play.users._versions

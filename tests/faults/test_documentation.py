@@ -40,7 +40,7 @@ def test_a_line_names_target_and_keys(name: str) -> None:
     row = rows()[name]
     own = {field.name for field in fields(cast(Any, KINDS[name]))}
     assert set(re.findall("`(.+?)`", row[2])) == own
-    assert row[1] == ("service" if vars(KINDS[name])["target_kind"] == "node" else "link")
+    assert row[1] == ("service" if cast(Any, KINDS[name]).target_kind == "node" else "link")
 
 
 def test_the_examples_are_valid(tmp_path: Path) -> None:

@@ -13,7 +13,6 @@ SAMPLE = (
     Case("postgres", "STOP", "start"),
     Case("load", "KILL", "baseline"),
     Case("toxiproxy", "STOP", "fault"),
-    Case("billing", "STOP", "recovery"),
     Case("bus", "KILL", "settle"),
 )
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -17,18 +20,20 @@ from runtimes.postgres import storage
 from runtimes.private_places import below
 from tests.live.break_in import Address, everything
 from tests.live.harness_process import SCENARIOS, HarnessProcess
+from tests.standin.containers import require_engine
 from tests.standin.other_user import as_stranger, root_only
 
 pytestmark = [pytest.mark.live, root_only]
 
-LET_IN = ("/health",)
+SCENARIO = SCENARIOS / "watched_by_strangers.yaml"
+ROLES = ("probe", "codeblue", "postgres", "checkin", "payer")
 SECRET = re.compile(r'"?(?:token|password)"?: "?([0-9a-f]{16,})')
 WRITTEN = os.O_WRONLY | os.O_RDWR
 
 
-def instance_of(pid: int) -> str:
-    """The name of the one instance that a command has."""
-    return next(INSTANCES.glob(f"instances/processes-{pid}-*")).name
+def instance_of(command: HarnessProcess, runtime: str) -> Path:
+    """The folder of the one instance that a command has."""
+    return next(INSTANCES.glob(f"instances/{runtime}-{command.started.pid}-*"))
 
 
 def written_by(processes: list[psutil.Process]) -> set[Path]:
@@ -57,13 +62,9 @@ def listening(processes: list[psutil.Process]) -> list[Address]:
     return sorted(found)
 
 
-def secrets_of(instance: Path) -> set[str]:
-    """Every token and password that the instance uses, from its own files."""
-    files = [*instance.glob("configs/*.json"), instance / "nats" / "nats.conf"]
-    found = {secret for file in files for secret in SECRET.findall(file.read_text())}
-    for file in (storage(INSTANCES) / "cache").glob("postgres-*/passwords.json"):
-        found |= set(json.loads(file.read_text()).values())
-    return found
+def secrets_in(*files: Path) -> set[str]:
+    """Every token and password that stands in configurations."""
+    return {secret for file in files for secret in SECRET.findall(file.read_text())}
 
 
 def holders(secrets: set[str], *folders: Path) -> list[str]:
@@ -72,51 +73,118 @@ def holders(secrets: set[str], *folders: Path) -> list[str]:
     return [str(path) for path in files if any(one.encode() in path.read_bytes() for one in secrets)]
 
 
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run has at one moment: its files, its ports, its processes, and its keys."""
+
+    run: Path
+    places: set[Path]
+    addresses: list[Address]
+    processes: list[int]
+    secrets: set[str]
+
+    def commands(self) -> str:
+        return "\n".join(Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in self.processes)
+
+
+def started(out: Path, mask: int, *words: str) -> HarnessProcess:
+    """A run with one slow link, under a mask."""
+    out.parent.chmod(0o755)
+    out.mkdir()
+    before = os.umask(mask)
+    try:
+        return HarnessProcess(out, "run", str(SCENARIO), "--design", "resilient", *words)
+    finally:
+        os.umask(before)
+
+
+def on_processes(command: HarnessProcess) -> Held:
+    ours = [psutil.Process(command.started.pid), *command.family()]
+    instance = instance_of(command, "processes")
+    run = next(command.out.glob("*-watched_by_strangers-*"))
+    data = storage(INSTANCES) / "instances" / instance.name
+    places = {path for top in (instance, data, run) for path in below(top)} | written_by(ours)
+    keys = storage(INSTANCES).glob("cache/postgres-*/passwords.json")
+    secrets = {value for file in keys for value in json.loads(file.read_text()).values()}
+    secrets |= secrets_in(*instance.glob("configs/*.json"), instance / "nats" / "nats.conf")
+    pids = [process.pid for process in ours if process.is_running()]
+    return Held(run, places, listening(ours), pids, secrets)
+
+
+def in_containers(command: HarnessProcess) -> Held:
+    instance = instance_of(command, "containers")
+    label = f"label=codeblue.instance={instance.name}"
+    names = _docker("ps", "-q", "--no-trunc", "--filter", label).split()
+    found = json.loads(_docker("inspect", *names))
+    addresses = {
+        (network["IPAddress"], port)
+        for one in found
+        for network in one["NetworkSettings"]["Networks"].values()
+        for port in listening_inside(one["State"]["Pid"])
+        if network["IPAddress"]
+    }
+    addresses |= {
+        (door["HostIp"], int(door["HostPort"]))
+        for one in found
+        for doors in one["NetworkSettings"]["Ports"].values()
+        for door in doors or ()
+    }
+    run = next(command.out.glob("*-watched_by_strangers-*"))
+    places = {path for top in (instance, run) for path in below(top)}
+    secrets = secrets_in(*instance.glob("configs/*.json"), instance / "stores" / "nats.conf")
+    secrets |= set(re.findall(r"PASSWORD '(\w+)'", (instance / "stores" / "databases.sql").read_text()))
+    labels = json.dumps([one["Config"]["Labels"] for one in found])
+    assert not any(secret in labels for secret in secrets)
+    pids = [command.started.pid, *(one["State"]["Pid"] for one in found)]
+    return Held(run, places, sorted(addresses), pids, secrets)
+
+
+def listening_inside(pid: int) -> set[int]:
+    """The ports that something listens on in the network of a process."""
+    tables = [Path(f"/proc/{pid}/net/{name}").read_text() for name in ("tcp", "tcp6")]
+    rows = [line.split() for table in tables for line in table.splitlines()]
+    return {int(row[1].rpartition(":")[2], 16) for row in rows if row[3] == "0A"}
+
+
+def _docker(*words: str) -> str:
+    return subprocess.run(["docker", *words], capture_output=True, text=True, check=True, timeout=60).stdout
+
+
+def expect_nothing(command: HarnessProcess, look: Callable[[HarnessProcess], Held]) -> None:
+    """Everything that another user tries in the middle of the run fails, and changes nothing of it."""
+    try:
+        command.until("active")
+        held = look(command)
+        assert len(held.secrets) > 9
+        assert len(held.addresses) > 20
+        commands = held.commands()
+        got = as_stranger(everything, sorted(map(str, held.places)), held.addresses, held.processes, ROLES)
+        assert {status for _, _, _, status in got.pop("answered")} == {401}
+        assert got == {"readable": [], "subscribed": [], "logged_in": [], "joined": [], "watched": []}
+        command.exit_code()
+    finally:
+        command.stop()
+    events = [row["event"] for row in command.rows("fault")]
+    assert (events[:2], events[-2:]) == (["inject", "active"], ["heal", "healed"]), command.said
+    assert not {"failed", "faded", "no_effect", "not_healed"} & set(events), command.said
+    assert not any(secret in text for secret in held.secrets for text in (commands, command.said))
+    assert holders(held.secrets, held.run) == []
+    assert [str(path) for path in below(held.run) if path.stat().st_mode & 0o077] == []
+
+
 @pytest.mark.parametrize(("server", "mask"), [("real", 0o000), ("embedded", 0o077)])
 def test_another_user_gets_nothing_of_a_run(
     tmp_path: Path, server: str, mask: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not its files, its ports, its events, its databases, its load or its processes, whatever the mask is;
-    and what was tried changes nothing of the run."""
+    """Not its files, its ports, its events, its databases, its load or its processes, under any mask."""
     if server == "embedded":
         monkeypatch.setenv("TOXIPROXY_SERVER", "embedded")
     elif find_server().kind != "real" or not can_fence():
         pytest.skip("the real Toxiproxy can be guarded where it is installed, by root, with iptables")
-    tmp_path.chmod(0o755)
-    out = tmp_path / "runs"
-    out.mkdir()
-    scenario = SCENARIOS / "watched_by_strangers.yaml"
-    before = os.umask(mask)
-    try:
-        command = HarnessProcess(out, "run", str(scenario), "--design", "resilient")
-    finally:
-        os.umask(before)
-    try:
-        command.until("active")
-        _try_everything(command, out)
-    finally:
-        command.stop()
+    expect_nothing(started(tmp_path / "runs", mask), on_processes)
 
 
-def _try_everything(command: HarnessProcess, out: Path) -> None:
-    ours = [psutil.Process(command.started.pid), *command.family()]
-    name = instance_of(command.started.pid)
-    instance, data = INSTANCES / "instances" / name, storage(INSTANCES) / "instances" / name
-    secrets = secrets_of(instance)
-    assert len(secrets) > 9
-    run = next(out.glob("*-watched_by_strangers-*"))
-    places = {path for top in (instance, data, run) for path in below(top)} | written_by(ours)
-    places -= {out / "said.txt"}  # which this test itself wrote
-    addresses = listening(ours)
-    assert len(addresses) > 20
-    roles = ("probe", "codeblue", "postgres", "checkin", "payer")
-    pids = [process.pid for process in ours if process.is_running()]
-    commands = [Path(f"/proc/{pid}/cmdline").read_bytes().decode() for pid in pids]
-    got = as_stranger(everything, sorted(map(str, places)), addresses, pids, roles)
-    refused = {(path, status) for _, _, path, status in got.pop("answered")}
-    assert {status for _, status in refused} == {401}
-    assert got == {"readable": [], "subscribed": [], "logged_in": [], "joined": [], "watched": []}
-    assert command.exit_code() == 0, command.said
-    assert not any(secret in text for secret in secrets for text in (*commands, command.said))
-    assert holders(secrets, run) == []
-    assert [str(path) for path in below(run) if path.stat().st_mode & 0o077] == []
+def test_another_user_gets_nothing_of_containers(tmp_path: Path) -> None:
+    """Every user of the machine reaches the addresses of their network."""
+    require_engine()
+    expect_nothing(started(tmp_path / "runs", 0o077, "--runtime", "containers"), in_containers)

@@ -63,6 +63,8 @@ class _Latency:
     def measure(self, controls: Any, target: str) -> object: ...
     def judge(self, before: object, during: object) -> Any: ...
     def gone(self, before: object, after: object) -> Any: ...
+    def look(self, controls: Any, target: str, fault: str) -> Any: ...
+    def met(self, target: str, start: Any, now: Any) -> Any: ...
 
 
 FAULT = FaultSpec(_Latency(), "billing -> payments", "fault", None, None, None, Location("s.yaml"))
@@ -110,15 +112,35 @@ def frame(*, with_fault: bool = True, end: End | None = None) -> list[Row]:
     rows.append(LoadReport(1.0, 0, 100, 100, 0.001, 0.002, 0.003))
     rows.append(sample(40.0, "load", "lag_p99", 0.002))
     if with_fault:
-        for event, t, planned in (
-            ("inject", 11.0, 11.0),
-            ("active", 11.1, 11.0),
-            ("heal", 21.0, 21.0),
-            ("healed", 21.1, 21.0),
-        ):
-            rows.append(FaultEvent("f1", "latency", FAULT.target, event, t, planned, "2 ms -> 500 ms"))  # type: ignore[arg-type]
+        rows += fault_events()
     rows.append(end or End(41.0, "completed", True))
     return rows
+
+
+def fault_events(*, looks: int = 10, met: int = 900, carried: int | None = 700) -> list[FaultEvent]:
+    """One latency fault from 11 s to 21 s, looked at `looks` times while it lasts."""
+
+    def event(name: str, t: float, planned: float, **more: Any) -> FaultEvent:
+        more = {"statement": "2 ms -> 500 ms", **more}
+        return FaultEvent("f1", "latency", FAULT.target, name, t, planned, **more)  # type: ignore[arg-type]
+
+    lasts = [
+        event(
+            "still_active",
+            11.0 + number * 9.9 / looks,
+            21.0,
+            statement="500 bytes",
+            measured={"met": met * number // looks, "looks": number},
+        )
+        for number in range(1, looks + 1)
+    ]
+    return [
+        event("inject", 11.0, 11.0, measured={"carried": carried}),
+        event("active", 11.1, 11.0),
+        *lasts,
+        event("heal", 21.0, 21.0),
+        event("healed", 21.1, 21.0),
+    ]
 
 
 def steady(journey: str = "check_in", rate: int = 10, start: int = 0, stop: int = 36) -> list[Row]:

@@ -19,6 +19,7 @@ from measurement.judge import analyse, analysis_from_json, analysis_to_json
 from tests.measurement.histories import (
     FAULT,
     SYSTEM,
+    fault_events,
     frame,
     history,
     op,
@@ -144,6 +145,44 @@ def test_a_fault_that_faded_before_its_heal_is_invalid() -> None:
     assert "was not seen to act until its end: round trip 2 ms -> 2 ms" in analysis.reasons[0]
 
 
+def looked(**changes: Any) -> Analysis:
+    """Of a run whose fault was looked at so."""
+    rows = [row for row in frame() if not isinstance(row, FaultEvent)]
+    return analyse(build([*rows, *fault_events(**changes), *payments()]), scenario(expect=PAY), SYSTEM)
+
+
+def test_a_fault_that_no_caller_met_is_invalid() -> None:
+    """The harness's own probe saw it, nobody else did: the system was not disturbed."""
+    analysis = looked(met=0)
+    assert analysis.verdict is Verdict.INVALID
+    assert broken(analysis) == {"fault_observed"}
+    said = "had no effect: billing -> payments carried nothing while the fault lasted"
+    assert said in analysis.reasons[0]
+    assert broken(looked(met=10)) == set()
+
+
+def test_a_fault_on_a_link_that_carried_nothing_before_is_invalid() -> None:
+    """There is nothing that it could be compared with; a callee that does not count says nothing."""
+    analysis = looked(carried=0)
+    assert broken(analysis) == {"fault_observed"}
+    assert "billing -> payments carried nothing before the fault" in analysis.reasons[0]
+    assert broken(looked(carried=None)) == set()
+
+
+def test_a_fault_that_nobody_looked_at_is_invalid() -> None:
+    """An older history, or one whose looks stand too far apart: nobody knows what was in between."""
+    assert "was not looked at while it lasted" in without_looks().reasons[0]
+    far = looked(looks=3)
+    assert broken(far) == {"fault_observed"}
+    assert "was not looked at for 3.3 s while it lasted, expected a look every 3 s at least" in far.reasons[0]
+    assert broken(looked(looks=4)) == set()
+
+
+def without_looks() -> Analysis:
+    rows = [row for row in frame() if not (isinstance(row, FaultEvent) and row.event == "still_active")]
+    return analyse(build([*rows, *payments()]), scenario(expect=PAY), SYSTEM)
+
+
 def test_a_fault_that_was_never_measured_is_invalid() -> None:
     """Injecting is not acting: without an `active` event the run is invalid."""
     seen = without(payments(), lambda row: isinstance(row, FaultEvent) and row.event == "active")
@@ -177,6 +216,8 @@ def test_a_flap_that_is_missing_is_invalid() -> None:
     [
         ("inject", 3.0, "began at 14 s, expected 11 s within 1 s"),
         ("inject", 0.9, None),
+        ("heal", 1.5, "was healed at 22.5 s, expected 21 s within 1 s"),
+        ("heal", 0.9, None),
         ("healed", -3.0, "lasted 7.1 s, expected 80% of 10 s at least"),
         ("healed", -1.0, None),
     ],

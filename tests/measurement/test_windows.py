@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
+
 from experiment.history import build
 from experiment.rows import FaultEvent, PhaseEvent
+from measurement.analysis import FaultWindow
 from measurement.windows import fault_span, fault_windows, load_end, phase_spans
 from tests.measurement.histories import HEADER, history, op, scenario
 
@@ -17,10 +20,9 @@ def event(fault: str, name: str, t: float) -> FaultEvent:
 def test_each_activation_of_a_flapping_fault_is_a_window() -> None:
     """Two activations, the second of which was never seen to act nor to heal."""
     events = [
-        *(
-            event("f1.1", name, t)
-            for name, t in (("inject", 5.02), ("active", 5.1), ("heal", 7.0), ("healed", 7.2))
-        ),
+        *(event("f1.1", name, t) for name, t in (("inject", 5.02), ("active", 5.1))),
+        replace(event("f1.1", "still_active", 6.9), measured={"met": 12}),
+        *(event("f1.1", name, t) for name, t in (("heal", 7.0), ("healed", 7.2))),
         *(event("f1.2", name, t) for name, t in (("inject", 9.0), ("no_effect", 9.5), ("heal", 11.0))),
     ]
     first, second = fault_windows(build([HEADER, *events]))
@@ -53,18 +55,58 @@ def test_the_load_ends_where_settling_begins() -> None:
     assert load_end(build([HEADER, op(1, "pay", "inv-1", 4.5)])) == 4.5
 
 
-def test_a_window_says_what_was_measured_at_its_end() -> None:
-    """At its begin and at its end, in one sentence; what was not seen any more says so."""
+def window(*later: FaultEvent, target: str = "a -> b") -> FaultWindow:
+    """Of a fault from 1 s to 5 s, with what was found in between."""
+    rows = [event("f1", "inject", 1.0), seen, *later, event("f1", "heal", 5.0)]
+    (found,) = fault_windows(build([HEADER, *(replace(row, target=target) for row in rows)]))
+    return found
 
-    def effect(*later: FaultEvent) -> str:
-        (window,) = fault_windows(build([HEADER, event("f1", "inject", 1.0), *seen, *later]))
-        assert window.observed
-        return window.effect
 
-    seen = [replace(event("f1", "active", 1.1), statement="1 request refused")]
-    still = replace(event("f1", "still_active", 4.9), statement="31 requests refused")
-    gone = replace(event("f1", "faded", 4.9), statement="it is not switched on")
-    assert effect() == "1 request refused"
-    assert effect(still) == "1 request refused; at its end: 31 requests refused"
-    assert effect(replace(still, statement="1 request refused")) == "1 request refused, at its end too"
-    assert effect(gone) == "1 request refused; not seen any more at its end: it is not switched on"
+seen = replace(event("f1", "active", 1.1), statement="round trip 2 ms -> 90 ms")
+
+
+def look(t: float, met: object, name: str = "still_active", statement: str = "99 bytes") -> FaultEvent:
+    measured = {} if met is None else {"met": met}
+    return replace(event("f1", name, t), statement=statement, measured=measured)
+
+
+def test_a_window_says_what_its_looks_found() -> None:
+    """First what the caller's own traffic met, then the control; what was not in force any more says so."""
+    said = window(look(2.0, 40), look(4.9, 99)).effect
+    assert said == "99 bytes (in force at 2 of 2 looks until the heal); own probe: round trip 2 ms -> 90 ms"
+    gone = window(look(2.0, 40), look(3.0, None, "faded", "its toxic is gone"), look(4.9, 99))
+    assert not gone.lasted
+    assert gone.effect == "round trip 2 ms -> 90 ms; not in force until its end: its toxic is gone"
+    assert window().effect == "round trip 2 ms -> 90 ms"
+
+
+def test_a_link_that_carried_nothing_has_no_observed_fault() -> None:
+    """Whatever the harness's own probe measured: nobody else met it. A node needs no caller."""
+    assert window(look(2.0, 0), look(4.9, 7)).observed
+    assert not window(look(2.0, 0), look(4.9, 0)).observed
+    assert not window(look(4.9, None)).observed
+    assert not window(look(4.9, "many")).observed
+    assert window(look(4.9, None), target="a").observed
+    assert window(look(4.9, None), target="a").met is None
+
+
+def test_one_activation_of_a_flapping_fault_may_meet_nobody() -> None:
+    """A short one falls between two calls; that all of them do is another matter."""
+
+    def flaps(*met: int) -> list[bool]:
+        rows = []
+        for number, count in enumerate(met, 1):
+            names = ("inject", "active", "still_active", "heal", "healed")
+            told = [event(f"f1.{number}", name, number + 0.1 * i) for i, name in enumerate(names)]
+            rows += [replace(row, measured={"met": count}) for row in told]
+        return [found.observed for found in fault_windows(build([HEADER, *rows]))]
+
+    assert flaps(0, 5, 0) == [True, True, True]
+    assert flaps(0, 0) == [False, False]
+
+
+def test_a_window_knows_for_how_long_nobody_looked() -> None:
+    """From when it was first seen to the heal; without any look it does not know."""
+    assert window(look(2.0, 1), look(4.5, 1)).unwatched_s == pytest.approx(2.5)
+    assert window(look(1.2, 1)).unwatched_s == pytest.approx(3.8)
+    assert window().unwatched_s is None

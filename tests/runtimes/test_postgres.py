@@ -145,3 +145,19 @@ def test_a_program_that_fails_is_quoted(tmp_path: Path, journal: Journal) -> Non
     target = tmp_path / "missing" / "data"
     with pytest.raises(StartError, match=r"the database folder .* could not be made: .*No such file"):
         postgres.copy_template(postgres.Template(tmp_path / "no template", {}), target, programs, journal)
+
+
+@pytest.mark.live
+def test_a_damaged_template_is_made_anew_and_said_so(journal: Journal) -> None:
+    """Otherwise every later run of the checkout would break, far from the cause."""
+    cache = journal.folder.parent.parent / "cache"
+    programs = postgres.find_programs(cache, journal)
+    made = postgres.template(programs, cache, ("billing",), journal)
+    os.truncate(made.data / "global" / "pg_control", 100)
+    again = postgres.template(programs, cache, ("billing",), journal)
+    assert again.remark == (
+        "the databases' template was damaged (data/global/pg_control is not as it was made) and was made anew"
+    )
+    assert postgres.template(programs, cache, ("billing",), journal).remark == ""
+    assert (again.data / "global" / "pg_control").stat().st_size == 8192
+    assert [path.name for path in cache.glob("postgres-*")] == [again.data.parent.name]

@@ -14,6 +14,7 @@ from experiment.errors import UnsupportedError
 from experiment.history import History, build
 from experiment.suite import Entry, load_suite
 from experiment.verdict import Verdict
+from faults.latency import Latency
 from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.engine.loop import run_until
@@ -24,7 +25,7 @@ from simulation.model.models import models_of
 from simulation.model.nodes import Node
 from simulation.model.run import play, simulate
 from simulation.model.world import World
-from tests.simulation.reference import ROOT, plan, scenario, system, usual_sizes
+from tests.simulation.reference import ROOT, design, plan, plan_of, scenario, system, usual_sizes
 
 SMOKE = sorted(path.stem for path in (ROOT / "scenarios" / "smoke").glob("*.yaml"))
 PRESETS = {"fragile": "fail", "resilient": "pass"}
@@ -184,10 +185,24 @@ def test_a_crash_cuts_what_was_in_flight() -> None:
 def test_each_fault_proves_its_effect_and_its_end() -> None:
     """The fault objects' own measurements decide, on simulated controls as on real ones."""
     history, _ = played("registry_flapping", "resilient")
-    events = [(event.fault, event.event) for event in history.faults]
-    told = ("inject", "active", "still_active", "heal", "healed")
-    assert events[:5] == [("f1.1", event) for event in told]
+    first = [event for event in history.faults if event.fault == "f1.1"]
+    looks = [event for event in first if event.event == "still_active"]
+    assert [event.event for event in first] == ["inject", "active", *5 * ["still_active"], "heal", "healed"]
+    assert [round(look.t - first[0].t, 3) for look in looks] == [0.5, 1.0, 1.5, 2.0, 2.45]
+    assert first[0].measured["carried"] > looks[-1].measured["met"] > looks[0].measured["met"] >= 0
     assert all(event.t == pytest.approx(event.planned) for event in history.faults if event.event == "inject")
+
+
+def test_a_fault_on_a_link_that_nobody_uses_is_invalid() -> None:
+    """The virtual probe sees it, as a live one would; nobody's work met it."""
+    base = scenario("delayed_dose_event")
+    idle = replace(base, faults=(replace(base.faults[0], fault=Latency(0.3), target="billing -> payments"),))
+    history = simulate(plan_of(idle, design("resilient")), usual_sizes())
+    analysis = analyse(history, idle, system())
+    assert analysis.verdict is Verdict.INVALID
+    said = "f1 (latency on billing -> payments) had no effect: billing -> payments carried nothing while"
+    assert any(said in reason for reason in analysis.reasons)
+    assert "active" in [event.event for event in history.faults]
 
 
 @dataclass(frozen=True, slots=True)

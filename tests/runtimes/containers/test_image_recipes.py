@@ -99,7 +99,7 @@ def test_the_image_gets_what_the_services_import_at_the_project_s_pins() -> None
         for name in imported(SYSTEM / part)
         if name not in {*sys.stdlib_module_names, "reference_system"}
     }
-    inside, everywhere = pins(SYSTEM / "requirements.txt"), pins(ROOT / "requirements.txt")
+    inside, everywhere = pins(SYSTEM / "requirements.txt"), pins(ROOT / "requirements.in")
     assert needed <= set(inside)
     assert inside.items() <= everywhere.items()
 

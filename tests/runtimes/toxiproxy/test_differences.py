@@ -434,3 +434,35 @@ def test_every_difference_in_the_docs_has_its_test() -> None:
     }
     elsewhere = {"test_the_seed_repeats_the_draws_of_each_connection"}
     assert listed == here - {"test_every_difference_in_the_docs_has_its_test"} | elsewhere
+
+
+def test_traffic_is_told_by_client_at_once(embedded: RunningToxiproxy) -> None:
+    """While a connection is open, after it has ended, and apart from what other addresses did."""
+    proxies = Toxiproxy(embedded.host, embedded.port, token=embedded.token)
+    with socket.create_server(("127.0.0.1", 0)) as upstream:
+        name = "told"
+        state = proxies.create_proxy(
+            name, listen="127.0.0.1:0", upstream=f"127.0.0.1:{upstream.getsockname()[1]}"
+        )
+
+        def told() -> dict[str, dict[str, int]]:
+            traffic = proxies.traffic()
+            assert traffic is not None
+            return {peer: dict(seen) for peer, seen in traffic[name].items()}
+
+        sent = {"127.0.0.1": 5, "127.0.0.9": 7}
+        with ExitStack() as open_now:
+            for source, count in sent.items():
+                line = socket.create_connection(("127.0.0.1", state.port), source_address=(source, 0))
+                open_now.enter_context(line)
+                far, _ = upstream.accept()
+                open_now.enter_context(far)
+                line.sendall(b"x" * count)
+                far.recv(100)
+                far.sendall(b"y" * 3)
+                line.recv(100)
+            seen = {peer: {"connections": 1, "open": 1, "received": n, "sent": 3} for peer, n in sent.items()}
+            assert told() == seen
+        ended = {peer: {**counts, "open": 0} for peer, counts in seen.items()}
+        eventually(lambda: told() == ended, "the end of both connections")
+        proxies.delete_proxy(name)
