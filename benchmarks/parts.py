@@ -85,7 +85,7 @@ class Command:
 
     def folder(self, used: Collection[Path]) -> Path | None:
         """Of the latest run, if it is none of those."""
-        made = sorted(self._out.glob("*/run.json"), key=lambda path: path.stat().st_mtime_ns)
+        made = sorted(self._out.glob("[!.]*/run.json"), key=lambda path: path.stat().st_mtime_ns)
         return made[-1].parent if made and made[-1].parent not in used else None
 
     def pid_of(self, part: str) -> int | None:
