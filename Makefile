@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check lock fuzz install install-dev format lint types bench toxiproxy images clean help
+.PHONY: run test check lock fuzz install install-dev format lint types bench mutation toxiproxy images clean help
 
 run: install  ## install what the product needs and run the smoke suite
 	$(BIN)/codeblue suite smoke
@@ -35,6 +35,10 @@ format: install-dev  ## rewrite the code in the house format
 
 bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
 	$(BIN)/python -m benchmarks
+
+# Not a part of the tests: a sample of 300 takes about half an hour on 2 cores.
+mutation: install-dev  ## change the code that judges a run, and count what the tests find
+	nice $(BIN)/python -m benchmarks.mutation --number 300
 
 # Without cgo the binary needs no library of the system that it was built on: it runs in any image.
 toxiproxy: install  ## build the real Toxiproxy server and its command line with Go, into the virtual environment

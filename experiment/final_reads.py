@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable
 from experiment.rows import Outcome
 
 JOURNEY = "final_read"
+SAMPLE = 100  # things of certain outcome that a live run reads once more
 ABSENT = "absent"  # the value of a thing that the system says it does not have
 
 

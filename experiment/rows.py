@@ -14,6 +14,7 @@ FINAL_READ = "final_read"  # journey of the last look at a key through its own A
 ABSENT = "absent"  # value of a final read that found nothing
 GENERAL_MODELS = "general_models"  # sample of a simulated run whose services keep nothing: no safety is known
 MACHINE = "machine"  # source of the samples of what the machine did meanwhile
+LEFT_OUT = "final_reads_left_out"  # sample of the final reads: how many of those due were not made
 RECORDS_READ = "records_read"  # sample of a store that was read in the end: how many records it gave
 
 Outcome = Literal["acknowledged", "rejected", "indeterminate"]

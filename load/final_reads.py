@@ -13,12 +13,12 @@ import gevent
 import polars as pl
 from gevent.pool import Pool
 
-from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
+from experiment.final_reads import ABSENT, JOURNEY, SAMPLE, keys_to_read, prefix_of
 from experiment.history import History
 from experiment.outcomes import judge, seen_status
 from experiment.plan import Plan
 from experiment.requests import Request
-from experiment.rows import Note, Operation, Outcome
+from experiment.rows import LEFT_OUT, Note, Operation, Outcome, Sample
 from experiment.templates import escaped, filler
 from experiment.workload import Answered, Unreadable, Workload, WorkloadFault, load_workload
 from load.exchange import Answer, Endpoint, NoAnswer
@@ -34,8 +34,8 @@ def final_reads(
     history: History,
     zero: float,
     deadline_s: float = 3.0,
-    sample: int = 100,
-) -> tuple[Operation | Note, ...]:
+    sample: int = SAMPLE,
+) -> tuple[Operation | Note | Sample, ...]:
     """Read at most `sample` keys beside the indeterminate ones, within `deadline_s` seconds in all; a key
     whose turn did not come by then is left out. Rows have the journey `final_read`; an answer that the thing
     does not exist is an acknowledged read of the value `absent`. `zero` is the run's zero on
@@ -59,7 +59,9 @@ def final_reads(
     finally:
         pool.kill()
         reader.close()
-    rows: list[Operation | Note] = [*sorted(reader.rows, key=lambda row: row.id)]
+    due = sum(prefix_of(key) in addresses for key in keys)
+    rows: list[Operation | Note | Sample] = [*sorted(reader.rows, key=lambda row: row.id)]
+    rows.append(Sample(monotonic() - zero, "load", LEFT_OUT, float(due - len(rows))))
     return (*rows, *(Note(monotonic() - zero, "invalid", text) for text in sorted(reader.faults)))
 
 

@@ -7,26 +7,21 @@ nothing. So every loss and every contradiction makes the run invalid: what was l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
 
-import numpy as np
 import polars as pl
 
 from experiment.asked import Asked, AskedFault, operations_digest
 from experiment.final_reads import JOURNEY as FINAL_READ
+from experiment.final_reads import SAMPLE, keys_to_read
 from experiment.findings import counted_records
 from experiment.history import History
-from experiment.rows import GENERAL_MODELS, FaultEvent
-from experiment.scenario import PHASES
+from experiment.rows import GENERAL_MODELS, LEFT_OUT, FaultEvent
 from experiment.topology import System
 from experiment.units import format_duration, noun
 from measurement.analysis import ValidityCheck
 from measurement.obedience import design_is_obeyed
+from measurement.possible_rows import SLACK_S, impossible
 
-EARLY_S = 0.1  # that a request may be sent ahead of its time: the clocks of two processes are one clock
-ENDED_S = 60.0  # nothing ends so long after the last line of its history
-LONGEST_S = 1e7  # of a run: a hundred days
-SLACK_S = 0.001  # rounding of times
 AT_HEAL = frozenset({"heal", "healed", "not_healed"})  # planned for the end; all else for the start, or both
 AT_START = frozenset({"inject", "active", "no_effect"})
 NAMES = {
@@ -43,7 +38,9 @@ def judge_evidence(history: History, system: System, asked: Asked | None) -> lis
     that is known."""
     if history.end is None or history.end.reason != "completed":
         return []
-    checks = [_check("rows_are_possible", _impossible(history), "every row of the history is possible")]
+    checks = [
+        _check("rows_are_possible", impossible(history, system), "every row of the history is possible")
+    ]
     if asked is None:
         return checks
     rows = noun(sum(history.tally.values()), "line")
@@ -87,6 +84,7 @@ def _missing(history: History, system: System, asked: Asked) -> Iterator[str]:
         yield f"{planned:,} of {noun(asked.operations, 'planned operation')} have a row"
     yield from _load_account(history, asked)
     yield from _stores(history, system)
+    yield from _final_reads(history, system)
 
 
 def _load_account(history: History, asked: Asked) -> Iterator[str]:
@@ -122,75 +120,28 @@ def _stores(history: History, system: System) -> Iterator[str]:
             yield f"{present.get(store, 0):,} of {noun(counts[store], 'record')} of {store} are there"
 
 
-# What cannot be.
-
-
-def possible(history: History) -> History:
-    """The history without operations at times that cannot be: what is computed from them may not even be a
-    number."""
-    times = [
-        pl.col(name).fill_null(0.0).is_between(-LONGEST_S, LONGEST_S)
-        for name in ("intended", "sent", "ended")
-    ]
-    kept = history.operations.filter(pl.all_horizontal(times))
-    return history if kept.height == history.operations.height else replace(history, operations=kept)
-
-
-def _impossible(history: History) -> Iterator[str]:
-    assert history.end is not None
-    last = history.end.t + ENDED_S
-    sent, ended, intended = pl.col("sent"), pl.col("ended"), pl.col("intended")
-    wrong = {
-        "with a time that is not a number": ~(
-            intended.is_finite() & ended.is_finite() & sent.fill_null(0).is_finite()
-        ),
-        "ended before they were sent": ended < sent - SLACK_S,
-        "sent before they were due": sent < intended - EARLY_S,
-        "due before the run": intended < 0,
-        "ended long after the run": ended > last,
-        "answered without being sent": sent.is_null()
-        & (pl.col("status").is_not_null() | (pl.col("outcome") != "rejected")),
-        "with a status that HTTP does not have": ~pl.col("status").is_between(100, 599),
-        "acknowledged by an answer that refuses": (pl.col("outcome") == "acknowledged")
-        & (pl.col("journey") != FINAL_READ)
-        & ~pl.col("status").is_between(200, 299),
-        "with a negative version or age": (pl.col("version") < 0) | (pl.col("age") < 0),
-    }
-    counts = history.operations.select(
-        pl.any_horizontal(condition.fill_null(False)).sum().alias(name) for name, condition in wrong.items()
-    ).row(0, named=True)
-    yield from (f"{noun(count, 'operation')} {name}" for name, count in counts.items() if count)
-    twice = history.operations.height - history.operations["id"].n_unique()
-    if twice:
-        yield f"{noun(twice, 'operation')} with an id that another one has"
-    yield from _impossible_records(history)
-    yield from _impossible_phases(history)
-    odd = [s.name for s in history.samples if not np.isfinite([s.t, s.value]).all()]
-    if odd:
-        yield f"{noun(len(odd), 'sample')} that are not numbers, {odd[0]} first"
-    lags = [figure for r in history.load for figure in (r.t, r.lag_p50, r.lag_p99, r.lag_max)]
-    if lags and not (np.isfinite(lags).all() and min(lags) >= 0):
-        yield "an account of the load with a time that is not one"
-
-
-def _impossible_records(history: History) -> Iterator[str]:
-    figures = history.records.select(
-        ((~pl.col("t").is_finite()) | (~pl.col("amount").is_finite())).fill_null(False).sum()
-    ).item()
-    if figures:
-        yield f"{noun(figures, 'record')} with a figure that is not a number"
-
-
-def _impossible_phases(history: History) -> Iterator[str]:
-    names = [phase.name for phase in history.phases]
-    strange = sorted({name for name in names if name not in PHASES})
-    if strange:
-        yield f"the unknown phase {strange[0]}"
-    for name in sorted({name for name in names if names.count(name) > 1}):
-        yield f"the phase {name} came {names.count(name)} times"
-    for before, after in zip(history.phases, history.phases[1:], strict=False):
-        if before.end is not None and before.end > after.start + SLACK_S:
-            yield f"the phase {after.name} began before {before.name} had ended"
+def _final_reads(history: History, system: System) -> Iterator[str]:
+    """Of the keys that had to be read once more, each was, but for those that it says were left out."""
+    forms = {prefix for prefix, form in system.final_reads.items() if form.written_by in system.journeys}
+    simulated = history.header.source == "simulation"
+    if not forms or (simulated and GENERAL_MODELS in {sample.name for sample in history.samples}):
+        return
+    reads = history.operations.filter(pl.col("journey") == FINAL_READ)
+    sent = history.operations.filter(pl.col("sent").is_not_null() & (pl.col("journey") != FINAL_READ))
+    pairs = (
+        sent.sort("sent", "id").select(pl.col("key", "outcome").cast(pl.String)).unique(maintain_order=True)
+    )
+    sample = None if simulated else SAMPLE
+    wanted = set(keys_to_read(pairs.iter_rows(), forms, history.header.seed, sample))
+    left_out = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
+    if len(left_out) != 1:
+        yield f"how many final reads were left out is said {noun(len(left_out), 'time')}, expected once"
+        return
+    if strange := set(reads["key"]) - wanted:
+        yield f"{noun(len(strange), 'final read')} that had not to be made"
+    if reads.height + left_out[0] != len(wanted):
+        due = noun(len(wanted) - left_out[0], "final read")
+        yield f"{reads.height:,} of {due} are there"
 
 
 # What was not planned.

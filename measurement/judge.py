@@ -30,8 +30,9 @@ from measurement.analysis import (
 )
 from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
-from measurement.evidence import possible
 from measurement.expectations import describe, judge_expectations
+from measurement.faulted_phase import faulted_phase_is_judged
+from measurement.possible_rows import possible
 from measurement.pressure import checks_with_pressure, machine_use, moments
 from measurement.properties.bounded_staleness import BoundedStaleness
 from measurement.properties.bounded_waiting import BoundedWaiting
@@ -142,15 +143,14 @@ def _analysed(
     journeys = by_phase(graded, spans)
     expectations = judge_expectations(history, scenario, graded, recovery, quality.heal_t)
     validity = judge_validity(whole, scenario, system, windows, expectations, journeys, kept_up, asked)
+    validity += faulted_phase_is_judged(history, system, checks, expectations)
     waivers = _waivers(history, scenario, checks)
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
-    heal = quality.heal_t if quality.heal_t is not None else end
-    staleness = [
-        finding
-        for name, finding in findings.items()
-        if isinstance(system.properties[name].binding, BoundedStaleness)
-    ]
-    together = convergence(history, scenario, staleness, heal, end)
+    bounds = (name for name, one in system.properties.items() if isinstance(one.binding, BoundedStaleness))
+    staleness = [findings[name] for name in bounds if name in findings]
+    together = convergence(
+        history, scenario, staleness, end if quality.heal_t is None else quality.heal_t, end
+    )
     converge = converge_part(together.seconds, together.observed, together.budget)
     raw = score_run(quality, _independent(system, windows), recovery, converge, history.header.seed)
     score, verdict, veto = _verdict(raw, validity, checks, expectations, waived)

@@ -44,7 +44,7 @@ def judge_validity(
     evidence = judge_evidence(history, system, asked)
     checks = [
         _complete(history, scenario),
-        _no_objection(history),
+        _no_objection(history, system),
         _baseline_met(expectations, journeys),
         kept_up,
         _clean_up_verified(history, windows),
@@ -71,8 +71,13 @@ def _complete(history: History, scenario: Scenario) -> ValidityCheck:
     return ValidityCheck("complete", False, statement)
 
 
-def _no_objection(history: History) -> ValidityCheck:
+def _no_objection(history: History, system: System) -> ValidityCheck:
     objections = [note.text for note in history.notes if note.level == "invalid"]
+    objections += [
+        f'a violation of "{note.about}", which is not a property of the system: {note.text}'
+        for note in history.notes
+        if note.level == "violation" and note.about not in system.properties
+    ]
     statement = "; ".join(objections) or "no part of the harness objected"
     return ValidityCheck("no_objection", not objections, statement)
 

@@ -51,7 +51,7 @@ COMMANDS = {
     "simulate": "Sweep a scenario over seeds and designs on the twin.",
     "calibrate": "Fit the twin to what a live run did before its first fault.",
     "twin": "Run live and simulated, and show how far apart they are.",
-    "selfcheck": "Check the simulator and the gate themselves.",
+    "selfcheck": "Check the simulator, the gate and the verdict themselves.",
     "linearizable": "Judge histories of register operations.",
     "validate": "Check scenario, design, suite and system files.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",

@@ -13,6 +13,7 @@ from execution.commands.lazy import NamingGroup, Pasteable
 from execution.commands.option_sets import most_pairs_option, seed_option, system_option
 from execution.commands.parameters import Finite, FiniteRange, OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
+from execution.commands.selfcheck_verdict import verdict
 from execution.options import RUNTIMES, SIMULATION, Options
 from execution.places import RUNS
 from experiment.errors import ExitCode, gravest
@@ -245,3 +246,6 @@ def selfcheck_gate(
     for text in found.missed:
         tell(f"missed: {text}")
     return int(interruption.exit_code or (ExitCode.FAIL if found.missed else ExitCode.PASS))
+
+
+selfcheck.add_command(verdict)

@@ -55,7 +55,7 @@ CODE = "code"
 UNFINISHED = ".new-"  # begins the name of a folder that is half made
 LOCKED_WITHIN_S = 5.0
 # What the header of a history shares with the header that its run began with; only the run's zero is new.
-IDENTITY = ("run_id", "source", "scenario", "design", "system", "seed", "population", "clock_scale")
+IDENTITY = tuple(one.name for one in fields(Header) if one.name not in ("started_at", "zero_wall"))
 PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
 
 

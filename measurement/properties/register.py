@@ -13,7 +13,15 @@ from typing import ClassVar, Literal
 
 import polars as pl
 
-from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, only_if_read
+from experiment.findings import (
+    SHOWN,
+    Finding,
+    conclude,
+    evidence,
+    not_exercised,
+    only_if_read,
+    unread,
+)
 from experiment.history import History
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
@@ -21,7 +29,7 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.linearizability import Function, RegisterOperation, RegisterVerdict, check_register
-from measurement.properties.selection import article, performed, slug
+from measurement.properties.selection import ACKNOWLEDGED, article, performed, slug
 from measurement.properties.uses import uses
 from measurement.properties.versions import acknowledged_writes, committed_versions, newest_before
 
@@ -99,9 +107,13 @@ class Register:
             committed = committed_versions(history, self.versions)
         superseded = self._superseded(seen, writes, committed)
         search = self._search(seen, writes, committed)
-        broken = {key.key: key.why for key in search.keys if key.linearizable is False}
+        broken = {
+            key.key: f"is not linearizable: {key.why}" for key in search.keys if key.linearizable is False
+        }
+        unrecorded = self._unrecorded(history)
         known = set(superseded["key"])
         unexplained = {key: text for key, text in broken.items() if key is not None and key not in known}
+        unexplained |= {key: text for key, text in unrecorded.items() if key not in known}
         count = superseded.height + len(unexplained)
         ended = f" or {self.ended.status[0]}" if self.ended is not None and self.ended.status else ""
         finding = conclude(
@@ -109,7 +121,8 @@ class Register:
             self._violations(history, superseded, unexplained),
             count,
             f"none of {self.use.count(seen.height)} {self._verb} a superseded version",
-            f"{self.use.count(count)} of {seen.height:,} {self._verb} a superseded{ended} version",
+            f"{self.use.count(count)} of {seen.height:,} {self._verb} a superseded{ended} version"
+            + (f", or left no record ({len(unrecorded)})" if unrecorded else ""),
             self._measures(history, seen, superseded, search),
             superseded["operation"].drop_nulls(),
         )
@@ -133,6 +146,20 @@ class Register:
             "registers_not_linearizable": sum(key.linearizable is False for key in search.keys),
             "registers_not_decided": sum(key.linearizable is None for key in search.keys),
         }
+
+    def _unrecorded(self, history: History) -> dict[str, str]:
+        """Things of which a use was acknowledged and no record shows any, though the store was read: whoever
+        looks there does not know what became of them."""
+        if self.used is None or unread(history, self.used.store):
+            return {}
+        told = performed(history, self.reads).filter(ACKNOWLEDGED)
+        if self.held:
+            told = told.filter((pl.col("label") != self.held).fill_null(True))
+        of_kind = (pl.col("store") == self.used.store) & (pl.col("kind") == self.used.kind)
+        records = history.records.lazy().filter(of_kind).select("key")
+        missing = told.join(records, on="key", how="anti").select("key").unique().sort("key").collect()
+        said = f"was {self._past} by an acknowledged answer, and no {self.use.singular} is on record for it"
+        return dict.fromkeys(missing["key"], said)
 
     def _superseded(self, seen: pl.DataFrame, writes: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:
         """Uses with `why` and `newest`: a newer write was acknowledged before they began, an earlier use had
@@ -214,7 +241,7 @@ class Register:
             ).iter_rows()
         ]
         found += [
-            Violation(f"{thing} {key} is not linearizable: {text}", key, None, proof[key])
+            Violation(f"{thing} {key} {text}", key, None, proof[key])
             for key, text in list(unexplained.items())[:SHOWN]
         ]
         return found

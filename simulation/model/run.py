@@ -15,7 +15,17 @@ from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
 from experiment.plan import Plan, header_of
 from experiment.python_source import blamed
-from experiment.rows import GENERAL_MODELS, RECORDS_READ, Note, Operation, Record, Row, Sample, tally_of
+from experiment.rows import (
+    GENERAL_MODELS,
+    LEFT_OUT,
+    RECORDS_READ,
+    Note,
+    Operation,
+    Record,
+    Row,
+    Sample,
+    tally_of,
+)
 from experiment.settling import BACKLOGS_SAMPLED, DRAIN_POLL_S, PATIENCE_MARGIN_S, settling
 from simulation.engine.loop import run_until
 from simulation.model.controls import CAPABILITIES, SimulatedControls
@@ -187,15 +197,17 @@ def _load_reports(plan: Plan) -> Iterator[LoadReport]:
         yield LoadReport(float(second + 1), 0, count, count, 0.0, 0.0, 0.0)
 
 
-def _final_reads(world: World, operations: list[Operation], at: float) -> Iterator[Operation]:
+def _final_reads(world: World, operations: list[Operation], at: float) -> Iterator[Operation | Sample]:
     """What the users' own keys show in the end: every key that was sent, read as an ordinary operation."""
     number = max((op.id for op in world.plan.operations), default=0)
     system = world.plan.system
     sent = ((op.key, op.outcome) for op in operations if op.sent is not None)
+    left_out = 0
     for key in keys_to_read(sent, system.final_reads, world.plan.seed):
         owner = system.journeys[system.final_reads[prefix_of(key)].written_by].entry
         held = world.nodes[owner].held(key)
         if held is None:
+            left_out += 1
             continue
         number += 1
         yield Operation(
@@ -210,6 +222,7 @@ def _final_reads(world: World, operations: list[Operation], at: float) -> Iterat
             version=held.version,
             value=held.value,
         )
+    yield Sample(at, "load", LEFT_OUT, float(left_out))
 
 
 def _records(world: World, at: float) -> Iterator[Record | Sample]:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from experiment.final_reads import keys_to_read
-from experiment.history import History, build
+from experiment.history import History, Sample, build
 from experiment.rows import Header, Operation, Outcome, Row
 from load.final_reads import final_reads
 from tests.load.local_system import Heard, Respond, Say, local_system, refused_address
@@ -114,8 +114,10 @@ def test_a_read_without_answer_is_rejected(say: Say, error: str) -> None:
 
 def test_a_system_that_is_gone_is_seen_as_gone() -> None:
     """Refused connections are rejected reads, at once."""
-    (only,) = final_reads(plan(), {"front": refused_address()}, history(row(1, "rx-a-1")), time.monotonic())
-    assert isinstance(only, Operation)
+    found = final_reads(plan(), {"front": refused_address()}, history(row(1, "rx-a-1")), time.monotonic())
+    only, left_out = found
+    assert isinstance(only, Operation) and isinstance(left_out, Sample)
+    assert (left_out.name, left_out.value) == ("final_reads_left_out", 0.0)
     assert (only.outcome, only.error) == ("rejected", "refused")
 
 
@@ -123,8 +125,11 @@ def test_the_deadline_holds_for_all_reads_together() -> None:
     """Reads that hang are given up together; what was not answered by then is left out."""
     rows = [row(n, f"rx-a-{n}") for n in range(40)]
     started = time.monotonic()
-    answered = read(lambda _: Say(how="hang"), *rows, deadline_s=0.5)
-    assert answered == ()
+    with local_system(lambda _: Say(how="hang")) as system:
+        (left_out,) = final_reads(
+            plan(), {"front": system.base}, history(*rows), time.monotonic(), deadline_s=0.5
+        )
+    assert isinstance(left_out, Sample) and left_out.value == 40.0
     assert time.monotonic() - started < 10.0
 
 

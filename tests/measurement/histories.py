@@ -47,7 +47,14 @@ SYSTEM = System(
 PHASES = Phases(baseline=10.0, warm_up=1.0, fault=10.0, recovery=15.0, settle=5.0)
 STARTS = {"warm_up": 0.0, "baseline": 1.0, "fault": 11.0, "recovery": 21.0, "settle": 36.0}
 ENDS = {"warm_up": 1.0, "baseline": 11.0, "fault": 21.0, "recovery": 36.0, "settle": 41.0}
-HEADER = Header(1, "r-1", "processes", "s", "d", "clinic", 1, "2026-03-01T10:00:00+00:00", 1.7e9)
+HEADER = Header(1, "r-1", "processes", "s", "d", "clinic", 1, "2026-03-01T10:00:00+00:00", 1_772_359_200.0)
+# An answer that goes with each outcome.
+ANSWERS: dict[str, dict[str, Any]] = {
+    "acknowledged": {"status": 200},
+    "rejected": {"status": 400, "error": "bad_request"},
+    "indeterminate": {"error": "timeout"},
+}
+UNSENT = {"error": "prerequisite"}
 NO_LOAD = Load(Arrivals(rate=10.0), {"visit": 1.0})
 
 
@@ -96,8 +103,11 @@ def op(
     outcome: Literal["acknowledged", "rejected", "indeterminate"] = "acknowledged",
     **more: Any,
 ) -> Operation:
-    """An operation intended and sent at `at`."""
+    """An operation intended and sent at `at`, answered as its outcome says unless told otherwise."""
     fields: dict[str, Any] = {"intended": at, "sent": at, "ended": at + took, **more}
+    if not {"status", "error"} & more.keys():
+        unsent = fields["sent"] is None
+        fields |= UNSENT if unsent else ANSWERS[outcome]
     return Operation(number, journey, key, outcome=outcome, **fields)
 
 

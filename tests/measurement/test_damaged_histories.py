@@ -126,7 +126,14 @@ def test_an_operation_that_timed_out_is_never_a_violation_by_itself() -> None:
     """Every operation of the fault made indeterminate: quality falls, safety holds."""
     rows = [
         Operation(
-            row.id, row.journey, row.key, row.intended, row.sent, row.ended, "indeterminate", error="timeout"
+            row.id,
+            row.journey,
+            row.key,
+            row.intended,
+            row.sent,
+            row.ended,
+            "rejected" if row.journey == "view_dose" else "indeterminate",
+            error="timeout",
         )
         if isinstance(row, Operation) and 11 <= row.intended < 21
         else row

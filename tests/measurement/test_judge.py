@@ -17,6 +17,7 @@ from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
 from measurement.judge import analyse, analysis_from_json, analysis_to_json
 from tests.measurement.histories import (
+    ANSWERS,
     FAULT,
     SYSTEM,
     fault_events,
@@ -76,7 +77,9 @@ def test_the_steady_state_broken_before_the_method_is_invalid() -> None:
     """Elsewhere exit 0: here a baseline outside its own expectation makes the run invalid, without a
     score."""
     rows = [
-        replace(row, outcome="rejected") if isinstance(row, Operation) and 1 <= row.intended < 6 else row
+        replace(row, outcome="rejected", **ANSWERS["rejected"])
+        if isinstance(row, Operation) and 1 <= row.intended < 6
+        else row
         for row in payments()
     ]
     expect = {"baseline": (Expectation("pay", success=AT_LEAST_99),)}
@@ -91,7 +94,9 @@ def test_the_steady_state_broken_before_the_method_is_invalid() -> None:
 def test_a_baseline_that_is_mostly_bad_is_invalid_without_being_asked() -> None:
     """A scenario without a baseline expectation cannot hide that there was nothing to be degraded from."""
     rows = [
-        replace(row, outcome="rejected") if isinstance(row, Operation) and 1 <= row.intended < 8 else row
+        replace(row, outcome="rejected", **ANSWERS["rejected"])
+        if isinstance(row, Operation) and 1 <= row.intended < 8
+        else row
         for row in payments()
     ]
     analysis = judged(rows)
@@ -224,13 +229,15 @@ def test_a_flap_that_is_missing_is_invalid() -> None:
 )
 def test_a_fault_out_of_its_time_is_another_experiment(event: str, later: float, said: str | None) -> None:
     """Planned from 11 s to 21 s, seen to heal at 21.1 s: much later or much shorter is invalid."""
+    with_it = {"inject": ("inject", "active"), "heal": ("heal", "healed")}.get(event, (event,))
     moved = [
-        replace(row, t=row.t + later) if isinstance(row, FaultEvent) and row.event == event else row
+        replace(row, t=row.t + later) if isinstance(row, FaultEvent) and row.event in with_it else row
         for row in frame()
     ]
     analysis = analyse(build([*moved, *payments()]), scenario(expect=PAY), SYSTEM)
-    assert broken(analysis) == ({"fault_observed"} if said else set())
-    assert said is None or said in analysis.reasons[0]
+    impossible = {"rows_are_possible"} if event == "healed" else set()  # before its heal was begun
+    assert broken(analysis) == impossible | ({"fault_observed"} if said else set())
+    assert said is None or said in " ".join(analysis.reasons)
 
 
 def test_a_fault_left_in_place_is_invalid() -> None:
@@ -433,7 +440,9 @@ def test_a_failed_promise_stands_beside_the_score() -> None:
     """The score weighs quality; what failed is named with it, once."""
     expect = {"fault": (Expectation("pay", success=AT_LEAST_99),), "invariants": ("recovers",)}
     rows = [
-        replace(row, outcome="rejected") if isinstance(row, Operation) and row.intended >= 11 else row
+        replace(row, outcome="rejected", **ANSWERS["rejected"])
+        if isinstance(row, Operation) and row.intended >= 11
+        else row
         for row in payments()
     ]
     analysis = judged(rows, expect={**expect, "recovery": Recovery(within=5.0, hold=5.0)})
@@ -459,7 +468,9 @@ def test_a_run_without_faults_is_judged_whole() -> None:
     """A control needs no fault checks; its quality is not normalised, so that a bad run cannot look like
     100."""
     rows = [
-        replace(row, outcome="rejected") if isinstance(row, Operation) and row.id % 4 == 0 else row
+        replace(row, outcome="rejected", **ANSWERS["rejected"])
+        if isinstance(row, Operation) and row.id % 4 == 0
+        else row
         for row in steady()
     ]
     control = scenario(faults=(), expect={"invariants": ("no_lost_checkin",)})
@@ -486,3 +497,32 @@ def test_a_file_that_is_no_analysis_says_what_to_do() -> None:
 def test_the_same_history_gives_the_same_analysis() -> None:
     """Judging is pure, the bootstrap included."""
     assert judged(payments("rejected")) == judged(payments("rejected"))
+
+
+def test_a_violation_of_nothing_that_is_known_is_not_lost() -> None:
+    """What a first attempt saw under a name that the system does not have makes the run invalid."""
+    analysis = judged([*payments(), Note(0.0, "violation", "two charges", "no_such_property")])
+    assert broken(analysis) == {"no_objection"}
+    assert 'a violation of "no_such_property", which is not a property' in analysis.reasons[0]
+
+
+def test_a_run_in_which_nothing_judged_the_faulted_phase_is_inconclusive() -> None:
+    """Every payment of that time was refused: no charge could be wrong, and no objective asked."""
+    analysis = judged(payments("rejected"), expect={"invariants": ("no_duplicate_charge",)})
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert broken(analysis) == {"faulted_phase_judged"}
+    assert "no objective and no property judged the time in which the faults acted" in analysis.reasons[0]
+
+
+def test_an_objective_judges_the_faulted_phase() -> None:
+    """Also one that is missed: then the run fails."""
+    objective = Expectation("pay", success=AT_LEAST_99)
+    analysis = judged(payments("rejected"), expect={"fault": (objective,)})
+    assert analysis.verdict is Verdict.FAIL
+    assert "faulted_phase_judged" not in broken(analysis)
+
+
+def test_the_recovery_does_not_judge_the_faulted_phase() -> None:
+    """It looks at what comes after."""
+    analysis = judged(payments("rejected"), expect={"recovery": Recovery(within=5.0, hold=5.0)})
+    assert broken(analysis) == {"faulted_phase_judged"}

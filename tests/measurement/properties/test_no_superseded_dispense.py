@@ -206,7 +206,7 @@ def test_it_agrees_with_the_search_for_a_linear_order(
         # Hundredths that no write uses: nothing ends and begins at the very same instant.
         start, end = at / 10 + 0.003, (at + took) / 10 + 0.003
         seen = min(version, len(gaps))
-        rows.append(dispensed(number, seen, start, end - start))
+        rows += [dispensed(number, seen, start, end - start), handed(seen, end)]
         register.append(RegisterOperation(number, "read", seen, start, end, "rx-1"))
     first_read = min(o.completed or 0.0 for o in register if o.function == "read")
     for operation in register:
@@ -217,5 +217,16 @@ def test_it_agrees_with_the_search_for_a_linear_order(
                 return
     assert first_read is not None
     expected = check_register(register).linearizable
-    whole = history(*rows, *read(pharmacy=0, prescriptions=0))
+    whole = history(*rows, *read(pharmacy=len(reads), prescriptions=0))
     assert (check(whole, scenario(), SYSTEM).verdict is Verdict.PASS) is expected
+
+
+def test_a_use_that_was_acknowledged_and_left_no_record_is_a_violation() -> None:
+    """The store was read, and nothing in it shows what became of the thing; one put off owes none yet."""
+    wrote_it = wrote(1, 1, 1.0, 0.1)
+    for label, verdict in ((None, Verdict.FAIL), ("held", Verdict.INCONCLUSIVE)):
+        told = dispensed(2, 1, 5.0, label=label)
+        found = check(history(wrote_it, told, *read(pharmacy=0, prescriptions=0)), scenario(), SYSTEM)
+        assert found.verdict is verdict
+    unread = check(history(wrote_it, dispensed(2, 1, 5.0), *read(prescriptions=0)), scenario(), SYSTEM)
+    assert unread.verdict is Verdict.INCONCLUSIVE
