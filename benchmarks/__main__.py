@@ -22,7 +22,7 @@ BENCHMARKS = (
     "toxiproxy",
     "simulation",
 )
-LONG = ("same_answers", "parts", "busy", "soak", "ended_anywhere")
+LONG = ("same_answers", "parts", "busy", "soak", "ended_anywhere", "mutation")
 
 
 def main() -> int:

@@ -135,7 +135,8 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         "execution.commands.interrupts", "execution.commands.lazy",
         "execution.commands.linearizable", "execution.commands.parameters",
         "execution.commands.saying", "execution.places", "execution.program",
-        "experiment", "experiment.errors", "experiment.plain_text", "experiment.stop", "experiment.units",
+        "experiment", "experiment.errors", "experiment.plain_text", "experiment.regular_files",
+            "experiment.stop", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
         "measurement.register_graph", "measurement.register_search", "measurement.register_zones",
     ]  # fmt: skip
