@@ -37,7 +37,7 @@ def started(of: Scenario, system: System = REFERENCE) -> set[str]:
 
 def test_a_run_starts_what_its_users_meet_and_what_these_call() -> None:
     """Payments need neither the registry nor the pharmacy, and the links between them are gone too."""
-    part = needed(REFERENCE, scenario("payment"))
+    part = needed(replace(REFERENCE, properties={}), scenario("payment"))
     assert set(part.services) == {"billing", "payer", "payments", "postgres", "bus"}
     assert {end for link in part.links for end in (link.caller, link.callee)} == set(part.services)
     assert part.left_out == ("checkin", "eligibility", "registry", "prescriptions", "pharmacy")
@@ -102,7 +102,8 @@ def test_parts_join_to_the_smallest_that_has_them_all() -> None:
 def test_a_plan_is_of_the_part_alone() -> None:
     """What is not started is neither reset, nor sampled, nor owed as evidence."""
     made = make_plan(scenario("payment"), REFERENCE, DESIGN, 1, generate(20, 1), load_workload(REFERENCE))
-    assert set(made.system.record_kinds()) == {"billing", "payer", "payments"}
+    # What the payer confirmed is held against what eligibility says.
+    assert set(made.system.record_kinds()) == {"billing", "payer", "payments", "eligibility"}
 
 
 @pytest.mark.parametrize(("mix", "judged"), [("payment", True), ("arrival", False)])

@@ -48,7 +48,7 @@ BAD = [
         FAULT,
         FAULT.replace("kind: latency", "kind: [latency]"),
         "[latency]",
-        'a fault without "kind"',
+        "a list as the kind of a fault",
         "a fault kind",
         "known: crash, latency, lost_response",
     ),

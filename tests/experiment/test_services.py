@@ -92,7 +92,7 @@ BAD = [
         'the unknown placeholder "{ledger}"',
         OF_LINK,
         "known: host, orders, orders.attempts, orders.backoff, orders.host, orders.port, orders.timeout, "
-        "port, python, service",
+        "orders.token, port, python, service",
     ),
     (
         "health: /healthz",

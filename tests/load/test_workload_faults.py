@@ -11,7 +11,7 @@ import pytest
 
 from experiment.history import Note, load_history
 from experiment.requests import PlannedOperation
-from experiment.rows import Operation
+from experiment.rows import Operation, Sample
 from load.final_reads import final_reads
 from load.player import Player
 from load.script import Head, Part, Script
@@ -112,10 +112,11 @@ def test_a_final_read_that_raises_is_noted(client: str) -> None:
         found = final_reads(
             replace(made, system=system), {"front": served.base}, history(row(1, "enc-a-1")), time.monotonic()
         )
-    (read, note) = found
+    read, note, left_out = found
     assert isinstance(read, Operation) and isinstance(note, Note)
     assert (read.outcome, read.error, read.value) == ("rejected", "workload_error", None)
     assert (note.level, note.text) == (
         "invalid",
         f"the workload failed: final read of enc raised RuntimeError: no idea ({client}:14)",
     )
+    assert isinstance(left_out, Sample) and left_out.value == 0
