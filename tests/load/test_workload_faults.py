@@ -112,7 +112,7 @@ def test_a_final_read_that_raises_is_noted(client: str) -> None:
         found = final_reads(
             replace(made, system=system), {"front": served.base}, history(row(1, "enc-a-1")), time.monotonic()
         )
-    read, note, left_out = found
+    read, left_out, note = found
     assert isinstance(read, Operation) and isinstance(note, Note)
     assert (read.outcome, read.error, read.value) == ("rejected", "workload_error", None)
     assert (note.level, note.text) == (

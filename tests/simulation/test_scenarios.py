@@ -273,9 +273,9 @@ def test_the_header_names_the_calibration() -> None:
 def test_looking_at_a_fault_again_changes_nothing_of_the_run(
     monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    """The last measurement of a link draws by itself: what users meet afterwards stays what it was."""
+    """Looks while a fault lasts draw by themselves: what users meet stays what it was."""
     looked, _ = played(name, "fragile")
-    monkeypatch.setattr(fault_proof.FaultProof, "_seen_again", lambda *_: iter(()))
+    monkeypatch.setattr(fault_proof.FaultProof, "_lasting", lambda *_: iter(()))
     without, _ = played(name, "fragile")
     assert len(looked.faults) > len(without.faults)
     assert looked.operations.equals(without.operations)

@@ -56,7 +56,7 @@ def test_a_value_is_varied_in_its_unit() -> None:
         ("pharmacy.dispense_check", "guess", "expected one of projection, current_read, reservation"),
         ("checkin.shedding.concurent", "4", 'did you mean "concurrent"?'),
         ("timeout", "1s", "expected TARGET.PATTERN, TARGET.SWITCH or load.rate"),
-        ("*.retry.attempts", "0", "found attempts 0, expected 1 or more"),
+        ("*.retry.attempts", "0", "found attempts 0, expected 1 to 100"),
         ("checkin.shedding.concurrent", "0", 'found "0", expected a whole number, 1 or more'),
         ("checkin.saga", "on", 'found the switch "saga" for checkin, expected a service that it concerns'),
         ("billing.saga.key", "on", "expected a switch that has fields"),
