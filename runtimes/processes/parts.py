@@ -94,7 +94,7 @@ def _not_ready(part: Part, child: Child, seen: str) -> StartError:
     words = child.last_words()
     if not child.running and taken(part.address.port):
         return PortTaken(f"{part.name} cannot listen on {part.address}: the port is taken; it said:\n{words}")
-    said = f"; last seen: {seen}" if seen else ""
+    said = f"; last seen: {seen}" if seen and child.running else ""
     return StartError(f"{part.name} on {part.address} is not ready: {child.status}{said}; it said:\n{words}")
 
 

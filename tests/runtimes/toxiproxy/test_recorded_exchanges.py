@@ -108,7 +108,10 @@ def test_our_own_recording_gives_the_recorded_answers(start: Start) -> None:
 
 
 def test_our_own_recording_is_what_the_real_server_answers(start: Start) -> None:
-    """Where the real server is, it still answers as it did when it was recorded."""
+    """Where the real server is, it still answers as it did when it was recorded: without its metrics, which
+    the harness has it tell."""
     real = start("real")
     for call, answer in our_recording():
+        if call.path == "/metrics":
+            continue
         assert comparable(ask(real.port, call)) == comparable(answer), call
