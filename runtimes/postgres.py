@@ -236,6 +236,7 @@ def _build(programs: Programs, home: Path, databases: Sequence[str], journal: Jo
     for path in (data, home / "superuser"):
         _own(path, maker)
     arguments = ["--auth-local=reject", "--auth-host=scram-sha-256", "--encoding=UTF8", "--locale=C"]
+    arguments += ["--set", f"dynamic_shared_memory_type={SETTINGS['dynamic_shared_memory_type']}"]
     more = [
         "--no-sync",
         "--no-instructions",
