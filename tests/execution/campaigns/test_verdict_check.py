@@ -46,7 +46,9 @@ def test_no_change_of_the_evidence_gets_a_verdict_that_it_must_not(runs: list[Ju
     assert [one.text for one in figures.wrong_passes] == []
     assert [one.text for one in figures.other_wrong] == []
     assert {one.sealed for one in figures.tried} == {Got.REFUSED}
-    assert {one.answer for one in figures.tried} == set(Answer)
+    # The few that must change nothing may be missing among so few.
+    assert {Answer.STOP, Answer.NOT_BETTER} <= {one.answer for one in figures.tried}
+    assert {kind.answer for kind in kinds()} == set(Answer)
 
 
 def test_the_same_seed_draws_the_same_changes(runs: list[Judged]) -> None:
