@@ -155,7 +155,7 @@ def _positive(node: ast.AST) -> None:
 
 def _other_constant(node: ast.AST) -> None:
     assert isinstance(node, ast.Constant)
-    node.value = (not node.value) if isinstance(node.value, bool) else node.value + 1  # type: ignore[operator]
+    node.value = (not node.value) if isinstance(node.value, bool) else node.value + 1  # type: ignore[operator]  # only numbers and truths are taken
 
 
 def _other_name(node: ast.AST) -> None:

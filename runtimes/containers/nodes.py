@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from math import nan
 from pathlib import Path
 from typing import Literal
@@ -28,6 +26,7 @@ from runtimes.containers.layout import SERVICE_USER
 from runtimes.containers.parts import ContainerPart, last_words, wait_until_ready
 from runtimes.containers.squeeze import squeeze_memory
 from runtimes.containers.toolbox import Toolbox
+from runtimes.held_nodes import HeldNode
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
 from runtimes.private_places import hand_over
@@ -43,7 +42,7 @@ WORK = "i=0; while [ $i -lt 60000 ]; do i=$((i+1)); done"  # about 0.1 s of one 
 State = Literal["running", "paused", "absent"]
 
 
-class ContainerNode:
+class ContainerNode(HeldNode):
     """One part of the system. A restart keeps address, configuration and files."""
 
     def __init__(
@@ -61,11 +60,8 @@ class ContainerNode:
         self._network = network
         self._toolbox = toolbox
         self._clock = clock
-        self._journal = journal
-        self._active: dict[str, NodeAction] = {}
+        super().__init__(journal)
         self._held_back_s = 0.0
-        self._lock = threading.RLock()
-        self._changing = 0
 
     @property
     def name(self) -> str:
@@ -180,25 +176,6 @@ class ContainerNode:
             self._engine.create(part.spec)
             self._start()
             self._ready()
-
-    def forget(self) -> None:
-        """It was healed as a whole: no fault is active any more."""
-        with self._lock:
-            for fault in tuple(self._active):
-                self._active.pop(fault)
-                self._journal.write("heal", fault=fault)
-
-    @contextmanager
-    def _held_down(self) -> Iterator[None]:
-        self._changing += 1
-        try:
-            yield
-        finally:
-            self._changing -= 1
-
-    def is_held(self) -> bool:
-        """Whether a fault, or a restart of ours, keeps it down or did so a moment ago."""
-        return bool(self._active) or self._changing > 0
 
     def _start(self) -> None:
         if self._engine.state(self.container).status in ("exited", "created"):

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import signal
-import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
+from runtimes.held_nodes import HeldNode
 from runtimes.leftovers import Journal
 from runtimes.processes.parts import CommandProcess, Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
@@ -25,18 +24,15 @@ PAUSE_S = 0.3
 CODE = (ServiceProcess, CommandProcess)
 
 
-class ProcessNode:
+class ProcessNode(HeldNode):
     """One service, store or bus as a process. A restart uses the same configuration and port."""
 
     def __init__(self, part: Part, child: Child, journal: Journal) -> None:
         self.part = part
         self.child = child
-        self._journal = journal
-        self._active: dict[str, NodeAction] = {}
-        self._lock = threading.RLock()
+        super().__init__(journal)
         self._starts = 1
         self._early_ends = 0
-        self._changing = 0
 
     @property
     def name(self) -> str:
@@ -109,25 +105,6 @@ class ProcessNode:
         time.sleep(PAUSE_S * self._early_ends)
         self.child = self.part.start()
         return self.child
-
-    def forget(self) -> None:
-        """It was healed as a whole: no fault is active any more."""
-        with self._lock:
-            for fault in tuple(self._active):
-                self._active.pop(fault)
-                self._journal.write("heal", fault=fault)
-
-    @contextmanager
-    def _held_down(self) -> Iterator[None]:
-        self._changing += 1
-        try:
-            yield
-        finally:
-            self._changing -= 1
-
-    def is_held(self) -> bool:
-        """Whether a fault, or a restart of ours, keeps it down or did so a moment ago."""
-        return bool(self._active) or self._changing > 0
 
     def wrong(self) -> Wrong | None:
         """What happened to it; None while it runs."""
