@@ -29,7 +29,7 @@ from execution.runs.facts import machine
 from experiment.errors import CodeBlueError, ExitCode
 from experiment.jobs import Job
 from experiment.stop import Stop
-from experiment.suite import Suite, load_suite
+from experiment.suite import Suite
 from measurement.analysis import Analysis, MachineUse
 from measurement.histogram import merge, quantile
 from measurement.run_records import RunRecord
@@ -88,7 +88,7 @@ def main() -> int:
     """0 when nine of ten plays came out as expected in every entry, 1 when not."""
     chosen = read_order()
     catalogue = default_catalogue()
-    suite = load_suite(catalogue.suite_path(chosen.suite))
+    suite = catalogue.suite(catalogue.suite_path(chosen.suite))
     entries = entries_of(suite, chosen.scenarios)
     jobs = [Job(n, suite.entries[n].scenario, suite.entries[n].design, suite.seed) for n in entries]
     jobs.sort(key=lambda job: job.design)

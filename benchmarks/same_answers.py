@@ -25,7 +25,7 @@ from execution.runs.facts import machine
 from experiment.errors import CodeBlueError, ExitCode, UsageError
 from experiment.jobs import Job, seeds_of
 from experiment.stop import Stop
-from experiment.suite import Suite, load_suite
+from experiment.suite import Suite
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.run_records import RunRecord
@@ -92,7 +92,7 @@ def read_order() -> tuple[Order, Catalogue]:
     parser.add_argument("--out", type=Path, default=RUNS / "same-answers", help="where runs and table land")
     chosen = parser.parse_args()
     catalogue = default_catalogue()
-    suite = load_suite(catalogue.suite_path(chosen.suite))
+    suite = catalogue.suite(catalogue.suite_path(chosen.suite))
     entries = entries_of(suite, chosen.scenarios)
     return Order(suite, entries, seeds_of(suite.seed, chosen.seeds), chosen.out), catalogue
 

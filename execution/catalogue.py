@@ -14,6 +14,7 @@ from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
 from experiment.scenario import Scenario
 from experiment.scenario_file import load_scenario
+from experiment.suite import Suite, load_suite, part_of_suite
 from experiment.topology import System, check_roles, check_shown_by, load_system
 from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
@@ -71,6 +72,20 @@ class Catalogue:
 
     def design(self, name: str, system: System) -> Design:
         return load_design(self.design_path(name), system)
+
+    def suite(self, path: Path) -> Suite:
+        """The suite of a file, with the entries that it has of another one. Raises ConfigError."""
+        suite = load_suite(path)
+        if suite.part_of is None:
+            return suite
+        known = self.suite_files()
+        if suite.part_of not in known:
+            found, expected = f'the unknown suite "{suite.part_of}"', "another suite of the system"
+            where = place(read_yaml(path), "part_of")
+            raise ConfigError([Problem(where, found, expected, nearest(suite.part_of, known))])
+        system = self.system()
+        whole = load_suite(known[suite.part_of])
+        return part_of_suite(suite, whole, lambda name: self.scenario(name, system).covers)
 
     def usual_design(self) -> str:
         """The design that is meant where none was chosen: the system's strong one, or its only one. Raises

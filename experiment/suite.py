@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal
 
 from experiment.decoding import Decoder
+from experiment.errors import ConfigError, Problem, UsageError
 from experiment.names import PropertyName, require_name
+from experiment.scenario import Covers
 from experiment.units import LARGEST_SEED
 from experiment.yaml_source import place, read_yaml
 
@@ -48,12 +51,22 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """`entries` in the order of the file; names of scenarios and designs are resolved by the catalogue."""
+    """`entries` in the order of the file; names of scenarios and designs are resolved by the catalogue.
+
+    A suite has entries of its own, or is a part of another one: `part_of: full` with
+    `covers: {causes: [1]}` has those entries of `full` whose scenarios cover cause 1.
+    """
 
     name: str
     """What the suite is called; best as its file."""
-    entries: tuple[Entry, ...]
+    entries: tuple[Entry, ...] = ()
     """Its runs, in order."""
+    part_of: str | None = None
+    """Another suite, by its name in the system: the entries are those of it whose scenarios are as in
+    `covers`."""
+    covers: Covers = field(default_factory=Covers)
+    """With part_of: the scenarios meant cover one of these causes and one of these principles; where one of
+    the two is not named, whatever they cover of it."""
     title: str = ""
     """What the suite is for, in one sentence."""
     seed: int = 1
@@ -62,7 +75,17 @@ class Suite:
 
     def __post_init__(self) -> None:
         require_name(self.name)
-        if not self.entries:
+        chosen = self.covers != Covers()
+        if self.part_of is None and chosen:
+            raise ValueError("covers in a suite that is not part_of another; expected part_of beside it")
+        if self.part_of is not None and not chosen:
+            raise ValueError(
+                "part_of without what its scenarios cover; expected covers: {causes: [1]} or "
+                "{principles: [1]} beside it"
+            )
+        if self.part_of is not None and self.entries:
+            raise ValueError("entries beside part_of; expected one of the two")
+        if self.part_of is None and not self.entries:
             raise ValueError("a suite without entries; expected at least one scenario with a design")
         if not 0 <= self.seed <= LARGEST_SEED:
             raise ValueError(f"seed {self.seed}; expected a whole number from 0 to {LARGEST_SEED}")
@@ -79,4 +102,34 @@ def load_suite(path: Path) -> Suite:
             decoder.fail(place(node, "entries", index), found, "each once; --repeats plays them again")
         asked.add((entry.scenario, entry.design))
     decoder.finish()
-    return Suite(suite.name, suite.entries, suite.title, suite.seed, str(path))
+    return replace(suite, source=str(path))
+
+
+def part_of_suite(part: Suite, whole: Suite, covers: Callable[[str], Covers]) -> Suite:
+    """The suite that `part` means: its name, title and seed, with entries of the `whole`; `covers` says what
+    a scenario covers. `source` is where the entries stand. Raises ConfigError when no entry is left."""
+    where = place(read_yaml(Path(part.source)), "part_of")
+    if whole.part_of is not None:
+        found = f'"{part.part_of}", which is a part of "{whole.part_of}"'
+        raise ConfigError([Problem(where, found, "a suite with entries of its own")])
+    entries: list[Entry] = []
+    for index, entry in enumerate(whole.entries):
+        try:
+            met = _meets(covers(entry.scenario), part.covers)
+        except UsageError:
+            unknown = place(read_yaml(Path(whole.source)), "entries", index, "scenario")
+            found = f'the unknown scenario "{entry.scenario}"'
+            raise ConfigError([Problem(unknown, found, "a scenario or its file")]) from None
+        if met:
+            entries.append(entry)
+    if not entries:
+        where = place(read_yaml(Path(part.source)), "covers")
+        found = f"no entry of {part.part_of} whose scenario covers that"
+        raise ConfigError([Problem(where, found, "one at least: a suite of nothing would pass")])
+    return replace(part, entries=tuple(entries), part_of=None, covers=Covers(), source=whole.source)
+
+
+def _meets(given: Covers, wanted: Covers) -> bool:
+    """One of the causes and one of the principles that are wanted."""
+    pairs = ((given.causes, wanted.causes), (given.principles, wanted.principles))
+    return all(not wished or set(wished) & set(had) for had, wished in pairs)

@@ -19,7 +19,7 @@ from execution.whole_files import write_whole
 from experiment.errors import ExitCode
 from experiment.jobs import Job, seeds_of, shuffled
 from experiment.stop import Stop
-from experiment.suite import Entry, Suite, load_suite
+from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from measurement.run_records import RunRecord
 from reports import SUITE_FORMATS
@@ -48,7 +48,7 @@ class SuiteOrder:
 
 def suite_of(name: str, seed: int | None, catalogue: Catalogue) -> Suite:
     """A suite whose scenarios and designs were all read and checked; `seed` takes the place of its own."""
-    suite = load_suite(catalogue.suite_path(name))
+    suite = catalogue.suite(catalogue.suite_path(name))
     check_suite(suite, catalogue)
     return suite if seed is None else replace(suite, seed=seed)
 

@@ -20,7 +20,7 @@ from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.scenario import Scenario
 from experiment.stop import Stop
-from experiment.suite import Suite, load_suite
+from experiment.suite import Suite
 from gate.seeded_bugs import seeded_bugs
 from gate.selfcheck import Candidate, Draw, Runs, Source, Variant
 from measurement.judge import analyse
@@ -171,4 +171,4 @@ def trials_of(
 
 def _suite(catalogue: Catalogue, name: str) -> Suite | None:
     path = catalogue.suite_files().get(name)
-    return None if path is None else load_suite(path)
+    return None if path is None else catalogue.suite(path)

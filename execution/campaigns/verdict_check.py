@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execution.campaigns.verdict_figures import Got, Tried, VerdictFigures
-from execution.catalogue import Catalogue
+from execution.catalogue import Catalogue, unique
 from execution.options import SIMULATION, Options
 from execution.runs.manifest import EVIDENCE, MANIFEST, VALUES, seal
 from execution.runs.preflight import Request, plans
@@ -162,12 +162,13 @@ def stored(paths: Sequence[Path], system: Path | None) -> list[Judged]:
 def simulated(
     catalogue: Catalogue, names: Sequence[str], options: Options, stop: Stop, told: Told
 ) -> list[Judged]:
-    """The entries of these suites on the twin, once each. Entries that the twin cannot play are told and left
-    out."""
+    """The entries of these suites on the twin, once each: what two suites have is the first one's. Entries
+    that the twin cannot play are told and left out."""
     found: list[Judged] = []
+    asked: set[Request] = set()
     for name in names:
-        suite = load_suite(catalogue.suite_path(name))
-        for request in _requests(suite):
+        suite = catalogue.suite(catalogue.suite_path(name))
+        for request in _requests(suite, asked):
             if stop.is_set():
                 return found
             try:
@@ -186,20 +187,22 @@ def simulated(
     return found
 
 
-def _requests(suite: Suite) -> list[Request]:
-    """Each pair of scenario and design once."""
-    pairs = dict.fromkeys((entry.scenario, entry.design) for entry in suite.entries)
-    return [Request(scenario, design, suite.seed) for scenario, design in pairs]
+def _requests(suite: Suite, asked: set[Request]) -> list[Request]:
+    """Each scenario on each design once that was not asked for before; they are `asked` from now on."""
+    every = dict.fromkeys(Request(one.scenario, one.design, suite.seed) for one in suite.entries)
+    new = [request for request in every if request not in asked]
+    asked.update(new)
+    return new
 
 
 def usual_suites(catalogue: Catalogue) -> tuple[str, ...]:
-    """Every suite of the system that says what its entries are expected to give."""
-    found = []
-    for name in catalogue.suite_files():
+    """Every suite of the system with entries of its own, the shortest first: a large suite that has the
+    entries of small ones comes after them."""
+    found: dict[str, int] = {}
+    for name in unique(catalogue.suite_files()):
         with suppress(CodeBlueError):
-            if any(entry.expect for entry in load_suite(catalogue.suite_path(name)).entries):
-                found.append(name)
-    return tuple(found)
+            found[name] = len(load_suite(catalogue.suite_path(name)).entries)
+    return tuple(sorted((name for name in found if found[name]), key=lambda name: (found[name], name)))
 
 
 def twin_options(out: Path) -> Options:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
@@ -16,6 +16,7 @@ from execution.commands.saying import dump, say
 
 if TYPE_CHECKING:
     from execution.catalogue import Catalogue
+    from experiment.scenario import Covers, Scenario
     from experiment.topology import System
 
 Rows = Mapping[str, str]  # name -> one line about it
@@ -26,7 +27,8 @@ Rows = Mapping[str, str]  # name -> one line about it
 @system_option
 @json_option
 def list_(runs: bool, system: Path | None, as_json: bool) -> int:
-    """Also the kinds of faults that can be injected, and the properties that are judged."""
+    """Also how often each cause of failure and each principle of design is covered, the kinds of faults that
+    can be injected, and the properties that are judged."""
     from execution.catalogue import default_catalogue
     from execution.options import Options
     from experiment.errors import ExitCode
@@ -48,18 +50,22 @@ def list_(runs: bool, system: Path | None, as_json: bool) -> int:
 def contents(catalogue: Catalogue) -> dict[str, Rows]:
     """Kinds of things, each with names and titles. A broken file is listed with its mistake."""
     from execution.catalogue import unique
-    from experiment.suite import load_suite
+    from experiment.scenario import CAUSES, PRINCIPLES
     from faults import KINDS
 
     system = catalogue.system()
-    scenarios = unique(catalogue.scenario_files())
+    scenarios = {
+        name: _read(partial(catalogue.scenario, name, system)) for name in unique(catalogue.scenario_files())
+    }
     designs = unique(catalogue.design_files())
     suites = unique(catalogue.suite_files())
     return {
         "system": {system.name: system.title},
-        "scenarios": {name: _title(partial(catalogue.scenario, name, system)) for name in scenarios},
-        "designs": {name: _title(partial(catalogue.design, name, system)) for name in designs},
-        "suites": {name: _title(partial(load_suite, path)) for name, path in suites.items()},
+        "scenarios": {name: _title(scenario) for name, scenario in scenarios.items()},
+        "causes": _covered(scenarios, CAUSES, lambda covers: covers.causes),
+        "principles": _covered(scenarios, PRINCIPLES, lambda covers: covers.principles),
+        "designs": {name: _title(_read(partial(catalogue.design, name, system))) for name in designs},
+        "suites": {name: _title(_read(partial(catalogue.suite, path))) for name, path in suites.items()},
         "faults": {name: _first_sentence(kind) for name, kind in sorted(KINDS.items())},
         "properties": {name: stated.says for name, stated in system.properties.items()},
         **_parts(system),
@@ -104,13 +110,36 @@ class Titled(Protocol):
     def title(self) -> str: ...
 
 
-def _title(read: Callable[[], Titled]) -> str:
+T = TypeVar("T", bound=Titled)
+
+
+def _read(read: Callable[[], T]) -> T | str:
+    """What was read, or what is said of the mistake that it has."""
     from experiment.errors import ConfigError
 
     try:
-        return read().title
+        return read()
     except ConfigError as error:
         return f"(has mistakes: {str(error).splitlines()[0]})"
+
+
+def _title(read: Titled | str) -> str:
+    return read if isinstance(read, str) else read.title
+
+
+def _covered(
+    scenarios: Mapping[str, Scenario | str], numbers: range, of: Callable[[Covers], tuple[int, ...]]
+) -> Rows:
+    """Number of a cause, or of a principle, to the scenarios that cover it and how many they are."""
+    from experiment.units import noun
+
+    rows: dict[str, str] = {}
+    for number in numbers:
+        names = [
+            name for name, one in scenarios.items() if not isinstance(one, str) and number in of(one.covers)
+        ]
+        rows[str(number)] = f"{noun(len(names), 'scenario')}: {', '.join(names)}" if names else "no scenario"
+    return rows
 
 
 def _first_sentence(cls: type) -> str:

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 @json_option
 def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: bool, options: Options) -> int:
     """SUITE is a name, as `list` shows it, or a file. Exit 0 when every entry gives the verdict that is
-    expected of it.
+    expected of it. A suite may be a part of another one, by the causes and principles that its scenarios
+    cover: `cause1` or `principle4` of `full`.
     """
     from execution.campaigns.campaign import Hooks
     from execution.campaigns.suite import SuiteOrder, run_suite, suite_entry, suite_of

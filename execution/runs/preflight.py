@@ -13,12 +13,14 @@ from experiment.design import Design, load_design
 from experiment.errors import CodeBlueError, ConfigError, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Scenario, objectives
-from experiment.suite import Suite, load_suite
+from experiment.suite import Suite
 from experiment.topology import System
 from experiment.visits import rehearse
 from experiment.workload import Population, load_workload
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
+
+SUITE_KEYS = frozenset({"entries", "part_of"})  # one of them tells a suite from other files
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,8 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
     """Check one YAML file of any kind, told by its place or its keys."""
     try:
         keys = _keys(path)
-        if "entries" in keys:
-            check_suite(load_suite(path), catalogue)
+        if keys & SUITE_KEYS:
+            check_suite(catalogue.suite(path), catalogue)
         elif "journeys" in keys and "mixes" in keys:
             check_folders(path)
             system = read_system(path)
@@ -97,7 +99,7 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
 
 def is_suite(path: Path) -> bool:
     """Whether a YAML file is a suite, told by its keys. Raises ConfigError when it cannot be read."""
-    return "entries" in _keys(path)
+    return bool(_keys(path) & SUITE_KEYS)
 
 
 def _keys(path: Path) -> set[str]:

@@ -11,6 +11,7 @@ from execution.catalogue import default_catalogue, read_system
 from execution.places import ROOT
 from experiment.design import load_design
 from experiment.services import CONTRACT, OF_DATABASE, OF_LINK, OWN
+from experiment.suite import load_suite
 from experiment.topology import System
 
 PAGE = (ROOT / "docs" / "system_contract.md").read_text(encoding="utf-8")
@@ -88,3 +89,18 @@ def test_the_shop_and_all_its_files_are_read() -> None:
         for found in re.finditer(words, path.read_text(encoding="utf-8"), re.IGNORECASE)
     ]
     assert not told
+
+
+def test_the_suites_of_the_page_are_read_and_one_is_a_part_of_the_other(tmp_path: Path) -> None:
+    """The files that the section on suites shows, by their names."""
+    section = PAGE[PAGE.index("## Suites") : PAGE.index("## Python of your own")]
+    blocks = re.findall(r"(?:^    .*\n)+", section, re.MULTILINE)
+    found = []
+    for block in blocks:
+        text = re.sub(r"^    ", "", block, flags=re.MULTILINE)
+        path = tmp_path / Path(text.partition("\n")[0].removeprefix("# ")).name
+        path.write_text(text)
+        found.append(load_suite(path))
+    full, part = found
+    assert [entry.design for entry in full.entries] == ["as_it_is", "careful"]
+    assert (part.part_of, part.covers.causes) == (full.name, (1,))

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from experiment.suite import Suite, load_suite
+from experiment.errors import UsageError
+from experiment.scenario import Covers
+from experiment.suite import Suite, load_suite, part_of_suite
 from tests.experiment.mistakes import PLAIN_NAME, problems_of, seen, write
 
 SUITE = """\
@@ -60,6 +62,38 @@ BAD = [
     ("name: smoke", "name: a b", "a b", 'the name "a b"', PLAIN_NAME, ""),
     (
         "title: A small one",
+        "covers: {causes: [1]}",
+        "{causes",
+        "covers in a suite that is not part_of another",
+        "part_of beside it",
+        "",
+    ),
+    (
+        "title: A small one",
+        "part_of: full\ncovers: {causes: [1]}",
+        "- {scenario: smoke/control",
+        "entries beside part_of",
+        "one of the two",
+        "",
+    ),
+    (
+        "title: A small one",
+        "part_of: full",
+        "full",
+        "part_of without what its scenarios cover",
+        "covers: {causes: [1]} or {principles: [1]} beside it",
+        "",
+    ),
+    (
+        "title: A small one",
+        "part_of: full\ncovers: {causes: [8]}",
+        "[8]",
+        "causes 8",
+        "numbers from 1 to 7",
+        "",
+    ),
+    (
+        "title: A small one",
         "source: elsewhere",
         "source",
         'the unknown key "source"',
@@ -99,3 +133,62 @@ def test_a_suite_without_entries_is_refused(tmp_path: Path) -> None:
     (problem,) = problems_of(lambda: suite(tmp_path, "name: none\nentries: []\n"))
     assert problem.found == "a suite without entries"
     assert (problem.where.line, problem.where.column) == (2, 10)
+
+
+COVERED = {
+    "smoke/control": Covers(),
+    "smoke/lost_reply": Covers(causes=(4,), principles=(1, 4)),
+}
+
+
+@pytest.mark.parametrize(
+    ("covers", "scenarios"),
+    [
+        ("{causes: [4]}", ["smoke/lost_reply"]),
+        ("{principles: [4, 7]}", ["smoke/lost_reply"]),
+        ("{causes: [1, 4], principles: [1]}", ["smoke/lost_reply"]),
+        ("{causes: [4], principles: [7]}", []),
+        ("{causes: [5]}", []),
+    ],
+)
+def test_a_part_has_the_entries_whose_scenarios_cover_what_it_names(
+    covers: str, scenarios: list[str], tmp_path: Path
+) -> None:
+    """One of its causes and one of its principles; a part of nothing is refused at its place."""
+    whole = suite(tmp_path)
+    text = f"name: four\ntitle: Of cause 4\nseed: 9\npart_of: smoke\ncovers: {covers}\n"
+    part = load_suite(write(tmp_path, "four.yaml", text))
+    if not scenarios:
+        (problem,) = problems_of(lambda: part_of_suite(part, whole, COVERED.__getitem__))
+        assert problem.where.file == str(tmp_path / "four.yaml")
+        assert seen(problem, covers, text)[:2] == (True, "no entry of smoke whose scenario covers that")
+        return
+    found = part_of_suite(part, whole, COVERED.__getitem__)
+    assert [entry.scenario for entry in found.entries] == scenarios
+    assert (found.name, found.title, found.seed) == ("four", "Of cause 4", 9)
+    assert (found.part_of, found.source) == (None, whole.source)
+    assert found.entries[0] == whole.entries[1]
+
+
+def test_a_part_of_a_part_is_refused(tmp_path: Path) -> None:
+    """Entries stand in one file, so that a mistake in one has one place."""
+    text = "name: four\npart_of: three\ncovers: {causes: [4]}\n"
+    part = load_suite(write(tmp_path, "four.yaml", text))
+    three = load_suite(write(tmp_path, "three.yaml", text.replace("three", "full").replace("four", "three")))
+    (problem,) = problems_of(lambda: part_of_suite(part, three, COVERED.__getitem__))
+    assert seen(problem, "three", text)[0]
+    assert problem.found == '"three", which is a part of "full"'
+    assert problem.expected == "a suite with entries of its own"
+
+
+def test_a_part_whose_whole_names_an_unknown_scenario_tells_where(tmp_path: Path) -> None:
+    """The mistake is one of the other file."""
+    whole = suite(tmp_path)
+    part = load_suite(write(tmp_path, "four.yaml", "name: four\npart_of: smoke\ncovers: {causes: [4]}\n"))
+
+    def unknown(name: str) -> Covers:
+        raise UsageError(name)
+
+    (problem,) = problems_of(lambda: part_of_suite(part, whole, unknown))
+    assert problem.where.file == str(tmp_path / "suite.yaml")
+    assert problem.found == 'the unknown scenario "smoke/control"'

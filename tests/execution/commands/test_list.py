@@ -27,6 +27,18 @@ def test_a_switch_is_listed_with_what_it_takes_its_default_and_its_services() ->
     assert switches["shedding"].endswith("(a mapping with the keys concurrent or off; default off)")
 
 
+def test_what_each_cause_and_principle_is_covered_by_is_listed() -> None:
+    """How often, and by which scenarios; what nobody covers is said too."""
+    found = contents(Catalogue(REFERENCE))
+    assert list(found["causes"]) == [str(number) for number in range(1, 8)]
+    assert list(found["principles"]) == [str(number) for number in range(1, 11)]
+    count, _, names = found["causes"]["3"].partition(" scenarios: ")
+    assert "smoke/delayed_dose_event" in names.split(", ")
+    assert int(count) == len(names.split(", ")) >= 2
+    lamps = contents(Catalogue(ROOT / "tests" / "fixtures" / "lamps" / "system.yaml"))
+    assert set(lamps["causes"].values()) == {"no scenario"}
+
+
 def test_a_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     """A scenario with a mistake is listed with its place; all others keep their titles."""
     shutil.copytree(ROOT / "scenarios", tmp_path / "scenarios")
