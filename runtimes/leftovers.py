@@ -19,6 +19,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,6 +30,7 @@ import psutil
 from experiment.stop import Stop
 from runtimes.fence import can_fence, lower_fence, raise_fence
 from runtimes.guard import Guard
+from runtimes.machine import processes_now, with_descendants
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
 from runtimes.shared_memory import remove_segment, segments_below, segments_of
@@ -220,13 +222,17 @@ def _lock(descriptor: int) -> bool:
 
 def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str], Swept] | None) -> Swept:
     same_boot = account.owner is not None and account.owner.same_boot
-    victims, survivors = _end_all(account) if same_boot else ({}, [])
-    swept = Swept(
-        tuple(f"ended {victims[one]} (pid {one.pid})" for one in victims if one not in survivors),
-        tuple(f"{victims[one]} (pid {one.pid}) does not end" for one in survivors),
-    )
-    if account.engine and containers is not None:
-        swept += containers(account.instance, account.engine)
+    with ThreadPoolExecutor(1, thread_name_prefix="containers") as beside:  # an engine takes its time
+        removing = None
+        if account.engine and containers is not None:
+            removing = beside.submit(containers, account.instance, account.engine)
+        victims, survivors = _end_all(account) if same_boot else ({}, [])
+        swept = Swept(
+            tuple(f"ended {victims[one]} (pid {one.pid})" for one in victims if one not in survivors),
+            tuple(f"{victims[one]} (pid {one.pid}) does not end" for one in survivors),
+        )
+        if removing is not None:
+            swept += removing.result()
     if account.fenced and (problem := lower_fence(account.instance)):
         swept += Swept(failed=(problem,))
     swept += _sweep_shared_memory(journal.parent, account)
@@ -315,19 +321,18 @@ def _note(account: _Account, entry: dict[str, Any]) -> None:
 
 def _processes_of(account: _Account) -> dict[Identity, str]:
     """The instance's processes that run: journaled ones, marked ones, and the children of both."""
+    running = processes_now()
     found = {one: name for one, name in account.processes.items() if one.alive}
     mark = f"{MARK}={account.instance}".encode()
-    for pid in psutil.pids():
+    for one in running if account.instance else ():
         try:
-            environment = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+            environment = Path(f"/proc/{one.pid}/environ").read_bytes().split(b"\0")
         except OSError:
             continue
-        identity = identify(pid)
-        if account.instance and mark in environment and identity is not None and pid != os.getpid():
-            found.setdefault(identity, _command(pid))
-    for one in list(found):
-        for child in descendants(one.pid):
-            found.setdefault(child, _command(child.pid))
+        if mark in environment and one.alive and one.pid != os.getpid():
+            found.setdefault(one, _command(one.pid))
+    for one in with_descendants(found, running):
+        found.setdefault(one, _command(one.pid))
     return found
 
 

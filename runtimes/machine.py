@@ -171,12 +171,14 @@ def processes_now(proc: Path = PROC) -> dict[Identity, Process]:
 
 
 def _processes(proc: Path) -> Iterable[tuple[Identity, Process]]:
-    """The command name may hold spaces and brackets: it is cut off."""
+    """The command name may hold spaces and brackets: it is cut off. Read without pathlib, which interns each
+    pid: Python's table of interned words grows with every reading, by megabytes until it is made anew."""
     for entry in os.scandir(proc):
         if not entry.name.isdigit():
             continue
         try:
-            text = Path(entry.path, "stat").read_bytes()
+            with open(f"{entry.path}/stat", "rb") as file:
+                text = file.read()
         except OSError:
             continue  # it has just ended
         words = text[text.rfind(b")") + 2 :].split()
@@ -218,6 +220,7 @@ def held_back_s(
 
 def _groups_of(proc: Path, pid: int) -> str:
     try:
-        return (proc / str(pid) / "cgroup").read_text()
+        with open(f"{proc}/{pid}/cgroup", encoding="utf-8") as file:
+            return file.read()
     except OSError:
         return ""

@@ -52,14 +52,15 @@ def identify(pid: int) -> Identity | None:
 
 
 def _stat(pid: int) -> tuple[int, str] | None:
-    """Start ticks and state letter of a process. The command name may hold spaces and brackets: cut it
-    off."""
+    """Start ticks and state letter of a process. The command name may hold spaces and brackets: cut it off.
+    Asked many times a second: without pathlib, which interns each pid."""
     try:
-        text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            text = file.read()
     except OSError:
         return None
-    rest = text[text.rfind(")") + 2 :].split()
-    return int(rest[19]), rest[0]
+    rest = text[text.rfind(b")") + 2 :].split()
+    return int(rest[19]), rest[0].decode()
 
 
 @dataclass(frozen=True, slots=True)

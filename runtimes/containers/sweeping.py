@@ -14,8 +14,8 @@ from runtimes.owners import ELSEWHERE, read_owner
 
 EMPTY_WITHIN_S = 8.0
 LATE_S = 0.5
-POLL_S = 0.05
-AT_ONCE = 6
+POLL_S = 0.1
+AT_ONCE = 16
 
 
 def remove_instance(engine: Engine, instance: str) -> list[str]:

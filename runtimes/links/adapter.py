@@ -132,7 +132,7 @@ class Toxiproxy:
         label = f'proxy="{name}"'
 
         def total(response: requests.Response) -> int:
-            lines = (line for line in response.text.splitlines() if line.startswith(RECEIVED))
+            lines = (line for line in response.content.decode().splitlines() if line.startswith(RECEIVED))
             wanted = (line for line in lines if label in line and 'direction="upstream"' in line)
             return round(sum(float(line.rpartition(" ")[2]) for line in wanted))
 

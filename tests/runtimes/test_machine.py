@@ -15,7 +15,7 @@ from experiment.history import Note, Row, Sample
 from runtimes import machine_watch
 from runtimes.machine import Family, Process, Reading, Use, read_machine
 from runtimes.machine_watch import MachineWatch, samples
-from runtimes.owners import Identity
+from runtimes.owners import Identity, identify
 
 ROOT, CHILD, GRANDCHILD, STRANGER = (Identity(pid, 7) for pid in (100, 101, 102, 900))
 BEFORE = Reading(
@@ -181,3 +181,18 @@ def test_what_the_kernel_does_not_say_is_said(
     watch.stop()
     assert len(kept) == 1
     assert isinstance(kept[0], Note) and kept[0].level == "info" and said in kept[0].text
+
+
+def test_no_reading_grows_the_table_of_interned_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A pid that is interned at every reading makes a long run grow by megabytes."""
+    words: list[str] = []
+    interned = sys.intern
+
+    def noted(word: str) -> str:
+        words.append(word)
+        return interned(word)
+
+    monkeypatch.setattr(sys, "intern", noted)
+    Family(os.getpid()).use(read_machine())
+    assert identify(os.getpid()) is not None
+    assert [word for word in words if word.isdigit()] == []
