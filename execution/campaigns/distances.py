@@ -19,6 +19,7 @@ from execution.runs.run_folder import RunFolder
 from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.history import History
 from experiment.plan import Plan
+from experiment.stop import Stop
 from measurement.judge import analyse, only_predicted
 from simulation.calibration import calibrate as fitted
 from simulation.distance import Distance, Pair, distance
@@ -95,20 +96,25 @@ class Compared:
         }
 
 
+FITTED_WITHIN_S = 1.5  # after a signal
 CODES = {"close": ExitCode.PASS, "apart": ExitCode.FAIL, "not known": ExitCode.INCONCLUSIVE}
 
 
 def distances(
-    runs: Iterable[RunResult], given: Magnitudes | None, codes: set[ExitCode], told: Callable[[str], None]
+    runs: Iterable[RunResult],
+    given: Magnitudes | None,
+    codes: set[ExitCode],
+    told: Callable[[str], None],
+    stop: Stop,
 ) -> Iterator[Compared]:
     """The distance of each scenario on each design, as its last live run is there. Adds the exit codes: 1
     when a figure or a verdict is apart, 2 when the runs say nothing about the system or nothing could be
     judged, 5 when something injected was not seen healed. Without `given` each run's own baseline gives
-    the magnitudes."""
+    the magnitudes. Raises Interrupted where `stop` cuts the fit short."""
     for _, group in groupby(
         _whole(runs, codes), key=lambda result: (result.plan.scenario.name, result.plan.design.name)
     ):
-        one = _compare(group, given, told)
+        one = _compare(group, given, told, stop)
         codes.add(CODES[one.found.outcome])
         yield one
 
@@ -150,25 +156,33 @@ def _whole(results: Iterable[RunResult], codes: set[ExitCode]) -> Iterator[RunRe
             yield result
 
 
-def _compare(results: Iterable[RunResult], given: Magnitudes | None, told: Callable[[str], None]) -> Compared:
+def _compare(
+    results: Iterable[RunResult], given: Magnitudes | None, told: Callable[[str], None], stop: Stop
+) -> Compared:
     """The distance over all seeds of one scenario and design."""
     pairs: list[Pair] = []
     folders: list[str] = []
     calibration = ""
     for result in results:
-        magnitudes = given or _own(result, told)
-        plan, live = result.plan, result.analysis
-        history = played(plan, magnitudes)
-        scenario, system = plan.scenario, plan.system
-        if models_of(system).general:
-            # Both sides by what such a twin can be judged by: its verdict would be unknown, and live answers
-            # would be wrong for reasons that it does not know.
-            scenario, system = only_predicted(scenario, system)
-            live = analyse(result.history, scenario, system)
-        pairs.append(Pair(result.history, live, history, analyse(history, scenario, system)))
+        with stop.cut_short(FITTED_WITHIN_S):
+            magnitudes = given or _own(result, told)
+            pairs.append(_pair(result, magnitudes))
         folders.append(str(result.folder.path))
         calibration = magnitudes.words(_now())
     return Compared(distance(pairs), calibration, tuple(folders))
+
+
+def _pair(result: RunResult, magnitudes: Magnitudes) -> Pair:
+    """A live run and the same plan on the twin."""
+    plan, live = result.plan, result.analysis
+    history = played(plan, magnitudes)
+    scenario, system = plan.scenario, plan.system
+    if models_of(system).general:
+        # Both sides by what such a twin can be judged by: its verdict would be unknown, and live answers
+        # would be wrong for reasons that it does not know.
+        scenario, system = only_predicted(scenario, system)
+        live = analyse(result.history, scenario, system)
+    return Pair(result.history, live, history, analyse(history, scenario, system))
 
 
 def _own(result: RunResult, told: Callable[[str], None]) -> Magnitudes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import replace
 from pathlib import Path
 
@@ -60,9 +61,12 @@ def twin(
     refuse_impossible(prepared, live)
     compared: list[Compared] = []
     codes: set[ExitCode] = set()
-    with live_session(live.runtime) as interruption, ends_early():
-        runs = run_plans(prepared, live, watchers(as_json), interruption.stop, started)
-        for one in distances(runs, given, codes, tell):
+    with (
+        live_session(live.runtime) as interruption,
+        ends_early(),
+        contextlib.closing(run_plans(prepared, live, watchers(as_json), interruption.stop, started)) as runs,
+    ):
+        for one in distances(runs, given, codes, tell, interruption.stop):
             compared.append(one)
             if not as_json:
                 for line in distance_lines(one.found, one.calibration):

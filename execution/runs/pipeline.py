@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ def run_plans(
     watch: Callable[[Plan], Watcher],
     stop: Stop,
     started: Callable[[str], None],
-) -> Iterator[RunResult]:
+) -> Generator[RunResult, None, None]:
     """Play the plans in order and yield each result as it is there. Ends early when `stop` is set."""
     with open_bench(plans, options, stop) as bench:
         started(bench.describe())
