@@ -52,6 +52,14 @@ def from_plain(plain: object, kind: type[T], registries: Registries | None = Non
     return msgspec.convert(plain, kind, dec_hook=chosen, str_keys=True)
 
 
+def decoded(text: bytes, kind: type[T]) -> T:
+    """A value of this type from JSON that lay in a file. Raises ValueError, whatever is wrong with it."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except RecursionError:
+        raise ValueError("JSON that is nested too deeply") from None
+
+
 def packed(name: str, plain: Mapping[str, Any] | msgspec.Raw) -> bytes:
     """A file of one value, to be read by `unpacked`: JSON for people and programs, with its version."""
     return msgspec.json.format(msgspec.json.encode({"version": VERSION, name: plain}), indent=1)
@@ -59,7 +67,7 @@ def packed(name: str, plain: Mapping[str, Any] | msgspec.Raw) -> bytes:
 
 def unpacked(name: str, text: bytes) -> Any:
     """The plain data of a file that `packed` wrote. Raises ValueError, also for another version."""
-    whole = msgspec.json.decode(text)
+    whole: Any = decoded(text, object)
     version = whole.get("version") if isinstance(whole, dict) else None
     if version != VERSION:
         raise ValueError(

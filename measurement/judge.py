@@ -19,6 +19,7 @@ from experiment.properties import Property
 from experiment.rows import GENERAL_MODELS
 from experiment.scenario import Recovery, Scenario, Waiver
 from experiment.topology import System
+from experiment.values import decoded
 from experiment.verdict import CheckResult, Verdict, Violation, worst
 from measurement.analysis import (
     Analysis,
@@ -350,8 +351,8 @@ def analysis_to_json(analysis: Analysis) -> bytes:
 def analysis_from_json(text: bytes) -> Analysis:
     """The inverse of analysis_to_json. Raises HistoryError."""
     try:
-        return msgspec.json.decode(text, type=Analysis)
-    except msgspec.MsgspecError as error:
+        return decoded(text, Analysis)
+    except ValueError as error:
         raise HistoryError(
             f"found no readable analysis ({error}); judge the run again with `check`"
         ) from None

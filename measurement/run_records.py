@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
@@ -14,11 +15,16 @@ from experiment.history import History, Sample
 from experiment.jobs import Job
 from experiment.obeyed import digest_of_rows
 from experiment.regular_files import read_regular
+from experiment.values import decoded
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
 from measurement.pressure import machine_alone, spoilt
 from measurement.properties.bounded_staleness import LARGEST_LAG
+
+# What a record that was kept may say; msgspec refuses another one when it is read.
+Count = Annotated[int, msgspec.Meta(ge=0)]
+Amount = Annotated[float, msgspec.Meta(ge=0.0)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,8 +33,8 @@ class PropertyFigures:
 
     name: str
     safety: bool
-    exposed: int
-    violations: int
+    exposed: Count
+    violations: Count
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,12 +56,12 @@ class RunRecord:
     vetoed: bool
     violated: tuple[str, ...]  # every property that was violated
     safety: tuple[str, ...]  # those of them whose violation is a veto and not waived
-    score: float | None
-    recovery_s: float | None
-    censored_s: float | None
+    score: Annotated[float, msgspec.Meta(ge=0.0, le=100.0)] | None
+    recovery_s: Amount | None
+    censored_s: Amount | None
     stale_s: float | None  # largest lag of an unlabelled read, where a property bounds staleness
-    calls: float | None
-    cpu_ms: float | None
+    calls: Amount | None
+    cpu_ms: Amount | None
     baseline_latency: Histogram
     exercised: tuple[tuple[str, str], ...]  # (target, fault kind) whose effect was seen
     headline: str = ""
@@ -64,8 +70,8 @@ class RunRecord:
     source: str = ""  # the runtime
     formula: str = ""  # of the score
     load_latency: Histogram = ()  # as `baseline_latency`, from the baseline to the end of the load
-    offered: int = 0  # operations from the baseline to the end of the load
-    good: int = 0  # those of them that were good
+    offered: Count = 0  # operations from the baseline to the end of the load
+    good: Count = 0  # those of them that were good
     broken: tuple[str, ...] = ()  # conditions of validity that did not hold
     statements: tuple[tuple[str, str], ...] = ()  # of every violated property, what was found
     time_scale: float | None = None
@@ -75,7 +81,7 @@ class RunRecord:
     # Those that something was exposed to or that the scenario asked for. Records of before these were kept
     # have none; whatever else they hold is good for a gate and a trend.
     properties: tuple[PropertyFigures, ...] = ()
-    pressed: float = 0.0  # share of the load under pressure from outside
+    pressed: Amount = 0.0  # share of the load under pressure from outside
     spoilt: bool = False  # invalid for no other reason than its machine
     obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
@@ -209,10 +215,12 @@ class FinishedRuns:
         HistoryError."""
         if not self.path.exists():
             return []
-        lines = read_regular(self.path).split(b"\n")[:-1]
         try:
-            return [msgspec.json.decode(line, type=RunRecord) for line in lines]
-        except msgspec.MsgspecError as error:
+            lines = read_regular(self.path).split(b"\n")[:-1]
+            return [decoded(line, RunRecord) for line in lines]
+        except OSError as error:
+            raise HistoryError(f"{self.path}: found no readable file ({error.strerror})") from None
+        except ValueError as error:
             raise HistoryError(
                 f"{self.path}: found a line that is not a finished run ({error}), expected one that a "
                 "campaign wrote; start it again without --resume"

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from experiment.errors import HistoryError
 from experiment.history import Header, History, load_history, read_header
 from experiment.regular_files import read_regular
+from experiment.values import decoded
 from measurement.analysis import Analysis
+from measurement.judge import analysis_from_json
 from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
 from reports.traces import Span, Trace, TracedOperation, choose, tree
 
@@ -46,7 +46,7 @@ def load_run_report(
     Reads history.jsonl, analysis.json, facts.json (a run that died early may lack it) and all *.spans.jsonl.
     """
     history = history or load_history(run_folder / HISTORY_FILE)
-    analysis = analysis or _analysis(run_folder)
+    analysis = analysis or load_analysis(run_folder)
     facts = _facts(run_folder, history.header)
     files = sorted(run_folder.glob(SPAN_FILES))
     traces = load_traces(files, choose(history.operations, analysis), history.header.zero_wall)
@@ -56,28 +56,35 @@ def load_run_report(
 def load_run_summary(run_folder: Path) -> RunSummary:
     """A judged run in one row, without reading all of its history. Raises HistoryError."""
     header = read_header(run_folder / HISTORY_FILE)
-    return summary_of(header, _facts(run_folder, header), _analysis(run_folder))
+    return summary_of(header, _facts(run_folder, header), load_analysis(run_folder))
 
 
-def _analysis(run_folder: Path) -> Analysis:
-    hint = "judge the run first: `codeblue check RUN`"
-    found: Analysis = _decode(run_folder / ANALYSIS_FILE, Analysis, hint)
-    return found
+def load_analysis(run_folder: Path) -> Analysis:
+    """The judgement in a run folder. Raises HistoryError."""
+    path = run_folder / ANALYSIS_FILE
+    try:
+        return analysis_from_json(read_regular(path))
+    except OSError as error:
+        hint = "judge the run first: `codeblue check RUN`"
+        raise HistoryError(f"{path}: found no readable file ({error.strerror}); {hint}") from None
+    except HistoryError as error:
+        raise HistoryError(f"{path}: {error}") from None
 
 
 def _facts(run_folder: Path, header: Header) -> RunFacts:
-    path = run_folder / FACTS_FILE
-    found: RunFacts = _decode(path, RunFacts, "") if path.is_file() else facts_of_header(header)
-    return found
-
-
-def _decode(path: Path, cls: type[Any], hint: str) -> Any:
+    path, expected = run_folder / FACTS_FILE, "the facts that the run wrote"
+    if not path.exists():
+        return facts_of_header(header)
     try:
-        return msgspec.json.decode(read_regular(path), type=cls)
+        return decoded(read_regular(path), RunFacts)
     except OSError as error:
-        raise HistoryError(f"{path}: no readable file ({error.strerror}); {hint}") from None
-    except msgspec.MsgspecError as error:
-        raise HistoryError(f"{path}: found a file that cannot be read ({error}); {hint}") from None
+        raise HistoryError(
+            f"{path}: found no readable file ({error.strerror}), expected {expected}"
+        ) from None
+    except ValueError as error:
+        raise HistoryError(
+            f"{path}: found a file that cannot be read ({error}), expected {expected}"
+        ) from None
 
 
 def facts_of_header(header: Header) -> RunFacts:
@@ -105,8 +112,8 @@ def _spans_of(path: Path, trace: str, zero_wall: float, limit: int) -> Iterator[
     needle = f'"{trace}"'.encode()
     for line in _lines_with(path, needle, limit):
         try:
-            row = msgspec.json.decode(line, type=_SpanLine)
-        except msgspec.MsgspecError:
+            row = decoded(line, _SpanLine)
+        except ValueError:
             continue
         if row.trace == trace:
             attributes = {str(key): str(value) for key, value in row.attributes.items()}

@@ -10,11 +10,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from experiment.errors import HistoryError
+from experiment.values import decoded
 from measurement.histogram import quantile
 from measurement.run_records import RunRecord
 
@@ -60,6 +61,10 @@ CREATE TRIGGER IF NOT EXISTS suite_never_changed BEFORE UPDATE ON suites
 CREATE TRIGGER IF NOT EXISTS suite_never_removed BEFORE DELETE ON suites
   BEGIN SELECT RAISE(ABORT, 'only appended'); END;
 """
+Weight = Annotated[float, msgspec.Meta(gt=0.0, le=1e9)]
+When = Annotated[str, msgspec.Meta(pattern=r"^\d{4}-\d\d-\d\dT")]
+_Row = tuple[int, When, str, str, str, Weight, bytes]
+_Suite = tuple[str, bytes]
 # Both of one moment. What a file without a version holds is not ours.
 FOUND = """
 SELECT (SELECT user_version FROM pragma_user_version), (SELECT name FROM sqlite_master ORDER BY name LIMIT 1)
@@ -74,7 +79,7 @@ class Expected:
     scenario: str
     design: str
     seed: int
-    weight: float
+    weight: Weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,9 +160,15 @@ class Results:
             "AND (? IS NULL OR suite = ?) ORDER BY recorded_at, id"
         )
         with self._open() as connection:
+            (damage,) = connection.execute("SELECT * FROM pragma_quick_check(1)").fetchone()
+            if damage != "ok":  # rows that a cut took away would not be missed
+                raise sqlite3.DatabaseError(damage)
             rows = connection.execute(query, (suite, suite)).fetchall()
             stored = connection.execute("SELECT campaign, asked FROM suites").fetchall()
-        asked = {campaign: _decoded(text, Asked) for campaign, text in stored}
+        asked = {
+            campaign: _decoded(self.path, text, Asked)
+            for campaign, text in _typed(self.path, stored, list[_Suite])
+        }
         return [
             Result(
                 number,
@@ -166,10 +177,10 @@ class Results:
                 git,
                 named,
                 weight,
-                _decoded(run, RunRecord),
+                _decoded(self.path, run, RunRecord),
                 asked.get(campaign, Asked()),
             )
-            for number, at, campaign, git, named, weight, run in rows
+            for number, at, campaign, git, named, weight, run in _typed(self.path, rows, list[_Row])
         ]
 
     @contextmanager
@@ -188,7 +199,7 @@ class Results:
                         f"BEGIN IMMEDIATE; {RUNS} {SUITES} PRAGMA user_version = {VERSION}; COMMIT;"
                     )
                 elif version == 1:
-                    _add_suites(connection)
+                    _add_suites(connection, self.path)
                 elif version != VERSION:
                     raise HistoryError(f"{self.path}: found format {version}, expected {VERSION}")
                 yield connection
@@ -204,11 +215,11 @@ def _keep(connection: sqlite3.Connection, campaign: str, asked: Asked) -> None:
     connection.execute("INSERT OR IGNORE INTO suites VALUES (?, ?)", values)
 
 
-def _add_suites(connection: sqlite3.Connection) -> None:
+def _add_suites(connection: sqlite3.Connection, path: Path) -> None:
     """Format 1 kept runs only. What a suite of it had asked for is every entry seen with every seed seen."""
     seen: dict[str, list[tuple[RunRecord, float]]] = {}
     for campaign, weight, stored in connection.execute("SELECT campaign, weight, record FROM runs"):
-        seen.setdefault(campaign, []).append((_decoded(stored, RunRecord), weight))
+        seen.setdefault(campaign, []).append((_decoded(path, stored, RunRecord), weight))
     with connection:
         connection.executescript(f"BEGIN IMMEDIATE; {SUITES}")
         for campaign, runs in seen.items():
@@ -219,11 +230,26 @@ def _add_suites(connection: sqlite3.Connection) -> None:
         connection.execute(f"PRAGMA user_version = {VERSION}")
 
 
-def _decoded(stored: bytes, kind: type[Stored]) -> Stored:
+def _typed(path: Path, found: object, kind: type[Stored]) -> Stored:
+    """SQLite keeps values of any type in any column. Raises HistoryError."""
     try:
-        return msgspec.json.decode(stored, type=kind)
-    except msgspec.MsgspecError as error:
-        raise HistoryError(f"found a stored run that cannot be read ({error}), expected a record") from None
+        return msgspec.convert(found, kind)
+    except msgspec.ValidationError as error:
+        raise _unreadable(path, error) from None
+
+
+def _decoded(path: Path, stored: bytes, kind: type[Stored]) -> Stored:
+    try:
+        return decoded(stored, kind)
+    except ValueError as error:
+        raise _unreadable(path, error) from None
+
+
+def _unreadable(path: Path, error: Exception) -> HistoryError:
+    return HistoryError(
+        f"{path}: found a stored run that cannot be read ({error}), expected a record that a suite wrote; "
+        "move the file away to start a new one"
+    )
 
 
 def _values(occasion: Occasion, record: RunRecord, weight: float, replaces: int | None) -> tuple[object, ...]:

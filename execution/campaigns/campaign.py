@@ -26,6 +26,7 @@ from experiment.jobs import Job
 from experiment.plan import Plan
 from experiment.regular_files import read_regular
 from experiment.stop import Interrupted, Stop
+from experiment.values import decoded
 from measurement.run_records import FinishedRuns, RunRecord, file_hash
 
 JOBS_FILE = "campaign.json"
@@ -136,8 +137,8 @@ def known(
         if not path.is_file():
             continue
         try:
-            stored = msgspec.json.decode(read_regular(path), type=_Stored)
-        except msgspec.MsgspecError as error:
+            stored = decoded(read_regular(path), _Stored)
+        except (OSError, ValueError) as error:
             if unreadable is not None:
                 unreadable.append(f"{path} could not be read ({error})")
             continue

@@ -15,13 +15,12 @@ from execution.runs.manifest import require_judgement
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, Location, UsageError
 from experiment.history import History
-from experiment.regular_files import read_regular
 from experiment.scenario import Scenario
 from experiment.values import to_plain
 from measurement.analysis import Analysis
-from measurement.judge import analysis_from_json
 from measurement.run_records import FinishedRuns, RunRecord, record_of
 from measurement.score import FORMULA
+from reports.loading import load_analysis
 from trend.store import Occasion, Result, Results
 
 
@@ -79,7 +78,7 @@ def scenario_hash(scenario: Scenario) -> str:
 def single_record(folder: RunFolder, history: History | None = None) -> RunRecord:
     """A judged run that belongs to no campaign."""
     require_judgement(folder.path)
-    analysis = analysis_from_json(read_regular(folder.analysis_path))
+    analysis = load_analysis(folder.path)
     history = history or folder.history()
     clean = history.end.clean if history.end else False
     return record_of_folder(0, folder.inputs().scenario, folder, history, analysis, clean)

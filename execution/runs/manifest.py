@@ -16,6 +16,7 @@ import msgspec
 from execution.whole_files import write_whole
 from experiment.errors import HistoryError
 from experiment.regular_files import open_regular, read_regular
+from experiment.values import decoded
 
 MANIFEST = "manifest.json"
 MOST_BYTES = 1_000_000  # a digest for each file
@@ -68,16 +69,16 @@ def require_judgement(folder: Path) -> None:
     if sealed is None:
         hint = "judge the run again with `codeblue check`"
         raise HistoryError(f"{folder}: found no {MANIFEST}, expected that of a judged run; {hint}")
-    _require(folder, sealed, MANIFEST)
+    _require(folder, {name: sealed.get(name, "") for name in (*EVIDENCE, JUDGEMENT)}, MANIFEST)
 
 
 def _sealed(folder: Path) -> dict[str, str] | None:
     path = folder / MANIFEST
     try:
-        found = msgspec.json.decode(read_regular(path, MOST_BYTES), type=_Manifest)
+        found = decoded(read_regular(path, MOST_BYTES), _Manifest)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, ValueError) as error:
         raise HistoryError(f"{path}: found no readable manifest ({error})") from None
     if found.version != VERSION:
         raise HistoryError(f"{path}: found version {found.version} of a manifest, expected {VERSION}")

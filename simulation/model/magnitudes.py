@@ -17,6 +17,7 @@ import msgspec
 
 from experiment.errors import ConfigError, Location, Problem
 from experiment.regular_files import read_regular
+from experiment.values import decoded
 from simulation.engine.randomness import (
     Constant,
     Distribution,
@@ -29,7 +30,7 @@ from simulation.engine.randomness import (
 )
 
 UNCALIBRATED = Path(__file__).parent / "uncalibrated.json"
-FAMILIES: dict[str, type] = {
+FAMILIES: dict[str, type[Any]] = {
     "constant": Constant,
     "uniform": Uniform,
     "exponential": Exponential,
@@ -129,8 +130,11 @@ def distribution(plain: Any, where: Location) -> Distribution:
     try:
         if isinstance(plain, list):
             return Mixture(tuple((float(weight), distribution(part, where)) for weight, part in plain))
-        arguments = {name: tuple(v) if isinstance(v, list) else v for name, v in plain.items()}
-        made: Distribution = FAMILIES[str(arguments.pop("family"))](**arguments)
+        arguments = dict(plain)
+        family = FAMILIES[str(arguments.pop("family"))]
+        if unknown := arguments.keys() - set(family.__slots__):
+            raise ValueError(f"unknown parameters {', '.join(sorted(unknown))}")
+        made: Distribution = msgspec.convert(arguments, family)
         return made
     except (KeyError, TypeError, ValueError) as error:
         found = f"{plain} ({type(error).__name__}: {error})"
@@ -173,7 +177,7 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
     """The file over `base`, which fills in what the file does not say."""
     where = Location(str(path))
     try:
-        said = msgspec.json.decode(read_regular(path, MOST_BYTES), type=dict[str, Any])
+        said = decoded(read_regular(path, MOST_BYTES), dict[str, Any])
         plain = {**base, **said}
         for group in (*GROUPS, "constants"):
             plain[group] = {**base.get(group, {}), **plain[group]}
@@ -181,21 +185,19 @@ def _read(path: Path, base: Mapping[str, Any]) -> Magnitudes:
             group: {name: distribution(one, where) for name, one in plain[group].items()} for group in GROUPS
         }
         return Magnitudes(
-            name=plain["name"],
-            made_at=plain["made_at"],
-            source=plain["source"],
-            constants={name: float(value) for name, value in plain["constants"].items()},
-            fits={name: Fit(**fit) for name, fit in plain.get("fits", {}).items()},
-            learned=bool(plain.get("learned")),
-            calls={
-                name: tuple(Call(**one) for one in calls) for name, calls in plain.get("calls", {}).items()
-            },
+            name=msgspec.convert(plain["name"], str),
+            made_at=msgspec.convert(plain["made_at"], str),
+            source=msgspec.convert(plain["source"], str),
+            constants=msgspec.convert(plain["constants"], dict[str, float]),
+            fits=msgspec.convert(plain.get("fits", {}), dict[str, Fit]),
+            learned=msgspec.convert(plain.get("learned", False), bool),
+            calls=msgspec.convert(plain.get("calls", {}), dict[str, tuple[Call, ...]]),
             **groups,
         )
     except OSError as error:
         expected = "a calibration file, as `codeblue calibrate RUN` writes it"
         raise ConfigError([Problem(where, f"no readable file ({error.strerror})", expected)]) from None
-    except (msgspec.MsgspecError, KeyError, TypeError, AttributeError, ValueError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         found = f"{type(error).__name__}: {error}"
         raise ConfigError([Problem(where, found, "the keys of a calibration file")]) from None
 

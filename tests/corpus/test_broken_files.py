@@ -20,6 +20,7 @@ HAND_MADE = sorted((ROOT / "tests" / "fixtures" / "broken").glob("*.yaml"))
 VALID = {
     "scenario": (ROOT / "scenarios" / "smoke" / "charge_response_lost.yaml", 340),
     "flapping": (ROOT / "scenarios" / "smoke" / "registry_flapping.yaml", 420),
+    "waivers": (ROOT / "tests" / "fixtures" / "waived.yaml", 300),
     "system": (LAMPS / "system.yaml", 180),
     "design": (LAMPS / "designs" / "patient.yaml", 40),
     "suite": (LAMPS / "suites" / "nights.yaml", 40),
@@ -27,6 +28,7 @@ VALID = {
 # What may stand there all the same: free text, what may be off, and keys that may be left out.
 MAY_STAND = re.compile(
     r"unknown name@(.*\.)?(name|title|command\.[0-9])|blank@(.*\.)?(title|command\.[1-9])"
+    r"|unknown name@waivers\.[0-9]\.(reason|by)"
     r"|null@.*\.(success|p95|timeout|health)|misspelt key@mixes\..*"
     r"|no key@(covers|faults|title|suites|seed|link_defaults)"
 )
@@ -45,7 +47,7 @@ def test_every_mistake_is_refused_at_its_place(kind: str, tmp_path: Path) -> Non
     """Exit code, line, and what was found, for each kind of mistake at every place where it can be made."""
     valid, least = VALID[kind]
     shutil.copytree(LAMPS, tmp_path / "lamps")
-    system = None if valid.is_relative_to(ROOT / "scenarios") else tmp_path / "lamps"
+    system = tmp_path / "lamps" if valid.is_relative_to(LAMPS) else None
     made, wrong = 0, []
     for one in broken_files(valid.read_text(encoding="utf-8")):
         file = tmp_path / "lamps" / "broken.yaml"

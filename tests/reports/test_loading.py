@@ -63,14 +63,14 @@ def test_a_run_that_died_before_its_facts_still_loads(tmp_path: Path) -> None:
 def test_a_run_that_was_not_judged_says_what_to_do(tmp_path: Path) -> None:
     """No analysis, no report."""
     (run_folder(tmp_path) / "analysis.json").unlink()
-    with pytest.raises(HistoryError, match=r"analysis.json: no readable file .* `codeblue check RUN`"):
+    with pytest.raises(HistoryError, match=r"analysis.json: found no readable file .* `codeblue check RUN`"):
         load_run_report(tmp_path)
 
 
 def test_a_broken_analysis_is_named_with_its_mistake(tmp_path: Path) -> None:
     """A file of another version or a torn one is no traceback."""
     (run_folder(tmp_path) / "analysis.json").write_text('{"verdict": "splendid"}')
-    with pytest.raises(HistoryError, match=r"analysis.json: found a file that cannot be read \(.*splendid"):
+    with pytest.raises(HistoryError, match=r"analysis.json: found no readable analysis \(.*splendid"):
         load_run_report(tmp_path)
 
 
