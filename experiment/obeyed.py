@@ -25,6 +25,7 @@ PATTERNS: Mapping[str, Sequence[str]] = {
     "http": tuple(LINK_PATTERNS),
     "postgres": ("timeout", "breaker"),
     "nats": ("timeout",),
+    "mllp": ("timeout", "retry"),
 }
 OF_DESIGN = ("timeout", "attempts", "backoff")  # the parts of a link that a design decides
 

@@ -20,7 +20,7 @@ from experiment.scenario import (
     phase_starts,
 )
 from experiment.scenario_sense import check_sense
-from experiment.topology import System
+from experiment.topology import ANSWERED, System
 from experiment.units import Rate
 from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read_yaml
 
@@ -127,8 +127,8 @@ def _target(
         return decoder.fail(node.where, f'a {kind.kind} fault without "{key}"', f"{key}: one of the system's")
     if other in names:
         return decoder.fail(child.where, "both link and service", f"only {key} for a {kind.kind} fault")
-    if acts_on == "behaviour" and isinstance(name, str) and system.link(name).protocol != "http":
-        expected = f"an http link: {kind.kind} acts inside the callee"
+    if acts_on == "behaviour" and isinstance(name, str) and system.link(name).protocol not in ANSWERED:
+        expected = f"a link to a service: {kind.kind} acts inside the callee"
         return decoder.fail(child.where, f"a {system.link(name).protocol} link", expected)
     return name
 

@@ -42,7 +42,8 @@ from experiment.units import Duration, Share
 from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
 
 Folders = str | tuple[str, ...]  # relative to the folder of system.yaml
-Protocol = Literal["http", "postgres", "nats"]
+Protocol = Literal["http", "postgres", "nats", "mllp"]
+ANSWERED: frozenset[Protocol] = frozenset(("http", "mllp"))  # what services answer each other in
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class Link:
     callee: str
     """The service, store or bus that is called."""
     protocol: Protocol = "http"
-    """What is spoken on the link: a store speaks postgres, a bus nats."""
+    """What is spoken on the link: a store speaks postgres, a bus nats, a service http or, in framed blocks, mllp."""
 
     @property
     def name(self) -> str:
@@ -423,10 +424,10 @@ def _check_protocol(system: System, link: Link, decoder: Decoder, where: Locatio
     callee = system.services.get(link.callee)
     if callee is None:
         return
-    expected = {"store": "postgres", "bus": "nats"}.get(callee.role, "http")
-    if link.protocol != expected:
+    expected = {"store": ("postgres",), "bus": ("nats",)}.get(callee.role, tuple(sorted(ANSWERED)))
+    if link.protocol not in expected:
         found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
-        decoder.fail(where, found, f"the protocol {expected}")
+        decoder.fail(where, found, f"the protocol {' or '.join(expected)}")
 
 
 def check_roles(system: System, designs: Collection[str]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from experiment.suite import Entry, Suite
-from experiment.topology import System
+from experiment.topology import ANSWERED, System
 from experiment.verdict import Verdict
 from faults import KINDS
 from measurement.run_records import RunRecord
@@ -122,4 +122,4 @@ def _places(kind: Any, system: System) -> list[str]:
     if kind.target_kind == "node":
         return [name for name, service in system.services.items() if service.role in kind.roles]
     inside = kind.target_kind == "behaviour"  # acts in the callee, which must be ours
-    return [link.name for link in system.links if link.protocol == "http" or not inside]
+    return [link.name for link in system.links if link.protocol in ANSWERED or not inside]

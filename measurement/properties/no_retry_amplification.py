@@ -16,7 +16,7 @@ from experiment.findings import SIMULATION, Finding, conclude, not_exercised
 from experiment.history import History
 from experiment.names import LinkName
 from experiment.scenario import Scenario
-from experiment.topology import System
+from experiment.topology import ANSWERED, System
 from experiment.units import noun
 from experiment.verdict import Violation
 from measurement.counters import Key, group, increase
@@ -142,7 +142,7 @@ class NoRetryAmplification:
 
 def _silent(history: History, system: System) -> str:
     """The callers that have no counters to give, for the end of a sentence. The twin counts for all."""
-    callers = {link.caller for link in system.links if link.protocol == "http"}
+    callers = {link.caller for link in system.links if link.protocol in ANSWERED}
     silent = [name for name in system.without("metrics") if name in callers]
     if not silent or history.header.source == SIMULATION:
         return ""

@@ -58,7 +58,7 @@ class Address(msgspec.Struct, frozen=True):
     """Where a callee is reached: the address of the link's proxy, and what lets one in there: a login of a
     store, the token that a service or the bus asks for."""
 
-    protocol: Literal["http", "postgres", "nats"]
+    protocol: Literal["http", "postgres", "nats", "mllp"]
     host: str
     port: int
     database: str = ""

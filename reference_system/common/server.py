@@ -9,6 +9,7 @@ import contextlib
 import gc
 import signal
 from collections.abc import Iterator
+from typing import Any, ClassVar
 
 import uvicorn
 import uvloop
@@ -20,6 +21,9 @@ from reference_system.common.config import read_config
 from reference_system.common.front import Front
 from reference_system.common.service import Service
 
+METHODS = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"OPTIONS ", b"PATCH ")
+LISTENER_BUFFER_BYTES = 65_536  # beyond it a connection is not read until what came is worked off
+
 
 class _Protocol(HttpToolsProtocol):
     """Lets a route reach its own connection: a lost response is a connection closed without a reply."""
@@ -27,6 +31,35 @@ class _Protocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["connection"] = self.transport  # type: ignore[typeddict-unknown-key]
+
+
+class _TwoSpoken(_Protocol):
+    """One port for two protocols: what does not begin with a method of HTTP goes to the service's
+    listener."""
+
+    _begun: bytes | None = b""  # what came before it was clear which; None: it is HTTP
+
+    def data_received(self, data: bytes) -> None:
+        if self._begun is None:
+            super().data_received(data)
+            return
+        self._begun += data
+        begun = self._begun
+        if begun.startswith(METHODS):
+            self._begun = None
+            super().data_received(begun)
+        elif not any(method.startswith(begun) for method in METHODS):
+            self._hand_over(begun)
+
+    def _hand_over(self, begun: bytes) -> None:
+        self.connections.discard(self)
+        reader = asyncio.StreamReader(limit=LISTENER_BUFFER_BYTES)
+        protocol = asyncio.StreamReaderProtocol(reader, type(self).listener)
+        self.transport.set_protocol(protocol)
+        protocol.connection_made(self.transport)
+        protocol.data_received(begun)
+
+    listener: ClassVar[Any] = None
 
 
 class _Server(uvicorn.Server):
@@ -40,13 +73,16 @@ class _Server(uvicorn.Server):
 
 async def _serve(service: Service) -> None:
     service.build()
+    spoken: type[_Protocol] = _Protocol
+    if service.listener is not None:
+        spoken = type("Spoken", (_TwoSpoken,), {"listener": staticmethod(service.listener)})
     router = Router(routes=[*service.routes(), *operations.routes(service)], redirect_slashes=False)
     server = _Server(
         uvicorn.Config(
             Front(service, router),
             host=service.config.listen.host,
             port=service.config.listen.port,
-            http=_Protocol,
+            http=spoken,
             ws="none",
             lifespan="off",
             interface="asgi3",

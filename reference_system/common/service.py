@@ -51,6 +51,7 @@ class Reset(msgspec.Struct, frozen=True):
     clock_scale: float | None = None
     patients: list[dict[str, Any]] | None = None
     coverages: list[dict[str, Any]] | None = None
+    hl7_feed: list[dict[str, Any]] | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a resource without an id, before anything is emptied."""
@@ -107,6 +108,13 @@ class Service:
 
     async def backlog(self) -> dict[str, int]:
         return {}
+
+    @property
+    def listener(
+        self,
+    ) -> Callable[[asyncio.StreamReader, asyncio.StreamWriter], Coroutine[Any, Any, None]] | None:
+        """Who talks to connections that do not begin as HTTP does; None: nobody, as in most services."""
+        return None
 
     async def records(self) -> list[dict[str, Any]]:
         return []

@@ -18,7 +18,7 @@ from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
 from experiment.stop import Stop
-from experiment.topology import System
+from experiment.topology import ANSWERED, System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.containers.building import (
@@ -139,7 +139,7 @@ class ContainersRuntime:
             prober = LinkProber(Opener(link.protocol, door, http_paths(control), key, traffic.probes))
             proxied = ProxiedLink(link, built.proxies, prober, journal, traffic, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
-            if link.protocol == "http" and control.behaviour is not None:
+            if link.protocol in ANSWERED and control.behaviour is not None:
                 callee = Point(built.layout.addresses[link.callee], control)
                 behaviours[link.name] = ServiceBehaviour(link, callee, journal)
         for name, part in built.parts.items():

@@ -301,6 +301,54 @@ class _Nats:
         self._wire.close()
 
 
+BLOCK_START, BLOCK_END = b"\x0b", b"\x1c\r"  # what MLLP puts around a message
+
+
+class _Mllp:
+    """Empty blocks, each answered by a block of any content: a sign of life that says nothing and is kept
+    nowhere. With a payload, as many blocks as bring so many bytes back, padded to as many there."""
+
+    def __init__(self, opener: Opener, deadline_s: float) -> None:
+        self._wire = _Wire(opener, deadline_s)
+        self._owed = 0
+        self._answer_bytes = 0
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
+        start = time.monotonic()
+        end = start + deadline_s
+        rounds, padding = 1, 0
+        if payload_bytes:
+            if not self._answer_bytes:
+                self._answer_bytes = self._ask(1, 0, end)
+            start = time.monotonic()
+            rounds = -(-payload_bytes // self._answer_bytes)
+            padding = -(-payload_bytes // rounds)
+        self._ask(rounds, padding, end)
+        return time.monotonic() - start
+
+    def _ask(self, rounds: int, padding: int, end: float) -> int:
+        length = 0
+        for burst in range(0, rounds, 8):  # a server stops reading while many questions wait
+            count = min(8, rounds - burst)
+            self._owed += count
+            self._wire.send((BLOCK_START + b" " * padding + BLOCK_END) * count, end)
+            while self._owed:
+                length = len(self._wire.take(_block, end))
+                self._owed -= 1
+        return length
+
+    def is_open(self) -> bool:
+        return self._wire.is_open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
+def _block(content: bytes) -> int:
+    end = content.find(BLOCK_END)
+    return 0 if end < 0 else end + len(BLOCK_END)
+
+
 def _exactly(size: int) -> Callable[[bytes], int]:
     return lambda content: size if len(content) >= size else 0
 
@@ -329,4 +377,6 @@ class Opener:
                 return _Postgres(self, deadline_s, brief=brief)
             case "nats":
                 return _Nats(self, deadline_s, brief=brief)
+            case "mllp":
+                return _Mllp(self, deadline_s)
         raise ValueError(f"no conversation for the protocol {self.protocol}")

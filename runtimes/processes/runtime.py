@@ -22,7 +22,7 @@ from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
 from experiment.stop import Stop
-from experiment.topology import System
+from experiment.topology import ANSWERED, System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
@@ -194,7 +194,7 @@ class ProcessesRuntime:
             links[link.name] = ProxiedLink(
                 link, self._proxies, prober, journal, traffic, self._replace_toxiproxy
             )
-            if link.protocol == "http" and callee.behaviour is not None:
+            if link.protocol in ANSWERED and callee.behaviour is not None:
                 point = Point(self._addresses[link.callee], callee)
                 behaviours[link.name] = ServiceBehaviour(link, point, journal)
         points = {name: Point(part.address, part.control) for name, part in self._services.items()}

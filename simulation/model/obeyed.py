@@ -58,8 +58,9 @@ def _of_channel(world: World, link: Link) -> dict[str, Any]:
         found["bulkhead"] = None
         if channel.bulkhead is not None and not shared:
             found["bulkhead"] = asdict(Bulkhead(channel.bulkhead.concurrent, channel.bulkhead.queue))
-        found["retry"] = _retry(channel, world.only_idempotent(link))
         found["propagate_deadline"] = world.site.design.links[link.name].propagate_deadline
+    if "retry" in PATTERNS[link.protocol]:
+        found["retry"] = _retry(channel, world.only_idempotent(link))
     return {f"{link.name}: {name}": found[name] for name in PATTERNS[link.protocol]}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from experiment.errors import UnsupportedError
+from experiment.obeyed import PATTERNS
 from experiment.patterns import LinkPatterns
 from experiment.plan import Plan
 from experiment.topology import Link
@@ -100,7 +101,7 @@ class World:
         """The link's patterns as the live services apply them: stores and the bus get one attempt."""
         patterns = self.plan.design.links[link.name]
         site, http = self.site, link.protocol == "http"
-        retry = patterns.retry if http else None
+        retry = patterns.retry if "retry" in PATTERNS[link.protocol] else None
         bulkhead: Bulkhead | None = None
         if http and patterns.bulkhead is not None:
             bulkhead = Bulkhead(patterns.bulkhead.concurrent, patterns.bulkhead.queue)
@@ -110,7 +111,7 @@ class World:
         budget = None
         if retry is not None and retry.budget is not None:
             budget = RetryBudget(retry.budget, site.constant("budget_size"), 0.0)
-        breaker = patterns.breaker
+        breaker = patterns.breaker if link.protocol != "mllp" else None
         return Protection(
             timeout=patterns.timeout,
             attempts=retry.attempts if retry is not None else 1,

@@ -7,6 +7,7 @@ from simulation.modelling import Node
 from .billing import Billing
 from .checkin import Checkin
 from .eligibility import Eligibility
+from .hl7 import Hl7Gateway, Hl7Sender
 from .instruments import Payer, Payments, Registry
 from .medication import Pharmacy, Prescriptions
 
@@ -19,6 +20,8 @@ MODELS: dict[str, type[Node]] = {
     "pharmacy": Pharmacy,
     "billing": Billing,
     "payments": Payments,
+    "hl7_gateway": Hl7Gateway,
+    "hl7_sender": Hl7Sender,
 }
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
@@ -35,4 +38,10 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "pharmacy": {"GET /worklist/*": "view_dose", "POST /dispenses": "dispense"},
     "billing": {"POST /claims": "claim", "POST /invoices/*/pay": "pay"},
     "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
+    "hl7_gateway": {"HL7 message": "take", "POST /batches": "file", "GET /results/*": "find_result"},
+    "hl7_sender": {
+        "POST /messages": "send_hl7",
+        "POST /odd-messages": "send_odd_hl7",
+        "POST /files": "send_file",
+    },
 }
