@@ -15,7 +15,8 @@ RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
 class Options:
     """`population` is a folder for the system's workload; None: it makes its own. `out` is where run folders
     land. `service_image` is the image of the services for `containers`; empty: that of the system's checkout.
-    `calibration` is a file of magnitudes for the twin; None: the uncalibrated ones.
+    `calibration` is a file of magnitudes for the twin; None: the uncalibrated ones. `feeds` are folders of
+    data for the system's workload, each with the name that the system gives it.
     """
 
     runtime: str = PROCESSES
@@ -25,6 +26,7 @@ class Options:
     system: Path | None = None
     service_image: str = ""
     calibration: Path | None = None
+    feeds: tuple[tuple[str, Path], ...] = ()
 
     def words(self) -> list[str]:
         """The options that differ from the defaults, word by word as they are typed. Left out are the system,
@@ -37,6 +39,8 @@ class Options:
             words += ["--time-scale", f"{self.time_scale:g}"]
         if self.population is not None:
             words += ["--population", str(self.population)]
+        for name, folder in self.feeds:
+            words += [f"--{name}-feed", str(folder)]
         if self.service_image:
             words += ["--service-image", self.service_image]
         if self.calibration is not None:

@@ -13,7 +13,7 @@ from experiment.requests import PlannedOperation
 from experiment.topology import System, place_in_file
 
 # The functions of a client with what they take; the three tables hold functions by name.
-FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1}
+FUNCTIONS = {"population": 2, "visit": 2, "arguments": 3, "intended_value": 1, "feed": 2}
 TABLES = {"REQUESTS": 2, "ANSWERS": 2, "FINAL_READS": 1}
 
 

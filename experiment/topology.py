@@ -55,7 +55,7 @@ class Link:
     callee: str
     """The service, store or bus that is called."""
     protocol: Protocol = "http"
-    """What is spoken on the link: a store speaks postgres, a bus nats, a service http or, in framed blocks, mllp."""
+    """What is spoken on the link: a store speaks postgres, a bus nats, a service http, or mllp in blocks."""
 
     @property
     def name(self) -> str:
@@ -142,6 +142,8 @@ class WorkloadFiles:
     """A Python package of models of the services, relative to this file."""
     arguments: dict[str, Draw] = field(default_factory=dict)
     """Values drawn from the seed once a visit, which all of its operations share."""
+    feeds: dict[str, str] = field(default_factory=dict)
+    """Data that the client reads from a folder when one is named by `--NAME-feed DIR`; what each is."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 A client is a module with some of these, all optional:
 
     population(folder: Path | None, seed: int) -> Population    whom and what the users act for
+    feed(name: str, folder: Path) -> dict                       data of --NAME-feed, for the services too
     visit(population, rng) -> subject                           drawn once a visit; else one of the subjects
     arguments(subject, journey: str, nth: int) -> dict          of one operation; nth: 0 for the visit's first
     REQUESTS: dict[journey, (op, known) -> Request]
@@ -20,7 +21,7 @@ from __future__ import annotations
 import random
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -141,6 +142,24 @@ class Workload:
             expected = "another name: POST /admin/reset has one of its own"
             raise self._wrong(function, f'population gave data called "{taken}"', expected)
         return made
+
+    def fed(self, population: Population, name: str, folder: Path) -> Population:
+        """With what the client reads from the folder of a feed. Raises ConfigError."""
+        function = getattr(self._client, "feed", None)
+        if function is None:
+            expected = "none: the system's workload has no function feed(name, folder)"
+            raise ConfigError([Problem(Location(self._home), f"the feed {name}", expected)])
+        data = self._ask("feed", function, name, folder)
+        if not isinstance(data, Mapping):
+            raise self._wrong(function, f"feed gave {data!r:.80}", "a dict")
+        self._require_json(function, "feed", dict(data))
+        if taken := sorted(data.keys() & (RESET_KEYS | population.data.keys())):
+            raise self._wrong(function, f'feed gave data called "{taken[0]}"', "another name: it is taken")
+        return replace(
+            population,
+            source=f"{population.source}, feed {name} of {folder}",
+            data={**population.data, **data},
+        )
 
     def visit(self, population: Population, rng: random.Random) -> Any:
         """The subject of one visit."""

@@ -65,6 +65,8 @@ class Prepared:
             found[f"runtime{of}"] = options.runtime
             found[f"time scale{of}"] = f"{options.time_scale:g}"
             found[f"population{of}"] = str(options.population or "of the system's workload")
+            feeds = [f"{name} of {folder}" for name, folder in options.feeds]
+            found[f"feeds{of}"] = ", ".join(feeds) or "none"
             found[f"image{of}"] = options.service_image
             found[f"system{of}"] = str(home.catalogue.system_path.resolve())
             found[f"commit{of}"] = git_commit(home.catalogue.system_path.parent)

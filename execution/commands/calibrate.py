@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import population_option, system_option
+from execution.commands.option_sets import feed_option, population_option, system_option
 from execution.commands.parameters import FILE, OutputFile
 from execution.commands.saying import say, shown
 from execution.options import Options
@@ -22,15 +22,18 @@ from execution.options import Options
 )
 @system_option
 @population_option
-def calibrate(run: Path, out: Path, system: Path | None, population: Path | None) -> int:
-    """RUN is a run folder. --population is the one that the run used."""
+@feed_option
+def calibrate(
+    run: Path, out: Path, system: Path | None, population: Path | None, feeds: tuple[tuple[str, Path], ...]
+) -> int:
+    """RUN is a run folder. --population and feeds are those that the run used."""
     from execution.campaigns.distances import calibrated
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode
     from experiment.units import noun
     from simulation.model.magnitudes import save_magnitudes
 
-    found = calibrated(RunFolder(run, system), Options(population=population), out.stem)
+    found = calibrated(RunFolder(run, system), Options(population=population, feeds=feeds), out.stem)
     save_magnitudes(found, out)
     for name, fit in sorted(found.fits.items()):
         say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")

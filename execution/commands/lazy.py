@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
@@ -11,6 +12,8 @@ import click
 from execution.program import as_started_here
 from experiment.errors import nearest
 
+FEED = re.compile(r"--(?P<name>[a-z0-9][a-z0-9_-]*)-feed(?:=(?P<folder>.+))?")
+
 
 class Pasteable(click.Command):
     """The examples in its help can be pasted: each is one line, and begins as the tool was started here."""
@@ -18,9 +21,31 @@ class Pasteable(click.Command):
     def get_help(self, ctx: click.Context) -> str:
         return as_started_here(super().get_help(ctx))
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if any(parameter.name == "feeds" for parameter in self.params):
+            args = with_feeds_named(args)
+        return super().parse_args(ctx, args)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.epilog:
             formatter.write(f"\n{self.epilog}\n")
+
+
+def with_feeds_named(args: list[str]) -> list[str]:
+    """`--x-feed DIR` and `--x-feed=DIR` as `--feed x=DIR`: how feeds are called the system's file says, which
+    is not read yet."""
+    found, rest = [], iter(args)
+    for word in rest:
+        short = FEED.fullmatch(word)
+        if word == "--":
+            return [*found, word, *rest]
+        if short is None:
+            found.append(word)
+        elif short["folder"] is not None:
+            found += ["--feed", f"{short['name']}={short['folder']}"]
+        else:
+            found += ["--feed", f"{short['name']}={next(rest, '')}"]
+    return found
 
 
 class NamingGroup(Pasteable, click.Group):

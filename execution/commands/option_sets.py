@@ -23,6 +23,30 @@ population_option = click.option(
 )
 
 
+def _named_folders(
+    _context: click.Context, parameter: click.Parameter, given: tuple[str, ...]
+) -> tuple[tuple[str, Path], ...]:
+    found: dict[str, Path] = {}
+    for text in given:
+        name, sign, folder = text.partition("=")
+        if not (name and sign and folder):
+            raise click.BadParameter(f"found {text!r}, expected NAME=DIR", param=parameter)
+        if name in found:
+            raise click.BadParameter(f"found the feed {name} twice, expected it once", param=parameter)
+        found[name] = Path(folder)
+    return tuple(found.items())
+
+
+feed_option = click.option(
+    "--feed",
+    "feeds",
+    multiple=True,
+    metavar="NAME=DIR",
+    callback=_named_folders,
+    help="Folder of a feed that the system's file names; --NAME-feed DIR is the same.",
+)
+
+
 def _one_system(_context: click.Context, parameter: click.Parameter, given: tuple[Path, ...]) -> Path | None:
     if len(given) > 1:
         names = " and ".join(str(path) for path in given)
@@ -79,6 +103,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
         runtime: str,
         time_scale: float,
         population: Path | None,
+        feeds: tuple[tuple[str, Path], ...],
         system: Path | None,
         service_image: str,
         out: Path | None,
@@ -86,7 +111,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
         **own: Any,
     ) -> int:
         options = Options(
-            runtime, time_scale, population, out or Options().out, system, service_image, calibration
+            runtime, time_scale, population, out or Options().out, system, service_image, calibration, feeds
         )
         return function(*args, options=options, **own)
 
@@ -110,6 +135,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
                 help="Makes every phase longer (2) or shorter (0.5).",
             ),
             population_option,
+            feed_option,
             click.option(
                 "--service-image",
                 default="",

@@ -10,7 +10,7 @@ from execution.catalogue import Catalogue, check_folders, read_system
 from execution.options import Options
 from execution.runs.scaling import scaled
 from experiment.design import Design, load_design
-from experiment.errors import CodeBlueError, ConfigError, Problem, UsageError, nearest
+from experiment.errors import CodeBlueError, ConfigError, Location, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Scenario, objectives
 from experiment.suite import Suite
@@ -65,12 +65,29 @@ def planner(system: System, options: Options) -> Callable[[Scenario, Design, int
 
 
 def population_of(system: System, options: Options) -> Callable[[int], Population]:
-    """seed -> Population; a folder is read once, and is the same for every seed. Raises ConfigError."""
+    """seed -> Population; its folder is read once, and is the same for every seed. Raises ConfigError."""
     workload = load_workload(system)
+    _check_feeds(system, options)
+
+    def with_feeds(people: Population) -> Population:
+        for name, folder in options.feeds:
+            people = workload.fed(people, name, folder)
+        return people
+
     if options.population is None:
-        return lambda seed: workload.population(None, seed)
-    read = workload.population(options.population, 0)
+        return lambda seed: with_feeds(workload.population(None, seed))
+    read = with_feeds(workload.population(options.population, 0))
     return lambda _seed: read
+
+
+def _check_feeds(system: System, options: Options) -> None:
+    known = system.workload.feeds
+    for name, _ in options.feeds:
+        if name not in known:
+            expected = f"a feed of the system: {', '.join(known) or 'it has none'}"
+            raise ConfigError(
+                [Problem(Location(system.source), f'the feed "{name}"', expected, nearest(name, known))]
+            )
 
 
 def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:

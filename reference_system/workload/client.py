@@ -11,6 +11,7 @@ import msgspec
 
 from experiment.workload import Answered, Known, PlannedOperation, Population, Reply, Request
 
+from .feed import read_messages
 from .population import generate, read_bundles
 
 IDENTIFIERS = "urn:codeblue:"  # + encounter, claim, invoice, rx
@@ -24,6 +25,11 @@ ABSENT = "absent"
 def population(folder: Path | None, seed: int) -> Population:
     """Patients from a folder of FHIR bundles, or synthetic ones from the seed."""
     return generate(GENERATED_PATIENTS, seed) if folder is None else read_bundles(folder)
+
+
+def feed(name: str, folder: Path) -> dict[str, Any]:
+    """The messages of a folder; the instrument that sends them gets them with the reset."""
+    return {f"{name}_feed": read_messages(folder)}
 
 
 def visit(people: Population, rng: random.Random) -> dict[str, Any]:

@@ -24,7 +24,7 @@ from reference_system.services.hl7_sender.generator import DEFECTS, SENDERS, Sen
 from reference_system.services.hl7_sender.sending import Outbound, Unanswered
 
 GATEWAY = "hl7_gateway"
-VALID, MALFORMED = "valid", "malformed"  # folders of a feed
+GOOD, ODD = "good", "odd"  # of a feed
 
 _sent = (
     "INSERT INTO sent (control, print, origin, kind, status, ack, attempts, at) "
@@ -90,7 +90,7 @@ class Hl7Sender(Service):
         order = self._read(await request.body())
         if order.message.partition("^")[0] not in SENDERS:
             raise fhir.Refused(400, f"found {order.message!r}, expected one of {', '.join(SENDERS)}")
-        what = self._feed.sending(VALID, order.number, order.key)
+        what = self._feed.sending(GOOD, order.number, order.key)
         return await self._send(order, what or sending(order.message, order.key, order.patient, self.seed))
 
     async def odd_message(self, request: Request) -> Response:
@@ -98,7 +98,7 @@ class Hl7Sender(Service):
         order = self._read(await request.body())
         if order.defect not in DEFECTS:
             raise fhir.Refused(400, f"found {order.defect!r}, expected one of {', '.join(DEFECTS)}")
-        what = self._feed.sending(MALFORMED, order.number, order.key)
+        what = self._feed.sending(ODD, order.number, order.key)
         made = sending(order.message, order.key, order.patient, self.seed, order.defect)
         return await self._send(order, what or made)
 

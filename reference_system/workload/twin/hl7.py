@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from simulation.modelling import CallFailed, Record, Refused, Reply, Request, Work
@@ -47,7 +47,7 @@ class Hl7Sender(ReferenceNode):
         message, listed = self._message(request.body, odd)
         reused = message["defect"] == "reused_control"
         prints = ("first", "whole") if reused else ("whole",)
-        yield from self.store(lambda: self._note(message["control"], prints, "message"), deadline)
+        yield from self.store(lambda: self._note([message["control"]], prints, "message"), deadline)
         acks: list[str] = []
         try:
             for name in prints:
@@ -57,16 +57,16 @@ class Hl7Sender(ReferenceNode):
                     raise Refused(504)
                 acks.append(reply.body["ack"])
         except (CallFailed, Refused):
-            yield from self.store(lambda: self._told(message["control"], "unanswered", ""), deadline)
+            yield from self.store(lambda: self._told([message["control"]], "unanswered"), deadline)
             return Reply(504)
         ack = acks[-1]
         status = "acknowledged" if ack == "AA" else "refused"
-        yield from self.store(lambda: self._told(message["control"], status, ack), deadline)
+        yield from self.store(lambda: self._told([message["control"]], status, ack), deadline)
         return Reply(200 if not listed or ack in listed else 422, {"value": ack})
 
     def _message(self, body: dict[str, Any], odd: bool) -> tuple[Message, tuple[str, ...]]:
         """What goes out, and what may come back."""
-        entries = self._feed.get("malformed" if odd else "valid")
+        entries = self._feed.get("odd" if odd else "good")
         message: Message = {"control": body["key"], "defect": "", "code": "AA", "copies": 1}
         message |= {"kind": body.get("message", "ORU^R01"), "sender": body.get("message", "ORU")[:3]}
         if entries:
@@ -83,13 +83,14 @@ class Hl7Sender(ReferenceNode):
         message["code"] = "AA" if body["defect"] == "reused_control" else code
         return message, (code,)
 
-    def _note(self, control: str, prints: tuple[str, ...], origin: str) -> None:
-        for name in prints:
-            self._sent[control, name] = {"origin": origin, "status": "sent", "ack": "", "at": self.wall}
+    def _note(self, controls: Sequence[str], prints: Sequence[str], origin: str) -> None:
+        for control in controls:
+            for name in prints:
+                self._sent[control, name] = {"origin": origin, "status": "sent", "ack": "", "at": self.wall}
 
-    def _told(self, control: str, status: str, ack: str) -> None:
+    def _told(self, controls: Sequence[str], status: str, ack: str = "") -> None:
         for (held, _), row in self._sent.items():
-            if held == control:
+            if held in controls:
                 row |= {"status": status, "ack": ack}
 
     def _night(self, request: Request, deadline: float | None) -> Work[Reply]:
@@ -103,7 +104,7 @@ class Hl7Sender(ReferenceNode):
             due.pop()
         wrong = defect in ("wrong_count", "cut")
         uploads = [wrong, False] if wrong or defect == "twice" else [False]
-        yield from self.store(lambda: [self._note(name, ("whole",), "file") for name in due], deadline)
+        yield from self.store(lambda: self._note(due, ["whole"], "file"), deadline)
         statuses: list[int] = []
         try:
             for fault in uploads:
@@ -111,10 +112,10 @@ class Hl7Sender(ReferenceNode):
                 reply = yield from self.call(GATEWAY, "file", sent, deadline)
                 statuses.append(reply.status)
         except CallFailed:
-            yield from self.store(lambda: [self._told(name, "unanswered", "") for name in due], deadline)
+            yield from self.store(lambda: self._told(due, "unanswered"), deadline)
             return Reply(504)
         taken = "acknowledged" if 200 <= statuses[-1] < 300 else "refused"
-        yield from self.store(lambda: [self._told(name, taken, "") for name in due], deadline)
+        yield from self.store(lambda: self._told(due, taken), deadline)
         right = all((status == 422) == fault for status, fault in zip(statuses, uploads, strict=True))
         return Reply(200 if right else 422, {"value": str(statuses[0])})
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from reference_system.common.mllp import END, START, code_of, framed
+from reference_system.services.hl7_gateway.messages import fingerprint
 from reference_system.services.hl7_sender.files import night
 from reference_system.services.hl7_sender.generator import CONTENT, DEFECTS, message
 from tests.reference_system.cluster import Answer, Cluster, wait_for
@@ -61,7 +62,7 @@ def test_a_repeat_gets_the_same_acknowledgement_and_changes_nothing(system: Clus
 def test_every_message_under_a_cut_is_whole_or_nothing(system: Cluster) -> None:
     """A connection that is cut after any byte of a block leaves nothing applied."""
     raw = framed(message("ORU^R01", "m-cut", "pat-1", 1))
-    for at in (1, 40, len(raw) // 2, len(raw) - 2, len(raw) - 1):
+    for at in (1, 40, len(raw) // 2, len(raw) - 3, len(raw) - 2):
         line = connected(system)
         line.send(raw[:at])
         time.sleep(0.05)
@@ -79,13 +80,13 @@ def test_every_message_under_a_cut_is_whole_or_nothing(system: Cluster) -> None:
 def test_acknowledged_before_the_end_is_applied_in_part(system: Cluster) -> None:
     """On receipt the header is enough for AA: what was cut behind it is applied as if it were whole."""
     system.reset(system.design("fragile"))
-    raw = message("ORU^R01", "m-half", "pat-1", 1)
+    raw = message("ADT^A01", "m-half", "pat-1", 1)
     line = connected(system)
-    line.send(START + raw[:-40])
+    line.send(START + raw[:-5])
     assert code_of(line.ack() or b"") == "AA"
     line.cut()
-    rows = wait_for("application", lambda: system.records("hl7_gateway", "hl7_outcome") or None)
-    assert len(rows) <= 1
+    rows = wait_for("application", lambda: system.records("hl7_gateway", "hl7_message"))
+    assert [(row["key"], row["value"]) for row in rows] == [("m-half", fingerprint(raw[:-5]))]
 
 
 def test_blocks_without_an_end_are_answered_after_a_pause(system: Cluster) -> None:
@@ -162,24 +163,23 @@ def test_the_instrument_gets_what_it_expects_for_every_defect(system: Cluster) -
     assert applied - sent == lenient
 
 
-def test_a_lost_acknowledgement_is_asked_for_again(system: Cluster) -> None:
-    """The message is sent again and applied once; without dedupe it is applied twice."""
-    for dedupe, times in ((True, 1), (False, 2)):
-        system.reset(with_service(system.design("resilient"), "hl7_gateway", dedupe=dedupe))
-        behaviour = "/admin/behaviour/lost_response"
-        system.call("hl7_gateway", "PUT", behaviour, {"share": 1.0, "caller": "hl7_sender"})
-        later: list[Answer] = []
-        thread = threading.Thread(
-            target=lambda: later.append(send(system, "/messages", key="hl7-t-1", message="ORU^R01"))
-        )
-        thread.start()
+def applied_after_a_loss(system: Cluster) -> int:
+    """How often a message is applied whose first acknowledgement is lost."""
+    behaviour = "/admin/behaviour/lost_response"
+    system.call("hl7_gateway", "PUT", behaviour, {"share": 1.0, "caller": "hl7_sender"})
+    with ThreadPoolExecutor(1) as user:
+        answer = user.submit(send, system, "/messages", key="hl7-t-1", message="ORU^R01")
         wait_for("loss", lambda: system.call("hl7_gateway", "GET", behaviour).body["applied"] >= 1)
         system.call("hl7_gateway", "DELETE", behaviour)
-        thread.join(20)
-        assert later[0].status == 200
-        assert len(system.records("hl7_gateway", "hl7_message")) >= times
-        if times == 1:
-            assert len(system.records("hl7_gateway", "hl7_message")) == 1
+        assert answer.result(20).status == 200
+    return len(system.records("hl7_gateway", "hl7_message"))
+
+
+def test_a_lost_acknowledgement_is_asked_for_again(system: Cluster) -> None:
+    """The message is sent again and applied once; without dedupe it is applied again."""
+    assert applied_after_a_loss(system) == 1
+    system.reset(with_service(system.design("resilient"), "hl7_gateway", dedupe=False))
+    assert applied_after_a_loss(system) >= 2
 
 
 @pytest.mark.parametrize("defect", ["", "wrong_count", "cut", "twice", "bad_message"])
@@ -259,7 +259,7 @@ def test_everything_in_the_folder_is_accounted_for(system: Cluster) -> None:
         statuses = [upload(path.stem, path.read_bytes()).status for _ in range(2)]
         assert statuses in ([200, 200], [422, 422]), path.name
     counts = outcomes(system)
-    assert counts["applied"] > 20, counts
+    assert counts["applied"] >= 15, counts
     assert min(counts["duplicate"], counts["dead-lettered"], counts["rejected"]) > 0, counts
     assert longest < 5
     assert json.dumps(system.call("hl7_gateway", "GET", "/backlog").body)

@@ -139,7 +139,7 @@ def test_a_feed_is_played_in_order_with_control_ids_of_its_own() -> None:
     nameless = CONTENT["no_control"][0](GOOD)
     assert stamped(nameless, "other") == nameless
     assert stamped(b"PID|1\r", "other") == b"PID|1\r"
-    assert Feed(()).sending("valid", 0, "x") is None
+    assert Feed(()).sending("good", 0, "x") is None
 
 
 # the real data
