@@ -34,7 +34,8 @@ class Pasteable(click.Command):
 def with_feeds_named(args: list[str]) -> list[str]:
     """`--x-feed DIR` and `--x-feed=DIR` as `--feed x=DIR`: how feeds are called the system's file says, which
     is not read yet."""
-    found, rest = [], iter(args)
+    found: list[str] = []
+    rest = iter(args)
     for word in rest:
         short = FEED.fullmatch(word)
         if word == "--":
