@@ -38,9 +38,14 @@ METHODS = {"min": "max", "max": "min", "any": "all", "all": "any", "first": "las
 
 @dataclass(frozen=True, slots=True)
 class Mutant:
-    """One change: where, what it was and is, and the whole changed source."""
+    """One change: where, what it was and is, and the whole changed source.
+
+    `function` is the qualified name of the outermost function or method that it lies in; empty outside of
+    all, and where two share the name.
+    """
 
     file: str
+    function: str
     line: int
     was: str
     now: str
@@ -67,7 +72,25 @@ def mutant_at(file: str, source: str, place: int) -> Mutant:
     assert change is not None
     change(node)
     now = ast.unparse(ast.fix_missing_locations(node))
-    return Mutant(file, getattr(node, "lineno", 0), _short(was), _short(now), ast.unparse(tree))
+    line, function = getattr(node, "lineno", 0), _functions(tree).get(id(node), "")
+    return Mutant(file, function, line, _short(was), _short(now), ast.unparse(tree))
+
+
+def _functions(tree: ast.Module) -> dict[int, str]:
+    """In which function or method each node of a file lies."""
+    found: dict[int, str] = {}
+    names: list[str] = []
+
+    def within(holder: ast.Module | ast.ClassDef, prefix: str) -> None:
+        for one in holder.body:
+            if isinstance(one, ast.ClassDef):
+                within(one, f"{prefix}{one.name}.")
+            elif isinstance(one, ast.FunctionDef | ast.AsyncFunctionDef):
+                names.append(f"{prefix}{one.name}")
+                found.update({id(node): names[-1] for node in ast.walk(one)})
+
+    within(tree, "")
+    return {node: name for node, name in found.items() if names.count(name) == 1}
 
 
 def _short(text: str) -> str:

@@ -332,8 +332,9 @@ class Fault(Protocol):
 
     `kind` is its name in YAML, `target_kind` says which control it takes; `requires` names the capability,
     `fault_class` what it looks like to those around it, for coverage; kinds that act on nodes have `roles`.
-    `inject` and `heal` are idempotent. `measure` is called before injecting, while active and after healing,
-    and `judge` / `gone` compare two measurements: without an effect nothing is claimed. From its begin to its
+    `inject` and `heal` are idempotent. `measure` is called before injecting (again where the target is not
+    `ready` to be compared with), while active and after healing, and `judge` / `gone` compare two
+    measurements: without an effect nothing is claimed. From its begin to its
     heal `look` reads again and again whether it is in force and what the callers' own traffic did; `met` says
     what of that traffic the fault met between the look before it and the last one.
     """
@@ -349,6 +350,7 @@ class Fault(Protocol):
     def inject(self, controls: Controls, target: str, fault: str) -> None: ...
     def heal(self, controls: Controls, target: str, fault: str) -> None: ...
     def measure(self, controls: Controls, target: str) -> object: ...
+    def ready(self, before: object) -> bool: ...  # whether it shows a target that works
     def judge(self, before: object, during: object) -> Effect: ...
     def gone(self, before: object, after: object) -> Effect: ...
     def look(self, controls: Controls, target: str, fault: str) -> Look: ...

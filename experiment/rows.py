@@ -101,8 +101,9 @@ class PhaseEvent:
 @dataclass(frozen=True, slots=True)
 class FaultEvent:
     """`event`: inject, active (effect seen), no_effect, heal, healed (effect gone), not_healed, failed.
-    From the time when it was seen until its heal, twice a second: still_active, or faded (not in force any
-    more). `parameters` of an injection are those of the fault, with its `kind`."""
+    From its injection until its heal, more than twice a second: still_active, or faded (not in force any
+    more). These looks are numbered, and the heal says how many there were. `parameters` of an injection are
+    those of the fault, with its `kind`."""
 
     TAG: ClassVar[str] = "fault"
     fault: str
@@ -184,6 +185,7 @@ class End:
     statement: str = ""  # what was left, or what failed
     tally: Mapping[str, int] = field(default_factory=dict)  # how many lines of each type stand before it
     signal: str | None = None  # the name of the signal that interrupted it, such as SIGTERM
+    run_id: str = ""  # as in the header
 
 
 Row = Header | Operation | Record | PhaseEvent | FaultEvent | Sample | LoadReport | Note | Obeyed | End

@@ -26,6 +26,10 @@ class InCallee:
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.behaviour(target).cease(fault)
 
+    def ready(self, before: object) -> bool:
+        """A callee that behaves already is told apart by what it says of itself."""
+        return True
+
     def look(self, controls: Controls, target: str, fault: str) -> Look:
         """What the callee says of itself: the behaviour as it was set, and its counts."""
         probe = controls.behaviour(target).probe(type(self.behaviour))

@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 from experiment.controls import Controls, Direction, Effect, Look, Traffic
 from experiment.units import noun
+from faults.link_measures import RoundTrips, answers
 
 
 class OnLink:
@@ -19,6 +20,10 @@ class OnLink:
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.link(target).restore(fault)
+
+    def ready(self, before: object) -> bool:
+        """Both kinds of connection were answered."""
+        return isinstance(before, RoundTrips) and answers(before)
 
     def look(self, controls: Controls, target: str, fault: str) -> Look:
         """Read back at the proxy, or in the kernel; and what the caller's own connections carried so far."""

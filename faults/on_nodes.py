@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal, cast
 
-from experiment.controls import Controls, Effect, GaugedNode, Look
+from experiment.controls import Controls, Effect, GaugedNode, Look, NodeProbe
 
 LOOK_DEADLINE_S = 0.1  # a look wants the state that the kernel tells, hardly a sign of life
 
@@ -19,6 +19,11 @@ class OnNode:
 
     def heal(self, controls: Controls, target: str, fault: str) -> None:
         controls.node(target).undo(fault)
+
+    def ready(self, before: object) -> bool:
+        """It answered."""
+        probe = before if isinstance(before, NodeProbe) else getattr(before, "probe", None)
+        return isinstance(probe, NodeProbe) and probe.answers
 
     def look(self, controls: Controls, target: str, fault: str) -> Look:
         return Look(self.amiss(cast(GaugedNode, controls.node(target))))

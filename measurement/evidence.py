@@ -23,6 +23,7 @@ from measurement.obedience import design_is_obeyed
 from measurement.possible_rows import SLACK_S, impossible
 
 AT_HEAL = frozenset({"heal", "healed", "not_healed"})  # planned for the end; all else for the start, or both
+LOOKS = ("still_active", "faded")
 AT_START = frozenset({"inject", "active", "no_effect"})
 NAMES = {
     "op": "operation",
@@ -124,7 +125,13 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
     """Of the keys that had to be read once more, each was, but for those that it says were left out."""
     forms = {prefix for prefix, form in system.final_reads.items() if form.written_by in system.journeys}
     simulated = history.header.source == "simulation"
-    if not forms or (simulated and GENERAL_MODELS in {sample.name for sample in history.samples}):
+    if not forms:
+        return
+    left_out = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
+    if len(left_out) != 1:
+        yield f"how many final reads were left out is said {noun(len(left_out), 'time')}, expected once"
+        return
+    if simulated and GENERAL_MODELS in {sample.name for sample in history.samples}:
         return
     reads = history.operations.filter(pl.col("journey") == FINAL_READ)
     sent = history.operations.filter(pl.col("sent").is_not_null() & (pl.col("journey") != FINAL_READ))
@@ -133,10 +140,6 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
     )
     sample = None if simulated else SAMPLE
     wanted = set(keys_to_read(pairs.iter_rows(), forms, history.header.seed, sample))
-    left_out = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
-    if len(left_out) != 1:
-        yield f"how many final reads were left out is said {noun(len(left_out), 'time')}, expected once"
-        return
     if strange := set(reads["key"]) - wanted:
         yield f"{noun(len(strange), 'final read')} that had not to be made"
     if reads.height + left_out[0] != len(wanted):
@@ -157,6 +160,8 @@ def _unplanned(history: History, asked: Asked) -> Iterator[str]:
     )
     if digest != asked.digest:
         yield "ids, journeys, keys or intended starts of the operations are not those of the plan"
+    if history.end is not None and history.end.run_id != history.header.run_id:
+        yield f'the last line is that of the run "{history.end.run_id}"'
     yield from _other_phases(history, asked)
     known = {fault.id: fault for fault in asked.faults}
     for fault in asked.faults:
@@ -197,6 +202,19 @@ def _other_fault(fault: AskedFault, events: list[FaultEvent]) -> Iterator[str]:
         yield f"{what}: nobody says whether it acted"
     if not {"healed", "not_healed", "failed"} & set(names):
         yield f"{what}: nobody says whether it is gone"
+    yield from _other_looks(what, events)
+
+
+def _other_looks(what: str, events: list[FaultEvent]) -> Iterator[str]:
+    """Looks are numbered from 1 on, and the heal says how many there were."""
+    looks = sorted((event for event in events if event.event in LOOKS), key=lambda event: event.t)
+    numbers = [event.measured.get("looks") for event in looks]
+    counted = [event.measured.get("looks") for event in events if event.event == "heal"]
+    if counted != [len(numbers)]:
+        said = ", ".join(str(count) for count in counted) or "none"
+        yield f"{what} was looked at {noun(len(numbers), 'time')}, its heal says {said}"
+    elif numbers != list(range(1, len(numbers) + 1)):
+        yield f"{what}: the looks at it are not numbered in their order"
 
 
 def _told(parameters: Mapping[str, object] | None) -> str:

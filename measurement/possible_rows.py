@@ -185,6 +185,10 @@ def _faults(history: History, last: float) -> Iterator[str]:
             if times[name] and min(times[name]) < latest - SLACK_S:
                 yield f"{fault}: {name} is told before what goes before it"
             latest = max([latest, *times[name]])
+        looks = [e.t for e in history.faults if e.fault == fault and e.event in ("still_active", "faded")]
+        began, ended = min(times["inject"], default=-inf), max(times["heal"], default=inf)
+        if looks and (min(looks) < began - SLACK_S or max(looks) > ended + SLACK_S):
+            yield f"{fault}: a look is told from before its injection or after its heal"
 
 
 def _readings(history: History, last: float) -> Iterator[str]:

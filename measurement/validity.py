@@ -25,7 +25,7 @@ SHAPE_SHARE = 0.5  # of the time between two visits: beyond it another load was 
 CLOSE_S = 0.2
 USABLE_BASELINE = 0.5  # share of good operations below which a journey has nothing to be degraded from
 ENOUGH = 20
-MOST_UNWATCHED_S = 3.0  # looks come every half second, of a target that answers slowly every 1.5 s
+MOST_UNWATCHED_S = 2.0  # looks come every 0.4 s; a machine that is busy may be late with some
 KEPT_LENGTH = 0.8  # of the planned length of an activation
 
 

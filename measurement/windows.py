@@ -65,7 +65,7 @@ def _unwatched(active: FaultEvent | None, looks: list[FaultEvent], heal: FaultEv
     """The longest time between two looks. The heal ends it; before it was seen nothing is said of it."""
     if active is None or heal is None or not looks:
         return None
-    times = [active.t, *(event.t for event in looks), heal.t]
+    times = [active.t, *(event.t for event in looks if event.t > active.t), heal.t]
     return max(later - earlier for earlier, later in pairwise(times))
 
 

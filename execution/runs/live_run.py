@@ -320,7 +320,8 @@ class LiveRun:
     def _close(self, reason: Reason, statement: str, problems: list[str]) -> None:
         tally = self._reader.read().tally
         signal = self._stop.signal if reason == "interrupted" else None
-        self._record(End(self._now(), reason, not problems, statement, tally, signal or None))
+        run_id = self._header.run_id
+        self._record(End(self._now(), reason, not problems, statement, tally, signal or None, run_id))
         self._runtime.collect(self._folder.path)
 
     def _ensure_header(self) -> None:

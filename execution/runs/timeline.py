@@ -4,14 +4,44 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 
 from experiment.controls import Controls, Look
-from experiment.fault_proof import Abandoned, FaultProof, look_at
+from experiment.fault_proof import MEASURE_AHEAD_S, Abandoned, FaultProof, Measure, Pending, look_at
 from experiment.history import Row
-from experiment.plan import Plan
+from experiment.plan import Activation, Plan
 
+AHEAD_S = 1.2  # two probes of half a second each, which is what one waits for an answer
+GONE_S = 0.5  # a fault is gone so long after its heal
 EARLY_S = 0.5  # a thread is started this long before it has something to do
+
+
+def beside(measure: Measure) -> Pending:
+    """A measurement in a thread of its own, which nobody has to wait for: that of a link that swallows
+    everything takes its whole deadline."""
+    made: Future[object] = Future()
+
+    def make() -> None:
+        try:
+            made.set_result(measure())
+        except BaseException as error:  # noqa: BLE001  raised again where the result is wanted
+            made.set_exception(error)
+
+    threading.Thread(target=make, daemon=True, name="probe").start()
+    return made
+
+
+def ahead(activations: Sequence[Activation]) -> dict[str, float]:
+    """How many seconds before each injection, by the activation's id, its target is measured: time for a
+    second try, but not before what acted on it earlier is gone."""
+    found: dict[str, float] = {}
+    ends: dict[str, float] = {}
+    for one in sorted(activations, key=lambda one: one.start_s):
+        since_s = one.start_s - ends.get(one.target, -2 * AHEAD_S)
+        found[one.id] = min(AHEAD_S, max(MEASURE_AHEAD_S, since_s - GONE_S))
+        ends[one.target] = max(ends.get(one.target, 0.0), one.end_s)
+    return found
 
 
 class FaultTimeline:
@@ -28,8 +58,17 @@ class FaultTimeline:
         for one in plan.activations:
             if (what := (one.fault.kind, one.target)) not in first:
                 first[what] = look_at(one.fault, controls, one.target, one.id)
+        ahead_s = ahead(plan.activations)
         self.proofs = [
-            FaultProof(one, controls, self._now, record, zero=first[one.fault.kind, one.target])
+            FaultProof(
+                one,
+                controls,
+                self._now,
+                record,
+                zero=first[one.fault.kind, one.target],
+                begin=beside,
+                ahead_s=ahead_s[one.id],
+            )
             for one in plan.activations
         ]
         self._threads: list[threading.Thread] = []
@@ -59,7 +98,7 @@ class FaultTimeline:
         return time.monotonic() - self._zero
 
     def _start_in_time(self) -> None:
-        for proof in self.proofs:  # in the order of their starts
+        for proof in sorted(self.proofs, key=lambda one: one.due_s):
             if self._stop.wait(max(0.0, proof.due_s - EARLY_S - self._now())):
                 return
             thread = threading.Thread(

@@ -34,13 +34,12 @@ def loss_kinds() -> Iterator[Kind]:
         free = tag in ("sample", "note")
         yield Kind(f"drop: one {tag}, not counted", _drop_one(of(tag)), STOP, counted=False)
         if tag != "end":
-            which = of(tag) if tag != "fault" else certain
-            yield Kind(f"drop: one {tag}", _drop_one(which), NOT_BETTER if free else STOP)
+            yield Kind(f"drop: one {tag}", _drop_one(of(tag)), NOT_BETTER if free else STOP)
             doubled = NOT_BETTER if free else STOP
             yield Kind(f"double: one {tag}", _double(of(tag)), doubled)
             yield Kind(f"double: one {tag}, not counted", _double(of(tag)), STOP, counted=False)
-    # Looks come every half second, and a run may miss some.
-    yield Kind("drop: one look at a fault", _drop_one(of("fault", event="still_active")), NOT_BETTER)
+    yield Kind("drop: one look at a fault", _drop_one(look), STOP)
+    yield Kind("double: one look at a fault", _double(look), STOP)
     yield Kind("double: the end", _double(of("end")), STOP, counted=False)
     for share in SHARES:
         for tag in ("op", "record"):
@@ -55,11 +54,6 @@ def loss_kinds() -> Iterator[Kind]:
     yield Kind("counts: one too few", _counted(-1), STOP, counted=False)
     yield Kind("counts: a type that is not there", _unknown_count, STOP, counted=False)
     yield Kind("counts: none", _no_counts, STOP, counted=False)
-
-
-def certain(row: RowMap) -> bool:
-    """Events of a fault that are told once."""
-    return bool(row["type"] == "fault" and row["event"] != "still_active")
 
 
 LOST: dict[str, Callable[[RowMap], bool]] = {
@@ -114,8 +108,6 @@ def _drop_share(which: Callable[[RowMap], bool], share: float) -> Change:
 def _double(which: Callable[[RowMap], bool]) -> Change:
     def change(rows: Rows, chance: Random, _source: Source) -> str:
         row = some(rows, chance, which)
-        if row["type"] == "fault" and row["event"] in ("still_active", "faded"):
-            raise Unfit  # seen again and again
         rows.insert(rows.index(row), dict(row))
         return f"{told(row)} twice"
 
@@ -257,11 +249,30 @@ def _cut(rows: Rows, chance: Random, _source: Source) -> str:
 
 
 active = of("fault", event="active")
+look = of("fault", event="still_active")
 
 
 def timed(row: RowMap) -> bool:
     """Phases that end when they were to: settling may end sooner."""
     return bool(row["type"] == "phase" and row["name"] != "settle")
+
+
+def _numbered(rows: Rows, chance: Random, _source: Source) -> str:
+    row = some(rows, chance, look)
+    row["measured"] = {
+        **row["measured"],
+        "looks": row["measured"].get("looks", 0) + chance.choice((-1, 1, 50)),
+    }
+    return f"{told(row)} is number {row['measured']['looks']}"
+
+
+def _renumbered(rows: Rows, chance: Random, _source: Source) -> str:
+    gone = some(rows, chance, look)
+    rows[:] = [row for row in rows if row is not gone]
+    mine = [row for row in rows if look(row) and row["fault"] == gone["fault"]]
+    for number, row in enumerate(mine, 1):
+        row["measured"] = {**row["measured"], "looks": number}
+    return f"{told(gone)} dropped, the other {len(mine)} numbered anew"
 
 
 CHANGES: dict[str, Change] = {
@@ -274,6 +285,10 @@ CHANGES: dict[str, Change] = {
     "clock: one fault event before the run": _move(of("fault"), "t", -1e5),
     "order: a proof before its injection": _move(active, "t", -1e3, -20.0),
     "order: a proof after its heal": _move(active, "t", 100.0),
+    "order: a look before its injection": _move(look, "t", -1e3, -30.0),
+    "order: a look after its heal": _move(look, "t", 30.0),
+    "looks: one with another number": _numbered,
+    "looks: one less, and all the others numbered anew": _renumbered,
     "order: healed before the heal": _move(of("fault", event="healed"), "t", -5.0),
     "plan: another start": _move(planned, "intended", 0.01, -0.01, 1.0),
     "plan: another number": _move(planned, "id", 100_000),
@@ -330,6 +345,9 @@ CHANGES: dict[str, Change] = {
     "mixed: faults of another run": _appended(of("fault"), 4),
     "mixed: its header": _replaced(of("header")),
     "mixed: its load": _replaced(of("load")),
+    "mixed: its end": _replaced(of("end")),
+    "mixed: its phases and its end": _replaced(lambda row: row["type"] in ("phase", "end")),
+    "mixed: its looks at faults": _replaced(look),
     "mixed: all operations of another run": _replaced(planned),
     "end: interrupted": _set(of("end"), reason="interrupted"),
     "end: failed": _set(of("end"), reason="failed"),
@@ -346,8 +364,9 @@ SMALL: dict[str, Change] = {
     "record: another amount": _move(lambda row: row["type"] == "record" and "amount" in row, "amount", 1.0),
     "record: another time": _move(lambda row: row["type"] == "record" and "t" in row, "t", 1.0, -1.0),
     "record: keys exchanged": _exchange(of("record"), "key"),
-    # Two runs of one scenario have the same phases, but for when the system had settled.
-    "mixed: its phases": _replaced(lambda row: row["type"] in ("phase", "end")),
+    # Two runs of one scenario have the same phases, but for when the system had settled: what is exchanged
+    # says the same, and nothing is won by it.
+    "mixed: its phases": _replaced(of("phase")),
     "end: a little later": _move(of("end"), "t", 0.5),
 }
 

@@ -127,7 +127,8 @@ def _play(
             activation.abandon()
         kept = [header, *watcher.rows, *users.rows]
         said = "interrupted before its end"
-        return Played([*kept, End(world.clock.now, "interrupted", True, said, tally_of(kept))], world.spans)
+        end = End(world.clock.now, "interrupted", True, said, tally_of(kept), run_id=header.run_id)
+        return Played([*kept, end], world.spans)
     rows: list[Row] = [header, *watcher.rows]
     rows.extend(_load_reports(plan))
     rows.append(Sample(settled, "load", "lag_p99", 0.0))
@@ -136,7 +137,7 @@ def _play(
     rows.extend(_final_reads(world, users.rows, settled))
     rows.extend(_records(world, settled))
     rows.extend(shown(world, settled))
-    rows.append(End(settled, "completed", True, tally=tally_of(rows)))
+    rows.append(End(settled, "completed", True, tally=tally_of(rows), run_id=header.run_id))
     return Played(rows, world.spans)
 
 

@@ -64,6 +64,9 @@ class ScriptedFault:
     def measure(self, controls: Controls, target: str) -> object:
         return None
 
+    def ready(self, before: object) -> bool:
+        return True
+
     def judge(self, before: object, during: object) -> Effect:
         return Effect(self.board.works, "seen" if self.board.works else "nothing", {})
 

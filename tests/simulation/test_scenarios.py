@@ -187,8 +187,8 @@ def test_each_fault_proves_its_effect_and_its_end() -> None:
     history, _ = played("registry_flapping", "resilient")
     first = [event for event in history.faults if event.fault == "f1.1"]
     looks = [event for event in first if event.event == "still_active"]
-    assert [event.event for event in first] == ["inject", "active", *5 * ["still_active"], "heal", "healed"]
-    assert [round(look.t - first[0].t, 3) for look in looks] == [0.5, 1.0, 1.5, 2.0, 2.45]
+    assert [event.event for event in first] == ["inject", "active", *7 * ["still_active"], "heal", "healed"]
+    assert [round(look.t - first[0].t, 3) for look in looks] == [0.4, 0.8, 1.2, 1.6, 2.0, 2.4, 2.45]
     assert first[0].measured["carried"] > looks[-1].measured["met"] > looks[0].measured["met"] >= 0
     assert all(event.t == pytest.approx(event.planned) for event in history.faults if event.event == "inject")
 

@@ -8,8 +8,9 @@ from typing import Any, cast
 
 import pytest
 
-from execution.runs.timeline import FaultTimeline
+from execution.runs.timeline import FaultTimeline, beside
 from experiment.controls import Controls
+from experiment.fault_proof import at_once
 from experiment.history import FaultEvent
 from experiment.plan import Plan
 from experiment.scenario import Repeat
@@ -94,3 +95,20 @@ def test_only_threads_of_faults_that_act_now_are_alive() -> None:
     assert threading.active_count() <= before + 3
     timeline.abandon()
     assert timeline.join(5.0)
+
+
+def test_a_target_is_measured_early_but_not_before_the_last_fault_is_gone() -> None:
+    """Time for a second try before the first activation; where the same target was just healed, less."""
+    flapping = plan(Board(), repeat=Repeat(up=1.0, down=0.7), baseline=2.0, fault=6.0)
+    timeline = FaultTimeline(flapping, NO_CONTROLS, time.monotonic(), lambda _: None)
+    ahead = [proof.activation.start_s - proof.due_s for proof in timeline.proofs]
+    assert ahead == pytest.approx([1.2, 0.35, 0.35, 0.35])
+
+
+def test_what_a_measurement_raises_is_raised_where_it_is_wanted() -> None:
+    """A thread of its own hides nothing."""
+    for begin in (at_once, beside):
+        made = begin(lambda: 1 // 0)
+        with pytest.raises(ZeroDivisionError):
+            made.result()
+        assert begin(lambda: 7).result() == 7

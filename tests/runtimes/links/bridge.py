@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import pytest
 
+from execution.runs.timeline import beside
 from experiment.controls import Controls
 from experiment.fault_proof import FaultProof, look_at
 from experiment.plan import Activation
@@ -33,7 +34,7 @@ from runtimes.live_controls import LiveControls
 from runtimes.loopback import HOST
 from runtimes.runtime import Address
 
-BEGIN_S = 0.8  # of a fault: a few questions have come before it
+BEGIN_S = 1.2  # of a fault: a few questions have come before it
 QUESTION = b"GET / HTTP/1.1\r\nhost: b\r\n\r\n"
 KINDS_OF_SERVER = ("embedded", "real")
 
@@ -116,7 +117,15 @@ class Bridge:
         zero_s = time.monotonic()
         acting = Activation("f1", fault, self.name, BEGIN_S, BEGIN_S + lasting_s)
         zero = look_at(fault, self.controls(), self.name, "f1")
-        proof = FaultProof(acting, self.controls(), lambda: time.monotonic() - zero_s, rows.append, zero=zero)
+        proof = FaultProof(
+            acting,
+            self.controls(),
+            lambda: time.monotonic() - zero_s,
+            rows.append,
+            zero=zero,
+            begin=beside,
+            ahead_s=BEGIN_S,
+        )
         timer = threading.Timer(BEGIN_S + 1.0, meanwhile or (lambda: None))
         timer.start()
         for until in proof.steps():
