@@ -35,6 +35,7 @@ class AtMostOnce:
     given_back: Records | None = None  # records that give an amount back: a return
     due: Records | None = None  # records with the right amount of each thing; else its first effect
     operations: tuple[JourneyName, ...] = ()  # journeys that do it: their operations are the evidence
+    also: tuple[Records, ...] = ()  # other records of the same effect: shipments by another carrier
 
     @property
     def sentence(self) -> str:
@@ -60,15 +61,19 @@ class AtMostOnce:
     def _past(self) -> str:
         return "recorded" if self._themselves and not self.effect.done else self.effect.past
 
+    @property
+    def _effects(self) -> tuple[Records, ...]:
+        return (self.effect, *self.also)
+
     def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
         """Exposed are the things that it was done to at least once."""
         done = (
-            recorded(history, self.effect)
+            recorded(history, *self._effects)
             .group_by("key")
             .agg(pl.len().cast(pl.Int64).alias("times"), pl.col("amount").first(), pl.col("t").max())
             .collect()
         )
-        missing = unread(history, self.effect.store)
+        missing = unread(history, *(records.store for records in self._effects))
         doubled = done.filter(pl.col("times") > 1).sort("t")
         if missing and not doubled.height:
             return not_exercised(missing)
@@ -132,7 +137,8 @@ class AtMostOnce:
         if not self._priced or doubled.height == 0:
             return 0.0
         amount = pl.col("amount").fill_null(0.0)
-        kinds = [records for records in (self.effect, self.given_back, self.due) if records is not None]
+        whole = (*self._effects, self.given_back, self.due)
+        kinds = [records for records in whole if records is not None]
         back = amount.filter(chosen(self.given_back)).sum() if self.given_back is not None else pl.lit(0.0)
         due = pl.col("amount").filter(chosen(self.due)).last() if self.due is not None else pl.lit(None)
         money = (
@@ -140,7 +146,7 @@ class AtMostOnce:
             .filter(pl.col("key").is_in(doubled["key"].implode()))
             .group_by("key")
             .agg(
-                taken=amount.filter(chosen(self.effect)).sum(),
+                taken=amount.filter(pl.any_horizontal([chosen(one) for one in self._effects])).sum(),
                 back=back,
                 due=due,
             )
@@ -153,7 +159,8 @@ class AtMostOnce:
 
     def _violations(self, history: History, doubled: pl.DataFrame) -> list[Violation]:
         first = doubled.head(SHOWN)
-        kinds = [self.effect.kind, *([self.given_back.kind] if self.given_back is not None else [])]
+        effects = [records.kind for records in self._effects]
+        kinds = [*effects, *([self.given_back.kind] if self.given_back is not None else [])]
         proof = evidence(history, first["key"].to_list(), kinds, self.operations) if first.height else {}
         return [
             Violation(self._told(key, times, proof[key]), key, t, proof[key])
@@ -164,11 +171,14 @@ class AtMostOnce:
         if self._themselves:
             place = f" by {self.effect.at}" if self.effect.at else ""
             return f"{self.things.singular} {key} was {self._past} {times} times{place}"
-        rows = [row for row in proof if row["type"] == "record" and _is(row, self.effect)]
+        rows = [row for row in proof if row["type"] == "record" and self._is_effect(row)]
         amounts = [f"{row['amount']:.2f}" if "amount" in row else "unknown" for row in rows]
         known = f" ({' and '.join(amounts)})" if any(amount != "unknown" for amount in amounts) else ""
         often = "twice" if times == 2 else f"{times} times"
         return f"{self.things.singular} {key} was {self._past} {often}{known}"
+
+    def _is_effect(self, row: dict[str, object]) -> bool:
+        return any(_is(row, effect) for effect in self._effects)
 
 
 def _is(row: dict[str, object], wanted: Records) -> bool:

@@ -1,7 +1,8 @@
 """What was acknowledged, or is kept to be passed on, has its record where it was to go.
 
 What timed out and is kept nowhere may never have happened. What is still kept after settling and did not
-arrive is a violation: nobody would notice the day on which it is forgotten.
+arrive is a violation: nobody would notice the day on which it is forgotten. With a bound, what arrived too
+late is one too; what did not arrive and was still in time when the records were read is not judged.
 """
 
 from __future__ import annotations
@@ -15,10 +16,13 @@ from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercise
 from experiment.history import History
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records
+from experiment.rows import RECORDS_READ
 from experiment.scenario import Scenario
 from experiment.topology import System
+from experiment.units import Duration, format_duration
 from experiment.verdict import Violation
 from measurement.properties.selection import ACKNOWLEDGED, chosen, performed, recorded, slug
+from measurement.properties.uses import CLOCK_SLACK_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,14 +38,21 @@ class EachHas:
     operations: tuple[JourneyName, ...] = ()  # journeys whose acknowledgement promises it
     kept: Records | None = None  # records that promise it too: an order that is paid
     prefixes: tuple[str, ...] = ()  # keys that differ by these beginnings only are of one thing
+    also: tuple[Records, ...] = ()  # other records that will do: a shipment by another carrier
+    within: Duration | None = None  # time for it, from the record that promises it, else from its answer
+    scaled: bool = False  # the time is one of business hours, and is divided by the scenario's clock_scale
 
     def __post_init__(self) -> None:
         if not self.operations and self.kept is None:
             raise ValueError("nothing that promises a thing; expected operations, kept, or both")
+        if self.scaled and self.within is None:
+            raise ValueError("scaled without a time; expected within")
 
     @property
     def sentence(self) -> str:
-        return f"Every {self.things.singular} that was {self._promised} has its record in {self.has.place}."
+        bound = "" if self.within is None else f" within {format_duration(self.within)}"
+        promised = f"Every {self.things.singular} that was {self._promised}"
+        return f"{promised} has its record in {self.has.place}{bound}."
 
     @property
     def _promised(self) -> str:
@@ -55,10 +66,14 @@ class EachHas:
             key = key.str.strip_prefix(prefix)
         return key
 
+    @property
+    def _arrivals(self) -> tuple[Records, ...]:
+        return (self.has, *self.also)
+
     def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
-        """Exposed are the things that were acknowledged or are kept."""
+        """Exposed are the things that were acknowledged or are kept, and whose time is over."""
         acknowledged = self._acknowledged(history)
-        if missing := unread(history, self.has.store):
+        if missing := unread(history, *(records.store for records in self._arrivals)):
             return not_exercised(f"{missing}, {self.things.count(acknowledged.height)} acknowledged")
         promised, held = acknowledged, None
         if self.kept is not None:
@@ -69,24 +84,62 @@ class EachHas:
             promised = acknowledged.with_columns(t=pl.lit(None, pl.Float64))
         if promised.height == 0:
             return not_exercised(f"no {self.things.singular} was {self._promised.partition(' or ')[0]}")
-        arrived = recorded(history, self.has).select(thing=self._thing).unique().collect()
-        lost = promised.join(arrived, on="thing", how="anti")
-        lost = (
-            self._with_states(lost, held)
+        bound = self._bound(history)
+        promised = self._due(history, promised, bound)
+        if promised.height == 0:
+            return not_exercised(f"the time of no {self.things.singular} was over when the records were read")
+        failed = (
+            self._with_states(promised.filter(pl.col("after").is_null() | pl.col("late")), held)
             .with_columns(t=pl.coalesce("ended", "t"))
             .sort("t", "thing", nulls_last=True)
         )
+        in_time = "" if bound is None else f" within {format_duration(bound)}"
         told, place = self._promised, self.has.place
         finding = conclude(
             promised.height,
-            self._violations(history, lost),
-            lost.height,
-            f"all {self.things.count(promised.height)} that were {told} reached {place}",
-            f"{self.things.count(lost.height)} of {promised.height:,} that were {told} never reached {place}",
-            self._measures(acknowledged, promised, lost),
-            lost["id"].drop_nulls(),
+            self._violations(history, failed),
+            failed.height,
+            f"all {self.things.count(promised.height)} that were {told} reached {place}{in_time}",
+            self._bad(failed, promised.height, in_time),
+            self._measures(acknowledged, promised, failed),
+            failed["id"].drop_nulls(),
         )
         return only_if_read(finding, history, self.kept.store) if self.kept is not None else finding
+
+    def _bad(self, failed: pl.DataFrame, promised: int, in_time: str) -> str:
+        told, place = self._promised, self.has.place
+        late, number = int(failed["late"].sum()), self.things.count(failed.height)
+        if not in_time:
+            return f"{number} of {promised:,} that were {told} never reached {place}"
+        which = f"{late:,} later, {failed.height - late:,} never"
+        return f"{number} of {promised:,} that were {told} did not reach {place}{in_time}: {which}"
+
+    def _bound(self, history: History) -> float | None:
+        """The time allowed, in seconds of the run."""
+        if self.within is None or not self.scaled:
+            return self.within
+        return self.within / history.header.clock_scale
+
+    def _due(self, history: History, promised: pl.DataFrame, bound: float | None) -> pl.DataFrame:
+        """With after: seconds until the first arrival, null when there is none and 0 where no record says
+        when; and late. What may still arrive in time is left out."""
+        arrived = (
+            recorded(history, *self._arrivals)
+            .group_by(thing=self._thing)
+            .agg(pl.col("t").min().alias("arrived"), there=pl.lit(True))
+            .collect()
+        )
+        since = pl.coalesce("t", "ended")
+        joined = promised.join(arrived, on="thing", how="left").with_columns(
+            after=pl.when("there").then((pl.col("arrived") - since).fill_null(0.0))
+        )
+        if bound is None:
+            return joined.with_columns(late=pl.lit(False))
+        read = max((sample.t for sample in history.samples if sample.name == RECORDS_READ), default=None)
+        over = pl.lit(True) if read is None else since.fill_null(0.0) + bound <= read
+        return joined.filter(pl.col("after").is_not_null() | over).with_columns(
+            late=(pl.col("after") > bound + CLOCK_SLACK_S).fill_null(False)
+        )
 
     def _acknowledged(self, history: History) -> pl.DataFrame:
         """Per thing: key and id of its first operation, and when one was first acknowledged."""
@@ -117,27 +170,35 @@ class EachHas:
         return lost.join(states, on="thing", how="left")
 
     def _measures(
-        self, acknowledged: pl.DataFrame, promised: pl.DataFrame, lost: pl.DataFrame
+        self, acknowledged: pl.DataFrame, promised: pl.DataFrame, failed: pl.DataFrame
     ) -> dict[str, float | int | str | None]:
-        things = self.things.plural
+        things, lost = self.things.plural, failed.filter(pl.col("after").is_null())
         measures: dict[str, float | int | str | None] = {
             slug("acknowledged", things): acknowledged.height,
             slug("promised", things): promised.height,
             slug("lost", things): lost.height,
         }
+        if self.within is not None:
+            measures[slug("late", things)] = failed.height - lost.height
+            measures["longest_wait_s"] = _number(promised["after"].max())
         if self.kept is not None and self.kept.status:
             state = self.kept.status[0]
             measures[slug("still", state)] = lost.filter(pl.col("state") == state).height
         return measures
 
-    def _violations(self, history: History, lost: pl.DataFrame) -> list[Violation]:
-        first = lost.head(SHOWN)
+    def _violations(self, history: History, failed: pl.DataFrame) -> list[Violation]:
+        first = failed.head(SHOWN)
         keys = pl.concat([first["key"], first["kept_key"]]).drop_nulls().to_list()
-        kinds = [self.has.kind, *([self.kept.kind] if self.kept is not None else [])]
+        kinds = [
+            *(records.kind for records in self._arrivals),
+            *([self.kept.kind] if self.kept is not None else []),
+        ]
         proof = evidence(history, keys, kinds, self.operations) if keys else {}
         found = []
-        for key, kept_key, state, t in first.select("key", "kept_key", "state", "t").iter_rows():
-            said = f"the {self.things.singular} of {key or kept_key} never reached {self.has.place}"
+        columns = ("key", "kept_key", "state", "t", "after")
+        for key, kept_key, state, t, after in first.select(columns).iter_rows():
+            how = "never reached" if after is None else f"took {format_duration(after)} to reach"
+            said = f"the {self.things.singular} of {key or kept_key} {how} {self.has.place}"
             if self.kept is not None:
                 said += f"; at {self.kept.store} it is {state or 'unknown'}"
             # What is kept under the very key of the operation stands in the evidence once.
@@ -146,3 +207,7 @@ class EachHas:
                 Violation(said, kept_key or key, t, tuple(row for rows in own.values() for row in rows))
             )
         return found
+
+
+def _number(value: object) -> float | None:
+    return round(value, 3) if isinstance(value, float) else None

@@ -19,7 +19,7 @@ from reference_system.common.logs import Log
 from reference_system.common.metrics import LinkCounters
 
 STREAM = "EVENTS"
-SUBJECTS = ["checkin.>", "eligibility.>", "rx.>", "dispense.>", "claim.>", "payment.>", "patient.>"]
+SUBJECTS = ["checkin.>", "eligibility.>", "rx.>", "dispense.>", "claim.>", "payment.>", "patient.>", "lab.>"]
 STREAM_BYTES = 256 * 1024 * 1024
 PUBLISH_TIMEOUT_S = 2.0
 RECONNECT_WAIT_S = 0.2

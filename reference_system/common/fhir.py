@@ -112,6 +112,7 @@ class Shape(msgspec.Struct, frozen=True):
     dosageInstruction: list[Dosage] | None = None
     total: Money | None = None
     name: list[HumanName] | None = None
+    about: list[Reference] | None = None
 
 
 _shape = msgspec.json.Decoder(Shape).decode

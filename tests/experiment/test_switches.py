@@ -360,6 +360,9 @@ def test_the_wire_of_a_reference_design_is_what_services_have_always_read() -> N
         ("hl7_ack", "on_receipt"),
         ("dead_letters", False),
         ("hl7_batch", "nightly"),
+        ("delivery", "forget"),
+        ("escalation", None),
+        ("session_store", "memory"),
     ]
     assert list(resilient.items()) == [
         ("shedding", {"concurrent": 256}),
@@ -383,6 +386,9 @@ def test_the_wire_of_a_reference_design_is_what_services_have_always_read() -> N
         ("hl7_ack", "after_store"),
         ("dead_letters", True),
         ("hl7_batch", "streaming"),
+        ("delivery", "queue"),
+        ("escalation", 180.0),
+        ("session_store", "database"),
     ]
 
 

@@ -30,8 +30,10 @@ from measurement.properties import KINDS
 REFERENCE = load_system(Path(__file__).parents[2] / "reference_system" / "system.yaml", KINDS)
 SYSTEM = System(
     "clinic",
-    {name: Service() for name in ("checkin", "billing", "payments", "payer", "prescriptions", "pharmacy")},
-    (Link("billing", "payments"), Link("billing", "payer"), Link("pharmacy", "prescriptions")),
+    {name: Service() for name in ("checkin", "billing", "payments", "payer", "prescriptions", "pharmacy")}
+    | {name: Service() for name in ("notify", "sms", "pager")},
+    (Link("billing", "payments"), Link("billing", "payer"), Link("pharmacy", "prescriptions"))
+    + (Link("notify", "sms"), Link("notify", "pager")),
     {
         "check_in": Journey("checkin", deadline=1.5, p95=1.0),
         "claim": Journey("billing", ("billing -> payer",)),
@@ -40,6 +42,8 @@ SYSTEM = System(
         "change_dose": Journey("prescriptions"),
         "view_dose": Journey("pharmacy", ("pharmacy -> prescriptions",), writes=False),
         "dispense": Journey("pharmacy", ("pharmacy -> prescriptions",)),
+        "notify_critical": Journey("notify", ("notify -> sms", "notify -> pager")),
+        "open_session": Journey("notify"),
     },
     {"visit": ()},
     properties=REFERENCE.properties,

@@ -40,6 +40,7 @@ VALVES = (
     "prescriptions -> bus",
     "checkin -> registry",
     "prescriptions -> registry",
+    "notify -> sms",
 )
 
 

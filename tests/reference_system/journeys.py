@@ -81,3 +81,30 @@ def dispense(cluster: Cluster, rx: str, md: str) -> Answer:
 
 def view(cluster: Cluster, rx: str) -> Answer:
     return cluster.call("pharmacy", "GET", f"/worklist/{rx}")
+
+
+def communication(key: str, n: int = 0) -> dict[str, Any]:
+    return {
+        "resourceType": "Communication",
+        "identifier": [{"system": "urn:codeblue:notification", "value": key}],
+        "status": "preparation",
+        "priority": "stat",
+        "subject": {"reference": f"Patient/pat-{n}"},
+        "about": [{"reference": f"DiagnosticReport/{key.replace('ntf-', 'lab-')}"}],
+    }
+
+
+def notify_critical(cluster: Cluster, key: str, **keywords: Any) -> Answer:
+    return cluster.call("notify", "POST", "/fhir/Communication", communication(key), **keywords)
+
+
+def acknowledge_critical(cluster: Cluster, key: str) -> Answer:
+    return cluster.call("notify", "POST", f"/fhir/Communication/{key}/$acknowledge")
+
+
+def open_session(cluster: Cluster, key: str) -> Answer:
+    return cluster.call("notify", "POST", "/sessions", {"identifier": key, "patient": "pat-0"})
+
+
+def join_session(cluster: Cluster, key: str, who: str = "Practitioner/prac-1") -> Answer:
+    return cluster.call("notify", "POST", f"/sessions/{key}/participants", {"participant": who})

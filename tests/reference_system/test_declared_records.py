@@ -15,6 +15,7 @@ SERVICES = Path(__file__).parents[2] / "reference_system" / "services"
 @pytest.mark.parametrize("name", [name for name, one in REFERENCE.services.items() if one.is_code])
 def test_the_declared_kinds_are_those_that_the_service_gives(name: str) -> None:
     """A property that is bound to another kind is refused before a run, so the list must be true."""
-    source = "".join(path.read_text(encoding="utf-8") for path in (SERVICES / name).rglob("*.py"))
+    folder = SERVICES / (REFERENCE.services[name].module or "").rpartition(".")[2]
+    source = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.py"))
     given = set(re.findall(r'\b(?:record|records_of)\(\s*"(\w+)"', source))
     assert given == set(REFERENCE.services[name].records)

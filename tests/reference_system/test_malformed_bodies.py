@@ -39,6 +39,10 @@ BODIES: tuple[tuple[str, str, str, Any], ...] = (
     ("billing", "POST", "/invoices/inv-1/pay", {"amount": 1.0}),
     ("payments", "POST", "/v1/charges", {"invoice": "inv-1", "amount": 1.0}),
     ("payments", "POST", "/v1/refunds", {"charge": "ch-1"}),
+    ("notify", "POST", "/fhir/Communication", journeys.communication("ntf-fuzz")),
+    ("notify", "POST", "/sessions", {"identifier": "ses-fuzz", "patient": "pat-1"}),
+    ("notify", "POST", "/sessions/ses-1/participants", {"participant": "Practitioner/prac-1"}),
+    ("sms", "POST", "/v1/messages", {"about": "ntf-1", "kind": "page"}),
     ("payer", "PUT", "/admin/behaviour/lost_response", {"share": 0.0, "caller": "x"}),
 )
 
@@ -65,6 +69,7 @@ def test_a_malformed_body_is_refused(
     cluster.reset(cluster.design("resilient"))
     journeys.prescribe(cluster, "rx-1")
     journeys.claim(cluster, "1")
+    journeys.open_session(cluster, "ses-1")
     for number, wrong in zip(itertools.count(), [*NOT_JSON, *mutated(body)], strict=False):
         headers = {"idempotency-key": f"fuzz-{number}", "if-match": 'W/"1"'}
         answer = cluster.call(service, method, path, wrong, headers=headers)

@@ -29,6 +29,9 @@ def turned(design: Design) -> Design:
         "dispense_check": "current_read",
         "outbox_poll": 0.05,
         "max_rate": 900.0,
+        "delivery": "forget",
+        "escalation": 30.5,
+        "session_store": "memory",
     }
     patterns = LinkPatterns(3.5, False, Retry(2, 0.01, 0.2, "equal", 0.3), Breaker(9, 0.7), Bulkhead(11, 12))
     services = {name: {**own, **other} for name, own in design.services.items()}

@@ -20,10 +20,10 @@ from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
+from reference_system.common.patterns.schedule import Schedule
 from reference_system.common.service import Reset, Service, records_of
 from reference_system.common.store import StoreUnavailable
 from reference_system.services.eligibility import statements
-from reference_system.services.eligibility.schedule import Schedule
 
 ANSWER_MARGIN_S = 0.05  # kept back from the caller's deadline to say "pending" in time
 LOOK_EVERY_S = 0.1  # for inquiries that are due

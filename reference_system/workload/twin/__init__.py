@@ -10,6 +10,7 @@ from .eligibility import Eligibility
 from .hl7 import Hl7Gateway, Hl7Sender
 from .instruments import Payer, Payments, Registry
 from .medication import Pharmacy, Prescriptions
+from .notify import Notify, Sms
 
 MODELS: dict[str, type[Node]] = {
     "checkin": Checkin,
@@ -22,6 +23,9 @@ MODELS: dict[str, type[Node]] = {
     "payments": Payments,
     "hl7_gateway": Hl7Gateway,
     "hl7_sender": Hl7Sender,
+    "notify": Notify,
+    "sms": Sms,
+    "pager": Sms,
 }
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
@@ -44,4 +48,13 @@ OPERATIONS: dict[str, dict[str, str]] = {
         "POST /odd-messages": "send_odd_hl7",
         "POST /files": "send_file",
     },
+    "notify": {
+        "POST /fhir/Communication": "notify_critical",
+        "POST /fhir/Communication/*/$acknowledge": "acknowledge_critical",
+        "POST /sessions": "open_session",
+        "POST /sessions/*/participants": "join_session",
+        "POST /sessions/*/end": "end_session",
+    },
+    "sms": {"POST /v1/messages": "page"},
+    "pager": {"POST /v1/messages": "page"},
 }

@@ -21,7 +21,7 @@ from reference_system.common.patterns import idempotency, outbox
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import winners
 from reference_system.common.patterns.saga import Orchestrator
-from reference_system.services.eligibility.schedule import Schedule
+from reference_system.common.patterns.schedule import Schedule
 
 
 def test_a_fingerprint_tells_payloads_apart() -> None:

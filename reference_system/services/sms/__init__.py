@@ -1,0 +1,1 @@
+"""Sms: see `service`."""
