@@ -83,6 +83,15 @@ def test_an_insurer_that_is_slow_or_away_stops_only_the_fragile_front_door(name:
     assert held.verdict is Verdict.PASS, held.reasons
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("name", ["critical_result", "page_reply_lost", "notify_crash"])
+def test_critical_results_reach_nobody_or_twice_only_in_the_fragile_design(name: str, seed: int) -> None:
+    """On every seed: late or never, told twice, or forgotten by a process that died."""
+    assert played(name, "fragile", seed)[1].verdict is Verdict.FAIL
+    _, held = played(name, "resilient", seed)
+    assert held.verdict is Verdict.PASS, held.reasons
+
+
 @pytest.mark.parametrize("looks", [0, 1, 7, 15])
 def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     """The loop looks whether to stop: what was played until then is a history that loads, has its header and
@@ -108,6 +117,11 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
         ("delayed_dose_event", "no_dispense_check", "no_superseded_dispense"),
         ("brown_out", "unlimited_retries", "no_retry_amplification"),
         ("payer_down", "presumed_cover", "no_invented_cover"),
+        ("page_reply_lost", "no_page_key", "no_duplicate_page"),
+        ("critical_result", "no_escalation", "unanswered_escalated"),
+        ("critical_result", "forgotten_pages", "critical_told_in_time"),
+        ("notify_crash", "forgotten_pages", "no_lost_notice"),
+        ("notify_crash", "sessions_in_memory", "no_lost_session"),
     ],
 )
 def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) -> None:

@@ -8,11 +8,15 @@ from typing import Any, Literal, Protocol
 
 import msgspec
 
+from reference_system.common import fhir
 from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.store import Store
 
+NOTIFICATION = "urn:codeblue:notification"
+
 Status = Literal["queued", "told", "acknowledged"]
+STATES: dict[Status, str] = {"queued": "preparation", "told": "in-progress", "acknowledged": "completed"}
 
 
 class Switches(msgspec.Struct, frozen=True):
@@ -34,6 +38,22 @@ class Notice:
     report: str
     at: float
     status: Status = "queued"
+
+    def communication(self) -> fhir.Resource:
+        """As a FHIR R4 Communication. It names the report; what the result is, the reader looks up there."""
+        return {
+            "resourceType": "Communication",
+            "id": self.id,
+            "identifier": [{"system": NOTIFICATION, "value": self.id}],
+            "status": STATES[self.status],
+            "category": [{"text": "notification"}],
+            "priority": "stat",
+            "subject": {"reference": f"Patient/{self.patient}"},
+            "about": [{"reference": f"DiagnosticReport/{self.report}"}],
+            "recipient": [{"display": "on call"}],
+            "payload": [{"contentString": "A critical result waits for you."}],
+            "sent": fhir.instant(self.at),
+        }
 
 
 class Ground(Protocol):

@@ -16,9 +16,8 @@ from reference_system.common.operations import plain
 from reference_system.common.patterns.consumer import FRESH
 from reference_system.common.service import Reset, Service, record
 from reference_system.services.notify import statements
-from reference_system.services.notify.communication import NOTIFICATION, communication
 from reference_system.services.notify.direct import Direct
-from reference_system.services.notify.ground import Notice, Switches
+from reference_system.services.notify.ground import NOTIFICATION, Notice, Switches
 from reference_system.services.notify.queue import Queue
 from reference_system.services.notify.sessions import Sessions
 
@@ -87,7 +86,7 @@ class Notify(Service):
         new = await self._notices.accept(notice)
         if not new:
             return await self._shown(id_, 200)
-        return fhir.reply(201, communication(notice))
+        return fhir.reply(201, notice.communication())
 
     async def on_events(self, events: list[Event]) -> None:
         """A critical result is a notice, whatever else the lab tells."""
@@ -122,7 +121,7 @@ class Notify(Service):
         notice = await self._notices.find(id_)
         if notice is None:
             raise fhir.Refused(404, f"Communication/{id_} is not known")
-        return fhir.reply(status, communication(notice))
+        return fhir.reply(status, notice.communication())
 
     # sessions
 

@@ -106,7 +106,9 @@ def test_an_answered_result_needs_no_second_person() -> None:
     bad = judged("unanswered_escalated", answered, open_, *read_at(400.0, notify=2, sms=0, pager=0))
     assert (bad.verdict, bad.exposed) == (FAIL, 1)
     escalated = paged(200.0, "ntf-r-000002", "pager", "escalation")
-    good = judged("unanswered_escalated", answered, open_, escalated, *read_at(400.0, notify=2, sms=0, pager=1))
+    good = judged(
+        "unanswered_escalated", answered, open_, escalated, *read_at(400.0, notify=2, sms=0, pager=1)
+    )
     assert good.verdict is PASS
 
 
