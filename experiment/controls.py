@@ -116,7 +116,14 @@ class SkewClock:
     offset_s: float
 
 
-NodeAction = Crash | Pause | OutOfMemory | CpuLimit | Disconnect | FillDisk | SkewClock
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The node makes a planned change that it offers by this name; undoing takes it back."""
+
+    name: str
+
+
+NodeAction = Crash | Pause | OutOfMemory | CpuLimit | Disconnect | FillDisk | SkewClock | Change
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,6 +31,7 @@ def check_sense(decoder: Decoder, node: Mapping, scenario: Scenario, system: Sys
     """Every value that changes nothing, or that nothing can meet."""
     _arrivals(decoder, node, scenario)
     _faults(decoder, node, scenario)
+    _changes(decoder, node, scenario, system)
     _recovery(decoder, node, scenario)
     _latencies(decoder, node, scenario, system)
     _journeys(decoder, node, scenario, system)
@@ -67,6 +68,19 @@ def _faults(decoder: Decoder, node: Node, scenario: Scenario) -> None:
                 found = f"a {one.name} of {_text(value)} in a fault of {_text(end - start)}"
                 where = place(node, "faults", index, one.name)
                 decoder.fail(where, found, "one that is shorter than the fault")
+
+
+def _changes(decoder: Decoder, node: Node, scenario: Scenario, system: System) -> None:
+    """A change that its service does not offer would never be made."""
+    for index, spec in enumerate(scenario.faults):
+        name = getattr(spec.fault, "change", None)
+        if name is None or name in system.services[spec.target].changes:
+            continue
+        known = system.services[spec.target].changes
+        where = place(node, "faults", index, "change")
+        found = f'the change "{name}", which {spec.target} does not offer'
+        expected = f"one of services.{spec.target}.changes in the system's file"
+        decoder.fail(where, found, expected, decoder.nearest(name, known) if known else "it offers none")
 
 
 def _recovery(decoder: Decoder, node: Node, scenario: Scenario) -> None:

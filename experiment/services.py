@@ -93,6 +93,8 @@ class Service:
     """A command that ends with 0 when the service is ready, where no path says so."""
     records: tuple[str, ...] = ()
     """The kinds of records that its endpoint `records` gives; without it, it does not say."""
+    changes: tuple[str, ...] = ()
+    """The planned changes that it makes on request, by name: a migration, a release, a heavy job."""
     endpoints: Endpoints | None = None
     """The paths of its control endpoints; without it, all of the contract for a module, and no others."""
 
@@ -163,6 +165,7 @@ def check_service(
     if not service.is_code:
         check.started_by_the_runtime()
         return
+    check.planned_changes()
     check.ways_to_start()
     check.program()
     check.folders()
@@ -192,6 +195,8 @@ class _Check:
             self.fail(key, what, f"none: a {self.service.role} is started by the runtime")
         if self.service.endpoints is not None:
             self.fail("endpoints", f"endpoints of the {self.service.role} {self.name}", "none")
+        if self.service.changes:
+            self.fail("changes", f"planned changes of the {self.service.role} {self.name}", "none")
 
     def ways_to_start(self) -> None:
         processes, images = self.given("module", "command"), self.given("image", "build", "compose")
@@ -208,6 +213,13 @@ class _Check:
             for key in self.given("folder", "environment", "ready_command"):
                 found = f'the key "{key}" of {self.name}, which is a module'
                 self.fail(key, found, "it with a command or an image: a module reads its configuration file")
+
+    def planned_changes(self) -> None:
+        if self.service.changes and self.service.control.behaviour is None:
+            found = f"planned changes of {self.name}, which has no endpoint behaviour"
+            self.fail(
+                "changes", found, f"services.{self.name}.endpoints.behaviour: where it is told to change"
+            )
 
     def program(self) -> None:
         if self.service.command and not self.service.command[0].strip():

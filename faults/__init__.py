@@ -18,6 +18,7 @@ from faults.network_disconnect import NetworkDisconnect
 from faults.out_of_memory import OutOfMemory
 from faults.packet_loss import PacketLoss
 from faults.pause import Pause
+from faults.planned_change import PlannedChange
 from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
@@ -42,4 +43,5 @@ KINDS: dict[str, type[Fault]] = {
     "network_disconnect": NetworkDisconnect,
     "disk_full": DiskFull,
     "clock_skew": ClockSkew,
+    "planned_change": PlannedChange,
 }

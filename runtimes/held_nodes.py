@@ -7,16 +7,19 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from experiment.controls import NodeAction
+from experiment.controls import Change, NodeAction
+from experiment.errors import UnsupportedError
 from runtimes.leftovers import Journal
+from runtimes.planned_changes import CHANGE, PlannedChanges
 
 
 class HeldNode:
     """The faults on one node, by their ids, and whether its state is for now our own doing."""
 
-    def __init__(self, journal: Journal) -> None:
-        """`journal` is told of every heal."""
+    def __init__(self, journal: Journal, planned: PlannedChanges | None = None) -> None:
+        """`journal` is told of every heal; `planned` are the changes that it offers, if it offers any."""
         self._journal = journal
+        self.planned = planned
         self._active: dict[str, NodeAction] = {}
         self._lock = threading.RLock()
         self._changing = 0
@@ -38,4 +41,23 @@ class HeldNode:
 
     def is_held(self) -> bool:
         """Whether a fault, or a restart of ours, keeps it down or did so a moment ago."""
-        return bool(self._active) or self._changing > 0
+        return any(not isinstance(one, Change) for one in self._active.values()) or self._changing > 0
+
+    @property
+    def changes(self) -> tuple[str, ...]:
+        """The names of the planned changes that it offers."""
+        return self.planned.names if self.planned is not None else ()
+
+    def _begin(self, fault: str, change: Change, name: str) -> None:
+        """Begin a planned change. Raises UnsupportedError, ChangeError."""
+        if self.planned is None:
+            raise UnsupportedError(f"{name} offers no planned changes")
+        self._journal.write("inject", fault=fault, what=CHANGE, target=name)
+        self._active[fault] = change
+        self.planned.begin(change)
+
+    def _take_back(self, fault: str, change: Change) -> None:
+        assert self.planned is not None
+        self.planned.take_back(change)
+        self._active.pop(fault)
+        self._journal.write("heal", fault=fault)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping
 from typing import Protocol
 
@@ -14,6 +15,8 @@ from runtimes.readings import Readings
 from runtimes.runtime import Address
 
 ADMIN_DEADLINE_S = 2.0
+TAKEN_BACK_WITHIN_S = 10.0
+POLL_S = 0.05
 
 
 class HealableNode(NodeControl, Protocol):
@@ -23,6 +26,8 @@ class HealableNode(NodeControl, Protocol):
     def state(self) -> str: ...
     @property
     def last_words(self) -> str: ...  # status and last log lines of one that is absent
+    @property
+    def changes(self) -> tuple[str, ...]: ...  # the planned changes that it offers
     def revive(self) -> None: ...
     def forget(self) -> None: ...
 
@@ -117,8 +122,9 @@ def _heal(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> lis
         problems.append(f"the links could not be reset: {error}")
 
     def cease(service: str, address: Address, path: str) -> list[str]:
-        asked = ((name, f"{path}/{name}") for name in sorted(BEHAVIOURS))
-        return [said for name, one in asked if (said := _behaviour(service, address, "DELETE", one, name))]
+        asked = ((name, f"{path}/{name}") for name in _asked_of(controls, service))
+        said = [told for name, one in asked if (told := _behaviour(service, address, "DELETE", one, name))]
+        return said or _taken_back(controls, service, address, path)
 
     for found in readings.each("behaviour", cease).values():
         problems.extend(found)
@@ -148,12 +154,28 @@ def read_back(controls: LiveControls, proxies: Toxiproxy, readings: Readings) ->
     def behaving(service: str, address: Address, path: str) -> list[str]:
         if controls.nodes[service].state != "running":
             return []
-        asked = ((name, f"{path}/{name}") for name in sorted(BEHAVIOURS))
+        asked = ((name, f"{path}/{name}") for name in _asked_of(controls, service))
         return [said for name, one in asked if (said := _behaviour(service, address, "GET", one, name))]
 
     for found in readings.each("behaviour", behaving).values():
         problems.extend(found)
     return problems
+
+
+def _asked_of(controls: LiveControls, service: str) -> list[str]:
+    """What a service can be told to do, or to change, by name."""
+    return [*sorted(BEHAVIOURS), *controls.nodes[service].changes]
+
+
+def _taken_back(controls: LiveControls, service: str, address: Address, path: str) -> list[str]:
+    """Wait until every planned change of a service is taken back; sentences of those that are not."""
+    end = time.monotonic() + TAKEN_BACK_WITHIN_S
+    while True:
+        names = controls.nodes[service].changes
+        left = [s for name in names if (s := _behaviour(service, address, "GET", f"{path}/{name}", name))]
+        if not left or time.monotonic() > end:
+            return left
+        time.sleep(POLL_S)
 
 
 def _behaviour(service: str, address: Address, method: str, path: str, name: str) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+from experiment.controls import Change, capability
 from experiment.suite import Entry, Suite
 from experiment.topology import ANSWERED, System
 from experiment.verdict import Verdict
@@ -120,6 +121,11 @@ def _kinds() -> list[Any]:
 
 def _places(kind: Any, system: System) -> list[str]:
     if kind.target_kind == "node":
-        return [name for name, service in system.services.items() if service.role in kind.roles]
+        own = kind.requires == capability(Change)  # what a service changes on request, it offers by name
+        return [
+            name
+            for name, service in system.services.items()
+            if service.role in kind.roles and (service.changes or not own)
+        ]
     inside = kind.target_kind == "behaviour"  # acts in the callee, which must be ours
     return [link.name for link in system.links if link.protocol in ANSWERED or not inside]

@@ -12,12 +12,14 @@ from experiment.controls import SkewClock, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec
+from experiment.services import CODE
 from experiment.stop import Stop
 from experiment.topology import System
 from load.script import unsendable
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.leftovers import Swept
 from runtimes.links.controls import IMPAIRMENTS
+from runtimes.planned_changes import CHANGE
 from runtimes.processes.node_controls import ACTIONS
 from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import Runtime
@@ -42,7 +44,8 @@ def _processes(system: System, var: Path, service_image: str, stop: Stop) -> Run
 
 
 def _processes_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
-    return {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS}
+    roles = {role: frozenset({CHANGE}) for role in CODE}
+    return {"link": IMPAIRMENTS, "node": ACTIONS, "behaviour": BEHAVIOURS, **roles}
 
 
 # The modules of the containers runtime are imported only when it is chosen: they need the package docker.

@@ -69,15 +69,7 @@ def routes(service: Service) -> list[Route]:
         return plain({"service": service.name, "run": service.run, "ms": took_ms})
 
     async def behaviour(request: Request) -> Response:
-        name = request.path_params["name"]
-        if name not in behaviours.KINDS:
-            raise fhir.Refused(404, f"behaviour {name!r}; expected one of {', '.join(behaviours.KINDS)}")
-        if request.method == "PUT":
-            body = await request.body()
-            fhir.read(lambda found: service.behaviours.put(name, found), body, f"what {name} takes")
-        elif request.method == "DELETE":
-            service.behaviours.delete(name)
-        return plain(service.behaviours.describe(name))
+        return await _behaviour(service, request)
 
     return [
         Route("/health", health),
@@ -89,6 +81,30 @@ def routes(service: Service) -> list[Route]:
         Route("/admin/reset", reset, methods=["POST"]),
         Route("/admin/behaviour/{name}", behaviour, methods=["GET", "PUT", "DELETE"]),
     ]
+
+
+async def _behaviour(service: Service, request: Request) -> Response:
+    """One of the behaviours or planned changes: switched on, ended, or only looked at."""
+    name = request.path_params["name"]
+    if name in service.CHANGES:
+        return await _change(service, name, request.method)
+    if name not in behaviours.KINDS:
+        known = ", ".join([*behaviours.KINDS, *service.CHANGES])
+        raise fhir.Refused(404, f"behaviour {name!r}; expected one of {known}")
+    if request.method == "PUT":
+        body = await request.body()
+        fhir.read(lambda found: service.behaviours.put(name, found), body, f"what {name} takes")
+    elif request.method == "DELETE":
+        service.behaviours.delete(name)
+    return plain(service.behaviours.describe(name))
+
+
+async def _change(service: Service, name: str, method: str) -> Response:
+    """One of the service's planned changes: begun, taken back, or only looked at."""
+    if method != "GET":
+        service.spawn(service.make_change(name, made=method == "PUT"))
+    active, done = await service.change_state(name)
+    return plain({"active": active, "done": done})
 
 
 def shown(obeys: Mapping[str, Any]) -> dict[str, Any]:

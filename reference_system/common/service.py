@@ -67,6 +67,7 @@ class Service:
     TABLES: ClassVar[tuple[str, ...]] = ()
     CONSUMES: ClassVar[tuple[str, ...]] = ()
     SWITCHES: ClassVar[type[msgspec.Struct]] = NoSwitches
+    CHANGES: ClassVar[tuple[str, ...]] = ()  # planned changes that it makes on request
     switches: Any  # what the design says of these
 
     def __init__(self, config: Config) -> None:
@@ -118,6 +119,14 @@ class Service:
 
     async def records(self) -> list[dict[str, Any]]:
         return []
+
+    async def make_change(self, name: str, made: bool) -> None:
+        """Make one of its CHANGES, or take it back; nothing happens where that is done."""
+        raise NotImplementedError
+
+    async def change_state(self, name: str) -> tuple[bool, bool]:
+        """Whether anything of the change is there, and whether it is in force."""
+        raise NotImplementedError
 
     # parts
 

@@ -18,6 +18,8 @@ IDENTIFIERS = "urn:codeblue:"  # + encounter, claim, invoice, rx
 ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
 COVERAGE_EXTENSION = "urn:codeblue:coverage"
 FHIR_JSON = {"content-type": "application/fhir+json"}
+INTERPRETATION = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+POTASSIUM = {"coding": [{"system": "http://loinc.org", "code": "2823-3"}], "text": "potassium"}
 GENERATED_PATIENTS = 200
 ABSENT = "absent"
 
@@ -43,6 +45,8 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
     """Who comes, and of a prescription the medicine with its dose: halved with every change, so that a dose
     tells its version."""
     person = {name: subject[name] for name in ("patient", "coverage")}
+    if journey in ("report_result", "correct_result"):
+        return {**person, "status": "corrected" if journey == "correct_result" else "final"}
     if journey not in ("prescribe", "change_dose"):
         return person
     halvings = nth + 1 if journey == "change_dose" else nth
@@ -50,7 +54,9 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
 
 
 def intended_value(op: PlannedOperation) -> str | None:
-    """The dose that a prescription writes, as text."""
+    """The dose that a prescription writes, as text, or the value of a result."""
+    if "potassium" in op.arguments:
+        return f"{op.arguments['potassium']:g}"
     dose_mg = op.arguments.get("dose_mg")
     return None if dose_mg is None else f"{dose_mg:g} mg"
 
@@ -152,11 +158,82 @@ def _encounter(reply: Reply) -> Answered:
     return Answered(value=_eligibility(reply, "body.entry[0].resource"), label=label)
 
 
-REQUESTS = {"check_in": _check_in, "prescribe": _prescribe, "change_dose": _change_dose}
+def _order_lab(op: PlannedOperation, _known: Known) -> Request:
+    order = {
+        "resourceType": "ServiceRequest",
+        "identifier": [_identifier("lab", op.key)],
+        "status": "active",
+        "intent": "order",
+        "code": POTASSIUM,
+        "subject": {"reference": f"Patient/{op.arguments['patient']}"},
+    }
+    return Request("POST", "/fhir/ServiceRequest", FHIR_JSON, msgspec.json.encode(order))
+
+
+def flag_of(potassium: float) -> str:
+    """How a laboratory flags such a value, in mmol/L."""
+    bounds = ((2.8, "LL"), (3.5, "L"), (5.2, "N"), (6.2, "H"))
+    return next((flag for below, flag in bounds if potassium < below), "HH")
+
+
+def _report(op: PlannedOperation, _known: Known) -> Request:
+    value, subject = op.arguments["potassium"], {"reference": f"Patient/{op.arguments['patient']}"}
+    observation = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": op.arguments["status"],
+        "code": POTASSIUM,
+        "subject": subject,
+        "valueQuantity": {"value": value, "unit": "mmol/L", "system": "http://unitsofmeasure.org",
+                          "code": "mmol/L"},
+        "interpretation": [{"coding": [{"system": INTERPRETATION, "code": flag_of(value)}]}],
+    }  # fmt: skip
+    report = {
+        "resourceType": "DiagnosticReport",
+        "identifier": [_identifier("lab", op.key)],
+        "basedOn": [{"reference": f"ServiceRequest/{op.key}"}],
+        "status": op.arguments["status"],
+        "code": POTASSIUM,
+        "subject": subject,
+        "contained": [observation],
+        "result": [{"reference": "#o1"}],
+    }
+    path = f"/fhir/DiagnosticReport?identifier={op.key}"
+    return Request("PUT", path, FHIR_JSON, msgspec.json.encode(report))
+
+
+def _reported(op: PlannedOperation, reply: Reply) -> Answered:
+    return Answered(reply.version("header.etag?", "body.meta.versionId"), op.value)
+
+
+def _dashboard(op: PlannedOperation, reply: Reply) -> Answered:
+    """The result of this visit among those of the patient; one that is not shown has version 0."""
+    entries = reply.at("body.parts.results.entries?")
+    label, age = reply.at("header.x-label?"), reply.at("header.x-age-ms?")
+    said = {"label": label, "age": None if age is None else float(age) / 1000}
+    if not isinstance(entries, (list, tuple)):
+        return Answered(version=None, **said)
+    for entry in entries:
+        if isinstance(entry, dict) and entry.get("report") == op.key:
+            return Answered(entry.get("version"), entry.get("value"), **said)
+    return Answered(version=0, **said)
+
+
+REQUESTS = {
+    "check_in": _check_in,
+    "prescribe": _prescribe,
+    "change_dose": _change_dose,
+    "order_lab": _order_lab,
+    "report_result": _report,
+    "correct_result": _report,
+}
 ANSWERS = {
     "check_in": _checked_in,
     "prescribe": _written,
     "change_dose": _written,
     "dispense": _dispensed,
+    "report_result": _reported,
+    "correct_result": _reported,
+    "view_dashboard": _dashboard,
 }
 FINAL_READS = {"enc": _encounter}

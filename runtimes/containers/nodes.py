@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from experiment.controls import (
+    Change,
     CpuLimit,
     Crash,
     Disconnect,
@@ -29,10 +30,11 @@ from runtimes.containers.toolbox import Toolbox
 from runtimes.held_nodes import HeldNode
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
+from runtimes.planned_changes import CHANGE, GAUGE, PlannedChanges
 from runtimes.private_places import hand_over
 
 ANY = frozenset(map(capability, (Crash, Pause, CpuLimit, Disconnect)))
-ONLY_SERVICES = frozenset(map(capability, (OutOfMemory, SkewClock)))
+ONLY_SERVICES = frozenset({*map(capability, (OutOfMemory, SkewClock)), CHANGE})
 ONLY_STORES = frozenset({capability(FillDisk)})
 HOLDING = (Crash, Pause, Disconnect, OutOfMemory)  # while one of these acts, the part does not answer
 READY_WITHIN_S = 30.0
@@ -53,6 +55,7 @@ class ContainerNode(HeldNode):
         toolbox: Toolbox,
         clock: Path | None,
         journal: Journal,
+        planned: PlannedChanges | None = None,
     ) -> None:
         """`clock` is the file that moves a service's wall clock; None for what has none."""
         self.part = part
@@ -60,7 +63,7 @@ class ContainerNode(HeldNode):
         self._network = network
         self._toolbox = toolbox
         self._clock = clock
-        super().__init__(journal)
+        super().__init__(journal, planned)
         self._held_back_s = 0.0
 
     @property
@@ -75,7 +78,10 @@ class ContainerNode(HeldNode):
     def capabilities(self) -> frozenset[str]:
         if self.part.is_store:
             return ANY | ONLY_STORES
-        return ANY | (ONLY_SERVICES if self._clock is not None else ONLY_SERVICES - {capability(SkewClock)})
+        missing = {capability(SkewClock)} if self._clock is None else set()
+        if self.planned is None or not self.planned.names:
+            missing.add(CHANGE)
+        return ANY | (ONLY_SERVICES - missing)
 
     # -- doing ------------------------------
 
@@ -88,6 +94,8 @@ class ContainerNode(HeldNode):
         with self._lock:
             if fault in self._active:
                 return
+            if isinstance(action, Change):
+                return self._begin(fault, action, self.name)
             self._journal.write("inject", fault=fault, what=kind, target=self.name)
             self._active[fault] = action
             self._do(action)
@@ -117,6 +125,8 @@ class ContainerNode(HeldNode):
             action = self._active.get(fault)
             if action is None:
                 return
+            if isinstance(action, Change):
+                return self._take_back(fault, action)
             others = [one for name, one in self._active.items() if name != fault]
             if not any(type(one) is type(action) for one in others):
                 self._undo(action)
@@ -241,6 +251,8 @@ class ContainerNode(HeldNode):
 
     def gauge(self, name: str) -> float:
         """One figure that a fault judges by; see GAUGES. Raises EngineError, UnsupportedError."""
+        if name.startswith(GAUGE) and self.planned is not None:
+            return self.planned.figure(name)
         if name not in GAUGES:
             raise UnsupportedError(f"containers have no gauge {name}; they have {', '.join(sorted(GAUGES))}")
         return GAUGES[name](self)

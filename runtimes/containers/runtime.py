@@ -47,6 +47,7 @@ from runtimes.links.traffic import LinkTraffic, TrafficMeter
 from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.obeying import of_start, told
 from runtimes.owners import Identity, identify
+from runtimes.planned_changes import PlannedChanges
 from runtimes.processes.readings import process_samples
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
@@ -146,7 +147,11 @@ class ContainersRuntime:
             has_clock = not (part.is_store or part.foreign)
             clock = built.folder.path / "clocks" / name if has_clock else None
             network = built.layout.network
-            self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal)
+            planned = None
+            if not part.is_store:
+                offered = self._system.services[name].changes
+                planned = PlannedChanges(name, Point(part.address, part.control), offered)
+            self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal, planned)
         points = {
             name: Point(part.address, part.control) for name, part in built.parts.items() if not part.is_store
         }

@@ -7,10 +7,11 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
+from experiment.controls import Change, Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
 from runtimes.held_nodes import HeldNode
 from runtimes.leftovers import Journal
+from runtimes.planned_changes import GAUGE, PlannedChanges
 from runtimes.processes.parts import CommandProcess, Part, ServiceProcess, wait_until_ready
 from runtimes.spawning import Child
 from runtimes.vitals import Wrong, wrong_with
@@ -27,10 +28,12 @@ CODE = (ServiceProcess, CommandProcess)
 class ProcessNode(HeldNode):
     """One service, store or bus as a process. A restart uses the same configuration and port."""
 
-    def __init__(self, part: Part, child: Child, journal: Journal) -> None:
+    def __init__(
+        self, part: Part, child: Child, journal: Journal, planned: PlannedChanges | None = None
+    ) -> None:
         self.part = part
         self.child = child
-        super().__init__(journal)
+        super().__init__(journal, planned)
         self._starts = 1
         self._early_ends = 0
 
@@ -40,17 +43,19 @@ class ProcessNode(HeldNode):
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return ACTIONS
+        return ACTIONS | self.planned.capabilities if self.planned is not None else ACTIONS
 
     def act(self, fault: str, action: NodeAction) -> None:
         """Crash or pause it; nothing happens when the fault is active already. Raises UnsupportedError."""
         kind = capability(type(action))
-        if kind not in ACTIONS:
-            able = ", ".join(sorted(ACTIONS))
+        if kind not in self.capabilities:
+            able = ", ".join(sorted(self.capabilities))
             raise UnsupportedError(f"the processes runtime cannot do {kind} to {self.name}; it can: {able}")
         with self._lock:
             if fault in self._active:
                 return
+            if isinstance(action, Change):
+                return self._begin(fault, action, self.name)
             self._journal.write("inject", fault=fault, what=kind, target=self.name)
             self._active[fault] = action
             if isinstance(action, Crash):
@@ -65,6 +70,8 @@ class ProcessNode(HeldNode):
             action = self._active.get(fault)
             if action is None:
                 return
+            if isinstance(action, Change):
+                return self._take_back(fault, action)
             others = [one for name, one in self._active.items() if name != fault]
             if not any(type(one) is type(action) for one in others):
                 self.revive()
@@ -121,6 +128,12 @@ class ProcessNode(HeldNode):
     def last_words(self) -> str:
         """How it ended, and the last lines of its log."""
         return f"{self.child.status}; it said:\n{self.child.last_words()}"
+
+    def gauge(self, name: str) -> float:
+        """One figure that a fault judges by: how far a planned change is. Raises UnsupportedError."""
+        if self.planned is None or not name.startswith(GAUGE):
+            raise UnsupportedError(f"processes have no gauge {name} of {self.name}")
+        return self.planned.figure(name)
 
     def probe(self, deadline_s: float) -> NodeProbe:
         """State from the kernel, sign of life within the deadline."""

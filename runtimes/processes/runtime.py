@@ -40,6 +40,7 @@ from runtimes.live_controls import LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.obeying import of_process, told
 from runtimes.owners import identify
+from runtimes.planned_changes import PlannedChanges
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
 from runtimes.processes.parts import CommandProcess, Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.processes.readings import process_samples
@@ -180,7 +181,11 @@ class ProcessesRuntime:
         return configuration(service, address, links, run, self._folder, address.token)
 
     def _launch(self, part: Part, journal: Journal) -> None:
-        self._nodes[part.name] = ProcessNode(part, part.start(), journal)
+        planned = None
+        if part.name in self._services:
+            point = Point(part.address, self._services[part.name].control)
+            planned = PlannedChanges(part.name, point, self._system.services[part.name].changes)
+        self._nodes[part.name] = ProcessNode(part, part.start(), journal, planned)
 
     def _equip(self, journal: Journal) -> None:
         """Controls and readings of the running system."""

@@ -11,6 +11,7 @@ from experiment.controls import (
     Behaviour,
     BehaviourProbe,
     Blackhole,
+    Change,
     Corrupt,
     CpuLimit,
     Crash,
@@ -36,6 +37,7 @@ from experiment.controls import (
     Traffic,
     capability,
 )
+from experiment.errors import UnsupportedError
 from experiment.exchanges import Exchanges
 from simulation.engine.channels import Channel
 from simulation.engine.failures import Cause, Failure
@@ -45,6 +47,8 @@ from simulation.model.world import World
 
 IMPAIRMENTS = frozenset(map(capability, get_args(Impairment)))
 ACTIONS = frozenset(map(capability, get_args(NodeAction)))
+CHANGE = capability(Change)
+OF_CHANGE = "change/"  # begins the name of the gauge of one
 FIXED_WORK_S = 0.05  # what a probe of the CPU asks for; only its ratio to itself matters
 DISK_BYTES = 1e9
 BEHAVIOURS = frozenset(map(capability, get_args(Behaviour)))
@@ -185,13 +189,16 @@ class SimulatedNode:
 
     @property
     def capabilities(self) -> frozenset[str]:
-        return ACTIONS
+        return ACTIONS if self._node.CHANGES else ACTIONS - {CHANGE}
 
     def act(self, fault: str, action: NodeAction) -> None:
         if fault in self._acting:
             return
-        self._acting[fault] = action
         node = self._node
+        if isinstance(action, Change) and action.name not in node.CHANGES:
+            able = ", ".join(node.CHANGES) or "none"
+            raise UnsupportedError(f"the model of {node.name} has no change {action.name}; it has: {able}")
+        self._acting[fault] = action
         match action:
             case Crash() | OutOfMemory():
                 node.crash()
@@ -207,6 +214,8 @@ class SimulatedNode:
                 node.full = True
             case SkewClock(offset_s):
                 node.skew = offset_s
+            case Change(name):
+                node.begin_change(name)
 
     def undo(self, fault: str) -> None:
         node = self._node
@@ -226,6 +235,8 @@ class SimulatedNode:
                 node.full = False
             case SkewClock():
                 node.skew = 0.0
+            case Change(name):
+                node.take_back(name)
 
     def _acts(self, kind: type[NodeAction]) -> bool:
         return any(isinstance(action, kind) for action in self._acting.values())
@@ -240,6 +251,9 @@ class SimulatedNode:
     def gauge(self, name: str) -> float:
         """One figure of the node's resources, as a container runtime could tell it."""
         node = self._node
+        if name.startswith(OF_CHANGE):
+            made = node.changes.get(name.removeprefix(OF_CHANGE))
+            return 0.0 if made is None else 1.0 if made else 0.5
         work = FIXED_WORK_S / (self._cores or 1.0)
         gauges = {
             "cpu_limit": self._cores or 0.0,

@@ -27,6 +27,7 @@ class Node:
 
     CONSUMES: tuple[str, ...] = ()  # subjects of events, handled by `on_events`
     SWITCHES: tuple[str, ...] = ()  # of a design, that this class obeys, besides those of its bases
+    CHANGES: tuple[str, ...] = ()  # planned changes that it makes on request, by `change`
 
     def __init__(self, site: Site, name: str, server: Server) -> None:
         self.site = site
@@ -40,8 +41,9 @@ class Node:
         self.links: dict[str, Channel] = {}  # by callee
         self.database: Channel | None = None
         self.bus = ""  # its callee
-        self.tables: dict[str, Any] = {}
+        self.tables: dict[str, Any] = site.tables.setdefault(name, {})
         self.waiting: dict[str, Callable[[], int]] = {}  # what has not been worked off, beside `backlog`
+        self.changes: dict[str, bool] = {}  # planned ones that are asked for: whether they are in force
         self.ready = True
         self.full = False  # no room for writes
         self.skew = 0.0  # seconds that its wall clock is off
@@ -102,6 +104,28 @@ class Node:
     def held(self, key: str) -> Held | None:
         """What a user who reads a business key in the end is shown; None where the key is another's."""
         return None
+
+    def change(self, name: str, made: bool) -> Work[None]:
+        """Make a planned change, or take it back: it is in force, or gone, when the work ends."""
+        raise NotImplementedError
+
+    # planned changes
+
+    def begin_change(self, name: str) -> None:
+        self.changes[name] = False
+        self.spawn(self._changed(name, True))
+
+    def take_back(self, name: str) -> None:
+        if name in self.changes:
+            self.changes[name] = False
+            self.spawn(self._changed(name, False))
+
+    def _changed(self, name: str, made: bool) -> Work[None]:
+        yield from self.change(name, made)
+        if made:
+            self.changes[name] = True
+        else:
+            self.changes.pop(name, None)
 
     # the front
 

@@ -34,6 +34,7 @@ class Site:
         self.system = plan.system
         self.calls = magnitudes.calls  # of services without a model of their own
         self.spans: dict[tuple[str, str], list[float]] = {}
+        self.tables: dict[str, dict[str, Any]] = {}  # of each service, for those that share a database
         self._seed = plan.seed
         self._chance = (chance,) if chance else ()
         self._numbers = 0

@@ -193,5 +193,10 @@ def refuse_unknown(plan: Plan, capabilities: dict[str, frozenset[str]]) -> None:
             problems.append(
                 f"{spec.where}: {spec.fault.kind} on {spec.target}, which the twin cannot do; it can: {names}"
             )
+        name = getattr(spec.fault, "change", None)
+        if name is not None and name not in models.nodes[spec.target].CHANGES:
+            problems.append(
+                f"{spec.where}: the change {name}, which the model of {spec.target} does not make"
+            )
     if problems:
         raise UnsupportedError("\n".join(f"simulation: found {problem}" for problem in problems))

@@ -24,6 +24,7 @@ from faults.network_disconnect import NetworkDisconnect
 from faults.out_of_memory import OutOfMemory
 from faults.packet_loss import PacketLoss
 from faults.pause import Pause
+from faults.planned_change import PlannedChange
 from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
@@ -63,6 +64,7 @@ CASES: list[tuple[Fault, str]] = [
     *((DiskFull(), node) for node in ("postgres", "bus")),
     (ClockSkew(300.0), "back"),
     (ClockSkew(86_400.0, "behind"), "back"),
+    (PlannedChange("new_tables"), "back"),
 ]
 
 

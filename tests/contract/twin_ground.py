@@ -34,6 +34,11 @@ class Front(Node):
 class Back(Node):
     """Writes to its database and publishes an event for every request, as the live stand-in does."""
 
+    CHANGES = ("new_tables",)
+
+    def change(self, name: str, made: bool) -> Work[None]:
+        yield from self.pause_for(0.1)
+
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         yield from self.store(lambda: None, deadline)
         yield from self.call("bus", "publish", {"events": []}, deadline)
@@ -60,6 +65,7 @@ class TwinGround:
         for name, node in self._world.nodes.items():
             server = node.server
             ails = {"down": not server.up, "paused": server.paused, "full": node.full, "skewed": node.skew}
+            ails |= {"changed": bool(node.changes)}
             held_back = {"held back": self._controls.node(name).gauge("cpu_limit")}
             yield from (f"{name}: {ailment}" for ailment, acts in (ails | held_back).items() if acts)
 

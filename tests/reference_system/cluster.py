@@ -41,6 +41,7 @@ VALVES = (
     "checkin -> registry",
     "prescriptions -> registry",
     "notify -> sms",
+    "dashboard -> prescriptions",
 )
 
 

@@ -51,6 +51,52 @@ def medication(rx: str, dose: str = "5 mg once daily", status: str = "active", n
     }
 
 
+POTASSIUM = {"coding": [{"system": "http://loinc.org", "code": "2823-3"}], "text": "potassium"}
+
+
+def order(key: str, n: int = 0) -> dict[str, Any]:
+    return {
+        "resourceType": "ServiceRequest",
+        "identifier": [{"system": "urn:codeblue:lab", "value": key}],
+        "status": "active",
+        "intent": "order",
+        "code": POTASSIUM,
+        "subject": {"reference": f"Patient/pat-{n}"},
+    }
+
+
+def report_body(
+    key: str, value: float = 4.1, status: str = "final", flag: str = "N", n: int = 0
+) -> dict[str, Any]:
+    scale = "http://terminology.hl7.org/CodeSystem/v3-ObservationInterpretation"
+    subject = {"reference": f"Patient/pat-{n}"}
+    observation = {
+        "resourceType": "Observation",
+        "id": "o1",
+        "status": status,
+        "code": POTASSIUM,
+        "subject": subject,
+        "valueQuantity": {"value": value, "unit": "mmol/L"},
+        "interpretation": [{"coding": [{"system": scale, "code": flag}]}],
+    }
+    return {
+        "resourceType": "DiagnosticReport",
+        "identifier": [{"system": "urn:codeblue:lab", "value": key}],
+        "status": status,
+        "code": POTASSIUM,
+        "subject": subject,
+        "contained": [observation],
+        "result": [{"reference": "#o1"}],
+    }
+
+
+def report(
+    cluster: Cluster, key: str, value: float = 4.1, status: str = "final", flag: str = "N", n: int = 0
+) -> Answer:
+    path = f"/fhir/DiagnosticReport?identifier={key}"
+    return cluster.call("lab", "PUT", path, report_body(key, value, status, flag, n))
+
+
 def check_in(cluster: Cluster, key: str, n: int = 0, **keywords: Any) -> Answer:
     headers = {"idempotency-key": key}
     return cluster.call("checkin", "POST", "/checkins", encounter(key, n), headers=headers, **keywords)

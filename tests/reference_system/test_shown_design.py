@@ -32,6 +32,9 @@ def turned(design: Design) -> Design:
         "delivery": "forget",
         "escalation": 30.5,
         "session_store": "memory",
+        "result_contract": "breaking",
+        "dashboard": "fan_out",
+        "partial_answers": False,
     }
     patterns = LinkPatterns(3.5, False, Retry(2, 0.01, 0.2, "equal", 0.3), Breaker(9, 0.7), Bulkhead(11, 12))
     services = {name: {**own, **other} for name, own in design.services.items()}

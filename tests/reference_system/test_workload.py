@@ -10,8 +10,10 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.claim import Claim
+from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.encounter import Encounter
 from fhir.resources.R4B.medicationrequest import MedicationRequest
+from fhir.resources.R4B.servicerequest import ServiceRequest
 
 from execution.catalogue import default_catalogue
 from execution.options import Options
@@ -34,12 +36,18 @@ RESOURCES: dict[str, Any] = {
     "claim": Claim,
     "prescribe": MedicationRequest,
     "change_dose": MedicationRequest,
+    "order_lab": ServiceRequest,
+    "report_result": DiagnosticReport,
+    "correct_result": DiagnosticReport,
 }
 
 
 def planned(journey: str, number: int = 3) -> PlannedOperation:
     if journey in ("prescribe", "change_dose"):
         return operation(number, journey, 0.5, visit=7, dose_mg=2.5)
+    if journey in ("report_result", "correct_result"):
+        status = "final" if journey == "report_result" else "corrected"
+        return operation(number, journey, 0.5, visit=7, potassium=6.9, status=status)
     return operation(number, journey, 0.5, visit=7)
 
 

@@ -112,7 +112,7 @@ class Service:
 
     def behaviour(self, method: str, name: str, body: bytes) -> bytes:
         if method == "PUT":
-            self.behaviours[name] = {"active": True, "applied": 0, **json.loads(body)}
+            self.behaviours[name] = {"active": True, "done": True, "applied": 0, **json.loads(body or b"{}")}
         elif method == "DELETE":
             self.behaviours.pop(name, None)
         return json.dumps(self.behaviours.get(name, {"active": False, "applied": 0})).encode()

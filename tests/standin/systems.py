@@ -16,7 +16,10 @@ KEEPS = Switch("choice", choices=("owned", "shared"), default="owned", effect="d
 
 def pair(*, stores: bool = False) -> System:
     """`front -> back`; with stores also `back -> postgres` and `back -> bus`."""
-    services = {"front": Service(module=MODULE), "back": Service(role="instrument", module=MODULE)}
+    services = {
+        "front": Service(module=MODULE),
+        "back": Service(role="instrument", module=MODULE, changes=("new_tables",)),
+    }
     links = [Link("front", "back")]
     if stores:
         services |= {"postgres": Service(role="store"), "bus": Service(role="bus")}

@@ -170,6 +170,11 @@ class Consumer:
                 run = self._run()
                 events = [event for event in events if event.run == run]
 
+    @property
+    def silent_s(self) -> float:
+        """Seconds since the bus was last heard: what was consumed is as old as that, at least."""
+        return time.monotonic() - self._heard
+
     async def lag(self) -> int:
         """Events of the stream that this consumer has not acknowledged; 1 when that cannot be known."""
         try:

@@ -17,6 +17,7 @@ from reference_system.common import fhir, tracing
 from reference_system.common.bus import Event
 from reference_system.common.http_client import Reply
 from reference_system.common.link import CallFailed
+from reference_system.common.operations import plain
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
@@ -92,6 +93,7 @@ class Eligibility(Service):
         return [
             Route("/fhir/CoverageEligibilityRequest", self.ask, methods=["POST"]),
             Route("/fhir/Coverage/{id}", self.read, methods=["GET"]),
+            Route("/decisions", self.decision, methods=["GET"]),
         ]
 
     def build(self) -> None:
@@ -114,6 +116,14 @@ class Eligibility(Service):
         if status is not None:
             return self._reply(inquiry, status)
         return await self._late(inquiry)
+
+    async def decision(self, request: Request) -> Response:
+        """The last inquiry about a patient's insurance, `GET /decisions?patient=…`; null without one."""
+        row = await self.store.row(
+            "SELECT coverage, status, at FROM inquiry WHERE patient = $1 ORDER BY at DESC LIMIT 1",
+            request.query_params.get("patient", ""),
+        )
+        return plain({"decision": None if row is None else dict(row)})
 
     def _reply(self, inquiry: Inquiry, status: str, label: str | None = None) -> Response:
         body = fhir.eligibility_response(
@@ -231,7 +241,10 @@ class Eligibility(Service):
     async def _decided(self, inquiry: Inquiry, answer: Answer) -> str:
         status, at = answer.status, time.time()
         event = self.outbox.event(
-            "eligibility.resolved", inquiry.encounter, at, {"coverage": inquiry.coverage, "status": status}
+            "eligibility.resolved",
+            inquiry.encounter,
+            at,
+            {"coverage": inquiry.coverage, "status": status, "patient": inquiry.patient},
         )
         first = await self.store.row(
             statements.DECIDE,

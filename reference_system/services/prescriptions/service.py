@@ -12,6 +12,7 @@ from starlette.routing import Route
 
 from reference_system.common import fhir
 from reference_system.common.link import CallFailed
+from reference_system.common.operations import plain
 from reference_system.common.patterns import idempotency
 from reference_system.common.service import Service, records_of
 from reference_system.services.prescriptions import statements
@@ -48,6 +49,7 @@ class Prescriptions(Service):
         one = "/fhir/MedicationRequest/{rx}"
         return [
             Route("/fhir/MedicationRequest", self.create, methods=["POST"]),
+            Route("/prescriptions", self.of_patient, methods=["GET"]),
             Route(one, self.read, methods=["GET"]),
             Route(one, self.change, methods=["PUT"]),
             Route(one + "/_history", self.history, methods=["GET"]),
@@ -143,6 +145,15 @@ class Prescriptions(Service):
         if row is None:
             raise fhir.Refused(404, f"MedicationRequest/{rx} is not known")
         return Response(row["body"], status, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE)
+
+    async def of_patient(self, request: Request) -> Response:
+        """What a patient takes, `GET /prescriptions?patient=…`, the newest first."""
+        rows = await self.store.rows(
+            "SELECT id AS prescription, version, dose, status, at FROM rx WHERE patient = $1 "
+            "ORDER BY at DESC LIMIT 50",
+            request.query_params.get("patient", ""),
+        )
+        return plain({"prescriptions": [dict(row) for row in rows]})
 
     async def history(self, request: Request) -> Response:
         rx = request.path_params["rx"]

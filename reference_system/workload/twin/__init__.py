@@ -11,6 +11,7 @@ from .hl7 import Hl7Gateway, Hl7Sender
 from .instruments import Payer, Payments, Registry
 from .medication import Pharmacy, Prescriptions
 from .notify import Notify, Sms
+from .results import Analytics, Dashboard, Lab
 
 MODELS: dict[str, type[Node]] = {
     "checkin": Checkin,
@@ -26,6 +27,9 @@ MODELS: dict[str, type[Node]] = {
     "notify": Notify,
     "sms": Sms,
     "pager": Sms,
+    "lab": Lab,
+    "dashboard": Dashboard,
+    "analytics": Analytics,
 }
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
@@ -41,6 +45,13 @@ OPERATIONS: dict[str, dict[str, str]] = {
     },
     "pharmacy": {"GET /worklist/*": "view_dose", "POST /dispenses": "dispense"},
     "billing": {"POST /claims": "claim", "POST /invoices/*/pay": "pay"},
+    "lab": {
+        "POST /fhir/ServiceRequest": "order_lab",
+        "PUT /fhir/DiagnosticReport": "report_result",
+        "GET /results": "results",
+    },
+    "dashboard": {"GET /dashboard/*": "view_dashboard"},
+    "analytics": {"GET /stats": "view_stats"},
     "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
     "hl7_gateway": {"HL7 message": "take", "POST /batches": "file", "GET /results/*": "find_result"},
     "hl7_sender": {

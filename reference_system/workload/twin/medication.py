@@ -53,6 +53,9 @@ class Prescriptions(ReferenceNode):
             return (yield from self._create(request, deadline))
         if request.what == "change_dose":
             return (yield from self._change(request, deadline))
+        if request.what == "of_patient":
+            yield from self.look(lambda: None, deadline)
+            return Reply(200)
         row = yield from self.look(lambda: self._current(request), deadline)
         if row is None:
             raise Refused(404)
