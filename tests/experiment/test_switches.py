@@ -357,12 +357,6 @@ def test_the_wire_of_a_reference_design_is_what_services_have_always_read() -> N
         ("database", "owned"),
         ("outbox_poll", 0.02),
         ("max_rate", None),
-        ("hl7_ack", "on_receipt"),
-        ("dead_letters", False),
-        ("hl7_batch", "nightly"),
-        ("delivery", "forget"),
-        ("escalation", None),
-        ("session_store", "memory"),
     ]
     assert list(resilient.items())[:18] == [
         ("shedding", {"concurrent": 256}),
@@ -383,12 +377,6 @@ def test_the_wire_of_a_reference_design_is_what_services_have_always_read() -> N
         ("database", "owned"),
         ("outbox_poll", 0.1),
         ("max_rate", None),
-        ("hl7_ack", "after_store"),
-        ("dead_letters", True),
-        ("hl7_batch", "streaming"),
-        ("delivery", "queue"),
-        ("escalation", 180.0),
-        ("session_store", "database"),
     ]
 
 

@@ -25,9 +25,9 @@ V1, V2, BOTH = "v1", "v2", "v1 and v2"
 MIGRATION, ONLY_NEW, UPGRADE = "results_v2", "v2_only", "reads_v2"
 
 
-def urgency(potassium: float) -> str:
-    """As the flag of such a value says."""
-    return "critical" if potassium < 2.8 or potassium >= 6.2 else "routine"
+def flag_of(potassium: float) -> str:
+    """How a laboratory flags such a value; what is neither low nor high enough to matter is normal."""
+    return "LL" if potassium < 2.8 else "HH" if potassium >= 6.2 else "N"
 
 
 class Lab(ReferenceNode):
@@ -77,11 +77,12 @@ class Lab(ReferenceNode):
         key, value = request.body["key"], request.body["value"]
         held = yield from self.look(lambda: self._reports.get(key), deadline)
         version = held["version"] + 1 if held is not None else 1
-        body = {"schema": self._schema(), "value": value, "status": request.body["status"]}
+        flag = flag_of(request.body["potassium"])
+        body = {"schema": self._schema(), "value": value, "status": request.body["status"], "flag": flag}
         event = self.outbox.event("lab.result", key, body, version)
         yield from self._unlocked()
         row = {"version": version, "value": value, "status": request.body["status"], "at": self.wall}
-        row["urgency"] = urgency(request.body["potassium"])
+        row["urgency"] = "routine" if flag == "N" else "critical"
 
         def statement() -> bool:
             now = self._reports.get(key)
