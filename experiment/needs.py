@@ -76,7 +76,7 @@ def _met(system: System, journey: str) -> set[str]:
 def _with_callees(system: System, names: set[str]) -> set[str]:
     found, new = set(names), set(names)
     while new:
-        new = {link.callee for link in system.links if link.caller in new} - found
+        new = {link.callee for link in system.links if link.caller in new and link.needed} - found
         found |= new
     return found
 

@@ -56,6 +56,9 @@ class Link:
     """The service, store or bus that is called."""
     protocol: Protocol = "http"
     """What is spoken on the link: a store speaks postgres, a bus nats, a service http, or mllp in blocks."""
+    needed: bool = True
+    """Off: the caller does without the callee. Where a system says `starts: needed`, the callee is not
+    started for this link alone, and a run without it has no such link."""
 
     @property
     def name(self) -> str:

@@ -20,9 +20,9 @@ from experiment.plan import Plan
 from experiment.requests import Request
 from experiment.rows import LEFT_OUT, Note, Operation, Outcome, Sample
 from experiment.templates import escaped, filler
+from experiment.traces import traced
 from experiment.workload import Answered, Unreadable, Workload, WorkloadFault, load_workload
 from load.exchange import Answer, Endpoint, NoAnswer
-from load.traces import traced
 
 CONCURRENT = 16
 PATIENCE_S = 1.5

@@ -18,11 +18,11 @@ from experiment.playing import Exchange, Heard, Prepared, Stopped, Turn, Users
 from experiment.recorder import Recorder
 from experiment.requests import Known, PlannedOperation
 from experiment.rows import Note, Operation, Row
+from experiment.traces import traced
 from experiment.workload import Answered, Unreadable, WorkloadFault
 from load.account import Account, SecondReport
 from load.exchange import Endpoint, NoAnswer
 from load.script import Script
-from load.traces import traced
 
 FLUSH_S = 0.2
 

@@ -18,6 +18,7 @@ from simulation.engine.tasks import Future, ModelError, Task, Work, within
 from simulation.model.bus import Event, Outbox, winners
 from simulation.model.messages import CallFailed, Held, Refused, Reply, Request
 from simulation.model.nodes import Node
+from simulation.model.spans import Told
 
 __all__ = [
     "CallFailed",
@@ -33,6 +34,7 @@ __all__ = [
     "Reply",
     "Request",
     "Task",
+    "Told",
     "Work",
     "winners",
     "within",

@@ -19,6 +19,7 @@ from measurement.properties.recovers import Recovers
 from measurement.properties.register import Register
 from measurement.properties.sometimes import Sometimes
 from measurement.properties.terminates import Terminates
+from measurement.properties.traces_complete import TracesComplete
 
 KINDS: dict[str, type[Binding]] = {
     "at_most_once": AtMostOnce,
@@ -36,5 +37,6 @@ KINDS: dict[str, type[Binding]] = {
     "bounded_staleness": BoundedStaleness,
     "bounded_waiting": BoundedWaiting,
     "no_retry_amplification": NoRetryAmplification,
+    "traces_complete": TracesComplete,
     "recovers": Recovers,
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterable
 from typing import Any
 
@@ -17,6 +18,7 @@ from nats.js.api import RetentionPolicy, StorageType, StreamConfig
 from reference_system.common.config import Address, LinkPatterns
 from reference_system.common.logs import Log
 from reference_system.common.metrics import LinkCounters
+from reference_system.common.tracing import PRODUCER, Tracer
 
 STREAM = "EVENTS"
 SUBJECTS = ["checkin.>", "eligibility.>", "rx.>", "dispense.>", "claim.>", "payment.>", "patient.>", "lab.>"]
@@ -56,10 +58,18 @@ class Bus:
     """A connection that comes back by itself."""
 
     def __init__(
-        self, service: str, address: Address, patterns: LinkPatterns, counters: LinkCounters, log: Log
+        self,
+        service: str,
+        address: Address,
+        patterns: LinkPatterns,
+        counters: LinkCounters,
+        log: Log,
+        tracer: Tracer,
     ) -> None:
         self.service = service
         self.counters = counters
+        self.attributes = {"link": f"{service} -> bus"}  # of spans
+        self._tracer = tracer
         self._address = address
         self._patterns = patterns
         self._log = log
@@ -144,7 +154,7 @@ class Bus:
         pending: list[asyncio.Future[Any]] = []
         if not self.connected:
             raise BusUnavailable("bus: not connected")
-        limit = self._patterns.timeout
+        limit, started, ok = self._patterns.timeout, time.time(), False
         self.counters.logical += 1
         self.counters.attempts += 1
         try:
@@ -158,6 +168,7 @@ class Bus:
                         await self._stream.publish_async(f"{domain}.events", body, headers=headers)
                     )
                 await asyncio.gather(*pending)
+            ok = True
         except LOST as error:
             self.counters.errors += 1
             if isinstance(error, TimeoutError):
@@ -166,6 +177,8 @@ class Bus:
         finally:
             for future in pending:
                 future.cancel()
+            if self._tracer.tells_calls:
+                self._tracer.past("publish", started, ok, self.attributes, PRODUCER, kept=False)
 
     async def close(self) -> None:
         if self._client is not None:

@@ -99,7 +99,8 @@ class Link:
     ) -> Reply:
         """Send the request as the link's patterns allow. Raises CallFailed when no reply came.
 
-        `timeout` shortens the link's own timeout for this call; replies of any status are returned.
+        `body` becomes JSON, but for bytes, which go as they are. `timeout` shortens the link's own timeout
+        for this call; replies of any status are returned.
         """
         self.counters.logical += 1
         bulkhead = self._bulkhead
@@ -126,7 +127,8 @@ class Link:
         idempotent: bool,
         timeout: float | None,
     ) -> Reply:
-        retries, payload = self._retries, None if body is None else _encode(body)
+        retries = self._retries
+        payload = body if body is None or isinstance(body, bytes) else _encode(body)
         retries.request()
         made, pause, sent = 0, 0.0, False
         while True:
@@ -176,11 +178,14 @@ class Link:
         self.counters.attempts += 1
         span = self._tracer.start(f"{method} {self._callee}", "client")
         span.attributes = self._attributes
-        sending = {"x-caller": self._caller, "traceparent": span.traceparent, **headers}
+        sending = {"x-caller": self._caller}
+        if self._tracer.over != "none":
+            sending["traceparent"] = span.traceparent
         if self.run:
             sending[RUN_HEADER] = self.run
         if payload is not None:
             sending["content-type"] = "application/fhir+json"
+        sending |= headers
         if self.patterns.propagate_deadline and limit is not None:
             sending[deadline.HEADER] = str(int(limit * 1000))
         ok = False

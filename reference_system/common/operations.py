@@ -40,9 +40,8 @@ def routes(service: Service) -> list[Route]:
         body = {"service": service.name, "ready": service.ready, "waiting_for": service.waiting_for}
         return plain(body, 200 if service.ready else 503)
 
-    async def metrics(_: Request) -> Response:
-        body = {"service": service.name, "design": service.design.name, "run": service.run}
-        return plain({**body, **service.metrics.snapshot(), "spans_dropped": service.tracer.dropped})
+    async def metrics(request: Request) -> Response:
+        return metrics_of(service, request)
 
     async def backlog(_: Request) -> Response:
         counts = await service.backlog()
@@ -50,6 +49,8 @@ def routes(service: Service) -> list[Route]:
             counts["outbox"] = await service.outbox.waiting()
         if service.consumer is not None:
             counts["consumer_lag"] = await service.consumer.lag()
+        if service.exporter is not None:
+            counts["spans"] = service.exporter.waiting
         return plain(counts)
 
     async def records(_: Request) -> Response:
@@ -105,6 +106,44 @@ async def _change(service: Service, name: str, method: str) -> Response:
         service.spawn(service.make_change(name, made=method == "PUT"))
     active, done = await service.change_state(name)
     return plain({"active": active, "done": done})
+
+
+def metrics_of(service: Service, request: Request) -> Response:
+    """The counters as JSON, or in Prometheus' text format."""
+    as_text = "text/plain" in request.headers.get("accept", "")
+    return scraped(service) if as_text else plain(counted(service))
+
+
+def counted(service: Service) -> dict[str, Any]:
+    """The counters of a service since the last reset."""
+    body = {"service": service.name, "design": service.design.name, "run": service.run}
+    found = {**body, **service.metrics.snapshot(), "spans_dropped": service.tracer.dropped}
+    if service.exporter is not None:
+        found["spans_exported"] = service.exporter.exported
+        found["spans_dropped"] += service.exporter.dropped
+    return found
+
+
+def scraped(service: Service) -> Response:
+    """The same in Prometheus' text format, for whoever asks for text."""
+    # Imported here: only a scraper needs it.
+    from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
+
+    registry = CollectorRegistry()
+    for name, value in counted(service).items():
+        if isinstance(value, (int, float)):
+            Gauge(f"service_{name}", f"{name} of this service", registry=registry).set(value)
+        elif name == "links":
+            for counter in next(iter(value.values()), {}):
+                if counter != "breaker_state":
+                    gauge = Gauge(f"link_{counter}", f"{counter} of a link", ["callee"], registry=registry)
+                    for callee, counters in value.items():
+                        gauge.labels(callee).set(counters[counter])
+        elif isinstance(value, Mapping):
+            gauge = Gauge(f"service_{name}", f"{name} of this service", ["about"], registry=registry)
+            for about, count in value.items():
+                gauge.labels(about).set(count)
+    return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
 
 
 def shown(obeys: Mapping[str, Any]) -> dict[str, Any]:

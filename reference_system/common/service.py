@@ -19,7 +19,8 @@ from reference_system.common import tracing
 from reference_system.common.behaviours import Behaviours
 from reference_system.common.bus import LOST as BUS_LOST
 from reference_system.common.bus import Bus, Event
-from reference_system.common.config import BulkheadPattern, Config, Design
+from reference_system.common.config import Address, BulkheadPattern, Config, Design
+from reference_system.common.exporter import COLLECTOR, Exporter
 from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
@@ -27,7 +28,7 @@ from reference_system.common.patterns import consumer, outbox
 from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.shedding import Shedding
 from reference_system.common.store import Store, StoreUnavailable
-from reference_system.common.switches import Admission, NoSwitches, Publishing, read_switches
+from reference_system.common.switches import Admission, NoSwitches, Publishing, Telling, read_switches
 
 CONNECT_AGAIN_S = 0.1
 SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
@@ -92,6 +93,7 @@ class Service:
         self.bus: Bus | None = None
         self.outbox: outbox.Outbox
         self.consumer: consumer.Consumer | None = None
+        self.exporter: Exporter | None = None  # of a run with a collector
 
     # hooks
 
@@ -201,13 +203,14 @@ class Service:
             patterns, counters = self.design.link(f"{self.name} -> {callee}"), self.metrics.link(callee)
             if address.protocol == "http":
                 rng = random.Random(f"{config.seed}/{self.name}/{callee}")
-                self.links[callee] = Link(
-                    self.name, callee, address, patterns, counters, shared, self.tracer, rng
-                )
+                tracer = tracing.Tracer(self.name, None, 0) if callee == COLLECTOR else self.tracer
+                self.links[callee] = Link(self.name, callee, address, patterns, counters, shared, tracer, rng)
             elif address.protocol == "postgres":
                 self.store = Store(self.name, address, patterns, counters, self.tracer)
             elif address.protocol == "nats":
-                self.bus = Bus(self.name, address, patterns, counters, self.log)
+                self.bus = Bus(self.name, address, patterns, counters, self.log, self.tracer)
+        if COLLECTOR in self.links:
+            self._tell_of_spans(config.links[COLLECTOR])
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         if self.bus is not None:
             self.outbox = outbox.Outbox(self.store, self.bus, self.log, self.metrics)
@@ -223,9 +226,16 @@ class Service:
                     lambda: self.run,
                 )
 
+    def _tell_of_spans(self, address: Address) -> None:
+        """Spans go to the collector from now on; that of telling it is nobody's concern."""
+        self.exporter = Exporter(self.links[COLLECTOR], address, self.tracer)
+        self.exporter.apply(self.telling.trace_context, self.telling.trace_export)
+
     async def start(self) -> None:
         """Connect with as many attempts as it takes, then serve. `waiting_for` says what is missing."""
         self.loop(self._flush_spans())
+        if self.exporter is not None:
+            self.loop(self.exporter.run())
         ddl = "; ".join(
             [META, self.DDL, outbox.DDL if self.bus else "", consumer.DDL if self.consumer else ""]
         )
@@ -270,17 +280,18 @@ class Service:
             self.run, self.seed, self.clock_scale = row["run"], row["seed"], row["clock_scale"]
             self.apply(msgspec.json.decode(row["design"], type=Design))
 
-    def _switches_in(self, design: Design) -> tuple[Any, Admission, Publishing | None]:
+    def _switches_in(self, design: Design) -> tuple[Any, Admission, Telling, Publishing | None]:
         publishes = any(address.protocol == "nats" for address in self.config.links.values())
         return (
             read_switches(self.SWITCHES, design, self.name),
             read_switches(Admission, design, self.name),
+            read_switches(Telling, design, self.name),
             read_switches(Publishing, design, self.name) if publishes else None,
         )
 
     def _follow(self, design: Design) -> None:
         self.design = design
-        self.switches, admission, publishing = self._switches_in(design)
+        self.switches, admission, self.telling, publishing = self._switches_in(design)
         self.shedding = Shedding(admission)
         if publishing is not None:
             self.publishing = publishing
@@ -303,12 +314,18 @@ class Service:
             self.bus.apply(design.link(f"{self.name} -> bus"))
             self.outbox.apply(self.publishing.outbox, self.publishing.outbox_poll)
             self.outbox.run = self.run
+        if self.exporter is not None:
+            self.exporter.apply(self.telling.trace_context, self.telling.trace_export)
 
     async def obeyed(self) -> dict[str, Any]:
         """What is in force now, from the values that the code reads and the database that it is in. Raises
         StoreUnavailable."""
         found: dict[str, Any] = msgspec.to_builtins(self.switches)
         found |= msgspec.to_builtins(self.shedding.switches)
+        told = self.telling
+        if self.exporter is not None:
+            told = Telling(self.tracer.over, self.exporter.mode)
+        found |= msgspec.to_builtins(told)
         if self.bus is not None:
             found |= {"outbox": self.outbox.enabled, "outbox_poll": self.outbox.poll, **self.bus.obeyed()}
         for link in self.links.values():
@@ -335,6 +352,8 @@ class Service:
         self.apply(reset.design or self.design)
         if self.bus is not None:
             self.outbox.clear(reset.run)
+        if self.exporter is not None:
+            self.exporter.clear()
         tables = [
             *self.TABLES,
             "meta",
@@ -359,6 +378,8 @@ class Service:
             task.cancel()
         await asyncio.gather(*self._tasks, *self._loops, return_exceptions=True)
         self.tracer.flush()
+        if self.exporter is not None:
+            self.exporter.close()
         if self.bus is not None:
             await self.bus.close()
         if hasattr(self, "store"):

@@ -139,8 +139,9 @@ class Store:
                 breaker.failed()
             if connection is not None:
                 self._release(connection, ok)
-            if not ok or time.time() - started > SPAN_FROM_S:
-                self._tracer.past("postgres", started, ok, self._attributes)
+            kept = not ok or time.time() - started > SPAN_FROM_S
+            if kept or self._tracer.tells_calls:
+                self._tracer.past("postgres", started, ok, self._attributes, kept=kept)
 
     async def _acquire(self, ends: float | None) -> asyncpg.Connection:
         """An idle connection, or a new one, or the next that comes free. Raises TimeoutError at `ends`."""

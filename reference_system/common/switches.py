@@ -6,7 +6,7 @@ service at its start.
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 
@@ -35,6 +35,13 @@ class Publishing(msgspec.Struct, frozen=True):
 
     outbox: bool
     outbox_poll: float
+
+
+class Telling(msgspec.Struct, frozen=True):
+    """What every service obeys that tells a collector of its spans."""
+
+    trace_context: Literal["none", "http", "all"]
+    trace_export: Literal["blocking", "bounded"]
 
 
 def read_switches(kind: type[Switches], design: Design, service: str) -> Switches:

@@ -1,17 +1,23 @@
-"""W3C trace context and spans. Spans go to a local file in batches, never in the way of a request."""
+"""W3C trace context and spans. Spans go to a local file in batches, never in the way of a request: the flight
+recorder of a run. Where a run has a collector they go there too, as the design says (T26)."""
 
 from __future__ import annotations
 
 import os
 import random
 import time
+from collections.abc import Callable
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
 FLUSH_EVERY_S = 0.25
 MAX_WAITING = 20_000
+CLIENT, SERVER, CONSUMER, PRODUCER = "client", "server", "consumer", "producer"
+
+Over = Literal["none", "http", "all"]
+"""Over what the context of a trace is handed on: nothing, requests, or requests and events."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -57,9 +63,20 @@ class Tracer:
         self._random = random.Random(f"{seed}/{service}/{os.getpid()}/{time.time_ns()}")
         self._fd = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644) if path else None
         self._waiting: list[bytes] = []
+        self.over: Over = "all"
+        self.tell: Callable[[Span], None] | None = None  # to the collector
+
+    @property
+    def tells_calls(self) -> bool:
+        """Whether a collector hears of calls. Without a context over requests nobody knows of more than what
+        was asked of itself."""
+        return self.tell is not None and self.over != "none"
 
     def start(self, name: str, kind: str, traceparent: str | None = None) -> Span:
-        """A span under `traceparent`, else under the current span, else a new trace."""
+        """A span under `traceparent`, else under the current span, else a new trace. A design that hands no
+        context on takes none either."""
+        if self.over == "none" or (self.over == "http" and kind == CONSUMER):
+            traceparent = None
         remote = parse(traceparent)
         parent = current.get() if remote is None else None
         if remote is not None:
@@ -71,21 +88,32 @@ class Tracer:
         span_id = f"{self._random.getrandbits(64):016x}"
         return Span(trace, span_id, parent_id, self._service, name, kind, time.time())
 
-    def past(self, name: str, start: float, ok: bool, attributes: dict[str, Any]) -> None:
-        """A client span that began at `start` (unix seconds) and ends now, under the current span."""
-        span = self.start(name, "client")
+    def past(
+        self,
+        name: str,
+        start: float,
+        ok: bool,
+        attributes: dict[str, Any],
+        kind: str = CLIENT,
+        kept: bool = True,
+    ) -> None:
+        """A span that began at `start` (unix seconds) and ends now, under the current span. One that is not
+        `kept` goes to the collector alone."""
+        span = self.start(name, kind)
         span.start, span.attributes = start, attributes
-        self.finish(span, ok)
+        self.finish(span, ok, kept)
 
-    def finish(self, span: Span, ok: bool = True) -> None:
-        if self._fd is None:
+    def finish(self, span: Span, ok: bool = True, kept: bool = True) -> None:
+        span.end = time.time()
+        if not ok:
+            span.status = "error"
+        if self.tell is not None and (self.over != "none" or span.kind == SERVER):
+            self.tell(span)
+        if self._fd is None or not kept:
             return
         if len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
             return
-        span.end = time.time()
-        if not ok:
-            span.status = "error"
         self._waiting.append(_encode(span))
 
     def flush(self) -> None:

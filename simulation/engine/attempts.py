@@ -18,6 +18,19 @@ class Owner(Protocol):
     def resume(self, attempt: Attempt, error: Failure | None) -> None: ...
 
 
+class Observer(Protocol):
+    """Whoever watches the attempts of a channel; `attempt.context` is theirs."""
+
+    def sent(self, attempt: Attempt) -> None:
+        """It goes onto the wire."""
+
+    def ended(self, attempt: Attempt, failure: Failure | None) -> None:
+        """Its caller has an answer or knows of its failure."""
+
+    def again(self, context: Any) -> Any:
+        """The context of an attempt that repeats the one with this context."""
+
+
 class Way(Protocol):
     """What an attempt travels on, as the attempt and a server's handler need it."""
 

@@ -13,7 +13,7 @@ from heapq import heappush
 from math import inf
 from typing import Any
 
-from simulation.engine.attempts import ARRIVES, WAITS, Attempt, Owner
+from simulation.engine.attempts import ARRIVES, WAITS, Attempt, Observer, Owner
 from simulation.engine.clock import Clock, Occurrence
 from simulation.engine.failures import (
     DEADLINE_PASSED,
@@ -54,6 +54,7 @@ class Caller:
         "max_attempts",
         "may_repeat",
         "name",
+        "observer",
         "rejected_bulkhead",
         "retries",
         "sent_before",
@@ -91,6 +92,7 @@ class Caller:
         self.impaired = False
         self.changed_at = -1.0  # when the wire last changed; it has not
         self.guarded = True
+        self.observer: Observer | None = None
 
     @property
     def logical(self) -> int:
@@ -138,6 +140,8 @@ class Caller:
             self._send(attempt)
             return attempt
         self._plain_calls += 1
+        if self.observer is not None:
+            self.observer.sent(attempt)
         self._pending.append(attempt)
         if not self._sweeping:
             self._tend(now)
@@ -190,6 +194,8 @@ class Caller:
     def launch(self, attempt: Attempt) -> None:
         """Put an attempt on the wire."""
         self._slow_attempts += 1
+        if self.observer is not None:
+            self.observer.sent(attempt)
         if self.impaired:
             self.wire.send(attempt)
         else:
@@ -213,6 +219,8 @@ class Caller:
             self.timeouts += 1
         else:
             self.errors += 1
+        if self.observer is not None:
+            self.observer.ended(attempt, error)
         if self.breaker is not None:
             self.breaker.failed_at(self.clock._now)
             self.watch()
@@ -263,6 +271,8 @@ class Caller:
         attempt = Attempt()
         attempt.channel, attempt.owner = earlier.channel, earlier.owner
         attempt.request, attempt.context = earlier.request, earlier.context
+        if self.observer is not None:
+            attempt.context = self.observer.again(earlier.context)
         attempt.sent = self.clock._now
         attempt.stage = ARRIVES
         attempt.live = True

@@ -136,6 +136,8 @@ class Channel(Caller):
                 self._failed(attempt, failure)
                 return
             self._succeeded()
+        if self.observer is not None:
+            self.observer.ended(attempt, None)
         attempt.owner.resume(attempt, None)
 
     def _succeeded(self) -> None:

@@ -23,6 +23,7 @@ class Home(Protocol):
     """The process a task lives in: its `generation` grows with every crash."""
 
     generation: int
+    span: Any  # what the task that goes on now is part of
 
     def defer(self, action: Callable[[], None]) -> bool:
         """Keep `action` until the process goes on; False when it is not held."""
@@ -66,10 +67,11 @@ Work = Generator[Future, Any, Value]
 class Task(Future):
     """Drives a generator; its own end is a future too."""
 
-    __slots__ = ("_generation", "_home", "_work")
+    __slots__ = ("_generation", "_home", "_span", "_work")
 
-    def __init__(self, work: Work[Any], home: Home | None = None) -> None:
+    def __init__(self, work: Work[Any], home: Home | None = None, span: Any = None) -> None:
         super().__init__()
+        self._span = span
         self._work = work
         self._home = home
         self._generation = home.generation if home is not None else 0
@@ -82,17 +84,24 @@ class Task(Future):
                 return  # the process that did this is dead
             if home.defer(lambda: self._go_on(settled)):
                 return
+            before, home.span = home.span, self._span
+        end: tuple[Any, BaseException | None] | None = None
         try:
             if settled is not None and settled.error is not None:
                 waited = self._work.throw(settled.error)
             else:
                 waited = self._work.send(settled.value if settled is not None else None)
         except StopIteration as stop:
-            self.resolve(stop.value)
+            end = stop.value, None
         except ModelError as error:
-            self.reject(error)
-        else:
+            end = None, error
+        finally:
+            if home is not None:
+                home.span = before
+        if end is None:
             waited.then(self._go_on)
+        else:
+            self._settle(*end)
 
 
 def sleep(clock: Clock, seconds: float) -> Future:

@@ -14,6 +14,7 @@ from simulation.engine.tasks import Future, ModelError, Work, within
 from simulation.model.messages import CallFailed, Reply
 from simulation.model.nodes import Node
 from simulation.model.site import Site
+from simulation.model.spans import Context
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Event:
     at: float
     body: dict[str, Any] = field(default_factory=dict)
     version: int | None = None
+    context: Context | None = None  # of the trace in which it was made
 
 
 class BusNode(Node):
@@ -70,7 +72,7 @@ class Outbox:
     ) -> Event:
         number = self._node.site.next_number()
         name = f"{self._node.name}-{number:012d}"
-        return Event(name, type_, key, self._node.wall, body or {}, version)
+        return Event(name, type_, key, self._node.wall, body or {}, version, self._node.span)
 
     def write(self, *events: Event) -> None:
         """To be called inside the statement of the change."""
@@ -235,6 +237,8 @@ class Consumer:
                     break
                 except CallFailed:
                     yield from node.pause_for(node.constant("bus_retry_s"))
+            for _, event in batch:
+                node.delivered(self.link, event.at, event.context)
             if session == self._session:
                 self._position = batch[-1][0] + 1
         if session == self._session:

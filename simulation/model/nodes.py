@@ -14,6 +14,7 @@ from simulation.engine.servers import Server
 from simulation.engine.tasks import Task, Work, sleep
 from simulation.model.messages import RETRYABLE, CallEnd, CallFailed, Held, Refused, Reply, Request
 from simulation.model.site import Site
+from simulation.model.spans import Calls, Context, Tell, Told
 
 NOT_SERVED = Failure(Cause.STATUS, 503, not_done=True)
 
@@ -53,6 +54,11 @@ class Node:
         self._hands_deadlines_on = False
         self._deferred: list[Callable[[], None]] = []
         self.rng = site.random(name, "choices")
+        self.span: Context | None = None  # what the task that goes on now is part of
+        self.tell: Tell | None = None  # to a collector
+        self.over = (
+            "all"  # contexts are handed on with requests ("http"), also with events ("all"), or "none"
+        )
 
     @classmethod
     def obeyed(cls) -> tuple[str, ...]:
@@ -81,6 +87,13 @@ class Node:
         return self.site.constant(name)
 
     # what subclasses say
+
+    def wired(self) -> None:
+        """All its links are there."""
+
+    def closing(self) -> Work[None] | None:
+        """Work that a request waits for between its end and its answer; None for nothing."""
+        return None
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply] | Reply:
         """The answer to a request: at once, or by work that waits and then returns it."""
@@ -140,10 +153,11 @@ class Node:
             attempt.channel.reply(attempt, Reply(503, refused=True), NOT_SERVED)
         else:
             self.in_flight += 1
-            Task(self._answer(attempt, request), self)
+            span = self._part_of(attempt.context) if self.tell is not None else None
+            Task(self._answer(attempt, request), self, span)
 
     def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
-        began = self.clock._now
+        began, span = self.clock._now, self.span
         try:
             work = self.site.work(self.name, request.what)
             if work > 0.0:
@@ -160,6 +174,14 @@ class Node:
         failure = None
         if reply.status in RETRYABLE:
             failure = Failure(Cause.STATUS, reply.status, not_done=reply.refused or reply.status == 429)
+        if self.tell is not None and span is not None:
+            parent = attempt.context.span if attempt.context is not None and self.over != "none" else None
+            took = self.clock._now - began
+            self.tell(
+                Told("request", span.trace, span.span, parent, self.name, began, took, reply.status < 500)
+            )
+            if (waits := self.closing()) is not None:
+                yield from waits
         attempt.channel.reply(attempt, reply, failure)
 
     def _deadline(self, attempt: Attempt, request: Request) -> float | None:
@@ -190,7 +212,7 @@ class Node:
         hands_on = self.site.design.links[channel.name].propagate_deadline
         request = Request(what, body, self.name, key, idempotent, limit, deadline, hands_on)
         end = CallEnd(channel.name, request)
-        channel.call(end, request)
+        channel.call(end, request, self.span)
         reply: Reply = yield end
         return reply
 
@@ -213,7 +235,7 @@ class Node:
             return statement()
         request = Request(what, {"run": statement}, self.name, deadline=deadline)
         end = CallEnd(channel.name, request)
-        channel.call(end, request)
+        channel.call(end, request, self.span)
         reply: Reply = yield end
         if reply.status != 200:
             raise CallFailed(channel.name, Failure(Cause.STATUS, reply.status), sent=True)
@@ -223,14 +245,43 @@ class Node:
         yield sleep(self.clock, seconds)
 
     def spawn(self, work: Work[Any]) -> Task:
-        """Background work of this process."""
-        return Task(work, self)
+        """Background work of this process, part of whatever begins it."""
+        return Task(work, self, self.span)
 
     def remaining(self, deadline: float | None) -> float | None:
         """Seconds of a request's deadline left to work in, never negative."""
         if deadline is None:
             return None
         return max(0.0, deadline - self.clock._now - self.constant("reply_margin_s"))
+
+    # what it tells a collector
+
+    def tells(self, tell: Tell, silent: str) -> None:
+        """From now on a collector hears of this node; the callee `silent` is the collector."""
+        self.tell = tell
+        for callee, channel in self.links.items():
+            if callee != silent and self.over != "none":
+                channel.observer = Calls(channel.name, tell, self._now, self.site.span_names)
+
+    def _now(self) -> float:
+        return self.clock._now
+
+    def _part_of(self, context: Context | None) -> Context:
+        """A new span under one that came along, or of a trace of its own."""
+        name = next(self.site.span_names)
+        heard = context if self.over != "none" else None
+        return Context(heard.trace if heard is not None else name, name)
+
+    def delivered(self, link: str, made_at: float, context: Context | None) -> None:
+        """An event was handled that was made at a time."""
+        if self.tell is None or self.over == "none":
+            return
+        heard = context if self.over == "all" else None
+        span = self._part_of(heard)
+        parent, now = heard.span if heard is not None else None, self.clock._now
+        self.tell(
+            Told("delivery", span.trace, span.span, parent, link, made_at, max(0.0, now - made_at), True)
+        )
 
     # crash and pause
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,7 @@ class Site:
         self._seed = plan.seed
         self._chance = (chance,) if chance else ()
         self._numbers = 0
+        self.span_names = (f"{number:016x}" for number in count(1))
         self._works = {name: sampler(one, self.stream("work", name)) for name, one in magnitudes.work.items()}
 
     def constant(self, name: str) -> float:

@@ -8,9 +8,11 @@ from experiment.playing import Exchange, Heard, Prepared, Turn
 from experiment.playing import Users as Playing
 from experiment.requests import Known, PlannedOperation
 from experiment.rows import Operation
+from experiment.traces import trace_of, traceparent
 from simulation.engine.failures import Cause
 from simulation.engine.tasks import Future, Task, Work, sleep, within
 from simulation.model.messages import CallEnd, CallFailed, Request
+from simulation.model.spans import Context
 from simulation.model.world import World
 
 # What the client of a live run would have seen instead of an answer.
@@ -38,7 +40,10 @@ class Users:
         """What a request carries: its key, its operation, the value to write, and the plan's arguments."""
         expected = known.version if op.journey in self._conditional else None
         own = {"key": op.key, "operation": op.id, "value": op.value, "expected": expected}
-        return Prepared(Request(op.journey, {**op.arguments, **own}, "client"), expected)
+        trace = None
+        if self._world.nodes[self._world.plan.system.journeys[op.journey].entry].tell is not None:
+            trace = trace_of(traceparent(self._world.plan.run_id, op.id))
+        return Prepared(Request(op.journey, {**op.arguments, **own}, "client"), expected, trace)
 
     def _operate(self, op: PlannedOperation) -> Work[None]:
         """One operation from its turn to its row, as a task."""
@@ -63,7 +68,9 @@ class Users:
         world, op, request = self._world, step.op, step.prepared.request
         request.limit = step.patience_s
         end = CallEnd("users", request)
-        world.user_channel(world.plan.system.journeys[op.journey].entry).call(end, request)
+        trace = step.prepared.trace
+        context = Context(trace, f"user-{op.id}") if trace is not None else None
+        world.user_channel(world.plan.system.journeys[op.journey].entry).call(end, request, context)
         try:
             reply = yield end
         except CallFailed as failed:

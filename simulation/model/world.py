@@ -45,6 +45,8 @@ class World:
         for link in plan.system.links:
             self._connect(link)
         for node in self.nodes.values():
+            node.wired()
+        for node in self.nodes.values():
             self._open(node)
 
     @property

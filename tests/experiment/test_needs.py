@@ -42,6 +42,16 @@ def test_a_run_starts_what_its_users_meet_and_what_these_call() -> None:
     assert {end for link in part.links for end in (link.caller, link.callee)} == set(part.services)
     assert {"checkin", "eligibility", "registry", "prescriptions", "pharmacy"} <= set(part.left_out)
     assert part.left_out == tuple(name for name in REFERENCE.services if name not in part.services)
+    assert set(part.left_out) == REFERENCE.services.keys() - part.services.keys()
+
+
+def test_a_link_that_its_caller_can_do_without_starts_nobody() -> None:
+    """A collector is started where a property asks for what it keeps, and then all its links are there."""
+    system = replace(REFERENCE, properties={"traces": REFERENCE.properties["traces_complete"]})
+    asked = needed(system, scenario("payment", expect=Expect(invariants=("traces",))))
+    assert "telemetry" not in started(scenario("payment"))
+    told = {link.caller for link in asked.links if link.callee == "telemetry"}
+    assert told == {"billing", "payer", "payments"}
 
 
 def test_a_system_that_does_not_say_so_starts_as_a_whole() -> None:

@@ -19,9 +19,9 @@ from execution.catalogue import default_catalogue
 from execution.options import Options
 from execution.runs.preflight import planner
 from experiment.requests import PlannedOperation, Request
+from experiment.traces import traced
 from experiment.workload import Answered, Known, Unreadable, load_workload
 from load.exchange import Endpoint
-from load.traces import traced
 from runtimes.runtime import RunSettings
 from runtimes.service_files import reset_body
 from tests.load.plans import operation

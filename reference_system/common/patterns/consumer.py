@@ -151,9 +151,11 @@ class Consumer:
         run = self._run()
         events = [event for m in batch for event in decode_events(m.data) if event.run == run]
         if events:
-            spans = [self._tracer.start(event.type, "consumer", event.traceparent) for event in events]
+            spans = [self._tracer.start(event.type, tracing.CONSUMER, event.traceparent) for event in events]
             await self._until_committed(events)
-            for span in spans:
+            for span, event in zip(spans, events, strict=True):
+                if self._tracer.tells_calls:  # how old the fact was when its handling began
+                    span.attributes = {**self._bus.attributes, "age_s": max(0.0, span.start - event.at)}
                 self._tracer.finish(span)
         self._metrics.count("consumed", len(events))
         await batch[-1].ack()

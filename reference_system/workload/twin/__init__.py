@@ -8,7 +8,7 @@ from .billing import Billing
 from .checkin import Checkin
 from .eligibility import Eligibility
 from .hl7 import Hl7Gateway, Hl7Sender
-from .instruments import Payer, Payments, Registry
+from .instruments import Payer, Payments, Registry, Telemetry
 from .medication import Pharmacy, Prescriptions
 from .notify import Notify, Sms
 from .results import Analytics, Dashboard, Lab
@@ -30,6 +30,7 @@ MODELS: dict[str, type[Node]] = {
     "lab": Lab,
     "dashboard": Dashboard,
     "analytics": Analytics,
+    "telemetry": Telemetry,
 }
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
@@ -68,4 +69,5 @@ OPERATIONS: dict[str, dict[str, str]] = {
     },
     "sms": {"POST /v1/messages": "page"},
     "pager": {"POST /v1/messages": "page"},
+    "telemetry": {"POST /v1/traces": "export"},
 }

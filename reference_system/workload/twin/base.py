@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from simulation.modelling import Event, Node, Outbox
+from simulation.modelling import CallFailed, Event, Future, Node, Outbox, Told, Work
 
+COLLECTOR = "telemetry"
 BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
 
 
 class ReferenceNode(Node):
     """A service with the switches that all of them have."""
 
-    SWITCHES: tuple[str, ...] = ("shedding", "max_rate", "outbox", "outbox_poll", "dedupe")
+    SWITCHES: tuple[str, ...] = (
+        "shedding", "max_rate", "outbox", "outbox_poll", "dedupe", "trace_context", "trace_export",
+    )  # fmt: skip
     outbox: Outbox
     _tokens: float | None = None  # of `max_rate`
     _counted_at = 0.0
@@ -48,3 +51,69 @@ class ReferenceNode(Node):
         new = [event for event in events if event.id not in seen]
         seen.update(event.id for event in new)
         return new
+
+    # telemetry
+
+    def wired(self) -> None:
+        """A run with a collector has a link to it."""
+        if COLLECTOR not in self.links:
+            return
+        self._untold: list[Told] = []
+        self._sending = False
+        self._turn = Future()  # of whoever may export next, where exporting blocks
+        self._turn.resolve()
+        self.dropped = 0
+        self.over = self.switches["trace_context"]
+        self.waiting["spans"] = lambda: len(self._untold)
+        self.tells(self._take, COLLECTOR)
+
+    def _take(self, told: Told) -> None:
+        """Keep a span until it is sent: at once, or with others from a queue of limited length."""
+        if len(self._untold) >= int(self.constant("spans_at_most")):
+            self.dropped += 1
+            return
+        self._untold.append(told)
+        if self.switches["trace_export"] == "bounded" and not self._sending:
+            self._sending = True
+            self.clock.call_after(self.constant("spans_linger_s"), lambda: self.spawn(self._export()))
+
+    def _export(self) -> Work[None]:
+        """Sends what waits until nothing does."""
+        while self._untold:
+            batch = list(self._untold)
+            try:
+                reply = yield from self.call(COLLECTOR, "export", {"spans": batch})
+            except CallFailed:
+                reply = None
+            if reply is not None and reply.status == 200:
+                del self._untold[: len(batch)]
+            yield from self.pause_for(self.constant("spans_linger_s"))
+        self._sending = False
+
+    def closing(self) -> Work[None] | None:
+        """Exporting that blocks: nobody in this process goes on before the collector has every span."""
+        blocks = self.switches["trace_export"] == "blocking"
+        return self._export_and_wait() if blocks else None
+
+    def _export_and_wait(self) -> Work[None]:
+        before, self._turn = self._turn, Future()
+        mine = self._turn
+        try:
+            yield before
+            batch, self._untold = self._untold, []
+            for told in batch:
+                limit = self.constant("blocking_limit_s")
+                yield from self.call(COLLECTOR, "export", {"spans": [told]}, limit=limit)
+        except CallFailed:
+            self.dropped += 1
+        finally:
+            mine.resolve()
+
+    def crash(self) -> None:
+        """What waited is lost with the process."""
+        super().crash()
+        if COLLECTOR in self.links:
+            self._untold.clear()
+            self._sending = False
+            self._turn = Future()
+            self._turn.resolve()

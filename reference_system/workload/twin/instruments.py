@@ -1,11 +1,12 @@
-"""The outside world: the payer with the true cover, the card processor with the true ledger, the registry."""
+"""The outside world, the payer with the true cover and the card processor with the true ledger; the registry;
+and the collector."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import Any
 
-from simulation.modelling import Group, Record, Refused, Reply, Request, Work
+from simulation.modelling import Group, Record, Refused, Reply, Request, Told, Work
 
 from .base import ReferenceNode
 
@@ -154,3 +155,31 @@ class Registry(ReferenceNode):
         if not found:
             raise Refused(404)
         return Reply(200)
+
+
+class Telemetry(ReferenceNode):
+    """Takes batches of spans; one that comes again changes nothing."""
+
+    @property
+    def _spans(self) -> dict[str, Told]:
+        rows: dict[str, Told] = self.tables.setdefault("span", {})
+        return rows
+
+    def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        spans: list[Told] = request.body["spans"]
+        yield from self.store(lambda: self._spans.update({told.span: told for told in spans}), deadline)
+        return Reply(200)
+
+    def records(self) -> Iterator[Record]:
+        for told in sorted(self._spans.values(), key=lambda told: (told.began, told.span)):
+            yield Record(
+                "telemetry",
+                told.kind,
+                told.trace,
+                told.span,
+                told.began,
+                status="ok" if told.ok else "error",
+                amount=told.took,
+                value=told.parent,
+                caller=told.whose,
+            )

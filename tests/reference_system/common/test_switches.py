@@ -16,7 +16,7 @@ from execution.catalogue import default_catalogue
 from reference_system.common import server
 from reference_system.common.config import Config, Design
 from reference_system.common.service import Reset, Service
-from reference_system.common.switches import Admission, Publishing, read_switches
+from reference_system.common.switches import Admission, Publishing, Telling, read_switches
 from reference_system.services.billing.service import Billing
 from reference_system.services.pharmacy.service import Pharmacy
 from simulation.model.models import models_of
@@ -42,7 +42,7 @@ def kind_of(name: str) -> type[Service]:
 
 def read_by(name: str) -> dict[str, Any]:
     """What a service reads: name to type."""
-    kinds: list[type[msgspec.Struct]] = [kind_of(name).SWITCHES, Admission]
+    kinds: list[type[msgspec.Struct]] = [kind_of(name).SWITCHES, Admission, Telling]
     if f"{name} -> bus" in SYSTEM.link_names:
         kinds.append(Publishing)
     return {field.name: field.type for kind in kinds for field in msgspec.structs.fields(kind)}

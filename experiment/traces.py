@@ -14,7 +14,12 @@ def traced(request: Request, run_id: str, operation: int) -> tuple[Request, str]
     context = traceparent(run_id, operation)
     headers = {"traceparent": context, "x-caller": CALLER, **request.headers}
     made = Request(request.method, request.path, headers, request.body, request.expected_version)
-    return made, context[3:35]
+    return made, trace_of(context)
+
+
+def trace_of(context: str) -> str:
+    """The id of the trace in a trace context."""
+    return context[3:35]
 
 
 def traceparent(run_id: str, operation: int) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from experiment.requests import Request
-from load.traces import traced, traceparent
+from experiment.traces import traced, traceparent
 
 
 def test_every_request_is_traced_and_says_who_calls() -> None:

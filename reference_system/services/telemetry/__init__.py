@@ -1,0 +1,1 @@
+"""Telemetry: the collector that services tell of their spans."""
