@@ -44,13 +44,7 @@ class RequestForm:
     def __post_init__(self) -> None:
         if not self.path.startswith("/") or re.search(r"[\s\x00-\x1f]", self.path):
             raise ValueError(f'the path "{self.path}"; expected a path without spaces that begins with /')
-        for name in self.headers:
-            if not _TOKEN.fullmatch(name):
-                raise ValueError(f'the name "{name}" in headers; expected the name of a header')
-            if name.lower() in OWN_HEADERS:
-                raise ValueError(
-                    f'the header "{name}" in headers; expected another: the load writes this one'
-                )
+        _require_headers(self.headers)
         bodies = [name for name in ("json", "form", "text") if getattr(self, name) is not None]
         if len(bodies) > 1:
             raise ValueError(f"the keys {' and '.join(bodies)}; expected one body")
@@ -69,6 +63,14 @@ class RequestForm:
         """Every placeholder, with where it stands below the request."""
         for part in ("path", "headers", "json", "form", "text"):
             yield from placeholders(getattr(self, part), (part,))
+
+
+def _require_headers(headers: dict[str, str]) -> None:
+    for name in headers:
+        if not _TOKEN.fullmatch(name):
+            raise ValueError(f'the name "{name}" in headers; expected the name of a header')
+        if name.lower() in OWN_HEADERS:
+            raise ValueError(f'the header "{name}" in headers; expected another: the load writes this one')
 
 
 def _require_template(part: str, value: Any) -> None:
@@ -119,6 +121,8 @@ class FinalReadForm:
     """The journey that writes these things; they are read at its entry service."""
     path: str
     """The path of one thing, with `{key}`."""
+    headers: dict[str, str] = field(default_factory=dict)
+    """Headers of the request, such as who reads."""
     answer: AnswerForm | None = None
     """Where the answer says what it says; without it, the client reads it."""
 
@@ -126,6 +130,7 @@ class FinalReadForm:
         if not self.path.startswith("/") or re.search(r"[\s\x00-\x1f]", self.path):
             raise ValueError(f'the path "{self.path}"; expected a path without spaces that begins with /')
         _require_template("path", self.path)
+        _require_headers(self.headers)
         for _, name in placeholders(self.path):
             if name not in ("key", "token", "visit"):
                 raise ValueError(f"the path with {{{name}}}; expected {{key}}, {{token}} or {{visit}}")

@@ -86,6 +86,9 @@ class Journey:
     """An answer slower than this is not good."""
     writes: bool = True
     """Off for a journey that changes nothing."""
+    refused: tuple[int, ...] = ()
+    """Statuses with which the system must refuse it: of somebody without the right, say. Such a refusal is
+    the good answer of this journey, and a success is not."""
     key: str = ""
     """The first part of its business keys, before the run's token and the visit; without it, its name."""
     arguments: dict[str, Draw] = field(default_factory=dict)
@@ -107,6 +110,9 @@ class Journey:
             raise ValueError(
                 f"p95 {self.p95:g} s with a patience of {self.patience:g} s; expected at most the patience"
             )
+        for status in self.refused:
+            if not 400 <= status < 600:
+                raise ValueError(f"refused with the status {status}; expected statuses of refusals, from 400")
         if self.criticality < 0:
             raise ValueError(f"criticality {self.criticality:g}; expected 0 or more")
         require_intended(self.intended_value)

@@ -65,7 +65,8 @@ CLIENT = "a client of the workload"
 RESERVED = frozenset(FIXED)
 _NONE = type(None)
 _TEXT, _FLOAT = (_NONE, str), (_NONE, float)
-RESET_KEYS = frozenset(("run", "seed", "design", "clock_scale"))  # of POST /admin/reset, beside the data
+# Of POST /admin/reset, beside the data.
+RESET_KEYS = frozenset(("run", "seed", "design", "clock_scale", "services"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,8 @@ def final_reads(
                 prefix, token, visit = key.split("-")
                 if prefix in addresses:
                     path = paths[prefix]({"key": key, "token": token, "visit": visit})
-                    pool.spawn(reader.read, number, key, path, addresses[prefix])
+                    request = Request("GET", path, forms[prefix].headers)
+                    pool.spawn(reader.read, number, key, request, addresses[prefix])
             pool.join()
     finally:
         pool.kill()
@@ -92,8 +93,8 @@ class _Reader:
         self.rows: list[Operation] = []
         self.faults: set[str] = set()
 
-    def read(self, number: int, key: str, path: str, base: str) -> None:
-        request, trace = traced(Request("GET", path), self._run_id, number)
+    def read(self, number: int, key: str, asked: Request, base: str) -> None:
+        request, trace = traced(asked, self._run_id, number)
         sent = monotonic() - self._zero
         answer = self._endpoints[base].exchange(request, PATIENCE_S)
         ended = monotonic() - self._zero

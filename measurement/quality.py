@@ -1,8 +1,8 @@
 """Which operations were good: the one definition from which goodput, Q, recovery and the score follow.
 
-Good is: acknowledged, within the journey's p95 objective counted from the *intended* start, semantically
-right and fresh (no property found it wrong), and unlabelled, unless the scenario allows the degraded profile
-in that phase.
+Good is: acknowledged (refused, where a journey must be), within the journey's p95 objective counted from
+the *intended* start, semantically right and fresh (no property found it wrong), and unlabelled, unless the
+scenario allows the degraded profile in that phase.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def grade(
     sent = pl.col("sent").is_not_null()
     span = fault_span(history)
     injected = span[0] if span is not None else float("inf")
-    right = sent & (pl.col("outcome") == "acknowledged")
+    right = sent & _answered_right(system)
     if wrong.len():
         right &= ~pl.col("id").is_in(wrong.implode())
     return (
@@ -54,7 +54,7 @@ def grade(
             bucket=pl.col("intended").floor().cast(pl.Int32),
             latency=pl.col("ended") - pl.col("intended") - _late(lag_off),
             is_sent=sent,
-            kind=_error_kind(),
+            kind=pl.when(~right).then(_error_kind()),
             into_fault=(pl.col("intended") < injected) & (pl.col("ended") > injected),
             succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
         )
@@ -62,7 +62,11 @@ def grade(
             good=pl.col("succeeded") & (pl.col("latency") <= _of_journey(objectives)),
             # Failing fast must not flatter a percentile, failing slowly must not be hidden from it.
             waited=pl.col("is_sent")
-            & ((pl.col("outcome") == "acknowledged") | (pl.col("latency") > _of_journey(bounds))),
+            & (
+                (pl.col("outcome") == "acknowledged")
+                | pl.col("succeeded")
+                | (pl.col("latency") > _of_journey(bounds))
+            ),
         )
         .select(
             *("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "waited"),
@@ -70,6 +74,16 @@ def grade(
         )
         .collect()
     )
+
+
+def _answered_right(system: System) -> pl.Expr:
+    """Acknowledged; of a journey that must be refused, rejected with one of its statuses."""
+    found = pl.col("outcome") == "acknowledged"
+    for name, journey in system.journeys.items():
+        if journey.refused:
+            refused = (pl.col("outcome") == "rejected") & pl.col("status").is_in(list(journey.refused))
+            found = pl.when(pl.col("journey") == name).then(refused.fill_null(False)).otherwise(found)
+    return found
 
 
 def _late(at_most: float) -> pl.Expr:

@@ -6,6 +6,8 @@ their user can read: in no log, no report, no run folder and on no command line.
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -17,14 +19,20 @@ from runtimes.postgres import PROBE
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """`passwords` are those of the databases' owners and of the role that measures links."""
+    """`passwords` are those of the databases' owners and of the role that measures links; `root` is what the
+    secrets of the modules are made of."""
 
     token: str = field(default="", repr=False)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
+    root: str = field(default="", repr=False)
 
     def over(self, system: System, link: Link) -> str:
         """What lets the harness in at the callee of a link, to measure it."""
         return self.passwords[PROBE] if link.protocol == "postgres" else self.of(system, link.callee)
+
+    def secret_of(self, service: str) -> str:
+        """What one service alone knows, to encrypt with; the same at every start within an instance."""
+        return hmac.new(self.root.encode(), service.encode(), hashlib.sha256).hexdigest()
 
     def of(self, system: System, node: str) -> str:
         """The token that a service or bus asks for; empty where it can ask for none."""

@@ -51,6 +51,7 @@ class RunSettings:
     design: Design
     population: Population
     clock_scale: float = 1.0
+    services: tuple[str, ...] = ()  # of the run's part of the system; more may be up
 
     @property
     def token(self) -> str:

@@ -25,6 +25,7 @@ def reset_body(run: RunSettings) -> bytes:
             "seed": run.seed,
             "design": run.design.to_wire(),
             "clock_scale": run.clock_scale,
+            **({"services": list(run.services)} if run.services else {}),
             **run.population.data,
         }
     ).encode()
@@ -61,9 +62,10 @@ def configuration(
     run: RunSettings,
     folder: ServiceFolder,
     token: str,
+    secret: str,
 ) -> dict[str, Any]:
     """The whole configuration file of a service; `links` gives each callee's protocol and proxy address,
-    `token` is what it asks its own callers for."""
+    `token` is what it asks its own callers for, `secret` what it alone knows."""
     return {
         "service": service,
         "listen": {"host": listen.host, "port": listen.port},
@@ -74,6 +76,7 @@ def configuration(
         "spans": str(folder.spans(service)),
         "log": str(folder.log(service)),
         **({"token": token} if token else {}),
+        "secret": secret,
     }
 
 

@@ -375,7 +375,10 @@ class LiveRun:
 
 def run_settings(plan: Plan) -> RunSettings:
     """What the runtime must know of the plan."""
-    return RunSettings(plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale)
+    services = tuple(plan.system.services)
+    return RunSettings(
+        plan.run_id, plan.seed, plan.design, plan.population, plan.scenario.clock_scale, services
+    )
 
 
 def baseline_problems(history: History, scenario: Scenario, system: System) -> list[str]:

@@ -22,6 +22,7 @@ from reference_system.common.tracing import PRODUCER, Tracer
 
 STREAM = "EVENTS"
 SUBJECTS = ["checkin.>", "eligibility.>", "rx.>", "dispense.>", "claim.>", "payment.>", "patient.>", "lab.>"]
+SUBJECTS += ["breakglass.>"]
 STREAM_BYTES = 256 * 1024 * 1024
 PUBLISH_TIMEOUT_S = 2.0
 RECONNECT_WAIT_S = 0.2

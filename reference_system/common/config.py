@@ -69,7 +69,8 @@ class Address(msgspec.Struct, frozen=True):
 
 class Config(msgspec.Struct, frozen=True):
     """One service's configuration file. `spans` and `log` are paths; None means not recorded and standard
-    error. `token` is what every caller must show; empty: nobody need show any."""
+    error. `token` is what every caller must show; empty: nobody need show any. `secret` is known to this
+    service alone."""
 
     service: str
     listen: Listen
@@ -80,6 +81,7 @@ class Config(msgspec.Struct, frozen=True):
     spans: str | None = None
     log: str | None = None
     token: str = ""
+    secret: str = ""
 
 
 def read_config(path: str) -> Config:

@@ -20,6 +20,10 @@ RX = "urn:codeblue:rx"
 DISPENSE = "urn:codeblue:dispense"
 COVERAGE_EXTENSION = "urn:codeblue:coverage"
 ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"
+STAFF = "urn:codeblue:staff"
+SERVICE = "urn:codeblue:service"
+AUDIT_NUMBER = "urn:codeblue:audit-number"
+ACT_REASON = "http://terminology.hl7.org/CodeSystem/v3-ActReason"
 MEDIA_TYPE = "application/fhir+json"
 KEY = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 LARGEST_VERSION = 2**31 - 2
@@ -27,11 +31,19 @@ NOT_DONE = {"x-not-done": "1"}  # on a 503: refused before any effect, so that a
 
 Amount = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
 
-_encode = msgspec.json.Encoder().encode
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
+encode = _encode = msgspec.json.Encoder().encode
+decode = _decode = msgspec.json.Decoder(dict[str, Any]).decode
 T = TypeVar("T")
 
-ISSUE_CODES = {400: "invalid", 402: "business-rule", 404: "not-found", 409: "conflict", 412: "conflict"}
+ISSUE_CODES = {
+    400: "invalid",
+    401: "login",
+    403: "forbidden",
+    402: "business-rule",
+    404: "not-found",
+    409: "conflict",
+    412: "conflict",
+}
 ISSUE_CODES |= {422: "processing", 428: "required", 429: "throttled", 503: "transient", 504: "timeout"}
 
 
@@ -277,3 +289,48 @@ def history_bundle(entries: list[Resource]) -> Resource:
             for entry in entries
         ],
     }
+
+
+def audit_event(
+    id_: str,
+    source: str,
+    number: int,
+    at: float,
+    *,
+    user: str,
+    patient: str,
+    action: str,
+    request: str,
+    permitted: bool,
+    emergency: bool,
+) -> Resource:
+    """One access to patient data: codes of DICOM PS3.16, "Patient Record" or, where the glass was broken,
+    "Security Alert" with "Emergency Override Started" and the purpose ETREAT."""
+    event: Resource = {
+        "resourceType": "AuditEvent",
+        "id": id_,
+        "extension": [{"url": AUDIT_NUMBER, "valueDecimal": number}],
+        "type": _dicom(*(("110113", "Security Alert") if emergency else ("110110", "Patient Record"))),
+        "action": "R",
+        "recorded": instant(at),
+        "outcome": "0" if permitted else "4",
+        "purposeOfEvent": [{"coding": [{"system": ACT_REASON, "code": "ETREAT" if emergency else "TREAT"}]}],
+        "agent": [{"who": {"identifier": {"system": STAFF, "value": user or "unknown"}}, "requestor": True}],
+        "source": {"observer": {"identifier": {"system": SERVICE, "value": source}}},
+        "entity": [
+            {
+                "what": {"reference": f"Patient/{patient}"},
+                "detail": [
+                    {"type": "request", "valueString": request},
+                    {"type": "resource", "valueString": action},
+                ],
+            }
+        ],
+    }
+    if emergency:
+        event["subtype"] = [_dicom("110127", "Emergency Override Started")]
+    return event
+
+
+def _dicom(code: str, display: str) -> Resource:
+    return {"system": "http://dicom.nema.org/resources/ontology/DCM", "code": code, "display": display}

@@ -15,7 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
 from reference_system.common import behaviours, fhir
-from reference_system.common.service import Reset
+from reference_system.common.service import Reset, records_of
 from reference_system.common.store import StoreUnavailable
 
 if TYPE_CHECKING:
@@ -44,17 +44,10 @@ def routes(service: Service) -> list[Route]:
         return metrics_of(service, request)
 
     async def backlog(_: Request) -> Response:
-        counts = await service.backlog()
-        if service.bus is not None:
-            counts["outbox"] = await service.outbox.waiting()
-        if service.consumer is not None:
-            counts["consumer_lag"] = await service.consumer.lag()
-        if service.exporter is not None:
-            counts["spans"] = service.exporter.waiting
-        return plain(counts)
+        return plain(await _waiting(service))
 
     async def records(_: Request) -> Response:
-        return StreamingResponse(ndjson(await service.records()), media_type="application/x-ndjson")
+        return StreamingResponse(ndjson(await _kept(service)), media_type="application/x-ndjson")
 
     async def design(_: Request) -> Response:
         return plain(shown(await service.obeyed()))
@@ -144,6 +137,26 @@ def scraped(service: Service) -> Response:
             for about, count in value.items():
                 gauge.labels(about).set(count)
     return Response(generate_latest(registry), media_type=CONTENT_TYPE_LATEST)
+
+
+async def _waiting(service: Service) -> dict[str, int]:
+    """What the service has not finished, its own work and that of its parts."""
+    counts = await service.backlog()
+    if service.DISCLOSES:
+        counts |= service.disclosure.backlog()
+    if service.bus is not None:
+        counts["outbox"] = await service.outbox.waiting()
+    if service.consumer is not None:
+        counts["consumer_lag"] = await service.consumer.lag()
+    if service.exporter is not None:
+        counts["spans"] = service.exporter.waiting
+    return counts
+
+
+async def _kept(service: Service) -> list[dict[str, Any]]:
+    """The system of record, with the grants of a service that shows patient data."""
+    rows = await service.records()
+    return rows + (records_of("grant", await service.disclosure.records()) if service.DISCLOSES else [])
 
 
 def shown(obeys: Mapping[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ import asyncpg
 import msgspec
 from starlette.routing import Route
 
-from reference_system.common import tracing
+from reference_system.common import disclosure, tracing
 from reference_system.common.behaviours import Behaviours
 from reference_system.common.bus import LOST as BUS_LOST
 from reference_system.common.bus import Bus, Event
@@ -26,16 +26,25 @@ from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
 from reference_system.common.patterns import consumer, outbox
 from reference_system.common.patterns.bulkhead import Bulkhead
+from reference_system.common.patterns.sealing import Sealer
 from reference_system.common.patterns.shedding import Shedding
 from reference_system.common.store import Store, StoreUnavailable
-from reference_system.common.switches import Admission, NoSwitches, Publishing, Telling, read_switches
+from reference_system.common.switches import (
+    Admission,
+    Disclosing,
+    Keeping,
+    NoSwitches,
+    Publishing,
+    Telling,
+    read_switches,
+)
 
 CONNECT_AGAIN_S = 0.1
 SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
 META = """
 CREATE TABLE IF NOT EXISTS meta (
     one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL,
-    clock_scale float8 NOT NULL, config_digest text NOT NULL, design bytea NOT NULL)
+    clock_scale float8 NOT NULL, config_digest text NOT NULL, design bytea NOT NULL, part text[])
 """
 RECORD_FIELDS = ("kind", "key", "id", "at", "version", "status", "amount", "value", "caller")
 
@@ -43,16 +52,35 @@ RECORD_FIELDS = ("kind", "key", "id", "at", "version", "status", "amount", "valu
 T = TypeVar("T")
 
 
+class Person(msgspec.Struct, frozen=True):
+    """One of the staff: a role, and the wards where it is held."""
+
+    id: str
+    role: str
+    wards: list[str]
+
+
+class Care(msgspec.Struct, frozen=True):
+    """Where a patient is cared for. The patient's consent excludes who is `barred`."""
+
+    patient: str
+    ward: str
+    barred: list[str] = []
+
+
 class Reset(msgspec.Struct, frozen=True):
-    """The body of POST /admin/reset."""
+    """The body of POST /admin/reset. `services` are those of the run; others may be up and are not called."""
 
     run: str
     seed: int = 0
     design: Design | None = None
     clock_scale: float | None = None
+    services: list[str] | None = None
     patients: list[dict[str, Any]] | None = None
     coverages: list[dict[str, Any]] | None = None
     hl7_feed: list[dict[str, Any]] | None = None
+    staff: list[Person] | None = None
+    care: list[Care] | None = None
 
     def __post_init__(self) -> None:
         """Raises ValueError for a resource without an id, before anything is emptied."""
@@ -69,6 +97,8 @@ class Service:
     CONSUMES: ClassVar[tuple[str, ...]] = ()
     SWITCHES: ClassVar[type[msgspec.Struct]] = NoSwitches
     CHANGES: ClassVar[tuple[str, ...]] = ()  # planned changes that it makes on request
+    DISCLOSES: ClassVar[bool] = False  # shows patient data to persons
+    SEALS: ClassVar[bool] = False  # keeps patient data
     switches: Any  # what the design says of these
 
     def __init__(self, config: Config) -> None:
@@ -76,8 +106,10 @@ class Service:
         self.config = config
         self.name = config.service
         self.run = ""
+        self.part: frozenset[str] | None = None  # services of the run; None: all
         self.seed = config.seed
         self.clock_scale = config.clock_scale
+        self.sealer = Sealer(config.secret, config.service)
         self._follow(config.design)
         self.log = Log(self.name, config.log)
         self.metrics = Metrics()
@@ -94,6 +126,7 @@ class Service:
         self.outbox: outbox.Outbox
         self.consumer: consumer.Consumer | None = None
         self.exporter: Exporter | None = None  # of a run with a collector
+        self.disclosure: disclosure.Disclosure
 
     # hooks
 
@@ -135,6 +168,10 @@ class Service:
     @property
     def ready(self) -> bool:
         return not self.waiting_for
+
+    def calls(self, callee: str) -> bool:
+        """Whether a callee takes part in this run; one that does not is not called, though it may be up."""
+        return callee in self.links and (self.part is None or callee in self.part)
 
     def spawn(self, work: Coroutine[Any, Any, Any], span: tracing.Span | None = None) -> asyncio.Task[Any]:
         """Background work of this run, free of the request's deadline; it is cancelled by a reset."""
@@ -225,6 +262,22 @@ class Service:
                     self.tracer,
                     lambda: self.run,
                 )
+        if self.DISCLOSES:
+            self._make_disclosure()
+
+    def _make_disclosure(self) -> None:
+        authz = self.config.links.get("authz")
+        self.disclosure = disclosure.Disclosure(
+            self.name,
+            self.links,
+            authz.token if authz is not None else "",
+            self.store,
+            self.outbox,
+            self.log,
+            self.metrics,
+            self.spawn,
+        )
+        self.disclosure.apply(self.disclosing, self.clock_scale, self.calls)
 
     def _tell_of_spans(self, address: Address) -> None:
         """Spans go to the collector from now on; that of telling it is nobody's concern."""
@@ -237,7 +290,13 @@ class Service:
         if self.exporter is not None:
             self.loop(self.exporter.run())
         ddl = "; ".join(
-            [META, self.DDL, outbox.DDL if self.bus else "", consumer.DDL if self.consumer else ""]
+            [
+                META,
+                self.DDL,
+                outbox.DDL if self.bus else "",
+                consumer.DDL if self.consumer else "",
+                disclosure.DDL if self.DISCLOSES else "",
+            ]
         )
         await self._insist("store", lambda: self.store.prepare(ddl))
         await self._insist("store: run", self._restore)
@@ -246,6 +305,9 @@ class Service:
             self.loop(self.outbox.relay())
         if self.consumer is not None:
             self.loop(self.consumer.consume())
+        if self.DISCLOSES:
+            await self._insist("own accesses", self.disclosure.opened)
+            self.loop(self.disclosure.run(self.of_run))
         await self._insist("own state", self.opened)
         self.waiting_for = ""
         self.log.info("ready", design=self.design.name, run=self.run)
@@ -278,23 +340,31 @@ class Service:
         row = await self.store.row("SELECT * FROM meta WHERE config_digest = $1", self._digest)
         if row is not None:
             self.run, self.seed, self.clock_scale = row["run"], row["seed"], row["clock_scale"]
+            self.part = None if row["part"] is None else frozenset(row["part"])
             self.apply(msgspec.json.decode(row["design"], type=Design))
 
-    def _switches_in(self, design: Design) -> tuple[Any, Admission, Telling, Publishing | None]:
+    def _switches_in(
+        self, design: Design
+    ) -> tuple[Any, Admission, Telling, Publishing | None, Disclosing | None]:
         publishes = any(address.protocol == "nats" for address in self.config.links.values())
         return (
             read_switches(self.SWITCHES, design, self.name),
             read_switches(Admission, design, self.name),
             read_switches(Telling, design, self.name),
             read_switches(Publishing, design, self.name) if publishes else None,
+            read_switches(Disclosing, design, self.name) if self.DISCLOSES else None,
         )
 
     def _follow(self, design: Design) -> None:
         self.design = design
-        self.switches, admission, self.telling, publishing = self._switches_in(design)
+        self.switches, admission, self.telling, publishing, disclosing = self._switches_in(design)
         self.shedding = Shedding(admission)
         if publishing is not None:
             self.publishing = publishing
+        if disclosing is not None:
+            self.disclosing = disclosing
+        if self.SEALS:
+            self.sealer.apply(read_switches(Keeping, design, self.name).encryption)
 
     def check(self, reset: Reset) -> Reset:
         """Raises ValueError when its design lacks a switch that the service reads."""
@@ -316,6 +386,8 @@ class Service:
             self.outbox.run = self.run
         if self.exporter is not None:
             self.exporter.apply(self.telling.trace_context, self.telling.trace_export)
+        if self.DISCLOSES:
+            self.disclosure.apply(self.disclosing, self.clock_scale, self.calls)
 
     async def obeyed(self) -> dict[str, Any]:
         """What is in force now, from the values that the code reads and the database that it is in. Raises
@@ -328,6 +400,10 @@ class Service:
         found |= msgspec.to_builtins(told)
         if self.bus is not None:
             found |= {"outbox": self.outbox.enabled, "outbox_poll": self.outbox.poll, **self.bus.obeyed()}
+        if self.DISCLOSES:
+            found |= msgspec.to_builtins(self.disclosing)
+        if self.SEALS:
+            found["encryption"] = self.sealer.enabled
         for link in self.links.values():
             found |= link.obeyed()
         return found | (await self.store.obeyed() if hasattr(self, "store") else {})
@@ -348,26 +424,32 @@ class Service:
         self.run, self.seed = reset.run, reset.seed
         if reset.clock_scale is not None:
             self.clock_scale = reset.clock_scale
+        self.part = None if reset.services is None else frozenset(reset.services)
         self.behaviours = Behaviours(reset.seed)
         self.apply(reset.design or self.design)
         if self.bus is not None:
             self.outbox.clear(reset.run)
         if self.exporter is not None:
             self.exporter.clear()
+        if self.DISCLOSES:
+            self.disclosure.clear()
         tables = [
             *self.TABLES,
             "meta",
             *(["outbox"] if self.bus else []),
             *(["consumed"] if self.consumer else []),
+            *(disclosure.TABLES if self.DISCLOSES else ()),
         ]
         await self.store.run(f"TRUNCATE {', '.join(tables)}")
         await self.store.run(
-            "INSERT INTO meta (run, seed, clock_scale, config_digest, design) VALUES ($1, $2, $3, $4, $5)",
+            "INSERT INTO meta (run, seed, clock_scale, config_digest, design, part) "
+            "VALUES ($1, $2, $3, $4, $5, $6)",
             self.run,
             self.seed,
             self.clock_scale,
             self._digest,
             msgspec.json.encode(self.design),
+            reset.services,
         )
         await self.cleared(reset)
         self.metrics.reset()

@@ -44,6 +44,22 @@ class Telling(msgspec.Struct, frozen=True):
     trace_export: Literal["blocking", "bounded"]
 
 
+class Disclosing(msgspec.Struct, frozen=True):
+    """What every service that shows patient data obeys; durations in seconds."""
+
+    authorisation: Literal["fail_open", "fail_closed"]
+    decision_cache: float | None
+    local_break_glass: bool
+    audit: Literal["best_effort", "spool"]
+    spool_limit: int | None
+
+
+class Keeping(msgspec.Struct, frozen=True):
+    """What every service that keeps patient data obeys."""
+
+    encryption: bool
+
+
 def read_switches(kind: type[Switches], design: Design, service: str) -> Switches:
     """The switches of `kind` for this service. Raises ValueError naming the switch."""
     try:

@@ -11,6 +11,7 @@ import msgspec
 
 from experiment.workload import Answered, Known, PlannedOperation, Population, Reply, Request
 
+from . import staff
 from .feed import read_messages
 from .population import generate, read_bundles
 
@@ -47,6 +48,10 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
     person = {name: subject[name] for name in ("patient", "coverage")}
     if journey in ("report_result", "correct_result"):
         return {**person, "status": "corrected" if journey == "correct_result" else "final"}
+    if journey in staff.JOURNEYS:
+        return {**person, "user": staff.user_of(journey, person["patient"])}
+    if journey in staff.OF_ENGAGED:
+        return {**person, "ward": staff.ward_of(person["patient"])}
     if journey not in ("prescribe", "change_dose"):
         return person
     halvings = nth + 1 if journey == "change_dose" else nth
@@ -148,6 +153,11 @@ def _dispensed(_op: PlannedOperation, reply: Reply) -> Answered:
     return Answered(version=int(number), value=reply.at("body.dosageInstruction[0].text"))
 
 
+def _seen_by_engaged(_op: PlannedOperation, _reply: Reply) -> Answered:
+    """Whoever was engaged for this visit sees it as version 1 of her role, whatever became of that since."""
+    return Answered(version=1)
+
+
 def _encounter(reply: Reply) -> Answered:
     entries = reply.at("body.entry?") or []
     if not entries:
@@ -235,5 +245,7 @@ ANSWERS = {
     "report_result": _reported,
     "correct_result": _reported,
     "view_dashboard": _dashboard,
+    "view_engaged": _seen_by_engaged,
+    "view_dismissed": _seen_by_engaged,
 }
 FINAL_READS = {"enc": _encounter}

@@ -20,6 +20,8 @@ from experiment.errors import ConfigError, Location, Problem
 from experiment.regular_files import LARGEST, TooLarge, read_regular
 from experiment.workload import Population
 
+from . import staff
+
 FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, data type id
 FAMILY = (
     "Abel",
@@ -92,6 +94,7 @@ def of_patients(source: str, patients: tuple[Patient, ...]) -> Population:
     resources = {
         "patients": [patient.resource for patient in patients],
         "coverages": [patient.coverage for patient in patients],
+        **staff.register(patient.id for patient in patients),
     }
     return Population(source, subjects, resources)
 

@@ -92,6 +92,7 @@ def _configuration(system: System, design: Design, service: str, ports: Mapping[
             "links": patterns,
             "services": {service: design.services[service]},
         },
+        "secret": PASSWORD,
     }
 
 

@@ -33,7 +33,7 @@ class Secrets:
 
 def new_secrets(databases: Iterable[str]) -> Secrets:
     passwords = {name: secrets.token_hex(12) for name in (PROBE, *databases)}
-    return Secrets(secrets.token_hex(12), Keys(new_token(), passwords))
+    return Secrets(secrets.token_hex(12), Keys(new_token(), passwords, new_token()))
 
 
 def statements(passwords: dict[str, str]) -> str:

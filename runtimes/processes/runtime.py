@@ -110,7 +110,7 @@ class ProcessesRuntime:
         self._folder = ServiceFolder(journal.folder)
         self._folder.make()
         ports = free_ports(len(self._system.services))
-        self._keys = Keys(new_token())
+        self._keys = Keys(new_token(), root=new_token())
         self._addresses = {
             name: Address(HOST, port, self._keys.of(self._system, name))
             for name, port in zip(self._system.services, ports, strict=True)
@@ -178,7 +178,8 @@ class ProcessesRuntime:
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
         links = callees(self._system, service, self._doors, run, self._keys)
         address = self._addresses[service]
-        return configuration(service, address, links, run, self._folder, address.token)
+        secret = self._keys.secret_of(service)
+        return configuration(service, address, links, run, self._folder, address.token, secret)
 
     def _launch(self, part: Part, journal: Journal) -> None:
         planned = None

@@ -130,3 +130,11 @@ def test_parts_with_records_over_http_are_joined() -> None:
     small = part_of(shop, ("payments", "postgres"))
     assert set(joined([small, shop]).services) == set(shop.services)
     assert len(joined([small, shop]).records) == len(shop.records)
+
+
+def test_a_link_that_is_not_needed_starts_nothing_by_itself() -> None:
+    """Who shows patient data is started without the authorisation that it would ask, but where a user's way
+    leads there."""
+    assert "authz" not in started(scenario("visit"))
+    assert {"authz", "audit", "registry"} <= started(scenario("records"))
+    assert "registry -> authz" not in needed(REFERENCE, scenario("visit")).link_names

@@ -35,6 +35,12 @@ def turned(design: Design) -> Design:
         "result_contract": "breaking",
         "dashboard": "fan_out",
         "partial_answers": False,
+        "authorisation": "fail_open",
+        "decision_cache": 30.5,
+        "local_break_glass": False,
+        "audit": "best_effort",
+        "spool_limit": 77,
+        "encryption": False,
     }
     patterns = LinkPatterns(3.5, False, Retry(2, 0.01, 0.2, "equal", 0.3), Breaker(9, 0.7), Bulkhead(11, 12))
     services = {name: {**own, **other} for name, own in design.services.items()}

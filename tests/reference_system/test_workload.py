@@ -22,6 +22,7 @@ from experiment.requests import PlannedOperation, Request
 from experiment.traces import traced
 from experiment.workload import Answered, Known, Unreadable, load_workload
 from load.exchange import Endpoint
+from reference_system.workload import staff
 from runtimes.runtime import RunSettings
 from runtimes.service_files import reset_body
 from tests.load.plans import operation
@@ -48,6 +49,10 @@ def planned(journey: str, number: int = 3) -> PlannedOperation:
     if journey in ("report_result", "correct_result"):
         status = "final" if journey == "report_result" else "corrected"
         return operation(number, journey, 0.5, visit=7, potassium=6.9, status=status)
+    if journey in staff.JOURNEYS:
+        return operation(number, journey, 0.5, visit=7, user=staff.user_of(journey, "pat-00001"))
+    if journey in staff.OF_ENGAGED:
+        return operation(number, journey, 0.5, visit=7, ward=staff.ward_of("pat-00001"))
     return operation(number, journey, 0.5, visit=7)
 
 
@@ -114,8 +119,8 @@ def test_the_services_are_given_the_patients_that_they_have_always_been_given() 
     """POST /admin/reset carries the population beside the design."""
     population = WORKLOAD.population(None, 7)
     body = reset_body(RunSettings("r-1", 7, CATALOGUE.design("fragile", SYSTEM), population))
-    plain = json.loads(body)
-    assert list(plain) == ["run", "seed", "design", "clock_scale", "patients", "coverages"]
+    plain, told = json.loads(body), ["staff", "care"]
+    assert list(plain) == ["run", "seed", "design", "clock_scale", "patients", "coverages", *told]
     known = json.dumps([plain["patients"], plain["coverages"]]).encode()
     assert hashlib.sha256(known).hexdigest()[:16] == "886ebf0eae8c59f0"
 

@@ -50,6 +50,8 @@ class Checkin(Service):
     """Encounters, with the patient from the registry and the state of the insurance from eligibility."""
 
     SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    DISCLOSES: ClassVar[bool] = True
+    SEALS: ClassVar[bool] = True
     switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS encounter (
@@ -117,11 +119,11 @@ class Checkin(Service):
             idempotency.guard(self.switches.idempotency_key, arrival.key),
             arrival.fingerprint,
             arrival.patient,
-            name,
+            self.sealer.seal_text(name),
             arrival.coverage,
             eligibility,
             label,
-            _encode(arrival.encounter),
+            self.sealer.seal(_encode(arrival.encounter)),
             at,
             self.outbox.row(event),
         )
@@ -133,7 +135,8 @@ class Checkin(Service):
             raise fhir.Refused(409, f"the key {arrival.key!r} is being reset")
         if idempotency.judge(row["fingerprint"], arrival.fingerprint) is idempotency.Repeat.MISMATCH:
             raise fhir.Refused(422, f"Idempotency-Key {arrival.key!r} was used with another Encounter")
-        return self._accepted(row["id"], arrival, row["patient_name"], row["label"], row["eligibility"], 200)
+        name = self.sealer.open_text(row["patient_name"])
+        return self._accepted(row["id"], arrival, name, row["label"], row["eligibility"], 200)
 
     def _accepted(
         self,
@@ -191,18 +194,17 @@ class Checkin(Service):
     async def search(self, request: Request) -> Response:
         key = (request.query_params.get("identifier") or "").rpartition("|")[2]
         rows = await self.store.rows("SELECT * FROM encounter WHERE key = $1 ORDER BY at", key)
-        entries = [
-            {
-                "resource": fhir.encounter_reply(
-                    _decode(r["body"]), r["id"], r["eligibility"], r["patient_name"]
-                )
-            }
-            for r in rows
-        ]
+        for patient in {row["patient"] for row in rows}:
+            await self.disclosure.permit(request, patient, "Encounter")
+        entries = [{"resource": self._shown(row)} for row in rows]
         bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries), "entry": entries}
         if not entries:
             del bundle["entry"]
         return fhir.reply(200, bundle)
+
+    def _shown(self, row: Any) -> fhir.Resource:
+        encounter, name = _decode(self.sealer.open(row["body"])), self.sealer.open_text(row["patient_name"])
+        return fhir.encounter_reply(encounter, row["id"], row["eligibility"], name)
 
     async def on_events(self, events: list[Event]) -> None:
         """Late answers of the insurer reach their Encounters, all of a batch in one statement."""
@@ -227,7 +229,7 @@ class Checkin(Service):
             "WHERE label IS NULL AND patient_name IS NOT NULL"
         )
         for row in rows:
-            self._names.put(row["patient"], row["patient_name"])
+            self._names.put(row["patient"], self.sealer.open_text(row["patient_name"]) or "")
 
     async def cleared(self, reset: Reset) -> None:
         self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)

@@ -61,6 +61,8 @@ class Pharmacy(Service):
     """Hand-overs, held ones, and a copy of the prescriptions fed by events."""
 
     SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    DISCLOSES: ClassVar[bool] = True
+    SEALS: ClassVar[bool] = True
     switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("dispense", "projection")
@@ -88,6 +90,7 @@ class Pharmacy(Service):
                 headers = {"x-label": "stale", "x-age-ms": f"{age_ms:.0f}"}
         if found is None:
             raise fhir.Refused(404, f"prescription {rx} is not known")
+        await self.disclosure.permit(request, found.patient, "MedicationRequest")
         entry = {"prescription": rx, "version": found.version, "dose": found.dose, "status": found.status}
         return fhir.reply(200, {**entry, "as_of": found.as_of}, headers)
 
@@ -115,14 +118,17 @@ class Pharmacy(Service):
         facts = {"prescription": found.rx, "version": found.version}
         event = self.outbox.event("dispense.completed", id_, at, facts)
         body = _encode(resource)
+        sealed, told = self.sealer.seal(body), self.outbox.row(event)
         row = await self.store.row(
-            statements.HAND_OVER, id_, found.rx, found.version, found.dose, at, body, self.outbox.row(event)
+            statements.HAND_OVER, id_, found.rx, found.version, found.dose, at, sealed, told
         )
         if row is None:  # handed over before: the same answer again
             row = await self.store.row("SELECT version, body FROM dispense WHERE id = $1", id_)
             if row is None:
                 raise fhir.Refused(409, f"dispense {id_} is being reset")
-            return Response(row["body"], 200, {"x-version": str(row["version"])}, fhir.MEDIA_TYPE)
+            return Response(
+                self.sealer.open(row["body"]), 200, {"x-version": str(row["version"])}, fhir.MEDIA_TYPE
+            )
         self.outbox.committed(event)
         return Response(body, 201, {"x-version": str(found.version)}, fhir.MEDIA_TYPE)
 

@@ -41,6 +41,8 @@ class Prescriptions(Service):
     """The one place where the current dose is known."""
 
     SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    DISCLOSES: ClassVar[bool] = True
+    SEALS: ClassVar[bool] = True
     switches: Switches
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("rx", "rx_version", "reservation")
@@ -72,7 +74,15 @@ class Prescriptions(Service):
         facts = {"dose": dose, "status": status, "patient": patient}
         event = self.outbox.event("rx.created", rx, at, facts, 1)
         created = await self.store.row(
-            statements.CREATE, rx, status, dose, patient, body, at, self.outbox.row(event), print_
+            statements.CREATE,
+            rx,
+            status,
+            dose,
+            patient,
+            self.sealer.seal(body),
+            at,
+            self.outbox.row(event),
+            print_,
         )
         if created is None:
             return await self._repeated(rx, print_)
@@ -121,9 +131,8 @@ class Prescriptions(Service):
         facts = {"dose": dose, "status": resource["status"]}
         event = self.outbox.event(kind, rx, at, facts, version)
         body = _encode(resource)
-        written = await self.store.row(
-            statement, rx, base, resource["status"], dose, body, at, self.outbox.row(event)
-        )
+        sealed, row = self.sealer.seal(body), self.outbox.row(event)
+        written = await self.store.row(statement, rx, base, resource["status"], dose, sealed, at, row)
         if written is None:
             await self._refuse_change(rx, base)
         self.outbox.committed(event)
@@ -138,13 +147,18 @@ class Prescriptions(Service):
         raise fhir.Refused(412, text, {"etag": fhir.etag(current)})
 
     async def read(self, request: Request) -> Response:
-        return await self._current(request.path_params["rx"], 200)
+        return await self._current(request.path_params["rx"], 200, request)
 
-    async def _current(self, rx: str, status: int) -> Response:
-        row = await self.store.row("SELECT version, body FROM rx WHERE id = $1", rx)
+    async def _current(self, rx: str, status: int, reader: Request | None = None) -> Response:
+        """The prescription as it stands; a `reader` is asked for the right to see it."""
+        row = await self.store.row("SELECT version, body, patient FROM rx WHERE id = $1", rx)
         if row is None:
             raise fhir.Refused(404, f"MedicationRequest/{rx} is not known")
-        return Response(row["body"], status, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE)
+        if reader is not None:
+            await self.disclosure.permit(reader, row["patient"], "MedicationRequest")
+        return Response(
+            self.sealer.open(row["body"]), status, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE
+        )
 
     async def of_patient(self, request: Request) -> Response:
         """What a patient takes, `GET /prescriptions?patient=…`, the newest first."""
@@ -160,7 +174,10 @@ class Prescriptions(Service):
         rows = await self.store.rows("SELECT body FROM rx_version WHERE rx = $1 ORDER BY version DESC", rx)
         if not rows:
             raise fhir.Refused(404, f"MedicationRequest/{rx} is not known")
-        return fhir.reply(200, fhir.history_bundle([_decode(row["body"]) for row in rows]))
+        versions = [_decode(self.sealer.open(row["body"])) for row in rows]
+        patient = fhir.reference_id(versions[-1].get("subject"), "Patient") or ""
+        await self.disclosure.permit(request, patient, "MedicationRequest")
+        return fhir.reply(200, fhir.history_bundle(versions))
 
     async def reserve(self, request: Request) -> Response:
         """Tie a hand-over to the current version, atomically: a concurrent change comes wholly before or

@@ -27,6 +27,8 @@ class Registry(Service):
     """FHIR Patient with versions."""
 
     SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    DISCLOSES: ClassVar[bool] = True
+    SEALS: ClassVar[bool] = True
     switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS patient (
@@ -42,10 +44,13 @@ class Registry(Service):
 
     async def read(self, request: Request) -> Response:
         id_ = request.path_params["id"]
+        await self.disclosure.permit(request, id_, "Patient")
         row = await self.store.row("SELECT version, body FROM patient WHERE id = $1", id_)
         if row is None:
             raise fhir.Refused(404, f"Patient/{id_} is not known")
-        return Response(row["body"], 200, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE)
+        return Response(
+            self.sealer.open(row["body"]), 200, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE
+        )
 
     async def update(self, request: Request) -> Response:
         """If-Match decides between two writers; without it in the design the last one wins."""
@@ -76,7 +81,7 @@ class Registry(Service):
             """,
             id_,
             version,
-            _encode(body),
+            self.sealer.seal(_encode(body)),
             at,
             base,
             self.switches.if_match,
@@ -92,6 +97,6 @@ class Registry(Service):
         await self.store.run(
             "INSERT INTO patient SELECT id, 1, body, $3 FROM unnest($1::text[], $2::bytea[]) AS p (id, body)",
             [str(patient["id"]) for patient in patients],
-            [_encode({**patient, "meta": {"versionId": "1"}}) for patient in patients],
+            [self.sealer.seal(_encode({**patient, "meta": {"versionId": "1"}})) for patient in patients],
             time.time(),
         )

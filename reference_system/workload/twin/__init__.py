@@ -12,6 +12,7 @@ from .instruments import Payer, Payments, Registry, Telemetry
 from .medication import Pharmacy, Prescriptions
 from .notify import Notify, Sms
 from .results import Analytics, Dashboard, Lab
+from .security import Audit, Authz
 
 MODELS: dict[str, type[Node]] = {
     "checkin": Checkin,
@@ -31,6 +32,8 @@ MODELS: dict[str, type[Node]] = {
     "dashboard": Dashboard,
     "analytics": Analytics,
     "telemetry": Telemetry,
+    "authz": Authz,
+    "audit": Audit,
 }
 # A service's server span to the operation of its model, for calibration.
 OPERATIONS: dict[str, dict[str, str]] = {
@@ -70,4 +73,11 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "sms": {"POST /v1/messages": "page"},
     "pager": {"POST /v1/messages": "page"},
     "telemetry": {"POST /v1/traces": "export"},
+    "authz": {
+        "POST /decide": "decide",
+        "POST /breakglass": "break_glass",
+        "PUT /roles/*": "engage",
+        "DELETE /roles/*": "dismiss",
+    },
+    "audit": {"POST /fhir/AuditEvent": "take"},
 }

@@ -7,10 +7,10 @@ from typing import Any
 
 from simulation.modelling import CallFailed, Event, Held, Record, Refused, Reply, Request, Work
 
-from .base import ReferenceNode
+from .disclosure import DisclosingNode
 
 
-class Checkin(ReferenceNode):
+class Checkin(DisclosingNode):
     SWITCHES = ("eligibility", "inline_wait", "idempotency_key", "registry_fallback")
 
     CONSUMES = ("eligibility.resolved",)
@@ -20,6 +20,7 @@ class Checkin(ReferenceNode):
             row["patient"] for row in self._encounters if row["label"] not in ("temporary",)
         }
         self.outbox = self.publisher()
+        self.open_disclosure()
 
     @property
     def _encounters(self) -> list[dict[str, Any]]:
@@ -122,6 +123,7 @@ class Checkin(ReferenceNode):
     def records(self) -> Iterator[Record]:
         for row in self._encounters:
             yield Record("checkin", "encounter", row["key"], row["id"], row["at"], status=row["status"])
+        yield from self.records_of_grants()
 
     def held(self, key: str) -> Held | None:
         if not key.startswith("enc-"):

@@ -9,6 +9,10 @@ from typing import Any
 from simulation.modelling import Group, Record, Refused, Reply, Request, Told, Work
 
 from .base import ReferenceNode
+from .disclosure import DisclosingNode
+from .security import user_of
+
+SEEN_BY_ENGAGED = ("view_engaged", "view_dismissed")
 
 
 class Payer(ReferenceNode):
@@ -142,19 +146,27 @@ class Payments(ReferenceNode):
             yield Record("payments", "refund", row["invoice"], row["id"], row["at"], **facts)
 
 
-class Registry(ReferenceNode):
+class Registry(DisclosingNode):
     """Answers who a patient is."""
 
     def opened(self) -> None:
         self.outbox = self.publisher()
+        self.open_disclosure()
         self._patients = {patient["id"] for patient in self.site.population.data["patients"]}
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        refusal = yield from self.permit(request, user_of(request), "Patient", deadline)
+        if refusal is not None:
+            return refusal
         known = request.body["patient"] in self._patients
         found = yield from self.look(lambda: known, deadline)
         if not found:
             raise Refused(404)
-        return Reply(200)
+        # Whoever was engaged for this visit sees it as version 1 of her role, whatever became of that.
+        return Reply(200, {"version": 1} if request.what in SEEN_BY_ENGAGED else {})
+
+    def records(self) -> Iterator[Record]:
+        yield from self.records_of_grants()
 
 
 class Telemetry(ReferenceNode):

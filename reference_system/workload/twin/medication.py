@@ -18,7 +18,8 @@ from simulation.modelling import (
     winners,
 )
 
-from .base import ReferenceNode
+from .disclosure import DisclosingNode
+from .security import user_of
 
 
 def name_of(key: str) -> str:
@@ -30,13 +31,14 @@ class Unreachable(ModelError):
     """The prescription could not be read where it is kept."""
 
 
-class Prescriptions(ReferenceNode):
+class Prescriptions(DisclosingNode):
     """Every version that was ever committed is kept."""
 
     SWITCHES = ("registry_fallback", "if_match")
 
     def opened(self) -> None:
         self.outbox = self.publisher()
+        self.open_disclosure()
 
     @property
     def _rx(self) -> dict[str, dict[str, Any]]:
@@ -130,6 +132,7 @@ class Prescriptions(ReferenceNode):
         for (rx, version), row in self._versions.items():
             facts = {"version": version, "status": row["status"], "value": row["dose"]}
             yield Record("prescriptions", "rx_version", rx, f"{rx}/{version}", row["at"], **facts)
+        yield from self.records_of_grants()
 
     def held(self, key: str) -> Held | None:
         if not key.startswith("rx-"):
@@ -138,7 +141,7 @@ class Prescriptions(ReferenceNode):
         return Held(row["dose"], row["version"]) if row is not None else Held("absent")
 
 
-class Pharmacy(ReferenceNode):
+class Pharmacy(DisclosingNode):
     """Hands over what its design takes to be the current version."""
 
     SWITCHES = ("dispense_check", "version_fence")
@@ -147,6 +150,7 @@ class Pharmacy(ReferenceNode):
 
     def opened(self) -> None:
         self.outbox = self.publisher()
+        self.open_disclosure()
 
     @property
     def _copies(self) -> dict[str, dict[str, Any]]:
@@ -195,6 +199,9 @@ class Pharmacy(ReferenceNode):
             label, age = "stale", self.clock._now - found["at"]
         if found is None:
             raise Refused(404)
+        refusal = yield from self.permit(request, user_of(request), "MedicationRequest", deadline)
+        if refusal is not None:
+            return refusal
         return Reply(200, {"version": found["version"], "value": found["dose"]}, label, age)
 
     def _hand_over(self, rx: str, id_: str, found: dict[str, Any], deadline: float | None) -> Work[Reply]:
@@ -248,3 +255,4 @@ class Pharmacy(ReferenceNode):
         for rx, row in self.tables.get("projection", {}).items():
             facts = {"version": row["version"], "status": row["status"], "value": row["dose"]}
             yield Record("pharmacy", "projection", rx, rx, row["at"], **facts)
+        yield from self.records_of_grants()

@@ -16,7 +16,14 @@ from execution.catalogue import default_catalogue
 from reference_system.common import server
 from reference_system.common.config import Config, Design
 from reference_system.common.service import Reset, Service
-from reference_system.common.switches import Admission, Publishing, Telling, read_switches
+from reference_system.common.switches import (
+    Admission,
+    Disclosing,
+    Keeping,
+    Publishing,
+    Telling,
+    read_switches,
+)
 from reference_system.services.billing.service import Billing
 from reference_system.services.pharmacy.service import Pharmacy
 from simulation.model.models import models_of
@@ -27,7 +34,7 @@ RESILIENT = CATALOGUE.design("resilient", SYSTEM)
 OURS = [name for name, service in SYSTEM.services.items() if service.module]
 # The registry of the twin is only read: nobody writes a patient there at the same time as another.
 NOT_MODELLED = {"registry": {"if_match"}}
-TYPES: dict[str, Any] = {"switch": bool, "duration": float, "rate": float, "text": str}
+TYPES: dict[str, Any] = {"switch": bool, "count": int, "duration": float, "rate": float, "text": str}
 
 
 def kind_of(name: str) -> type[Service]:
@@ -45,6 +52,8 @@ def read_by(name: str) -> dict[str, Any]:
     kinds: list[type[msgspec.Struct]] = [kind_of(name).SWITCHES, Admission, Telling]
     if f"{name} -> bus" in SYSTEM.link_names:
         kinds.append(Publishing)
+    kinds += [Disclosing] if kind_of(name).DISCLOSES else []
+    kinds += [Keeping] if kind_of(name).SEALS else []
     return {field.name: field.type for kind in kinds for field in msgspec.structs.fields(kind)}
 
 
@@ -57,7 +66,7 @@ def wire(service: str, **changes: Any) -> dict[str, Any]:
 
 def configuration(service: str, design: dict[str, Any]) -> dict[str, Any]:
     links = {"bus": {"protocol": "nats", "host": "h", "port": 1}}
-    return {"service": service, "listen": {}, "links": links, "design": design}
+    return {"service": service, "listen": {}, "links": links, "design": design, "secret": "of tests"}
 
 
 @pytest.mark.parametrize("name", OURS)

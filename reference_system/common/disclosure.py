@@ -1,0 +1,186 @@
+"""What a service does before it shows a person patient data: ask who may see it, and record that it was seen.
+
+Services are known to one another by the run's token and act for their own callers; persons are asked for a
+role. In a run that has neither authz nor audit, nothing is asked and nothing recorded.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import uuid4
+
+from starlette.requests import Request
+
+from reference_system.common import fhir
+from reference_system.common.link import Link
+from reference_system.common.logs import Log
+from reference_system.common.metrics import Metrics
+from reference_system.common.patterns import audit_trail, outbox
+from reference_system.common.patterns.authorisation import GRANT_LASTS_S, Answer, Ask, Authoriser
+from reference_system.common.store import Store
+from reference_system.common.switches import Disclosing
+
+USER, REASON, REQUEST_ID = "x-user", "x-break-glass", "x-request-id"
+PERSONS = ("", "client", "harness")  # callers that are not services
+DDL = f"""
+    CREATE TABLE IF NOT EXISTS break_glass (
+        id text PRIMARY KEY, who text NOT NULL, patient text NOT NULL, reason text NOT NULL,
+        at float8 NOT NULL, until float8 NOT NULL);
+    {audit_trail.DDL}
+"""
+TABLES = ("break_glass", "audit_spool")
+_GRANT = f"""
+    WITH g AS (
+        INSERT INTO break_glass (id, who, patient, reason, at, until) VALUES ($1, $2, $3, $4, $5, $6)
+        ON CONFLICT (id) DO NOTHING RETURNING id
+    ), o AS (
+        {outbox.insert(7, "g")}
+    ) SELECT id FROM g
+"""
+UNKNOWN_USER = "the header x-user names nobody; expected the user who wants to see this"
+
+
+class Disclosure:
+    """One per service that shows patient data."""
+
+    def __init__(
+        self,
+        name: str,
+        links: Mapping[str, Link],
+        key: str,
+        store: Store,
+        outbox_: outbox.Outbox,
+        log: Log,
+        metrics: Metrics,
+        spawn: audit_trail.Spawn,
+    ) -> None:
+        """`links` are those of the service called `name`, `key` is what authz signs its decisions by."""
+        self._name = name
+        self._store = store
+        self._outbox = outbox_
+        self._metrics = metrics
+        self._asks = self._records = False
+        self._clock_scale = 1.0
+        self._authoriser = Authoriser(links["authz"], key) if "authz" in links else None
+        self._trail = None
+        if "audit" in links:
+            self._trail = audit_trail.AuditTrail(links["audit"], store, log, metrics, spawn)
+
+    def apply(self, switches: Disclosing, clock_scale: float, calls: Callable[[str], bool]) -> None:
+        """Follow a design in a run; `calls` says which callees take part in it."""
+        self._switches = switches
+        self._clock_scale = clock_scale
+        self._asks, self._records = calls("authz"), calls("audit")
+        if self._authoriser is not None:
+            self._authoriser.apply(switches.decision_cache, clock_scale)
+        if self._trail is not None:
+            self._trail.apply(switches.audit == "spool", switches.spool_limit)
+
+    def clear(self) -> None:
+        if self._trail is not None:
+            self._trail.clear()
+
+    async def opened(self) -> None:
+        """Grants and the spool as the process before this one left them. Raises StoreUnavailable."""
+        if self._trail is not None:
+            await self._trail.opened()
+        if self._authoriser is not None:
+            for row in await self._store.rows("SELECT * FROM break_glass"):
+                ask = Ask(row["id"], row["who"], row["patient"], "", row["reason"])
+                self._authoriser.remember(ask, row["until"])
+
+    async def run(self, of_run: audit_trail.OfRun) -> None:
+        """What goes on behind: sends the spool to audit."""
+        if self._trail is not None:
+            await self._trail.ship(of_run)
+
+    def backlog(self) -> dict[str, int]:
+        return {"audit_unsent": self._trail.waiting} if self._trail is not None else {}
+
+    async def records(self) -> list[dict[str, Any]]:
+        """Grants that were given here, while authz could not be asked."""
+        if self._authoriser is None:
+            return []
+        return [
+            *await self._store.rows(
+                "SELECT id AS key, id, at, 'granted' AS status, who AS value FROM break_glass ORDER BY at"
+            )
+        ]
+
+    async def permit(self, request: Request, patient: str, action: str) -> None:
+        """Returns when this person may be shown `action` (a resource type) of the patient, and that is on
+        record as the design wants it. Raises Refused, and StoreUnavailable.
+        """
+        if request.headers.get("x-caller", "") not in PERSONS:
+            return
+        if not self._asks and not self._records:
+            return
+        ask = Ask(
+            request.headers.get(REQUEST_ID) or uuid4().hex,
+            request.headers.get(USER, ""),
+            patient,
+            action,
+            request.headers.get(REASON, ""),
+        )
+        answer, why = await self._answer(ask) if self._asks else (Answer.PERMIT, "")
+        if self._records:
+            assert self._trail is not None
+            await self._trail.record(_Line(self._name, ask, answer))
+        if answer is Answer.DENY:
+            raise fhir.Refused(403, f"not permitted: {why}")
+        if answer is Answer.UNKNOWN:
+            raise fhir.Refused(503, f"not decided: {why}; a person may break the glass", fhir.NOT_DONE)
+
+    async def _answer(self, ask: Ask) -> tuple[Answer, str]:
+        assert self._authoriser is not None
+        switches = self._switches
+        open_ = switches.authorisation == "fail_open"
+        if not ask.user:
+            return Answer.DENY, UNKNOWN_USER
+        if ask.reason:
+            answer, why = await self._authoriser.break_glass(ask)
+            if answer is Answer.UNKNOWN and switches.local_break_glass:
+                await self._grant(ask)
+                return Answer.PERMIT, "break-glass grant"
+        else:
+            answer, why = await self._authoriser.decide(ask)
+        if answer is Answer.UNKNOWN and open_:
+            self._metrics.count("shown_without_decision")
+            return Answer.PERMIT, "nobody was there to ask"
+        return answer, why
+
+    async def _grant(self, ask: Ask) -> None:
+        """A grant of this service's own: on record with the event that brings it to authz for review."""
+        assert self._authoriser is not None
+        at = time.time()
+        until = at + GRANT_LASTS_S / self._clock_scale
+        facts = {"user": ask.user, "patient": ask.patient, "reason": ask.reason, "until": until}
+        event = self._outbox.event("breakglass.granted", ask.id, at, facts)
+        row = self._outbox.row(event)
+        await self._store.row(_GRANT, ask.id, ask.user, ask.patient, ask.reason, at, until, row)
+        self._outbox.committed(event)
+        self._authoriser.remember(ask, until)
+
+
+class _Line:
+    """One access as an AuditEvent, once it has its number."""
+
+    def __init__(self, source: str, ask: Ask, answer: Answer) -> None:
+        self._source, self._ask, self._answer, self._at = source, ask, answer, time.time()
+
+    def __call__(self, number: int) -> fhir.Resource:
+        ask = self._ask
+        return fhir.audit_event(
+            f"aud-{self._source}-{number}-{int(self._at * 1e6)}",
+            self._source,
+            number,
+            self._at,
+            user=ask.user,
+            patient=ask.patient,
+            action=ask.action,
+            request=ask.id,
+            permitted=self._answer is Answer.PERMIT,
+            emergency=bool(ask.reason),
+        )

@@ -1,0 +1,1 @@
+"""Authz: see `service`."""
