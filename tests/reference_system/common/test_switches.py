@@ -39,7 +39,7 @@ TYPES: dict[str, Any] = {"switch": bool, "count": int, "duration": float, "rate"
 
 def kind_of(name: str) -> type[Service]:
     """The class of a service."""
-    module = import_module(f"reference_system.services.{name}.service")
+    module = import_module(f"{SYSTEM.services[name].module}.service")
     return next(
         one
         for one in vars(module).values()
