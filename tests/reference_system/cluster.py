@@ -349,11 +349,11 @@ class Cluster:
         return [row for row in rows if row["kind"] == kind]
 
     def settled(self, within: float = 15.0) -> None:
-        """Wait until every backlog is empty."""
+        """Wait until every backlog is empty, but for spans: a busy machine makes new ones all the time."""
 
         def waiting() -> dict[str, Any] | bool:
             counts = {s: self.call(s, "GET", "/backlog").body for s in self.services}
-            left = {s: {k: n for k, n in c.items() if n} for s, c in counts.items()}
+            left = {s: {k: n for k, n in c.items() if n and k != "spans"} for s, c in counts.items()}
             self.last_backlog = {s: c for s, c in left.items() if c}
             return not self.last_backlog
 
