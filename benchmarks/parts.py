@@ -29,6 +29,7 @@ import psutil
 
 from execution.catalogue import default_catalogue
 from execution.places import INSTANCES
+from experiment.needs import needed
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIO = Path(__file__).parent / "parts.yaml"
@@ -245,8 +246,11 @@ def play(cases: Sequence[Case], runtime: str = "processes", design: str = "resil
 
 
 def parts() -> tuple[str, ...]:
-    """Everything that a run of the reference system is made of."""
-    return (TOXIPROXY, LOAD, *default_catalogue().system().services)
+    """Everything that the run is made of."""
+    catalogue = default_catalogue()
+    system = catalogue.system()
+    started = needed(system, catalogue.scenario(str(SCENARIO), system))
+    return (TOXIPROXY, LOAD, *started.services)
 
 
 def main() -> int:
