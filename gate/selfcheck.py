@@ -9,7 +9,6 @@ arithmetic on played scores: no system could be made to lose just that.
 from __future__ import annotations
 
 import random
-import threading
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from dataclasses import dataclass, replace
 from experiment.design import Design
 from experiment.errors import UsageError
 from experiment.plan import Plan
+from experiment.stop import Interrupted, Stop
 from experiment.switches import with_effect
 from gate.decide import MARGIN, Decision, GateResult, decide
 from gate.pairs import MIN_PAIRS, Look, PairedRun, Side, side_of, stem
@@ -122,11 +122,11 @@ def figures(
     same: Candidate,
     bugs: Sequence[Candidate],
     trials: GateTrials,
-    stop: threading.Event,
+    stop: Stop,
     told: Callable[[str], None] = lambda _: None,
 ) -> GateFigures:
     """The baseline of every trial is the variant of `same`, the A/A trial. When `stop` is set, what was tried
-    until then."""
+    until then; raises Interrupted where that is nothing."""
     found: list[Bug] = []
     for candidate in (same, *bugs):
         if stop.is_set():
@@ -143,12 +143,16 @@ def figures(
         for number, seeds in enumerate(drawn):
             if stop.is_set():
                 break
-            results.append(_trial(runs.play, same.variant, candidate, seeds))
+            try:
+                results.append(_trial(runs.play, same.variant, candidate, seeds))
+            except Interrupted:
+                break
             told(f"{candidate.name}, trial {number + 1} of {wanted}: {results[-1][0].decision}")
         if results:
             found.append(_bug(candidate, results))
             told(found[-1].text)
     if not found:
+        stop.check()
         raise UsageError("found no trial that was finished, expected one at least")
     return GateFigures(tuple(found[1:]), found[0], trials.n_max, tuple(map(stem, same.scenarios)))
 

@@ -29,7 +29,7 @@ from measurement.judge import analyse
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.run import simulate
 from simulation.variation import Variation, apply, combinations
-from simulation.workers import workers
+from simulation.workers import NEVER, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,7 +123,6 @@ def figures(history: History, analysis: Analysis) -> Figures:
 
 
 Progress = Callable[[int, int], None]
-NEVER = Event()
 
 
 def run_sweep(
@@ -143,7 +142,7 @@ def run_sweep(
     if cores <= 1:
         alone = ((index, partial(run_point, point, setting)) for index, point in enumerate(todo))
         return _collect(todo, takewhile(lambda _: not stop.is_set(), alone), progress, failures, stop)
-    with workers(cores) as pool:
+    with workers(cores, stop) as pool:
         futures = [pool.submit(run_point, point, setting) for point in todo]
         return _collect(todo, _ended(futures, stop), progress, failures, stop)
 

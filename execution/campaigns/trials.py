@@ -4,7 +4,7 @@ system."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ProcessPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
 from os import sched_getaffinity
@@ -29,6 +29,7 @@ from simulation.model.models import magnitudes_of, models_of
 from simulation.model.run import simulate
 from simulation.workers import workers
 
+LOOK_S = 0.1  # between two looks at a signal
 PLANTED_SUITE, USUAL_SUITE = "planted_bugs", "gate_trials"
 
 
@@ -46,8 +47,8 @@ def trial_runs(
     core), which changes none of them."""
     if options.runtime == SIMULATION:
         cores = processes or len(sched_getaffinity(0))
-        with workers(cores) as pool:
-            twin = _Twin(pool, catalogue, options)
+        with workers(cores, stop) as pool:
+            twin = _Twin(pool, catalogue, options, stop)
             yield Runs(twin.play, twin.ahead)
         return
     make = _planner(catalogue, options)
@@ -109,10 +110,11 @@ def _simulated_run(catalogue: Catalogue, options: Options, variant: Variant, dra
 
 
 class _Twin:
-    """Runs of the twin: those that were said ahead from the pool, the others from here."""
+    """Runs of the twin: those that were said ahead from the pool, the others from here. `play` raises
+    Interrupted once `stop` is set."""
 
-    def __init__(self, pool: ProcessPoolExecutor, catalogue: Catalogue, options: Options) -> None:
-        self._pool, self._inputs = pool, (catalogue, options)
+    def __init__(self, pool: ProcessPoolExecutor, catalogue: Catalogue, options: Options, stop: Stop) -> None:
+        self._pool, self._inputs, self._stop = pool, (catalogue, options), stop
         self._ahead: dict[tuple[str, Draw], Future[RunRecord]] = {}
         self._here = _once(_simulated(catalogue, options))
 
@@ -123,7 +125,13 @@ class _Twin:
 
     def play(self, variant: Variant, draw: Draw) -> RunRecord:
         future = self._ahead.get((variant.name, draw))
-        return self._here(variant, draw) if future is None else future.result()
+        if future is None:
+            self._stop.check()
+            with self._stop.cut_short(LOOK_S):
+                return self._here(variant, draw)
+        while not wait([future], LOOK_S).done:
+            self._stop.check()
+        return future.result()
 
 
 def _unwatched(_progress: Progress) -> None:

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import psutil
 import pytest
 
-from experiment.errors import ExitCode
+from experiment.errors import SIGNALS, ExitCode
 
 ROOT = Path(__file__).resolve().parents[3]
 WITHIN_S = 60.0
 
 
-def interrupted(number: int, begun: str, *words: str) -> tuple[int, str]:
+def interrupted(
+    number: int, begun: str, *words: str, to: Callable[[int, int], None] = os.kill
+) -> tuple[int, str]:
     """Send the signal once `begun` was said; (exit code, what was said), when all its processes are gone."""
     command = [sys.executable, "-u", "harness.py", *words]
     with subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     ) as started:
         assert started.stdout is not None
         said = ""
@@ -30,7 +34,7 @@ def interrupted(number: int, begun: str, *words: str) -> tuple[int, str]:
             if begun in line:
                 break
         family = psutil.Process(started.pid).children(recursive=True)
-        started.send_signal(number)
+        to(started.pid, number)
         said += started.communicate(timeout=WITHIN_S)[0]
     _, alive = psutil.wait_procs(family, timeout=WITHIN_S)
     assert alive == []
@@ -65,3 +69,13 @@ def test_a_check_of_the_simulator_leaves_no_process_behind() -> None:
         started.communicate(timeout=WITHIN_S)
     _, alive = psutil.wait_procs(family, timeout=WITHIN_S)
     assert (started.returncode, alive) == (ExitCode.TERMINATED, [])
+
+
+@pytest.mark.parametrize("name", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_the_selfcheck_of_the_gate_ends_in_order(name: str) -> None:
+    """Also where the whole group gets the signal, as from `timeout` or a terminal that was closed: the
+    workers' end is not told as a mistake."""
+    words = ("selfcheck", "gate", "--scenario", "smoke/control", "--only", "no_key")
+    ended, said = interrupted(getattr(signal, name), "trial 1 of", *words, to=os.killpg)
+    assert ended == SIGNALS[name], said
+    assert f"interrupted by {name}" in said and "error" not in said

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
+from execution.campaigns import distances
+from execution.commands.interrupts import interruptible
 from execution.options import Options
 from execution.places import ROOT
 from execution.runs.bench import RunResult
@@ -18,7 +25,7 @@ from execution.runs.run_folder import RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import UsageError
 from experiment.plan import Plan
-from experiment.stop import Stop
+from experiment.stop import Interrupted, Stop
 from harness import cli
 from simulation.engine.randomness import Constant
 from simulation.model.magnitudes import save_magnitudes
@@ -128,7 +135,7 @@ def planned(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, int]]:
 
     def run_plans(plans: Sequence[Plan], *_: object) -> Iterator[RunResult]:
         found.extend((plan.scenario.name, plan.design.name, plan.seed) for plan in plans)
-        return iter(())
+        return (result for result in tuple[RunResult, ...]())
 
     monkeypatch.setattr("execution.runs.pipeline.run_plans", run_plans)
     return found
@@ -193,3 +200,16 @@ def test_a_simulated_run_names_its_calibration_and_how_to_repeat_it(tmp_path: Pa
         open_bench(prepared, replace(options, runtime="processes"), Stop()),
     ):
         pass
+
+
+def test_a_signal_cuts_the_fit_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two live runs nothing waits for the sizes of the first one."""
+    named = SimpleNamespace(name="any")
+    run = SimpleNamespace(clean=True, end=None, plan=SimpleNamespace(scenario=named, design=named))
+    monkeypatch.setattr(distances, "_own", lambda *_: time.sleep(60.0))
+    with interruptible() as interruption:
+        began = time.monotonic()
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGTERM)).start()
+        with pytest.raises(Interrupted, match="SIGTERM"):
+            list(distances.distances(cast(Any, [run]), None, set(), print, interruption.stop))
+    assert time.monotonic() - began < 30.0
