@@ -47,8 +47,15 @@ def clean(text: str) -> str:
     return _COMMAND.sub(r"\1: ", harmless) if "::" in harmless else harmless
 
 
+def _harmless(text: str) -> bool:
+    """Most texts are: nothing in them needs a closer look."""
+    return text.isascii() and text.isprintable() and "##" not in text and "::" not in text
+
+
 def hidden(text: str) -> str:
     """The first character that a file may not hold, as U+001B; empty: there is none."""
+    if _harmless(text):
+        return ""
     found = _CONTROL.search(text)
     return f"U+{ord(found[0]):04X}" if found else ""
 
@@ -60,6 +67,8 @@ def cut(text: str, most: int = MOST) -> str:
 
 def line(value: object, most: int = MOST) -> str:
     """One line: clean, cut, without line feeds and tabs."""
+    if isinstance(value, str) and len(value) <= most and _harmless(value):
+        return str(value)
     return clean(cut(str(value), most).replace("\r\n", " ").replace("\n", " ").replace("\t", " "))
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -173,6 +174,13 @@ def _events(text: str) -> Iterator[Any]:
         loader.dispose()
 
 
+@lru_cache(maxsize=8_192)
+def _kind_of(text: str, implicit: tuple[bool, bool]) -> str:
+    """The core type of a scalar; the same words come again and again."""
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, implicit)  # type: ignore[no-untyped-call]
+    return _KINDS.get(tag, "str")
+
+
 def _location(mark: Any, file: str) -> Location:
     return Location(file, mark.line + 1, mark.column + 1) if mark else Location(file)
 
@@ -231,8 +239,7 @@ class _Building:
         odd = hidden(event.value)  # written as an escape
         if odd:
             self.problems.append(Problem(where, f"the character {odd}", "text without control characters"))
-        tag = _RESOLVER.resolve(yaml.ScalarNode, event.value, event.implicit)  # type: ignore[no-untyped-call]
-        return Scalar(where, event.value, _KINDS.get(tag, "str"))
+        return Scalar(where, event.value, _kind_of(event.value, event.implicit))
 
     def _add(self, node: Node) -> None:
         if self._open:

@@ -6,6 +6,8 @@ and Meier 1958); rare events get exact binomial intervals (Clopper and Pearson 1
 
 Runs that are all alike give a mean no interval: a sample without spread shows none, and an interval without
 width would say that there is none.
+
+scipy is imported where it is used: it takes half a second, which a command that reads files would wait for.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
 
 from measurement.histogram import WIDTH, Histogram, merge, quantile
 
@@ -110,12 +111,16 @@ def share_estimate(runs: int, n: int) -> Share:
 
 
 def _half_width(values: np.ndarray) -> float:
+    from scipy import stats
+
     n = len(values)
     spread = float(np.std(values, ddof=1))
     return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1)) * spread / math.sqrt(n)
 
 
 def _bca(values: Sequence[float], mean: float, seed: int) -> Estimate:
+    from scipy import stats
+
     sample = np.asarray(values, dtype=float)
     result = stats.bootstrap(
         (sample,),
@@ -131,6 +136,8 @@ def _bca(values: Sequence[float], mean: float, seed: int) -> Estimate:
 
 def proportion(events: int, n: int) -> tuple[float, float]:
     """Exact 95% interval of a share (Clopper-Pearson)."""
+    from scipy import stats
+
     if not 0 <= events <= n or n == 0:
         raise ValueError(f"{events} events of {n}; expected between 0 and n of at least one")
     interval = stats.binomtest(events, n).proportion_ci(CONFIDENCE, method="exact")
@@ -140,6 +147,8 @@ def proportion(events: int, n: int) -> tuple[float, float]:
 def evidently_below(good: int, n: int, share: float) -> bool:
     """Whether so few good ones of n would be seen less than once in 20 times if the true share were `share`
     (exact one-sided binomial test): what a small count cannot tell from chance is not evidence."""
+    from scipy import special
+
     return float(special.bdtr(min(good, n), n, share)) < 1 - CONFIDENCE
 
 
@@ -158,6 +167,8 @@ class MedianTime:
 def median_time(reached: Sequence[float], censored_at: Sequence[float]) -> MedianTime:
     """Kaplan-Meier median with the interval of Brookmeyer and Crowley (1982) on the log-log scale, from five
     times on. `censored_at` are the times after which nobody looked any more."""
+    from scipy import stats
+
     n = len(reached) + len(censored_at)
     if n == 0:
         raise ValueError("no times; expected at least one")
@@ -224,6 +235,8 @@ def _resamples(n: int, seed: int) -> Iterator[np.ndarray]:
 
 def _half_of_drawn(figures: np.ndarray, n: int) -> float:
     """Half the t interval of a figure of n runs, by its standard error over resamples."""
+    from scipy import stats
+
     return float(stats.t.ppf(0.5 + CONFIDENCE / 2, n - 1) * figures.std(ddof=1) * math.sqrt(n / (n - 1)))
 
 
@@ -240,6 +253,8 @@ def holm(p_values: Sequence[float], level: float = 1 - CONFIDENCE) -> tuple[bool
 
 def more_often(before: int, now: int, n: int) -> float:
     """One-sided p that `now` of n is no more than chance beside `before` of n (Fisher's exact test)."""
+    from scipy import stats
+
     table = [[now, n - now], [before, n - before]]
     return float(stats.fisher_exact(table, alternative="greater").pvalue)
 
@@ -259,6 +274,8 @@ class PairedDifference:
 
 def paired_difference(baseline: Sequence[float], candidate: Sequence[float]) -> PairedDifference:
     """Raises ValueError when the two are not pairs."""
+    from scipy import stats
+
     differences = np.asarray(candidate, float) - np.asarray(baseline, float)
     n = len(differences)
     if len(baseline) != len(candidate) or n == 0:
