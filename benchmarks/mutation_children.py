@@ -11,14 +11,14 @@ import resource
 import signal
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from cProfile import Profile
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from pathlib import Path
-from types import FrameType, FunctionType, ModuleType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any
 
 import pytest
@@ -68,38 +68,39 @@ class Tests:
         return bool(mutant.function) and (mutant.file, mutant.function) not in self.at_loading
 
 
-class Traced:
-    """Collects the functions of our files that are called, while it is entered."""
+class Profiled:
+    """Which functions of our files are called while it is entered, in this thread."""
 
     def __init__(self, files: frozenset[str]) -> None:
         self._files = files
-        self.called: Called = set()
+        self._profile = Profile(subcalls=False, builtins=False)
 
-    def __enter__(self) -> Traced:
-        threading.settrace(self._look)
-        sys.settrace(self._look)
+    def __enter__(self) -> Profiled:
+        self._profile.enable()
         return self
 
     def __exit__(self, *_: object) -> None:
-        sys.settrace(None)
-        threading.settrace(None)
+        self._profile.disable()
 
-    def _look(self, frame: FrameType, _event: str, _argument: object) -> None:
-        code = frame.f_code
-        if code.co_filename in self._files:
-            outer = code.co_qualname.partition(".<locals>")[0]
-            self.called.add((str(Path(code.co_filename).relative_to(ROOT)), outer))
+    def called(self) -> Called:
+        """Methods by their qualified names; what is defined in a function counts as that function."""
+        codes = (entry.code for entry in self._profile.getstats())
+        return {
+            (str(Path(code.co_filename).relative_to(ROOT)), code.co_qualname.partition(".<locals>")[0])
+            for code in codes
+            if isinstance(code, CodeType) and code.co_filename in self._files
+        }
 
 
 class _Loop:
     """In the place of pytest's own: what is to be done with the collected tests."""
 
-    def __init__(self, traced: Traced, work: Callable[[Sequence[pytest.Item]], None]) -> None:
-        self._traced, self._work = traced, work
+    def __init__(self, loading: Profiled, work: Callable[[Sequence[pytest.Item]], None]) -> None:
+        self._loading, self._work = loading, work
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        self._traced.__exit__()
+        self._loading.__exit__()
         self._work(session.items)
         return True
 
@@ -107,29 +108,30 @@ class _Loop:
 def with_tests(words: Sequence[str], files: Sequence[Path], work: Callable[[Tests], None]) -> None:
     """Collect the tests that these words of pytest choose, learn what they call of the files, and hand them
     on."""
-    traced = Traced(frozenset(map(str, files)))
+    ours = frozenset(map(str, files))
+    loading = Profiled(ours)
 
     def learn(items: Sequence[pytest.Item]) -> None:
         with tempfile.NamedTemporaryFile(suffix=".json") as page:
-            if _forked(lambda: _learned(items, traced, Path(page.name))) != SURVIVED:
+            if _forked(lambda: _learned(items, ours, Path(page.name))) != SURVIVED:
                 raise RuntimeError("the tests of the code as it is ended without a word")
             said = json.loads(Path(page.name).read_text(encoding="utf-8"))
         calls = {name: frozenset(map(tuple, called)) for name, called in said["calls"].items()}
-        work(Tests(items, calls, said["takes_s"], frozenset(traced.called), said["broken"]))
+        work(Tests(items, calls, said["takes_s"], frozenset(loading.called()), said["broken"]))
 
-    with traced:
-        pytest.main([*words, *PLAIN], plugins=[_Loop(traced, learn)])
+    with loading:
+        pytest.main([*words, *PLAIN], plugins=[_Loop(loading, learn)])
 
 
-def _learned(items: Sequence[pytest.Item], before: Traced, page: Path) -> int:
+def _learned(items: Sequence[pytest.Item], files: frozenset[str], page: Path) -> int:
     calls, takes_s, broken = {}, {}, ""
     reports = _Reports.of(items)
     for item, after in zip(items, [*items[1:], None], strict=True):
         began_s = time.process_time()
-        with Traced(before._files) as traced:
+        with Profiled(files) as profiled:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=after)
         takes_s[item.nodeid] = time.process_time() - began_s
-        calls[item.nodeid] = sorted(traced.called)
+        calls[item.nodeid] = sorted(profiled.called())
         broken = broken or reports.failed
     # What a module's fixture calls, every test of the module may depend on.
     for item in items:

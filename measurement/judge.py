@@ -199,8 +199,9 @@ def _results(
     system: System,
     notes: Sequence[Note],
 ) -> tuple[CheckResult, ...]:
-    """Safety that has data is always judged; the rest when the scenario names it. A violation that an earlier
-    attempt of the run has seen happened, whatever this attempt shows."""
+    """Safety that has data is always judged, and safety that the scenario's journeys exercise: without data
+    it is inconclusive. The rest is judged when the scenario names it. A violation that an earlier attempt of
+    the run has seen happened, whatever this attempt shows."""
     results: list[CheckResult] = []
     for name, stated in system.properties.items():
         result = stated.result(name, findings.get(name, recovered))
@@ -213,8 +214,9 @@ def _results(
                 violations=(*(Violation(text, "", None) for text in earlier), *result.violations),
                 violation_count=len(earlier) + result.violation_count,
             )
-        seen_safety = stated.safety and result.verdict is not Verdict.INCONCLUSIVE
-        results.append(replace(result, judged=name in scenario.expect.invariants or seen_safety))
+        exercised = result.verdict is not Verdict.INCONCLUSIVE or concerns(name, system, scenario)
+        judged = name in scenario.expect.invariants or (stated.safety and exercised)
+        results.append(replace(result, judged=judged))
     return tuple(results)
 
 

@@ -22,6 +22,9 @@ class Process:
     """The records of the work."""
     running: tuple[str, ...]  # states in which it still works
     completed: tuple[str, ...] = ()  # states that say that the thing is completed
+    ended: tuple[str, ...] = ()
+    """The other states in which the work is over, such as compensated. Where these are listed, a state that
+    is nowhere listed violates the property."""
 
 
 def accounts(
@@ -34,7 +37,7 @@ def accounts(
     """One row for each key that any of the bindings knows.
 
     Columns: key; takings (count), captured, refunded, net (captured - refunded), last_taken; amount, state,
-    state_t; processes, open_processes, completed_processes (counts).
+    state_t; processes, open_processes, completed_processes (counts), strange_process (an unknown state).
     """
     joined = _states(history, state)
     for part in (
@@ -44,7 +47,7 @@ def accounts(
     ):
         if part is not None:
             joined = joined.join(part, on="key", how="full", coalesce=True)
-    missing = {
+    missing: dict[str, tuple[object, pl.DataType | type[pl.DataType]]] = {
         "takings": (taken, pl.Int64),
         "captured": (taken, pl.Float64),
         "last_taken": (taken, pl.Float64),
@@ -53,6 +56,7 @@ def accounts(
         "open_processes": (process, pl.Int64),
         "completed_processes": (process, pl.Int64),
     }
+    missing["strange_process"] = (process, pl.String)
     absent = [pl.lit(None, dtype).alias(name) for name, (bound, dtype) in missing.items() if bound is None]
     return (
         joined.with_columns(absent)
@@ -94,7 +98,9 @@ def _given_back(history: History, given_back: Records) -> pl.LazyFrame:
 
 
 def _processes(history: History, process: Process) -> pl.LazyFrame:
-    status = pl.col("status").cast(pl.String)
+    status = pl.col("status").cast(pl.String).fill_null("without a state")
+    known = [*process.running, *process.completed, *process.ended]
+    strange = ~status.is_in(known) & bool(process.ended)
     return (
         recorded(history, process.records)
         .group_by("key")
@@ -102,5 +108,6 @@ def _processes(history: History, process: Process) -> pl.LazyFrame:
             processes=pl.len().cast(pl.Int64),
             open_processes=status.is_in(list(process.running)).sum().cast(pl.Int64),
             completed_processes=status.is_in(list(process.completed)).sum().cast(pl.Int64),
+            strange_process=status.filter(strange).first(),
         )
     )

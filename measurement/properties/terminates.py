@@ -161,6 +161,10 @@ class Terminates:
         never = f"its {self.things.singular} was acknowledged and never begun, {its} is {{}}"
         rules = [
             (pl.col("open_processes") > 0, pl.lit(f"its {process} still runs after settling")),
+            (
+                pl.col("strange_process").is_not_null(),
+                pl.format(f"its {process} is {{}}, which it can never be", "strange_process"),
+            ),
             *self._money(status, completed),
             (pl.col("state").is_not_null() & ~ended & ~idle, still),
             (pl.lit(bool(self.completed)) & ~completed & told_in_vain, vain),

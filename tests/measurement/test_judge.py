@@ -12,6 +12,7 @@ from experiment.errors import HistoryError
 from experiment.history import History, build
 from experiment.rows import End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row, Sample
 from experiment.scenario import Expectation, Recovery, Repeat, Waiver
+from experiment.topology import Step
 from experiment.units import DURATION, SHARE, parse_bound
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
@@ -410,6 +411,15 @@ def test_safety_is_judged_also_when_nobody_named_it() -> None:
     """The scenario asks for recovery only; a duplicate charge fails it all the same."""
     analysis = judged([*payments(), double_charge()], expect={"recovery": Recovery(within=5.0)})
     assert analysis.vetoed
+
+
+def test_safety_that_the_journeys_exercise_and_that_has_no_data_is_inconclusive() -> None:
+    """Dispenses were planned, and nothing is known of any: the run does not pass with one property less."""
+    played = replace(SYSTEM, mixes={"visit": (Step("pay"), Step("dispense"))})
+    analysis = analyse(history(*payments()), scenario(expect=PAY), played)
+    assert analysis.verdict is Verdict.INCONCLUSIVE
+    assert "no_superseded_dispense: not exercised" in analysis.reasons[0]
+    assert analyse(history(*payments()), scenario(expect=PAY), SYSTEM).verdict is Verdict.PASS
 
 
 def test_a_violation_of_an_invalid_run_is_not_hidden() -> None:

@@ -77,7 +77,7 @@ ends:
   ends: [done, gone]
   completed: done
   operations: [order]
-  process: {records: {store: orders, kind: job}, running: [open], completed: [done]}
+  process: {records: {store: orders, kind: job}, running: [open], completed: [done], ended: [failed]}
   taken: {store: payments, kind: charge}
   given_back: {store: payments, kind: refund}
 numbers: {kind: gapless_sequence, things: order, record: {store: orders, kind: order_version}}

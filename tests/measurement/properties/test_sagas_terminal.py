@@ -38,7 +38,7 @@ def test_not_exercised_without_a_payment() -> None:
         (invoice("paid"), charge()),
         (invoice("paid"), charge(), saga("completed")),
         (invoice("refunded"), charge(), refund(), saga("compensated")),
-        (invoice("failed"), saga("failed")),
+        (invoice("failed"), saga("compensated")),
         (invoice("failed"), charge(), refund(), saga("compensated")),
     ],
 )
@@ -61,6 +61,8 @@ def test_ends_that_conserve_money_pass(records: tuple[Record, ...]) -> None:
         ((invoice("paying"),), "still paying after settling"),
         ((invoice("paid"), charge(), saga("running")), "its saga still runs"),
         ((invoice("failed"), saga("completed")), "its saga says completed"),
+        ((invoice("paid"), charge(), saga("weird")), "its saga is weird, which it can never be"),
+        ((invoice("paid"), charge(), record("billing", "saga", "inv-1")), "its saga is without a state"),
     ],
 )
 def test_money_or_ends_that_do_not_fit_are_violations(records: tuple[Record, ...], why: str) -> None:
@@ -104,7 +106,7 @@ def test_empty_ledgers_that_were_read_have_lost_the_payments() -> None:
 
 def test_an_accepted_payment_may_fail_later() -> None:
     """202 promised to go on, not to succeed."""
-    rows: list[Row] = [op(1, "pay", "inv-1", 2.0, label="pending"), invoice("failed"), saga("failed")]
+    rows: list[Row] = [op(1, "pay", "inv-1", 2.0, label="pending"), invoice("failed"), saga("compensated")]
     assert check(history(*rows), scenario(), SYSTEM).verdict is Verdict.PASS
 
 
