@@ -92,6 +92,19 @@ def test_critical_results_reach_nobody_or_twice_only_in_the_fragile_design(name:
     assert held.verdict is Verdict.PASS, held.reasons
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize(
+    "name", ["lab_migration", "incompatible_event", "prescriptions_away", "heavy_report"]
+)
+def test_what_one_service_does_to_itself_is_noticed_by_others_only_when_they_are_coupled(
+    name: str, seed: int
+) -> None:
+    """On every seed: a migration, a new version, an outage, a heavy job."""
+    assert played(name, "fragile", seed)[1].verdict is Verdict.FAIL
+    _, held = played(name, "resilient", seed)
+    assert held.verdict is Verdict.PASS, held.reasons
+
+
 @pytest.mark.parametrize("looks", [0, 1, 7, 15])
 def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     """The loop looks whether to stop: what was played until then is a history that loads, has its header and
@@ -122,6 +135,8 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
         ("critical_result", "forgotten_pages", "critical_told_in_time"),
         ("notify_crash", "forgotten_pages", "no_lost_notice"),
         ("notify_crash", "sessions_in_memory", "no_lost_session"),
+        ("incompatible_event", "drops_unknown", "results_shown"),
+        ("incompatible_event", "drops_unknown", "dashboard_staleness"),
     ],
 )
 def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) -> None:
