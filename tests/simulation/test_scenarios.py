@@ -94,7 +94,7 @@ def test_critical_results_reach_nobody_or_twice_only_in_the_fragile_design(name:
 
 @pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
-    "name", ["lab_migration", "incompatible_event", "prescriptions_away", "heavy_report"]
+    "name", ["lab_migration", "incompatible_event", "prescriptions_away", "heavy_report", "corrected_twice"]
 )
 def test_what_one_service_does_to_itself_is_noticed_by_others_only_when_they_are_coupled(
     name: str, seed: int
@@ -137,6 +137,7 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
         ("notify_crash", "sessions_in_memory", "no_lost_session"),
         ("incompatible_event", "drops_unknown", "results_shown"),
         ("incompatible_event", "drops_unknown", "dashboard_staleness"),
+        ("corrected_twice", "corrects_blindly", "no_lost_result"),
     ],
 )
 def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) -> None:

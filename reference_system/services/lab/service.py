@@ -37,6 +37,7 @@ _decode = msgspec.json.Decoder(dict[str, Any]).decode
 class Switches(msgspec.Struct, frozen=True):
     """The switches that it obeys, besides those of every service."""
 
+    if_match: bool
     result_contract: Literal["breaking", "expand_contract"]
 
 
@@ -136,6 +137,7 @@ class Lab(Service):
                 [one.value for one in observations],
                 [one.unit for one in observations],
                 [one.flag for one in observations],
+                self.switches.if_match,
             )
         except asyncpg.UndefinedColumnError:
             await asyncio.sleep(COLUMNS_CHANGE_S)

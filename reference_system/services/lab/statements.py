@@ -41,7 +41,8 @@ KNOWN = """
 
 @cache
 def publish(writes: tuple[Columns, ...]) -> str:
-    """Report, version, observations and event in one transaction, if the report is still of version $2.
+    """Report, version, observations and event in one transaction, if the report is still of version $2, or
+    without $15 whatever it is.
 
     $1 report, $2 the version before, $3 status, $4 patient, $5 body, $6 at, $7 value, $8 urgency,
     $9 fingerprint, $10 event, $11 to $14 code, value, unit and flag of each observation.
@@ -55,10 +56,12 @@ def publish(writes: tuple[Columns, ...]) -> str:
             VALUES ($1, $2 + 1, $3, $4, $5, $6)
             ON CONFLICT (id) DO UPDATE SET version = excluded.version, status = excluded.status,
                 body = excluded.body, at = excluded.at
-            WHERE r.version = $2 RETURNING id
+            WHERE r.version = $2 OR NOT $15::boolean RETURNING id
         ), v AS (
             INSERT INTO report_version (report, version, status, value, urgency, at, fingerprint)
             SELECT id, $2 + 1, $3, $7, $8, $6, $9 FROM r
+            ON CONFLICT (report, version) DO UPDATE SET status = excluded.status, value = excluded.value,
+                urgency = excluded.urgency, at = excluded.at, fingerprint = excluded.fingerprint
         ), n AS (
             INSERT INTO observation (report, seq, {columns})
             SELECT r.id, o.seq, {values} FROM r,

@@ -4,6 +4,7 @@ and counts of everything."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 from simulation.modelling import (
@@ -33,7 +34,7 @@ def flag_of(potassium: float) -> str:
 class Lab(ReferenceNode):
     """Every version of a result is kept; what is told of it changes with the tables."""
 
-    SWITCHES = ("result_contract",)
+    SWITCHES = ("if_match", "result_contract")
     CHANGES = (MIGRATION, ONLY_NEW)
 
     def opened(self) -> None:
@@ -75,28 +76,29 @@ class Lab(ReferenceNode):
 
     def _report(self, request: Request, deadline: float | None) -> Work[Reply]:
         key, value = request.body["key"], request.body["value"]
-        held = yield from self.look(lambda: self._reports.get(key), deadline)
-        version = held["version"] + 1 if held is not None else 1
         flag = flag_of(request.body["potassium"])
-        body = {"schema": self._schema(), "value": value, "status": request.body["status"], "flag": flag}
-        event = self.outbox.event("lab.result", key, body, version)
-        yield from self._unlocked()
-        row = {"version": version, "value": value, "status": request.body["status"], "at": self.wall}
-        row["urgency"] = "routine" if flag == "N" else "critical"
+        for _ in range(int(self.constant("report_tries"))):
+            held = yield from self.look(lambda: self._reports.get(key), deadline)
+            version = held["version"] + 1 if held is not None else 1
+            body = {"schema": self._schema(), "value": value, "status": request.body["status"], "flag": flag}
+            event = self.outbox.event("lab.result", key, body, version)
+            yield from self._unlocked()
+            row = {"version": version, "value": value, "status": request.body["status"], "at": self.wall}
+            row["urgency"] = "routine" if flag == "N" else "critical"
+            if (yield from self.store(partial(self._keep, key, row, event), deadline)):
+                self.outbox.committed(event)
+                return Reply(201 if version == 1 else 200, {"version": version, "value": value})
+        raise Refused(503)
 
-        def statement() -> bool:
-            now = self._reports.get(key)
-            if (now["version"] if now is not None else 0) != version - 1:
-                return False
-            self._reports[key] = row
-            self._versions[key, version] = row
-            self.outbox.write(event)
-            return True
-
-        if not (yield from self.store(statement, deadline)):
-            raise Refused(503)
-        self.outbox.committed(event)
-        return Reply(201 if version == 1 else 200, {"version": version, "value": value})
+    def _keep(self, key: str, row: dict[str, Any], event: Event) -> bool:
+        """The next version, if no other one came first; without the comparison whichever it is."""
+        now = self._reports.get(key)
+        if self.switches["if_match"] and (now["version"] if now is not None else 0) != row["version"] - 1:
+            return False
+        self._reports[key] = row
+        self._versions[key, row["version"]] = row
+        self.outbox.write(event)
+        return True
 
     def _unlocked(self) -> Work[None]:
         """A write waits while somebody else holds the tables."""
