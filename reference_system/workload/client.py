@@ -200,7 +200,8 @@ def _report(op: PlannedOperation, _known: Known) -> Request:
     }  # fmt: skip
     report = {
         "resourceType": "DiagnosticReport",
-        "identifier": [_identifier("lab", op.key)],
+        # Its own number too: two corrections may say the same, and are two all the same.
+        "identifier": [_identifier("lab", op.key), _identifier("accession", f"{op.key}-{op.id}")],
         "basedOn": [{"reference": f"ServiceRequest/{op.key}"}],
         "status": op.arguments["status"],
         "code": POTASSIUM,

@@ -251,7 +251,7 @@ class Dashboard(ReferenceNode):
         results = [event for event in events if event.type == "lab.result"]
         unknown = [event for event in results if not self._understands(event)]
         keeps = self.switches["result_contract"] == "expand_contract"
-        yield from self.store(lambda: self._take(results, unknown if keeps else []))
+        yield from self.store(lambda: self._bring_in(results, unknown if keeps else []))
 
     def _understands(self, event: Event) -> bool:
         return V1 in event.body["schema"] or self._upgraded
@@ -260,7 +260,7 @@ class Dashboard(ReferenceNode):
     def _upgraded(self) -> bool:
         return UPGRADE in self.changes
 
-    def _take(self, results: list[Event], aside: list[Event]) -> None:
+    def _bring_in(self, results: list[Event], aside: list[Event]) -> None:
         fence = self.switches["version_fence"]
         fresh = self.fresh(results)
         self._dead.extend(event for event in aside if event in fresh)
