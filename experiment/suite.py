@@ -36,6 +36,9 @@ class Entry:
     """How bad the failure would be; the weight is impact times likelihood."""
     likelihood: float = 1.0
     """How likely the failure is; the weight is impact times likelihood."""
+    not_on: tuple[Literal["processes", "containers", "simulation"], ...] = ()
+    """Runtimes that cannot play it, such as simulation for what happens to single bytes: there the suite is
+    without it, and says so."""
 
     def __post_init__(self) -> None:
         if self.impact <= 0 or self.likelihood <= 0:
@@ -72,6 +75,15 @@ class Suite:
     seed: int = 1
     """The seed of its first repeat."""
     source: str = field(default="", metadata={"internal": True})
+    left_out: tuple[Entry, ...] = field(default=(), metadata={"internal": True})  # of `entries`, by `on`
+
+    def on(self, *runtimes: str) -> Suite:
+        """The suite as all of these runtimes can play it. Raises UsageError when no entry is left."""
+        kept = tuple(entry for entry in self.entries if not set(entry.not_on) & set(runtimes))
+        if not kept:
+            found = f"{self.source}: found no entry that {' and '.join(runtimes)} can play"
+            raise UsageError(f"{found}, expected another --runtime")
+        return replace(self, entries=kept, left_out=tuple(one for one in self.entries if one not in kept))
 
     def __post_init__(self) -> None:
         require_name(self.name)

@@ -12,7 +12,7 @@ import msgspec
 
 from execution.campaigns.suite import suite_of
 from execution.catalogue import Catalogue
-from execution.options import Options
+from execution.options import SIMULATION, Options
 from execution.runs.bench import RunResult
 from execution.runs.preflight import Request, is_suite, population_of
 from execution.runs.run_folder import RunFolder
@@ -125,7 +125,7 @@ def requests(order: TwinOrder, catalogue: Catalogue) -> list[Request]:
     for name in order.names:
         path = catalogue.runnable_path(name)
         if is_suite(path):
-            suite = suite_of(str(path), order.seed, catalogue)
+            suite = suite_of(str(path), order.seed, catalogue, SIMULATION)
             entries = [(entry.scenario, entry.design) for entry in suite.entries]
             seed = suite.seed
         else:

@@ -46,10 +46,12 @@ class SuiteOrder:
     command: str = ""
 
 
-def suite_of(name: str, seed: int | None, catalogue: Catalogue) -> Suite:
-    """A suite whose scenarios and designs were all read and checked; `seed` takes the place of its own."""
-    suite = catalogue.suite(catalogue.suite_path(name))
-    check_suite(suite, catalogue)
+def suite_of(name: str, seed: int | None, catalogue: Catalogue, *runtimes: str) -> Suite:
+    """A suite whose scenarios and designs were all read and checked, with what all of the runtimes can play;
+    `seed` takes the place of its own."""
+    whole = catalogue.suite(catalogue.suite_path(name))
+    check_suite(whole, catalogue)
+    suite = whole.on(*runtimes)
     return suite if seed is None else replace(suite, seed=seed)
 
 

@@ -15,7 +15,7 @@ from execution.commands.option_sets import (
     suite_option,
 )
 from execution.commands.parameters import json_option
-from execution.commands.saying import say_results
+from execution.commands.saying import say_results, tell_left_out
 from execution.options import RUNTIMES, Options
 
 if TYPE_CHECKING:
@@ -61,7 +61,8 @@ def compare(
 
     chosen = tuple(dict.fromkeys((*designs, *names)))
     catalogue = default_catalogue(options.system, [suite, *chosen])
-    loaded = suite_of(suite, seed, catalogue)
+    loaded = suite_of(suite, seed, catalogue, options.runtime, *([screen] if screen else []))
+    tell_left_out(loaded, options.runtime)
     order = ComparisonOrder(chosen, repeats, screen or "", resume, command=typed())
     with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)

@@ -11,7 +11,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, most_pairs_option, seed_option, suite_option
 from execution.commands.parameters import FiniteRange, json_option
-from execution.commands.saying import say, say_results
+from execution.commands.saying import say, say_results, tell_left_out
 from execution.options import Options
 
 if TYPE_CHECKING:
@@ -74,7 +74,8 @@ def gate(
 
     order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]  # click has checked them
     catalogue = default_catalogue(options.system, [suite, order.baseline, order.candidate])
-    loaded = suite_of(suite, seed, catalogue)
+    loaded = suite_of(suite, seed, catalogue, options.runtime)
+    tell_left_out(loaded, options.runtime)
     with live_session(options.runtime) as interruption:
         hooks = Hooks(watchers(as_json), started, finished)
         report, folder = run_gate(loaded, catalogue, options, order, hooks, interruption.stop)

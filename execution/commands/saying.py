@@ -5,12 +5,15 @@ from __future__ import annotations
 import io
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from execution.program import as_started_here, pasteable
 from experiment.plain_text import Ours, block, json_text, line
+
+if TYPE_CHECKING:
+    from experiment.suite import Suite
 
 MOST_LINES_SAID = 20_000  # a table of a large comparison
 WIDTH = 118  # of a line of progress
@@ -24,6 +27,12 @@ def say(text: str) -> None:
 def tell(text: str) -> None:
     """To stderr: what is not a result. Commands in it can be pasted."""
     click.echo(as_started_here(_harmless(text)), err=True)
+
+
+def tell_left_out(suite: Suite, runtime: str) -> None:
+    """The entries of a suite that this runtime cannot play."""
+    for entry in suite.left_out:
+        tell(f"left out: {entry.scenario} on {entry.design}, which the runtime {runtime} cannot play")
 
 
 def show(error: click.ClickException) -> None:

@@ -10,7 +10,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, repeats_option, resume_option, seed_option
 from execution.commands.parameters import json_option
-from execution.commands.saying import say, say_results
+from execution.commands.saying import say, say_results, tell_left_out
 from execution.options import Options
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     from reports.console import suite_lines
 
     catalogue = default_catalogue(options.system, [suite])
-    loaded = suite_of(suite, seed, catalogue)
+    loaded = suite_of(suite, seed, catalogue, options.runtime)
+    tell_left_out(loaded, options.runtime)
     order = SuiteOrder(repeats, resume, command=typed())
 
     def finished(record: RunRecord, result: RunResult) -> None:

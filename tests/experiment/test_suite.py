@@ -192,3 +192,24 @@ def test_a_part_whose_whole_names_an_unknown_scenario_tells_where(tmp_path: Path
     (problem,) = problems_of(lambda: part_of_suite(part, whole, unknown))
     assert problem.where.file == str(tmp_path / "suite.yaml")
     assert problem.found == 'the unknown scenario "smoke/control"'
+
+
+def test_an_entry_that_a_runtime_cannot_play_is_left_out_there(tmp_path: Path) -> None:
+    """Where it is said of it, and nowhere else; a suite of which nothing is left is refused."""
+    text = (
+        "name: bytes\nentries:\n  - {scenario: smoke/split, design: resilient, not_on: [simulation]}\n"
+        "  - {scenario: smoke/control, design: resilient}\n"
+    )
+    whole = load_suite(write(tmp_path, "bytes.yaml", text))
+    assert whole.on("processes") == whole
+    assert whole.on() == whole
+    twin = whole.on("processes", "simulation")
+    assert [entry.scenario for entry in twin.entries] == ["smoke/control"]
+    assert [entry.scenario for entry in twin.left_out] == ["smoke/split"]
+    nothing = text.rpartition("  - ")[0]
+    with pytest.raises(UsageError, match="found no entry that simulation can play"):
+        load_suite(write(tmp_path, "nothing.yaml", nothing)).on("simulation")
+    (problem,) = problems_of(
+        lambda: load_suite(write(tmp_path, "wrong.yaml", text.replace("simulation", "simulator")))
+    )
+    assert problem.hint == 'did you mean "simulation"?'

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from fhir.resources.R4B.claim import Claim
+from fhir.resources.R4B.communication import Communication
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
 from fhir.resources.R4B.encounter import Encounter
 from fhir.resources.R4B.medicationrequest import MedicationRequest
@@ -35,6 +36,7 @@ DAY = "2026-02-03"
 RESOURCES: dict[str, Any] = {
     "check_in": Encounter,
     "claim": Claim,
+    "notify_critical": Communication,
     "prescribe": MedicationRequest,
     "change_dose": MedicationRequest,
     "order_lab": ServiceRequest,
