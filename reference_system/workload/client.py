@@ -46,7 +46,7 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
     """Who comes, and of a prescription the medicine with its dose: halved with every change, so that a dose
     tells its version."""
     person = {name: subject[name] for name in ("patient", "coverage")}
-    if journey in ("report_result", "correct_result"):
+    if journey in ("report_result", "report_critical", "correct_result"):
         return {**person, "status": "corrected" if journey == "correct_result" else "final"}
     if journey in staff.JOURNEYS:
         return {**person, "user": staff.user_of(journey, person["patient"])}
@@ -236,6 +236,7 @@ REQUESTS = {
     "change_dose": _change_dose,
     "order_lab": _order_lab,
     "report_result": _report,
+    "report_critical": _report,
     "correct_result": _report,
 }
 ANSWERS = {
@@ -244,6 +245,7 @@ ANSWERS = {
     "change_dose": _written,
     "dispense": _dispensed,
     "report_result": _reported,
+    "report_critical": _reported,
     "correct_result": _reported,
     "view_dashboard": _dashboard,
     "view_engaged": _seen_by_engaged,

@@ -31,7 +31,7 @@ REFERENCE = load_system(Path(__file__).parents[2] / "reference_system" / "system
 SYSTEM = System(
     "clinic",
     {name: Service() for name in ("checkin", "billing", "payments", "payer", "prescriptions", "pharmacy")}
-    | {name: Service() for name in ("notify", "sms", "pager")},
+    | {name: Service() for name in ("lab", "notify", "sms", "pager")},
     (Link("billing", "payments"), Link("billing", "payer"), Link("pharmacy", "prescriptions"))
     + (Link("notify", "sms"), Link("notify", "pager")),
     {
@@ -43,6 +43,7 @@ SYSTEM = System(
         "view_dose": Journey("pharmacy", ("pharmacy -> prescriptions",), writes=False),
         "dispense": Journey("pharmacy", ("pharmacy -> prescriptions",)),
         "notify_critical": Journey("notify", ("notify -> sms", "notify -> pager")),
+        "report_critical": Journey("lab", ("lab -> bus",)),
         "open_session": Journey("notify"),
     },
     {"visit": ()},

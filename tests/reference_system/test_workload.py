@@ -48,8 +48,8 @@ RESOURCES: dict[str, Any] = {
 def planned(journey: str, number: int = 3) -> PlannedOperation:
     if journey in ("prescribe", "change_dose"):
         return operation(number, journey, 0.5, visit=7, dose_mg=2.5)
-    if journey in ("report_result", "correct_result"):
-        status = "final" if journey == "report_result" else "corrected"
+    if journey in ("report_result", "report_critical", "correct_result"):
+        status = "corrected" if journey == "correct_result" else "final"
         return operation(number, journey, 0.5, visit=7, potassium=6.9, status=status)
     if journey in staff.JOURNEYS:
         return operation(number, journey, 0.5, visit=7, user=staff.user_of(journey, "pat-00001"))

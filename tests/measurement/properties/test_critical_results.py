@@ -9,10 +9,10 @@ import pytest
 from experiment.history import History
 from experiment.rows import RECORDS_READ, Record, Row, Sample
 from experiment.verdict import CheckResult, Verdict
-from tests.measurement.histories import HEADER, SYSTEM, history, judged_by, op, read, record, scenario
+from tests.measurement.histories import SYSTEM, history, judged_by, op, read, record, scenario
 
 PASS, FAIL, INCONCLUSIVE = Verdict.PASS, Verdict.FAIL, Verdict.INCONCLUSIVE
-READ = read(notify=0, sms=0, pager=0)
+READ = read(lab=0, notify=0, sms=0, pager=0)
 KEY = "ntf-r-000001"
 ASKED = op(1, "notify_critical", KEY, 2.0)
 
@@ -33,21 +33,21 @@ def read_at(t: float, **records: int) -> list[Row]:
     return [Sample(t, store, RECORDS_READ, float(number)) for store, number in records.items()]
 
 
-def in_time(*rows: Row, scale: float = 60.0) -> CheckResult:
+def in_time(*rows: Row, scale: float = 60.0, name: str = "told_in_time") -> CheckResult:
     """With the records read at 30 s, and the clock of business times so many times faster."""
     counts = {
         store: sum(isinstance(r, Record) and r.store == store for r in rows)
-        for store in ("notify", "sms", "pager")
+        for store in ("lab", "notify", "sms", "pager")
     }
-    header = replace(HEADER, clock_scale=scale)
     built: History = history(*rows, *read_at(30.0, **counts))
-    changed = replace(built, header=replace(built.header, clock_scale=header.clock_scale))
-    return judged_by("critical_told_in_time")(changed, scenario(), SYSTEM)
+    changed = replace(built, header=replace(built.header, clock_scale=scale))
+    return judged_by(name)(changed, scenario(), SYSTEM)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["critical_told_in_time", "unanswered_escalated", "no_duplicate_page", "no_duplicate_escalation",
+    ["told_in_time", "critical_told_in_time", "unanswered_escalated", "no_duplicate_page",
+     "no_duplicate_escalation",
      "no_lost_notice", "no_lost_session"],
 )  # fmt: skip
 def test_no_data_is_not_exercised(name: str) -> None:
@@ -72,14 +72,13 @@ def test_a_result_that_came_late_or_never_fails() -> None:
     """What was told in time first is told in time, whatever came later."""
     late = in_time(ASKED, notice(), paged(7.0))
     assert late.statement == (
-        "1 critical result of 1 that were acknowledged or kept did not reach a person within 5 s: "
-        "1 later, 0 never"
+        "1 notice of 1 that were acknowledged or kept did not reach a person within 5 s: 1 later, 0 never"
     )
-    assert late.violations[0].statement.startswith(f"the critical result of {KEY} took 7 s to reach a person")
-    assert (late.measures["late_critical_results"], late.measures["longest_wait_s"]) == (1, 7.0)
+    assert late.violations[0].statement.startswith(f"the notice of {KEY} took 7 s to reach a person")
+    assert (late.measures["late_notices"], late.measures["longest_wait_s"]) == (1, 7.0)
     never = in_time(ASKED, notice(status="queued"))
     assert never.verdict is FAIL
-    assert never.measures["lost_critical_results"] == 1
+    assert never.measures["lost_notices"] == 1
     assert in_time(ASKED, notice(), paged(7.0), paged(0.5, store="pager")).verdict is PASS
     assert in_time(ASKED, notice(), paged(7.0), scale=1.0).verdict is PASS
 
@@ -149,3 +148,21 @@ def test_what_was_accepted_is_on_record(name: str, journey: str, kind: str, key:
     unsure = op(1, journey, key, 2.0, outcome="indeterminate")
     assert judged(name, unsure, kept).verdict is PASS
     assert judged(name, unsure, *READ).verdict is INCONCLUSIVE
+
+
+def test_the_time_of_a_critical_result_counts_from_the_laboratory() -> None:
+    """Its notice may be late, or never come: what the laboratory keeps as critical was promised by it."""
+    name = "critical_told_in_time"
+    report = record("lab", "report", "lab-r-000001", t=2.0, status="critical")
+    routine = record("lab", "report", "lab-r-000002", t=2.0, status="routine")
+    late_notice = notice(t=6.0)
+    good = in_time(report, routine, late_notice, paged(4.5), name=name)
+    assert (good.verdict, good.exposed) == (PASS, 1)
+    assert in_time(report, late_notice, paged(5.5), name=name).verdict is FAIL
+    assert in_time(report, late_notice, paged(5.5)).verdict is PASS
+    lost = in_time(report, name=name)
+    assert lost.violations[0].statement == (
+        "the critical result of lab-r-000001 never reached a person; at lab it is critical"
+    )
+    unsure = op(1, "report_critical", "lab-r-000003", 2.0, outcome="indeterminate")
+    assert in_time(unsure, name=name).verdict is INCONCLUSIVE
