@@ -263,9 +263,9 @@ class Sms(ReferenceNode):
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         yield from self.pause_for(next(self._work))
-        return Reply(201 if (yield from self.store(lambda: self._take(request), deadline)) else 200)
+        return Reply(201 if (yield from self.store(lambda: self._keep_message(request), deadline)) else 200)
 
-    def _take(self, request: Request) -> bool:
+    def _keep_message(self, request: Request) -> bool:
         rows = self.tables.setdefault("message", [])
         if request.key is not None and any(row["value"] == request.key for row in rows):
             return False
