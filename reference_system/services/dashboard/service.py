@@ -44,6 +44,7 @@ class Dashboard(Service):
     TABLES: ClassVar[tuple[str, ...]] = ("result", "medication", "insurance", "person", "dead_letter")
     CONSUMES: ClassVar[tuple[str, ...]] = ("lab.>", "rx.>", "eligibility.>", "patient.>")
     CHANGES: ClassVar[tuple[str, ...]] = (UPGRADE,)
+    DISCLOSES: ClassVar[bool] = True
 
     def build(self) -> None:
         super().build()
@@ -57,6 +58,7 @@ class Dashboard(Service):
         patient = request.path_params["patient"]
         if not fhir.KEY.fullmatch(patient):
             raise fhir.Refused(400, f"patient {patient!r}; expected the id of a Patient")
+        await self.disclosure.permit(request, patient, "DiagnosticReport")
         if self.switches.dashboard == "projection":
             parts, headers = await self._projection.parts(patient)
         else:

@@ -49,6 +49,8 @@ class Lab(Service):
     DDL: ClassVar[str] = statements.DDL
     TABLES: ClassVar[tuple[str, ...]] = ("service_request", "report", "report_version", "observation")
     CHANGES: ClassVar[tuple[str, ...]] = (MIGRATION, ONLY_NEW)
+    DISCLOSES: ClassVar[bool] = True
+    SEALS: ClassVar[bool] = True
 
     def build(self) -> None:
         super().build()
@@ -75,20 +77,23 @@ class Lab(Service):
         if not id_ or not patient:
             raise fhir.Refused(400, "a ServiceRequest needs an identifier and a subject Patient/…")
         print_, body = idempotency.fingerprint(sent), _encode({**order, "id": id_})
-        new = await self.store.row(statements.ORDER, id_, patient, body, time.time(), print_)
+        new = await self.store.row(
+            statements.ORDER, id_, patient, self.sealer.seal(body), time.time(), print_
+        )
         if new is not None:
             return Response(body, 201, None, fhir.MEDIA_TYPE)
         row = await self.store.row("SELECT body, fingerprint FROM service_request WHERE id = $1", id_)
         if row is None or idempotency.judge(row["fingerprint"], print_) is idempotency.Repeat.MISMATCH:
             raise fhir.Refused(422, f"ServiceRequest/{id_} is known with another content")
-        return Response(row["body"], 200, None, fhir.MEDIA_TYPE)
+        return Response(self.sealer.open(row["body"]), 200, None, fhir.MEDIA_TYPE)
 
     async def ordered(self, request: Request) -> Response:
         id_ = request.path_params["id"]
-        row = await self.store.row("SELECT body FROM service_request WHERE id = $1", id_)
+        row = await self.store.row("SELECT body, patient FROM service_request WHERE id = $1", id_)
         if row is None:
             raise fhir.Refused(404, f"ServiceRequest/{id_} is not known")
-        return Response(row["body"], 200, None, fhir.MEDIA_TYPE)
+        await self.disclosure.permit(request, row["patient"], "ServiceRequest")
+        return Response(self.sealer.open(row["body"]), 200, None, fhir.MEDIA_TYPE)
 
     # reports
 
@@ -127,7 +132,7 @@ class Lab(Service):
                 base,
                 report.status,
                 report.patient,
-                body,
+                self.sealer.seal(body),
                 at,
                 f"{first.value:g}",
                 report.urgency,
@@ -158,24 +163,32 @@ class Lab(Service):
         )
 
     async def read(self, request: Request) -> Response:
-        return await self._current(request.path_params["id"], 200)
+        return await self._current(request.path_params["id"], 200, request)
 
-    async def _current(self, id_: str, status: int) -> Response:
-        row = await self.store.row("SELECT version, body FROM report WHERE id = $1", id_)
+    async def _current(self, id_: str, status: int, reader: Request | None = None) -> Response:
+        """The report as it stands; a `reader` is asked for the right to see it."""
+        row = await self.store.row("SELECT version, body, patient FROM report WHERE id = $1", id_)
         if row is None:
             raise fhir.Refused(404, f"DiagnosticReport/{id_} is not known")
-        return Response(row["body"], status, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE)
+        if reader is not None:
+            await self.disclosure.permit(reader, row["patient"], "DiagnosticReport")
+        return Response(
+            self.sealer.open(row["body"]), status, {"etag": fhir.etag(row["version"])}, fhir.MEDIA_TYPE
+        )
 
     async def search(self, request: Request) -> Response:
         id_ = request.query_params.get("identifier", "").rpartition("|")[2]
-        row = await self.store.row("SELECT body FROM report WHERE id = $1", id_)
-        entries = [] if row is None else [{"resource": _decode(row["body"])}]
+        row = await self.store.row("SELECT body, patient FROM report WHERE id = $1", id_)
+        if row is not None:
+            await self.disclosure.permit(request, row["patient"], "DiagnosticReport")
+        entries = [] if row is None else [{"resource": _decode(self.sealer.open(row["body"]))}]
         bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
         return fhir.reply(200, {**bundle, **({"entry": entries} if entries else {})})
 
     async def results(self, request: Request) -> Response:
         """The results of a patient, or all, in the version of the contract that is asked for."""
         version, patient = request.query_params.get("contract", "v1"), request.query_params.get("patient")
+        await self.disclosure.permit(request, patient or "", "DiagnosticReport")
         moved = self._migration.layout.reads is NEW
         served = {"v2" if moved else "v1"} if self.switches.result_contract == "breaking" else {"v1", "v2"}
         served -= {"v1"} if self._only_new else set()

@@ -162,10 +162,12 @@ class Prescriptions(Service):
 
     async def of_patient(self, request: Request) -> Response:
         """What a patient takes, `GET /prescriptions?patient=…`, the newest first."""
+        patient = request.query_params.get("patient", "")
+        await self.disclosure.permit(request, patient, "MedicationRequest")
         rows = await self.store.rows(
             "SELECT id AS prescription, version, dose, status, at FROM rx WHERE patient = $1 "
             "ORDER BY at DESC LIMIT 50",
-            request.query_params.get("patient", ""),
+            patient,
         )
         return plain({"prescriptions": [dict(row) for row in rows]})
 

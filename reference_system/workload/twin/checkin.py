@@ -7,10 +7,10 @@ from typing import Any
 
 from simulation.modelling import CallFailed, Event, Held, Record, Refused, Reply, Request, Work
 
-from .disclosure import DisclosingNode
+from .disclosure import SealingNode
 
 
-class Checkin(DisclosingNode):
+class Checkin(SealingNode):
     SWITCHES = ("eligibility", "inline_wait", "idempotency_key", "registry_fallback")
 
     CONSUMES = ("eligibility.resolved",)

@@ -21,7 +21,6 @@ class DisclosingNode(ReferenceNode):
         "local_break_glass",
         "audit",
         "spool_limit",
-        "encryption",
     )
 
     def open_disclosure(self) -> None:
@@ -177,3 +176,9 @@ class DisclosingNode(ReferenceNode):
     def records_of_grants(self) -> Iterator[Record]:
         for key, row in self._grants.items():
             yield Record(self.name, "grant", key, key, row["at"], status="granted", value=row["user"])
+
+
+class SealingNode(DisclosingNode):
+    """One that keeps what identifies a patient: encrypted or not, it takes the same time."""
+
+    SWITCHES: tuple[str, ...] = ("encryption",)

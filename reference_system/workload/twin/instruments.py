@@ -9,7 +9,7 @@ from typing import Any
 from simulation.modelling import Group, Record, Refused, Reply, Request, Told, Work
 
 from .base import ReferenceNode
-from .disclosure import DisclosingNode
+from .disclosure import SealingNode
 from .security import user_of
 
 SEEN_BY_ENGAGED = ("view_engaged", "view_dismissed")
@@ -146,7 +146,7 @@ class Payments(ReferenceNode):
             yield Record("payments", "refund", row["invoice"], row["id"], row["at"], **facts)
 
 
-class Registry(DisclosingNode):
+class Registry(SealingNode):
     """Answers who a patient is."""
 
     def opened(self) -> None:

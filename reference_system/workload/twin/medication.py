@@ -18,7 +18,7 @@ from simulation.modelling import (
     winners,
 )
 
-from .disclosure import DisclosingNode
+from .disclosure import SealingNode
 from .security import user_of
 
 
@@ -31,7 +31,7 @@ class Unreachable(ModelError):
     """The prescription could not be read where it is kept."""
 
 
-class Prescriptions(DisclosingNode):
+class Prescriptions(SealingNode):
     """Every version that was ever committed is kept."""
 
     SWITCHES = ("registry_fallback", "if_match")
@@ -141,7 +141,7 @@ class Prescriptions(DisclosingNode):
         return Held(row["dose"], row["version"]) if row is not None else Held("absent")
 
 
-class Pharmacy(DisclosingNode):
+class Pharmacy(SealingNode):
     """Hands over what its design takes to be the current version."""
 
     SWITCHES = ("dispense_check", "version_fence")

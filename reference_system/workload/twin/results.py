@@ -21,6 +21,8 @@ from simulation.modelling import (
 )
 
 from .base import ReferenceNode
+from .disclosure import DisclosingNode, SealingNode
+from .security import user_of
 
 V1, V2, BOTH = "v1", "v2", "v1 and v2"
 MIGRATION, ONLY_NEW, UPGRADE = "results_v2", "v2_only", "reads_v2"
@@ -31,7 +33,7 @@ def flag_of(potassium: float) -> str:
     return "LL" if potassium < 2.8 else "HH" if potassium >= 6.2 else "N"
 
 
-class Lab(ReferenceNode):
+class Lab(SealingNode):
     """Every version of a result is kept; what is told of it changes with the tables."""
 
     SWITCHES = ("if_match", "result_contract")
@@ -39,6 +41,7 @@ class Lab(ReferenceNode):
 
     def opened(self) -> None:
         self.outbox = self.publisher()
+        self.open_disclosure()
         self._only_new = False
 
     @property
@@ -138,7 +141,7 @@ class PartMissing(ModelError):
     """One of the parts could not be had."""
 
 
-class Dashboard(ReferenceNode):
+class Dashboard(DisclosingNode):
     """A copy that follows events, or four questions at the moment of the question."""
 
     SWITCHES = ("result_contract", "dashboard", "partial_answers", "version_fence")
@@ -147,6 +150,7 @@ class Dashboard(ReferenceNode):
 
     def opened(self) -> None:
         self.outbox = self.publisher()
+        self.open_disclosure()
 
     @property
     def _copies(self) -> dict[str, dict[str, Any]]:
@@ -172,6 +176,9 @@ class Dashboard(ReferenceNode):
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         key = request.body["key"]
+        refusal = yield from self.permit(request, user_of(request), "DiagnosticReport", deadline)
+        if refusal is not None:
+            return refusal
         if not self._projects:
             return (yield from self._ask_all(key, request.body["patient"], deadline))
         for _ in range(int(self.constant("dashboard_statements")) - 1):
