@@ -65,9 +65,9 @@ class ReferenceNode(Node):
         self.dropped = 0
         self.over = self.switches["trace_context"]
         self.waiting["spans"] = lambda: len(self._untold)
-        self.tells(self._take, COLLECTOR)
+        self.tells(self._keep_told, COLLECTOR)
 
-    def _take(self, told: Told) -> None:
+    def _keep_told(self, told: Told) -> None:
         """Keep a span until it is sent: at once, or with others from a queue of limited length."""
         if len(self._untold) >= int(self.constant("spans_at_most")):
             self.dropped += 1
