@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from execution.campaigns.suite_numbers import coverable, covered
 from experiment.topology import Link, Service, System
 from faults import KINDS
@@ -29,6 +31,13 @@ def test_every_kind_counts_where_it_can_act() -> None:
         "db": {*nodes, "full disk"},
         "bus": {*nodes, "full disk"},
     }
+
+
+def test_a_planned_change_counts_where_one_is_offered() -> None:
+    """A service that offers none has nothing that could be covered."""
+    offers = {**SYSTEM.services, "front": Service(module="front", changes=("new_tables",))}
+    more = coverable(replace(SYSTEM, services=offers)) - coverable(SYSTEM)
+    assert more == {("front", "change")}
 
 
 def test_covered_is_part_of_coverable() -> None:

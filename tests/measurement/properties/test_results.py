@@ -3,6 +3,8 @@ the dashboard shows."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from experiment.history import History
@@ -109,7 +111,7 @@ def test_a_write_of_unknown_outcome_may_have_happened() -> None:
     ],
 )
 def test_a_dashboard_shows_the_last_correction_or_says_that_it_does_not(
-    number: int, more: dict[str, object], verdict: Verdict
+    number: int, more: dict[str, Any], verdict: Verdict
 ) -> None:
     """Version 1 or nothing at 8 s, five seconds after the correction; a label must not understate it."""
     look = op(9, "view_dashboard", "lab-1", 8.0, version=number, **more)
