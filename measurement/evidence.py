@@ -13,15 +13,17 @@ import polars as pl
 from experiment.asked import Asked, AskedFault, operations_digest
 from experiment.final_reads import JOURNEY as FINAL_READ
 from experiment.final_reads import SAMPLE, keys_to_read
-from experiment.findings import counted_records
+from experiment.findings import SIMULATION, counted_records
 from experiment.history import History
 from experiment.rows import GENERAL_MODELS, LEFT_OUT, FaultEvent
 from experiment.topology import System
 from experiment.units import format_duration, noun
+from experiment.verdict import Verdict
 from measurement.analysis import ValidityCheck
 from measurement.obedience import design_is_obeyed
 from measurement.possible_rows import SLACK_S, impossible
 
+MADE = 0.9  # share of the final reads: a read is left out when the others took all the time that there is
 AT_HEAL = frozenset({"heal", "healed", "not_healed"})  # planned for the end; all else for the start, or both
 LOOKS = ("still_active", "faded")
 AT_START = frozenset({"inject", "active", "no_effect"})
@@ -109,7 +111,7 @@ def _stores(history: History, system: System) -> Iterator[str]:
     owed = {
         store
         for store, kinds in system.record_kinds().items()
-        if history.header.source != "simulation" or (kinds and GENERAL_MODELS not in named)
+        if history.header.source != SIMULATION or (kinds and GENERAL_MODELS not in named)
     }
     present: Mapping[str, int] = dict(
         history.records.group_by(pl.col("store").cast(pl.String)).len().iter_rows()
@@ -124,7 +126,7 @@ def _stores(history: History, system: System) -> Iterator[str]:
 def _final_reads(history: History, system: System) -> Iterator[str]:
     """Of the keys that had to be read once more, each was, but for those that it says were left out."""
     forms = {prefix for prefix, form in system.final_reads.items() if form.written_by in system.journeys}
-    simulated = history.header.source == "simulation"
+    simulated = history.header.source == SIMULATION
     if not forms:
         return
     left_out = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
@@ -145,6 +147,18 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
     if reads.height + left_out[0] != len(wanted):
         due = noun(len(wanted) - left_out[0], "final read")
         yield f"{reads.height:,} of {due} are there"
+
+
+def final_reads_made(history: History) -> list[ValidityCheck]:
+    """Of a live run that says how many of its final reads were left out. Where many were, nobody knows how
+    their things ended; the twin leaves out what it does not model."""
+    said = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
+    if history.header.source == SIMULATION or not said:
+        return []
+    made = history.operations.filter(pl.col("journey") == FINAL_READ).height
+    due = made + said[0]
+    statement = f"{made:,} of {noun(due, 'final read')} were made, expected {MADE:.0%} at least"
+    return [ValidityCheck("final_reads_made", made >= MADE * due, statement, Verdict.INCONCLUSIVE)]
 
 
 # What was not planned.

@@ -13,7 +13,7 @@ from experiment.topology import System
 from experiment.units import format_duration, noun
 from experiment.verdict import Verdict
 from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, ValidityCheck
-from measurement.evidence import judge_evidence
+from measurement.evidence import final_reads_made, judge_evidence
 from measurement.expectations import describe
 from measurement.pressure import LATE_S
 from measurement.quality import latency_bounds
@@ -48,6 +48,7 @@ def judge_validity(
         _baseline_met(expectations, journeys),
         kept_up,
         _clean_up_verified(history, windows),
+        *final_reads_made(history),
     ]
     if scenario.faults or windows:
         checks.insert(3, _fault_observed(scenario, windows))

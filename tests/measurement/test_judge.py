@@ -10,7 +10,7 @@ import pytest
 
 from experiment.errors import HistoryError
 from experiment.history import History, build
-from experiment.rows import End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row, Sample
+from experiment.rows import LEFT_OUT, End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row, Sample
 from experiment.scenario import Expectation, Recovery, Repeat, Waiver
 from experiment.topology import Step
 from experiment.units import DURATION, SHARE, parse_bound
@@ -420,6 +420,19 @@ def test_safety_that_the_journeys_exercise_and_that_has_no_data_is_inconclusive(
     assert analysis.verdict is Verdict.INCONCLUSIVE
     assert "no_superseded_dispense: not exercised" in analysis.reasons[0]
     assert analyse(history(*payments()), scenario(expect=PAY), SYSTEM).verdict is Verdict.PASS
+
+
+@pytest.mark.parametrize(
+    ("left_out", "verdict"), [(0, "pass"), (1, "pass"), (2, "inconclusive"), (9, "inconclusive")]
+)
+def test_final_reads_that_were_left_out_leave_a_run_inconclusive(left_out: int, verdict: str) -> None:
+    """Nine were made. One less is no matter; where many are missing nobody knows how things ended."""
+    reads = [op(9000 + n, "final_read", f"inv-{n}", 40.0) for n in range(9)]
+    said = Sample(40.0, "load", LEFT_OUT, float(left_out))
+    analysis = judged([*payments(), *reads, said])
+    assert analysis.verdict == verdict, analysis.reasons
+    if verdict != "pass":
+        assert f"9 of {9 + left_out} final reads were made, expected 90% at least" in analysis.reasons[0]
 
 
 def test_a_violation_of_an_invalid_run_is_not_hidden() -> None:
