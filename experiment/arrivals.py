@@ -31,7 +31,8 @@ def rate_at(arrivals: Arrivals, t: float, length_s: float) -> float:
         return arrivals.rate + (end - arrivals.rate) * t / length_s
     if arrivals.process == "burst":
         every = arrivals.burst_every or length_s
-        inside = (t % every) < (arrivals.burst_for or 0.0)
+        since = t - arrivals.burst_at
+        inside = since >= 0 and (since % every) < (arrivals.burst_for or 0.0)
         return (arrivals.burst_rate or arrivals.rate) if inside else arrivals.rate
     return arrivals.rate
 

@@ -149,7 +149,18 @@ class ErrorShare:
     status: int = 503
 
 
-Behaviour = LostResponse | SlowProcessing | ErrorShare
+@dataclass(frozen=True, slots=True)
+class Redelivery:
+    """A share of the events of a bus comes again after_s later; with `missed` it was not taken the first
+    time, so that those behind it overtake."""
+
+    share: float
+    after_s: float
+    missed: bool = False
+
+
+Behaviour = LostResponse | SlowProcessing | ErrorShare | Redelivery
+CONSUMED = (Redelivery,)  # a consumer of events plays these to itself, a callee the others to its caller
 
 
 def capability(kind: type[object]) -> str:
@@ -273,16 +284,17 @@ class GaugedNode(NodeControl, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BehaviourProbe:
-    """What a service says of one kind of behaviour: the one that is on (None: off), the requests that it
-    touched, and all that came from the caller."""
+    """What a service says of one kind of behaviour: the one that is on (None: off), the requests or events
+    that it touched, and all requests that came from the caller."""
 
     active: Behaviour | None
     applied: int
-    received: int | None  # None: the service does not count its requests
+    received: int | None  # None: the service does not count its requests, or they are events
 
 
 class BehaviourControl(Protocol):
-    """Exact application-level faults inside a callee (commit, then drop the reply), per caller."""
+    """Exact application-level faults inside a callee (commit, then drop the reply), per caller; on a link to
+    a bus inside the caller, which consumes its events."""
 
     @property
     def name(self) -> str: ...  # the link whose callee behaves, "front -> back"

@@ -52,6 +52,8 @@ class Arrivals:
     """Of `burst`: the time from the start of one burst to that of the next."""
     burst_for: Duration | None = None
     """Of `burst`: how long one lasts."""
+    burst_at: Duration = 0.0
+    """Of `burst`: when the first one begins, since the start of the load."""
     file: str | None = None
     """Of `replay`: a file with one arrival time in seconds a line, relative to this one."""
 
@@ -141,12 +143,14 @@ class Expectation:
     """The 95th percentile of the latency, from the intended start."""
     p99: DurationBound | None = None
     """The 99th percentile of the latency, from the intended start."""
-    degraded: bool = False
-    """On where labelled or pending answers count as good."""
+    degraded: bool | tuple[str, ...] = False
+    """On where labelled or pending answers count as good; a list where only these labels do."""
 
     def __post_init__(self) -> None:
         if (self.success, self.p50, self.p95, self.p99) == (None, None, None, None):
             raise ValueError("an objective for a journey without a figure; expected success, p50, p95 or p99")
+        if self.degraded == ():
+            raise ValueError("degraded with no label; expected on, off, or the labels that count as good")
         if self.success is not None and not self.success.at_least:
             raise ValueError(f'success "{self.success.text}"; expected a lower bound such as ">= 99%"')
         if self.success is not None and self.success.limit <= 0:

@@ -127,8 +127,13 @@ def _target(
         return decoder.fail(node.where, f'a {kind.kind} fault without "{key}"', f"{key}: one of the system's")
     if other in names:
         return decoder.fail(child.where, "both link and service", f"only {key} for a {kind.kind} fault")
-    if acts_on == "behaviour" and isinstance(name, str) and system.link(name).protocol not in ANSWERED:
+    if acts_on == "behaviour" and isinstance(name, str):
+        spoken = getattr(kind, "protocol", "http")
+        if system.link(name).protocol in (ANSWERED if spoken in ANSWERED else (spoken,)):
+            return name
         expected = f"a link to a service: {kind.kind} acts inside the callee"
+        if spoken not in ANSWERED:
+            expected = f"a {spoken} link: {kind.kind} acts inside the caller, which consumes"
         return decoder.fail(child.where, f"a {system.link(name).protocol} link", expected)
     return name
 

@@ -22,7 +22,7 @@ KEYS = {
     "poisson": (),
     "constant": (),
     "ramp": ("to",),
-    "burst": ("burst_rate", "burst_every", "burst_for"),
+    "burst": ("burst_rate", "burst_every", "burst_for", "burst_at"),
     "replay": ("file",),
 }
 

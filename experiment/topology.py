@@ -64,6 +64,11 @@ class Link:
     def name(self) -> str:
         return f"{self.caller} -> {self.callee}"
 
+    @property
+    def played_by(self) -> str:
+        """The service that plays faults which no proxy can: the callee; of a bus the consumer."""
+        return self.caller if self.protocol == "nats" else self.callee
+
 
 @dataclass(frozen=True, slots=True)
 class Journey:

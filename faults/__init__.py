@@ -19,6 +19,7 @@ from faults.out_of_memory import OutOfMemory
 from faults.packet_loss import PacketLoss
 from faults.pause import Pause
 from faults.planned_change import PlannedChange
+from faults.redelivery import Redelivery
 from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
@@ -33,6 +34,7 @@ KINDS: dict[str, type[Fault]] = {
     "lost_response": LostResponse,
     "slow_processing": SlowProcessing,
     "error_share": ErrorShare,
+    "redelivery": Redelivery,
     "crash": Crash,
     "pause": Pause,
     "packet_loss": PacketLoss,

@@ -12,9 +12,12 @@ def require_share(share: float) -> None:
         raise ValueError(f"a share of {share:.0%}; expected more than 0% and at most 100%")
 
 
-def touched(before: object, during: object, what: str) -> Effect:
-    """The behaviour is on, and the callee has touched requests since. Without traffic nothing is seen, so
-    nothing is claimed."""
+REQUESTS = ("request", "requests")
+
+
+def touched(before: object, during: object, what: str, things: tuple[str, str] = REQUESTS) -> Effect:
+    """The behaviour is on, and the service has touched requests or events since. Without traffic nothing is
+    seen, so nothing is claimed."""
     assert isinstance(before, BehaviourProbe)
     assert isinstance(during, BehaviourProbe)
     on = during.active is not None
@@ -22,7 +25,7 @@ def touched(before: object, during: object, what: str) -> Effect:
     if on:
         received = _since(before, during)
         of_all = "" if received is None else f", {received} received since"
-        statement = f"{noun(during.applied, 'request')} {what}{of_all}"
+        statement = f"{noun(during.applied, *things)} {what}{of_all}"
     return Effect(on and during.applied > 0, statement, _figures(before, during), "affected")
 
 

@@ -1,18 +1,23 @@
-"""What all faults inside a callee share: how they end, how they are watched, and which requests they met."""
+"""What all faults inside a service share: how they end, how they are watched, and which requests they met.
+
+A callee plays them to its caller; the consumer of a bus, which is the caller of that link, to itself."""
 
 from __future__ import annotations
 
 from typing import ClassVar, Literal
 
 from experiment.controls import Behaviour, Controls, Effect, Look
+from faults.behaviour_measures import REQUESTS
 
 
 class InCallee:
-    """Base of every fault that a callee itself plays to one caller."""
+    """Base of every fault that a service itself plays, on a link of this protocol."""
 
     __slots__ = ()
 
     target_kind: ClassVar[Literal["behaviour"]] = "behaviour"
+    protocol: ClassVar[str] = "http"
+    things: ClassVar[tuple[str, str]] = REQUESTS
     done: ClassVar[str]  # what becomes of a request that is touched, for people
 
     @property
@@ -44,10 +49,9 @@ class InCallee:
         """Requests of the caller were touched. The callee counts those since it was switched on."""
         asked = None if now.requests is None else now.requests - (start.requests or 0)
         of_all = "" if asked is None else f" of {asked:,}"
-        requests = "request" if now.touched == 1 else "requests"
-        told = f"{target}: {now.touched:,}{of_all} {requests} {self.done}"
+        told = f"{target}: {now.touched:,}{of_all} {self.things[now.touched != 1]} {self.done}"
         measured: dict[str, float | str | bool | None] = {"met": now.touched, "requests": asked}
         if now.touched:
             return Effect(True, told, measured)
-        quiet = "no request of it was touched" if asked else "carried nothing"
+        quiet = f"no {self.things[0]} of it was touched" if asked else "carried nothing"
         return Effect(False, f"{target}: {quiet} while the fault lasted", measured)

@@ -21,6 +21,8 @@ class SlowProcessing(InCallee):
     requires: ClassVar[str] = "slow_processing"
     fault_class: ClassVar[str] = "slow"
     done: ClassVar[str] = "slowed down"
+    # What came while it lasted is carried out when its own time has passed, be that after the heal.
+    unbounded: ClassVar[tuple[str, ...]] = ("delay", "jitter")
 
     delay: Duration
     """How much longer a request takes before its work is committed."""

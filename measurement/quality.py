@@ -124,10 +124,15 @@ def _error_kind() -> pl.Expr:
 
 
 def _degraded_allowed(scenario: Scenario) -> pl.Expr:
-    """Where the scenario allows labelled or pending answers: by journey, in the phases of that section."""
+    """Where the scenario allows labelled or pending answers, all or those with these labels: by journey, in
+    the phases of that section. An answer may have several labels, of which all must be allowed."""
     allowed = pl.lit(False)
+    labels = pl.col("label").cast(pl.String).str.split(", ")
     for phase, section in SECTION_OF_PHASE.items():
-        names = [e.journey for e in getattr(scenario.expect, section) if e.degraded]
-        if names:
-            allowed |= (pl.col("phase") == phase) & pl.col("journey").cast(pl.String).is_in(names)
+        for one in getattr(scenario.expect, section):
+            here = (pl.col("phase") == phase) & (pl.col("journey").cast(pl.String) == one.journey)
+            if one.degraded is True:
+                allowed |= here
+            elif one.degraded:
+                allowed |= here & (labels.list.set_difference(list(one.degraded)).list.len() == 0)
     return allowed

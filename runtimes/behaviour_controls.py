@@ -14,6 +14,7 @@ from experiment.controls import (
     BehaviourProbe,
     ErrorShare,
     LostResponse,
+    Redelivery,
     SlowProcessing,
     capability,
 )
@@ -24,7 +25,7 @@ from runtimes.leftovers import Journal
 from runtimes.runtime import Point
 
 KINDS: dict[str, type[Behaviour]] = {
-    capability(kind): kind for kind in (LostResponse, SlowProcessing, ErrorShare)
+    capability(kind): kind for kind in (LostResponse, SlowProcessing, ErrorShare, Redelivery)
 }
 BEHAVIOURS = frozenset(KINDS)
 DEADLINE_S = 2.0
@@ -37,12 +38,12 @@ class BehaviourError(CodeBlueError):
 
 
 class ServiceBehaviour:
-    """The behaviours of one link's callee towards its caller."""
+    """The behaviours of one link's callee towards its caller; of a link to a bus, those of its consumer."""
 
-    def __init__(self, link: Link, callee: Point, journal: Journal) -> None:
-        """`callee` has the endpoint `behaviour`."""
+    def __init__(self, link: Link, player: Point, journal: Journal) -> None:
+        """`player` is the service that plays them, and has the endpoint `behaviour`."""
         self._link = link
-        self._callee = callee
+        self._player = player
         self._journal = journal
         self._active: dict[str, Behaviour] = {}
 
@@ -79,10 +80,11 @@ class ServiceBehaviour:
         return BehaviourProbe(self._behaviour(kind, state), int(state.get("applied", 0)), self._received())
 
     def _received(self) -> int | None:
-        """How many requests of the caller the callee has counted; None when it has no counters."""
-        if self._callee.control.metrics is None:
+        """How many requests of the caller the callee has counted; None when it has no counters, or when the
+        caller itself consumes events."""
+        if self._link.played_by == self._link.caller or self._player.control.metrics is None:
             return None
-        metrics = self._call("GET", self._callee.control.metrics, None).json()
+        metrics = self._call("GET", self._player.control.metrics, None).json()
         return int(metrics.get("received", {}).get(self._link.caller, 0))
 
     def forget(self) -> None:
@@ -98,20 +100,22 @@ class ServiceBehaviour:
         try:
             return msgspec.convert(state, kind)
         except msgspec.ValidationError as error:
-            said = f"{self._link.callee} does not say which {capability(kind)} is on: found {dict(state)}"
+            said = f"{self._link.played_by} does not say which {capability(kind)} is on: found {dict(state)}"
             raise BehaviourError(f"{said} ({error})") from None
 
     def _admin(self, method: str, kind: type[Behaviour], body: bytes | None) -> Answer:
-        return self._call(method, f"{self._callee.control.behaviour}/{capability(kind)}", body)
+        return self._call(method, f"{self._player.control.behaviour}/{capability(kind)}", body)
 
     def _call(self, method: str, path: str, body: bytes | None) -> Answer:
         try:
-            answer = call(self._callee.address, method, path, body, deadline_s=DEADLINE_S)
+            answer = call(self._player.address, method, path, body, deadline_s=DEADLINE_S)
         except CallError as error:
-            raise BehaviourError(f"{self._link.callee} could not be asked to misbehave: {error}") from None
+            raise BehaviourError(f"{self._link.played_by} could not be asked to misbehave: {error}") from None
         if answer.status >= 300:
             shown = answer.body[:200].decode("utf-8", "replace")
-            raise BehaviourError(f"{self._link.callee} answered {answer.status} to {method} {path}: {shown}")
+            raise BehaviourError(
+                f"{self._link.played_by} answered {answer.status} to {method} {path}: {shown}"
+            )
         return answer
 
 

@@ -127,5 +127,8 @@ def _places(kind: Any, system: System) -> list[str]:
             for name, service in system.services.items()
             if service.role in kind.roles and (service.changes or not own)
         ]
-    inside = kind.target_kind == "behaviour"  # acts in the callee, which must be ours
-    return [link.name for link in system.links if link.protocol in ANSWERED or not inside]
+    if kind.target_kind != "behaviour":
+        return [link.name for link in system.links]
+    # It acts in a service, which must be ours.
+    spoken = ANSWERED if kind.protocol in ANSWERED else {kind.protocol}
+    return [link.name for link in system.links if link.protocol in spoken]

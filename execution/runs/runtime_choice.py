@@ -125,11 +125,11 @@ def _missing(spec: FaultSpec, system: System) -> str:
     misbehave, and only the clock of one that is started by us can be moved."""
     what = f"found {spec.fault.kind} on {spec.target}"
     if spec.fault.target_kind == "behaviour":
-        callee = system.link(spec.target).callee
-        if system.services[callee].control.behaviour is None:
-            expected = f"expected services.{callee}.endpoints.behaviour in the system's file"
+        player = system.link(spec.target).played_by
+        if system.services[player].control.behaviour is None:
+            expected = f"expected services.{player}.endpoints.behaviour in the system's file"
             return (
-                f"{what}, and {callee} has no endpoint behaviour, {expected}, "
+                f"{what}, and {player} has no endpoint behaviour, {expected}, "
                 "or a fault of the link such as latency or blackhole"
             )
     if spec.fault.requires == capability(SkewClock) and system.services[spec.target].foreign:

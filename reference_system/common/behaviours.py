@@ -40,12 +40,23 @@ class Decline(msgspec.Struct, forbid_unknown_fields=True):
     caller: str | None = None
 
 
-Parameters = LostResponse | SlowProcessing | ErrorShare | Decline
+class Redelivery(msgspec.Struct, forbid_unknown_fields=True):
+    """A share of the events that are consumed comes again `after_s` later; a `missed` one was not handled the
+    first time."""
+
+    share: float = 1.0
+    after_s: float = 1.0
+    missed: bool = False
+    caller: str | None = None
+
+
+Parameters = LostResponse | SlowProcessing | ErrorShare | Decline | Redelivery
 KINDS: dict[str, type[Parameters]] = {
     "lost_response": LostResponse,
     "slow_processing": SlowProcessing,
     "error_share": ErrorShare,
     "decline": Decline,
+    "redelivery": Redelivery,
 }
 
 
@@ -109,6 +120,11 @@ class Behaviours:
 
     def loses_response(self, caller: str) -> bool:
         return self._draw("lost_response", caller) is not None
+
+    def redelivers(self, consumer: str) -> Redelivery | None:
+        """Whether this event comes again, and how."""
+        drawn = self._draw("redelivery", consumer)
+        return drawn.parameters if drawn and isinstance(drawn.parameters, Redelivery) else None
 
     def declines(self, caller: str) -> bool:
         return self._draw("decline", caller) is not None

@@ -40,7 +40,7 @@ from reference_system.common.switches import (
 )
 
 CONNECT_AGAIN_S = 0.1
-SHARED_POOL = BulkheadPattern(concurrent=100, queue=1_000_000)  # links without a bulkhead share it
+SHARED_POOL = BulkheadPattern(concurrent=20, queue=1_000_000)  # links without a bulkhead share it
 META = """
 CREATE TABLE IF NOT EXISTS meta (
     one boolean PRIMARY KEY DEFAULT true, run text NOT NULL, seed bigint NOT NULL,
@@ -261,6 +261,7 @@ class Service:
                     self.metrics,
                     self.tracer,
                     lambda: self.run,
+                    lambda: self.behaviours,
                 )
         if self.DISCLOSES:
             self._make_disclosure()

@@ -112,6 +112,9 @@ class Store:
             raise StoreUnavailable("breaker open", sent=False)
         ends, started = None, time.time()
         limit = OPERATOR_LIMIT_S if unhurried.get() else deadline.within(self._patterns.timeout)
+        if limit is not None and limit <= 0:
+            breaker.abandoned()
+            raise StoreUnavailable("deadline passed", sent=False)
         if limit is not None:
             ends = time.monotonic() + limit
         ok, sent, connection = False, False, None

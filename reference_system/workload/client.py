@@ -52,7 +52,7 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
         return {**person, "user": staff.user_of(journey, person["patient"])}
     if journey in staff.OF_ENGAGED:
         return {**person, "ward": staff.ward_of(person["patient"])}
-    if journey not in ("prescribe", "change_dose"):
+    if journey not in ("prescribe", "change_dose", "stop"):
         return person
     halvings = nth + 1 if journey == "change_dose" else nth
     return {**person, "medication": subject["medication"], "dose_mg": subject["dose_mg"] / 2**halvings}
@@ -106,7 +106,7 @@ def _checked_in(_op: PlannedOperation, reply: Reply) -> Answered:
     return Answered(value=state, label="pending" if state == "pending" else None)
 
 
-def _prescription(op: PlannedOperation) -> bytes:
+def _prescription(op: PlannedOperation, status: str = "active") -> bytes:
     quantity = {
         "value": op.arguments["dose_mg"],
         "unit": "mg",
@@ -118,7 +118,7 @@ def _prescription(op: PlannedOperation) -> bytes:
             "resourceType": "MedicationRequest",
             "id": op.key,
             "identifier": [_identifier("rx", op.key)],
-            "status": "active",
+            "status": status,
             "intent": "order",
             "medicationCodeableConcept": {"text": op.arguments["medication"]},
             "subject": {"reference": f"Patient/{op.arguments['patient']}"},
@@ -133,10 +133,19 @@ def _prescribe(op: PlannedOperation, _known: Known) -> Request:
 
 
 def _change_dose(op: PlannedOperation, known: Known) -> Request:
+    return _replaced(op, known, "active")
+
+
+def _stop(op: PlannedOperation, known: Known) -> Request:
+    return _replaced(op, known, "stopped")
+
+
+def _replaced(op: PlannedOperation, known: Known, status: str) -> Request:
     headers = dict(FHIR_JSON)
     if known.version is not None:
         headers["if-match"] = f'W/"{known.version}"'
-    return Request("PUT", f"/fhir/MedicationRequest/{op.key}", headers, _prescription(op), known.version)
+    body = _prescription(op, status)
+    return Request("PUT", f"/fhir/MedicationRequest/{op.key}", headers, body, known.version)
 
 
 def _written(op: PlannedOperation, reply: Reply) -> Answered:
@@ -234,6 +243,7 @@ REQUESTS = {
     "check_in": _check_in,
     "prescribe": _prescribe,
     "change_dose": _change_dose,
+    "stop": _stop,
     "order_lab": _order_lab,
     "report_result": _report,
     "report_critical": _report,
@@ -243,6 +253,7 @@ ANSWERS = {
     "check_in": _checked_in,
     "prescribe": _written,
     "change_dose": _written,
+    "stop": _written,
     "dispense": _dispensed,
     "report_result": _reported,
     "report_critical": _reported,

@@ -18,7 +18,7 @@ from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
 from experiment.stop import Stop
-from experiment.topology import ANSWERED, System
+from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.containers.building import (
@@ -140,9 +140,10 @@ class ContainersRuntime:
             prober = LinkProber(Opener(link.protocol, door, http_paths(control), key, traffic.probes))
             proxied = ProxiedLink(link, built.proxies, prober, journal, traffic, self._replace)
             links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
-            if link.protocol in ANSWERED and control.behaviour is not None:
-                callee = Point(built.layout.addresses[link.callee], control)
-                behaviours[link.name] = ServiceBehaviour(link, callee, journal)
+            player = self._system.services[link.played_by]
+            if player.is_code and player.control.behaviour is not None:
+                point = Point(built.layout.addresses[link.played_by], player.control)
+                behaviours[link.name] = ServiceBehaviour(link, point, journal)
         for name, part in built.parts.items():
             has_clock = not (part.is_store or part.foreign)
             clock = built.folder.path / "clocks" / name if has_clock else None

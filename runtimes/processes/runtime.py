@@ -22,7 +22,7 @@ from experiment.design import Design
 from experiment.errors import CleanupError, StartError
 from experiment.history import Obeyed, Record, Sample
 from experiment.stop import Stop
-from experiment.topology import ANSWERED, System
+from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
 from runtimes.checkouts import module_root
@@ -200,8 +200,9 @@ class ProcessesRuntime:
             links[link.name] = ProxiedLink(
                 link, self._proxies, prober, journal, traffic, self._replace_toxiproxy
             )
-            if link.protocol in ANSWERED and callee.behaviour is not None:
-                point = Point(self._addresses[link.callee], callee)
+            player = self._system.services[link.played_by]
+            if player.is_code and player.control.behaviour is not None:
+                point = Point(self._addresses[link.played_by], player.control)
                 behaviours[link.name] = ServiceBehaviour(link, point, journal)
         points = {name: Point(part.address, part.control) for name, part in self._services.items()}
         self._readings = Readings(points, self._system.records)

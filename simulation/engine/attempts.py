@@ -37,8 +37,8 @@ class Way(Protocol):
     timeout: float | None
     stages: tuple[Callable[[Attempt], None], ...]
 
-    def launch(self, attempt: Attempt) -> None:
-        """Put it on the wire."""
+    def enter(self, attempt: Attempt) -> None:
+        """It has waited for a slot of the bulkhead, and has one."""
 
     def reply(self, attempt: Attempt, answer: Any, failure: Failure | None = None) -> None:
         """The handler's answer sets out."""

@@ -177,15 +177,36 @@ class Caller:
                 return
             attempt.stage = WAITS
             bulkhead.waiting.append(attempt)
+            longest = min(inf if limit is None else limit, self.timeout or inf)
+            if longest < inf:
+                self.clock.call_at(now + longest, lambda: self._give_up(attempt))
+            return
+        if bulkhead is not None:
+            bulkhead.in_use += 1
+        self._go(attempt, limit)
+
+    def _give_up(self, attempt: Attempt) -> None:
+        """It waited for a slot as long as it may."""
+        if attempt.live and attempt.stage == WAITS:
+            attempt.live = False
+            self.rejected_bulkhead += 1
+            attempt.owner.resume(attempt, REJECTED_BULKHEAD)
+
+    def enter(self, attempt: Attempt) -> None:
+        """A slot of the bulkhead is the attempt's: its time begins now."""
+        attempt.stage = ARRIVES
+        attempt.sent = self.clock._now
+        self._go(attempt, self.left(attempt.request) if self.left is not None else None)
+
+    def _go(self, attempt: Attempt, limit: float | None) -> None:
+        """Onto the wire, under its time limit."""
+        now = self.clock._now
         self._pending.append(attempt)
         if limit is not None and (self.timeout is None or limit < self.timeout):
             self.clock.call_at(now + limit, lambda: self.fail(attempt, TIMEOUT))
         if not self._sweeping:
             self._tend(now)
-        if attempt.stage != WAITS:
-            if bulkhead is not None:
-                bulkhead.in_use += 1
-            self.launch(attempt)
+        self.launch(attempt)
 
     def _refuse(self, attempt: Attempt, error: Failure) -> None:
         attempt.live = False
@@ -203,14 +224,14 @@ class Caller:
 
     def in_flight(self) -> list[Attempt]:
         """Attempts that were sent and have not ended."""
-        return [attempt for attempt in self._pending if attempt.live and attempt.stage != WAITS]
+        return [attempt for attempt in self._pending if attempt.live]
 
     def fail(self, attempt: Attempt, error: Failure) -> None:
         """The caller learns that a live attempt failed: by its time limit, or from the connection."""
         if not attempt.live:
             return
         attempt.live = False
-        if self.bulkhead is not None and attempt.stage != WAITS:
+        if self.bulkhead is not None:
             self.bulkhead.release()
         self._failed(attempt, error)
 
@@ -257,6 +278,8 @@ class Caller:
         self.sent_before += self.attempts
         self._plain_calls = self._slow_calls = self._slow_attempts = 0
         if self.bulkhead is not None:
+            for waiting in self.bulkhead.waiting:
+                waiting.live = False
             self.bulkhead.waiting.clear()
             self.bulkhead.in_use = 0
         if self.breaker is not None:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from simulation.engine.attempts import ARRIVES, Attempt
+from simulation.engine.attempts import Attempt
 from simulation.engine.failures import Failure
 from simulation.engine.randomness import Sampler
 
@@ -128,8 +128,7 @@ class Bulkhead:
         while self.waiting:
             attempt = self.waiting.popleft()
             if attempt.live:
-                attempt.stage = ARRIVES
-                attempt.channel.launch(attempt)
+                attempt.channel.enter(attempt)
                 return
         self.in_use -= 1
 

@@ -16,6 +16,7 @@ from experiment.controls import (
     Direction,
     Impairment,
     Loss,
+    Redelivery,
     Refuse,
     Reorder,
     Reset,
@@ -60,7 +61,13 @@ class Wire:
         self.slow_jitter_s = 0.0
         self.request_bytes = 0.0
         self.response_bytes = 0.0
-        self.touched: dict[str, int] = {"lost_response": 0, "error_share": 0, "slow_processing": 0}
+        self.touched: dict[str, int] = {
+            "lost_response": 0,
+            "error_share": 0,
+            "slow_processing": 0,
+            "redelivery": 0,
+        }
+        self.redelivery: Redelivery | None = None  # of what is pushed to the caller
         self.pushed = 0  # messages that went to the caller without being asked for
         self.met = self.treated = 0  # packets that came by a loss, and those that were dropped or overtaken
         self._kept: list[tuple[bool, Attempt]] = []
@@ -171,6 +178,14 @@ class Wire:
         for attempt, timer in delayed.items():
             timer.cancel()
             self._clock.schedule_at(self._clock._now, attempt)
+
+    def comes_again(self) -> Redelivery | None:
+        """Whether what was pushed to the caller comes again, and how."""
+        again = self.redelivery
+        if again is None or next(self.uniform) >= again.share:
+            return None
+        self.touched["redelivery"] += 1
+        return again
 
     def delay(self, answering: bool) -> float | None:
         """What the impairments add to one direction: None: the bytes vanish; -1: they wait for the heal."""

@@ -155,13 +155,14 @@ class Consumer:
         self._travelling: deque[tuple[Timer, int, int, Event]] = deque()
         self._arrived: deque[tuple[int, Event]] = deque()
         self._busy = False
+        self._late = 0  # events that come again
         node.waiting["consumer_lag"] = self.lag
         node.connected = self.reconnect
         bus.on_publish.append(self.pump)
 
     def lag(self) -> int:
         wanted = self._wanted
-        return sum(
+        return self._late + sum(
             wanted[event.type] if event.type in wanted else self._wants(event)
             for event in self._bus.stream[self._position :]
         )
@@ -221,6 +222,22 @@ class Consumer:
         self._travelling.popleft()
         if session != self._session or not self._node.ready:
             return
+        again = self._channel.wire.comes_again()
+        if again is not None:
+            self._late += 1
+            generation = self._node.generation
+            self._node.clock.call_after(again.after_s, lambda: self._arrive_again(generation, event))
+            if again.missed:
+                return
+        self._take(session, index, event)
+
+    def _arrive_again(self, generation: int, event: Event) -> None:
+        """What was delivered before is no part of the position."""
+        self._late -= 1
+        if generation == self._node.generation:
+            self._take(self._session, -1, event)
+
+    def _take(self, session: int, index: int, event: Event) -> None:
         self._arrived.append((index, event))
         if not self._busy:
             self._busy = True
@@ -240,7 +257,7 @@ class Consumer:
             for _, event in batch:
                 node.delivered(self.link, event.at, event.context)
             if session == self._session:
-                self._position = batch[-1][0] + 1
+                self._position = max(self._position, *(index + 1 for index, _ in batch))
         if session == self._session:
             self._busy = False
 

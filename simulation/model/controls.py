@@ -8,6 +8,7 @@ from functools import partial
 from typing import get_args
 
 from experiment.controls import (
+    CONSUMED,
     Behaviour,
     BehaviourProbe,
     Blackhole,
@@ -28,6 +29,7 @@ from experiment.controls import (
     OutOfMemory,
     Pause,
     Reach,
+    Redelivery,
     Refuse,
     Reorder,
     Reset,
@@ -296,6 +298,8 @@ class SimulatedBehaviour:
                 wire.error_share, wire.error = share, Failure(Cause.STATUS, status)
             case SlowProcessing(delay_s, jitter_s):
                 wire.slow_s, wire.slow_jitter_s = delay_s, jitter_s
+            case Redelivery():
+                wire.redelivery = behaviour
         wire.refresh()
 
     def cease(self, fault: str) -> None:
@@ -307,13 +311,15 @@ class SimulatedBehaviour:
                 wire.error_share = 0.0
             case SlowProcessing():
                 wire.slow_s = wire.slow_jitter_s = 0.0
+            case Redelivery():
+                wire.redelivery = None
             case None:
                 return
         wire.refresh()
 
     def probe(self, kind: type[Behaviour]) -> BehaviourProbe:
         current = next((one for one in self._acting.values() if isinstance(one, kind)), None)
-        received = self._callee.received.get(self._caller, 0)
+        received = None if kind in CONSUMED else self._callee.received.get(self._caller, 0)
         return BehaviourProbe(current, self._channel.wire.touched[capability(kind)], received)
 
 

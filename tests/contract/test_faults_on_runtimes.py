@@ -25,6 +25,7 @@ from faults.out_of_memory import OutOfMemory
 from faults.packet_loss import PacketLoss
 from faults.pause import Pause
 from faults.planned_change import PlannedChange
+from faults.redelivery import Redelivery
 from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
@@ -51,6 +52,7 @@ CASES: list[tuple[Fault, str]] = [
     (LostResponse(0.5), HTTP),
     (SlowProcessing(0.05), HTTP),
     (ErrorShare(0.5, 503), HTTP),
+    (Redelivery(0.5, 0.2), EVENTS),
     *((Crash(), node) for node in ("back", "postgres", "bus")),
     *((Pause(), node) for node in ("back", "postgres", "bus")),
     *((PacketLoss(0.5), link) for link in (HTTP, SQL, EVENTS)),

@@ -32,7 +32,8 @@ class Front(Node):
 
 
 class Back(Node):
-    """Writes to its database and publishes an event for every request, as the live stand-in does."""
+    """Writes to its database, publishes an event and consumes one for every request, as the live stand-in
+    does."""
 
     CHANGES = ("new_tables",)
 
@@ -42,6 +43,7 @@ class Back(Node):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         yield from self.store(lambda: None, deadline)
         yield from self.call("bus", "publish", {"events": []}, deadline)
+        self.links["bus"].wire.comes_again()
         return Reply(200)
 
 
@@ -62,6 +64,8 @@ class TwinGround:
         for name, channel in self._world.channels.items():
             if channel.impaired:
                 yield f"{name}: {[*channel.wire.impairments.values()] or 'its callee misbehaves'}"
+            if channel.wire.redelivery is not None:
+                yield f"{name}: its consumer gets events again"
         for name, node in self._world.nodes.items():
             server = node.server
             ails = {"down": not server.up, "paused": server.paused, "full": node.full, "skewed": node.skew}
@@ -76,7 +80,8 @@ class TwinGround:
                 self._controls.link(name).restore(fault)
             for name in self._world.nodes:
                 self._controls.node(name).undo(fault)
-            self._controls.behaviour("front -> back").cease(fault)
+            for link in ("front -> back", "back -> bus"):
+                self._controls.behaviour(link).cease(fault)
 
     def now(self) -> float:
         return self._world.clock.now

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from experiment.controls import BehaviourProbe, Fault
+from experiment.controls import BehaviourProbe, Fault, Look
 from experiment.controls import LostResponse as LoseResponses
+from experiment.controls import Redelivery as Redeliver
 from faults.error_share import ErrorShare
 from faults.lost_response import LostResponse
+from faults.redelivery import Redelivery
 from faults.slow_processing import SlowProcessing
 
 BEHAVIOURS: list[Fault] = [LostResponse(0.2), SlowProcessing(0.3, 0.1), ErrorShare(0.3, 429)]
@@ -60,5 +62,23 @@ def test_impossible_parameters_are_refused() -> None:
         ErrorShare(1.5)
     with pytest.raises(ValueError, match="expected an error status, 400 to 599"):
         ErrorShare(0.5, 200)
+    with pytest.raises(ValueError, match="expected more than 0% and at most 100%"):
+        Redelivery(0.0, 1.0)
+    with pytest.raises(ValueError, match="expected a time that lies between the two"):
+        Redelivery(0.5, 0.0)
     with pytest.raises(ValueError, match="expected a delay above 0 and a jitter that is not longer"):
         SlowProcessing(0.1, 0.2)
+
+
+def test_events_that_come_again_are_the_effect() -> None:
+    """The consumer counts them; it has no callers whose requests could be counted."""
+    fault = Redelivery(0.5, 1.5, "missed")
+    assert fault.behaviour == Redeliver(0.5, 1.5, True)
+    before = BehaviourProbe(None, 0, None)
+    effect = fault.judge(before, BehaviourProbe(fault.behaviour, 3, None))
+    assert (effect.seen, effect.statement) == (True, "3 events delivered again")
+    assert not fault.judge(before, BehaviourProbe(fault.behaviour, 0, None)).seen
+    assert fault.gone(before, BehaviourProbe(None, 3, None)).seen
+    start, now = Look(requests=None, touched=0), Look(requests=None, touched=1)
+    assert fault.met("a -> bus", start, now).statement == "a -> bus: 1 event delivered again"
+    assert not fault.met("a -> bus", start, start).seen

@@ -40,6 +40,7 @@ SYSTEM = System(
         "pay": Journey("billing", ("billing -> payments",), criticality=2.0),
         "prescribe": Journey("prescriptions"),
         "change_dose": Journey("prescriptions"),
+        "stop": Journey("prescriptions"),
         "view_dose": Journey("pharmacy", ("pharmacy -> prescriptions",), writes=False),
         "dispense": Journey("pharmacy", ("pharmacy -> prescriptions",)),
         "notify_critical": Journey("notify", ("notify -> sms", "notify -> pager")),

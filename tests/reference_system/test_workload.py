@@ -39,6 +39,7 @@ RESOURCES: dict[str, Any] = {
     "notify_critical": Communication,
     "prescribe": MedicationRequest,
     "change_dose": MedicationRequest,
+    "stop": MedicationRequest,
     "order_lab": ServiceRequest,
     "report_result": DiagnosticReport,
     "correct_result": DiagnosticReport,
@@ -46,7 +47,7 @@ RESOURCES: dict[str, Any] = {
 
 
 def planned(journey: str, number: int = 3) -> PlannedOperation:
-    if journey in ("prescribe", "change_dose"):
+    if journey in ("prescribe", "change_dose", "stop"):
         return operation(number, journey, 0.5, visit=7, dose_mg=2.5)
     if journey in ("report_result", "report_critical", "correct_result"):
         status = "corrected" if journey == "correct_result" else "final"

@@ -237,12 +237,14 @@ def test_a_bulkhead_lets_few_in_and_some_wait() -> None:
 
 
 def test_a_waiting_call_that_times_out_never_leaves() -> None:
-    """Time spent waiting for the bulkhead counts, and a call given up there is not sent."""
-    bench = Bench(service=5.0, protection=Protection(1.0, bulkhead=Bulkhead(1, 1)), slots=None)
+    """As live: a call waits for the bulkhead no longer than its timeout, and has the whole of it once it is
+    in. One that was given up while it waited was not sent, and is refused."""
+    bench = Bench(service=5.0, protection=Protection(1.0, bulkhead=Bulkhead(1, 2)), slots=None)
     bench.call_at(0.0, "a")
     bench.call_at(0.5, "b")
-    assert bench.play() == [("a", 1.0, TIMEOUT), ("b", 1.5, TIMEOUT)]
-    assert bench.channel.attempts == 2
+    bench.call_at(0.6, "c")
+    assert bench.play() == [("a", 1.0, TIMEOUT), ("c", 1.6, REJECTED_BULKHEAD), ("b", 2.0, TIMEOUT)]
+    assert (bench.channel.attempts, bench.channel.rejected_bulkhead) == (2, 1)
 
 
 def test_a_retry_budget_runs_dry() -> None:

@@ -137,6 +137,7 @@ class Service:
             await asyncio.sleep(slow["delay_s"])
         row = {"kind": "work", "key": f"w-{len(self.done)}", "at": time.time(), "caller": caller}
         self.done.append(row)
+        self.drawn("redelivery", self.config["service"])  # each request stands for an event, too
         if self.drawn("lost_response", caller):
             raise DropReply
         return 200, b"{}"

@@ -18,6 +18,7 @@ from nats.aio.msg import Msg
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
 
 from reference_system.common import tracing
+from reference_system.common.behaviours import Behaviours
 from reference_system.common.bus import LOST, STREAM, Bus, BusUnavailable, Event, decode_events
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
@@ -61,6 +62,7 @@ class Consumer:
         metrics: Metrics,
         tracer: tracing.Tracer,
         run: Callable[[], str],
+        behaviours: Callable[[], Behaviours],
     ) -> None:
         self._bus = bus
         self._durable = bus.service
@@ -70,6 +72,9 @@ class Consumer:
         self._metrics = metrics
         self._tracer = tracer
         self._run = run
+        self._behaviours = behaviours
+        self._again: list[Event] = []  # come a second time, on request of the experiment
+        self._late = 0  # will come so
         self._arrived: list[Msg] = []
         self._wake = asyncio.Event()
         self._asked = 0
@@ -101,7 +106,10 @@ class Consumer:
                     self._asked = ASK_FOR
                     await client.publish(f"$JS.API.CONSUMER.MSG.NEXT.{STREAM}.{self._durable}", _ask, inbox)
                 await self._wait()
-                if self._arrived:
+                if self._again:
+                    again, self._again = self._again, []
+                    await self._work(again)
+                elif self._arrived:
                     batch, self._arrived = self._arrived, []
                     await self._handle(batch)
                 elif time.monotonic() - self._heard > SILENCE_S:
@@ -112,7 +120,7 @@ class Consumer:
 
     async def _wait(self) -> None:
         self._wake.clear()
-        if self._arrived:
+        if self._arrived or self._again:
             return
         try:
             async with asyncio.timeout(HEARTBEAT_S):
@@ -150,6 +158,30 @@ class Consumer:
     async def _handle(self, batch: list[Msg]) -> None:
         run = self._run()
         events = [event for m in batch for event in decode_events(m.data) if event.run == run]
+        behaviours = self._behaviours()
+        await self._work(self._first_time(events, behaviours) if behaviours else events)
+        await batch[-1].ack()
+
+    def _first_time(self, events: list[Event], behaviours: Behaviours) -> list[Event]:
+        """The events that are handled now; some are to come again, or then only."""
+        now: list[Event] = []
+        for event in events:
+            again = behaviours.redelivers(self._durable)
+            if again is not None:
+                self._late += 1
+                asyncio.get_running_loop().call_later(again.after_s, self._come_again, event)
+            if again is None or not again.missed:
+                now.append(event)
+        return now
+
+    def _come_again(self, event: Event) -> None:
+        self._late -= 1
+        self._again.append(event)
+        self._wake.set()
+
+    async def _work(self, events: list[Event]) -> None:
+        run = self._run()
+        events = [event for event in events if event.run == run]
         if events:
             spans = [self._tracer.start(event.type, tracing.CONSUMER, event.traceparent) for event in events]
             await self._until_committed(events)
@@ -158,7 +190,6 @@ class Consumer:
                     span.attributes = {**self._bus.attributes, "age_s": max(0.0, span.start - event.at)}
                 self._tracer.finish(span)
         self._metrics.count("consumed", len(events))
-        await batch[-1].ack()
 
     async def _until_committed(self, events: list[Event]) -> None:
         """Keeps at it while the store is away: the bus would bring the batch again only after its own
@@ -184,4 +215,5 @@ class Consumer:
                 info: Any = await self._bus.client.jsm().consumer_info(STREAM, self._durable)
         except (BusUnavailable, *LOST):
             return 1
-        return int(info.num_pending or 0) + int(info.num_ack_pending or 0)
+        late = self._late + len(self._again)
+        return int(info.num_pending or 0) + int(info.num_ack_pending or 0) + late

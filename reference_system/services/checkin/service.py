@@ -20,13 +20,15 @@ from reference_system.common.patterns.cache import AgedCache
 from reference_system.common.patterns.consumer import FRESH
 from reference_system.common.service import Reset, Service, records_of
 from reference_system.services.checkin.arrival import Arrival, read_arrival
+from reference_system.services.checkin.temporary import Temporary, name_of
 
 DEMOGRAPHICS_AGE_S = 86_400.0
+TEMPORARY = "temporary"
 INSERT = f"""
     WITH n AS (
         INSERT INTO encounter (id, key, guard, fingerprint, patient, patient_name, coverage,
-            eligibility, label, body, at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT (guard) DO NOTHING RETURNING id
+            eligibility, label, body, at, number)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13) ON CONFLICT (guard) DO NOTHING RETURNING id
     ), o AS (
         {outbox.insert(12, "n")}
     ) SELECT id FROM n
@@ -57,7 +59,7 @@ class Checkin(Service):
         CREATE TABLE IF NOT EXISTS encounter (
             id text NOT NULL, key text NOT NULL, guard text PRIMARY KEY, fingerprint text NOT NULL,
             patient text NOT NULL, patient_name text, coverage text NOT NULL, eligibility text NOT NULL,
-            label text, body bytea NOT NULL, at float8 NOT NULL);
+            label text, body bytea NOT NULL, at float8 NOT NULL, number text, merged_at float8);
         CREATE INDEX IF NOT EXISTS encounter_key ON encounter (key)
     """
     TABLES: ClassVar[tuple[str, ...]] = ("encounter",)
@@ -126,7 +128,10 @@ class Checkin(Service):
             self.sealer.seal(_encode(arrival.encounter)),
             at,
             self.outbox.row(event),
+            name if label == TEMPORARY else None,
         )
+        if inserted is not None and label == TEMPORARY:
+            self._temporary.add(arrival.patient)
         return inserted is not None
 
     async def _replay(self, arrival: Arrival) -> Response:
@@ -166,14 +171,13 @@ class Checkin(Service):
             if not self.switches.registry_fallback:
                 raise fhir.Refused(502, f"registry answered {reply.status}")
             return self._remembered(patient)
-        names = reply.json().get("name") or [{}]
-        name = " ".join([*(names[0].get("given") or []), names[0].get("family") or ""]).strip()
+        name = name_of(reply.json())
         self._names.put(patient, name)
         return name, None
 
     def _remembered(self, patient: str) -> tuple[str | None, str]:
         held = self._names.get(patient)
-        return (held[0], "cached") if held is not None else (f"temporary {uuid4().hex[:8]}", "temporary")
+        return (held[0], "cached") if held is not None else (Temporary.number(), TEMPORARY)
 
     async def _ask(self, arrival: Arrival, at: float, timeout: float | None) -> Any:
         resource = fhir.eligibility_request(arrival.key, arrival.coverage, arrival.patient, at)
@@ -222,8 +226,22 @@ class Checkin(Service):
             [str(event.body["status"]) for event in events],
         )
 
+    def build(self) -> None:
+        super().build()
+        self._temporary = Temporary(
+            self.links["registry"],
+            self.store,
+            self.log,
+            lambda name: self.sealer.seal_text(name),
+            lambda patient, name: self._names.put(patient, name),
+        )
+
     async def opened(self) -> None:
         self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)
+        self.loop(self._keep_merging())
+        waiting = "SELECT DISTINCT patient FROM encounter WHERE number IS NOT NULL AND merged_at IS NULL"
+        for row in await self.store.rows(waiting):
+            self._temporary.add(row["patient"])
         rows = await self.store.rows(
             "SELECT DISTINCT patient, patient_name FROM encounter "
             "WHERE label IS NULL AND patient_name IS NOT NULL"
@@ -231,16 +249,37 @@ class Checkin(Service):
         for row in rows:
             self._names.put(row["patient"], self.sealer.open_text(row["patient_name"]) or "")
 
+    async def _keep_merging(self) -> None:
+        while True:
+            await self._temporary.needed()
+            await self.of_run(self._temporary.merge)
+
     async def cleared(self, reset: Reset) -> None:
+        self._temporary.clear()
         self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)
 
     async def backlog(self) -> dict[str, int]:
-        row = await self.store.row("SELECT count(*) AS n FROM encounter WHERE eligibility = 'pending'")
-        return {"eligibility_pending": int(row["n"])}  # type: ignore[index]
+        row = await self.store.row(
+            "SELECT count(*) FILTER (WHERE eligibility = 'pending') AS pending, "
+            "count(*) FILTER (WHERE number IS NOT NULL AND merged_at IS NULL) AS temporary FROM encounter"
+        )
+        assert row is not None  # a count has one row
+        return {"eligibility_pending": int(row["pending"]), "temporary_numbers": int(row["temporary"])}
 
     async def records(self) -> list[dict[str, Any]]:
         rows = await self.store.rows("SELECT key, id, at, eligibility AS status FROM encounter ORDER BY at")
-        return records_of("encounter", rows)
+        numbers = await self.store.rows(
+            "SELECT key, number AS id, at FROM encounter WHERE number IS NOT NULL ORDER BY at"
+        )
+        merged = await self.store.rows(
+            "SELECT key, number AS id, merged_at AS at, patient AS value FROM encounter "
+            "WHERE merged_at IS NOT NULL ORDER BY merged_at"
+        )
+        return [
+            *records_of("encounter", rows),
+            *records_of("temporary_number", numbers),
+            *records_of("merge", merged),
+        ]
 
 
 def _labels(demographics: str | None, eligibility: str | None) -> str | None:

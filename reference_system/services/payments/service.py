@@ -20,6 +20,12 @@ from reference_system.common.patterns import idempotency
 from reference_system.common.service import Reset, Service, records_of
 
 PROCESSING_S = (0.015, 0.025)  # its own work per charge, before the commit
+KEY_HONOURED_S = 3600.0  # after that a key is forgotten, on the run's clock; the ledger keeps it
+
+CAPTURE = """
+    INSERT INTO charge (id, invoice, amount, key, guard, fingerprint, caller, at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (guard) DO NOTHING RETURNING id
+"""
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -40,13 +46,15 @@ _return = msgspec.json.Decoder(Return).decode
 
 
 class Payments(Service):
-    """Honours an Idempotency-Key when one is given: 409 in progress, 422 other payload, replay when done."""
+    """Honours an Idempotency-Key when one is given: 409 in progress, 422 other payload, replay when done. An
+    hour after its charge the key is forgotten: the same request is then another charge, as elsewhere."""
 
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS charge (
             id text PRIMARY KEY, invoice text NOT NULL, amount float8 NOT NULL, key text,
             guard text NOT NULL UNIQUE, fingerprint text NOT NULL, caller text, at float8 NOT NULL);
         CREATE INDEX IF NOT EXISTS charge_invoice ON charge (invoice);
+        CREATE INDEX IF NOT EXISTS charge_key ON charge (key);
         CREATE TABLE IF NOT EXISTS refund (
             id text PRIMARY KEY, charge text NOT NULL UNIQUE, invoice text NOT NULL, amount float8 NOT NULL,
             caller text, at float8 NOT NULL)
@@ -84,18 +92,11 @@ class Payments(Service):
             return plain({"invoice": invoice, "status": "declined"}, 402)
         await asyncio.sleep(self._rng.uniform(*PROCESSING_S))
         id_, print_ = f"ch-{uuid4().hex[:16]}", idempotency.fingerprint(invoice, f"{amount:.2f}")
-        captured = await self.store.row(
-            "INSERT INTO charge (id, invoice, amount, key, guard, fingerprint, caller, at) "
-            "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (guard) DO NOTHING RETURNING id",
-            id_,
-            invoice,
-            amount,
-            key,
-            idempotency.guard(key is not None, key),
-            print_,
-            caller,
-            time.time(),
-        )
+        guard, at = idempotency.guard(key is not None, key), time.time()
+        charge = (id_, invoice, amount, key, guard, print_, caller, at)
+        captured = await self.store.row(CAPTURE, *charge)
+        if captured is None and await self._forgotten(key, at):
+            captured = await self.store.row(CAPTURE, *charge)
         if captured is not None:
             return plain({"id": id_, "invoice": invoice, "amount": amount, "status": "captured"}, 201)
         row = await self.store.row(
@@ -104,6 +105,12 @@ class Payments(Service):
         if row is None or idempotency.judge(row["fingerprint"], print_) is idempotency.Repeat.MISMATCH:
             raise fhir.Refused(422, f"the key {key!r} was used with another payload")
         return plain(_charge(row), 200)
+
+    async def _forgotten(self, key: str | None, now: float) -> bool:
+        """Whether the charge under this key is so old that the key is free again, which it then is."""
+        oldest = now - KEY_HONOURED_S / self.clock_scale
+        freed = "UPDATE charge SET guard = id WHERE guard = $1 AND at < $2 RETURNING id"
+        return await self.store.row(freed, key, oldest) is not None
 
     async def by_invoice(self, request: Request) -> Response:
         invoice = request.query_params.get("invoice", "")
@@ -114,7 +121,9 @@ class Payments(Service):
 
     async def by_key(self, request: Request) -> Response:
         key = request.path_params["key"]
-        row = await self.store.row("SELECT id, invoice, amount FROM charge WHERE guard = $1", key)
+        row = await self.store.row(
+            "SELECT id, invoice, amount FROM charge WHERE key = $1 ORDER BY at LIMIT 1", key
+        )
         if row is not None:
             return plain(_charge(row))
         if key in self._in_progress:

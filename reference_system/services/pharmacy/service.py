@@ -65,7 +65,7 @@ class Pharmacy(Service):
     SEALS: ClassVar[bool] = True
     switches: Switches
     DDL: ClassVar[str] = statements.DDL
-    TABLES: ClassVar[tuple[str, ...]] = ("dispense", "projection")
+    TABLES: ClassVar[tuple[str, ...]] = ("dispense", "projection", "tray")
     CONSUMES: ClassVar[tuple[str, ...]] = ("rx.>",)
 
     def routes(self) -> list[Route]:
@@ -180,9 +180,11 @@ class Pharmacy(Service):
         return found
 
     async def on_events(self, events: list[Event]) -> None:
-        """Bring the copy up to date. Without the fence, whatever arrives last stays."""
+        """Bring the copy up to date and put a tray out for each new prescription. Without the fence whatever
+        arrives last stays; without dedupe what comes twice gets two trays."""
         fresh = f"WITH {FRESH}" if self.switches.dedupe else "WITH fresh AS (SELECT unnest($1::text[]) AS id)"
         chosen = winners(events, self.switches.version_fence)
+        created = [event for event in events if event.type == "rx.created"]
         await self.store.run(
             fresh + statements.PROJECT,
             [event.id for event in events],
@@ -194,6 +196,9 @@ class Pharmacy(Service):
             [str(event.body.get("patient", "")) for event in chosen],
             [event.at for event in chosen],
             self.switches.version_fence,
+            [event.id for event in created],
+            [event.key for event in created],
+            [event.at for event in created],
         )
 
     async def records(self) -> list[dict[str, Any]]:
@@ -203,4 +208,9 @@ class Pharmacy(Service):
         copies = await self.store.rows(
             "SELECT rx AS key, rx AS id, as_of AS at, version, status, dose AS value FROM projection"
         )
-        return [*records_of("dispense", handed), *records_of("projection", copies)]
+        trays = await self.store.rows("SELECT rx AS key, number::text AS id, at FROM tray ORDER BY number")
+        return [
+            *records_of("dispense", handed),
+            *records_of("projection", copies),
+            *records_of("tray", trays),
+        ]

@@ -10,7 +10,10 @@ DDL = """
         at float8 NOT NULL, body bytea);
     CREATE TABLE IF NOT EXISTS projection (
         rx text PRIMARY KEY, version int NOT NULL, dose text NOT NULL, status text NOT NULL,
-        patient text NOT NULL, as_of float8 NOT NULL)
+        patient text NOT NULL, as_of float8 NOT NULL);
+    CREATE TABLE IF NOT EXISTS tray (
+        number bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, rx text NOT NULL, event text NOT NULL,
+        at float8 NOT NULL)
 """
 
 # A held one may be completed later under its identifier; a completed one never changes.
@@ -35,8 +38,14 @@ HOLD = f"""
     ) SELECT id FROM d
 """
 
-# Tail of a statement that begins with the events that are fresh ($1: ids of all events of the batch).
+# Tail of a statement that begins with the events that are fresh ($1: ids of all events of the batch). A new
+# prescription gets a tray in the shelf, whatever is known of it by then.
 PROJECT = """
+    , trays AS (
+        INSERT INTO tray (rx, event, at) SELECT v.rx, v.event, v.at
+        FROM unnest($10::text[], $11::text[], $12::float8[]) AS v (event, rx, at)
+        JOIN fresh ON fresh.id = v.event
+    )
     INSERT INTO projection AS p (rx, version, dose, status, patient, as_of)
     SELECT v.rx, v.version, v.dose, v.status, v.patient, v.at
     FROM unnest($2::text[], $3::text[], $4::int[], $5::text[], $6::text[], $7::text[], $8::float8[])

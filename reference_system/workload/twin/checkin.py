@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
-from simulation.modelling import CallFailed, Event, Held, Record, Refused, Reply, Request, Work
+from simulation.modelling import CallFailed, Event, Future, Held, Record, Refused, Reply, Request, Work
 
 from .disclosure import SealingNode
+
+TEMPORARY = "temporary"
 
 
 class Checkin(SealingNode):
@@ -16,11 +19,12 @@ class Checkin(SealingNode):
     CONSUMES = ("eligibility.resolved",)
 
     def opened(self) -> None:
-        self._names: set[str] = {
-            row["patient"] for row in self._encounters if row["label"] not in ("temporary",)
-        }
+        self._names: set[str] = {row["patient"] for row in self._encounters if row["label"] != TEMPORARY}
         self.outbox = self.publisher()
         self.open_disclosure()
+        self._wanted = Future()
+        self._waiting = dict.fromkeys(row["patient"] for row in self._encounters if row["label"] == TEMPORARY)
+        self.spawn(self._keep_merging())
 
     @property
     def _encounters(self) -> list[dict[str, Any]]:
@@ -69,8 +73,13 @@ class Checkin(SealingNode):
                 "status": state,
                 "patient": request.body["patient"],
                 "label": label,
+                "number": self.site.new_id(TEMPORARY) if label == TEMPORARY else None,
+                "merged": None,
             }
         )
+        if label == TEMPORARY:
+            self._waiting[request.body["patient"]] = None
+            self._wanted.resolve()
         self.outbox.write(event)
         return key
 
@@ -98,7 +107,40 @@ class Checkin(SealingNode):
         return None
 
     def _remembered(self, patient: str) -> str:
-        return "cached" if patient in self._names else "temporary"
+        return "cached" if patient in self._names else TEMPORARY
+
+    # temporary numbers
+
+    def _keep_merging(self) -> Work[None]:
+        """Merges temporary numbers into the patients' own records once the registry answers."""
+        while True:
+            if not self._waiting:
+                if self._wanted.done:
+                    self._wanted = Future()
+                yield self._wanted
+            yield from self.pause_for(self.constant("look_for_temporary_s"))
+            try:
+                yield from self._merge()
+            except CallFailed:
+                continue
+
+    def _merge(self) -> Work[None]:
+        for patient in list(self._waiting)[: int(self.constant("temporary_at_once"))]:
+            breaker = self.links["registry"].breaker
+            if breaker is not None and not breaker.lets_through(self.clock._now):
+                return
+            reply = yield from self.call("registry", "read", {"patient": patient})
+            if reply.status not in (200, 404):
+                return
+            if reply.status == 200:
+                yield from self.store(partial(self._merged, patient))
+                self._names.add(patient)
+            self._waiting.pop(patient, None)
+
+    def _merged(self, patient: str) -> None:
+        for row in self._encounters:
+            if row["patient"] == patient and row["label"] == TEMPORARY:
+                row["label"], row["merged"] = None, self.wall
 
     def _ask(self, request: Request, deadline: float | None, limit: float | None) -> Work[Reply]:
         body = {name: request.body[name] for name in ("key", "coverage", "patient")}
@@ -124,6 +166,12 @@ class Checkin(SealingNode):
         for row in self._encounters:
             yield Record("checkin", "encounter", row["key"], row["id"], row["at"], status=row["status"])
         yield from self.records_of_grants()
+        for row in self._encounters:
+            if row["number"] is not None:
+                yield Record("checkin", "temporary_number", row["key"], row["number"], row["at"])
+            if row["merged"] is not None:
+                told = (row["key"], row["number"], row["merged"])
+                yield Record("checkin", "merge", *told, value=row["patient"])
 
     def held(self, key: str) -> Held | None:
         if not key.startswith("enc-"):
@@ -131,4 +179,7 @@ class Checkin(SealingNode):
         return Held(next((row["status"] for row in self._encounters if row["key"] == key), "absent"))
 
     def backlog(self) -> dict[str, int]:
-        return {"eligibility_pending": sum(row["status"] == "pending" for row in self._encounters)}
+        return {
+            "eligibility_pending": sum(row["status"] == "pending" for row in self._encounters),
+            "temporary_numbers": sum(row["label"] == TEMPORARY for row in self._encounters),
+        }

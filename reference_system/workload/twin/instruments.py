@@ -82,7 +82,7 @@ class Payments(ReferenceNode):
             return (yield from self._charge(request, deadline))
         if request.what == "by_key":
             key = request.body["key"]
-            row = yield from self.look(lambda: self._by("guard", key), deadline)
+            row = yield from self.look(lambda: self._by("key", key), deadline)
             if row is None:
                 raise Refused(409 if key in self._in_progress else 404)
             return Reply(200, dict(row))
@@ -106,13 +106,16 @@ class Payments(ReferenceNode):
 
     def _capture(self, request: Request) -> tuple[bool, dict[str, Any]]:
         held = self._by("guard", request.key) if request.key is not None else None
-        if held is not None:
+        if held is not None and self.wall - held["at"] <= self.constant("key_honoured_s") / self.scale:
             return False, held
+        if held is not None:
+            held["guard"] = held["id"]  # the key is forgotten, the ledger keeps it
         row = {
             "id": self.site.new_id("ch"),
             "invoice": request.body["invoice"],
             "amount": request.body["amount"],
             "guard": request.key,
+            "key": request.key,
             "caller": request.caller,
             "at": self.wall,
         }
@@ -138,7 +141,7 @@ class Payments(ReferenceNode):
 
     def records(self) -> Iterator[Record]:
         for row in self._charges:
-            facts = {"amount": row["amount"], "value": row["guard"], "caller": row["caller"]}
+            facts = {"amount": row["amount"], "value": row["key"], "caller": row["caller"]}
             told = (row["invoice"], row["id"], row["at"])
             yield Record("payments", "charge", *told, status="captured", **facts)
         for charge, row in self.tables.get("refund", {}).items():

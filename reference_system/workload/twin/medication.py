@@ -53,7 +53,7 @@ class Prescriptions(SealingNode):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "prescribe":
             return (yield from self._create(request, deadline))
-        if request.what == "change_dose":
+        if request.what in ("change_dose", "stop"):
             return (yield from self._change(request, deadline))
         if request.what == "of_patient":
             yield from self.look(lambda: None, deadline)
@@ -67,8 +67,8 @@ class Prescriptions(SealingNode):
         row = self._rx.get(request.body["rx"])
         return dict(row) if row is not None else None
 
-    def _keep(self, rx: str, version: int, dose: str) -> None:
-        row = {"rx": rx, "version": version, "dose": dose, "status": "active", "at": self.wall}
+    def _keep(self, rx: str, version: int, dose: str, status: str = "active") -> None:
+        row = {"rx": rx, "version": version, "dose": dose, "status": status, "at": self.wall}
         self._rx[rx] = row
         self._versions[rx, version] = dict(row)
 
@@ -113,13 +113,14 @@ class Prescriptions(SealingNode):
             row = yield from self.look(lambda: self._rx.get(rx), deadline)
             base = row["version"] if row is not None else 0
         version = base + 1
-        event = self.outbox.event("rx.changed", rx, {"dose": dose}, version)
+        status, kind = ("stopped", "rx.stopped") if request.what == "stop" else ("active", "rx.changed")
+        event = self.outbox.event(kind, rx, {"dose": dose, "status": status}, version)
 
         def statement() -> bool:
             held = self._rx.get(rx)
             if held is None or (guarded and held["version"] != base):
                 return False
-            self._keep(rx, version, dose)
+            self._keep(rx, version, dose, status)
             self.outbox.write(event)
             return True
 
@@ -168,6 +169,8 @@ class Pharmacy(SealingNode):
             return (yield from self._hold(rx, id_, deadline))
         if found is None:
             raise Refused(404)
+        if found["status"] != "active":
+            raise Refused(409)
         return (yield from self._hand_over(rx, id_, found, deadline))
 
     def _found(self, rx: str, check: str, deadline: float | None) -> Work[dict[str, Any] | None]:
@@ -240,11 +243,18 @@ class Pharmacy(SealingNode):
         chosen = winners(events, fence)
 
         def statement() -> None:
-            for event in self.fresh(chosen):
+            fresh = self.fresh(events)
+            new = {id(event) for event in fresh}
+            trays = self.tables.setdefault("tray", [])
+            trays += [(event.key, event.at) for event in fresh if event.type == "rx.created"]
+            for event in chosen:
+                if id(event) not in new:
+                    continue
                 held = self._copies.get(event.key)
                 if held is None or not fence or (event.version or 0) > held["version"]:
                     facts = {"version": event.version or 0, "dose": event.body["dose"]}
-                    self._copies[event.key] = {"status": "active", "at": event.at, **facts}
+                    facts["status"] = event.body.get("status", "active")
+                    self._copies[event.key] = {"at": event.at, **facts}
 
         yield from self.store(statement)
 
@@ -256,3 +266,5 @@ class Pharmacy(SealingNode):
             facts = {"version": row["version"], "status": row["status"], "value": row["dose"]}
             yield Record("pharmacy", "projection", rx, rx, row["at"], **facts)
         yield from self.records_of_grants()
+        for number, (rx, at) in enumerate(self.tables.get("tray", []), 1):
+            yield Record("pharmacy", "tray", rx, str(number), at)
