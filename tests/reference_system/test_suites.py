@@ -8,6 +8,7 @@ import pytest
 
 from execution.catalogue import Catalogue, default_catalogue, unique
 from execution.options import CONTAINERS, PROCESSES
+from execution.places import ROOT
 from execution.runs.preflight import check_suite
 from execution.runs.runtime_choice import refuse_unsupported
 from experiment.errors import UnsupportedError
@@ -80,3 +81,18 @@ def test_there_is_a_suite_of_every_cause_and_principle_that_is_covered(name: str
     assert part.name == name
     assert part.title.startswith(f"{kind.capitalize()} {number}: ")
     assert list(part.entries) == [entry for entry in full.entries if entry in covered]
+
+
+@pytest.mark.parametrize("page", ["README.md", "reference_system/README.md"])
+def test_each_row_of_the_table_of_causes_is_a_scenario_of_that_cause(page: str) -> None:
+    """The file that it links to is there, covers the cause, and is asked of both designs."""
+    text = (ROOT / page).read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| ([1-7]) [^|]+ \| \[(\w+)\]\((?:\.\./)?scenarios/(\w+/\w+)\.yaml\) \|", text, re.MULTILINE
+    )
+    system, asked = CATALOGUE.system(), {(one.scenario, one.design) for one in suite("full").entries}
+    assert {int(cause) for cause, _, _ in rows} == set(CAUSES)
+    for cause, name, scenario in rows:
+        assert scenario.endswith(f"/{name}")
+        assert int(cause) in CATALOGUE.scenario(scenario, system).covers.causes, scenario
+        assert {(scenario, "fragile"), (scenario, "resilient")} <= asked, scenario
