@@ -36,7 +36,7 @@ def operation(
 ) -> PlannedOperation:
     key = f"{REFERENCE.prefix(journey)}-abc123-{visit:06d}"
     arguments: dict[str, float | str] = {"patient": "pat-00001", "coverage": "cov-00001", "amount": 12.5}
-    if journey in ("prescribe", "change_dose"):
+    if journey in ("prescribe", "change_dose", "stop"):
         arguments |= {"medication": "warfarin oral tablet", "dose_mg": 5.0}
     arguments |= more
     value = f"{arguments['dose_mg']:g} mg" if "dose_mg" in arguments else None
