@@ -107,6 +107,7 @@ def figures(history: History, analysis: Analysis) -> Figures:
         "recovery_s": analysis.recovery.seconds if analysis.recovery is not None else None,
         "convergence_s": analysis.convergence_s,
         "violations": sum(check.violation_count for check in analysis.checks if check.judged),
+        "broken": " ".join(c.checker for c in analysis.checks if c.violation_count),
         **{f"{c.checker}.violations": c.violation_count for c in analysis.checks if c.safety and c.exposed},
     }
     for journey in analysis.journeys:

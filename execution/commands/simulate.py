@@ -13,7 +13,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import calibration_option, population_option, seed_option, system_option
 from execution.commands.parameters import OutputFile, json_option
-from execution.commands.saying import dump, rewrite, say, shown, tell
+from execution.commands.saying import dump, rewrite, say, shown, tell, tell_left_out
 from execution.options import SIMULATION, Options
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ EXAMPLE = (
 
 
 @click.command(cls=Pasteable, epilog=EXAMPLE)
-@click.argument("names", nargs=-1, required=True, metavar="SCENARIO [DESIGNS...]")
+@click.argument("names", nargs=-1, required=True, metavar="SCENARIO_OR_SUITE [DESIGNS...]")
 @click.option("--design", "designs", multiple=True, help="A design; more may follow as plain words.")
 @click.option(
     "--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each design and variant."
@@ -54,17 +54,23 @@ def simulate(
     calibration: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
     """Shows how every figure differs from that of the first design or variant. A signal ends it with the rows
-    until then.
+    until then. Of a suite, every entry is played with every seed, and the verdicts are shown beside those
+    that the suite expects of live runs: exit 1 when one is another.
     """
     from execution.catalogue import default_catalogue
     from execution.commands.interrupts import interruptible
-    from experiment.errors import ExitCode
+    from experiment.errors import ExitCode, UsageError
     from experiment.units import noun
     from simulation.sweep import run_on_dask, run_sweep, write_results
 
     catalogue = default_catalogue(system, [*names, *designs])
+    suite = _suite_among(names, catalogue)
     scenario, chosen = _told_apart(names, designs, catalogue)
     options = Options(SIMULATION, population=population, system=system, calibration=calibration)
+    if suite is not None:
+        if len(names) > 1 or designs or vary or dask or out or plot:
+            raise UsageError(f'found more beside the suite "{names[0]}", expected --seeds and --seed alone')
+        return _predict(suite, range(seed, seed + seeds), catalogue, options, as_json)
     todo, setting = _prepared(scenario, chosen, range(seed, seed + seeds), vary, catalogue, options)
     failures: list[str] = []
     with interruptible() as interruption:
@@ -86,6 +92,42 @@ def simulate(
     for text in failures:
         tell(f"failed: {text}")
     return int(interruption.exit_code or (ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS))
+
+
+def _suite_among(names: Sequence[str], catalogue: Catalogue) -> str | None:
+    """The first name, where it is that of a suite."""
+    from execution.runs.preflight import is_suite
+
+    if names[0] in catalogue.scenario_files() and names[0] not in catalogue.suite_files():
+        return None
+    return names[0] if is_suite(catalogue.runnable_path(names[0])) else None
+
+
+def _predict(name: str, seeds: range, catalogue: Catalogue, options: Options, as_json: bool) -> int:
+    """A whole suite, and its table."""
+    from execution.campaigns.predictions import predict, prediction_exit_code, prediction_lines
+    from execution.campaigns.suite import suite_of
+    from execution.commands.interrupts import interruptible
+
+    suite = suite_of(name, None, catalogue, SIMULATION)
+    tell_left_out(suite, SIMULATION)
+    failures: list[str] = []
+    with interruptible() as interruption:
+        found = predict(suite, seeds, catalogue, options, _progress, failures, interruption.stop)
+    if as_json:
+        dump(
+            [
+                {"scenario": one.entry.scenario, "design": one.entry.design, "seed": one.seed,
+                 "expected": one.entry.expect, "verdict": one.verdict, "met": one.met}
+                for one in found
+            ]
+        )  # fmt: skip
+    else:
+        for line in prediction_lines(found):
+            say(line)
+    for text in failures:
+        tell(f"failed: {text}")
+    return int(interruption.exit_code or prediction_exit_code(found, failures))
 
 
 def _prepared(

@@ -83,26 +83,20 @@ def test_an_insurer_that_is_slow_or_away_stops_only_the_fragile_front_door(name:
     assert held.verdict is Verdict.PASS, held.reasons
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
-@pytest.mark.parametrize("name", ["critical_result", "page_reply_lost", "notify_crash"])
-def test_critical_results_reach_nobody_or_twice_only_in_the_fragile_design(name: str, seed: int) -> None:
-    """On every seed: late or never, told twice, or forgotten by a process that died."""
-    assert played(name, "fragile", seed)[1].verdict is Verdict.FAIL
-    _, held = played(name, "resilient", seed)
-    assert held.verdict is Verdict.PASS, held.reasons
+FULL = load_suite(ROOT / "scenarios" / "suites" / "full.yaml").on("simulation").entries
 
 
-@pytest.mark.parametrize("seed", [1, 2, 3, 4, 5])
 @pytest.mark.parametrize(
-    "name", ["lab_migration", "incompatible_event", "prescriptions_away", "heavy_report", "corrected_twice"]
+    ("entry", "seed"),
+    [(entry, 1 + index % 5) for index, entry in enumerate(FULL)],
+    ids=lambda one: one if isinstance(one, int) else f"{one.scenario}-{one.design}",
 )
-def test_what_one_service_does_to_itself_is_noticed_by_others_only_when_they_are_coupled(
-    name: str, seed: int
-) -> None:
-    """On every seed: a migration, a new version, an outage, a heavy job."""
-    assert played(name, "fragile", seed)[1].verdict is Verdict.FAIL
-    _, held = played(name, "resilient", seed)
-    assert held.verdict is Verdict.PASS, held.reasons
+def test_every_scenario_gives_the_verdict_that_live_runs_give(entry: Entry, seed: int) -> None:
+    """And for the same reason, on one of five seeds each; `suite full --runtime simulation --repeats 5` plays
+    all of them."""
+    _, analysis = played(entry.scenario.rpartition("/")[2], entry.design, seed)
+    assert str(analysis.verdict) == entry.expect, analysis.reasons
+    assert set(entry.violates) <= {check.checker for check in analysis.checks if check.violation_count}
 
 
 @pytest.mark.parametrize("looks", [0, 1, 7, 15])
