@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +16,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from runtimes import leftovers
 from runtimes.leftovers import INSTANCES, JOURNAL, MARK, Journal, Swept, sweep
 from runtimes.owners import Identity, identify
 from runtimes.shared_memory import segments_below
@@ -331,6 +333,24 @@ def test_a_journal_is_kept_until_its_containers_are_gone(tmp_path: Path) -> None
         "dead: removed what it left on the disk",
     )
     assert asked == [("dead", "unix:///elsewhere.sock")] * 2
+
+
+def test_engine_and_processes_are_swept_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine that takes its time does not keep the processes alive, nor the other way round."""
+    both = threading.Barrier(2, timeout=DEADLINE_S)
+
+    def ended(_account: object) -> tuple[dict[Identity, str], list[Identity]]:
+        both.wait()
+        return {}, []
+
+    def containers(instance: str, endpoint: str) -> Swept:
+        both.wait()
+        return Swept((f"removed {instance} from {endpoint}",))
+
+    monkeypatch.setattr(leftovers, "_end_all", ended)
+    dead_journal(tmp_path, {"event": "engine", "endpoint": "unix:///elsewhere.sock"})
+    said = sweep(tmp_path, containers).lines()
+    assert said[0] == "swept dead: removed dead from unix:///elsewhere.sock"
 
 
 def test_a_living_owner_is_left_alone(tmp_path: Path) -> None:
