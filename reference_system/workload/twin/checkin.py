@@ -31,6 +31,12 @@ class Checkin(SealingNode):
         rows: list[dict[str, Any]] = self.tables.setdefault("encounter", [])
         return rows
 
+    @property
+    def _by_key(self) -> dict[str, list[dict[str, Any]]]:
+        """The same rows by their keys, as the database's index has them."""
+        rows: dict[str, list[dict[str, Any]]] = self.tables.setdefault("encounter by key", {})
+        return rows
+
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         label = yield from self._demographics(request.body["patient"], deadline)
         if self.switches["eligibility"] == "sync":
@@ -63,20 +69,20 @@ class Checkin(SealingNode):
 
     def _insert(self, request: Request, state: str, label: str | None, event: Event) -> Any:
         key = request.body["key"]
-        if self.switches["idempotency_key"] and any(row["key"] == key for row in self._encounters):
+        if self.switches["idempotency_key"] and key in self._by_key:
             return None
-        self._encounters.append(
-            {
-                "key": key,
-                "id": self.site.new_id("encounter"),
-                "at": self.wall,
-                "status": state,
-                "patient": request.body["patient"],
-                "label": label,
-                "number": self.site.new_id(TEMPORARY) if label == TEMPORARY else None,
-                "merged": None,
-            }
-        )
+        row = {
+            "key": key,
+            "id": self.site.new_id("encounter"),
+            "at": self.wall,
+            "status": state,
+            "patient": request.body["patient"],
+            "label": label,
+            "number": self.site.new_id(TEMPORARY) if label == TEMPORARY else None,
+            "merged": None,
+        }
+        self._encounters.append(row)
+        self._by_key.setdefault(key, []).append(row)
         if label == TEMPORARY:
             self._waiting[request.body["patient"]] = None
             self._wanted.resolve()
@@ -84,7 +90,7 @@ class Checkin(SealingNode):
         return key
 
     def _replay(self, request: Request) -> Reply:
-        row = next(row for row in self._encounters if row["key"] == request.body["key"])
+        row = self._by_key[request.body["key"]][0]
         return self._reply(200, row["status"], row["label"])
 
     @staticmethod
@@ -156,9 +162,10 @@ class Checkin(SealingNode):
     def on_events(self, events: list[Event]) -> Work[None]:
         def statement() -> None:
             states = {event.key: event.body["status"] for event in self.fresh(events)}
-            for row in self._encounters:
-                if row["status"] == "pending" and row["key"] in states:
-                    row["status"] = states[row["key"]]
+            for key, state in states.items():
+                for row in self._by_key.get(key, ()):
+                    if row["status"] == "pending":
+                        row["status"] = state
 
         yield from self.store(statement)
 
@@ -176,7 +183,8 @@ class Checkin(SealingNode):
     def held(self, key: str) -> Held | None:
         if not key.startswith("enc-"):
             return None
-        return Held(next((row["status"] for row in self._encounters if row["key"] == key), "absent"))
+        rows = self._by_key.get(key)
+        return Held(rows[0]["status"] if rows else "absent")
 
     def backlog(self) -> dict[str, int]:
         return {
