@@ -336,9 +336,12 @@ class Service:
         return hashlib.sha256(msgspec.json.encode(self.config.design)).hexdigest()
 
     async def _restore(self) -> None:
-        """After a crash: go on in the run and the design that the last reset set, if our configuration is
-        the same."""
-        row = await self.store.row("SELECT * FROM meta WHERE config_digest = $1", self._digest)
+        """After a crash: go on in the run and the design that the last reset set, if our configuration is the
+        same as then, or says by now what that reset said."""
+        said = msgspec.json.encode(self.config.design)
+        row = await self.store.row(
+            "SELECT * FROM meta WHERE config_digest = $1 OR design = $2", self._digest, said
+        )
         if row is not None:
             self.run, self.seed, self.clock_scale = row["run"], row["seed"], row["clock_scale"]
             self.part = None if row["part"] is None else frozenset(row["part"])

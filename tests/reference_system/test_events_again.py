@@ -107,3 +107,18 @@ def test_a_temporary_number_is_merged_once_the_registry_answers(cluster: Cluster
     (merge,) = cluster.records("checkin", "merge")
     assert (number["key"], number["id"]) == (merge["key"], merge["id"]) == ("enc-new", number["id"])
     assert merge["value"] == "pat-3"
+
+
+def test_who_comes_back_with_the_configuration_of_the_last_reset_goes_on_in_its_run(cluster: Cluster) -> None:
+    """The runtime writes each run's design into the configuration; a process that began with another one and
+    was killed finds its run all the same, and what it says reaches the others."""
+    cluster.reset(cluster.design("fragile"))
+    resilient = cluster.design("resilient")
+    run = cluster.reset(resilient)
+    cluster.kill("prescriptions")
+    cluster.start("prescriptions", resilient)
+    cluster.ready("prescriptions")
+    assert cluster.call("prescriptions", "GET", "/metrics").body["run"] == run
+    assert journeys.prescribe(cluster, "rx-back").status == 201
+    cluster.settled(20)
+    assert [row["key"] for row in cluster.records("pharmacy", "projection")] == ["rx-back"]
