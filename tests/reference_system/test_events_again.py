@@ -112,11 +112,10 @@ def test_a_temporary_number_is_merged_once_the_registry_answers(cluster: Cluster
 def test_who_comes_back_with_the_configuration_of_the_last_reset_goes_on_in_its_run(cluster: Cluster) -> None:
     """The runtime writes each run's design into the configuration; a process that began with another one and
     was killed finds its run all the same, and what it says reaches the others."""
-    cluster.reset(cluster.design("fragile"))
-    resilient = cluster.design("resilient")
-    run = cluster.reset(resilient)
+    other = with_service(cluster.design("resilient"), "registry", shedding={"concurrent": 99})
+    run = cluster.reset(other)
     cluster.kill("prescriptions")
-    cluster.start("prescriptions", resilient)
+    cluster.start("prescriptions", other)
     cluster.ready("prescriptions")
     assert cluster.call("prescriptions", "GET", "/metrics").body["run"] == run
     assert journeys.prescribe(cluster, "rx-back").status == 201
