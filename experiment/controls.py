@@ -52,6 +52,23 @@ class Reset:
 
 
 @dataclass(frozen=True, slots=True)
+class Split:
+    """What is sent at once leaves in pieces of `size_bytes` at most, `pause_s` apart."""
+
+    size_bytes: int
+    pause_s: float
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
+class CutShort:
+    """A connection is closed once it has carried `after_bytes` in a direction named."""
+
+    after_bytes: int
+    direction: Direction = "both"
+
+
+@dataclass(frozen=True, slots=True)
 class Loss:
     """A share of packets is dropped (needs packet-level control)."""
 
@@ -74,7 +91,7 @@ class Reorder:
     delay_s: float
 
 
-Impairment = Delay | Throttle | Blackhole | Refuse | Reset | Loss | Corrupt | Reorder
+Impairment = Delay | Throttle | Blackhole | Refuse | Reset | Split | CutShort | Loss | Corrupt | Reorder
 
 
 @dataclass(frozen=True, slots=True)

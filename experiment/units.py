@@ -36,11 +36,13 @@ DURATION = Unit("duration", (("us", 1e-6), ("ms", 1e-3), ("s", 1.0), ("min", 60.
 RATE = Unit("rate", (("/s", 1.0), ("/min", 1 / 60)), "8/s")
 SHARE = Unit("share", (("%", 0.01),), "20%", most=1.0)
 BANDWIDTH = Unit("bandwidth", (("B/s", 1.0), ("KB/s", 1e3), ("MB/s", 1e6)), "100KB/s")
+SIZE = Unit("size", (("B", 1.0), ("KB", 1e3)), "40B")
 
 Duration = Annotated[float, DURATION]  # seconds
 Rate = Annotated[float, RATE]  # per second
 Share = Annotated[float, SHARE]  # 0..1
 Bandwidth = Annotated[float, BANDWIDTH]  # bytes per second
+Size = Annotated[float, SIZE]  # bytes
 
 _QUANTITY = re.compile(r"^\s*([0-9]+(?:\.[0-9]+)?)\s*([^\s0-9.].*?)\s*$")
 _BARE = re.compile(r"^\s*-?[0-9]+(\.[0-9]+)?\s*$")

@@ -10,6 +10,7 @@ from faults.clock_skew import ClockSkew
 from faults.corruption import Corruption
 from faults.cpu_limit import CpuLimit
 from faults.crash import Crash
+from faults.cut_short import CutShort
 from faults.disk_full import DiskFull
 from faults.error_share import ErrorShare
 from faults.latency import Latency
@@ -24,6 +25,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from faults.splitting import Splitting
 
 KINDS: dict[str, type[Fault]] = {
     "latency": Latency,
@@ -31,6 +33,8 @@ KINDS: dict[str, type[Fault]] = {
     "blackhole": Blackhole,
     "refusal": Refusal,
     "reset": Reset,
+    "splitting": Splitting,
+    "cut_short": CutShort,
     "lost_response": LostResponse,
     "slow_processing": SlowProcessing,
     "error_share": ErrorShare,

@@ -7,6 +7,8 @@ differ.
 | throttle | `bandwidth` in each direction named |
 | blackhole | `timeout` 0 in each direction named: bytes vanish, the connection stays (its end: `_reopen`) |
 | reset | `reset_peer` in both directions: the first byte either way resets the connection |
+| split | `slicer` in each direction named |
+| cut short | `limit_data` in each direction named |
 | refuse | the proxy is disabled: it refuses new connections and drops the others |
 """
 
@@ -21,12 +23,14 @@ from functools import partial
 
 from experiment.controls import (
     Blackhole,
+    CutShort,
     Delay,
     Direction,
     Impairment,
     LinkProbe,
     Refuse,
     Reset,
+    Split,
     Throttle,
     Traffic,
     capability,
@@ -44,7 +48,7 @@ from runtimes.links.adapter import (
 from runtimes.links.probes import LinkProber
 from runtimes.links.traffic import LinkTraffic
 
-IMPAIRMENTS = frozenset(map(capability, (Delay, Throttle, Blackhole, Reset, Refuse)))
+IMPAIRMENTS = frozenset(map(capability, (Delay, Throttle, Blackhole, Reset, Split, CutShort, Refuse)))
 PREPARE_DEADLINE_S = 0.25
 STREAMS: dict[Direction, tuple[str, ...]] = {
     "both": ("upstream", "downstream"),
@@ -88,6 +92,12 @@ def toxics_of(impairment: Impairment) -> tuple[ToxicPlan, ...]:
         case Reset(after_s):
             after = {"timeout": round(after_s * 1000)}
             return tuple(ToxicPlan("reset_peer", stream, after) for stream in STREAMS["both"])
+        case Split(size_bytes, pause_s, direction):
+            pieces = {"average_size": size_bytes, "size_variation": 0, "delay": round(pause_s * 1e6)}
+            return tuple(ToxicPlan("slicer", stream, pieces) for stream in STREAMS[direction])
+        case CutShort(after_bytes, direction):
+            limit = {"bytes": after_bytes}
+            return tuple(ToxicPlan("limit_data", stream, limit) for stream in STREAMS[direction])
         case Refuse():
             return ()
     kind = capability(type(impairment))

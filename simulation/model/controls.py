@@ -16,6 +16,7 @@ from experiment.controls import (
     Corrupt,
     CpuLimit,
     Crash,
+    CutShort,
     Delay,
     Disconnect,
     ErrorShare,
@@ -35,6 +36,7 @@ from experiment.controls import (
     Reset,
     SkewClock,
     SlowProcessing,
+    Split,
     Throttle,
     Traffic,
     capability,
@@ -47,7 +49,8 @@ from simulation.engine.randomness import Sampler
 from simulation.model.nodes import Node
 from simulation.model.world import World
 
-IMPAIRMENTS = frozenset(map(capability, get_args(Impairment)))
+IN_BYTES = (Split, CutShort)  # the twin has messages, no bytes
+IMPAIRMENTS = frozenset(capability(one) for one in get_args(Impairment) if one not in IN_BYTES)
 ACTIONS = frozenset(map(capability, get_args(NodeAction)))
 CHANGE = capability(Change)
 OF_CHANGE = "change/"  # begins the name of the gauge of one
@@ -121,6 +124,9 @@ class SimulatedLink:
         return any(isinstance(one, Refuse) for one in self._active.values())
 
     def impair(self, fault: str, impairment: Impairment) -> None:
+        if isinstance(impairment, IN_BYTES):
+            kind = capability(type(impairment))
+            raise UnsupportedError(f"{self.name}: the twin has messages and no bytes, so it cannot do {kind}")
         if fault in self._channel.wire.impairments:
             return
         self._exchanges.disturb()

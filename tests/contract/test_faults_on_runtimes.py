@@ -16,6 +16,7 @@ from faults.clock_skew import ClockSkew
 from faults.corruption import Corruption
 from faults.cpu_limit import CpuLimit
 from faults.crash import Crash
+from faults.cut_short import CutShort
 from faults.disk_full import DiskFull
 from faults.error_share import ErrorShare
 from faults.latency import Latency
@@ -30,6 +31,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from faults.splitting import Splitting
 from runtimes.links.controls import ToxiproxyReplaced
 from tests.contract.conftest import LIVE, REFUSED
 from tests.contract.ground import Ground, LiveGround
@@ -49,6 +51,8 @@ CASES: list[tuple[Fault, str]] = [
     (Blackhole("to_caller"), EVENTS),
     *((Refusal(), link) for link in (HTTP, SQL, EVENTS)),
     *((Reset(), link) for link in (HTTP, SQL, EVENTS)),
+    *((Splitting(40.0, 0.01), link) for link in (HTTP, SQL)),
+    *((CutShort(2_000.0), link) for link in (HTTP, SQL)),
     (LostResponse(0.5), HTTP),
     (SlowProcessing(0.05), HTTP),
     (ErrorShare(0.5, 503), HTTP),

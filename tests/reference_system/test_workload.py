@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,17 @@ RESOURCES: dict[str, Any] = {
     "report_result": DiagnosticReport,
     "correct_result": DiagnosticReport,
 }
+HL7: dict[str, dict[str, float | str]] = {
+    "send_hl7": {"message": "ORU^R01", "number": 4},
+    "send_odd_hl7": {"defect": "wrong_type", "number": 4},
+    "send_file": {"defect": "twice"},
+}
 
 
 def planned(journey: str, number: int = 3) -> PlannedOperation:
+    if journey in HL7:
+        made = operation(number, journey, 0.5, visit=7)
+        return replace(made, arguments={**made.arguments, **HL7[journey]})
     if journey in ("prescribe", "change_dose", "stop"):
         return operation(number, journey, 0.5, visit=7, dose_mg=2.5)
     if journey in ("report_result", "report_critical", "correct_result"):

@@ -28,7 +28,7 @@ FEED = "hl7_sender"  # MLLP names no caller: what comes by it is counted as the 
 AT_ONCE = 32  # messages on their way into the store; further ones wait in their connections
 WORK_OFF_EVERY_S = 0.25  # how long a message that was acknowledged on receipt stays in memory alone
 # Until the first window for files, and until each next one; divided by the clock scale.
-EVENING_S, NIGHT_S = 7_200.0, 86_400.0
+EVENING_S, NIGHT_S = 1_800.0, 86_400.0
 LOOK_S = 0.1
 
 
@@ -54,6 +54,7 @@ class Hl7Gateway(Service):
         self.intake.switches = self.switches
         self._places = asyncio.Semaphore(AT_ONCE)
         self._night = 0.0
+        self._listeners: set[Listener] = set()
 
     @property
     def listener(self) -> Any:
@@ -66,10 +67,12 @@ class Hl7Gateway(Service):
         listener = Listener(reader, writer, self._answer)
         if not self.ready:
             listener.abort()
-        elif self.switches.hl7_ack == "on_receipt":
-            await listener.serve(self._hold)
-        else:
-            await listener.serve(None)
+            return
+        self._listeners.add(listener)
+        try:
+            await listener.serve(self._hold if self.switches.hl7_ack == "on_receipt" else None)
+        finally:
+            self._listeners.discard(listener)
 
     def _hold(self, content: bytes) -> None:
         self._count()
@@ -211,6 +214,9 @@ class Hl7Gateway(Service):
         self._night = time.time() + EVENING_S / self.clock_scale
 
     async def cleared(self, reset: Reset) -> None:
+        """A connection goes by the design under which it was opened: none is left from the run before."""
+        for listener in self._listeners:
+            listener.abort()
         self.intake.forget()
         await self.opened()
 

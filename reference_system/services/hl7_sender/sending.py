@@ -110,8 +110,12 @@ class Outbound:
             await asyncio.sleep(pause)
             self._counters.retries += 1
 
-    def close(self) -> None:
+    def hang_up(self) -> None:
+        """Close what is kept open for the next message."""
         for connection in self._idle:
             connection.close()
         self._idle.clear()
+
+    def close(self) -> None:
+        self.hang_up()
         self._http.close()

@@ -156,6 +156,7 @@ class Hl7Sender(Service):
         )
 
     async def cleared(self, reset: Reset) -> None:
+        self.outbound.hang_up()
         self._feed = Feed(reset.hl7_feed or ())
 
     async def records(self) -> list[dict[str, Any]]:

@@ -57,7 +57,7 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "dashboard": {"GET /dashboard/*": "view_dashboard"},
     "analytics": {"GET /stats": "view_stats"},
     "payments": {"POST /v1/charges": "charge", "GET /v1/charges/by-key/*": "by_key"},
-    "hl7_gateway": {"HL7 message": "take", "POST /batches": "file", "GET /results/*": "find_result"},
+    "hl7_gateway": {"HL7 message": "take", "POST /batches": "file"},
     "hl7_sender": {
         "POST /messages": "send_hl7",
         "POST /odd-messages": "send_odd_hl7",

@@ -143,12 +143,6 @@ class Hl7Gateway(ReferenceNode):
         return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
-        if request.what == "find_result":
-            order = f"{request.body['key']}-0"
-            held = yield from self.look(lambda: order in self.tables.get("result", ()), deadline)
-            if not held:
-                raise Refused(404)
-            return Reply(200, {"value": "F"})
         if request.what == "file":
             return (yield from self._file(request, deadline))
         message = request.body["message"]
@@ -159,10 +153,10 @@ class Hl7Gateway(ReferenceNode):
             return Reply(200, {"ack": "AA"})
         ack = ""
         for _ in range(message["copies"]):
-            ack = yield from self.store(lambda: self._take(message), deadline)
+            ack = yield from self.store(lambda: self._keep_message(message), deadline)
         return Reply(200, {"ack": ack})
 
-    def _take(self, message: Message) -> str:
+    def _keep_message(self, message: Message) -> str:
         """One message with its outcome, in one transaction; the acknowledgement."""
         known: dict[tuple[str, str], tuple[str, str]] = self.tables.setdefault("known", {})
         after_store = self.switches["hl7_ack"] == "after_store"
@@ -184,8 +178,6 @@ class Hl7Gateway(ReferenceNode):
             self._rows("outcome").append({**row, "status": status})
         if code != "AR":
             known.setdefault(name, (message["print"], code))
-        if status == "applied" and message["kind"] == "ORU^R01":
-            self.tables.setdefault("result", set()).add(control)
         if reused:
             return "AE"
         return held[1] if held is not None and status == "duplicate" else code
@@ -201,7 +193,7 @@ class Hl7Gateway(ReferenceNode):
             return Reply(202)
         if not body["fault"]:
             for message in body["messages"]:
-                yield from self.store(lambda message=message: self._take(message), deadline)  # type: ignore[misc]  # bound at once
+                yield from self.store(lambda message=message: self._keep_message(message), deadline)  # type: ignore[misc]  # bound at once
         yield from self.store(lambda: self._rows("file").append(row), deadline)
         if body["fault"]:
             raise Refused(422)
@@ -212,7 +204,7 @@ class Hl7Gateway(ReferenceNode):
             yield from self.pause_for(self.constant("hl7_work_off_s"))
             while self._held:
                 try:
-                    yield from self.store(lambda: self._take(self._held[0]))
+                    yield from self.store(lambda: self._keep_message(self._held[0]))
                 except CallFailed:
                     break
                 self._held.pop(0)
@@ -228,7 +220,7 @@ class Hl7Gateway(ReferenceNode):
                 whole = all(message["code"] == "AA" for message in messages)
                 try:
                     for message in messages if whole else ():
-                        yield from self.store(lambda message=message: self._take(message))  # type: ignore[misc]  # bound at once
+                        yield from self.store(lambda message=message: self._keep_message(message))  # type: ignore[misc]  # bound at once
                 except CallFailed:
                     break
                 row["status"] = "taken" if whole else "dropped"

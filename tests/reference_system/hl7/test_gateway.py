@@ -89,6 +89,16 @@ def test_acknowledged_before_the_end_is_applied_in_part(system: Cluster) -> None
     assert [(row["key"], row["value"]) for row in rows] == [("m-half", fingerprint(raw[:-5]))]
 
 
+def test_a_connection_of_the_run_before_is_closed(system: Cluster) -> None:
+    """It would go on by the design of that run: on receipt, where the next one stores first."""
+    system.reset(system.design("fragile"))
+    with connected(system) as line:
+        assert line.code(message("ADT^A01", "m-1", "pat-1", 1)) == "AA"
+        system.reset(system.design("resilient"))
+        assert line.ack() is None
+    assert outcomes(system) == {}
+
+
 def test_blocks_without_an_end_are_answered_after_a_pause(system: Cluster) -> None:
     """Nobody waits for longer than 5 s: AR, and the connection closes."""
     with connected(system) as line:

@@ -171,3 +171,23 @@ def test_a_server_of_events_that_asks_for_a_sign_of_life_gets_one() -> None:
             conversation.exchange(5)
         conversation.close()
     assert heard == [b"PONG\r\n"]
+
+
+def test_an_empty_block_is_asked_and_any_block_answers() -> None:
+    """Over MLLP a payload is as many padded blocks as bring so many bytes back."""
+    asked: list[bytes] = []
+
+    def script(line: Line) -> None:
+        while block := line.until(b"\x1c\r"):
+            asked.append(block)
+            line.say(b"\x0bMSH|any answer\r\x1c\r")
+
+    with scripted(script) as address:
+        conversation = Opener("mllp", address).open(5)
+        assert conversation.exchange(5) > 0
+        assert asked == [b"\x0b\x1c\r"]
+        assert conversation.exchange(5, 100) > 0
+        assert len(asked) == 1 + 1 + 6
+        assert sum(map(len, asked[2:])) >= 100
+        assert conversation.is_open()
+        conversation.close()
