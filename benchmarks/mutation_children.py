@@ -150,7 +150,10 @@ class _Reports:
     @classmethod
     def of(cls, items: Sequence[pytest.Item]) -> _Reports:
         reports = cls()
-        items[0].config.pluginmanager.register(reports)
+        plugins = items[0].config.pluginmanager
+        plugins.register(reports)
+        if (told := plugins.get_plugin("terminalreporter")) is not None:
+            plugins.unregister(told)  # it prints past a child's own standard output
         return reports
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -303,7 +306,8 @@ def _loaded_anew(mutant: Mutant, tests: Sequence[str], said: Path) -> int:
     page = said.with_suffix(".json")
     content = {"file": mutant.file, "source": mutant.source, "tests": tests, "said": str(said)}
     page.write_text(json.dumps(content), encoding="utf-8")
-    os.execv(sys.executable, [sys.executable, "-m", "benchmarks.mutation_children", str(page)])
+    begin = "import sys; from benchmarks.mutation_children import main; sys.exit(main())"
+    os.execv(sys.executable, [sys.executable, "-c", begin, str(page)])
 
 
 class _First:
@@ -325,7 +329,3 @@ def main() -> int:
         with suppress(OSError):
             Path(page["said"]).write_text(f"of {len(page['tests'])} tests", encoding="utf-8")
     return int(code)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
