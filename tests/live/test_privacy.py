@@ -60,7 +60,7 @@ def found_in(folder: Path, words: set[str]) -> dict[str, list[str]]:
 
 
 def play(folder: Path, design: str, runtime: str) -> Path:
-    """One run of the scenario with people of our own; its folder."""
+    """One run of the scenario with people of our own. Where its folder is, and what the command said."""
     people = folder / "people"
     people.mkdir()
     for number in range(PATIENTS):
@@ -75,15 +75,18 @@ def play(folder: Path, design: str, runtime: str) -> Path:
     )
     known = {ExitCode.PASS, ExitCode.FAIL, ExitCode.SAFETY_VETO, ExitCode.INCONCLUSIVE}
     assert ended.returncode in known, ended.stdout + ended.stderr
-    assert not any(word in ended.stdout + ended.stderr for n in range(PATIENTS) for word in words_of(patient(n)))
-    return max((folder / "runs").iterdir())
+    assert not any(
+        word in ended.stdout + ended.stderr for n in range(PATIENTS) for word in words_of(patient(n))
+    )
+    (folder / "runs" / "told.txt").write_text(ended.stdout + ended.stderr)
+    return folder / "runs"
 
 
 def judge(folder: Path, design: str, runtime: str) -> None:
     run = play(folder, design, runtime)
     words = {word for number in range(PATIENTS) for word in words_of(patient(number))}
     assert found_in(run, words) == {}
-    assert "registry" in {path.stem for path in (run / "logs").glob("*.log")}
+    assert "registry" in {path.stem for path in run.glob("*/logs/*.log")}
     assert found_in(folder / "people", words)  # what is looked for can be found
 
 

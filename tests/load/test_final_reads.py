@@ -59,6 +59,21 @@ def test_each_kind_is_read_at_its_own_place() -> None:
     assert rows["enc-a-1"].value == "pending"
 
 
+def test_a_final_read_says_who_reads() -> None:
+    """With the headers that the system's file gives it."""
+    heard: list[Heard] = []
+
+    def respond(one: Heard) -> Say:
+        heard.append(one)
+        return state(one)
+
+    read(respond, row(1, "rx-a-1"), row(2, "inv-a-1"))
+    assert {one.path: one.headers.get("x-user") for one in heard} == {
+        "/fhir/MedicationRequest/rx-a-1": "usr-auditor",
+        "/invoices/inv-a-1": None,
+    }
+
+
 def test_what_does_not_exist_is_an_answer() -> None:
     """A 404 and an empty search are acknowledged reads of the value `absent`."""
     rows = read(state, row(1, "rx-a-9"), row(2, "inv-a-9"), row(3, "enc-a-2"))
