@@ -17,6 +17,7 @@ BENCHMARKS = (
     "runtime",
     "containers",
     "load",
+    "security",
     "analysis",
     "registers",
     "toxiproxy",
