@@ -170,8 +170,9 @@ def test_every_switch_has_its_scenario_or_its_reason() -> None:
     for name, (_, lack) in minus.items():
         assert bool(lack.shown_by) != bool(lack.not_shown), name
         assert set(lack.shown_by) <= known
-    assert sum(bool(lack.shown_by) for _, lack in minus.values()) == 18
-    assert sum(bool(lack.not_shown) for _, lack in minus.values()) == 0
+    without = {name for name, (_, lack) in minus.items() if lack.not_shown}
+    assert without <= {"trace_export", "partial_answers", "decision_cache", "spool_limit", "encryption"}
+    assert len(minus) - len(without) >= 30
 
 
 @pytest.mark.parametrize(
