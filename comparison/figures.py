@@ -104,6 +104,10 @@ def _stale_s(record: RunRecord) -> float | None:
     return record.stale_s
 
 
+def _repair_s(record: RunRecord) -> float | None:
+    return record.repair_s
+
+
 def _safety(records: Sequence[RunRecord]) -> tuple[SafetyFigures, ...]:
     """Of every safety property that something was exposed to, in the order of the system."""
     found: dict[str, list[PropertyFigures]] = {}
@@ -161,6 +165,7 @@ def _cell(scenario: str, design: str, every: Sequence[RunRecord], first: str) ->
         safety=_safety(records),
         stale_s=_largest_lag(records),
         staleness=_estimate(map(_stale_s, records)),
+        repair_s=_estimate(map(_repair_s, records)),
         calls=_estimate(map(_calls, records)),
         cpu_ms=_estimate(map(_cpu_ms, records)),
         baseline_p95_s=quantile_estimate([record.baseline_latency for record in records], P95),
@@ -196,6 +201,7 @@ def _summary(
         safety=_safety(mine),
         stale_s=_largest_lag(mine),
         staleness=_over_seeds(mine, weights, _stale_s),
+        repair_s=_over_seeds(mine, weights, _repair_s),
         calls=_over_seeds(mine, weights, _calls),
         cpu_ms=_over_seeds(mine, weights, _cpu_ms),
         baseline_p95_s=quantile_estimate(list(_latencies(mine, weights, design).values()), P95),

@@ -34,6 +34,8 @@ class DesignFigures:
     safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
     stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
     staleness: Estimate | None  # the mean of the runs' largest lags, in seconds
+    repair_s: Estimate | None
+    """Seconds until a scripted operator who follows telemetry has found the fault; none: no run asks."""
     calls: Estimate | None  # calls between services for each client operation
     cpu_ms: Estimate | None  # CPU milliseconds of the services for each client operation
     baseline_p95_s: Estimate | None  # p95 of all journeys before the fault, in seconds

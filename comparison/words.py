@@ -18,6 +18,7 @@ OF_DESIGN = ("score (95%)", "vetoes", "invalid")
 OF_CELL = ("runs", "score (95%)", "vetoes (95%)", "invalid", "recovered in (95%)")
 SAFETY = ("violations", "runs with any (95%)")
 STALENESS = ("staleness (95%)", "largest lag")
+REPAIR = ("time until a scripted operator has found the fault (95%)",)
 COST = ("calls / op (95%)", "CPU / op (95%)", "baseline p95 (95%)", "added p95 (95%)")
 
 
@@ -33,7 +34,7 @@ class Table:
 
 def tables(report: ComparisonReport) -> tuple[tuple[Table, ...], tuple[Table, ...]]:
     """(designs over all scenarios, each in every scenario): each time outcome, safety, staleness where it is
-    bounded, and cost, which together would be wider than a page."""
+    bounded, repair where telemetry is asked for, and cost, which together would be wider than a page."""
     designs: dict[Fields, DesignSummary] = {(design.design,): design for design in report.designs}
     cells: dict[Fields, DesignInScenario] = {(cell.scenario, cell.design): cell for cell in report.cells}
     broken = {
@@ -47,6 +48,7 @@ def tables(report: ComparisonReport) -> tuple[tuple[Table, ...], tuple[Table, ..
             _table("Outcome", DESIGN, OF_DESIGN, {name: _of_design(d) for name, d in designs.items()}),
             _table("Safety", ("property", *DESIGN), SAFETY, _safety(designs)),
             _table("Staleness", DESIGN, STALENESS, _staleness(designs)),
+            _table("Repair", DESIGN, REPAIR, _repair(designs)),
             _table("Cost", DESIGN, COST, {name: _cost(d) for name, d in designs.items()}),
         ),
         (
@@ -58,6 +60,7 @@ def tables(report: ComparisonReport) -> tuple[tuple[Table, ...], tuple[Table, ..
                 {name: row for name, row in _safety(cells).items() if (name[1], name[0]) in broken},
             ),
             _table("Staleness", CELL, STALENESS, _staleness(cells)),
+            _table("Repair", CELL, REPAIR, _repair(cells)),
             _table("Cost", CELL, COST, {name: _cost(c) for name, c in cells.items()}),
         ),
     )
@@ -103,6 +106,10 @@ def _staleness(of: Mapping[Fields, DesignFigures]) -> dict[Fields, Fields]:
         for key, one in of.items()
         if one.stale_s is not None
     }
+
+
+def _repair(of: Mapping[Fields, DesignFigures]) -> dict[Fields, Fields]:
+    return {key: (time_text(one.repair_s),) for key, one in of.items() if one.repair_s is not None}
 
 
 def _cost(of: DesignFigures) -> Fields:

@@ -9,6 +9,7 @@ from typing import Literal
 
 from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
+from measurement.localisation import Localisation
 
 Status = Literal["met", "not met", "no data"]
 
@@ -201,3 +202,5 @@ class Analysis:
     measures: Mapping[str, float | int | str | None] = field(default_factory=dict)  # figures besides, by name
     waivers: tuple[WaiverUse, ...] = ()  # the permissions to go on with a violated property
     machine: MachineUse | None = None  # what was used of the machine; none: not sampled, or virtual time
+    localisation: Localisation | None = None
+    """Where the fault is, by telemetry alone; none: nobody collects it."""

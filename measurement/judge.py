@@ -11,7 +11,7 @@ import polars as pl
 
 from experiment.asked import Asked
 from experiment.errors import HistoryError
-from experiment.findings import NO_OPERATIONS, Finding, not_exercised
+from experiment.findings import NO_OPERATIONS, Finding, not_exercised, unread
 from experiment.history import History, Note
 from experiment.names import STORE
 from experiment.needs import concerns, mentioned
@@ -33,10 +33,12 @@ from measurement.convergence import convergence
 from measurement.degradation import by_phase, timelines
 from measurement.expectations import describe, judge_expectations
 from measurement.faulted_phase import faulted_phase_is_judged
+from measurement.localisation import Localisation, localise
 from measurement.possible_rows import possible
 from measurement.pressure import checks_with_pressure, machine_use, moments
 from measurement.properties.bounded_staleness import BoundedStaleness
 from measurement.properties.bounded_waiting import BoundedWaiting
+from measurement.properties.localised import Localised
 from measurement.properties.no_retry_amplification import NoRetryAmplification
 from measurement.properties.recovers import Recovers, of_recovery
 from measurement.quality import grade
@@ -177,7 +179,15 @@ def _analysed(
         },
         waivers=waivers,
         machine=machine_use(watched, loaded),
+        localisation=_located(history, system),
     )
+
+
+def _located(history: History, system: System) -> Localisation | None:
+    """Of a run whose system has a collector that was read."""
+    stores = [one.binding.spans for one in system.properties.values() if isinstance(one.binding, Localised)]
+    read = [store for store in stores if store in system.services and not unread(history, store)]
+    return localise(history, system, read[0]) if read else None
 
 
 def _bad(history: History, findings: Mapping[str, Finding], system: System, baseline_end: float) -> pl.Series:

@@ -85,6 +85,7 @@ class RunRecord:
     spoilt: bool = False  # invalid for no other reason than its machine
     obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
+    repair_s: float | None = None  # of an operator who follows telemetry, where one link was faulted
 
     @property
     def job(self) -> Job:
@@ -163,6 +164,7 @@ def record_of(
         population=history.header.population,
         pressed=analysis.machine.pressed if analysis.machine is not None else 0.0,
         spoilt=spoilt(analysis),
+        repair_s=analysis.localisation.repair_s if analysis.localisation is not None else None,
         missed=tuple(result.name for result in analysis.expectations if result.status == "not met"),
     )
 

@@ -35,6 +35,8 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     lines += [f"  fault    {text}" for text in _faults(analysis)]
     lines += [f"  figures  {text}" for text in _figures(analysis.journeys)]
     lines += [f"  found    {text}" for text in _violations(analysis)]
+    if located := wording.localisation_text(analysis.localisation):
+        lines.append(f"  located  {located}")
     if analysis.recovery is not None:
         lines.append(f"  recovery {analysis.recovery.statement}")
     lines += [f"  waiver   {wording.waiver_text(waiver)}" for waiver in analysis.waivers]

@@ -37,6 +37,7 @@ WORDING = (
         "interval_text",
         "number",
         "percent",
+        "localisation_text",
         "pressure_text",
         "score_text",
         "score_short",

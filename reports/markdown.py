@@ -64,6 +64,8 @@ def render_run(report: RunReport) -> str:
     lines += [f"Waiver: {text(wording.waiver_text(waiver))}\n" for waiver in analysis.waivers]
     if pressure := wording.pressure_text(analysis.machine):
         lines += [f"Machine: {text(pressure)}.", ""]
+    if located := wording.localisation_text(analysis.localisation):
+        lines += [f"By telemetry alone: {text(located)}.", ""]
     lines += _faults(analysis.faults) + _journeys(report) + _conditions(report)
     for check in analysis.checks:
         lines += _violations(check)

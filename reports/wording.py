@@ -11,6 +11,7 @@ from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, WaiverUse
+from measurement.localisation import Localisation
 from measurement.pressure import GENERATOR, LEAST_SHARE, spoilt
 
 VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
@@ -154,6 +155,25 @@ HINTS = {  # what to do about a condition of validity that did not hold
     "clean_up_verified": "`codeblue clean`, then run it again",
 }
 BUSY = "others kept the machine busy: run it again when it is quiet (`codeblue doctor` shows it)"
+
+
+def localisation_text(found: Localisation | None) -> str:
+    """`suspect: a -> b (...), which was injected, alarm after 2 s`; empty where nobody collects telemetry."""
+    if found is None:
+        return ""
+    if not found.injected:
+        return found.told
+    if found.found:
+        right = "which was injected"
+    elif found.place is None:
+        right = f"injected was {found.injected}"
+    else:
+        right = f"injected was {found.injected}, at place {found.place:g} of {found.links}"
+    alarm = "" if found.detected_s is None else f", alarm after {duration(found.detected_s)}"
+    repair = (
+        "" if found.repair_s is None else f", found by a scripted operator after {duration(found.repair_s)}"
+    )
+    return f"{found.told}, {right}{alarm}{repair}"
 
 
 def hint_of(analysis: Analysis) -> str:

@@ -10,6 +10,7 @@ from measurement.properties.conservation import Conservation
 from measurement.properties.each_has import EachHas
 from measurement.properties.exactly_once import ExactlyOnce
 from measurement.properties.gapless_sequence import GaplessSequence
+from measurement.properties.localised import Localised
 from measurement.properties.never_allowed import NeverAllowed
 from measurement.properties.no_ghost import NoGhost
 from measurement.properties.no_lost_write import NoLostWrite
@@ -38,5 +39,6 @@ KINDS: dict[str, type[Binding]] = {
     "bounded_waiting": BoundedWaiting,
     "no_retry_amplification": NoRetryAmplification,
     "traces_complete": TracesComplete,
+    "localised": Localised,
     "recovers": Recovers,
 }

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from reference_system.common.config import Address
 from reference_system.common.link import RETRYABLE, CallFailed, Link
-from reference_system.common.tracing import CLIENT, CONSUMER, PRODUCER, SERVER, Span, Tracer
+from reference_system.common.tracing import CLIENT, CONSUMER, PRODUCER, SERVER, Over, Span, Tracer
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
@@ -61,9 +61,12 @@ class Exporter:
         self._queue: deque[Span] = deque()
         self._connection: http.client.HTTPConnection | None = None
 
-    def apply(self, over: Any, mode: Mode) -> None:
-        """Follow a design from now on."""
-        self._tracer.over, self._tracer.tell, self.mode = over, self.take, mode
+    def apply(self, over: Over, mode: Mode, wanted: bool = True) -> None:
+        """Follow a design from now on. A run that has no part in a collector that is up tells it nothing, and
+        hands contexts on as all such runs do."""
+        self.mode = mode
+        self._tracer.over = over if wanted else "all"
+        self._tracer.tell = self.take if wanted else None
 
     def clear(self) -> None:
         self._queue.clear()

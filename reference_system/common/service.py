@@ -389,7 +389,8 @@ class Service:
             self.outbox.apply(self.publishing.outbox, self.publishing.outbox_poll)
             self.outbox.run = self.run
         if self.exporter is not None:
-            self.exporter.apply(self.telling.trace_context, self.telling.trace_export)
+            told = self.telling.trace_context, self.telling.trace_export
+            self.exporter.apply(*told, wanted=self.calls(COLLECTOR))
         if self.DISCLOSES:
             self.disclosure.apply(self.disclosing, self.clock_scale, self.calls)
 
@@ -399,7 +400,7 @@ class Service:
         found: dict[str, Any] = msgspec.to_builtins(self.switches)
         found |= msgspec.to_builtins(self.shedding.switches)
         told = self.telling
-        if self.exporter is not None:
+        if self.exporter is not None and self.calls(COLLECTOR):
             told = Telling(self.tracer.over, self.exporter.mode)
         found |= msgspec.to_builtins(told)
         if self.bus is not None:

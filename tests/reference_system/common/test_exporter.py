@@ -121,6 +121,17 @@ def test_without_a_context_every_service_knows_of_itself_alone() -> None:
     assert tracer.start("x", "server", f"00-{'1' * 32}-{'2' * 16}-01").trace != "1" * 32
 
 
+def test_a_run_without_a_collector_tells_nothing_and_hands_on_everything() -> None:
+    """The collector may be up for another run of the same suite."""
+    made, tracer = exporter(1, "none", "blocking")
+    made.apply("none", "blocking", wanted=False)
+    began = time.monotonic()
+    request_with_a_call(tracer)
+    assert (made.waiting, made.dropped, tracer.tells_calls) == (0, 0, False)
+    assert time.monotonic() - began < 0.2
+    assert tracer.start("x", "server", f"00-{'1' * 32}-{'2' * 16}-01").trace == "1" * 32
+
+
 def test_a_context_over_requests_alone_ends_at_an_event() -> None:
     """The consumer of an event begins a trace of its own."""
     context = f"00-{'1' * 32}-{'2' * 16}-01"
