@@ -155,7 +155,10 @@ def test_only_keyed_and_conditional_journeys_are_known_as_such() -> None:
     """What the twin is told of the requests."""
     traits = {name: WORKLOAD.traits(planned(name)) for name in SYSTEM.journeys}
     assert {name for name, one in traits.items() if one is not None and one.keyed} == {"check_in", "pay"}
-    assert {name for name, one in traits.items() if one is not None and one.conditional} == {"change_dose"}
+    assert {name for name, one in traits.items() if one is not None and one.conditional} == {
+        "change_dose",
+        "stop",
+    }
 
 
 DISPENSE = {
