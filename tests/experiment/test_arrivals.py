@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -87,6 +88,13 @@ def test_bursts_come_when_and_as_strong_as_they_should(seed: int) -> None:
     outside = len(found) - inside
     assert abs(inside - 50.0 * 80) < 4 * (50.0 * 80) ** 0.5
     assert abs(outside - 5.0 * 320) < 4 * (5.0 * 320) ** 0.5
+
+
+def test_bursts_may_begin_later_than_the_load() -> None:
+    """At the usual rate until then; from then on as ever."""
+    late = replace(BURST, burst_at=9.0)
+    rates = [rate_at(late, t, 100.0) for t in (0.0, 8.9, 9.0, 10.9, 11.0, 18.9, 19.0)]
+    assert rates == [5.0, 5.0, 50.0, 50.0, 5.0, 5.0, 50.0]
 
 
 @pytest.mark.parametrize("seed", SEEDS)

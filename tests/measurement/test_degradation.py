@@ -128,6 +128,18 @@ def test_the_degraded_profile_counts_only_where_it_is_allowed() -> None:
     assert [row.good for row in by_phase(graded, phase_spans(history(*rows), run))] == [0, 1]
 
 
+def test_a_degraded_profile_may_name_the_labels_that_count() -> None:
+    """Each label of an answer must be among them; what has none is good as ever."""
+    labels = ["cached", "pending", "cached, pending", "cached, stale", "stale", None]
+    rows = [op(n, "check_in", f"enc-{n}", 15.0 + n / 10, label=label) for n, label in enumerate(labels)]
+    bound = parse_bound(">= 50%", SHARE)
+    for allowed, good in ((("cached",), 2), (("cached", "pending"), 4), (("stale",), 2)):
+        run = scenario(expect={"fault": (Expectation("check_in", success=bound, degraded=allowed),)})
+        graded = grade(history(*rows), run, SYSTEM, NO_OPERATIONS)
+        (phase,) = by_phase(graded, phase_spans(history(*rows), run))
+        assert phase.good == good, allowed
+
+
 def test_timelines_have_an_entry_for_every_second() -> None:
     """Empty seconds are empty, not zero quality."""
     seen = history(op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
