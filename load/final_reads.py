@@ -6,6 +6,7 @@ now must agree with what they were told. Whole systems of record are read elsewh
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from time import monotonic
 
@@ -60,6 +61,8 @@ def final_reads(
     finally:
         pool.kill()
         reader.close()
+        if threading.current_thread() is not threading.main_thread():
+            gevent.get_hub().destroy(destroy_loop=True)  # a thread has a loop of its own, which outlives it
     due = sum(prefix_of(key) in addresses for key in keys)
     rows: list[Operation | Note | Sample] = [*sorted(reader.rows, key=lambda row: row.id)]
     rows.append(Sample(monotonic() - zero, "load", LEFT_OUT, float(due - len(rows))))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import threading
 import time
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -48,6 +51,27 @@ def state(heard: Heard) -> Say:
         "/fhir/Encounter?identifier=enc-a-3": {"entry": [{"resource": encounter}, {"resource": encounter}]},
     }
     return Say(200, known[heard.path]) if heard.path in known else Say(404, {})
+
+
+def test_a_thread_that_read_leaves_no_descriptor() -> None:
+    """A suite reads in a new thread for each of its runs."""
+
+    def loops() -> int:
+        links = []
+        for one in os.listdir("/proc/self/fd"):
+            with suppress(OSError):  # that of the listing itself
+                links.append(os.readlink(f"/proc/self/fd/{one}"))
+        return sum(link.startswith("anon_inode") for link in links)
+
+    found: list[tuple[Operation, ...]] = []
+    counts = []
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: found.append(read(state, row(1, "rx-a-1"))))
+        thread.start()
+        thread.join()
+        counts.append(loops())
+    assert [rows[0].value for rows in found] == ["2.5 mg"] * 3
+    assert counts == counts[:1] * 3, "the first may open some for good"
 
 
 def test_each_kind_is_read_at_its_own_place() -> None:
