@@ -68,7 +68,9 @@ class Localisation:
 
     @property
     def suspect(self) -> str:
-        """The most suspicious link; empty when none stands out."""
+        """The most suspicious link; empty when none stands out, or nobody is alarmed."""
+        if self.alarm_s is None:
+            return ""
         first = self.suspects[:2]
         alone = len(first) == 1 or (len(first) == 2 and first[0].score > first[1].score)
         return first[0].link if first and alone else ""
