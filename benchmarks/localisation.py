@@ -1,5 +1,5 @@
-"""Where the fault is by telemetry alone: every scenario that faults one link, on the twin, with and without the
-context of traces handed on.
+"""Where the fault is by telemetry alone: every scenario that faults one link, on the twin, with and without
+the context of traces handed on.
 
     python -m benchmarks.localisation
 """
@@ -74,9 +74,8 @@ def main() -> None:
             places = [place(one) for one in found]
             repair = median(one.repair_s or 0.0 for one in found) / 60
             first = sum(one.found for one in found)
-            print(
-                f"{name} {context}: first {first} of {len(found)}, median {median(places):g}, {repair:.1f} min"
-            )
+            said = f"first {first} of {len(found)}, median {median(places):g}, {repair:.1f} min"
+            print(f"{name} {context}: {said}")
 
 
 if __name__ == "__main__":
