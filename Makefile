@@ -9,8 +9,12 @@ SHELL := /bin/bash
 run: install  ## install what the product needs and run the smoke suite
 	$(BIN)/codeblue suite smoke
 
+# Tests that need no running system share the processors; the others measure time, and run one by one.
 test: install-dev  ## install what the tests need and run all of them
-	$(BIN)/python -m pytest
+	status=0; \
+	$(BIN)/python -m pytest -m "not live and not docker" --numprocesses auto || status=$$?; \
+	$(BIN)/python -m pytest -m "live or docker" || status=$$?; \
+	exit $$status
 
 check: install-dev  ## format, lint, types, security, licences, known weaknesses of packages
 	$(BIN)/ruff format --check .

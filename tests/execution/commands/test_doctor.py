@@ -15,7 +15,7 @@ from runtimes.quiet import Quietness, measure
     ("setting", "value"),
     [
         ("TOXIPROXY_URL", "http://127.0.0.1:bad"),
-        ("TOXIPROXY_URL", f"http://127.0.0.1:{free_port()}"),
+        ("TOXIPROXY_URL", "http://127.0.0.1:{free}"),
         ("TOXIPROXY_SERVER", "/nonexistent"),
         ("TOXIPROXY_SERVER", "/bin/true"),
     ],
@@ -25,6 +25,7 @@ def test_a_toxiproxy_that_cannot_be_used_is_missing(
 ) -> None:
     """A URL or a program that is not Toxiproxy is needed and not there, whatever the setting says."""
     monkeypatch.delenv("TOXIPROXY_URL", raising=False)
+    value = value.format(free=free_port())
     monkeypatch.setenv(setting, value)
     (finding,) = [finding for finding in examine() if finding.name == "toxiproxy"]
     assert (finding.ok, finding.needed) == (False, True)
