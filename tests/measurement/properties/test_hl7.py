@@ -53,7 +53,10 @@ def test_no_data_is_not_exercised(name: str) -> None:
 
 def test_what_was_received_has_one_outcome_each() -> None:
     """Applied, duplicate, dead-lettered and rejected together are what was received, sender by sender."""
-    rows = [*received(4), *(outcome(s, s) for s in ("applied", "duplicate", "dead-lettered", "rejected"))]
+    rows: list[Row] = [
+        *received(4),
+        *(outcome(s, s) for s in ("applied", "duplicate", "dead-lettered", "rejected")),
+    ]
     found = judged("hl7_conserved", *rows)
     assert (found.verdict, found.exposed) == (PASS, 1)
     assert judged("hl7_conserved", *rows, *received(1, "ADT1/WARD")).verdict is FAIL
@@ -90,7 +93,7 @@ def test_every_message_of_a_file_that_was_taken_is_applied() -> None:
 def test_what_is_applied_is_what_somebody_sent() -> None:
     """A content that stands in no ledger of a sender is a part of a message."""
     sent = op(1, "send_hl7", KEY, 2.0)
-    whole = [sent, content("hl7_sender", "aa"), content("hl7_gateway", "aa")]
+    whole: list[Row] = [sent, content("hl7_sender", "aa"), content("hl7_gateway", "aa")]
     assert judged("no_partial_hl7", *whole).verdict is PASS
     found = judged("no_partial_hl7", *whole, content("hl7_gateway", "bb"))
     assert found.verdict is FAIL
