@@ -36,8 +36,8 @@ def concerns(name: str, system: System, scenario: Scenario) -> bool:
 
 
 def played(system: System, scenario: Scenario) -> set[str]:
-    """The journeys of the scenario's load."""
-    return {step.journey for mix in scenario.load.journeys for step in system.mixes[mix]}
+    """The journeys of the scenario's load. A mix that the system does not have plays none."""
+    return {step.journey for mix in scenario.load.journeys for step in system.mixes.get(mix, ())}
 
 
 def part_of(system: System, names: Iterable[str]) -> System:

@@ -35,7 +35,12 @@ def operation(
     number: int, journey: str, at_s: float, visit: int = 0, needs: int | None = None, **more: float | str
 ) -> PlannedOperation:
     key = f"{REFERENCE.prefix(journey)}-abc123-{visit:06d}"
-    arguments: dict[str, float | str] = {"patient": "pat-00001", "coverage": "cov-00001", "amount": 12.5}
+    arguments: dict[str, float | str] = {
+        "patient": "pat-00001",
+        "coverage": "cov-00001",
+        "user": "usr-00001",
+        "amount": 12.5,
+    }
     if journey in ("prescribe", "change_dose", "stop"):
         arguments |= {"medication": "warfarin oral tablet", "dose_mg": 5.0}
     arguments |= more

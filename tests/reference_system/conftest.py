@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +14,8 @@ from tests.reference_system.cluster import Cluster
 @pytest.fixture(scope="session")
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     folder = tmp_path_factory.mktemp("cluster")
-    for path in (folder, *folder.parents[:2]):
+    temporary = Path(tempfile.gettempdir())
+    for path in (folder, *(above for above in folder.parents if temporary in above.parents)):
         path.chmod(0o755)  # PostgreSQL may run as another user
     running = Cluster(folder)
     try:
