@@ -89,7 +89,7 @@ BAD = [
         "{kind: lost_response, link: billing -> postgres, during: fault}",
         "billing -> postgres",
         "a postgres link",
-        "an http link: lost_response acts inside the callee",
+        "a link to a service: lost_response acts inside the callee",
         "",
     ),
     (

@@ -163,7 +163,9 @@ def test_a_queue_that_a_crash_forgets_is_caught(monkeypatch: pytest.MonkeyPatch)
 
 def test_all_scenarios_simulate() -> None:
     """Every scenario file of the project plays to its end on both designs, in virtual time."""
-    for name in EVERYTHING:
+    in_bytes = {"catalogue/hl7_split_frames"}  # refused by name: the twin has no bytes
+    assert in_bytes <= set(EVERYTHING)
+    for name in sorted(set(EVERYTHING) - in_bytes):
         for design_name in ("fragile", "resilient"):
             history = simulate(plan(name, design_name), usual_sizes())
             assert history.end is not None, name

@@ -61,6 +61,6 @@ def read_batch(content: bytes) -> BatchFile:
 
 def _count(segment: bytes) -> int | None:
     """None where the trailer gives no number: the count is optional."""
-    fields = segment.split(segment[3:4])
+    fields = segment.split(segment[3:4]) if len(segment) > 3 else []
     text = fields[1].strip() if len(fields) > 1 else b""
     return int(text) if text.isdigit() else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import cast
 
 from reference_system.common.mllp import Block, Framing, framed
@@ -12,6 +13,16 @@ from reference_system.services.hl7_gateway.messages import header_of
 
 PAUSE_S = 1.0  # an open block to which nothing comes for so long does not come to its end
 Answer = Callable[[Block], Awaitable[bytes | None]]
+# Of what came of a block so far: the acknowledgement, None for none, and whether the message is to be kept.
+Receipt = Callable[[bytes], Awaitable[tuple[bytes | None, bool]]]
+
+
+@dataclass(frozen=True, slots=True)
+class OnReceipt:
+    """How messages are taken that are acknowledged before they are stored."""
+
+    receipt: Receipt
+    hold: Callable[[bytes], None]
 
 
 class Listener:
@@ -25,11 +36,11 @@ class Listener:
         self._answer = answer
         self._framing = Framing()
 
-    async def serve(self, hold: Callable[[bytes], None] | None) -> None:
-        """Until the other side closes. With `hold` blocks are acknowledged on receipt, once their header is
-        there, and held; without it `answer` is asked. Never raises for what the connection does."""
+    async def serve(self, early: OnReceipt | None) -> None:
+        """Until the other side closes. With `early` blocks are acknowledged once their header is there, and
+        held; without it `answer` is asked. Never raises for what the connection does."""
         try:
-            await (self._on_receipt(hold) if hold is not None else self._in_order())
+            await (self._on_receipt(early) if early is not None else self._in_order())
         except OSError:
             pass
         finally:
@@ -46,24 +57,31 @@ class Listener:
             if over:
                 return
 
-    async def _on_receipt(self, hold: Callable[[bytes], None]) -> None:
-        acknowledged = False  # the block that is open
+    async def _on_receipt(self, early: OnReceipt) -> None:
+        given: tuple[bytes | None, bool] | None = None  # for the block that is open
         while True:
             blocks, over = await self._blocks()
             for block in blocks:
                 if block.is_sign_of_life:
                     await self._send(acknowledgement(None, "AA"))
                     continue
-                if not acknowledged:
-                    await self._send(acknowledgement(header_of(block.content), "AA"))
-                acknowledged = False
-                hold(block.content)
+                ack, kept = given or await self._received(early, block.content)
+                given = None
+                if kept:
+                    early.hold(block.content)
+                if ack is None:
+                    return
             if over:
                 return
             begun = self._framing.unfinished
-            if begun and not acknowledged and b"\r" in begun and (header := header_of(begun)) is not None:
-                await self._send(acknowledgement(header, "AA"))
-                acknowledged = True
+            if begun and given is None and b"\r" in begun and header_of(begun) is not None:
+                given = await self._received(early, begun)
+
+    async def _received(self, early: OnReceipt, content: bytes) -> tuple[bytes | None, bool]:
+        ack, kept = await early.receipt(content)
+        if ack is not None:
+            await self._send(ack)
+        return ack, kept
 
     async def _blocks(self) -> tuple[list[Block], bool]:
         """The next blocks, and whether they are the last: after the end of the connection, or a pause inside

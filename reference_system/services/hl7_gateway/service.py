@@ -20,7 +20,7 @@ from reference_system.services.hl7_gateway import statements
 from reference_system.services.hl7_gateway.acknowledgements import acknowledgement
 from reference_system.services.hl7_gateway.batches import read_batch
 from reference_system.services.hl7_gateway.intake import Intake, Switches
-from reference_system.services.hl7_gateway.listener import Listener
+from reference_system.services.hl7_gateway.listener import Listener, OnReceipt
 from reference_system.services.hl7_gateway.messages import header_of, read
 
 MLLP, FILE = "mllp", "file"
@@ -70,13 +70,30 @@ class Hl7Gateway(Service):
             return
         self._listeners.add(listener)
         try:
-            await listener.serve(self._hold if self.switches.hl7_ack == "on_receipt" else None)
+            early = OnReceipt(self._receipt, lambda content: self.intake.hold(content, MLLP))
+            await listener.serve(early if self.switches.hl7_ack == "on_receipt" else None)
         finally:
             self._listeners.discard(listener)
 
-    def _hold(self, content: bytes) -> None:
+    async def _receipt(self, content: bytes) -> tuple[bytes | None, bool]:
+        """The acknowledgement on receipt, and whether the message is to be kept."""
         self._count()
-        self.intake.hold(content, MLLP)
+        ack = acknowledgement(header_of(content), "AA")
+        behaviours = self.behaviours
+        if not behaviours:
+            return ack, True
+        if behaviours.refusal(FEED) is not None:
+            return acknowledgement(header_of(content), "AR", BUSY), False
+        if (pause := behaviours.delay(FEED)) > 0:
+            await asyncio.sleep(pause)
+        return (None if self._loses() else ack), True
+
+    def _loses(self) -> bool:
+        """Whether this acknowledgement is lost, on request of an experiment."""
+        if not self.behaviours.loses_response(FEED):
+            return False
+        self.metrics.dropped_replies[FEED] = self.metrics.dropped_replies.get(FEED, 0) + 1
+        return True
 
     def _count(self) -> None:
         self.metrics.requests += 1
@@ -110,10 +127,7 @@ class Hl7Gateway(Service):
         except StoreUnavailable as error:
             self.log.seldom("a message is not stored", error=str(error))
             return None
-        if behaviours and behaviours.loses_response(FEED):
-            self.metrics.dropped_replies[FEED] = self.metrics.dropped_replies.get(FEED, 0) + 1
-            return None
-        return ack
+        return None if behaviours and self._loses() else ack
 
     # files
 

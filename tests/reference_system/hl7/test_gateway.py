@@ -192,6 +192,25 @@ def test_a_lost_acknowledgement_is_asked_for_again(system: Cluster) -> None:
     assert applied_after_a_loss(system) >= 2
 
 
+@pytest.mark.parametrize("design", ["fragile", "resilient"])
+def test_the_gateway_misbehaves_on_request_in_every_design(system: Cluster, design: str) -> None:
+    """A refusal leaves nothing, a lost acknowledgement a message: also where it is given on receipt."""
+    system.reset(system.design(design))
+    raw = message("ADT^A01", "m-1", "pat-1", 1)
+    for name, parameters, code, kept in (
+        ("error_share", {"share": 1.0}, "AR", 0),
+        ("lost_response", {"share": 1.0}, "", 1),
+    ):
+        behaviour = f"/admin/behaviour/{name}"
+        system.call("hl7_gateway", "PUT", behaviour, {**parameters, "caller": "hl7_sender"})
+        with connected(system) as line:
+            assert line.code(raw) == code
+        assert system.call("hl7_gateway", "GET", behaviour).body["applied"] == 1
+        system.call("hl7_gateway", "DELETE", behaviour)
+        system.settled()
+        assert len(system.records("hl7_gateway", "hl7_message")) == kept
+
+
 @pytest.mark.parametrize("defect", ["", "wrong_count", "cut", "twice", "bad_message"])
 def test_a_file_adds_what_is_right_once(system: Cluster, defect: str) -> None:
     """However it went wrong before, every good message of the right file is applied once."""

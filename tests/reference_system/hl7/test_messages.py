@@ -6,7 +6,7 @@ from itertools import cycle
 
 import hl7
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from reference_system.common.mllp import END, START, Block, Framing, code_of, framed, text_of
@@ -105,6 +105,8 @@ def test_an_acknowledgement_is_a_message_itself(code: str) -> None:
 
 
 @given(st.binary(max_size=400) | st.binary(max_size=200).map(lambda tail: GOOD[:120] + tail))
+@example(b"BTS")
+@example(b"MSH")
 @settings(max_examples=150, deadline=None)
 def test_no_bytes_break_the_judgement(content: bytes) -> None:
     """Whatever comes gets one of three answers."""

@@ -92,7 +92,12 @@ def pins(path: Path) -> dict[str, str]:
 
 def test_the_image_gets_what_the_services_import_at_the_project_s_pins() -> None:
     """A package that a service imports is in its requirements, with the same pin as everywhere."""
-    packages = {"nats": "nats-py"}
+    packages = {
+        "nats": "nats-py",
+        "opentelemetry": "opentelemetry-sdk",
+        "prometheus_client": "prometheus-client",
+        "google": "opentelemetry-proto",  # protobuf comes with it
+    }
     needed = {
         packages.get(name, name)
         for part in ("services", "common")

@@ -55,7 +55,7 @@ def test_the_other_impairments_have_their_toxics() -> None:
 
 def test_what_needs_packets_is_refused_by_name() -> None:
     """Toxiproxy sees bytes of connections, not packets."""
-    with pytest.raises(UnsupportedError, match=r"cannot do loss; they can: blackhole, delay"):
+    with pytest.raises(UnsupportedError, match=r"cannot do loss; they can: blackhole, cut_short, delay"):
         toxics_of(Loss(0.1))
     with pytest.raises(UnsupportedError, match="cannot do corrupt"):
         toxics_of(Corrupt(0.1))
