@@ -3,6 +3,7 @@ fault."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from google.protobuf.message import DecodeError
@@ -16,7 +17,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reference_system.common import fhir
-from reference_system.common.service import Service, record
+from reference_system.common.service import Service, records_of
 
 PROTOBUF = "application/x-protobuf"
 PEER = (
@@ -68,20 +69,19 @@ class Telemetry(Service):
     async def records(self) -> list[dict[str, Any]]:
         """One a span: `key` is the trace, `value` the parent span, `caller` whose work it is: a service, or
         the link of a call; `amount` is how long it took."""
-        rows = await self.store.rows(f"SELECT {', '.join(COLUMNS)} FROM span ORDER BY at, id")
+        requests, calls, deliveries = [await self._kept(kind) for kind in ("request", "call", "delivery")]
         return [
-            record(
-                row["kind"],
-                key=row["trace"],
-                id=row["id"],
-                at=row["at"],
-                status="ok" if row["ok"] else "error",
-                amount=row["took"],
-                value=row["parent"],
-                caller=row["whose"],
-            )
-            for row in rows
+            *records_of("request", requests),
+            *records_of("call", calls),
+            *records_of("delivery", deliveries),
         ]
+
+    async def _kept(self, kind: str) -> Sequence[Any]:
+        return await self.store.rows(
+            "SELECT trace AS key, id, at, CASE WHEN ok THEN 'ok' ELSE 'error' END AS status, took AS amount, "
+            "parent AS value, whose AS caller FROM span WHERE kind = $1 ORDER BY at, id",
+            kind,
+        )
 
 
 def rows_of(batch: ExportTraceServiceRequest) -> list[Row]:
