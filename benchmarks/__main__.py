@@ -22,6 +22,7 @@ BENCHMARKS = (
     "registers",
     "toxiproxy",
     "simulation",
+    "localisation",
 )
 LONG = ("same_answers", "parts", "busy", "soak", "ended_anywhere", "mutation")
 
