@@ -62,7 +62,7 @@ def test_compose_brings_up_a_seeded_system_and_removes_it(engine: Engine) -> Non
         ],
     }
     headers = {"content-type": "application/fhir+json", "idempotency-key": "enc-by-hand"}
-    order = Request("http://127.0.0.1:8082/checkins", json.dumps(encounter).encode(), headers)
+    order = Request("http://127.0.0.1:8081/checkins", json.dumps(encounter).encode(), headers)
     with DIRECT.open(order, timeout=10) as answer:
         assert answer.status in (200, 201)
         assert b"enc-by-hand" in answer.read()
