@@ -40,7 +40,7 @@ def main() -> None:
             print(f"system ready after {time.monotonic() - started:.1f} s")
             for plan in plans:
                 begun = time.monotonic()
-                result = bench.run(plan, _quiet)
+                result = bench.run(plan, quiet)
                 _say(plan, result.folder.history(), result.verdict.value, time.monotonic() - begun)
                 for check in result.analysis.validity:
                     if check.name == "generator_kept_up":
@@ -56,7 +56,7 @@ def _plan(rate: float, design: str) -> Plan:
     return plan(replace(scenario, load=load), catalogue.design(design, system), 1)
 
 
-def _quiet(_progress: Progress) -> None:
+def quiet(_progress: Progress) -> None:
     """A benchmark shows its figures, not its progress."""
 
 
@@ -75,20 +75,21 @@ def _say(plan: Plan, history: History, verdict: str, seconds: float) -> None:
         good = rows.filter(rows["outcome"] == "acknowledged").height / rows.height
         p50, p95 = (float(latency.quantile(q) or 0.0) for q in (0.5, 0.95))
         print(f"  {journey:<12} p50 {p50:6.1f} ms  p95 {p95:6.1f} ms  {good:.2%} of {rows.height}")
-    print(f"  CPU ms per visit: {_cpu(history, visits)}")
+    spent = cpu_ms(history, visits)
+    parts = ", ".join(f"{name} {ms:.2f}" for name, ms in sorted(spent.items(), key=lambda item: -item[1]))
+    print(f"  CPU ms per visit: {sum(spent.values()):.1f} in all ({parts})")
 
 
-def _cpu(history: History, visits: int) -> str:
-    """First and last reading of every process; load and harness are not among them."""
+def cpu_ms(history: History, visits: int) -> dict[str, float]:
+    """CPU of every process for one visit, in ms, from its first and last reading; load and harness are not
+    among them."""
     first: dict[str, float] = {}
     last: dict[str, float] = {}
     for sample in history.samples:
         if sample.name == "process_cpu_s":
             first.setdefault(sample.source, sample.value)
             last[sample.source] = sample.value
-    spent = {name: 1000 * (last[name] - first[name]) / visits for name in last}
-    parts = ", ".join(f"{name} {ms:.2f}" for name, ms in sorted(spent.items(), key=lambda item: -item[1]))
-    return f"{sum(spent.values()):.1f} in all ({parts})"
+    return {name: 1000 * (last[name] - first[name]) / visits for name in last}
 
 
 if __name__ == "__main__":

@@ -16,11 +16,10 @@ from collections import defaultdict
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks.capacity import SCENARIO
+from benchmarks.capacity import SCENARIO, cpu_ms, quiet
 from execution.catalogue import default_catalogue
 from execution.options import Options
 from execution.runs.facts import machine
-from execution.runs.live_run import Progress
 from execution.runs.pipeline import open_bench
 from execution.runs.preflight import planner
 from experiment.design import Design
@@ -60,7 +59,7 @@ def main() -> None:
         open_bench(plans, replace(Options(), out=Path(folder)), Stop()) as bench,
     ):
         for name, plan in zip(order, plans, strict=True):
-            result = bench.run(plan, _quiet)
+            result = bench.run(plan, quiet)
             history = result.folder.history()
             seen[name].append((_p95_ms(plan, history), _cpu_ms(plan, history)))
             print(f"{name}: {result.verdict.value}, p95 {seen[name][-1][0]:.1f} ms", flush=True)
@@ -88,10 +87,6 @@ def _with(design: Design, encryption: bool) -> Design:
     return replace(design, services=services)
 
 
-def _quiet(_progress: Progress) -> None:
-    """A benchmark shows its figures, not its progress."""
-
-
 def _p95_ms(plan: Plan, history: History) -> float:
     """Of everything that a visit asks for, in the baseline."""
     phase = plan.phase("baseline")
@@ -104,14 +99,8 @@ def _p95_ms(plan: Plan, history: History) -> float:
 
 def _cpu_ms(plan: Plan, history: History) -> float:
     """CPU of all processes of the system for a visit."""
-    first: dict[str, float] = {}
-    last: dict[str, float] = {}
-    for sample in history.samples:
-        if sample.name == "process_cpu_s":
-            first.setdefault(sample.source, sample.value)
-            last[sample.source] = sample.value
     visits = len({operation.visit for operation in plan.operations})
-    return 1000 * sum(last[name] - first[name] for name in last) / visits
+    return sum(cpu_ms(history, visits).values())
 
 
 def _say(seen: dict[str, list[tuple[float, float]]]) -> None:

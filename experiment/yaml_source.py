@@ -177,7 +177,7 @@ def _events(text: str) -> Iterator[Any]:
 @lru_cache(maxsize=8_192)
 def _kind_of(text: str, implicit: tuple[bool, bool]) -> str:
     """The core type of a scalar; the same words come again and again."""
-    tag = _RESOLVER.resolve(yaml.ScalarNode, text, implicit)  # type: ignore[no-untyped-call]
+    tag = _RESOLVER.resolve(yaml.ScalarNode, text, implicit)  # type: ignore[no-untyped-call]  # of PyYAML
     return _KINDS.get(tag, "str")
 
 

@@ -59,11 +59,18 @@ def analyse(history: History, scenario: Scenario, system: System, asked: Asked |
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md. `asked` is
     what was planned: with it the history must be whole and the planned one.
 
-    A late load generator makes latencies longer, never shorter. Where its lag is more than the objectives
-    allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
-    taken off. What both say stands.
+    Where the fault is by telemetry alone is told beside the verdict, and no part of it.
     """
     clean = possible(history)
+    return replace(_judged(history, clean, scenario, system, asked), localisation=_located(clean, system))
+
+
+def _judged(
+    history: History, clean: History, scenario: Scenario, system: System, asked: Asked | None
+) -> Analysis:
+    """A late load generator makes latencies longer, never shorter. Where its lag is more than the objectives
+    allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
+    taken off. What both say stands."""
     found = _findings(clean, scenario, system)
     kept_up = generator_kept_up(history, scenario, system)
     if kept_up.ok or not load_kept_its_shape(history, scenario):
@@ -179,7 +186,6 @@ def _analysed(
         },
         waivers=waivers,
         machine=machine_use(watched, loaded),
-        localisation=_located(history, system),
     )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from experiment.controls import LinkProbe, Reach
@@ -75,7 +77,7 @@ def test_a_cut_is_a_connection_that_breaks_on_the_way() -> None:
         (lambda: CutShort(65_000.0), "a cut after 65000 B"),
     ],
 )
-def test_impossible_parameters_are_refused(make: object, message: str) -> None:
+def test_impossible_parameters_are_refused(make: Callable[[], object], message: str) -> None:
     """What no proxy can set exactly is told before anything starts."""
     with pytest.raises(ValueError, match=message):
-        make()  # type: ignore[operator]
+        make()

@@ -18,6 +18,11 @@ class ReferenceNode(Node):
     _tokens: float | None = None  # of `max_rate`
     _counted_at = 0.0
 
+    @property
+    def shares_database(self) -> bool:
+        """Whether all services of the design have one database."""
+        return bool(self.site.switches(self.name)["database"] != "owned")
+
     def publisher(self) -> Outbox:
         """The publisher of this process's events."""
         durable = bool(self.switches["outbox"])

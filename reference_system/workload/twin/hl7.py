@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from simulation.modelling import CallFailed, Record, Refused, Reply, Request, Work
@@ -193,7 +194,7 @@ class Hl7Gateway(ReferenceNode):
             return Reply(202)
         if not body["fault"]:
             for message in body["messages"]:
-                yield from self.store(lambda message=message: self._keep_message(message), deadline)  # type: ignore[misc]  # bound at once
+                yield from self.store(partial(self._keep_message, message), deadline)
         yield from self.store(lambda: self._rows("file").append(row), deadline)
         if body["fault"]:
             raise Refused(422)
@@ -220,7 +221,7 @@ class Hl7Gateway(ReferenceNode):
                 whole = all(message["code"] == "AA" for message in messages)
                 try:
                     for message in messages if whole else ():
-                        yield from self.store(lambda message=message: self._keep_message(message))  # type: ignore[misc]  # bound at once
+                        yield from self.store(partial(self._keep_message, message))
                 except CallFailed:
                     break
                 row["status"] = "taken" if whole else "dropped"

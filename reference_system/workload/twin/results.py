@@ -167,10 +167,6 @@ class Dashboard(DisclosingNode):
         return bool(self.switches["dashboard"] == "projection")
 
     @property
-    def _shared(self) -> bool:
-        return bool(self.site.switches(self.name)["database"] != "owned")
-
-    @property
     def _tables_of_lab(self) -> dict[str, Any]:
         return self.site.tables.get("lab", {})
 
@@ -228,7 +224,7 @@ class Dashboard(DisclosingNode):
         return reply
 
     def _results(self, deadline: float | None) -> Work[dict[str, Any]]:
-        if self._shared:
+        if self.shares_database:
             try:
                 moved, rows = yield from self.look(self._rows_of_lab, deadline)
             except CallFailed as failed:
@@ -320,16 +316,12 @@ class Analytics(ReferenceNode):
         rows: dict[tuple[str, str], int] = self.tables.setdefault("counted", {})
         return rows
 
-    @property
-    def _shared(self) -> bool:
-        return bool(self.site.switches(self.name)["database"] != "owned")
-
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         yield from self.look(lambda: None, deadline)
         return Reply(200)
 
     def on_events(self, events: list[Event]) -> Work[None]:
-        if not self._shared:
+        if not self.shares_database:
             yield from self.store(lambda: self._count(events))
 
     def _count(self, events: list[Event]) -> None:
@@ -345,7 +337,7 @@ class Analytics(ReferenceNode):
 
     def _reports(self, number: int) -> Work[None]:
         while number == self._reporting:
-            if self._shared:
+            if self.shares_database:
                 took = self.constant("report_s")
                 self.site.tables.setdefault("lab", {})["locked_until"] = self.clock._now + took
                 yield from self.pause_for(took)

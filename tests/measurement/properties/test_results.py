@@ -3,6 +3,7 @@ the dashboard shows."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from experiment.history import History
 from experiment.rows import Record, Row
 from experiment.scenario import Staleness
-from experiment.verdict import Verdict
+from experiment.verdict import CheckResult, Verdict
 from tests.measurement.histories import REFERENCE, history, judged_by, op, read, record, scenario
 
 shown, kept, fresh = (
@@ -39,7 +40,7 @@ def version(number: int, value: str, key: str = "lab-1") -> Record:
 
 
 @pytest.mark.parametrize("check", [shown, kept, fresh])
-def test_not_exercised_without_a_result(check) -> None:  # type: ignore[no-untyped-def]  # any of the three
+def test_not_exercised_without_a_result(check: Callable[..., CheckResult]) -> None:
     """Nothing was reported and nothing is shown: nothing has been shown to hold."""
     result = check(told(), scenario(), REFERENCE)
     assert result.verdict is Verdict.INCONCLUSIVE

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from experiment.history import Record, Row, Sample
 from experiment.topology import load_system
-from experiment.verdict import Verdict
+from experiment.verdict import CheckResult, Verdict
 from measurement.properties import KINDS
 from tests.measurement.histories import history, judged_by, op, read, record, scenario
 
+Judge = Callable[..., CheckResult]  # of rows
 TEXT = """\
 name: traced
 services:
@@ -45,7 +47,7 @@ ALL = (FRONT, CALL, BACK, EVENT)
 
 
 @pytest.fixture
-def judged(tmp_path: Path):  # type: ignore[no-untyped-def]  # a function of rows
+def judged(tmp_path: Path) -> Judge:
     path = tmp_path / "system.yaml"
     path.write_text(TEXT, encoding="utf-8")
     system = load_system(path, KINDS)
@@ -53,13 +55,13 @@ def judged(tmp_path: Path):  # type: ignore[no-untyped-def]  # a function of row
     return lambda *rows: check(history(*rows), scenario(faults=()), system)
 
 
-def test_without_spans_that_were_read_nothing_is_claimed(judged) -> None:  # type: ignore[no-untyped-def]
+def test_without_spans_that_were_read_nothing_is_claimed(judged: Judge) -> None:
     """Nor without anything that happened."""
     assert judged(ORDER, RECEIVED).verdict is Verdict.INCONCLUSIVE
     assert judged(*read(collector=0)).verdict is Verdict.INCONCLUSIVE
 
 
-def test_every_step_in_a_trace_passes(judged) -> None:  # type: ignore[no-untyped-def]
+def test_every_step_in_a_trace_passes(judged: Judge) -> None:
     """The operation, the request between services, and the event at the worker: three steps."""
     result = judged(ORDER, RECEIVED, *ALL)
     assert (result.verdict, result.exposed) == (Verdict.PASS, 3)
@@ -84,7 +86,7 @@ def test_one_step_that_no_trace_has_is_found(judged, rows: tuple[Row, ...], wher
     assert result.measures["found_edges"] == 2
 
 
-def test_a_request_that_nobody_counted_is_not_expected(judged) -> None:  # type: ignore[no-untyped-def]
+def test_a_request_that_nobody_counted_is_not_expected(judged: Judge) -> None:
     """A call that never arrived is no step; an operation of unknown outcome may never have begun."""
     unknown = op(2, "order", "o-2", 3.0, outcome="indeterminate", trace="t2")
     lost = span("call", "s8", "front -> back", "s1")
@@ -92,7 +94,7 @@ def test_a_request_that_nobody_counted_is_not_expected(judged) -> None:  # type:
     assert (result.verdict, result.exposed) == (Verdict.PASS, 3)
 
 
-def test_what_services_dropped_is_told(judged) -> None:  # type: ignore[no-untyped-def]
+def test_what_services_dropped_is_told(judged: Judge) -> None:
     """The last reading of each service counts."""
     drops = [Sample(t, "front", "spans_dropped", value) for t, value in ((1.0, 2.0), (36.0, 7.0))]
     assert "services dropped 7 spans" in judged(ORDER, RECEIVED, *ALL, *drops).statement
