@@ -1,8 +1,9 @@
 """YAML text into nodes that know their line and column; the only file that imports `yaml`.
 
 Refused here: text that is not YAML, more than one document, duplicate keys, aliases (they make YAML bombs and
-hide copies), tags (they ask for types), endless nesting and files of unreasonable size. libyaml parses where
-PyYAML has it, as all of its wheels do: 240 kB take a fifth of a second.
+hide copies), tags (they ask for types), endless nesting and files of unreasonable size. Files that others
+wrote may have aliases and merge keys, as long as what they stand for is of a reasonable size, too. libyaml
+parses where PyYAML has it, as all of its wheels do: 240 kB take a fifth of a second.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from experiment.regular_files import TooLarge, read_regular
 MAX_BYTES = 250_000
 MAX_DEPTH = 30
 MAX_VALUES = 50_000  # keys and values together
+MERGE = "<<"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,9 @@ class _Refused(Exception):
         super().__init__(found)
 
 
-def read_yaml(path: Path) -> Node:
-    """The root node of the file. Raises ConfigError with the place of the first mistake."""
+def read_yaml(path: Path, aliases: bool = False) -> Node:
+    """The root node of the file; `aliases` and merge keys are replaced by what they stand for where they are
+    allowed. Raises ConfigError with the place of the first mistake."""
     where = Location(str(path))
     try:
         raw = read_regular(path, MAX_BYTES)
@@ -124,13 +127,13 @@ def read_yaml(path: Path) -> Node:
         column = len(before[before.rfind(b"\n") + 1 :].decode("utf-8", "replace")) + 1
         found = f"the byte 0x{raw[error.start]:02x}, which is not UTF-8"
         raise ConfigError([Problem(Location(str(path), line, column), found, "UTF-8 text")]) from None
-    return parse_yaml(text, str(path))
+    return parse_yaml(text, str(path), aliases)
 
 
-def parse_yaml(text: str, file: str) -> Node:
+def parse_yaml(text: str, file: str, aliases: bool = False) -> Node:
     """The root node of one YAML document; `file` is used in messages only."""
     _refuse_control_characters(text, file)
-    building = _Building(file)
+    building = _Building(file, aliases)
     try:
         for event in _events(text):
             building.take(event)
@@ -192,15 +195,19 @@ class _Open:
     where: Location
     is_mapping: bool
     children: list[Node]
+    anchor: str | None
+    values_before: int
 
 
 class _Building:
     """Nodes out of the parser's events. `root` is None as long as there is none."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, aliases: bool) -> None:
         self.root: Node | None = None
         self.problems: list[Problem] = []
         self._file = file
+        self._aliases = aliases
+        self._anchored: dict[str, tuple[Node, int]] = {}  # with the number of values in it
         self._open: list[_Open] = []
         self._documents = 0
         self._values = 0
@@ -213,27 +220,44 @@ class _Building:
                 found = "text that is not YAML (but found another document)"
                 raise _Refused(event.start_mark, found, "a YAML document")
         elif isinstance(event, yaml.CollectionEndEvent):
-            self._add(self._closed(self._open.pop()))
+            ended = self._open.pop()
+            self._add(self._closed(ended), ended.anchor, ended.values_before)
         elif isinstance(event, yaml.NodeEvent):
             self._node(event)
 
     def _node(self, event: Any) -> None:
         mark = event.start_mark
         if isinstance(event, yaml.AliasEvent):
-            hint = "write the value out: aliases can blow a file up without end"
-            raise _Refused(mark, f"an alias (*{event.anchor})", "plain values", hint)
+            self._alias(event)
+            return
         if event.tag is not None:
             raise _Refused(mark, f"a tag ({event.tag})", "plain values without tags")
-        self._values += 1
-        if self._values > MAX_VALUES:
-            raise _Refused(mark, f"more than {MAX_VALUES:,} keys and values", "a shorter document")
+        before = self._values
+        self._count(1, mark)
         if len(self._open) >= MAX_DEPTH:
             raise _Refused(mark, f"more than {MAX_DEPTH} levels of nesting", "a flat document")
         where = _location(mark, self._file)
         if isinstance(event, yaml.ScalarEvent):
-            self._add(self._scalar(where, event))
+            self._add(self._scalar(where, event), event.anchor, before)
         else:
-            self._open.append(_Open(where, isinstance(event, yaml.MappingStartEvent), []))
+            mapping = isinstance(event, yaml.MappingStartEvent)
+            self._open.append(_Open(where, mapping, [], event.anchor, before))
+
+    def _alias(self, event: Any) -> None:
+        found = f"an alias (*{event.anchor})"
+        if not self._aliases:
+            hint = "write the value out: aliases can blow a file up without end"
+            raise _Refused(event.start_mark, found, "plain values", hint)
+        if event.anchor not in self._anchored:
+            raise _Refused(event.start_mark, found, "one of a value that ends before it")
+        node, size = self._anchored[event.anchor]
+        self._count(size, event.start_mark)
+        self._add(node, None, self._values)
+
+    def _count(self, more: int, mark: Any) -> None:
+        self._values += more
+        if self._values > MAX_VALUES:
+            raise _Refused(mark, f"more than {MAX_VALUES:,} keys and values", "a shorter document")
 
     def _scalar(self, where: Location, event: Any) -> Scalar:
         odd = hidden(event.value)  # written as an escape
@@ -241,7 +265,9 @@ class _Building:
             self.problems.append(Problem(where, f"the character {odd}", "text without control characters"))
         return Scalar(where, event.value, _kind_of(event.value, event.implicit))
 
-    def _add(self, node: Node) -> None:
+    def _add(self, node: Node, anchor: str | None, values_before: int) -> None:
+        if anchor is not None:
+            self._anchored[anchor] = (node, self._values - values_before)
         if self._open:
             self._open[-1].children.append(node)
         else:
@@ -251,6 +277,7 @@ class _Building:
         if not ended.is_mapping:
             return Sequence(ended.where, tuple(ended.children))
         items: list[tuple[Scalar, Node]] = []
+        merged: list[tuple[Scalar, Node]] = []
         seen: dict[str, Location] = {}
         for key, value in zip(ended.children[::2], ended.children[1::2], strict=True):
             if not isinstance(key, Scalar):
@@ -260,5 +287,24 @@ class _Building:
                 self.problems.append(Problem(key.where, f'the key "{key.text}" a second time', expected))
             else:
                 seen[key.text] = key.where
+                if self._aliases and key.text == MERGE:
+                    merged += self._merged(value)
+                else:
+                    items.append((key, value))
+        for key, value in merged:  # the first that gives a key goes before, and the mapping's own before all
+            if key.text not in seen:
+                seen[key.text] = key.where
                 items.append((key, value))
         return Mapping(ended.where, tuple(items))
+
+    def _merged(self, value: Node) -> list[tuple[Scalar, Node]]:
+        """What a merge key adds: the keys of a mapping, or of several."""
+        parts = value.items if isinstance(value, Sequence) else (value,)
+        items: list[tuple[Scalar, Node]] = []
+        for part in parts:
+            if isinstance(part, Mapping):
+                items += part.items
+            else:
+                found = "a merge key with another value"
+                self.problems.append(Problem(part.where, found, "a mapping, or a list of mappings"))
+        return items

@@ -11,7 +11,9 @@ from experiment.yaml_source import (
     MAX_BYTES,
     MAX_VALUES,
     Mapping,
+    Node,
     Scalar,
+    Sequence,
     key_place,
     parse_yaml,
     place,
@@ -205,3 +207,46 @@ def test_a_place_is_found_by_its_path() -> None:
     assert key_place(node, "a", 1, "b") == Location("f", 3, 6)
     assert key_place(node, "a") == Location("f", 1, 1)
     assert key_place(node, "z") == Location("f", 1, 1)
+
+
+def plain(node: Node) -> object:
+    """Text, lists and dicts."""
+    if isinstance(node, Scalar):
+        return node.text
+    if isinstance(node, Sequence):
+        return [plain(item) for item in node.items]
+    return {key.text: plain(value) for key, value in node.items}
+
+
+def test_files_of_others_may_have_aliases_and_merge_keys() -> None:
+    """An alias stands for its value, at the value's own place; a mapping's own keys go before merged ones,
+    and of merged ones the first."""
+    text = "x: &x {a: 1, b: [2]}\ny: &y {b: 3, c: 4}\none: *x\n"
+    text += "two: {<<: [*x, *y], a: 5}\nthree: {b: 6, <<: *y}\n"
+    node = parse_yaml(text, "f", aliases=True)
+    assert plain(node) == {
+        "x": {"a": "1", "b": ["2"]},
+        "y": {"b": "3", "c": "4"},
+        "one": {"a": "1", "b": ["2"]},
+        "two": {"a": "5", "b": ["2"], "c": "4"},
+        "three": {"b": "6", "c": "4"},
+    }
+    assert place(node, "two", "b", 0) == Location("f", 1, 18)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (
+            "a0: &a0 [x]\n" + "".join(f"a{n + 1}: &a{n + 1} [*a{n}, *a{n}]\n" for n in range(20)),
+            "more than 50,000 keys and values",
+        ),
+        ("a: &a\n  <<: *a\n", "an alias (*a)"),
+        ("a: *b\n", "an alias (*b)"),
+        ("a: &a 1\nb: {<<: *a}\n", "a merge key with another value"),
+    ],
+)
+def test_what_aliases_stand_for_is_there_and_of_a_reasonable_size(text: str, found: str) -> None:
+    """A bomb, an alias of itself, one of nothing, and a text that is merged."""
+    (problem,) = problems_of(lambda: parse_yaml(text, "f", aliases=True))
+    assert problem.found == found
