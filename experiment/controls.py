@@ -191,11 +191,14 @@ class Reach:
 
     `connected` says whether the connection was made (or was still there), `seconds` is None when no whole
     answer came; then `error` says what broke, and is empty when there was only silence until the deadline.
+    `asked` is False of a connection of a protocol that the harness does not speak, on which nothing more
+    could be asked.
     """
 
     connected: bool
     seconds: float | None
     error: str = ""
+    asked: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ PATTERNS: Mapping[str, Sequence[str]] = {
     "postgres": ("timeout", "breaker"),
     "nats": ("timeout",),
     "mllp": ("timeout", "retry"),
+    "tcp": ("timeout", "retry"),
 }
 OF_DESIGN = ("timeout", "attempts", "backoff")  # the parts of a link that a design decides
 

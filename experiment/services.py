@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Literal
 
-from experiment.compose_file import compose_service
+from experiment.compose_file import compose_path, compose_service
 from experiment.decoding import Decoder
 from experiment.errors import ConfigError
 from experiment.names import Argument
@@ -86,7 +86,7 @@ class Service:
     build: str = ""
     """In containers: a folder with a Dockerfile, relative to this file."""
     compose: str = ""
-    """In containers: a service of the file compose.yaml beside this file."""
+    """In containers: a service of the compose file, see `compose` of this file."""
     port: int = 8080
     """In containers: the port on which it listens."""
     ready_command: tuple[Argument, ...] = ()
@@ -157,11 +157,17 @@ def unknown_placeholders(text: str, known: Collection[str]) -> list[str]:
 
 
 def check_service(
-    decoder: Decoder, node: Node, name: str, service: Service, callees: Mapping[str, str], folder: Path
+    decoder: Decoder,
+    node: Node,
+    name: str,
+    service: Service,
+    callees: Mapping[str, str],
+    file: Path,
+    compose: str = "",
 ) -> None:
     """Each mistake at its own place. `node` is the whole file, `callees` the links that the service calls
-    over, `folder` where the file lies."""
-    check = _Check(decoder, node, name, service, folder)
+    over, `file` where the node comes from, `compose` the compose file that it names."""
+    check = _Check(decoder, node, name, service, file, compose)
     if not service.is_code:
         check.started_by_the_runtime()
         return
@@ -179,7 +185,12 @@ class _Check:
     node: Node
     name: str
     service: Service
-    folder: Path
+    file: Path
+    compose: str
+
+    @property
+    def folder(self) -> Path:
+        return self.file.resolve().parent
 
     def fail(self, key: str, found: str, expected: str, hint: str = "") -> None:
         where = key_place(self.node, "services", self.name, key)
@@ -243,7 +254,7 @@ class _Check:
         if not self.service.compose:
             return
         try:
-            compose_service(self.folder / "system.yaml", self.service.compose)
+            compose_service(compose_path(self.file, self.compose), self.service.compose)
         except ConfigError as error:
             self.decoder.problems.extend(error.problems)
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from experiment.compose_file import ComposeService, compose_path, compose_service
 from experiment.decoding import Decoder
 from experiment.errors import ConfigError, Location
 from experiment.forms import (
@@ -20,6 +22,9 @@ from experiment.forms import (
     require_intended,
     unknown_placeholders,
 )
+from experiment.links import ANSWERED as ANSWERED
+from experiment.links import STANDARD_PORTS, Protocol, check_link
+from experiment.links import Link as Link
 from experiment.names import JOURNEY, LINK, SERVICE, STORE, require_name
 from experiment.patterns import LINK_PATTERNS
 from experiment.properties import (
@@ -42,32 +47,6 @@ from experiment.units import Duration, Share
 from experiment.yaml_source import Mapping, Node, key_place, place, read_yaml
 
 Folders = str | tuple[str, ...]  # relative to the folder of system.yaml
-Protocol = Literal["http", "postgres", "nats", "mllp"]
-ANSWERED: frozenset[Protocol] = frozenset(("http", "mllp"))  # what services answer each other in
-
-
-@dataclass(frozen=True, slots=True)
-class Link:
-    """A directed edge; `caller -> callee`, one proxy each."""
-
-    caller: str
-    """The service that calls."""
-    callee: str
-    """The service, store or bus that is called."""
-    protocol: Protocol = "http"
-    """What is spoken on the link: a store speaks postgres, a bus nats, a service http, or mllp in blocks."""
-    needed: bool = True
-    """Off: the caller does without the callee. Where a system says `starts: needed`, the callee is not
-    started for this link alone, and a run without it has no such link."""
-
-    @property
-    def name(self) -> str:
-        return f"{self.caller} -> {self.callee}"
-
-    @property
-    def played_by(self) -> str:
-        """The service that plays faults which no proxy can: the callee; of a bus the consumer."""
-        return self.caller if self.protocol == "nats" else self.callee
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,6 +175,9 @@ class System:
     scenarios."""
     roles: Roles = Roles()
     """Which designs are meant where a command names none."""
+    compose: str = ""
+    """The compose file that services name with `compose`, relative to this file; without it, compose.yaml (or
+    another usual name) beside this file."""
     starts: Literal["all", "needed"] = "all"
     """What a run starts: the whole system, or what its scenario needs: the services that its users, faults
     and properties meet by `entry`, `uses`, targets and records, and all that these call."""
@@ -218,6 +200,25 @@ class System:
     def file(self, name: str) -> Path:
         """A path that the system's file names, relative to it."""
         return Path(self.source).parent / name
+
+    @property
+    def compose_file(self) -> Path:
+        """The compose file of its services. Raises ConfigError where there is none, or more than one."""
+        return compose_path(Path(self.source), self.compose)
+
+    def composed(self, name: str) -> ComposeService | None:
+        """What the compose file says of a service; None of one that names none. Raises ConfigError."""
+        named = self.services[name].compose
+        return compose_service(self.compose_file, named) if named else None
+
+    def called_by(self, link: Link) -> str:
+        """The name under which the caller of a link knows the callee: in a compose file that file's."""
+        return self.services[link.callee].compose or link.callee
+
+    def called_at(self, link: Link) -> int:
+        """The port at which the caller of a link that is wired by name calls the callee."""
+        callee = self.services[link.callee]
+        return link.port or (callee.port if callee.is_code else STANDARD_PORTS[callee.role])
 
     def link(self, name: str) -> Link:
         """The link called `caller -> callee`. Raises KeyError."""
@@ -402,10 +403,10 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         if link.name in seen:
             decoder.fail(place(node, "links", index), f'a second link "{link.name}"', "each link once")
         seen.add(link.name)
-        _check_protocol(system, link, decoder, place(node, "links", index))
-    folder = Path(system.source).resolve().parent
+        check_link(decoder, node, index, link, system.services)
+    _check_compose(system, decoder, node)
     for name, service in system.services.items():
-        check_service(decoder, node, name, service, system.callees(name), folder)
+        check_service(decoder, node, name, service, system.callees(name), Path(system.source), system.compose)
     databases = {link.caller for link in system.links if link.protocol == "postgres"}
     for index, source in enumerate(system.records):
         check_record_source(decoder, node, index, source, system.services, databases)
@@ -435,15 +436,26 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
             decoder.fail(key_place(node, "link_patterns", name), found, "a link pattern", hint)
 
 
-def _check_protocol(system: System, link: Link, decoder: Decoder, where: Location) -> None:
-    """A store speaks PostgreSQL, a bus NATS, and no service either of them."""
-    callee = system.services.get(link.callee)
-    if callee is None:
-        return
-    expected = {"store": ("postgres",), "bus": ("nats",)}.get(callee.role, tuple(sorted(ANSWERED)))
-    if link.protocol not in expected:
-        found = f"the protocol {link.protocol} on {link.name}, where {link.callee} is a {callee.role}"
-        decoder.fail(where, found, f"the protocol {' or '.join(expected)}")
+def _check_compose(system: System, decoder: Decoder, node: Node) -> None:
+    """The compose file is there, no two services of a system are the same one of it, and whatever they depend
+    on is a service of the system too."""
+    named: dict[str, str] = {}
+    for name, service in system.services.items():
+        if service.compose and (other := named.setdefault(service.compose, name)) != name:
+            where = place(node, "services", name, "compose")
+            found = f'the service "{service.compose}" of the compose file a second time'
+            decoder.fail(where, found, f"each once: {other} is this service")
+    if system.compose and not system.file(system.compose).is_file():
+        where = place(node, "compose")
+        expected = "a compose file, relative to this file"
+        return decoder.fail(where, f'"{system.compose}", which is not there', expected)
+    for wanted, name in named.items():
+        with suppress(ConfigError):  # what is wrong there is said where the service is checked
+            said = compose_service(compose_path(Path(system.source), system.compose), wanted)
+            for missing in said.depends_on.keys() - named.keys():
+                where = place(node, "services", name, "compose")
+                found = f'"{wanted}", which depends on "{missing}", and no service of this file is that'
+                decoder.fail(where, found, f"a service with `compose: {missing}`")
 
 
 def check_roles(system: System, designs: Collection[str]) -> None:

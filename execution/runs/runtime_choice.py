@@ -8,7 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 
 from execution.options import CONTAINERS, PROCESSES
-from experiment.controls import SkewClock, capability
+from experiment.controls import CutShort, SkewClock, Split, Throttle, capability
 from experiment.errors import UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec
@@ -23,6 +23,8 @@ from runtimes.planned_changes import CHANGE
 from runtimes.processes.node_controls import ACTIONS
 from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import Runtime
+
+CARRIED = frozenset(map(capability, (Throttle, Split, CutShort)))  # seen in how long so many bytes take
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +134,9 @@ def _missing(spec: FaultSpec, system: System) -> str:
                 f"{what}, and {player} has no endpoint behaviour, {expected}, "
                 "or a fault of the link such as latency or blackhole"
             )
+    if "->" in spec.target and system.link(spec.target).protocol == "tcp" and spec.fault.requires in CARRIED:
+        expected = "another protocol, or a fault such as latency, blackhole, refusal or reset"
+        return f"{what}, whose protocol is tcp, expected {expected}: how much comes back is not known there"
     if spec.fault.requires == capability(SkewClock) and system.services[spec.target].foreign:
         return f"{what}, which is not a module, expected a module: only its image can have its clock moved"
     return ""

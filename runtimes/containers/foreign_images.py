@@ -65,7 +65,7 @@ def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, I
 
 def _composed(system: System, service: Service) -> ComposeService:
     """What the compose file says of a service; nothing of one that names none."""
-    return compose_service(Path(system.source), service.compose) if service.compose else ComposeService()
+    return compose_service(system.compose_file, service.compose) if service.compose else ComposeService()
 
 
 def _named(images: Images, service: str, image: str) -> str:

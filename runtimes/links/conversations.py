@@ -32,11 +32,16 @@ class Broken(Exception):
     """The connection is refused, reset or closed; the message says which."""
 
 
+class NotAsked(Exception):
+    """Nothing could be asked on a connection that was used before; it says nothing of the link."""
+
+
 class Conversation(Protocol):
     """One connection that can be asked again and again. The first question is preceded by what the protocol
-    wants at the start of a session, which is not counted."""
+    wants at the start of a session, which is not counted. `exchange` gives seconds; it raises NoAnswer,
+    Broken, NotAsked."""
 
-    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float: ...  # seconds; NoAnswer, Broken
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float: ...
     def is_open(self) -> bool: ...
     def close(self) -> None: ...
 
@@ -301,6 +306,85 @@ class _Nats:
         self._wire.close()
 
 
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What one kind of server answers to anybody, with any bytes. Nothing is asked of one that speaks first.
+    `again`: the same connection may be asked once more."""
+
+    content: bytes
+    again: bool = False
+
+
+# From the least to the most odd one for a server that speaks something else: it may close the connection.
+QUESTIONS = (
+    Question(b""),  # MySQL, MariaDB, SMTP, FTP
+    Question(b"PING\r\n", again=True),  # Redis, Valkey; memcached says ERROR
+    Question(b"\0\0\0\x08\x04\xd2\x16\x2f"),  # PostgreSQL: whether it speaks TLS
+    Question(b"AMQP\0\0\x09\x01"),  # RabbitMQ: its greeting
+    Question(b"\0\0\0\x0e\0\x12\0\0\0\0\0\x01\0\x04harn", again=True),  # Kafka: which requests it knows
+)
+SPEAKS_WITHIN_S = 0.2
+
+
+@dataclass(slots=True)
+class Spoken:
+    """What a callee was found to answer to; None as long as it is not known."""
+
+    question: Question | None = None
+
+
+class _Tcp:
+    """A protocol that the harness does not speak: any answer to what such servers answer to anybody.
+
+    A proxy takes a connection before it reaches its callee, so that a connection alone says nothing of the
+    link. Which question the callee answers is tried once, while nothing is wrong.
+    """
+
+    def __init__(self, opener: Opener, deadline_s: float) -> None:
+        self._opener = opener
+        self._wire = _Wire(opener, deadline_s)
+        self._asked = 0
+
+    def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
+        spoken = self._opener.spoken
+        if spoken.question is None:
+            spoken.question = next(filter(self._answered, QUESTIONS), None)
+        if spoken.question is None:
+            raise Broken("its protocol is not known: it answered to nothing that was asked")
+        if self._asked and not spoken.question.again:
+            if not self.is_open():
+                raise Broken("closed by the other side")
+            raise NotAsked("such a connection can be asked once")
+        self._asked += 1
+        start = time.monotonic()
+        if spoken.question.content:
+            self._wire.send(spoken.question.content, start + deadline_s)
+        self._wire.more(start + deadline_s)
+        return time.monotonic() - start
+
+    def _answered(self, question: Question) -> bool:
+        """Whether a connection of its own is answered; a first byte is enough."""
+        try:
+            wire = _Wire(self._opener, SPEAKS_WITHIN_S)
+        except (NoAnswer, Broken):
+            return False
+        try:
+            end = time.monotonic() + SPEAKS_WITHIN_S
+            if question.content:
+                wire.send(question.content, end)
+            return bool(wire.more(end))
+        except (NoAnswer, Broken):
+            return False
+        finally:
+            wire.close()
+
+    def is_open(self) -> bool:
+        return self._wire.is_open()
+
+    def close(self) -> None:
+        self._wire.close()
+
+
 BLOCK_START, BLOCK_END = b"\x0b", b"\x1c\r"  # what MLLP puts around a message
 
 
@@ -367,6 +451,7 @@ class Opener:
     paths: HttpPaths = HttpPaths()
     key: str = field(default="", repr=False)
     account: ProbeAccount = field(default_factory=ProbeAccount)
+    spoken: Spoken = field(default_factory=Spoken)
 
     def open(self, deadline_s: float, *, brief: bool = False) -> Conversation:
         """Connect; `brief` allows a shorter question that can be asked once. Raises NoAnswer, Broken."""
@@ -379,4 +464,6 @@ class Opener:
                 return _Nats(self, deadline_s, brief=brief)
             case "mllp":
                 return _Mllp(self, deadline_s)
+            case "tcp":
+                return _Tcp(self, deadline_s)
         raise ValueError(f"no conversation for the protocol {self.protocol}")

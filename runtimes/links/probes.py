@@ -6,7 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from experiment.controls import LinkProbe, Reach
-from runtimes.links.conversations import Broken, Conversation, NoAnswer, Opener
+from runtimes.links.conversations import Broken, Conversation, NoAnswer, NotAsked, Opener
 
 
 class LinkProber:
@@ -56,7 +56,7 @@ class LinkProber:
         try:
             self._existing = self._opener.open(deadline_s)
             self._existing.exchange(deadline_s)
-        except (NoAnswer, Broken):
+        except (NoAnswer, Broken, NotAsked):
             return
 
     def _ask_existing(self, deadline_s: float, payload_bytes: int) -> Reach:
@@ -66,6 +66,8 @@ class LinkProber:
             return Reach(True, self._existing.exchange(deadline_s, payload_bytes))
         except NoAnswer:
             return Reach(True, None)
+        except NotAsked as error:
+            return Reach(True, None, str(error), asked=False)
         except Broken as error:
             return Reach(False, None, str(error))
 

@@ -113,7 +113,7 @@ class World:
         budget = None
         if retry is not None and retry.budget is not None:
             budget = RetryBudget(retry.budget, site.constant("budget_size"), 0.0)
-        breaker = patterns.breaker if link.protocol != "mllp" else None
+        breaker = patterns.breaker if link.protocol not in ("mllp", "tcp") else None
         return Protection(
             timeout=patterns.timeout,
             attempts=retry.attempts if retry is not None else 1,

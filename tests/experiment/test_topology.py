@@ -70,8 +70,8 @@ BAD = [
         "protocol: mysql",
         "mysql",
         '"mysql"',
-        "one of http, postgres, nats, mllp",
-        "known: http, mllp, nats, postgres",
+        "one of http, postgres, nats, mllp, tcp",
+        "known: http, mllp, nats, postgres, tcp",
     ),
     ("at: 100ms", "at: 100", "100,", '"100"', NEEDS_UNIT, ""),
     ("name: clinic", "name: ../clinic", "../clinic", 'the name "../clinic"', PLAIN_NAME, ""),
@@ -98,6 +98,72 @@ def test_a_mistake_in_a_system_is_found_at_its_own_place(
     first = problems_of(lambda: system(tmp_path, text))[0]
     assert first.where.file == str(tmp_path / "system.yaml")
     assert seen(first, mark, text) == (True, found, expected, hint)
+
+
+WIRED = """\
+name: votes
+compose: deploy.yaml
+services:
+  vote: {compose: web, port: 80}
+  redis: {compose: cache, port: 6379}
+  module: {module: a.b}
+links:
+  - {caller: vote, callee: redis, protocol: tcp, wired: name, port: 6380}
+journeys: {vote: {entry: vote, request: {path: /}}}
+mixes: {one: [{journey: vote}]}
+"""
+DEPLOYED = "services: {web: {image: a, depends_on: [cache]}, cache: {image: b}, other: {image: c}}\n"
+
+
+def test_a_link_that_is_wired_by_name_is_called_as_the_compose_file_says(tmp_path: Path) -> None:
+    """The name is the compose file's, the port the link's, else the callee's."""
+    (tmp_path / "deploy.yaml").write_text(DEPLOYED)
+    votes = system(tmp_path, WIRED)
+    (link,) = votes.links
+    assert (link.wired, votes.called_by(link), votes.called_at(link)) == ("name", "cache", 6380)
+    plain = system(tmp_path, WIRED.replace(", port: 6380", ""))
+    assert plain.called_at(plain.links[0]) == 6379
+    composed = votes.composed("vote")
+    assert composed is not None
+    assert composed.image == "a"
+    assert votes.composed("module") is None
+
+
+@pytest.mark.parametrize(
+    ("good", "bad", "found", "expected"),
+    [
+        (
+            "caller: vote",
+            "caller: module",
+            "wired: name on module -> redis, whose caller is a module",
+            "placeholder",
+        ),
+        (" wired: name,", "", "a port of vote -> redis, which is wired by placeholders", "wired: name"),
+        ("port: 6380", "port: 65536", "port 65536", "one from 1 to 65535"),
+        ("compose: deploy.yaml", "compose: x.yaml", '"x.yaml", which is not there', "a compose file"),
+        (
+            "compose: cache",
+            "compose: web",
+            'the service "web" of the compose file a second time',
+            "each once",
+        ),
+        (
+            "compose: cache",
+            "compose: other",
+            'which depends on "cache", and no service of this',
+            "compose: cache",
+        ),
+        ("compose: cache", "compose: cash", 'no service "cash"', "a service of this file"),
+        ("protocol: tcp", "protocol: nats", "the protocol nats on vote -> redis", "http or mllp or tcp"),
+    ],
+)
+def test_a_mistake_in_the_wiring_is_said(
+    good: str, bad: str, found: str, expected: str, tmp_path: Path
+) -> None:
+    """Each with what was found and what was expected."""
+    (tmp_path / "deploy.yaml").write_text(DEPLOYED)
+    problems = problems_of(lambda: system(tmp_path, WIRED.replace(good, bad, 1)))
+    assert any(found in one.found and expected in one.expected for one in problems), problems
 
 
 def test_what_a_fault_can_reach_follows_the_links(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from experiment.services import CONTRACT, NO_ENDPOINTS, Endpoints
-from runtimes.links.conversations import Broken, HttpPaths, NoAnswer, Opener, http_paths
+from runtimes.links.conversations import Broken, HttpPaths, NoAnswer, NotAsked, Opener, http_paths
 from runtimes.loopback import HOST, free_port
 from runtimes.runtime import Address
 from tests.runtimes.scripted_server import Line, scripted
@@ -171,6 +171,50 @@ def test_a_server_of_events_that_asks_for_a_sign_of_life_gets_one() -> None:
             conversation.exchange(5)
         conversation.close()
     assert heard == [b"PONG\r\n"]
+
+
+@pytest.mark.parametrize(
+    ("question", "again"), [(b"PING\r\n", True), (b"AMQP\0\0\x09\x01", False), (b"", False)]
+)
+def test_a_protocol_that_is_not_spoken_is_measured_by_what_the_callee_answers_to_anybody(
+    question: bytes, again: bool
+) -> None:
+    """Tried once, on connections of their own; what can be asked once says so and is not held against the
+    link."""
+
+    def script(line: Line) -> None:
+        if not question:
+            line.say(b"hello")
+            line.until(b"never")
+        while line.until(question):
+            line.say(b"some answer")
+
+    with scripted(script) as address:
+        opener = Opener("tcp", address)
+        conversation = opener.open(5)
+        assert conversation.exchange(5) > 0
+        assert opener.spoken.question is not None
+        assert opener.spoken.question.content == question
+        if again:
+            assert conversation.exchange(5) > 0
+        else:
+            with pytest.raises(NotAsked):
+                conversation.exchange(5)
+        conversation.close()
+
+
+def test_a_callee_that_answers_nobody_is_said_to(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection alone says nothing of a link: its proxy takes it."""
+    monkeypatch.setattr("runtimes.links.conversations.SPEAKS_WITHIN_S", 0.02)
+
+    def script(line: Line) -> None:
+        line.until(b"never")
+
+    with scripted(script) as address:
+        conversation = Opener("tcp", address).open(5)
+        with pytest.raises(Broken, match="its protocol is not known"):
+            conversation.exchange(5)
+        conversation.close()
 
 
 def test_an_empty_block_is_asked_and_any_block_answers() -> None:
