@@ -15,6 +15,7 @@ from gate.formats import gate_schema
 from measurement.properties import KINDS as PROPERTY_KINDS
 from reports.json_report import run_schema
 from reports.json_report import suite_schema as suite_report_schema
+from reports.scan import scan_schema
 
 FOLDER = ROOT / "docs" / "schemas"
 
@@ -39,6 +40,7 @@ def published() -> dict[str, dict[str, Any]]:
         "suite_report.schema.json": suite_report_schema(),
         "comparison.schema.json": comparison_schema(),
         "gate_report.schema.json": gate_schema(),
+        "scan.schema.json": scan_schema(),
     }
 
 

@@ -20,7 +20,7 @@ from trend.formats import TREND_FORMATS
 ROOT = Path(__file__).resolve().parent.parent
 # From the bottom up: a layer may import itself and what stands to its right.
 LAYERS: dict[str, set[str]] = {"experiment": set()}
-LAYERS |= {name: {"experiment"} for name in ("faults", "measurement")}
+LAYERS |= {name: {"experiment"} for name in ("faults", "measurement", "discovery")}
 LAYERS |= {
     name: {"faults", "measurement", "experiment"} for name in ("simulation", "runtimes", "load", "reports")
 }

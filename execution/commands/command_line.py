@@ -42,6 +42,10 @@ clean-up).
 
 # Name to summary, in the order of the help; each is a file beside this one.
 COMMANDS = {
+    "init": "Write the first files for a system that has a compose file.",
+    "check-wiring": "Show where each link of a system will lead, and why.",
+    "try": "Start a system, prove its wiring, and slow down each link: a minute.",
+    "scan": "Break every link and service of a system, and show where it fails.",
     "run": "Run scenarios on the system, once for each design.",
     "suite": "Run a suite and compare each verdict with the expected one.",
     "compare": "Compare designs over the same scenarios and seeds.",

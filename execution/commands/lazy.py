@@ -66,7 +66,7 @@ class LazyGroup(NamingGroup):
     """Imports a command when it is asked for, and lists all without any import, so that each starts quickly.
 
     `summaries` maps a command's name to one sentence, with which its own help begins. The command `name` is
-    the value of that name in `execution.commands.name` (`list_` of `list`).
+    the value of that name in `execution.commands.name` (`list_` of `list`, `check_wiring` of `check-wiring`).
     """
 
     def __init__(self, *arguments: Any, summaries: Mapping[str, str], **more: Any) -> None:
@@ -79,8 +79,9 @@ class LazyGroup(NamingGroup):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self._summaries:
             return None
-        module = import_module(f"execution.commands.{cmd_name}")
-        command = getattr(module, cmd_name, None) or getattr(module, f"{cmd_name}_")
+        name = cmd_name.replace("-", "_")
+        module = import_module(f"execution.commands.{name}")
+        command = getattr(module, name, None) or getattr(module, f"{name}_")
         assert isinstance(command, click.Command)
         if command.short_help is None:
             command.short_help = self._summaries[cmd_name]

@@ -70,6 +70,13 @@ def seed_option(text: str, default: int | None = None) -> Callable[[Any], Any]:
     return click.option("--seed", type=SEED, default=default, show_default=default is not None, help=text)
 
 
+rate_option = click.option(
+    "--rate",
+    default="4/s",
+    show_default=True,
+    metavar="RATE",
+    help="Visits that arrive, such as 4/s or 90/min.",
+)
 repeats_option = functools.partial(
     click.option, "--repeats", type=click.IntRange(1, 1000), show_default=True, metavar="N"
 )

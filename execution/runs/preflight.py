@@ -20,6 +20,7 @@ from experiment.workload import Population, load_workload
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
 
+DESIGN_KEYS = frozenset({"link_defaults", "service_defaults", "extends", "links", "services"})
 SUITE_KEYS = frozenset({"entries", "part_of"})  # one of them tells a suite from other files
 
 
@@ -105,13 +106,17 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
             )
 
             magnitudes_of(system)
-        elif keys & {"link_defaults", "service_defaults", "extends", "links", "services"}:
+        elif keys & DESIGN_KEYS or _is_below(path, catalogue.system().folders("designs")):
             load_design(path, catalogue.system())
         else:
             catalogue.scenario(str(path), catalogue.system())
     except CodeBlueError as error:
         return error
     return None
+
+
+def _is_below(path: Path, folders: Iterable[Path]) -> bool:
+    return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
 
 
 def is_suite(path: Path) -> bool:

@@ -1,0 +1,1 @@
+"""What of somebody else's system can be seen before anything is started: services, ports and links."""

@@ -1,0 +1,172 @@
+"""The first files of a system that somebody else wrote: system, design, scenarios and suite, with comments.
+
+What cannot be seen from outside is marked with FILL IN. No value of the compose file is written down: a
+variable may hold a secret, its name and the address in it are enough.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+
+from discovery.composed import USUAL_PORT, Found, FoundLink, FoundService
+
+FILL_IN = "FILL IN"
+JOURNEY, MIX, DESIGN = "first_request", "visit", "as_it_is"
+
+
+def first_files(name: str, compose: str, found: Found, journeys: str = "") -> dict[str, str]:
+    """Path to text of every file; `compose` is the path of the compose file, relative to them. `journeys` is
+    the section of that name where more is known of it."""
+    entry = entry_of(found)
+    faulted = [link for link in found.reached(entry.name) if link.sure] or list(found.reached(entry.name))
+    files = {
+        "system.yaml": "\n".join(_system(name, compose, found, entry, journeys)) + "\n",
+        f"designs/{DESIGN}.yaml": _DESIGN,
+        "scenarios/control.yaml": _CONTROL,
+    }
+    entries = [f"  - {{scenario: control, design: {DESIGN}, expect: pass}}"]
+    if faulted:
+        files["scenarios/slow_link.yaml"] = _SLOW.replace(
+            "LINK", f"{faulted[0].caller} -> {faulted[0].callee}"
+        )
+        entries.append(f"  - {{scenario: slow_link, design: {DESIGN}, expect: pass}}")
+    files["scenarios/suites/first.yaml"] = "name: first\nentries:\n" + "\n".join(entries) + "\n"
+    return files
+
+
+def entry_of(found: Found) -> FoundService:
+    """The service that users probably call: one with a port that no other service calls, best over HTTP."""
+    order = sorted(found.services, key=lambda one: (not one.door, one.http is False, not one.known_port))
+    return order[0]
+
+
+_DESIGN = f"""\
+# A design is what is compared with another one. This is the system as it stands; a second file may set what
+# `switches:` of system.yaml declare (variables of the services), to see whether it holds better.
+name: {DESIGN}
+title: As it stands
+"""
+
+_CONTROL = f"""\
+name: control
+title: Without a fault every request is answered
+load: {{arrivals: 5/s, journeys: {{{MIX}: 1}}}}              # {FILL_IN}: visits a second
+phases: {{warm_up: 3s, baseline: 15s, fault: 0s, recovery: 0s, settle: 5s}}
+expect:
+  # invariants: [nothing_twice]                       # {FILL_IN}: properties of system.yaml
+  baseline: [{{journey: {JOURNEY}, success: ">= 99%"}}]
+"""
+
+_SLOW = f"""\
+name: slow_link
+title: A slow link does not stop the users
+load: {{arrivals: 5/s, journeys: {{{MIX}: 1}}}}
+phases: {{warm_up: 3s, baseline: 10s, fault: 10s, recovery: 10s, settle: 8s}}
+faults:
+  - {{kind: latency, link: LINK, delay: 800ms, during: fault}}
+expect:
+  # invariants: [nothing_twice]                       # {FILL_IN}: properties of system.yaml
+  baseline: [{{journey: {JOURNEY}, success: ">= 99%"}}]
+  fault: [{{journey: {JOURNEY}, success: ">= 95%"}}]      # {FILL_IN}: what your users may be asked to bear
+  recovery: {{within: 8s, hold: 2s}}
+"""
+
+
+def _system(name: str, compose: str, found: Found, entry: FoundService, journeys: str) -> Iterator[str]:
+    yield f"# Written by `codeblue init` from {compose}, which stays as it is. Lines with {FILL_IN} need you."
+    yield "# `codeblue validate` checks this file, `codeblue check-wiring` shows where every link leads."
+    yield f"name: {_word(name)}"
+    yield f"compose: {_word(compose)}"
+    yield f"roles: {{strong: {DESIGN}}}"
+    yield ""
+    yield "services:                       # of the compose file, with their images and variables"
+    for one in found.services:
+        yield from _service(one)
+    if found.left_out:
+        yield f"  # left out, since they are in a profile: {', '.join(found.left_out)}"
+    yield ""
+    if found.links:
+        yield "links:                          # who calls whom, and which text says so"
+        for link in found.links:
+            yield from _link(link)
+    else:
+        yield f"# links:                        # {FILL_IN}: no text names another service. Who calls whom?"
+        yield "#   - {caller: web, callee: api, wired: name}"
+    yield ""
+    if journeys:
+        yield journeys.rstrip()
+    else:
+        yield from _journey(found, entry)
+    yield ""
+    yield from _PROPERTIES.splitlines()
+
+
+def _service(one: FoundService) -> Iterator[str]:
+    parts = [f"compose: {_word(one.name)}", f"port: {one.port}"]
+    if one.health:
+        parts.append(f"endpoints: {{health: {_word(one.health)}}}")
+    remark = "" if one.known_port else f"  # {FILL_IN}: nothing tells its port, {USUAL_PORT} is a guess"
+    yield f"  {_word(one.name)}: {{{', '.join(parts)}}}{remark}"
+
+
+def _link(link: FoundLink) -> Iterator[str]:
+    where = "; ".join(
+        dict.fromkeys(f"{one.where}, {one.shown}" if one.shown else one.where for one in link.mentions)
+    )
+    yield f"  # {where}"
+    if not link.sure:
+        yield f"  # {FILL_IN}: perhaps the order of starts alone; take the line away if it does not call"
+    if link.http is None:
+        yield f"  # {FILL_IN}: protocol http, if that is spoken: then requests are measured, else connections"
+    for port in link.other_ports:
+        yield f"  # {FILL_IN}: it calls port {port} too, which has no proxy: a link has one port"
+    parts = [f"caller: {_word(link.caller)}", f"callee: {_word(link.callee)}", "wired: name"]
+    parts.append(f"protocol: {'http' if link.http else 'tcp'}")
+    if link.port is not None:
+        parts.append(f"port: {link.port}")
+    yield f"  - {{{', '.join(parts)}}}"
+
+
+def _journey(found: Found, entry: FoundService) -> Iterator[str]:
+    yield f"journeys:                       # {FILL_IN}: what your users do, see docs/load.md"
+    yield f"  {JOURNEY}:"
+    yield f"    entry: {_word(entry.name)}"
+    used = _names(found.reached(entry.name))
+    if used:
+        yield f"    uses:                       # {FILL_IN}: the links that it may travel, these are guessed"
+        yield from (f"      - {_word(name)}" for name in used)
+    yield f"    # {FILL_IN}: a request of your users, such as"
+    yield '    #   {method: POST, path: /orders, json: {number: "{key}"}}'
+    yield "    # {key} is the business key, which no other operation and no other run has"
+    yield f"    request: {{path: {_word(entry.health or '/')}}}"
+    yield "    writes: off                 # on, where it changes something"
+    yield "mixes:"
+    yield f"  {MIX}: [{{journey: {JOURNEY}}}]"
+
+
+def _names(links: Sequence[FoundLink]) -> list[str]:
+    return [f"{link.caller} -> {link.callee}" for link in links]
+
+
+def _word(text: str) -> str:
+    """A text as YAML takes it: bare where it can stand so."""
+    bare = (
+        text
+        and all(c.isalnum() or c in "_-./ >" for c in text)
+        and (text[0].isalpha() or text[0] == "/")
+        and ": " not in text
+    )
+    words = {"on", "off", "yes", "no", "true", "false", "null", "y", "n"}
+    return text if bare and text.lower() not in words and text == text.strip() else json.dumps(text)
+
+
+_PROPERTIES = f"""\
+# {FILL_IN}: where your services keep what must be right, and what must never happen. Without them a run
+# judges answers and recovery alone. docs/properties.md shows every kind.
+# records:
+#   - {{store: SERVICE, kind: order, http: /orders, entries: items, fields: {{key: number, status: state}}}}
+# properties:
+#   nothing_twice:
+#     {{kind: at_most_once, things: order, effect: {{store: SERVICE, kind: order}}, operations: [{JOURNEY}]}}
+"""

@@ -1,0 +1,43 @@
+"""`init`: the first files of a system that somebody else wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from execution.commands.lazy import Pasteable
+from execution.commands.parameters import FILE
+from execution.commands.saying import say, shown, tell
+
+
+@click.command(cls=Pasteable, epilog="Example: codeblue init --compose compose.yaml --into resilience")
+@click.option("--compose", type=FILE, required=True, metavar="FILE", help="The compose file of the system.")
+@click.option(
+    "--into",
+    type=click.Path(file_okay=False, path_type=Path),
+    metavar="DIR",
+    help="Folder for the files; what is there is never overwritten. [default: resilience, beside FILE]",
+)
+@click.option("--name", help="Name of the system. [default: that of the folder of FILE]")
+@click.option("--profile", "profiles", multiple=True, help="Profile whose services belong to it, too.")
+def init(compose: Path, into: Path | None, name: str | None, profiles: tuple[str, ...]) -> int:
+    """Writes system.yaml, a design, two scenarios and a suite. Services, ports, health checks and links are
+    those that the compose file and its variables name; lines with FILL IN are for you. Nothing is started,
+    the compose file stays as it is, and no value of a variable is copied.
+    """
+    from execution.campaigns.first_system import write_first_system
+    from experiment.errors import ExitCode
+    from experiment.units import noun
+
+    folder = into or compose.parent / "resilience"
+    written = write_first_system(compose, folder, name or "", profiles)
+    for path in written.files:
+        say(f"wrote {shown(path)}")
+    found = written.found
+    counted = f"{noun(len(found.services), 'service')}, {noun(len(found.links), 'link')}"
+    say(f"{counted}; {noun(written.to_fill_in, 'line')} to fill in")
+    for text in written.remarks:
+        tell(text)
+    say(f"next: codeblue check-wiring {shown(folder)}")
+    return int(ExitCode.PASS)

@@ -1,0 +1,98 @@
+"""`init` and `check-wiring`: the first files of a compose application."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from execution.catalogue import Catalogue
+from execution.options import SIMULATION, Options
+from execution.places import ROOT
+from execution.runs.preflight import Request, plans
+from experiment.errors import ConfigError, UsageError
+from harness import cli
+
+COMPOSE = """\
+services:
+  web: {image: web, environment: {API_URL: "http://me:hidden@api:8080"}, ports: ["80:80"]}
+  api: {image: api, environment: {API_TOKEN: hidden}, healthcheck: {test: "curl -f http://localhost:8080/healthz"}}
+"""
+
+
+def run(*words: str) -> int:
+    return int(cli.main(list(words), standalone_mode=False))
+
+
+def started(folder: Path, text: str, *words: str) -> Path:
+    (folder / "compose.yaml").write_text(text, encoding="utf-8")
+    assert run("init", "--compose", str(folder / "compose.yaml"), *words) == 0
+    return folder / "resilience"
+
+
+def test_every_file_validates_and_plays_on_the_twin(tmp_path: Path) -> None:
+    """The shop's own compose file, which is left as it is; a run of the first scenario can be planned."""
+    shutil.copy(ROOT / "examples" / "shop" / "compose.yaml", tmp_path)
+    before = (tmp_path / "compose.yaml").read_bytes()
+    assert run("init", "--compose", str(tmp_path / "compose.yaml"), "--into", str(tmp_path / "into")) == 0
+    assert (tmp_path / "compose.yaml").read_bytes() == before
+    catalogue = Catalogue(tmp_path / "into" / "system.yaml")
+    assert run("validate", "--system", str(tmp_path / "into")) == 0
+    assert len(catalogue.system().links) == 9
+    assert run("check-wiring", str(tmp_path / "into")) == 0
+    request = Request("slow_link", catalogue.usual_design(), 1)
+    (plan,) = plans([request], catalogue, Options(runtime=SIMULATION))
+    assert [acting.target for acting in plan.activations] == ["storefront -> orders"]
+
+
+def test_no_value_is_copied_and_what_is_to_be_filled_in_is_marked(tmp_path: Path) -> None:
+    """Variables may hold secrets: only their names and the addresses in them are written down."""
+    folder = started(tmp_path, COMPOSE)
+    texts = "".join(path.read_text(encoding="utf-8") for path in folder.rglob("*.yaml"))
+    assert "hidden" not in texts
+    assert "# the variable API_URL, http://api:8080\n" in texts
+    assert texts.count("FILL IN") >= 4
+    assert "  api: {compose: api, port: 8080, endpoints: {health: /healthz}}\n" in texts
+
+
+def test_nothing_is_overwritten(tmp_path: Path) -> None:
+    """A second call names what is there."""
+    started(tmp_path, COMPOSE)
+    with pytest.raises(UsageError, match=r"found .*system\.yaml.*nothing is overwritten"):
+        run("init", "--compose", str(tmp_path / "compose.yaml"))
+
+
+@pytest.mark.parametrize(
+    ("text", "words", "said"),
+    [
+        ("services: {web: {image: a, network_mode: host}}", (), "network_mode of web"),
+        ("services: {web: {image: a, profiles: [x]}}", (), "no service to start; in profiles: web"),
+        (COMPOSE, ("--profile", "debug"), 'the profile "debug", expected one of the file\'s profiles'),
+        ("services: {}", (), "no service"),
+    ],
+)
+def test_what_cannot_be_played_is_refused_by_name(
+    text: str, words: tuple[str, ...], said: str, tmp_path: Path
+) -> None:
+    """Before any file is written."""
+    with pytest.raises(ConfigError, match=said):
+        started(tmp_path, text, *words)
+    assert not (tmp_path / "resilience").exists()
+
+
+def test_a_text_that_passes_a_proxy_by_is_invalid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit 3, as a run would end."""
+    folder = started(tmp_path, COMPOSE)
+    system = folder / "system.yaml"
+    system.write_text(
+        system.read_text(encoding="utf-8").replace("port: 8080}\n\n", "port: 9}\n\n"), encoding="utf-8"
+    )
+    capsys.readouterr()
+    assert run("check-wiring", str(folder), "--json") == 3
+    told = json.loads(capsys.readouterr().out)
+    assert told["problems"] == ["web -> api: web names port 8080, and the link is wired at port 9"]
+    assert told["links"][0]["found"] == [
+        {"where": "compose.yaml, the variable API_URL", "shown": "http://api:8080"}
+    ]
