@@ -143,7 +143,8 @@ def _change(node: ast.AST) -> Change | None:
         return _other_branch
     if isinstance(node, ast.comprehension) and node.ifs:
         return _unfiltered
-    if isinstance(node, ast.Return) and node.value is not None:
+    # Nothing in the place of nothing or of False is no change: the constant itself is one of its own.
+    if isinstance(node, ast.Return) and ast.unparse(node) not in ("return", "return None", "return False"):
         return _nothing_returned
     return None
 

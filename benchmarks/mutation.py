@@ -35,7 +35,9 @@ JUDGEMENT = (
     "tests/measurement",
     "tests/experiment/test_obeyed.py",
     "tests/execution/runs/test_evidence.py",
+    "tests/execution/runs/test_run_folder.py",
     "tests/execution/campaigns/test_verdict_check.py",
+    "tests/gate/test_decide.py",
 )
 CHOSEN = "not test_no_subset_of_lines_gives_a_verdict"  # the others say the same in less time
 
@@ -79,6 +81,7 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=300, help="mutants to try")
     parser.add_argument("--seed", type=int, default=1, help="seed that draws them")
     parser.add_argument("--only", default="", help="part of what tells a mutant: file, line, change")
+    parser.add_argument("--paths", nargs="+", default=JUDGEMENT, help="files and folders of tests")
     parser.add_argument("--tests", default=CHOSEN, help="tests of the judgement, as pytest's -k")
     parser.add_argument("--least", type=float, default=0.9, help="share that must be killed")
     parser.add_argument("--jobs", type=int, default=2, help="mutants that are tried at once")
@@ -101,7 +104,7 @@ def main() -> int:
         else:
             found.extend(run(mutants, tests, chosen.jobs))
 
-    with_tests((*JUDGEMENT, "-k", chosen.tests), targets(), work)
+    with_tests((*chosen.paths, "-k", chosen.tests), targets(), work)
     if not found:
         return 2
     from measurement.statistics import proportion

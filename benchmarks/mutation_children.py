@@ -45,16 +45,16 @@ class Tests:
     broken: str
 
     def of(self, mutant: Mutant) -> list[pytest.Item]:
-        """The tests that call its function, or anything of its file where it is in none. The file's own
-        tests come first, then those of the modules that take least."""
-
-        def meets(item: pytest.Item) -> bool:
-            called = self.calls[item.nodeid]
-            if mutant.function:
-                return (mutant.file, mutant.function) in called
-            return any(file == mutant.file for file, _ in called)
-
-        found = [item for item in self.items if meets(item)]
+        """The tests that call its function. Where it is in none, or was called when modules were loaded, a
+        test may need what it gave without any call: all of the modules that call anything of its file. The
+        file's own tests come first, then those of the modules that take least."""
+        if self.in_place(mutant):
+            found = [i for i in self.items if (mutant.file, mutant.function) in self.calls[i.nodeid]]
+        else:
+            meet = {
+                i.path for i in self.items if any(file == mutant.file for file, _ in self.calls[i.nodeid])
+            }
+            found = [item for item in self.items if item.path in meet]
         cost: dict[Path, float] = {}
         for item in found:
             cost[item.path] = cost.get(item.path, 0.0) + self.takes_s[item.nodeid]

@@ -99,7 +99,7 @@ def _judged(quality: Quality) -> tuple[Floats, Floats]:
 def _recover_part(recovery: RecoveryResult | None) -> float | None:
     if recovery is None:
         return None
-    if recovery.seconds is None or recovery.budget <= 0:
+    if recovery.seconds is None:
         return 0.0
     return max(0.0, 1 - recovery.seconds / recovery.budget)
 

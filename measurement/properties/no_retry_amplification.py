@@ -88,7 +88,7 @@ class NoRetryAmplification:
         worst: dict[str, Amplification] = {}
         for found in sorted(judged, key=lambda found: (found.excess > 0, found.ratio)):
             worst[found.link] = found
-        broken = sorted((w for w in worst.values() if w.excess > 0), key=lambda w: -w.ratio)
+        broken = [found for found in worst.values() if found.excess > 0]
         top = max(worst.values(), key=lambda w: (w.excess > 0, w.ratio))
         measures: dict[str, float | int | str | None] = {
             link: round(found.ratio, 3) for link, found in worst.items()
@@ -119,13 +119,13 @@ class NoRetryAmplification:
         received = increase(counters.get((callee, "received", caller), []), start, end)
         if logical is None or attempts is None or logical.value < ENOUGH:
             return None
-        before = [
+        asked, tried = (
             increase(counters.get((caller, name, callee), []), float("-inf"), start)
             for name in ("logical", "attempts")
-        ]
+        )
         saved = 0.0
-        if window != WHOLE and before[0] is not None and before[1] is not None:
-            saved = min(self.saved, max(0.0, self.limit * before[0].value - before[1].value))
+        if window != WHOLE and asked is not None and tried is not None:
+            saved = min(self.saved, max(0.0, self.limit * asked.value - tried.value))
         # After a crash of either side the two counters no longer cover the same time.
         comparable = received is not None and not (received.resets or logical.resets)
         return Amplification(

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 from benchmarks import mutation_children
-from benchmarks.mutants import mutant_at, places_in
+from benchmarks.mutants import Mutant, mutant_at, places_in
 
 SOURCE = '''
 LIMIT = 3
@@ -42,6 +43,39 @@ def test_every_place_of_a_file_gives_one_mutant_that_says_where_it_lies() -> Non
     (limit,) = [mutant for mutant in found if mutant.was == "3"]
     assert (limit.function, limit.now) == ("", "4")
     assert all("A text is left alone." in mutant.source for mutant in found)
+
+
+def test_nothing_in_the_place_of_nothing_is_no_mutant() -> None:
+    """Neither is it in the place of False: that it becomes True is one already."""
+    source = "def f(x):\n    if x:\n        return None\n    return False\n"
+    found = {(m.was, m.now) for m in (mutant_at("f.py", source, place) for place in places_in(source))}
+    assert found == {("if x: return None", "if not x: return None"), ("False", "True")}
+
+
+def test_what_loading_needed_is_tried_by_all_tests_of_the_modules_that_meet_the_file() -> None:
+    """A function inside is tried by the tests that call it; a table made of it is read without a call."""
+
+    @dataclass(frozen=True)
+    class Item:
+        path: Path
+        nodeid: str
+
+    items = [Item(Path(f"test_{name[0]}.py"), name) for name in ("a1", "a2", "b1", "c1")]
+    calls = {"a1": {("box.py", "small")}, "a2": set(), "b1": {("box.py", "Box.full")}, "c1": set()}
+    tests = mutation_children.Tests(
+        items,  # type: ignore[arg-type]  # a path and a name are all that is asked of a test
+        {name: frozenset(called) for name, called in calls.items()},
+        dict.fromkeys(calls, 1.0),
+        frozenset({("box.py", "table")}),
+        "",
+    )
+
+    def chosen(function: str) -> list[str]:
+        return [item.nodeid for item in tests.of(Mutant("box.py", function, 1, "", "", ""))]
+
+    assert chosen("small") == ["a1"]
+    assert chosen("") == chosen("table") == ["b1", "a1", "a2"]
+    assert chosen("unknown") == []
 
 
 @pytest.mark.parametrize(

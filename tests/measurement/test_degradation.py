@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,7 +22,7 @@ from measurement.quality import grade
 from measurement.resilience import Quality, quality_of, time_to_recover
 from measurement.statistics import evidently_below, proportion
 from measurement.windows import phase_spans
-from tests.measurement.histories import SYSTEM, history, op, scenario, steady
+from tests.measurement.histories import SYSTEM, fault_events, history, op, scenario, steady
 
 
 def quality(seen: History, run: Scenario | None = None) -> Quality:
@@ -263,3 +264,133 @@ def test_what_never_came_back_is_censored() -> None:
     assert result.censored
     assert result.seconds is None
     assert "15.0 s of load observed" in result.statement
+
+
+def recovering(
+    curve: list[float], heal: float = 10.0, counts: int = 100, empty: tuple[int, ...] = ()
+) -> Quality:
+    """Q of a fault from 5 s to `heal`, then this curve, of so many operations in each second but the empty
+    ones, which count from the heal."""
+    levels = np.array([1.0] * 5 + [0.5] * 5 + curve)
+    support = np.full(len(levels), float(counts))
+    for second in empty:
+        levels[10 + second], support[10 + second] = np.nan, 0.0
+    ranges = ((0, 5), (5, 10), (10, len(levels)))
+    return Quality(
+        pl.DataFrame(), {}, {}, levels, support, {}, len(levels), ranges[0], ranges[1], ranges[2], heal
+    )
+
+
+def recovered_in(
+    curve: list[float], within: float, hold: float, share: float = 0.95, **how: Any
+) -> float | None:
+    result = time_to_recover(recovering(curve, **how), Recovery(within, hold, share))
+    assert result is not None
+    assert result.censored is (result.seconds is None)
+    return result.seconds
+
+
+def test_there_is_no_time_to_recover_without_a_fault() -> None:
+    """Nothing was healed."""
+    assert time_to_recover(quality(history(*steady(), with_fault=False)), Recovery(5.0, 5.0)) is None
+
+
+def test_a_hold_must_lie_within_the_load() -> None:
+    """Of 15 s after the heal the last 10 are a hold of 10 s, the last 9 are none."""
+    assert recovered_in([0.5] * 5 + [1.0] * 10, 5.0, 10.0) == 5.0
+    assert recovered_in([0.5] * 6 + [1.0] * 9, 5.0, 10.0) is None
+
+
+@pytest.mark.parametrize(
+    ("within", "hold", "held"),
+    [(5.0, 10.0, 10), (10.0, 10.0, 5), (14.0, 10.0, 3), (14.99, 10.0, 3), (15.0, 10.0, 8), (60.0, 10.0, 8)],
+)
+def test_a_hold_is_shortened_to_what_the_load_leaves(within: float, hold: float, held: int) -> None:
+    """Of 15 s: what is left after `within`, 3 s at least, half of the load where nothing is left."""
+    assert recovered_in([0.5] * (15 - held) + [1.0] * held, within, hold) == 15 - held
+    assert recovered_in([0.5] * (16 - held) + [1.0] * (held - 1), within, hold) is None
+
+
+def test_the_share_itself_is_enough() -> None:
+    """Q at one half of one half: in the first second, in the mean, and by the count of every second."""
+    assert recovered_in([0.5] * 15, 5.0, 10.0, share=0.5) == 0.0
+    assert recovered_in([0.4] + [0.5] * 14, 5.0, 10.0, share=0.5) == 1.0
+
+
+def test_a_hold_begins_with_a_good_second() -> None:
+    """94% in the first second is chance at 100 operations, and not yet a recovery."""
+    assert recovered_in([0.94] + [1.0] * 14, 5.0, 10.0) == 1.0
+    assert recovered_in([1.0, 0.94] + [1.0] * 13, 5.0, 10.0) == 0.0
+
+
+def test_the_mean_of_a_hold_counts_too() -> None:
+    """94% is below 95% by chance in each second, and not in all of ten."""
+    assert recovered_in([0.96] + [0.94] * 14, 5.0, 10.0) is None
+
+
+@pytest.mark.parametrize(
+    ("empty", "seconds"), [((1, 2), 0.0), ((1, 2, 3), 4.0), ((0,), 1.0), ((9,), 1.0), ((1, 2, 9), 3.0)]
+)
+def test_a_hold_is_under_load(empty: tuple[int, ...], seconds: float) -> None:
+    """8 seconds of 10 have operations, the first and the last one among them."""
+    assert recovered_in([1.0] * 15, 5.0, 10.0, empty=empty) == seconds
+
+
+def test_a_heal_within_a_second_is_counted_from_its_own_time() -> None:
+    """Healed at 10.4 s: back at once is 0 s, back from 13 s on is 2.6 s; 14.6 s were observed."""
+    assert recovered_in([1.0] * 15, 5.0, 9.0, heal=10.4) == 0.0
+    assert recovered_in([0.5] * 3 + [1.0] * 12, 5.0, 9.0, heal=10.4) == pytest.approx(2.6)
+    lost = time_to_recover(recovering([0.5] * 15, heal=10.4), Recovery(5.0, 9.0))
+    assert lost is not None
+    assert lost.statement == "Q did not hold 95% for 9 s within the 14.6 s of load observed after the heal"
+    back = time_to_recover(recovering([0.5] * 3 + [1.0] * 12), Recovery(5.0, 9.0))
+    assert back is not None
+    assert back.statement == (
+        "Q back at 95% 3 s after the heal: its mean held for 9 s, no second evidently below"
+    )
+    assert (back.budget, back.under_load) == (5.0, True)
+
+
+def test_a_run_without_faults_is_not_divided_by_itself() -> None:
+    """Half good all along is Q of one half, and there is neither fault nor recovery."""
+    q = quality(history(*failing(steady(), 0, 36, share=2), with_fault=False))
+    assert np.nanmax(q.combined) == pytest.approx(0.5)
+    assert (q.fault, q.recovery, q.heal_t) == (None, None, None)
+
+
+def test_seconds_belong_to_baseline_fault_and_recovery() -> None:
+    """As phases and injection were; the last whole second of the load is the last of Q."""
+    q = quality(history(*steady()))
+    assert (q.baseline_span, q.fault, q.recovery, q.heal_t) == ((1, 11), (11, 21), (21, 36), 21.0)
+    assert q.seconds == len(q.combined) == len(q.support) == 36
+    assert quality(history(*steady(stop=30))).recovery == (21, 30)
+    assert quality(history()).seconds == 0
+
+
+def test_the_shortest_fault_has_one_second() -> None:
+    """Injected at 11.2 s and healed at 11.4 s: the second before the heal is judged."""
+    events = [
+        replace(event, t=11.2 if event.event == "inject" else 11.4)
+        for event in fault_events()
+        if event.event in ("inject", "heal")
+    ]
+    q = quality(history(*steady(), *events, with_fault=False))
+    assert (q.fault, q.recovery) == ((10, 11), (11, 36))
+
+
+def test_a_second_supports_as_much_as_its_rarest_critical_journey() -> None:
+    """10 check-ins (weight 1) and 5 payments (weight 2): 3^2 / (1/10 + 4/5) = 10 operations."""
+    pays = [replace(row, id=row.id + 1000) for row in steady("pay", rate=5) if isinstance(row, Operation)]
+    q = quality(history(*steady(stop=20), *pays))
+    assert q.support[15] == pytest.approx(10.0)
+    assert q.support[25] == pytest.approx(5.0)
+    assert quality(history(*steady(stop=3), op(900, "pay", "late", 35.5))).support[10] == 0.0
+
+
+def test_q_of_some_journeys_is_theirs_alone() -> None:
+    """Payments fail under the fault; without them Q stays whole."""
+    pays = [replace(row, id=row.id + 1000) for row in steady("pay") if isinstance(row, Operation)]
+    q = quality(history(*steady(), *failing(list(pays), 11, 21)))
+    assert q.combine(["check_in"])[15] == 1.0
+    assert q.combine(["pay"])[15] == 0.0
+    assert np.isnan(q.combine([])[15])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import hypothesis.strategies as st
 import numpy as np
 import polars as pl
@@ -10,7 +12,16 @@ from hypothesis import given
 
 from measurement.analysis import RecoveryResult
 from measurement.resilience import Quality
-from measurement.score import FORMULA, WEIGHTS, combine, converge_part, score_run
+from measurement.score import (
+    FORMULA,
+    WEIGHTS,
+    _blocks,
+    combine,
+    converge_part,
+    score_run,
+    vetoed,
+    without_value,
+)
 
 ALL = tuple(WEIGHTS)
 shares = st.floats(0, 1)
@@ -93,6 +104,57 @@ def test_never_recovered_counts_as_zero() -> None:
     assert score_run(run, (), RecoveryResult(None, True, 10.0, ""), None, seed=1).parts["recover"] == 0.0
 
 
+@pytest.mark.parametrize(("seconds", "part"), [(10.0, 0.0), (15.0, 0.0), (0.0, 1.0)])
+def test_recovering_is_measured_against_its_budget(seconds: float, part: float) -> None:
+    """In the last moment, too late, at once."""
+    run = quality([1.0] * 25, (5, 15), (15, 25))
+    back = RecoveryResult(seconds, False, 10.0, "")
+    assert score_run(run, (), back, None, seed=1).parts["recover"] == part
+
+
+@pytest.mark.parametrize(("judged", "worst"), [(20, 2), (21, 3), (10, 1), (8, 1)])
+def test_depth_is_the_mean_of_the_worst_tenth(judged: int, worst: int) -> None:
+    """Of the seconds of fault and recovery, rounded up; empty ones are not counted."""
+    bad = [0.2, 0.3, 0.4]
+    curve = [0.0] * 5 + [np.nan] * 10 + bad + [1.0] * (judged - 3)
+    score = score_run(quality(curve, (5, 18), (18, len(curve))), (), None, None, seed=1)
+    assert score.parts["depth"] == pytest.approx(sum(bad[:worst]) / worst)
+
+
+def test_a_run_without_faults_is_judged_from_the_end_of_its_warm_up() -> None:
+    """Absorb and depth over the whole load, without the seconds before the baseline; no recovery, nothing to
+    contain."""
+    run = replace(quality([0.0] * 2 + [0.6] + [0.8] * 9, None, None), baseline_span=(2, 12))
+    score = score_run(run, ("pay",), None, 1.0, seed=1)
+    assert score.parts == {
+        "absorb": pytest.approx(0.78),
+        "depth": 0.6,
+        "recover": None,
+        "contain": None,
+        "converge": 1.0,
+    }
+    assert score.interval is not None
+
+
+def test_nothing_is_contained_where_nothing_is_apart() -> None:
+    """Every journey depends on the fault, or those that do not were not played."""
+    run = quality([1.0] * 25, (5, 15), (15, 25))
+    assert score_run(run, (), None, None, seed=1).parts["contain"] is None
+    assert score_run(run, ("claim",), None, None, seed=1).parts["contain"] is None
+
+
+def test_a_veto_takes_the_score_and_tells_what_it_would_have_been() -> None:
+    """An invalid run has neither."""
+    run = quality([1.0] * 5 + [0.5] * 10 + [1.0] * 10, (5, 15), (15, 25))
+    score = score_run(run, (), None, None, seed=1)
+    lost = vetoed(score, "3 duplicate charges")
+    assert (lost.value, lost.without_veto, lost.veto) == (0.0, score.value, "3 duplicate charges")
+    assert lost.interval is None
+    nothing = without_value(score)
+    assert (nothing.value, nothing.without_veto, nothing.interval) == (None, None, None)
+    assert nothing.parts == score.parts
+
+
 def test_empty_seconds_carry_no_weight() -> None:
     """Where nothing was offered nothing is judged."""
     run = quality([1.0] * 5 + [np.nan] * 5 + [1.0] * 5 + [1.0] * 10, (5, 15), (15, 25))
@@ -126,17 +188,60 @@ def test_sparse_seconds_are_drawn_without_harm() -> None:
 
 
 def test_a_short_fault_supports_no_interval() -> None:
-    """Five seconds cannot be resampled in blocks."""
+    """Five seconds cannot be resampled in blocks, six can, if none is empty."""
     run = quality([1.0] * 5 + [0.5] * 5 + [1.0] * 10, (5, 10), (10, 20))
     assert score_run(run, (), None, None, seed=1).interval is None
+    run = quality([1.0] * 5 + [0.5] * 6 + [1.0] * 10, (5, 11), (11, 21))
+    assert score_run(run, (), None, None, seed=1).interval == pytest.approx((50.0, 50.0))
+    run = quality([1.0] * 5 + [0.5] * 5 + [np.nan] + [1.0] * 10, (5, 11), (11, 21))
+    assert score_run(run, (), None, None, seed=1).interval is None
+
+
+@pytest.mark.parametrize(("seconds", "block"), [(30, 5), (15, 5), (12, 4), (9, 3), (2, 1)])
+def test_seconds_are_drawn_with_their_neighbours(seconds: int, block: int) -> None:
+    """In blocks of a third of the series, five seconds at most, from its first second to its last."""
+    drawn = _blocks(np.arange(seconds, dtype=float), np.random.default_rng(1))
+    assert drawn.shape == (1000, seconds)
+    steps = np.diff(drawn, axis=1)
+    within = [number for number in range(seconds - 1) if (number + 1) % block]
+    assert (steps[:, within] == 1).all()
+    if block < seconds:
+        assert (steps[:, block - 1] != 1).any()
+    assert (drawn.min(), drawn.max()) == (0, seconds - 1)
+
+
+def test_only_the_seconds_are_drawn_again() -> None:
+    """What was measured once stands: with a steady fault and a part of one half the interval is a point."""
+    run = quality([1.0] * 5 + [1.0] * 10 + [1.0] * 10, (5, 15), (15, 25))
+    score = score_run(run, (), RecoveryResult(5.0, False, 10.0, ""), 0.5, seed=1)
+    assert score.value is not None and score.value < 90
+    assert score.interval == pytest.approx((score.value, score.value))
+    rng = np.random.default_rng(5)
+    noisy = quality([1.0] * 5 + rng.uniform(0.4, 0.8, 60).tolist() + [1.0], (5, 65), (65, 66))
+    interval = score_run(noisy, (), None, None, seed=1).interval
+    assert interval is not None
+    # Two standard errors of a mean of 60, of which a block of five keeps the spread.
+    assert 2.0 < interval[1] - interval[0] < 15.0
 
 
 @pytest.mark.parametrize(
     ("converged", "observed", "part"),
-    [(0.0, True, 1.0), (5.0, True, 0.5), (20.0, True, 0.0), (None, True, 0.0), (None, False, None)],
+    [
+        (0.0, True, 1.0),
+        (5.0, True, 0.5),
+        (10.0, True, 0.0),
+        (20.0, True, 0.0),
+        (None, True, 0.0),
+        (None, False, None),
+    ],
 )
 def test_converging_is_measured_against_its_budget(
     converged: float | None, observed: bool, part: float | None
 ) -> None:
     """At once, half way, too late, never; and nothing when nobody looked."""
     assert converge_part(converged, observed, 10.0) == part
+
+
+def test_converging_in_no_time_needs_no_budget() -> None:
+    """What had nothing to converge has converged."""
+    assert converge_part(0.0, True, 0.0) == 1.0

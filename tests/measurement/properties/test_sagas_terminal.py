@@ -122,3 +122,55 @@ def test_the_total_stands_beside() -> None:
     result = check(history(invoice("open"), charge(amount=30.0)), scenario(), SYSTEM)
     assert result.measures["difference"] == 30.0
     assert "ledger minus paid invoices: +30.00" in result.statement
+
+
+def test_money_that_is_right_leaves_no_difference() -> None:
+    """What was captured less what was refunded is what paid invoices cost; a fraction of a cent is none."""
+    rows = [invoice("paid"), charge(amount=30.004), record("billing", "invoice", "inv-2", status="refunded")]
+    rows += [record("payments", "charge", "inv-2", status="captured", amount=12.5, t=2.0)]
+    rows += [record("payments", "refund", "inv-2", amount=12.5, t=3.0)]
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert result.verdict is Verdict.PASS
+    assert result.statement.startswith(
+        "all 2 payments ended and money is conserved (ledger minus paid invoices: +0.00)"
+    )
+    assert result.measures == {
+        "payments_begun": 2,
+        "captured": 42.5,
+        "refunded": 12.5,
+        "paid_invoices": 30.0,
+        "difference": 0.0,
+        "open_sagas": 0,
+    }
+
+
+def test_a_rejected_payment_began_nothing() -> None:
+    """Neither does one that was never sent: what it needs had failed."""
+    rejected = op(1, "pay", "inv-1", 2.0, outcome="rejected")
+    unsent = op(2, "pay", "inv-1", 2.0, outcome="rejected", sent=None)
+    paid = [record("billing", "invoice", "inv-2", status="paid", amount=5.0)]
+    paid += [record("payments", "charge", "inv-2", status="captured", amount=5.0, t=2.0)]
+    result = check(history(rejected, unsent, invoice("open"), *paid), scenario(), SYSTEM)
+    assert (result.verdict, result.exposed) == (Verdict.PASS, 1)
+
+
+def test_a_payment_whose_saga_was_compensated_had_begun() -> None:
+    """It was promised to go on, was tried and taken back: the invoice may be open again."""
+    asked = op(1, "pay", "inv-1", 2.0, label="pending")
+    rows = [asked, invoice("open"), saga("compensated"), record("payments", "charge", "inv-2")]
+    rows += [record("billing", "invoice", "inv-2", status="paid")]
+    result = check(history(*rows), scenario(), SYSTEM)
+    assert "inv-1" not in {violation.key for violation in result.violations}
+    untried = [row for row in rows if row != saga("compensated")]
+    assert "inv-1" in {v.key for v in check(history(*untried), scenario(), SYSTEM).violations}
+
+
+def test_a_violation_stands_where_money_last_moved() -> None:
+    """At the last capture; without one, at the invoice's own time, and without that at the end."""
+    later = record("payments", "charge", "inv-1", id="b", status="captured", amount=30.0, t=9.0)
+    hanging = record("billing", "invoice", "inv-2", status="paying", t=5.0)
+    nowhere = record("billing", "invoice", "inv-3", status="paying")
+    result = check(history(charge(), later, invoice("open"), hanging, nowhere), scenario(), SYSTEM)
+    assert [(v.key, v.t) for v in result.violations] == [("inv-2", 5.0), ("inv-1", 9.0), ("inv-3", None)]
+    assert result.statement.startswith("3 payments of 3 did not end or did not conserve money")
+    assert result.measures["difference"] == 60.0
