@@ -126,7 +126,8 @@ def test_the_total_stands_beside() -> None:
 
 def test_money_that_is_right_leaves_no_difference() -> None:
     """What was captured less what was refunded is what paid invoices cost; a fraction of a cent is none."""
-    rows = [invoice("paid"), charge(amount=30.004), record("billing", "invoice", "inv-2", status="refunded")]
+    rows: list[Row] = [invoice("paid"), charge(amount=30.004)]
+    rows += [record("billing", "invoice", "inv-2", status="refunded")]
     rows += [record("payments", "charge", "inv-2", status="captured", amount=12.5, t=2.0)]
     rows += [record("payments", "refund", "inv-2", amount=12.5, t=3.0)]
     result = check(history(*rows), scenario(), SYSTEM)
@@ -157,7 +158,8 @@ def test_a_rejected_payment_began_nothing() -> None:
 def test_a_payment_whose_saga_was_compensated_had_begun() -> None:
     """It was promised to go on, was tried and taken back: the invoice may be open again."""
     asked = op(1, "pay", "inv-1", 2.0, label="pending")
-    rows = [asked, invoice("open"), saga("compensated"), record("payments", "charge", "inv-2")]
+    rows: list[Row] = [asked, invoice("open"), saga("compensated")]
+    rows += [record("payments", "charge", "inv-2")]
     rows += [record("billing", "invoice", "inv-2", status="paid")]
     result = check(history(*rows), scenario(), SYSTEM)
     assert "inv-1" not in {violation.key for violation in result.violations}

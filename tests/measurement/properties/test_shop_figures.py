@@ -1,0 +1,306 @@
+"""What the kinds say and count beside their verdict: sentences, measures, times, whose answers were wrong."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from experiment.findings import Finding
+from experiment.rows import Record, Row
+from experiment.verdict import Verdict
+from tests.measurement.histories import history, op, read, record, scenario
+from tests.measurement.shop import shop
+
+PASS, FAIL = Verdict.PASS, Verdict.FAIL
+READ = read(orders=0, payments=0, stock=0)
+
+
+def found(folder: Path, binding: str, *rows: Row) -> Finding:
+    """What the one property that a shop binds finds."""
+    system = shop(folder, f"bound: {{{binding}}}")
+    return system.properties["bound"].binding.find(history(*rows), scenario(), system)
+
+
+def charge(key: str, t: float, amount: float | None = 30.0, **more: object) -> Record:
+    return record("payments", "charge", key, t=t, amount=amount, **more)
+
+
+def order(key: str, status: str | None = "placed", t: float | None = 2.5, **more: object) -> Record:
+    return record("orders", "order", key, t=t, status=status, **more)
+
+
+def asked(number: int, key: str, outcome: str = "acknowledged", **more: object) -> Row:
+    return op(number, "order", key, float(number), outcome=outcome, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("binding", "sentence"),
+    [
+        (
+            "kind: at_most_once, things: order, effect: {store: payments, kind: charge}",
+            "No order is charged more than once.",
+        ),
+        (
+            "kind: exactly_once, things: order, operations: [order], effect: {store: orders, kind: order}",
+            "Every acknowledged order is in the store orders, once.",
+        ),
+        (
+            "kind: terminates, things: order, state: {store: orders, kind: order}, ends: [a]",
+            "Every order that was begun ends.",
+        ),
+        (
+            "kind: terminates, things: order, state: {store: orders, kind: order}, ends: [a], "
+            "completed: a, taken: {store: payments, kind: charge}",
+            "Every order that was begun ends, and money is conserved.",
+        ),
+        (
+            "kind: conservation, things: order, sum_of: [{store: payments, kind: charge}], "
+            "equals: [{store: orders, kind: order, status: [paid, sent]}]",
+            "For each order: charges = paid or sent orders.",
+        ),
+        (
+            "kind: conservation, things: order, sum_of: [{store: payments, kind: charge}], per: all, "
+            "equals: [{store: orders, kind: order}, {store: payments, kind: refund}]",
+            "For all orders together: charges = orders + refunds.",
+        ),
+    ],
+)
+def test_what_is_promised_is_a_sentence(binding: str, sentence: str, tmp_path: Path) -> None:
+    """Where a system says nothing of its own."""
+    assert shop(tmp_path, f"bound: {{{binding}}}").properties["bound"].says == sentence
+
+
+ONCE = "kind: at_most_once, things: order, operations: [order], effect: {store: payments, kind: charge}"
+
+
+def test_the_time_of_a_duplicate_is_that_of_the_last_effect(tmp_path: Path) -> None:
+    """The first one was right; the operations on its key are the ones that were wrong."""
+    rows = [asked(1, "o-1"), asked(2, "o-1", "indeterminate"), asked(3, "o-2"), charge("o-2", 3.0)]
+    bad = found(tmp_path, ONCE, *rows, charge("o-1", 1.5), charge("o-1", 9.0), charge("o-1", 4.0, None))
+    assert [(v.key, v.t) for v in bad.violations] == [("o-1", 9.0)]
+    assert bad.violations[0].statement == "order o-1 was charged 3 times (30.00 and unknown and 30.00)"
+    assert sorted(bad.wrong) == [1, 2]
+    assert bad.measures == {
+        "charged_orders": 2,
+        "duplicate_charges": 2,
+        "charges": 4,
+        "orders_charged_twice": 1,
+    }
+    assert bad.violation_count == 1
+
+
+def test_an_effect_of_another_state_is_none(tmp_path: Path) -> None:
+    """Neither in the count nor in what is told of it; a record without a state may be in any."""
+    captured = ONCE.replace("kind: charge", "kind: charge, status: [captured]")
+    rows = [charge("o-1", 1.0, 10.0, status="captured"), charge("o-1", 2.0, 20.0, status="declined")]
+    assert found(tmp_path, captured, *rows).verdict is PASS
+    twice = found(tmp_path, captured, *rows, charge("o-1", 3.0, 40.0))
+    assert twice.violations[0].statement == "order o-1 was charged twice (10.00 and 40.00)"
+    assert found(tmp_path, captured, *rows[1:], *READ).verdict is Verdict.INCONCLUSIVE
+
+
+def test_another_record_of_the_same_effect_counts(tmp_path: Path) -> None:
+    """A charge and a parcel: what was done once here and once there was done twice."""
+    also = f"{ONCE}, also: [{{store: stock, kind: parcel}}]"
+    both = found(tmp_path, also, charge("o-1", 1.0), record("stock", "parcel", "o-1", t=2.0))
+    assert (both.verdict, both.violation_count) == (FAIL, 1)
+    assert both.violations[0].statement == "order o-1 was charged twice (30.00 and unknown)"
+    apart = found(tmp_path, also, charge("o-1", 1.0), record("stock", "parcel", "o-2", t=2.0))
+    assert (apart.verdict, apart.exposed) == (PASS, 2)
+
+
+def test_a_duplicate_is_told_though_another_store_was_not_read(tmp_path: Path) -> None:
+    """Nothing that was not read can undo it; a pass needs all."""
+    also = f"{ONCE}, also: [{{store: stock, kind: parcel}}]"
+    seen = [charge("o-1", 1.0), *read(payments=1)]
+    assert found(tmp_path, also, *seen).verdict is Verdict.INCONCLUSIVE
+    twice = [charge("o-1", 1.0), charge("o-1", 2.0), *read(payments=2)]
+    assert found(tmp_path, also, *twice).verdict is FAIL
+
+
+def test_what_was_taken_too_much_is_counted_of_doubled_things_only(tmp_path: Path) -> None:
+    """Less than was due is no negative debt of another thing; nothing doubled, nothing over."""
+    due = f"{ONCE}, due: {{store: orders, kind: order}}"
+    more = [charge("o-1", 1.0), charge("o-1", 2.0), order("o-1", amount=30.0)]
+    less = [charge("o-2", 1.0, 1.0), charge("o-2", 2.0, 1.0), order("o-2", amount=50.0)]
+    once = [charge("o-3", 1.0, 99.0), order("o-3", amount=10.0)]
+    bad = found(tmp_path, due, *more, *less, *once)
+    assert bad.measures["net_overcharge"] == 30.0
+    assert found(tmp_path, due, *once).measures["net_overcharge"] == 0.0
+
+
+EXACTLY = "kind: exactly_once, things: order, operations: [order], effect: {store: orders, kind: order}"
+
+
+def test_an_order_in_doubt_is_counted_apart(tmp_path: Path) -> None:
+    """Unless it was acknowledged when it was asked for again: then it is none in doubt."""
+    rows = [asked(1, "o-1", "indeterminate"), asked(2, "o-1"), asked(3, "o-2", "indeterminate")]
+    rows += [asked(4, "o-3", "indeterminate"), order("o-1"), order("o-2"), order("o-9")]
+    good = found(tmp_path, EXACTLY, *rows)
+    assert (good.verdict, good.exposed) == (PASS, 3)
+    assert good.statement == "all 1 acknowledged order are in the store orders once"
+    assert good.measures == {
+        "acknowledged": 1,
+        "lost": 0,
+        "stored_twice": 0,
+        "indeterminate": 2,
+        "indeterminate_that_happened": 1,
+    }
+
+
+def test_a_loss_stands_at_its_first_acknowledgement(tmp_path: Path) -> None:
+    """A doubled one at its last record; all answers on the keys were wrong, in the order of their times."""
+    rows = [asked(1, "o-1", "indeterminate"), asked(5, "o-1"), asked(3, "o-1"), asked(6, "o-2")]
+    rows += [order("o-2", t=7.0), order("o-2", t=2.0), asked(8, "o-3"), order("o-3")]
+    bad = found(tmp_path, EXACTLY, *rows)
+    assert [(v.key, v.t) for v in bad.violations] == [("o-1", 3.05), ("o-2", 7.0)]
+    assert sorted(bad.wrong) == [1, 3, 5, 6]
+    assert (bad.violation_count, bad.exposed) == (2, 3)
+
+
+def test_an_order_that_its_own_api_does_not_show_is_lost(tmp_path: Path) -> None:
+    """Though a record of it exists: nobody finds it."""
+    gone = op(9, "final_read", "o-1", 40.0, value="absent")
+    assert found(tmp_path, EXACTLY, asked(1, "o-1"), order("o-1"), gone).violation_count == 1
+    there = op(9, "final_read", "o-1", 40.0, value="placed")
+    assert found(tmp_path, EXACTLY, asked(1, "o-1"), order("o-1"), there).verdict is PASS
+
+
+CONSERVED = (
+    "kind: conservation, things: order, operations: [order], sum_of: [{store: payments, kind: charge}], "
+    "equals: [{store: orders, kind: order, status: [paid]}]"
+)
+
+
+def test_sums_are_told_to_the_cent(tmp_path: Path) -> None:
+    """Beside them their difference, and the last time at which the thing moved."""
+    rows = [charge("o-1", 4.0, 10.0), charge("o-1", 9.0, 20.004), order("o-1", "paid", amount=30.0)]
+    good = found(tmp_path, CONSERVED, *rows)
+    assert good.verdict is PASS
+    assert good.measures == {"orders": 1, "left": 30.0, "right": 30.0, "difference": 0.0}
+    early = [asked(1, "o-1"), asked(2, "o-2"), charge("o-2", 1.0, 7.0)]
+    bad = found(tmp_path, CONSERVED, *early, charge("o-1", 4.0, 10.0), charge("o-1", 9.0, 20.01))
+    assert [(v.key, v.t) for v in bad.violations] == [("o-2", 1.0), ("o-1", 9.0)]
+    assert sorted(bad.wrong) == [1, 2]
+    assert bad.measures["difference"] == 37.01
+    assert "o-1: charges = paid orders, but 30.01 is not 0.00" in bad.violations[1].statement
+
+
+def test_all_together_may_differ_one_by_one(tmp_path: Path) -> None:
+    """Too much of one order and as much too little of another are even; then no answer was wrong."""
+    together = f"{CONSERVED}, per: all"
+    rows = [asked(1, "o-1"), charge("o-1", 1.0, 30.0), order("o-2", "paid", amount=30.0)]
+    even = found(tmp_path, together, *rows)
+    assert (even.verdict, list(even.wrong)) == (PASS, [])
+    odd = found(tmp_path, together, *rows, charge("o-3", 0.5, 5.0))
+    assert (odd.verdict, odd.violation_count, odd.exposed) == (FAIL, 1, 3)
+    assert odd.statement == (
+        "charges = paid orders does not hold for 3 orders together (in all 35.00 = 30.00)"
+    )
+    (violation,) = odd.violations
+    assert violation.statement == (
+        "charges = paid orders: 35.00 is not 30.00; the first order that differs is o-3"
+    )
+    assert list(odd.wrong) == [1]
+
+
+LOST = (
+    "kind: no_lost_write, things: order, operations: [order, change], creates: [order], versioned: on, "
+    "record: {store: orders, kind: order_version, called: version}, value: price"
+)
+
+
+def version(number: int | None, value: str | None = None, key: str = "o-1", t: float | None = 1.0) -> Record:
+    return record("orders", "order_version", key, version=number, value=value, t=t)
+
+
+def change(
+    number: int, made: int | None, on: int | None = None, value: str | None = None, **more: object
+) -> Row:
+    facts = {"version": made, "expected_version": on, "value": value, **more}
+    return op(number, "change", "o-1", float(number), **facts)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("written", "stored", "fits"),
+    [
+        ("20", "20.0", True),
+        ("20", "20 mg", True),
+        ("20", "21", False),
+        ("-20", "20", False),
+        ("20", "20.5", False),
+        ("red", "red", True),
+        ("red", "blue", False),
+        (None, "blue", True),
+    ],
+)
+def test_a_value_is_compared_as_a_number_where_it_has_one(
+    written: str | None, stored: str, fits: bool, tmp_path: Path
+) -> None:
+    """The first number of each text; else the text; where nobody says what was written, nothing."""
+    seen = found(tmp_path, LOST, asked(1, "o-1", version=1, value=written), version(1, stored))
+    assert seen.verdict is (PASS if fits else FAIL)
+
+
+def test_each_way_to_lose_a_write_is_counted(tmp_path: Path) -> None:
+    """Two writers of one version, a change on a version that was not the last, a broken chain, an API that
+    shows an older one: each is told of by name."""
+    first = asked(1, "o-1", version=1)
+    twice = found(tmp_path, LOST, first, change(2, 2, 1), change(3, 2, 1), version(1), version(2))
+    assert twice.measures["versions_given_twice"] == 1
+    assert "version 2 of o-1 was acknowledged to 2 writers" in twice.violations[0].statement
+    assert [(v.key, v.t) for v in twice.violations] == [("o-1", 3.05)]
+    blind = found(tmp_path, LOST, first, change(2, 3, 1), version(1), version(2), version(3))
+    assert (blind.measures["overwritten_unseen"], blind.violation_count) == (1, 1)
+    assert "made on version 1 became version 3" in blind.violations[0].statement
+    gap = found(tmp_path, LOST, first, version(1), version(3))
+    assert (gap.measures["broken_chains"], list(gap.wrong)) == (1, [])
+    assert "2 rows, versions 1 to 3" in gap.violations[0].statement
+    shown = op(9, "final_read", "o-1", 40.0, version=1)
+    old = found(tmp_path, LOST, first, change(2, 2, 1), version(1), version(2), shown)
+    assert (old.measures["shown_too_old"], list(old.wrong)) == (1, [2])
+    assert "shows version 1 of o-1, version 2 had been acknowledged" in old.violations[0].statement
+    none = op(9, "final_read", "o-1", 40.0)
+    assert "shows version none" in found(tmp_path, LOST, first, version(1), none).violations[0].statement
+    newest = op(9, "final_read", "o-1", 40.0, version=2)
+    assert found(tmp_path, LOST, first, change(2, 2, 1), version(1), version(2), newest).verdict is PASS
+
+
+def test_versions_that_nobody_was_told_of_are_exposed_too(tmp_path: Path) -> None:
+    """The store alone knows of them; a chain that is broken there counts."""
+    rows = [asked(1, "o-1", version=1), version(1), version(1, key="o-2"), version(2, key="o-2")]
+    good = found(tmp_path, LOST, *rows)
+    assert (good.verdict, good.exposed) == (PASS, 2)
+    assert good.measures == {
+        "acknowledged_writes": 1,
+        "acknowledged_changes": 0,
+        "orders_nobody_was_told_of": 1,
+    }
+    bad = found(tmp_path, LOST, *rows, version(4, key="o-2"))
+    assert bad.statement == "1 broken chains, of 1 acknowledged write and 1 order that nobody was told of"
+
+
+def test_a_write_without_a_version_needs_a_record_that_could_be_it(tmp_path: Path) -> None:
+    """One with its value; for a journey that ends the thing, one in an end state."""
+    told = asked(1, "o-1", value="30")
+    assert found(tmp_path, LOST, told, version(1, "30")).verdict is PASS
+    lost = found(tmp_path, LOST, told, version(1, "31"))
+    assert lost.violations[0].statement == (
+        "an order of o-1 (price 30) was acknowledged; the store orders has no version that could be it"
+    )
+    assert (list(lost.wrong), lost.measures["lost_changes"]) == ([1], 1)
+    ends = f"{LOST}, ends: [change], ended: {{status: [gone]}}"
+    rows = [asked(1, "o-1", version=1), change(2, None), version(1)]
+    assert found(tmp_path, ends, *rows).measures["lost_changes"] == 1
+    gone = record("orders", "order_version", "o-1", version=2, status="gone", t=2.0)
+    assert found(tmp_path, ends, *rows, gone).verdict is PASS
+
+
+def test_the_newest_write_is_what_the_api_must_show(tmp_path: Path) -> None:
+    """Without versions: the last acknowledged write on the key was wrong, not the first."""
+    plain = "kind: no_lost_write, things: order, operations: [order], record: {store: orders, kind: order}"
+    gone = op(9, "final_read", "o-1", 40.0, value="absent")
+    bad = found(tmp_path, plain, asked(1, "o-1"), asked(2, "o-1"), order("o-1"), gone)
+    assert (bad.measures["not_shown"], list(bad.wrong)) == (1, [2])
+    assert [(v.key, v.t) for v in bad.violations] == [("o-1", 40.05)]
