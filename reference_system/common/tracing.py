@@ -54,6 +54,12 @@ def parse(traceparent: str | None) -> tuple[str, str] | None:
     return parts[1], parts[2]
 
 
+def remote(traceparent: str) -> Span | None:
+    """The span that a context names, for what is done under it elsewhere or later; it ended where it is."""
+    named = parse(traceparent)
+    return None if named is None else Span(named[0], named[1], None, "", "", "", 0.0)
+
+
 class Tracer:
     """Makes spans and writes finished ones; counts those it had to drop."""
 

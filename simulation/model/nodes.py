@@ -29,6 +29,7 @@ class Node:
     CONSUMES: tuple[str, ...] = ()  # subjects of events, handled by `on_events`
     SWITCHES: tuple[str, ...] = ()  # of a design, that this class obeys, besides those of its bases
     CHANGES: tuple[str, ...] = ()  # planned changes that it makes on request, by `change`
+    BY_MESSAGE: frozenset[str] = frozenset()  # requests that carry a context only where events carry one
 
     def __init__(self, site: Site, name: str, server: Server) -> None:
         self.site = site
@@ -153,7 +154,7 @@ class Node:
             attempt.channel.reply(attempt, Reply(503, refused=True), NOT_SERVED)
         else:
             self.in_flight += 1
-            span = self._part_of(attempt.context) if self.tell is not None else None
+            span = self._part_of(self._heard(attempt)) if self.tell is not None else None
             Task(self._answer(attempt, request), self, span)
 
     def _answer(self, attempt: Attempt, request: Request) -> Work[None]:
@@ -175,7 +176,8 @@ class Node:
         if reply.status in RETRYABLE:
             failure = Failure(Cause.STATUS, reply.status, not_done=reply.refused or reply.status == 429)
         if self.tell is not None and span is not None:
-            parent = attempt.context.span if attempt.context is not None and self.over != "none" else None
+            heard = self._heard(attempt)
+            parent = heard.span if heard is not None else None
             took = self.clock._now - began
             self.tell(
                 Told("request", span.trace, span.span, parent, self.name, began, took, reply.status < 500)
@@ -271,6 +273,11 @@ class Node:
         name = next(self.site.span_names)
         heard = context if self.over != "none" else None
         return Context(heard.trace if heard is not None else name, name)
+
+    def _heard(self, attempt: Attempt) -> Context | None:
+        """The context that came with a request, as far as the design hands contexts on."""
+        carried = self.over == "all" or attempt.request.what not in self.BY_MESSAGE
+        return attempt.context if carried and self.over != "none" else None
 
     def delivered(self, link: str, made_at: float, context: Context | None) -> None:
         """An event was handled that was made at a time."""

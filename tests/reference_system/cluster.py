@@ -33,6 +33,7 @@ from reference_system.workload.staff import register
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "reference_system"
 VALVES = (
+    "hl7_gateway -> lab",
     "eligibility -> payer",
     "billing -> payments",
     "billing -> postgres",

@@ -25,6 +25,7 @@ REQUIRED: dict[str, tuple[str, ...]] = {
     "ORM": ("PID", "ORC"),
     "OML": ("PID", "ORC"),
     "RDE": ("PID", "ORC", "RXE"),
+    "OMP": ("PID", "ORC", "RXO"),
     "RDS": ("PID", "ORC", "RXD"),
     "DFT": ("PID", "FT1"),
     "MDM": ("PID", "TXA"),
@@ -39,7 +40,7 @@ CHARSETS = {
 }
 TIME = re.compile(r"(\d{4})(\d\d)?(\d\d)?(?:(\d\d)(\d\d)?(\d\d)?(?:\.\d{1,4})?)?([+-]\d{4})?")
 CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f]")
-CORRECTED, FINAL = "C", "F"
+CONTEXT = b"ZTC"  # a local segment, which every receiver that does not know it must pass over
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,7 @@ class Reading:
     patient: str = ""
     sent_at: float = 0.0  # unix seconds; 0: not told
     things: tuple[Thing, ...] = ()
+    segments: tuple[hl7.Segment, ...] = ()
 
 
 class _Unfit(Exception):
@@ -162,68 +164,92 @@ def _content(header: Header, raw: bytes) -> Reading:
     if CONTROL.search(text):
         raise _Unfit("a control character inside the message")
     segments = list(hl7.parse(text))
-    names = {_field(segment, 0) for segment in segments}
+    names = {field(segment, 0) for segment in segments}
     if missing := [name for name in _required(header.kind) or () if name not in names]:
         raise _Unfit(f"no segment {missing[0]}")
     sent_at = _time(header.time, "MSH-7")
-    patient = next((_first(segment, 3) for segment in segments if _field(segment, 0) == "PID"), "")
+    patient = next((first(segment, 3) for segment in segments if field(segment, 0) == "PID"), "")
     if "PID" in (_required(header.kind) or ()) and not patient:
-        patient = next((_first(segment, 2) for segment in segments if _field(segment, 0) == "PID"), "")
+        patient = next((first(segment, 2) for segment in segments if field(segment, 0) == "PID"), "")
     things = {(one.kind, one.key): one for one in _things(header.kind, segments)}
-    return Reading(header, "AA", "", patient[:80], sent_at, tuple(things.values()))
+    return Reading(header, "AA", "", patient[:80], sent_at, tuple(things.values()), tuple(segments))
 
 
 def _things(kind: str, segments: Iterable[hl7.Segment]) -> Iterator[Thing]:
     of, event = kind.partition("^")[::2]
     order, dose = "", ""
     for segment in segments:
-        name = _field(segment, 0)
+        name = field(segment, 0)
         if name == "PID" and of == "ADT":
-            yield Thing("patient", _first(segment, 3), event, "")
+            yield Thing("patient", first(segment, 3), event, "")
         elif name == "ORC":
-            order = _first(segment, 2) or _first(segment, 3)
+            order = first(segment, 2) or first(segment, 3)
             if of in ("ORM", "OML"):
-                yield Thing("order", order, _first(segment, 1), "")
+                yield Thing("order", order, first(segment, 1), "")
         elif name == "RXE" and of == "RDE":
-            dose = _first(segment, 3)
+            dose = first(segment, 3)
             yield Thing("dose", order, "", dose)
         elif name == "OBR":
-            order = _first(segment, 3) or _first(segment, 2) or order
+            order = first(segment, 3) or first(segment, 2) or order
         elif name == "OBX":
             _check_observation(segment, strict=of == "ORU")
             if of == "ORU":
-                status, value = _first(segment, 11), _field(segment, 5)
-                yield Thing("result", f"{order}/{_first(segment, 3)}"[:200], status, value[:200])
+                status, value = first(segment, 11), field(segment, 5)
+                yield Thing("result", f"{order}/{first(segment, 3)}"[:200], status, value[:200])
 
 
 def _check_observation(segment: hl7.Segment, *, strict: bool) -> None:
     """OBX-2 says what OBX-5 is, OBX-11 what it is worth; OBX-12 and OBX-14 are times. A separator that was
     not escaped moves text to where a time must stand."""
-    kind, value = _first(segment, 2), _field(segment, 5)
+    kind, value = first(segment, 2), field(segment, 5)
     if kind == "NM":
         for one in filter(None, value.split("~")):
             try:
                 float(one)
             except ValueError:
                 raise _Unfit("OBX-5 is not a number, as OBX-2 says") from None
-    if strict and not _first(segment, 3):
+    if strict and not first(segment, 3):
         raise _Unfit("OBX-3 is empty: nothing says what was observed")
-    if strict and value and not _first(segment, 11):
+    if strict and value and not first(segment, 11):
         raise _Unfit("OBX-11 is empty: the segment is incomplete")
     for number in (12, 14):
-        _time(_first(segment, number), f"OBX-{number}")
+        _time(first(segment, number), f"OBX-{number}")
 
 
-def _field(segment: hl7.Segment, number: int) -> str:
+def field(segment: hl7.Segment, number: int) -> str:
+    """All of a field, with the delimiters of the message; empty where there is none."""
     return str(segment[number]) if number < len(segment) else ""
 
 
-def _first(segment: hl7.Segment, number: int) -> str:
+def first(segment: hl7.Segment, number: int) -> str:
     """The first component of the first repetition."""
     field = segment[number] if number < len(segment) else ""
     while not isinstance(field, str):
         field = field[0] if len(field) else ""
     return field.strip()
+
+
+def part(segment: hl7.Segment, number: int, which: int) -> str:
+    """A component, counted from 1, of the first repetition; empty where there is none."""
+    repetition = segment[number][0] if number < len(segment) and len(segment[number]) else ""
+    if isinstance(repetition, str):
+        return repetition.strip() if which == 1 else ""
+    found = repetition[which - 1] if which <= len(repetition) else ""
+    while not isinstance(found, str):
+        found = found[0] if len(found) else ""
+    return found.strip()
+
+
+def context_of(content: bytes) -> str | None:
+    """The trace in which a message was sent: what the local segment ZTC says, in the form of W3C's
+    traceparent. A repeat says the same, since its bytes are the same."""
+    text = normalised(content)
+    separator = text[3:4]
+    start = text.find(b"\r" + CONTEXT + separator) if separator else -1
+    if start < 0:
+        return None
+    segment = text[start + 5 :].split(b"\r", 1)[0]
+    return segment.split(separator, 1)[0].decode("latin-1").strip()
 
 
 def _time(text: str, place: str) -> float:

@@ -1,4 +1,5 @@
-"""HL7 gateway: takes HL7 v2 in over MLLP and in files, keeps each message as it came, and applies it once."""
+"""HL7 gateway: takes HL7 v2 in over MLLP and in files, keeps each message as it came, applies it once, and
+brings what it says to the services that keep it."""
 
 from __future__ import annotations
 
@@ -11,18 +12,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from reference_system.common import fhir
+from reference_system.common import fhir, tracing
 from reference_system.common.mllp import BUSY, Block
 from reference_system.common.operations import plain
 from reference_system.common.service import Reset, Service, records_of
 from reference_system.common.store import StoreUnavailable
+from reference_system.common.tracing import SERVER
 from reference_system.services.hl7_gateway import statements
 from reference_system.services.hl7_gateway.acknowledgements import acknowledgement
 from reference_system.services.hl7_gateway.batches import read_batch
+from reference_system.services.hl7_gateway.delivering import Deliveries
 from reference_system.services.hl7_gateway.intake import Intake, Switches
 from reference_system.services.hl7_gateway.listener import Listener, OnReceipt
-from reference_system.services.hl7_gateway.messages import header_of, read
+from reference_system.services.hl7_gateway.messages import context_of, header_of, read
+from reference_system.services.hl7_gateway.resources import LAB, PRESCRIPTIONS
 
+SPAN = "HL7 message"
 MLLP, FILE = "mllp", "file"
 FEED = "hl7_sender"  # MLLP names no caller: what comes by it is counted as the feed's
 AT_ONCE = 32  # messages on their way into the store; further ones wait in their connections
@@ -50,8 +55,9 @@ class Hl7Gateway(Service):
 
     def build(self) -> None:
         super().build()
-        self.intake = Intake(self.store)
-        self.intake.switches = self.switches
+        self.deliveries = Deliveries(self.store, self.links, self.log, self.metrics, self.spawn)
+        self.intake = Intake(self.store, self.deliveries, self.calls)
+        self.intake.follow(self.switches)
         self._places = asyncio.Semaphore(AT_ONCE)
         self._night = 0.0
         self._listeners: set[Listener] = set()
@@ -70,10 +76,22 @@ class Hl7Gateway(Service):
             return
         self._listeners.add(listener)
         try:
-            early = OnReceipt(self._receipt, lambda content: self.intake.hold(content, MLLP))
+            early = OnReceipt(self._receipt, self._hold)
             await listener.serve(early if self.switches.hl7_ack == "on_receipt" else None)
         finally:
             self._listeners.discard(listener)
+
+    def _hold(self, content: bytes) -> None:
+        """The whole of a block that was acknowledged on receipt, if it came whole."""
+        span = self.tracer.start(SPAN, SERVER, self._context(content))
+        token = tracing.current.set(span)
+        self.intake.hold(content, MLLP)
+        tracing.current.reset(token)
+        self.tracer.finish(span)
+
+    def _context(self, content: bytes) -> str | None:
+        """The trace of the message, where the design hands contexts on over messages."""
+        return context_of(content) if self.tracer.over == "all" else None
 
     async def _receipt(self, content: bytes) -> tuple[bytes | None, bool]:
         """The acknowledgement on receipt, and whether the message is to be kept."""
@@ -106,7 +124,8 @@ class Hl7Gateway(Service):
             return acknowledgement(None, "AA")
         self._count()
         self.metrics.in_flight += 1
-        span, ok = self.tracer.start("HL7 message", "server"), False
+        span, ok = self.tracer.start(SPAN, SERVER, self._context(block.content)), False
+        token = tracing.current.set(span)
         try:
             async with self._places:
                 taken = await self.of_run(lambda: self._taken(block))
@@ -114,11 +133,12 @@ class Hl7Gateway(Service):
             return taken
         finally:
             self.metrics.in_flight -= 1
+            tracing.current.reset(token)
             self.tracer.finish(span, ok)
 
     async def _taken(self, block: Block) -> bytes | None:
         behaviours = self.behaviours
-        if behaviours and behaviours.refusal(FEED) is not None:
+        if self.deliveries.full or (behaviours and behaviours.refusal(FEED) is not None):
             return acknowledgement(header_of(block.content), "AR", BUSY)
         if behaviours and (pause := behaviours.delay(FEED)) > 0:
             await asyncio.sleep(pause)
@@ -224,7 +244,11 @@ class Hl7Gateway(Service):
                 self.log.seldom("held messages wait", error=str(error))
 
     async def opened(self) -> None:
-        self.intake.switches = self.switches
+        self._begin_day()
+        await self.deliveries.resume()
+
+    def _begin_day(self) -> None:
+        self.intake.follow(self.switches)
         self._night = time.time() + EVENING_S / self.clock_scale
 
     async def cleared(self, reset: Reset) -> None:
@@ -232,18 +256,21 @@ class Hl7Gateway(Service):
         for listener in self._listeners:
             listener.abort()
         self.intake.forget()
-        await self.opened()
+        self.deliveries.forget()
+        self._begin_day()
 
     async def backlog(self) -> dict[str, int]:
         row = await self.store.row("SELECT count(*) AS n FROM batch WHERE status = 'waiting'")
-        return {"held_messages": self.intake.waiting, "waiting_files": row["n"] if row else 0}
+        waiting = {"held_messages": self.intake.waiting, "deliveries": len(self.deliveries)}
+        return {**waiting, "waiting_files": row["n"] if row else 0}
 
     async def records(self) -> list[dict[str, Any]]:
-        applied, received, outcomes, files = await asyncio.gather(
+        applied, received, outcomes, files, asked = await asyncio.gather(
             self.store.rows(statements.APPLIED),
             self.store.rows(statements.RECEIVED),
             self.store.rows(statements.OUTCOMES),
             self.store.rows(statements.BATCHES),
+            self.store.rows(statements.ASKED, [LAB, PRESCRIPTIONS]),
         )
         messages = [
             {"key": row["control"], "id": row["id"], "at": row["at"], "value": row["print"]}
@@ -257,4 +284,5 @@ class Hl7Gateway(Service):
             *records_of("hl7_received", received),
             *records_of("hl7_outcome", outcomes),
             *records_of("hl7_file", files),
+            *records_of("hl7_asked", asked),
         ]

@@ -19,9 +19,13 @@ DDL = """
     CREATE TABLE IF NOT EXISTS batch (
         id text PRIMARY KEY, name text NOT NULL, status text NOT NULL, reason text NOT NULL,
         messages int NOT NULL, at float8 NOT NULL, raw bytea NOT NULL);
-    CREATE INDEX IF NOT EXISTS batch_waiting ON batch (at) WHERE status = 'waiting'
+    CREATE INDEX IF NOT EXISTS batch_waiting ON batch (at) WHERE status = 'waiting';
+    CREATE TABLE IF NOT EXISTS delivery (
+        seq bigserial PRIMARY KEY, received text NOT NULL, patient text NOT NULL, callee text NOT NULL,
+        key text NOT NULL, what text NOT NULL, body text NOT NULL, context text NOT NULL);
+    CREATE INDEX IF NOT EXISTS delivery_received ON delivery (received)
 """
-TABLES = ("received", "outcome", "known", "thing", "batch")
+TABLES = ("received", "outcome", "known", "thing", "batch", "delivery")
 
 
 def _keep(first: int, sent_at: int) -> str:
@@ -39,11 +43,29 @@ def _keep(first: int, sent_at: int) -> str:
             received = EXCLUDED.received
         WHERE EXCLUDED.sent_at > thing.sent_at
            OR (EXCLUDED.sent_at = thing.sent_at AND (thing.status <> 'C' OR EXCLUDED.status = 'C'))
+        RETURNING kind, key
     """
 
 
+def _deliver(first: int, patient: int) -> str:
+    """What is to be delivered of the things that were kept, and whether it is durable. `first` is the number
+    of the first of four arrays: callee, key, what, body; then come the trace and `durable`."""
+    callee, key, what, body, context, durable = range(first, first + 6)
+    return f"""
+        INSERT INTO delivery (received, patient, callee, key, what, body, context)
+        SELECT $1, ${patient}, u.callee, u.key, u.what, u.body, ${context}
+        FROM unnest(${callee}::text[], ${key}::text[], ${what}::text[], ${body}::text[])
+            WITH ORDINALITY AS u (callee, key, what, body, place)
+        JOIN t ON t.kind = u.callee AND t.key = u.key
+        WHERE ${durable}::boolean ORDER BY u.place
+    """
+
+
+KEPT = "array(SELECT kind || ' ' || key FROM t) AS kept"
+
 # $1 id $2 sender $3 control $4 kind $5 patient $6 origin $7 at $8 sent at $9 fingerprint $10 raw $11 code
 # $12 reason $13 acknowledgement $14 known messages are told $15 what is not applied is kept $16-$19 things
+# $20-$25 deliveries
 TAKE = f"""
     WITH h AS (
         SELECT print, ack FROM known WHERE sender = $2 AND control = $3 AND $14
@@ -67,10 +89,12 @@ TAKE = f"""
         WHERE $14 AND $11 <> 'AR' AND s.ack IS NULL
         ON CONFLICT DO NOTHING
     ), t AS ({_keep(16, 8)}
-    ) SELECT status, reused, ack FROM s
+    ), d AS ({_deliver(20, 5)}
+    ) SELECT status, reused, ack, {KEPT} FROM s
 """
 
 # A dead letter is applied after all: $1 id $2 kind $3 patient $4 at $5 sent at $6 fingerprint $7 raw $8-$11
+# things $12-$17 deliveries
 REPLAY = f"""
     WITH s AS (
         UPDATE outcome SET status = 'applied', reason = '', at = $4
@@ -79,7 +103,23 @@ REPLAY = f"""
         UPDATE received SET raw = $7, print = $6, kind = $2, patient = $3
         WHERE id = $1 AND EXISTS (SELECT FROM s)
     ), t AS ({_keep(8, 5)}
-    ) SELECT status FROM s
+    ), d AS ({_deliver(12, 3)}
+    ) SELECT status, {KEPT} FROM s
+"""
+
+UNDELIVERED = "SELECT received, patient, callee, key, what, body, context FROM delivery ORDER BY seq"
+DELIVERED = "DELETE FROM delivery WHERE received = $1 AND callee = $2 AND key = $3"
+# What a message asked of others was refused: $1 received $2 reason $3 at $4 it is kept
+REFUSED = """
+    WITH d AS (DELETE FROM delivery WHERE received = $1)
+    UPDATE outcome SET status = 'dead-lettered', reason = $2, at = $3
+    WHERE received = $1 AND status = 'applied' AND $4
+"""
+# What applied messages asked of services that have records of it.
+ASKED = """
+    SELECT t.key, t.received AS id, r.at, t.kind AS status, r.control AS value
+    FROM thing t JOIN outcome o ON o.received = t.received AND o.status = 'applied'
+    JOIN received r ON r.id = t.received WHERE t.kind = ANY($1::text[]) ORDER BY r.at
 """
 
 DEAD_LETTERS = """

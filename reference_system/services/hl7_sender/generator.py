@@ -7,6 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from reference_system.common.mllp import END, FS, START, framed
 
@@ -32,9 +33,28 @@ class Sending:
     kind: str = ""
 
 
-def message(kind: str, control: str, patient: str, seed: int) -> bytes:
-    """One message of ADT^A01, ADT^A08, ORU^R01, ORM^O01 or RDE^O11; its order is called as its control
-    id."""
+@dataclass(frozen=True, slots=True)
+class Who:
+    """What PID says of a patient."""
+
+    family: str = "TEST"
+    given: str = "PATIENT"
+    born: str = "19700101"
+    sex: str = "U"
+
+
+def who_is(patient: dict[str, Any]) -> Who:
+    """A Patient of FHIR as PID says it; what is not known there is as in a message for tests."""
+    name, sexes = (patient.get("name") or [{}])[0], {"female": "F", "male": "M", "other": "O"}
+    given = (name.get("given") or [""])[0]
+    born = str(patient.get("birthDate") or "").replace("-", "")
+    return Who(str(name.get("family") or ""), str(given), born, sexes.get(str(patient.get("gender")), "U"))
+
+
+def message(kind: str, control: str, patient: str, seed: int, who: Who = Who(), context: str = "") -> bytes:
+    """One message of ADT^A01, ADT^A08, ORU^R01, ORM^O01 or RDE^O11; its order is called as its control id.
+    `context` is the trace in which it is sent: a local segment, since MSH has no field for it that receivers
+    pass over."""
     rng = random.Random(f"{seed}/{control}")
     at = time.strftime("%Y%m%d%H%M%S+0000", time.gmtime())
     of, event = kind.split("^")
@@ -42,7 +62,7 @@ def message(kind: str, control: str, patient: str, seed: int) -> bytes:
     lines = [
         f"MSH|^~\\&|{SENDERS[of]}|GATEWAY|CODEBLUE|{at}||{of}^{event}^{structure}|{control}"
         "|P|2.5.1|||AL|NE||UNICODE UTF-8",
-        f"PID|1||{patient}^^^HOSP^MR||TEST^PATIENT||19700101|U",
+        f"PID|1||{patient}^^^HOSP^MR||{who.family}^{who.given}||{who.born}|{who.sex}",
     ]
     if of == "ADT":
         lines.insert(1, f"EVN|{event}|{at}")
@@ -58,6 +78,8 @@ def message(kind: str, control: str, patient: str, seed: int) -> bytes:
     else:
         dose = rng.choice((2.5, 5, 10, 20))
         lines += [f"ORC|NW|{control}", f"RXE|^^^{at}|{rng.choice(DRUGS)}|{dose}||MG|TAB"]
+    if context:
+        lines.append(f"ZTC|{context}")
     return ("\r".join(lines) + "\r").encode()
 
 
@@ -112,13 +134,16 @@ REUSED = "reused_control"
 DEFECTS = (*CONTENT, *FRAMES, REUSED)
 
 
-def sending(kind: str, control: str, patient: str, seed: int, defect: str = "") -> Sending:
-    """A message as it goes out; with a defect it is an ORU^R01. Raises KeyError for an unknown defect."""
+def sending(
+    kind: str, control: str, patient: str, seed: int, defect: str = "", *, who: Who = Who(), context: str = ""
+) -> Sending:
+    """A message as it goes out; with a defect it is an ORU^R01. Only ADT says who a patient is. Raises
+    KeyError for an unknown defect."""
     if not defect:
-        raw = message(kind, control, patient, seed)
+        raw = message(kind, control, patient, seed, who if kind.startswith("ADT") else Who(), context)
         return Sending(framed(raw), ("AA",), contents=(raw,), kind=kind)
     kind = "ORU^R01"
-    raw = message(kind, control, patient, seed)
+    raw = message(kind, control, patient, seed, context=context)
     if defect == REUSED:
         other = _fields(raw, b"PID", 8, b"O")
         return Sending(framed(other), ("AE",), first=framed(raw), contents=(raw, other), kind=kind)

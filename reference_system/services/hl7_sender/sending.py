@@ -88,8 +88,9 @@ class Outbound:
             connection.close()
         return None
 
-    async def file(self, name: str, content: bytes) -> Reply:
-        """Upload a file; any status. Raises Unanswered."""
+    async def file(self, name: str, content: bytes, context: str = "") -> Reply:
+        """Upload a file in a trace; any status. Raises Unanswered."""
+        headers = {"x-caller": "hl7_sender", **({"traceparent": context} if context else {})}
         self._counters.logical += 1
         made, pause = 0, 0.0
         while True:
@@ -97,9 +98,7 @@ class Outbound:
             self._counters.attempts += 1
             try:
                 async with asyncio.timeout(self._timeout):
-                    return await self._http.request(
-                        "POST", f"/batches?name={name}", {"x-caller": "hl7_sender"}, content
-                    )
+                    return await self._http.request("POST", f"/batches?name={name}", headers, content)
             except TimeoutError:
                 self._counters.timeouts += 1
             except OSError:

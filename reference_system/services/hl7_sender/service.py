@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, ClassVar
 
 import msgspec
@@ -18,9 +19,10 @@ from reference_system.common.config import Design
 from reference_system.common.mllp import code_of
 from reference_system.common.operations import plain
 from reference_system.common.service import Reset, Service, records_of
+from reference_system.common.tracing import CLIENT, Span
 from reference_system.services.hl7_sender.feed import Feed
 from reference_system.services.hl7_sender.files import night
-from reference_system.services.hl7_sender.generator import DEFECTS, SENDERS, Sending, sending
+from reference_system.services.hl7_sender.generator import DEFECTS, SENDERS, Sending, Who, sending, who_is
 from reference_system.services.hl7_sender.sending import Outbound, Unanswered
 
 GATEWAY = "hl7_gateway"
@@ -77,6 +79,7 @@ class Hl7Sender(Service):
             f"{self.config.seed}/{self.name}/{GATEWAY}",
         )
         self._feed = Feed(())
+        self._people: dict[str, Who] = {}
 
     def apply(self, design: Design) -> None:
         super().apply(design)
@@ -90,17 +93,14 @@ class Hl7Sender(Service):
         order = self._read(await request.body())
         if order.message.partition("^")[0] not in SENDERS:
             raise fhir.Refused(400, f"found {order.message!r}, expected one of {', '.join(SENDERS)}")
-        what = self._feed.sending(GOOD, order.number, order.key)
-        return await self._send(order, what or sending(order.message, order.key, order.patient, self.seed))
+        return await self._send(order, GOOD)
 
     async def odd_message(self, request: Request) -> Response:
         """A message with a defect; answered when it got the acknowledgement that it must get."""
         order = self._read(await request.body())
         if order.defect not in DEFECTS:
             raise fhir.Refused(400, f"found {order.defect!r}, expected one of {', '.join(DEFECTS)}")
-        what = self._feed.sending(ODD, order.number, order.key)
-        made = sending(order.message, order.key, order.patient, self.seed, order.defect)
-        return await self._send(order, what or made)
+        return await self._send(order, ODD)
 
     def _read(self, body: bytes) -> Order:
         order = fhir.read(_order, body, '{"key": "hl7-…", "patient": "p-…", message?, defect?, number?}')
@@ -108,15 +108,18 @@ class Hl7Sender(Service):
             raise fhir.Refused(400, "found no key or no patient, expected names of at most 128 characters")
         return order
 
-    async def _send(self, order: Order, what: Sending) -> Response:
-        await self._record({order.key: what.contents}, "message", what.kind)
-        try:
-            if what.first is not None:
-                await self.outbound.message(what.first, 1)
-            acks, attempts = await self.outbound.message(what.raw, what.answers)
-        except Unanswered as error:
-            await self.store.run(_told, [order.key], "unanswered", "", 0)
-            return fhir.outcome(504, f"{error}: no acknowledgement")
+    async def _send(self, order: Order, where: str) -> Response:
+        with self._call("HL7 message") as span:
+            what = self._feed.sending(where, order.number, order.key) or self._made(order, where, span)
+            await self._record({order.key: what.contents}, "message", what.kind)
+            try:
+                if what.first is not None:
+                    await self.outbound.message(what.first, 1)
+                acks, attempts = await self.outbound.message(what.raw, what.answers)
+            except Unanswered as error:
+                span.status = "error"
+                await self.store.run(_told, [order.key], "unanswered", "", 0)
+                return fhir.outcome(504, f"{error}: no acknowledgement")
         codes = [code_of(ack) for ack in acks]
         status = "acknowledged" if set(codes) == {"AA"} else "refused"
         await self.store.run(_told, [order.key], status, " ".join(codes), attempts)
@@ -124,6 +127,23 @@ class Hl7Sender(Service):
         if what.listed and not set(codes) <= set(what.listed):
             return plain({**answer, "issue": "another acknowledgement than is listed"}, 422)
         return plain(answer)
+
+    def _made(self, order: Order, where: str, span: Span) -> Sending:
+        """A generated message. A file of a folder goes out as it lies there: it names no trace."""
+        context = span.traceparent if self.tracer.over == "all" else ""
+        defect, who = order.defect if where == ODD else "", self._people.get(order.patient, Who())
+        return sending(order.message, order.key, order.patient, self.seed, defect, who=who, context=context)
+
+    @contextmanager
+    def _call(self, name: str) -> Iterator[Span]:
+        """A message is one call, however often it is sent: its bytes, which name the span, stay as they
+        are."""
+        span = self.tracer.start(name, CLIENT)
+        span.attributes = {"link": self.outbound.name}
+        try:
+            yield span
+        finally:
+            self.tracer.finish(span, span.status == "ok")
 
     async def file(self, request: Request) -> Response:
         """The files of one night; answered when the last is taken and each was answered as it must be."""
@@ -136,7 +156,9 @@ class Hl7Sender(Service):
         statuses: list[int] = []
         try:
             for upload in files.uploads:
-                statuses.append((await self.outbound.file(order.key, upload.content)).status)
+                with self._call("file") as span:
+                    context = span.traceparent if self.tracer.over != "none" else ""
+                    statuses.append((await self.outbound.file(order.key, upload.content, context)).status)
         except Unanswered as error:
             await self.store.run(_told, list(files.due), "unanswered", "", 0)
             return fhir.outcome(504, f"{error}: the file is not taken")
@@ -158,6 +180,7 @@ class Hl7Sender(Service):
     async def cleared(self, reset: Reset) -> None:
         self.outbound.hang_up()
         self._feed = Feed(reset.hl7_feed or ())
+        self._people = {str(one["id"]): who_is(one) for one in reset.patients or ()}
 
     async def records(self) -> list[dict[str, Any]]:
         rows = await self.store.rows("SELECT * FROM sent ORDER BY at")

@@ -10,7 +10,6 @@ import msgspec
 from reference_system.common import fhir
 from reference_system.services.lab.contract import CRITICAL
 
-LAB = "urn:codeblue:lab"
 STATUSES = ("preliminary", "final", "corrected")
 
 
@@ -74,7 +73,7 @@ class Report:
 def read_report(body: bytes, id_: str) -> Report:
     """The report in a request about the identifier `id_`. Raises Refused 400 with what is missing."""
     resource = fhir.parse(body, "DiagnosticReport")
-    named = fhir.identifier(resource, LAB)
+    named = fhir.identifier(resource, fhir.LAB)
     if named != id_:
         raise fhir.Refused(
             400, f"found the identifier {named!r} in a report about {id_!r}; expected the same"

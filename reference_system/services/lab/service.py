@@ -23,7 +23,7 @@ from reference_system.common.patterns import idempotency
 from reference_system.common.service import Reset, Service, records_of
 from reference_system.services.lab import contract, statements
 from reference_system.services.lab.migration import Migration
-from reference_system.services.lab.report import LAB, Report, read_report
+from reference_system.services.lab.report import Report, read_report
 from reference_system.services.lab.statements import NEW, OLD
 
 TRIES = 4  # of a write that meets another one of the same report, or columns that have just changed
@@ -73,7 +73,7 @@ class Lab(Service):
         """A repeat with the same identifier finds the first one; another order under it is refused."""
         sent = await request.body()
         order = fhir.parse(sent, "ServiceRequest")
-        id_, patient = fhir.identifier(order, LAB), fhir.reference_id(order.get("subject"), "Patient")
+        id_, patient = fhir.identifier(order, fhir.LAB), fhir.reference_id(order.get("subject"), "Patient")
         if not id_ or not patient:
             raise fhir.Refused(400, "a ServiceRequest needs an identifier and a subject Patient/…")
         print_, body = idempotency.fingerprint(sent), _encode({**order, "id": id_})

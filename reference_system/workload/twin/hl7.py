@@ -23,6 +23,13 @@ DEFECTS: dict[str, tuple[str, int]] = {
     "reused_control": ("AE", 1),
 }
 PAUSES = ("no_end", "no_carriage_return")  # what ends with the pause behind it
+# Who keeps what a kind of message says, and how it is told; a result of a message is like any other.
+ASKED = {"ORU": "lab", "ADT": "registry", "RDE": "prescriptions"}
+WHAT: dict[str, tuple[str, dict[str, Any]]] = {
+    "lab": ("report_result", {"value": "4.1", "potassium": 4.1, "status": "final"}),
+    "registry": ("read", {}),
+    "prescriptions": ("prescribe", {"value": "5 mg"}),
+}
 NAMELESS = ("no_header", "no_control")
 Message = dict[str, Any]
 
@@ -70,6 +77,7 @@ class Hl7Sender(ReferenceNode):
         entries = self._feed.get("odd" if odd else "good")
         message: Message = {"control": body["key"], "defect": "", "code": "AA", "copies": 1}
         message |= {"kind": body.get("message", "ORU^R01"), "sender": body.get("message", "ORU")[:3]}
+        message["patient"] = body["patient"]
         if entries:
             entry = entries[body["number"] % len(entries)]
             listed = tuple(entry["listed"])
@@ -100,6 +108,7 @@ class Hl7Sender(ReferenceNode):
         messages = [{"control": name, "code": "AA", "defect": "", "copies": 1} for name in due]
         for message in messages:
             message |= {"kind": "ORU^R01", "sender": "ORU", "print": "whole"}
+            message["patient"] = request.body["patient"]
         if defect == "bad_message":
             messages[-1]["code"] = "AE"
             due.pop()
@@ -133,14 +142,24 @@ class Hl7Gateway(ReferenceNode):
     """Acknowledges on receipt, or when a message is stored with its outcome."""
 
     SWITCHES = ("hl7_ack", "dead_letters", "hl7_batch")
+    BY_MESSAGE = frozenset({"take"})
 
     def opened(self) -> None:
         self._held: list[Message] = []  # acknowledged, in memory alone
+        self._underway = 0
+        for ask in list(self._asks.values()):
+            self._hand_on(ask)
         self.spawn(self._work_off())
         self.spawn(self._nights())
 
     def _rows(self, name: str) -> list[dict[str, Any]]:
         rows: list[dict[str, Any]] = self.tables.setdefault(name, [])
+        return rows
+
+    @property
+    def _asks(self) -> dict[str, Message]:
+        """What is to be delivered, in the database."""
+        rows: dict[str, Message] = self.tables.setdefault("delivery", {})
         return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
@@ -174,6 +193,8 @@ class Hl7Gateway(ReferenceNode):
             status = "dead-lettered" if reused else "duplicate"
         row = {"id": self.site.new_id("hl7"), "sender": message["sender"], "at": self.wall, **about}
         self._rows("received").append(row)
+        if status == "applied" and ASKED.get(message["kind"][:3], "") in self.links:
+            self._ask(message)
         kept = self.switches["dead_letters"] or (after_store and code == "AR")
         if kept or status in ("applied", "duplicate"):
             self._rows("outcome").append({**row, "status": status})
@@ -182,6 +203,39 @@ class Hl7Gateway(ReferenceNode):
         if reused:
             return "AE"
         return held[1] if held is not None and status == "duplicate" else code
+
+    # what a message asks of others
+
+    def _ask(self, message: Message) -> None:
+        """Part of the statement that applies the message; what is durable outlives the process."""
+        callee = ASKED[message["kind"][:3]]
+        key = f"{message['sender']}-{message['control']}"
+        ask = {"callee": callee, "key": key, "patient": message["patient"], "at": self.wall}
+        if callee != "registry":
+            self.tables.setdefault("asked", {})[key] = ask
+        if self.switches["outbox"]:
+            self._asks[key] = ask
+        self._hand_on(ask)
+
+    def _hand_on(self, ask: Message) -> None:
+        self._underway += 1
+        self.spawn(self._deliver(ask))
+
+    def _deliver(self, ask: Message) -> Work[None]:
+        what, facts = WHAT[ask["callee"]]
+        body = {"key": ask["key"], "patient": ask["patient"], **facts}
+        while True:
+            try:
+                reply = yield from self.call(ask["callee"], what, body)
+                if reply.status < 500 and reply.status != 429:
+                    break
+            except CallFailed:
+                pass
+            if not self.switches["outbox"]:
+                break
+            yield from self.pause_for(self.constant("hl7_again_s"))
+        self._underway -= 1
+        self._asks.pop(ask["key"], None)
 
     def _file(self, request: Request, deadline: float | None) -> Work[Reply]:
         body = request.body
@@ -229,7 +283,8 @@ class Hl7Gateway(ReferenceNode):
 
     def backlog(self) -> dict[str, int]:
         waiting = sum(row["status"] == "waiting" for row in self._rows("file"))
-        return {"held_messages": len(self._held), "waiting_files": waiting}
+        held = {"held_messages": len(self._held), "deliveries": self._underway}
+        return {**held, "waiting_files": waiting}
 
     def records(self) -> Iterator[Record]:
         for row in self._rows("received"):
@@ -244,6 +299,9 @@ class Hl7Gateway(ReferenceNode):
                 yield Record("hl7_gateway", "hl7_message", row["control"], row["id"], row["at"], **told)
                 content = f"{row['control']}:{row['print']}"
                 yield Record("hl7_gateway", "hl7_content", content, None, row["at"])
+        asked: dict[str, Message] = self.tables.get("asked", {})
+        for key, ask in asked.items():
+            yield Record("hl7_gateway", "hl7_asked", key, key, ask["at"], status=ask["callee"])
         for row in self._rows("file"):
             facts = {"status": row["status"], "amount": float(len(row["messages"]))}
             yield Record("hl7_gateway", "hl7_file", row["name"], row["id"], row["at"], **facts)
