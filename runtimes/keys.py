@@ -14,17 +14,19 @@ from dataclasses import dataclass, field
 
 from experiment.services import PLACEHOLDER
 from experiment.topology import Link, System
+from runtimes.certificates import Authority
 from runtimes.postgres import PROBE
 
 
 @dataclass(frozen=True, slots=True)
 class Keys:
     """`passwords` are those of the databases' owners and of the role that measures links; `root` is what the
-    secrets of the modules are made of."""
+    secrets of the modules are made of, `authority` signs their certificates."""
 
     token: str = field(default="", repr=False)
     passwords: Mapping[str, str] = field(default_factory=dict, repr=False)
     root: str = field(default="", repr=False)
+    authority: Authority | None = field(default=None, repr=False, compare=False)
 
     def over(self, system: System, link: Link) -> str:
         """What lets the harness in at the callee of a link, to measure it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from experiment.obeyed import database_of
 from experiment.services import Endpoints
 from experiment.switches import OWNED, with_effect
 from experiment.topology import System
+from runtimes.certificates import name_in_certificate
 from runtimes.keys import Keys
 from runtimes.private_places import closed_folder
 from runtimes.runtime import Address, RunSettings
@@ -50,8 +51,11 @@ def callees(
             owner = database_of(service, system, run.design)
             login = {"database": owner, "user": owner, "password": keys.passwords[owner]}
             found[link.callee] |= login
-        elif token := keys.of(system, link.callee):
+            continue
+        if token := keys.of(system, link.callee):
             found[link.callee]["token"] = token
+        if keys.authority is not None and system.services[link.callee].module:
+            found[link.callee]["name"] = name_in_certificate(link.callee)
     return found
 
 
@@ -61,11 +65,10 @@ def configuration(
     links: Mapping[str, Mapping[str, Any]],
     run: RunSettings,
     folder: ServiceFolder,
-    token: str,
-    secret: str,
+    keys: Keys,
 ) -> dict[str, Any]:
-    """The whole configuration file of a service; `links` gives each callee's protocol and proxy address,
-    `token` is what it asks its own callers for, `secret` what it alone knows."""
+    """The whole configuration file of a service; `links` gives each callee's protocol and proxy address, the
+    token of `listen` is what it asks its own callers for."""
     return {
         "service": service,
         "listen": {"host": listen.host, "port": listen.port},
@@ -75,8 +78,9 @@ def configuration(
         "seed": run.seed,
         "spans": str(folder.spans(service)),
         "log": str(folder.log(service)),
-        **({"token": token} if token else {}),
-        "secret": secret,
+        **({"token": listen.token} if listen.token else {}),
+        "secret": keys.secret_of(service),
+        **({"certificates": asdict(keys.authority.of(service))} if keys.authority is not None else {}),
     }
 
 

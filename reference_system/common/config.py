@@ -65,6 +65,16 @@ class Address(msgspec.Struct, frozen=True):
     user: str = ""
     password: str = ""
     token: str = ""
+    name: str = ""  # of the callee in its certificate
+
+
+class Certificates(msgspec.Struct, frozen=True):
+    """As PEM: the authority of the instance, and this service's own certificates with their keys: the good
+    one, and one that has expired."""
+
+    authority: str
+    own: str
+    expired: str
 
 
 class Config(msgspec.Struct, frozen=True):
@@ -82,6 +92,7 @@ class Config(msgspec.Struct, frozen=True):
     log: str | None = None
     token: str = ""
     secret: str = ""
+    certificates: Certificates | None = None
 
 
 def read_config(path: str) -> Config:

@@ -156,6 +156,10 @@ class Exporter:
             if self._connection is None:
                 address = self._address.host, self._address.port
                 self._connection = http.client.HTTPConnection(*address, timeout=limit_s)
+                self._connection.connect()
+                if (speech := self._link.speech).context is not None:
+                    plain = self._connection.sock
+                    self._connection.sock = speech.context.wrap_socket(plain, server_hostname=speech.name)
             self._connection.request("POST", PATH, body, headers)
             reply = self._connection.getresponse()
             reply.read()

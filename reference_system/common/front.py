@@ -8,11 +8,13 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
+from starlette.responses import Response
 from starlette.routing import Router
 from starlette.types import Receive, Scope, Send
 
 from reference_system.common import fhir, store, tracing
 from reference_system.common.bus import BusUnavailable
+from reference_system.common.disclosure import PERSONS
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.shedding import RETRY_AFTER_S
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 HEALTH = "/health"  # says no more than that the process lives
 TOKEN_HEADER = b"x-access-token"
+PLAIN_REFUSED = "a service asks in plain text; expected TLS"
 NO_TOKEN = "no right token in the header x-access-token; expected that of the service's configuration"
 OPERATIONS = ("/health", "/ready", "/metrics", "/backlog", "/records", "/admin")
 
@@ -55,29 +58,13 @@ class Front:
                 trace = value.decode("latin-1")
             elif name == b"x-deadline-ms":
                 deadline_ms = value.decode("latin-1")
-        if not service.takes(run):
-            await fhir.outcome(410, "the run that this belongs to is over", fhir.NOT_DONE)(
-                scope, receive, send
-            )
-            return
-        metrics = service.metrics
-        metrics.requests += 1
-        metrics.received[caller] = metrics.received.get(caller, 0) + 1
-        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
-            await fhir.outcome(400, "the character NUL is in no name of ours")(scope, receive, send)
-            return
-        if not service.ready:
-            text = f"not ready: {service.waiting_for}"
-            await fhir.outcome(503, text, fhir.NOT_DONE)(scope, receive, send)
-            return
-        if not service.shedding.admits(metrics.in_flight):
-            metrics.shed += 1
-            headers = {"retry-after": str(RETRY_AFTER_S), **fhir.NOT_DONE}
-            await fhir.outcome(503, "too many requests at once", headers)(scope, receive, send)
+        if (refusal := self._refusal(caller, run, scope)) is not None:
+            await refusal(scope, receive, send)
             return
         self._set_deadline(deadline_ms)
         span = service.tracer.start(f"{scope['method']} {self._route_name(scope['path'])}", "server", trace)
         tracing.current.set(span)
+        metrics = service.metrics
         metrics.in_flight += 1
         ok = False
         try:
@@ -93,6 +80,29 @@ class Front:
         finally:
             metrics.in_flight -= 1
             service.tracer.finish(span, ok)
+
+    def _refusal(self, caller: str, run: str, scope: Scope) -> Response | None:
+        """Why a request gets no further than the door; None where it is let in."""
+        service, metrics = self._service, self._service.metrics
+        if not service.takes(run):
+            return fhir.outcome(410, "the run that this belongs to is over", fhir.NOT_DONE)
+        metrics.requests += 1
+        metrics.received[caller] = metrics.received.get(caller, 0) + 1
+        if caller not in PERSONS:
+            secure = scope["scheme"] == "https"
+            if service.transport.refuses_plain(secure):
+                metrics.refused_plain(caller)
+                return fhir.outcome(426, PLAIN_REFUSED, fhir.NOT_DONE)
+            metrics.came(caller, secure)
+        if "\0" in scope["path"] or b"%00" in scope["query_string"]:
+            return fhir.outcome(400, "the character NUL is in no name of ours")
+        if not service.ready:
+            return fhir.outcome(503, f"not ready: {service.waiting_for}", fhir.NOT_DONE)
+        if not service.shedding.admits(metrics.in_flight):
+            metrics.shed += 1
+            headers = {"retry-after": str(RETRY_AFTER_S), **fhir.NOT_DONE}
+            return fhir.outcome(503, "too many requests at once", headers)
+        return None
 
     def _is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
         """Whether the request shows the token. All users of a machine can reach a port of it."""

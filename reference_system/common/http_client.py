@@ -1,19 +1,22 @@
 """A small HTTP/1.1 client for the links between services: kept connections, one request at a time on each.
 
 httptools, the server's own parser, reads the replies. A call costs half the CPU of one with a general client,
-and the import a fraction; it speaks only what a link between two services needs (no TLS, redirects, cookies).
+and the import a fraction; it speaks only what a link between two services needs (no redirects, no cookies).
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
+import ssl
 from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import quote
 
 import httptools
 import msgspec
+
+from reference_system.common.transport import PLAIN, Speech
 
 SAFE = "/?&=$:,;@+-_.~%"
 PLAIN_PATH = re.compile(r"[A-Za-z0-9/$._-]*").fullmatch
@@ -121,7 +124,14 @@ class HttpClient:
         self._head = f"HTTP/1.1\r\nhost: {host}:{port}\r\n"
         if token:
             self._head += f"x-access-token: {token}\r\n"
+        self._speech = PLAIN
         self._idle: list[_Connection] = []
+
+    def speak(self, speech: Speech) -> None:
+        """From now on so; what was opened otherwise is closed."""
+        if speech != self._speech:
+            self.close()
+        self._speech = speech
 
     async def request(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Reply:
         """Raises NotConnected, Disconnected, or ValueError for a header value with control characters."""
@@ -158,11 +168,27 @@ class HttpClient:
             connection = self._idle.pop()
             if connection.open:
                 return connection
-        loop = asyncio.get_running_loop()
+        speech = self._speech
         try:
-            _, connection = await loop.create_connection(_Connection, self._host, self._port)
+            return await self._opened(speech)
+        except ssl.SSLError as error:
+            if not speech.or_plain:
+                raise NotConnected(str(error)) from error
         except OSError as error:
             raise NotConnected(str(error)) from error
+        try:
+            return await self._opened(PLAIN)
+        except OSError as error:
+            raise NotConnected(str(error)) from error
+
+    async def _opened(self, speech: Speech) -> _Connection:
+        _, connection = await asyncio.get_running_loop().create_connection(
+            _Connection,
+            self._host,
+            self._port,
+            ssl=speech.context,
+            server_hostname=speech.name if speech.context is not None else None,
+        )
         return connection
 
     def close(self) -> None:

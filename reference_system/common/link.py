@@ -16,6 +16,7 @@ from reference_system.common.patterns import deadline
 from reference_system.common.patterns.breaker import Breaker
 from reference_system.common.patterns.bulkhead import Bulkhead
 from reference_system.common.patterns.retry import Retries
+from reference_system.common.transport import PLAIN, Speech
 
 RUN_HEADER = "x-run"
 RETRYABLE = frozenset({429, 500, 502, 503, 504})
@@ -61,6 +62,7 @@ class Link:
         self._tracer = tracer
         self._rng = rng
         self._attributes = {"link": self.name}
+        self.speech = PLAIN
         self.apply(patterns)
 
     @property
@@ -74,6 +76,11 @@ class Link:
         self._breaker = Breaker(patterns.breaker, self.counters)
         self._bulkhead = Bulkhead(patterns.bulkhead) if patterns.bulkhead else self._shared
         self._retries = Retries(patterns.retry, self._rng)
+
+    def speak(self, speech: Speech) -> None:
+        """How its callee is spoken to from now on."""
+        self.speech = speech
+        self._client.speak(speech)
 
     def obeyed(self) -> dict[str, Any]:
         """The patterns that act on its calls now, each from the part that acts."""

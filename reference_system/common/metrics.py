@@ -32,12 +32,16 @@ class LinkCounters:
 
 @dataclass(slots=True)
 class Metrics:
-    """All counters of one service. `received` counts HTTP requests by the caller's name."""
+    """All counters of one service. `received` counts HTTP requests by the caller's name; of those of services
+    `tls` and `plain` count how they came, and `plain_refused` those that were refused for it."""
 
     requests: int = 0
     in_flight: int = 0
     shed: int = 0
     received: dict[str, int] = field(default_factory=dict)
+    tls: dict[str, int] = field(default_factory=dict)
+    plain: dict[str, int] = field(default_factory=dict)
+    plain_refused: dict[str, int] = field(default_factory=dict)
     dropped_replies: dict[str, int] = field(default_factory=dict)
     events: dict[str, int] = field(default_factory=dict)
     links: dict[str, LinkCounters] = field(default_factory=dict)
@@ -49,11 +53,29 @@ class Metrics:
     def count(self, event: str, n: int = 1) -> None:
         self.events[event] = self.events.get(event, 0) + n
 
+    def came(self, caller: str, secure: bool) -> None:
+        """A service asks, and is answered."""
+        counts = self.tls if secure else self.plain
+        counts[caller] = counts.get(caller, 0) + 1
+
+    def refused_plain(self, caller: str) -> None:
+        """A service asks in plain text, which is not answered here."""
+        self.plain_refused[caller] = self.plain_refused.get(caller, 0) + 1
+
+    def transports(self, service: str) -> list[dict[str, Any]]:
+        """How services were spoken with since the reset, one row for each of them and each way."""
+        return [
+            {"key": f"{caller} -> {service}", "status": status, "amount": float(count)}
+            for status, counts in (("tls", self.tls), ("plain", self.plain))
+            for caller, count in counts.items()
+        ]
+
     def reset(self) -> None:
         """Zero everything but what is in flight; link counters keep their identity, others hold on to
         them."""
         self.requests = self.shed = 0
-        self.received.clear()
+        for counts in (self.received, self.tls, self.plain, self.plain_refused):
+            counts.clear()
         self.dropped_replies.clear()
         self.events.clear()
         for counters in self.links.values():
@@ -71,6 +93,9 @@ class Metrics:
             "shed": self.shed,
             "links": {name: asdict(counters) for name, counters in self.links.items()},
             "received": dict(self.received),
+            "tls": dict(self.tls),
+            "plain": dict(self.plain),
+            "plain_refused": dict(self.plain_refused),
             "dropped_replies": dict(self.dropped_replies),
             "events": dict(self.events),
         }

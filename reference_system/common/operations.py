@@ -154,9 +154,12 @@ async def _waiting(service: Service) -> dict[str, int]:
 
 
 async def _kept(service: Service) -> list[dict[str, Any]]:
-    """The system of record, with the grants of a service that shows patient data."""
+    """The system of record; of a service that shows patient data with its grants, and how it was asked."""
     rows = await service.records()
-    return rows + (records_of("grant", await service.disclosure.records()) if service.DISCLOSES else [])
+    if not service.DISCLOSES:
+        return rows
+    given = records_of("grant", await service.disclosure.records())
+    return [*rows, *given, *records_of("transport", service.metrics.transports(service.name))]
 
 
 def shown(obeys: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,8 @@ import asyncio
 import contextlib
 import gc
 import signal
+import ssl
+from asyncio.sslproto import SSLProtocol
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -20,24 +22,30 @@ from reference_system.common import operations
 from reference_system.common.config import read_config
 from reference_system.common.front import Front
 from reference_system.common.service import Service
+from reference_system.common.transport import HANDSHAKE, Transport
 
 METHODS = (b"GET ", b"POST ", b"PUT ", b"DELETE ", b"HEAD ", b"OPTIONS ", b"PATCH ")
 LISTENER_BUFFER_BYTES = 65_536  # beyond it a connection is not read until what came is worked off
 
 
 class _Protocol(HttpToolsProtocol):
-    """Lets a route reach its own connection: a lost response is a connection closed without a reply."""
+    """One port for what a service speaks, told by the first bytes of a connection: HTTP, the same within TLS,
+    or else what the service's listener understands.
+
+    A route can reach its own connection: a lost response is a connection closed without a reply.
+    """
+
+    tls: ClassVar[Transport]
+    listener: ClassVar[Any] = None
+    _begun: bytes | None = b""  # what came before it was clear which; None: it is HTTP
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self.scope["connection"] = self.transport  # type: ignore[typeddict-unknown-key]
 
-
-class _TwoSpoken(_Protocol):
-    """One port for two protocols: what does not begin with a method of HTTP goes to the service's
-    listener."""
-
-    _begun: bytes | None = b""  # what came before it was clear which; None: it is HTTP
+    @property
+    def secure(self) -> bool:
+        return self.transport.get_extra_info("sslcontext") is not None
 
     def data_received(self, data: bytes) -> None:
         if self._begun is None:
@@ -45,11 +53,32 @@ class _TwoSpoken(_Protocol):
             return
         self._begun += data
         begun = self._begun
-        if begun.startswith(METHODS):
+        if begun[0] == HANDSHAKE and self.tls.serving is not None:
+            self._begun = None
+            self._secure(begun, self.tls.serving)
+        elif self.listener is None or begun.startswith(METHODS):
             self._begun = None
             super().data_received(begun)
         elif not any(method.startswith(begun) for method in METHODS):
             self._hand_over(begun)
+
+    def _secure(self, begun: bytes, context: ssl.SSLContext) -> None:
+        """From here on this protocol sees what is within TLS. The loop's own way to begin TLS later
+        (`start_tls`) would lose the greeting, which is read already."""
+        self.connections.discard(self)  # it comes back when the handshake is made
+        transport = self.transport
+        within = SSLProtocol(self.loop, self, context, None, server_side=True)
+        transport.pause_reading()  # a loop reads into the buffer of the new protocol only when it begins to
+        transport.set_protocol(within)
+        within.connection_made(transport)
+        while begun:
+            room = within.get_buffer(len(begun))
+            size = min(len(room), len(begun))
+            room[:size] = begun[:size]
+            within.buffer_updated(size)
+            begun = begun[size:]
+        if not transport.is_closing():
+            transport.resume_reading()
 
     def _hand_over(self, begun: bytes) -> None:
         self.connections.discard(self)
@@ -59,7 +88,11 @@ class _TwoSpoken(_Protocol):
         protocol.connection_made(self.transport)
         protocol.data_received(begun)
 
-    listener: ClassVar[Any] = None
+
+def spoken_by(tls: Transport, listener: Any) -> type[HttpToolsProtocol]:
+    """The protocol of one service's port; `listener` may be None."""
+    held = None if listener is None else staticmethod(listener)
+    return type("Spoken", (_Protocol,), {"tls": tls, "listener": held})
 
 
 class _Server(uvicorn.Server):
@@ -73,16 +106,13 @@ class _Server(uvicorn.Server):
 
 async def _serve(service: Service) -> None:
     service.build()
-    spoken: type[_Protocol] = _Protocol
-    if service.listener is not None:
-        spoken = type("Spoken", (_TwoSpoken,), {"listener": staticmethod(service.listener)})
     router = Router(routes=[*service.routes(), *operations.routes(service)], redirect_slashes=False)
     server = _Server(
         uvicorn.Config(
             Front(service, router),
             host=service.config.listen.host,
             port=service.config.listen.port,
-            http=spoken,
+            http=spoken_by(service.transport, service.listener),
             ws="none",
             lifespan="off",
             interface="asgi3",
@@ -97,6 +127,13 @@ async def _serve(service: Service) -> None:
             backlog=1024,
         )
     )
+
+    def hang_up() -> None:
+        for connection in list(server.server_state.connections):
+            if isinstance(connection, _Protocol) and connection.secure:
+                connection.shutdown()
+
+    service.transport.hang_up = hang_up
 
     def stop() -> None:
         server.should_exit = True

@@ -38,6 +38,7 @@ from reference_system.common.switches import (
     Telling,
     read_switches,
 )
+from reference_system.common.transport import Transport, mode_of
 
 CONNECT_AGAIN_S = 0.1
 SHARED_POOL = BulkheadPattern(concurrent=20, queue=1_000_000)  # links without a bulkhead share it
@@ -110,6 +111,7 @@ class Service:
         self.seed = config.seed
         self.clock_scale = config.clock_scale
         self.sealer = Sealer(config.secret, config.service)
+        self.transport = Transport(config.certificates)
         self._follow(config.design)
         self.log = Log(self.name, config.log)
         self.metrics = Metrics()
@@ -246,6 +248,7 @@ class Service:
                 self.store = Store(self.name, address, patterns, counters, self.tracer)
             elif address.protocol == "nats":
                 self.bus = Bus(self.name, address, patterns, counters, self.log, self.tracer)
+        self._speak()
         if COLLECTOR in self.links:
             self._tell_of_spans(config.links[COLLECTOR])
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
@@ -279,6 +282,10 @@ class Service:
             self.spawn,
         )
         self.disclosure.apply(self.disclosing, self.clock_scale, self.calls)
+
+    def _speak(self) -> None:
+        for callee, link in self.links.items():
+            link.speak(self.transport.speech(self.design, callee, self.config.links[callee].name))
 
     def _tell_of_spans(self, address: Address) -> None:
         """Spans go to the collector from now on; that of telling it is nobody's concern."""
@@ -350,6 +357,7 @@ class Service:
     def _switches_in(
         self, design: Design
     ) -> tuple[Any, Admission, Telling, Publishing | None, Disclosing | None]:
+        self.transport.check(design)
         publishes = any(address.protocol == "nats" for address in self.config.links.values())
         return (
             read_switches(self.SWITCHES, design, self.name),
@@ -367,6 +375,7 @@ class Service:
             self.publishing = publishing
         if disclosing is not None:
             self.disclosing = disclosing
+        self.transport.apply(mode_of(design, self.name))
         if self.SEALS:
             self.sealer.apply(read_switches(Keeping, design, self.name).encryption)
 
@@ -382,6 +391,7 @@ class Service:
         for callee, link in self.links.items():
             link.apply(design.link(f"{self.name} -> {callee}"))
             link.run = self.run
+        self._speak()
         self.propagates = any(link.patterns.propagate_deadline for link in self.links.values())
         self.store.apply(design.link(f"{self.name} -> postgres"))
         if self.bus is not None:
@@ -398,7 +408,7 @@ class Service:
         """What is in force now, from the values that the code reads and the database that it is in. Raises
         StoreUnavailable."""
         found: dict[str, Any] = msgspec.to_builtins(self.switches)
-        found |= msgspec.to_builtins(self.shedding.switches)
+        found |= {"tls": self.transport.mode, **msgspec.to_builtins(self.shedding.switches)}
         told = self.telling
         if self.exporter is not None and self.calls(COLLECTOR):
             told = Telling(self.tracer.over, self.exporter.mode)

@@ -60,6 +60,12 @@ class Keeping(msgspec.Struct, frozen=True):
     encryption: bool
 
 
+class Speaking(msgspec.Struct, frozen=True):
+    """What every service obeys that others call."""
+
+    tls: Literal["none", "preferred", "required"]
+
+
 def read_switches(kind: type[Switches], design: Design, service: str) -> Switches:
     """The switches of `kind` for this service. Raises ValueError naming the switch."""
     try:

@@ -284,9 +284,7 @@ def write_configurations(built: Built, system: System, run: RunSettings) -> list
 def _configuration(built: Built, system: System, service: str, run: RunSettings) -> dict[str, Any]:
     links = callees(system, service, built.doors, run, built.secrets.keys)
     address = built.layout.addresses[service]
-    listen = Address("0.0.0.0", address.port)
-    wanted = configuration(
-        service, listen, links, run, built.folder, address.token, built.secrets.keys.secret_of(service)
-    )
+    listen = Address("0.0.0.0", address.port, address.token)
+    wanted = configuration(service, listen, links, run, built.folder, built.secrets.keys)
     spans = f"{plan.INSIDE}/traces/{built.folder.spans(service).name}"
     return {**wanted, "spans": spans, "log": None}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from runtimes.bus import authorization
+from runtimes.certificates import Authority
 from runtimes.keys import Keys, new_token
 from runtimes.postgres import PROBE
 from runtimes.private_places import hand_over, passage, write_closed
@@ -33,7 +34,7 @@ class Secrets:
 
 def new_secrets(databases: Iterable[str]) -> Secrets:
     passwords = {name: secrets.token_hex(12) for name in (PROBE, *databases)}
-    return Secrets(secrets.token_hex(12), Keys(new_token(), passwords, new_token()))
+    return Secrets(secrets.token_hex(12), Keys(new_token(), passwords, new_token(), Authority()))
 
 
 def statements(passwords: dict[str, str]) -> str:

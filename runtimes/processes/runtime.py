@@ -25,6 +25,7 @@ from experiment.stop import Stop
 from experiment.topology import System
 from experiment.trouble import Trouble
 from runtimes.behaviour_controls import ServiceBehaviour
+from runtimes.certificates import Authority
 from runtimes.checkouts import module_root
 from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.keys import Keys, new_token
@@ -110,7 +111,7 @@ class ProcessesRuntime:
         self._folder = ServiceFolder(journal.folder)
         self._folder.make()
         ports = free_ports(len(self._system.services))
-        self._keys = Keys(new_token(), root=new_token())
+        self._keys = Keys(new_token(), root=new_token(), authority=Authority())
         self._addresses = {
             name: Address(HOST, port, self._keys.of(self._system, name))
             for name, port in zip(self._system.services, ports, strict=True)
@@ -178,8 +179,7 @@ class ProcessesRuntime:
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
         links = callees(self._system, service, self._doors, run, self._keys)
         address = self._addresses[service]
-        secret = self._keys.secret_of(service)
-        return configuration(service, address, links, run, self._folder, address.token, secret)
+        return configuration(service, address, links, run, self._folder, self._keys)
 
     def _launch(self, part: Part, journal: Journal) -> None:
         planned = None

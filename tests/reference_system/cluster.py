@@ -16,7 +16,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
@@ -29,6 +29,7 @@ from experiment.design import Design, load_design
 from experiment.topology import System, load_system
 from measurement.properties import KINDS
 from reference_system.workload.staff import register
+from runtimes.certificates import Authority, name_in_certificate
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "reference_system"
@@ -120,6 +121,7 @@ class Cluster:
     ports: dict[str, int] = field(default_factory=dict)
     processes: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     runs: int = 0
+    authority: Authority = field(default_factory=Authority)
 
     def design(self, name: str) -> Design:
         return load_design(HOME / "designs" / f"{name}.yaml", self.system)
@@ -257,6 +259,8 @@ class Cluster:
                 }
                 if link.protocol == "postgres":
                     address |= {"database": service, "user": service, "password": service}
+                else:
+                    address["name"] = name_in_certificate(link.callee)
                 links[link.callee] = address
         return {
             "service": service,
@@ -266,6 +270,7 @@ class Cluster:
             "clock_scale": 1.0,
             "seed": 1,
             "secret": f"of {service}",
+            "certificates": asdict(self.authority.of(service)),
             "spans": str(self.folder / f"{service}.spans.jsonl"),
             "log": str(self.folder / f"{service}.log"),
         }

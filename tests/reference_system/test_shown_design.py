@@ -41,6 +41,7 @@ def turned(design: Design) -> Design:
         "audit": "best_effort",
         "spool_limit": 77,
         "encryption": False,
+        "tls": "preferred",
     }
     patterns = LinkPatterns(3.5, False, Retry(2, 0.01, 0.2, "equal", 0.3), Breaker(9, 0.7), Bulkhead(11, 12))
     services = {name: {**own, **other} for name, own in design.services.items()}

@@ -13,6 +13,7 @@ from reference_system.common.http_client import HttpClient, Reply
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.mllp import BUSY, Connection, code_of, text_of
 from reference_system.common.patterns.retry import Retries
+from reference_system.common.transport import Speech
 
 CONNECTIONS = 8
 
@@ -39,6 +40,10 @@ class Outbound:
     def apply(self, patterns: LinkPatterns) -> None:
         self._timeout = patterns.timeout
         self._retries = Retries(patterns.retry, self._rng)
+
+    def speak(self, speech: Speech) -> None:
+        """How files are sent from now on; messages go by MLLP, which knows no TLS in old systems."""
+        self._http.speak(speech)
 
     def obeyed(self) -> dict[str, Any]:
         retry = msgspec.to_builtins(self._retries.pattern)

@@ -80,10 +80,16 @@ class Hl7Sender(Service):
         )
         self._feed = Feed(())
         self._people: dict[str, Who] = {}
+        self._speak_for_files()
 
     def apply(self, design: Design) -> None:
         super().apply(design)
         self.outbound.apply(design.link(self.outbound.name))
+        self._speak_for_files()
+
+    def _speak_for_files(self) -> None:
+        name = self.config.links[GATEWAY].name
+        self.outbound.speak(self.transport.speech(self.design, GATEWAY, name))
 
     async def obeyed(self) -> dict[str, Any]:
         return await super().obeyed() | self.outbound.obeyed()

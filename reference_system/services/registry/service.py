@@ -14,6 +14,8 @@ from reference_system.common import fhir
 from reference_system.common.patterns import outbox
 from reference_system.common.service import Reset, Service
 
+EXPIRED = "certificate_expired"
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -29,6 +31,7 @@ class Registry(Service):
     SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
     DISCLOSES: ClassVar[bool] = True
     SEALS: ClassVar[bool] = True
+    CHANGES: ClassVar[tuple[str, ...]] = (EXPIRED,)
     switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS patient (
@@ -91,6 +94,13 @@ class Registry(Service):
             raise fhir.Refused(412, f'If-Match W/"{base}" does not match', {"etag": fhir.etag(held)})
         self.outbox.committed(event)
         return fhir.reply(200 if held else 201, body, {"etag": fhir.etag(version)})
+
+    async def make_change(self, name: str, made: bool) -> None:
+        """The certificate expires, or is renewed."""
+        self.transport.expire(made)
+
+    async def change_state(self, name: str) -> tuple[bool, bool]:
+        return self.transport.expired, self.transport.expired
 
     async def cleared(self, reset: Reset) -> None:
         patients = reset.patients or []

@@ -9,10 +9,11 @@ BURST_S = 0.5  # how long a burst above `max_rate` is let through, as live
 
 
 class ReferenceNode(Node):
-    """A service with the switches that all of them have."""
+    """A service with the switches that all of them have. TLS takes no time here: handshakes are not
+    modelled, and the price is measured on live services."""
 
     SWITCHES: tuple[str, ...] = (
-        "shedding", "max_rate", "outbox", "outbox_poll", "dedupe", "trace_context", "trace_export",
+        "shedding", "max_rate", "outbox", "outbox_poll", "dedupe", "trace_context", "trace_export", "tls",
     )  # fmt: skip
     outbox: Outbox
     _tokens: float | None = None  # of `max_rate`

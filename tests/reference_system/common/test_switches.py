@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from dataclasses import asdict
 from importlib import import_module
 from pathlib import Path
 from typing import Any, get_args
@@ -21,16 +22,19 @@ from reference_system.common.switches import (
     Disclosing,
     Keeping,
     Publishing,
+    Speaking,
     Telling,
     read_switches,
 )
 from reference_system.services.billing.service import Billing
 from reference_system.services.pharmacy.service import Pharmacy
+from runtimes.certificates import Authority
 from simulation.model.models import models_of
 
 CATALOGUE = default_catalogue()
 SYSTEM = CATALOGUE.system()
 RESILIENT = CATALOGUE.design("resilient", SYSTEM)
+CERTIFICATES = asdict(Authority().of("tested"))
 OURS = [name for name, service in SYSTEM.services.items() if service.module]
 # The registry of the twin is only read: nobody writes a patient there at the same time as another.
 NOT_MODELLED = {"registry": {"if_match"}}
@@ -49,7 +53,7 @@ def kind_of(name: str) -> type[Service]:
 
 def read_by(name: str) -> dict[str, Any]:
     """What a service reads: name to type."""
-    kinds: list[type[msgspec.Struct]] = [kind_of(name).SWITCHES, Admission, Telling]
+    kinds: list[type[msgspec.Struct]] = [kind_of(name).SWITCHES, Admission, Telling, Speaking]
     if f"{name} -> bus" in SYSTEM.link_names:
         kinds.append(Publishing)
     kinds += [Disclosing] if kind_of(name).DISCLOSES else []
@@ -66,7 +70,14 @@ def wire(service: str, **changes: Any) -> dict[str, Any]:
 
 def configuration(service: str, design: dict[str, Any]) -> dict[str, Any]:
     links = {"bus": {"protocol": "nats", "host": "h", "port": 1}}
-    return {"service": service, "listen": {}, "links": links, "design": design, "secret": "of tests"}
+    return {
+        "service": service,
+        "listen": {},
+        "links": links,
+        "design": design,
+        "secret": "of tests",
+        "certificates": CERTIFICATES,
+    }
 
 
 @pytest.mark.parametrize("name", OURS)

@@ -160,7 +160,9 @@ def test_a_change_and_a_stop_find_the_prescription_that_they_are_about(system: C
 
 def test_a_merge_says_in_the_old_record_which_one_replaces_it(system: Cluster) -> None:
     """ADT^A40: the record of MRG-1 is not active any more and names the other."""
-    raw = message("ADT^A08", "m-1", "pat-1", 1).replace(b"ADT^A08", b"ADT^A40").replace(b"EVN|A08", b"EVN|A40")
+    raw = (
+        message("ADT^A08", "m-1", "pat-1", 1).replace(b"ADT^A08", b"ADT^A40").replace(b"EVN|A08", b"EVN|A40")
+    )
     send(system, raw + b"MRG|pat-2^^^HOSP^MR\r")
     delivered(system)
     merged = system.call("registry", "GET", "/fhir/Patient/pat-2").body
