@@ -13,9 +13,9 @@ from experiment.services import CODE
 from experiment.topology import ANSWERED, System
 from experiment.units import DURATION, quantity_text
 
-WARM_UP_S, BASELINE_S, RECOVERY_S, SETTLE_S = 2.0, 10.0, 5.0, 5.0  # of a first look
+WARM_UP_S, BASELINE_S, RECOVERY_S, SETTLE_S = 1.0, 10.0, 4.0, 4.0  # of a first look
 EACH_S, GAP_S = 3.0, 0.5  # of one link in it, and after it
-MOST_S = 50.0  # of all phases of a first look; the rest of a minute is for the start
+MOST_S = 47.0  # of all phases of a first look; the rest of a minute is for the start
 SCAN_S = (1.0, 5.0, 5.0, 6.0, 5.0)  # the phases of each run of a scan
 LEAST_EACH_S = 1.5  # what comes and goes faster is not met by every caller
 # What a scan plays on each link and each service; what a link's fault takes beside its kind.

@@ -364,6 +364,13 @@ class Look:
             return self.traffic.since(earlier.traffic or Traffic()).carried
         return None if self.requests is None else self.requests - (earlier.requests or 0)
 
+    def carried_figures(self, earlier: Look) -> dict[str, int | None]:
+        """What came since, and of a link how much of it the caller sent."""
+        found = {"carried": self.carried_since(earlier)}
+        if self.traffic is not None:
+            found["to_callee_bytes"] = self.traffic.since(earlier.traffic or Traffic()).to_callee
+        return found
+
 
 @runtime_checkable
 class Fault(Protocol):

@@ -154,8 +154,8 @@ class FaultProof:
     def _act(self, before: object) -> Waits:
         acting = self.activation
         self._start = self._look()
-        carried = self._start.carried_since(self._zero)
-        self._event("inject", measured={"carried": carried}, parameters=to_plain(acting.fault))
+        measured = self._start.carried_figures(self._zero)
+        self._event("inject", measured=measured, parameters=to_plain(acting.fault))
         self.acting = True
         try:
             acting.fault.inject(self._controls, acting.target, acting.id)

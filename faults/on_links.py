@@ -68,4 +68,5 @@ def traffic_figures(traffic: Traffic, count: int) -> dict[str, float | str | boo
         "to_caller_bytes": traffic.to_caller,
         "exchanges": traffic.answered,
         "exchange_s": median(traffic.took) if traffic.answered else None,
+        "waiting_s": max(traffic.waiting, default=None),
     }

@@ -46,6 +46,7 @@ COMMANDS = {
     "check-wiring": "Show where each link of a system will lead, and why.",
     "try": "Start a system, prove its wiring, and slow down each link: a minute.",
     "scan": "Break every link and service of a system, and show where it fails.",
+    "describe": "Show how callers behaved while their links were slow.",
     "run": "Run scenarios on the system, once for each design.",
     "suite": "Run a suite and compare each verdict with the expected one.",
     "compare": "Compare designs over the same scenarios and seeds.",

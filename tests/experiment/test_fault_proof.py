@@ -138,7 +138,7 @@ def test_an_injection_says_with_what_and_what_came_before() -> None:
     (inject, *_) = driven(lambda _: True)
     assert inject.parameters is not None
     assert inject.parameters["kind"] == "scripted"
-    assert inject.measured == {"carried": 10}
+    assert inject.measured == {"carried": 10, "to_callee_bytes": 10}
 
 
 def test_an_effect_that_vanishes_half_a_second_later_says_so() -> None:
