@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiment.plain_text import clean
 from experiment.units import noun
-from experiment.verdict import CheckResult
+from experiment.verdict import CheckResult, Violation
 from reports import buckets, wording
 from reports.cases import Case, Outcome, count_text
 from reports.plots_over_runs import Cell, heat_map
@@ -96,6 +96,7 @@ def render_run(report: RunReport) -> str:
             checks=ordered_checks(report),
             counted=count_text(report.cases),
             waterfalls=[(trace, waterfall(trace)) for trace in report.traces],
+            place_of=_place_of(report),
             provenance=run_provenance(report),
             part_names=wording.PART_NAMES,
             span_kinds=("operation", "server", "client", "producer", "consumer"),
@@ -104,6 +105,20 @@ def render_run(report: RunReport) -> str:
             open_violations=OPEN_VIOLATIONS,
         )
     )
+
+
+def _place_of(report: RunReport) -> Callable[[Violation], int]:
+    """The place, from 1, of the trace shown of a violation: by its evidence, else by its key; 0 where none
+    is."""
+    shown = list(enumerate((trace.operation for trace in report.traces), 1))
+    by_trace = {one.trace: place for place, one in reversed(shown)}
+    by_key = {one.key: place for place, one in reversed(shown) if one.why.startswith("violates ")}
+
+    def place_of(violation: Violation) -> int:
+        named = (by_trace.get(str(row.get("trace")), 0) for row in violation.evidence)
+        return next(filter(None, named), by_key.get(violation.key, 0))
+
+    return place_of
 
 
 def render_suite(suite: SuiteReport) -> str:

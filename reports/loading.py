@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import mmap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from experiment.values import decoded
 from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
 from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
-from reports.traces import Span, Trace, TracedOperation, choose, tree
+from reports.traces import LogLine, Span, Trace, TracedOperation, choose, tree
 
 HISTORY_FILE = "history.jsonl"
 ANALYSIS_FILE = "analysis.json"
 FACTS_FILE = "facts.json"
+LOG_FILE = "logs.jsonl"  # of all services, in the order of time
+MAX_LINES = 40  # of one trace
 SPAN_FILES = "**/*.spans.jsonl"
 MAX_SPANS = 400  # of one trace; a retry storm can have thousands, and nobody reads on
 
@@ -49,7 +51,10 @@ def load_run_report(
     analysis = analysis or load_analysis(run_folder)
     facts = _facts(run_folder, history.header)
     files = sorted(run_folder.glob(SPAN_FILES))
-    traces = load_traces(files, choose(history.operations, analysis), history.header.zero_wall)
+    zero = history.header.zero_wall
+    traces = with_lines(
+        load_traces(files, choose(history.operations, analysis), zero), run_folder / LOG_FILE, zero
+    )
     return RunReport(history.header, facts, analysis, history.phases, history.notes, history.end, traces)
 
 
@@ -106,6 +111,27 @@ def load_traces(
     return tuple(
         Trace(operation, tree(found[operation.trace])) for operation in operations if found[operation.trace]
     )
+
+
+def with_lines(traces: Sequence[Trace], file: Path, zero_wall: float) -> tuple[Trace, ...]:
+    """Each trace with what services logged of it; a run without such a file has none."""
+    if not file.is_file():
+        return tuple(traces)
+    return tuple(
+        replace(one, lines=tuple(_log_lines_of(file, one.operation.trace, zero_wall))) for one in traces
+    )
+
+
+def _log_lines_of(path: Path, trace: str, zero_wall: float) -> Iterator[LogLine]:
+    for line in _lines_with(path, f'"{trace}"'.encode(), MAX_LINES):
+        try:
+            row = decoded(line, dict[str, Any])
+            t = float(row.pop("at")) - zero_wall
+        except (ValueError, KeyError, TypeError):
+            continue
+        if row.pop("trace", None) == trace:
+            service, level, message = (str(row.pop(name, "")) for name in ("service", "level", "message"))
+            yield LogLine(t, service, level, message, ", ".join(f"{name} {row[name]}" for name in row))
 
 
 def _spans_of(path: Path, trace: str, zero_wall: float, limit: int) -> Iterator[Span]:

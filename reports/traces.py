@@ -47,11 +47,24 @@ class TracedOperation:
 
 
 @dataclass(frozen=True, slots=True)
+class LogLine:
+    """What a service logged while it worked for an operation. `t` is seconds since the run's zero."""
+
+    t: float  # when, in seconds since the start of the run
+    service: str  # the service that said it
+    level: str  # how grave it is
+    message: str  # what it said
+    detail: str = ""  # the other fields of the line, as `name value`
+
+
+@dataclass(frozen=True, slots=True)
 class Trace:
-    """An operation with its spans as a tree, flattened in the order of a depth-first walk."""
+    """An operation with its spans as a tree, flattened in the order of a depth-first walk, and what services
+    logged of it."""
 
     operation: TracedOperation  # the operation that is traced
     spans: tuple[Span, ...]  # its spans as a tree, in the order of a depth-first walk
+    lines: tuple[LogLine, ...] = ()  # what services logged of it, in the order of time
 
 
 def choose(operations: pl.DataFrame, analysis: Analysis) -> tuple[TracedOperation, ...]:

@@ -19,6 +19,7 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
+from execution.runs.merged_logs import merge_logs
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from execution.runs.wall_clock import WallClock
@@ -323,6 +324,7 @@ class LiveRun:
         run_id = self._header.run_id
         self._record(End(self._now(), reason, not problems, statement, tally, signal or None, run_id))
         self._runtime.collect(self._folder.path)
+        merge_logs(self._folder.path)
 
     def _ensure_header(self) -> None:
         if not self._zero.monotonic_s:

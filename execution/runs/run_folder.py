@@ -6,6 +6,7 @@ code/           the system's own files of Python properties, which judge
 sources/        the files that the values were read from, for people
 history.jsonl   appended while the run happens
 logs/, traces/  of the services
+logs.jsonl      what all services logged, in the order of time, with the traces that it belongs to
 facts.json      scenario and design in the words of a report
 analysis.json   with report.html, report.md, report.json, report.txt, junit.xml: made from the above
 manifest.json   the digests of all parts, written last

@@ -128,20 +128,32 @@ class Front:
             await self._router(scope, receive, send)
             return True
         except fhir.Refused as refused:
+            self._note(scope, refused.status)
             await refused.response()(scope, receive, send)
             return refused.status < 500
         except (StoreUnavailable, CallFailed) as error:
             # 503 says that nothing was done; once something was sent, only 504 is honest.
             status, headers = (504, None) if error.sent else (503, fhir.NOT_DONE)
+            self._note(scope, status, str(error))
             await fhir.outcome(status, str(error), headers)(scope, receive, send)
         except BusUnavailable as error:
+            self._note(scope, 504, str(error))
             await fhir.outcome(504, str(error))(scope, receive, send)
         except Exception as error:  # noqa: BLE001  the last resort: logged, and answered as unknown
             self._service.log.error(
-                "request failed", path=scope["path"], error=f"{type(error).__name__}: {error}"
+                "request failed",
+                path=self._route_name(scope["path"]),
+                error=f"{type(error).__name__}: {error}",
             )
             await fhir.outcome(500, type(error).__name__)(scope, receive, send)
         return False
+
+    def _note(self, scope: Scope, status: int, why: str = "") -> None:
+        """A request that is not done as it was asked for, without a word of what was in it."""
+        request = f"{scope['method']} {self._route_name(scope['path'])}"
+        self._service.log.often(
+            "request not done", request=request, status=status, **({"why": why} if why else {})
+        )
 
     async def _misbehaving(self, caller: str, scope: Scope, receive: Receive, send: Send) -> bool:
         behaviours = self._service.behaviours
@@ -162,6 +174,7 @@ class Front:
         ok = await self._answered(scope, receive, swallow)
         dropped = self._service.metrics.dropped_replies
         dropped[caller] = dropped.get(caller, 0) + 1
+        self._service.log.often("reply lost on request of the experiment", caller=caller)
         await _hang_up(scope)
         return ok
 

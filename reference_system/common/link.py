@@ -11,6 +11,7 @@ import msgspec
 from reference_system.common import tracing
 from reference_system.common.config import Address, LinkPatterns
 from reference_system.common.http_client import HttpClient, NotConnected, Reply
+from reference_system.common.logs import Log
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.breaker import Breaker
@@ -55,6 +56,7 @@ class Link:
         self.counters = counters
         self.run = ""  # of the caller, so that the callee takes no work of another run
         self.patterns = patterns
+        self.log: Log | None = None  # where attempts that fail are told
         self._caller = caller
         self._callee = callee
         self._client = HttpClient(address.host, address.port, address.token)
@@ -202,13 +204,16 @@ class Link:
             ok = reply.status not in RETRYABLE
             if not ok:
                 self.counters.errors += 1
+                self._note(f"answered {reply.status}")
             return reply
         except TimeoutError as error:
             self.counters.timeouts += 1
+            self._note("timeout")
             raise CallFailed(self.name, "timeout", sent=True) from error
         except OSError as error:
             self.counters.errors += 1
             reason = f"{type(error).__name__}: {error}"
+            self._note(reason)
             raise CallFailed(self.name, reason, sent=not isinstance(error, NotConnected)) from error
         except asyncio.CancelledError:
             breaker.abandoned()
@@ -219,6 +224,10 @@ class Link:
             elif breaker is self._breaker:
                 breaker.failed()
             self._tracer.finish(span, ok)
+
+    def _note(self, why: str) -> None:
+        if self.log is not None:
+            self.log.often("call failed", link=self.name, why=why)
 
     def close(self) -> None:
         self._client.close()

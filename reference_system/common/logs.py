@@ -1,4 +1,5 @@
-"""JSON lines for people and for the report: one object a line, to a file or to standard error."""
+"""JSON lines for people and for the report: one object a line, to a file or to standard error. What is said
+while a request is served, or an event handled, names its trace."""
 
 from __future__ import annotations
 
@@ -8,6 +9,10 @@ import time
 from typing import Any
 
 import msgspec
+
+from reference_system.common import tracing
+
+MOST_A_SECOND = 100  # of one message
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -22,9 +27,14 @@ class Log:
             os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o644) if path else sys.stderr.fileno()
         )
         self._last: dict[str, float] = {}
+        self._second = 0
+        self._said: dict[str, int] = {}  # how often, in this second
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         line = {"at": time.time(), "level": level, "service": self._service, "message": message, **fields}
+        span = tracing.current.get()
+        if span is not None:
+            line["trace"] = span.trace
         os.write(self._fd, _encode(line) + b"\n")
 
     def info(self, message: str, **fields: Any) -> None:
@@ -38,4 +48,17 @@ class Log:
         now = time.monotonic()
         if now - self._last.get(message, -1.0) >= 1.0:
             self._last[message] = now
+            self.write("warning", message, **fields)
+
+    def often(self, message: str, **fields: Any) -> None:
+        """What goes wrong with one request: many a second, and of more only how many they were."""
+        now = int(time.monotonic())
+        if now != self._second:
+            left_out = {text: count - MOST_A_SECOND for text, count in self._said.items()}
+            self._second, self._said = now, {}
+            for text, count in left_out.items():
+                if count > 0:
+                    self.write("warning", text, left_out=count)
+        self._said[message] = self._said.get(message, 0) + 1
+        if self._said[message] <= MOST_A_SECOND:
             self.write("warning", message, **fields)

@@ -243,7 +243,9 @@ class Service:
             if address.protocol == "http":
                 rng = random.Random(f"{config.seed}/{self.name}/{callee}")
                 tracer = tracing.Tracer(self.name, None, 0) if callee == COLLECTOR else self.tracer
-                self.links[callee] = Link(self.name, callee, address, patterns, counters, shared, tracer, rng)
+                link = Link(self.name, callee, address, patterns, counters, shared, tracer, rng)
+                link.log = self.log if callee != COLLECTOR else None
+                self.links[callee] = link
             elif address.protocol == "postgres":
                 self.store = Store(self.name, address, patterns, counters, self.tracer)
             elif address.protocol == "nats":

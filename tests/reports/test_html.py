@@ -11,6 +11,7 @@ import pytest
 from experiment.verdict import Verdict
 from reports import html
 from reports.report import FourNumbers, RunReport, SuiteEntry, SuiteReport, summarise
+from reports.traces import LogLine
 from tests.reports import builder
 
 RUNS = [
@@ -216,3 +217,20 @@ def test_repeats_that_came_out_alike_are_counted_in_their_field() -> None:
     text = Page(html.render_suite(suite(good, good, bad, good))).text
     table = text.split("Runs")[0]
     assert table.index("invalid expected pass") < table.index("3 × ✓ pass")
+
+
+def test_a_violation_leads_to_its_trace_and_what_services_logged_of_it() -> None:
+    """Evidence, the operation behind it, and the lines of the logs stand together."""
+    run = builder.fragile_fail()
+    line = LogLine(15.5, "billing", "warning", "call failed", "link billing -> payments, why timeout")
+    first = replace(run.traces[0], lines=(line,))
+    page = Page(html.render_run(replace(run, traces=(first, *run.traces[1:]))))
+    assert "#trace-1" in page.values("href")
+    assert "1 line of the services' logs" in page.text
+    assert "call failed link billing -> payments, why timeout" in page.text
+
+
+def test_a_violation_without_a_trace_leads_nowhere() -> None:
+    """No span was kept of it."""
+    page = Page(html.render_run(replace(builder.fragile_fail(), traces=())))
+    assert not [target for target in page.values("href") if target.startswith("#trace-")]

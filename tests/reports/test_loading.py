@@ -101,3 +101,33 @@ def test_a_storm_of_spans_is_cut(tmp_path: Path) -> None:
     operation = TracedOperation(TRACE, "slowest pay", "pay", "inv-1", 15.0, 16.0, "acknowledged")
     (trace,) = load_traces([path], [operation], builder.ZERO_WALL)
     assert len(trace.spans) == 400
+
+
+def test_lines_of_the_log_stand_with_their_trace(tmp_path: Path) -> None:
+    """Only lines that name the trace as theirs, in the order of time; a torn line is passed over."""
+    folder = run_folder(tmp_path)
+    at = builder.ZERO_WALL
+    said = {
+        "at": at + 15.5,
+        "level": "warning",
+        "service": "billing",
+        "message": "call failed",
+        "trace": TRACE,
+    }
+    other = {**said, "trace": "cd" * 16, "about": TRACE}
+    lines = [said | {"why": "timeout"}, other]
+    raw = (
+        b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+        + f'{{"at": 1, "trace":"{TRACE}"'.encode()
+    )
+    (folder / "logs.jsonl").write_bytes(raw)
+    (trace,) = load_run_report(folder).traces
+    assert [(round(line.t, 3), line.service, line.message, line.detail) for line in trace.lines] == [
+        (15.5, "billing", "call failed", "why timeout")
+    ]
+
+
+def test_a_run_without_a_log_has_traces_without_lines(tmp_path: Path) -> None:
+    """As those of the twin, and of systems whose services log in words of their own."""
+    (trace,) = load_run_report(run_folder(tmp_path)).traces
+    assert trace.lines == ()
