@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
+from math import inf
 from pathlib import Path
 
 from benchmarks.mutants import Mutant, mutant_at, places_in
@@ -65,9 +66,9 @@ def sample(number: int, seed: int) -> tuple[list[Mutant], int]:
     return [mutant_at(file, sources[file], place) for file, place in drawn], len(every)
 
 
-def run(mutants: Sequence[Mutant], tests: Tests, jobs: int) -> Iterator[Tried]:
+def run(mutants: Sequence[Mutant], tests: Tests, jobs: int, most_s: float = inf) -> Iterator[Tried]:
     """Each mutant by the tests that can meet it, as they come to their ends."""
-    children = Children(tests, jobs)
+    children = Children(tests, jobs, most_s)
     began = time.monotonic()
     for number, (mutant, killed, by) in enumerate(children.each(mutants), 1):
         word = "killed" if killed else "SURVIVED"
@@ -85,6 +86,7 @@ def main() -> int:
     parser.add_argument("--tests", default=CHOSEN, help="tests of the judgement, as pytest's -k")
     parser.add_argument("--least", type=float, default=0.9, help="share that must be killed")
     parser.add_argument("--jobs", type=int, default=2, help="mutants that are tried at once")
+    parser.add_argument("--most", type=float, default=inf, help="CPU seconds of tests for each mutant")
     parser.add_argument("--json", type=Path, help="file for all answers")
     chosen = parser.parse_args()
     drawn, every = sample(chosen.number, chosen.seed)
@@ -102,7 +104,7 @@ def main() -> int:
         if tests.broken:
             print(f"the code as it is does not pass {tests.broken}")
         else:
-            found.extend(run(mutants, tests, chosen.jobs))
+            found.extend(run(mutants, tests, chosen.jobs, chosen.most))
 
     with_tests((*chosen.paths, "-k", chosen.tests), targets(), work)
     if not found:

@@ -17,6 +17,7 @@ from contextlib import suppress
 from cProfile import Profile
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
+from itertools import accumulate
 from pathlib import Path
 from types import CodeType, FunctionType, ModuleType
 from typing import Any
@@ -61,6 +62,13 @@ class Tests:
         own = f"test_{Path(mutant.file).stem}"
         return sorted(
             found, key=lambda i: (i.path.stem != own, cost[i.path], str(i.path), self.takes_s[i.nodeid])
+        )
+
+    def within(self, items: Sequence[pytest.Item], most_s: float) -> list[pytest.Item]:
+        """The first of them that take so many seconds of CPU time together, one at least."""
+        spent = accumulate(self.takes_s[item.nodeid] for item in items)
+        return [item for item, so_far in zip(items, spent, strict=True) if so_far <= most_s] or list(
+            items[:1]
         )
 
     def in_place(self, mutant: Mutant) -> bool:
@@ -173,15 +181,15 @@ class _Running:
 class Children:
     """Tries mutants, so many at once."""
 
-    def __init__(self, tests: Tests, jobs: int) -> None:
-        self._tests, self._jobs = tests, jobs
+    def __init__(self, tests: Tests, jobs: int, most_s: float) -> None:
+        self._tests, self._jobs, self._most_s = tests, jobs, most_s
         self._running: dict[int, _Running] = {}
 
     def each(self, mutants: Sequence[Mutant]) -> Iterator[tuple[Mutant, bool, str]]:
         """Mutant, whether it was killed, and by which test, in the order in which they end."""
         with tempfile.TemporaryDirectory(prefix="codeblue-mutants-") as folder:
             for number, mutant in enumerate(mutants):
-                items = self._tests.of(mutant)
+                items = self._tests.within(self._tests.of(mutant), self._most_s)
                 if not items:
                     yield mutant, False, "no test calls it"
                     continue

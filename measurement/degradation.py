@@ -64,7 +64,7 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
     histograms = _histograms(graded)
     found: list[JourneyPhase] = []
     for row in table.iter_rows(named=True):
-        start, end = spans.get(row["phase"], (0.0, 0.0))
+        start, end = spans[row["phase"]]
         length = end - start
         succeeded = row.pop("succeeded")
         offered, good = row["offered"], row["good"]

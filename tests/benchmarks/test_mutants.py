@@ -76,6 +76,8 @@ def test_what_loading_needed_is_tried_by_all_tests_of_the_modules_that_meet_the_
     assert chosen("small") == ["a1"]
     assert chosen("") == chosen("table") == ["b1", "a1", "a2"]
     assert chosen("unknown") == []
+    assert [item.nodeid for item in tests.within(tests.items, 2.5)] == ["a1", "a2"]
+    assert [item.nodeid for item in tests.within(tests.items, 0.5)] == ["a1"]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,18 @@ import pytest
 
 from experiment.errors import HistoryError
 from experiment.history import History, build
-from experiment.rows import LEFT_OUT, End, FaultEvent, LoadReport, Note, Operation, PhaseEvent, Row, Sample
+from experiment.rows import (
+    GENERAL_MODELS,
+    LEFT_OUT,
+    End,
+    FaultEvent,
+    LoadReport,
+    Note,
+    Operation,
+    PhaseEvent,
+    Row,
+    Sample,
+)
 from experiment.scenario import Expectation, Recovery, Repeat, Waiver
 from experiment.topology import Step
 from experiment.units import DURATION, SHARE, parse_bound
@@ -554,3 +565,14 @@ def test_the_recovery_does_not_judge_the_faulted_phase() -> None:
     """It looks at what comes after."""
     analysis = judged(payments("rejected"), expect={"recovery": Recovery(within=5.0, hold=5.0)})
     assert broken(analysis) == {"faulted_phase_judged"}
+
+
+def test_a_twin_without_models_of_the_services_knows_no_safety() -> None:
+    """Its calls and times are predicted; what nobody kept cannot be judged."""
+    analysis = judged([*payments(), sample(41.0, "twin", GENERAL_MODELS, 1.0)], expect={})
+    told = {check.checker: check for check in analysis.checks}
+    charged = told["no_duplicate_charge"]
+    assert (charged.verdict, charged.modelled) == (Verdict.INCONCLUSIVE, False)
+    assert charged.statement == "not modelled: the system brings no twin models of its services"
+    assert told["bounded_waiting"].modelled
+    assert told["bounded_waiting"].verdict is Verdict.PASS

@@ -145,6 +145,62 @@ def test_a_header_says_twice_when_the_run_began() -> None:
         assert told(rows) == found
 
 
+@pytest.mark.parametrize(
+    ("kind", "changes"),
+    [
+        (Operation, {"ended": 5.0}),
+        (Operation, {"sent": 4.95, "ended": 5.0}),
+        (Operation, {"intended": 0.0, "sent": 0.0}),
+        (Operation, {"ended": 100.9}),
+        (Operation, {"status": 299}),
+        (Operation, {"version": 0, "expected_version": 0}),
+        (Operation, {"age": 0.0}),
+        (Record, {"t": -30.0}),
+        (Record, {"version": 0}),
+        (Record, {"amount": -5.0}),
+        (Sample, {"t": -59.0}),
+        (Sample, {"t": 41.0}),
+        (FaultEvent, {"t": 0.0}),
+        (LoadReport, {"t": 100.9}),
+        (LoadReport, {"lag_p50": 0.0, "lag_p99": 0.0, "lag_max": 0.0}),
+        (LoadReport, {"t": 0.0}),
+        (LoadReport, {"lag_p99": 0.003}),
+        (Note, {"t": 100.9}),
+        (Note, {"t": -59.0}),
+        (Obeyed, {"t": -59.0}),
+        (Obeyed, {"t": 41.0}),
+        (PhaseEvent, {"end": None}),
+        (PhaseEvent, {"end": 0.0}),
+    ],
+)  # fmt: skip
+def test_a_row_at_the_border_can_be(kind: type, changes: dict[str, Any]) -> None:
+    """Sent and ended at once, a moment early by another clock, told a minute around the run, zero."""
+    assert told(with_changed(kind, **changes)) == []
+
+
+def test_fault_events_stand_in_their_order_by_fault() -> None:
+    """Looks lie between injection and heal, and the events of another fault say nothing of this one's."""
+
+    def of(fault: str, *times: tuple[str, float]) -> list[Row]:
+        return [FaultEvent(fault, "crash", "a", name, t, t) for name, t in times]  # type: ignore[arg-type]
+
+    rest = [row for row in WHOLE if not isinstance(row, FaultEvent)]
+    good = of("f1", ("inject", 5.0), ("active", 6.0), ("still_active", 7.0), ("heal", 8.0), ("healed", 9.0))
+    other = of("f2", ("inject", 2.0), ("active", 3.0), ("still_active", 4.0), ("heal", 20.0))
+    assert told([*rest, *good, *other]) == []
+    for wrong, said in (
+        (("still_active", 4.0), "f1: a look is told from before its injection or after its heal"),
+        (("faded", 8.1), "f1: a look is told from before its injection or after its heal"),
+        (("heal", 5.5), "f1: heal is told before what goes before it"),
+        (("healed", 7.9), "f1: healed is told before what goes before it"),
+        (("inject", 5.2), None),
+    ):
+        found = told([*rest, *good, *other, *of("f1", wrong)])
+        assert found == ([] if said is None else [said])
+    early = of("f1", ("still_active", 7.0), ("heal", 8.0))
+    assert told([*rest, *early]) == []
+
+
 def test_immense_times_are_left_out_of_what_is_computed() -> None:
     """Of whatever field; all else stays."""
     for name in ("intended", "sent", "ended"):

@@ -14,7 +14,7 @@ from experiment.verdict import Verdict
 from measurement.analysis import Analysis
 from measurement.expectations import describe
 from measurement.judge import analyse
-from measurement.pressure import machine_alone, machine_use, moments
+from measurement.pressure import Moment, machine_alone, machine_use, moments, pressure_text, spoilt
 from tests.measurement.histories import SYSTEM, history, op, record, sample, scenario
 
 SLOW_S = 0.5
@@ -147,3 +147,67 @@ def test_what_a_machine_alone_can_spoil(
 ) -> None:
     """A load that came late; under pressure a baseline, or a fault that was injected late. Nothing else."""
     assert machine_alone(broken, pressed, late) is alone
+
+
+def test_figures_are_weighted_by_their_time_within_the_span() -> None:
+    """One second and three of a moment of nine: of the others' 2 and 1 cores, 1.25."""
+    every = (Moment(0.0, 1.0, 4.0, 0.4, 2.0, 0.5), Moment(1.0, 10.0, 4.0, 0.8, 1.0, 0.1))
+    use = machine_use(every, (0.0, 4.0))
+    assert use is not None
+    assert (use.own, use.others) == (pytest.approx(0.7), pytest.approx(1.25))
+    assert (use.most_others, use.cores) == (2.0, 4.0)
+    assert use.waiting == pytest.approx(0.2)
+    silent = (replace(every[0], waiting=None), every[1])
+    told = machine_use(silent, (0.0, 4.0))
+    assert told is not None and told.waiting == pytest.approx(0.1)
+    assert machine_use(every, (10.0, 12.0)) is None
+
+
+@pytest.mark.parametrize(
+    ("own", "others", "pressed"),
+    [(2.0, 1.0, True), (1.9, 1.1, True), (2.1, 0.9, False), (1.9, 1.0, False), (0.0, 3.0, True)],
+)
+def test_others_press_with_a_quarter_of_the_machine_of_which_a_quarter_is_idle(
+    own: float, others: float, pressed: bool
+) -> None:
+    """Of four cores: one at least for others, one at most left idle."""
+    assert Moment(0.0, 1.0, 4.0, own, others).pressed is pressed
+
+
+def test_a_tenth_of_the_time_under_pressure_is_told() -> None:
+    """With the mean of what others took meanwhile, not over all."""
+    calm, busy = Moment(0.0, 9.0, 2.0, 0.5, 0.1), Moment(9.0, 10.0, 2.0, 0.3, 1.5)
+    assert pressure_text((calm, busy), (0.0, 10.0)) == (
+        "under pressure from outside: others took 1.5 of 2 cores for 1 s of 10 s"
+    )
+    assert pressure_text((calm, busy), (0.0, 9.9)) == ""
+    two = (replace(busy, start=0.0, end=3.0), Moment(3.0, 4.0, 2.0, 0.1, 1.9))
+    assert "others took 1.6 of 2 cores for 4 s of 4 s" in pressure_text(two, (0.0, 4.0))
+
+
+@pytest.mark.parametrize(
+    ("broken", "late_by", "alone"),
+    [
+        (("generator_kept_up",), 0.0, True),
+        (("fault_observed",), 1.1, True),
+        (("fault_observed",), 1.0, False),
+        (("complete",), 1.1, False),
+    ],
+)
+def test_a_run_that_its_machine_alone_has_spoilt(
+    broken: tuple[str, ...], late_by: float, alone: bool
+) -> None:
+    """A fault that began more than a second late, under pressure; another verdict is not spoilt."""
+    whole = run(*machine(1.7, 0.0, 40.0))
+    (window,) = whole.faults
+    spoiled = replace(
+        whole,
+        verdict=Verdict.INVALID,
+        faults=(replace(window, start=window.planned_start + late_by),),
+        validity=tuple(replace(check, ok=check.name not in broken) for check in whole.validity),
+    )
+    assert spoilt(spoiled) is alone
+    assert not spoilt(replace(spoiled, verdict=Verdict.FAIL))
+    assert not spoilt(replace(spoiled, faults=(replace(window, start=None),))) or broken[0].startswith("gen")
+    calm = replace(spoiled, machine=None)
+    assert spoilt(calm) is (broken == ("generator_kept_up",))

@@ -8,6 +8,8 @@ from scipy import stats
 
 from measurement.histogram import WIDTH
 from measurement.statistics import (
+    Estimate,
+    _half_of_drawn,
     added_quantile,
     holm,
     mean_estimate,
@@ -198,3 +200,100 @@ def test_fishers_test_tells_chance_from_change() -> None:
     """Seven failures of seven beside none cannot be chance, one beside none can."""
     assert more_often(0, 7, 7) == pytest.approx(1 / 3432)
     assert more_often(0, 1, 7) == pytest.approx(0.5)
+
+
+def test_what_is_decided_by_is_the_interval_or_what_all_runs_say_alike() -> None:
+    """Runs that are all alike are taken at their word; one run, or a mean without an interval, is not."""
+    assert score_estimate([80.0, 80.0]).bounds == (80.0, 80.0)
+    assert score_estimate([80.0, 80.0]).alike
+    assert score_estimate([80.0]).bounds is None
+    assert not score_estimate([80.0]).alike
+    assert Estimate(3.0, 1.0, 5.0, 4, "t").bounds == (1.0, 5.0)
+    assert Estimate(3.0, None, None, 4, "merged").bounds is None
+
+
+def test_scores_at_the_end_of_the_scale_have_an_interval() -> None:
+    """0 and 100 have no logit: they count as half a percent from the end, and the mean stays inside."""
+    low, high = score_estimate([0.0, 0.0, 1.0]), score_estimate([100.0, 100.0, 99.0])
+    for estimate in (low, high):
+        assert estimate.low is not None and estimate.high is not None
+        assert 0 <= estimate.low <= estimate.mean <= estimate.high <= 100
+    assert low.mean == pytest.approx(100 - high.mean)
+    shares = np.log(np.array([0.005, 0.005, 0.01]) / np.array([0.995, 0.995, 0.99]))
+    half = stats.t.ppf(0.975, 2) * shares.std(ddof=1) / 3**0.5
+    assert low.high == pytest.approx(100 / (1 + np.exp(-(shares.mean() + half))))
+
+
+def test_a_mean_of_what_is_never_negative_has_no_negative_end() -> None:
+    """Of what may be negative it has."""
+    assert mean_estimate([0.0, 0.1, 9.0]).low == 0.0
+    below = mean_estimate([-0.1, 0.1, 9.0]).low
+    assert below is not None and below < -1
+    with pytest.raises(ValueError, match="expected at least one"):
+        mean_estimate([])
+    assert mean_estimate([5.0]).low is None
+
+
+def test_nearly_alike_is_alike() -> None:
+    """A billionth of the level, or of one where the level is below it, is rounding."""
+    assert mean_estimate([1e6, 1e6 + 1e-4]).alike
+    assert not mean_estimate([1e6, 1e6 + 1e-2]).alike
+    assert mean_estimate([1e-12, 2e-12]).alike
+
+
+def test_a_spread_over_resamples_is_that_of_its_runs() -> None:
+    """A resample of n runs varies by (n - 1) / n of what n runs do: the factor gives it back."""
+    figures = np.array([1.0, 2.0, 3.0, 4.0])
+    expected = stats.t.ppf(0.975, 4) * figures.std(ddof=1) * (5 / 4) ** 0.5
+    assert _half_of_drawn(figures, 5) == pytest.approx(expected)
+
+
+def test_the_smallest_of_several_p_values_has_the_strictest_bar() -> None:
+    """The bar itself is passed: 0.05 alone, half of it first of two."""
+    assert holm([0.05], level=0.05) == (True,)
+    assert holm([0.051], level=0.05) == (False,)
+    assert holm([0.05, 0.025], level=0.05) == (True, True)
+    assert holm([0.05, 0.026], level=0.05) == (False, False)
+    assert holm([]) == ()
+
+
+@pytest.mark.parametrize(("by", "p_worse"), [(1.0, 1.0), (0.0, 1.0), (-1.0, 0.0)])
+def test_a_difference_without_spread_is_taken_at_its_word(by: float, p_worse: float) -> None:
+    """Worse by as much in every pair is worse; equal is not."""
+    result = paired_difference([50.0, 60.0], [50.0 + by, 60.0 + by])
+    assert (result.mean, result.low, result.high, result.p_worse, result.n) == (by, by, by, p_worse, 2)
+
+
+def test_one_pair_has_a_mean_alone() -> None:
+    """And no pairs are refused."""
+    one = paired_difference([50.0], [40.0])
+    assert (one.mean, one.low, one.p_worse, one.effect_size, one.n) == (-10.0, None, None, None, 1)
+    with pytest.raises(ValueError, match="expected pairs"):
+        paired_difference([], [])
+
+
+def test_the_size_of_an_effect_is_in_spreads_of_the_pairs() -> None:
+    """Cohen's d_z: the mean of the differences by their standard deviation."""
+    result = paired_difference([10.0, 10.0, 10.0], [11.0, 12.0, 13.0])
+    assert result.effect_size == pytest.approx(2.0)
+
+
+def test_few_times_to_recover_have_no_interval() -> None:
+    """From five times on, of which two were reached at least."""
+    four, five = median_time([1.0, 2.0, 3.0, 4.0], []), median_time([1.0, 2.0, 3.0, 4.0, 5.0], [])
+    assert (four.median, four.low, four.high, four.n) == (2.0, None, None, 4)
+    assert (five.median, five.n, five.censored) == (3.0, 5, 0)
+    assert five.low is not None
+    single = median_time([1.0], [2.0] * 4)
+    assert (single.median, single.low, single.censored) == (None, None, 4)
+    with pytest.raises(ValueError, match="expected at least one"):
+        median_time([], [])
+
+
+@pytest.mark.parametrize(("events", "n"), [(-1, 5), (6, 5), (0, 0)])
+def test_a_share_of_nothing_or_of_more_than_all_is_refused(events: int, n: int) -> None:
+    """None of five and five of five are shares."""
+    with pytest.raises(ValueError, match="expected between 0 and n"):
+        share_estimate(events, n)
+    assert share_estimate(5, 5).high == 1.0
+    assert share_estimate(0, 5).low == 0.0
