@@ -154,7 +154,8 @@ def test_figures_are_weighted_by_their_time_within_the_span() -> None:
     every = (Moment(0.0, 1.0, 4.0, 0.4, 2.0, 0.5), Moment(1.0, 10.0, 4.0, 0.8, 1.0, 0.1))
     use = machine_use(every, (0.0, 4.0))
     assert use is not None
-    assert (use.own, use.others) == (pytest.approx(0.7), pytest.approx(1.25))
+    assert use.own == pytest.approx(0.7)
+    assert use.others == pytest.approx(1.25)
     assert (use.most_others, use.cores) == (2.0, 4.0)
     assert use.waiting == pytest.approx(0.2)
     silent = (replace(every[0], waiting=None), every[1])

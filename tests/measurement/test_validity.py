@@ -116,7 +116,7 @@ def test_a_baseline_is_good_half_of_the_time(good: int, offered: int, fit: bool)
 
 def test_a_declared_success_speaks_for_its_journey_alone() -> None:
     """What the scenario allows in the baseline stands; another journey is held to the half."""
-    met = ExpectationResult("baseline", "pay", "success", ">= 10%", 0.2, "met", 100)
+    met = ExpectationResult("baseline", "pay", "success", ">= 10%", 0.2, "met")
     assert _baseline_met([met], [in_baseline(20, 100)]).ok
     assert _baseline_met([met], [in_baseline(20, 100)]).statement == (
         "the baseline met its 1 objective over 100 operations"

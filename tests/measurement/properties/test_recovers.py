@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from experiment.rows import Row
 from experiment.scenario import Recovery
 from experiment.verdict import Verdict
+from measurement.analysis import RecoveryResult
+from measurement.properties.recovers import of_recovery
 from tests.measurement.histories import SYSTEM, history, judged_by, op, scenario
 
 check = judged_by("recovers")
@@ -51,3 +55,23 @@ def test_never_back_is_censored_and_fails() -> None:
     result = check(history(*pays(99.0)), scenario(), SYSTEM)
     assert result.verdict is Verdict.FAIL
     assert result.measures["seconds"] is None
+
+
+@pytest.mark.parametrize(
+    ("seconds", "verdict"),
+    [(0.0, Verdict.PASS), (10.0, Verdict.PASS), (10.1, Verdict.FAIL), (None, Verdict.FAIL)],
+)
+def test_a_recovery_may_take_as_long_as_its_budget(seconds: float | None, verdict: Verdict) -> None:
+    """The whole of it; later, or never, is one violation."""
+    found = of_recovery(RecoveryResult(seconds, seconds is None, 10.0, "Q back"))
+    assert (found.verdict, found.exposed) == (verdict, 1)
+    assert found.violation_count == (verdict is Verdict.FAIL)
+    assert found.statement == ("Q back" if seconds is None else "Q back; allowed 10 s")
+    assert found.measures == {"seconds": seconds, "budget_s": 10.0}
+
+
+def test_a_recovery_that_nobody_could_see_says_nothing() -> None:
+    """No load after the heal, or no fault at all."""
+    unseen = of_recovery(RecoveryResult(None, True, 10.0, "no load", under_load=False))
+    assert (unseen.verdict, unseen.statement) == (Verdict.INCONCLUSIVE, "not exercised: no load")
+    assert of_recovery(None).verdict is Verdict.INCONCLUSIVE

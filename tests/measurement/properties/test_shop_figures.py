@@ -8,9 +8,10 @@ import pytest
 
 from experiment.findings import Finding
 from experiment.rows import Record, Row
+from experiment.scenario import Staleness
 from experiment.verdict import Verdict
 from tests.measurement.histories import history, op, read, record, scenario
-from tests.measurement.shop import shop
+from tests.measurement.shop import mistakes, shop
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
 READ = read(orders=0, payments=0, stock=0)
@@ -304,3 +305,184 @@ def test_the_newest_write_is_what_the_api_must_show(tmp_path: Path) -> None:
     bad = found(tmp_path, plain, asked(1, "o-1"), asked(2, "o-1"), order("o-1"), gone)
     assert (bad.measures["not_shown"], list(bad.wrong)) == (1, [2])
     assert [(v.key, v.t) for v in bad.violations] == [("o-1", 40.05)]
+
+
+HAS = "kind: each_has, things: order, has: {store: stock, kind: parcel}"
+
+
+def parcel(key: str, t: float | None = 5.0, kind: str = "parcel") -> Record:
+    return record("stock", kind, key, t=t)
+
+
+def test_what_was_acknowledged_must_arrive(tmp_path: Path) -> None:
+    """By its first acknowledged answer; keys that differ by a known beginning are of one thing."""
+    binding = f"{HAS}, operations: [order], prefixes: [parcel-]"
+    rows = [asked(1, "o-1"), asked(2, "o-2"), asked(4, "o-2"), asked(3, "o-3", "indeterminate")]
+    good = found(tmp_path, binding, *rows, parcel("parcel-o-1"), parcel("o-2"))
+    assert (good.verdict, good.exposed) == (PASS, 2)
+    assert good.statement == "all 2 orders that were acknowledged reached the store stock"
+    bad = found(tmp_path, binding, *rows, parcel("o-1"))
+    assert bad.statement == "1 order of 2 that were acknowledged never reached the store stock"
+    assert [(v.key, v.t, v.statement) for v in bad.violations] == [
+        ("o-2", 2.05, "the order of o-2 never reached the store stock")
+    ]
+    assert bad.measures == {"acknowledged_orders": 2, "promised_orders": 2, "lost_orders": 1}
+    assert list(bad.wrong) == [2]
+    assert found(tmp_path, binding, *rows, *READ, parcel("o-3")).verdict is FAIL
+
+
+def test_what_is_kept_must_arrive_too(tmp_path: Path) -> None:
+    """In the states that promise it; the violation says what it is where it is kept, and when."""
+    binding = f"{HAS}, operations: [order], kept: {{store: orders, kind: order, status: [queued, sent]}}"
+    rows = [order("o-1", "queued", 3.0), order("o-2", "draft"), order("o-3", "sent", 4.0), asked(1, "o-4")]
+    bad = found(tmp_path, binding, *rows, parcel("o-3"))
+    assert (bad.exposed, bad.violation_count, list(bad.wrong)) == (3, 2, [1])
+    assert [(v.key, v.t, v.statement) for v in bad.violations] == [
+        ("o-4", 1.05, "the order of o-4 never reached the store stock; at orders it is unknown"),
+        ("o-1", 3.0, "the order of o-1 never reached the store stock; at orders it is queued"),
+    ]
+    assert bad.measures == {
+        "acknowledged_orders": 1,
+        "promised_orders": 3,
+        "lost_orders": 2,
+        "still_queued": 1,
+    }
+    both = found(tmp_path, binding, order("o-1", "queued"), asked(1, "o-1"), parcel("o-9"))
+    assert [row["type"] for row in both.violations[0].evidence] == ["record", "operation"]
+    unread = [order("o-1", "queued"), parcel("o-1"), *read(stock=1)]
+    assert found(tmp_path, binding, *unread).verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("arrived", "late"), [(5.0, False), (13.0, False), (13.04, False), (13.06, True), (None, False)]
+)
+def test_what_arrives_after_its_time_is_late(arrived: float | None, late: bool, tmp_path: Path) -> None:
+    """Ten seconds from the record that promises it, give or take the clocks; a record that says no time is
+    not late."""
+    binding = f"{HAS}, kept: {{store: orders, kind: order}}, within: 10s"
+    seen = found(tmp_path, binding, order("o-1", t=3.0), parcel("o-1", arrived), *read(orders=1, stock=1))
+    assert seen.verdict is (FAIL if late else PASS)
+    assert seen.measures["late_orders"] == int(late)
+    assert seen.measures["longest_wait_s"] == (0.0 if arrived is None else pytest.approx(arrived - 3.0))
+    if late:
+        assert seen.statement == (
+            "1 order of 1 that were kept did not reach the store stock within 10 s: 1 later, 0 never"
+        )
+        assert seen.violations[0].statement.startswith(
+            "the order of o-1 took 10.06 s to reach the store stock"
+        )
+
+
+def test_what_may_still_arrive_in_time_is_not_judged(tmp_path: Path) -> None:
+    """Records were read at 41 s: of 10 s, what was promised at 31 s was due, what came later was not."""
+    binding = f"{HAS}, kept: {{store: orders, kind: order}}, within: 10s"
+    due, early = order("o-1", t=31.0), order("o-2", t=31.1)
+    bad = found(tmp_path, binding, due, early, *read(orders=2, stock=0))
+    assert (bad.verdict, bad.exposed, bad.measures["lost_orders"]) == (FAIL, 1, 1)
+    none = found(tmp_path, binding, early, *read(orders=1, stock=0))
+    assert none.statement == "not exercised: the time of no order was over when the records were read"
+    scaled = f"{binding}, scaled: on"
+    assert found(tmp_path, scaled, early, *read(orders=1, stock=0)).verdict is Verdict.INCONCLUSIVE
+
+
+NEVER = "kind: never_allowed, things: order, record: {store: orders, kind: order, status: [lost]}"
+
+
+def test_what_must_not_be_is_counted_beside_what_could_have_been(tmp_path: Path) -> None:
+    """Things with a record in any state, and those that an operation that was sent had touched."""
+    binding = f"{NEVER}, operations: [order]"
+    rows = [asked(1, "o-1"), asked(2, "o-2", "rejected"), asked(3, "o-3", "rejected", sent=None)]
+    rows += [order("o-4"), order("o-1", "lost", 9.0), order("o-1", "lost", 5.0)]
+    bad = found(tmp_path, binding, *rows)
+    assert (bad.verdict, bad.exposed, bad.violation_count) == (FAIL, 3, 1)
+    assert bad.statement == "1 order of 3: order lost"
+    assert [(v.key, v.t, v.statement) for v in bad.violations] == [("o-1", 9.0, "order o-1: order lost")]
+    assert (list(bad.wrong), bad.measures) == ([1], {"orders": 3, "never_allowed": 1})
+    good = found(tmp_path, binding, *rows[:4])
+    assert good.statement == "none of 3 orders: order lost"
+    nothing = found(tmp_path, binding, *READ)
+    assert nothing.statement == "not exercised: no order was seen that could show it"
+
+
+def test_what_another_record_allows_is_right(tmp_path: Path) -> None:
+    """Without that store nothing is known; with it, only its keys are allowed."""
+    binding = f"{NEVER}, unless: {{store: payments, kind: refund}}"
+    allowed = record("payments", "refund", "o-1", t=1.0)
+    good = found(tmp_path, binding, order("o-1", "lost"), allowed)
+    assert (good.verdict, good.exposed) == (PASS, 1)
+    bad = found(tmp_path, binding, order("o-1", "lost"), order("o-2", "lost"), allowed)
+    assert [v.key for v in bad.violations] == ["o-2"]
+    assert bad.violations[0].statement == "order o-2: order lost without refund"
+    unread = found(tmp_path, binding, order("o-1", "lost"), *read(orders=1))
+    assert unread.verdict is Verdict.INCONCLUSIVE
+
+
+GHOST = "kind: no_ghost, things: order, operations: [order], record: {store: orders, kind: order}"
+
+
+def test_a_record_of_what_was_refused_is_a_ghost(tmp_path: Path) -> None:
+    """Neither of what was never sent may there be one; an acknowledged repeat may have left it."""
+    rows = [asked(1, "o-1", "rejected"), asked(2, "o-2", "indeterminate", sent=None), asked(3, "o-3")]
+    bad = found(tmp_path, GHOST, *rows, order("o-1", t=4.0), order("o-1", t=7.0), order("o-2"), order("o-3"))
+    assert (bad.exposed, bad.violation_count, sorted(bad.wrong)) == (2, 2, [1, 2])
+    assert bad.statement == "2 orders of 2 rejected orders in the store orders"
+    assert [(v.key, v.t) for v in bad.violations] == [("o-2", 2.5), ("o-1", 7.0)]
+    assert bad.measures == {"rejected": 2, "ghosts": 2}
+    again = found(tmp_path, GHOST, asked(1, "o-1", "rejected"), asked(2, "o-1"), order("o-1"), *rows[1:2])
+    assert (again.verdict, again.exposed) == (PASS, 1)
+    unasked = found(tmp_path, f"{GHOST}, unasked: on", asked(3, "o-3"), order("o-3"), order("o-9", t=1.0))
+    assert (unasked.verdict, unasked.exposed, list(unasked.wrong)) == (FAIL, 2, [])
+    assert unasked.violations[0].statement == (
+        "order o-9 was never asked for and has an order in the store orders"
+    )
+
+
+def test_a_record_must_have_been_seen_often_enough(tmp_path: Path) -> None:
+    """Too few are no failure; a store that was not read is told of then."""
+    binding = "kind: sometimes, record: {store: stock, kind: parcel}, at_least: 2"
+    few = found(tmp_path, binding, parcel("o-1"), *READ[:2], *read(stock=1))
+    assert (few.statement, few.measures) == ("not exercised: 1 parcel, 2 needed", {"seen": 1})
+    enough = found(tmp_path, binding, parcel("o-1"), parcel("o-2"))
+    assert (enough.verdict, enough.statement, enough.exposed) == (PASS, "2 parcels", 2)
+    assert found(tmp_path, binding, *read(orders=0)).statement == (
+        "not exercised: the records of stock were not read"
+    )
+    assert shop(tmp_path, f"bound: {{{binding}}}").properties["bound"].says == "Seen at least 2 parcels."
+    assert mistakes(tmp_path, f"bound: {{{binding.replace('2', '0')}}}")[0].found == "at_least 0"
+
+
+STALE = "kind: bounded_staleness, writes: [change], reads: [show], age: 2s"
+
+
+def seen_at(t: float, version: int, **more: object) -> Row:
+    return op(9, "show", "o-1", t, version=version, **more)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("at", "fits"), [(4.0, True), (4.3, False)])
+def test_a_read_may_be_as_old_as_its_bound(at: float, fits: bool, tmp_path: Path) -> None:
+    """Version 2 was acknowledged at 2.25 s: version 1 may be shown until 4.25 s."""
+    rows = [change(1, 1), op(2, "change", "o-1", 2.0, took=0.25, version=2)]
+    told = found(tmp_path, STALE, *rows, seen_at(at, 1))
+    assert told.verdict is (PASS if fits else FAIL)
+    assert told.measures["beyond_bound"] == int(not fits)
+    assert told.measures["unlabelled_lag_s_max"] == pytest.approx(at - 2.25)
+    assert (told.measures["stale_reads"], told.measures["reads"]) == (1, 1)
+
+
+def test_a_bound_may_be_met_by_versions(tmp_path: Path) -> None:
+    """One version behind is allowed where a scenario says so, two are not."""
+    system = shop(tmp_path, f"bound: {{{STALE}}}")
+    rows = [change(1, 1), change(2, 2), change(3, 3)]
+    allowed = scenario(staleness=Staleness(versions=1))
+    find = system.properties["bound"].binding.find
+    assert find(history(*rows, seen_at(30.0, 2)), allowed, system).verdict is PASS
+    assert find(history(*rows, seen_at(30.0, 1)), allowed, system).verdict is FAIL
+
+
+def test_a_label_may_be_a_tenth_of_a_second_younger(tmp_path: Path) -> None:
+    """Its age is taken by the service before the client's clock; more than that misleads."""
+    rows = [change(1, 1), op(2, "change", "o-1", 2.0, took=0.25, version=2)]
+    honest = found(tmp_path, STALE, *rows, seen_at(5.25, 1, label="cached", age=2.95))
+    assert (honest.verdict, honest.measures["unlabelled_stale_reads"]) == (PASS, 0)
+    lies = found(tmp_path, STALE, *rows, seen_at(5.25, 1, label="cached", age=2.85))
+    assert (lies.verdict, lies.measures["labels_that_understate"], list(lies.wrong)) == (FAIL, 1, [9])
