@@ -342,9 +342,9 @@ class _Reader:
                 expected = "services that stay: a run starts none that ends"
                 yield Problem(key.where, f"{name} waits until {key.text} has ended", expected)
         networks = node.get("networks")
-        for network, one in networks.items if isinstance(networks, Mapping) else ():
-            for key in ("ipv4_address", "ipv6_address") if isinstance(one, Mapping) else ():
-                if isinstance(one, Mapping) and (fixed := one.get(key)) is not None:
+        for network, joined in networks.items if isinstance(networks, Mapping) else ():
+            for key in ("ipv4_address", "ipv6_address"):
+                if isinstance(joined, Mapping) and (fixed := joined.get(key)) is not None:
                     found = f"{key} of {name} in the network {network.text}"
                     yield Problem(fixed.where, found, "its name: an address would lead past the proxies")
 

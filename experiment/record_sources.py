@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
+from urllib.parse import quote, unquote, urlsplit
 
 from experiment.decoding import Decoder
 from experiment.rows import Record
@@ -12,6 +14,17 @@ from experiment.yaml_source import Node, key_place, place
 
 COLUMNS = tuple(one.name for one in fields(Record) if one.name not in ("store", "kind"))
 MOST_ROWS = 100_000
+VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseLogin:
+    """A database at a service, and the role that reads it."""
+
+    service: str
+    user: str
+    password: str = field(repr=False)
+    database: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +38,9 @@ class RecordSource:
     """What a record is called, such as order or parcel."""
     sql: str = ""
     """An SQL query; its columns are named as those of a record, or as `fields` says."""
+    database: str = ""
+    """The database of the query, where the harness did not make it: postgresql://USER:PASSWORD@SERVICE/NAME.
+    A part such as ${ORDERS_PASSWORD} is taken from the environment."""
     http: str = ""
     """A path of the service that gives the records."""
     entries: str = ""
@@ -37,6 +53,20 @@ class RecordSource:
     def __post_init__(self) -> None:
         if self.limit < 1:
             raise ValueError(f"limit {self.limit}; expected 1 or more")
+
+    def login(self, known: Mapping[str, str]) -> DatabaseLogin:
+        """The parts of `database`, filled from variables. Raises ValueError for another form, and for a
+        variable that is not set where `known` has any."""
+        missing = [name for name in VARIABLE.findall(self.database) if known and name not in known]
+        if missing:
+            raise ValueError(f"the variable {missing[0]} of {self.kind} of {self.store} is not set")
+        text = VARIABLE.sub(lambda found: quote(known.get(found[1], ""), safe=""), self.database)
+        parts = urlsplit(text)
+        name = parts.path.strip("/")
+        if parts.scheme not in ("postgresql", "postgres") or not (parts.hostname and parts.username and name):
+            raise ValueError(f'"{self.database}"; expected postgresql://USER:PASSWORD@SERVICE/NAME')
+        service = parts.netloc.rpartition("@")[2].partition(":")[0]  # as it is written, not in small letters
+        return DatabaseLogin(service, unquote(parts.username), unquote(parts.password or ""), unquote(name))
 
     @property
     def columns(self) -> dict[str, str]:
@@ -69,8 +99,17 @@ def check_record_source(
     ways = [way for way in ("sql", "http") if getattr(source, way)]
     if len(ways) != 1:
         fail("kind", f"{' and '.join(ways) or 'neither sql nor http'} for {source.store}", "one of sql, http")
-    if source.sql and source.store not in databases:
-        expected = f"http, or a link from {source.store} to a PostgreSQL store"
+    if source.database:
+        try:
+            login = source.login({})
+        except ValueError as error:
+            decoder.refuse(place(node, "records", index, "database"), error)
+            return
+        if login.service not in owners or not source.sql:
+            found = f"the service {login.service}" if source.sql else "a database without sql"
+            fail("database", found, "a service of this file", decoder.nearest(login.service, owners))
+    elif source.sql and source.store not in databases:
+        expected = f"http, database, or a link from {source.store} to a PostgreSQL store"
         fail("sql", f"sql for {source.store}, which has no database", expected)
     if source.http and not source.http.startswith("/"):
         fail("http", f'"{source.http}"', "a path such as /ledger")

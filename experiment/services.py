@@ -88,7 +88,7 @@ class Service:
     compose: str = ""
     """In containers: a service of the compose file, see `compose` of this file."""
     port: int = 8080
-    """In containers: the port on which it listens."""
+    """The port on which it listens: in containers, and as a process that is not told by `{port}`."""
     ready_command: tuple[Argument, ...] = ()
     """A command that ends with 0 when the service is ready, where no path says so."""
     records: tuple[str, ...] = ()
@@ -118,6 +118,12 @@ class Service:
     def foreign(self) -> bool:
         """Whether it knows nothing of the harness: it is configured by arguments and environment alone."""
         return self.is_code and not self.module
+
+    @property
+    def fixed_port(self) -> int:
+        """The port of a process that listens where its own configuration says; 0 of one that is told."""
+        told = any("port" in PLACEHOLDER.findall(text) for _, text in self.templates())
+        return self.port if self.foreign and self.command and not told else 0
 
     def templates(self) -> Iterator[tuple[tuple[str | int, ...], str]]:
         """Every text that may hold placeholders, with its keys below the service."""

@@ -215,6 +215,14 @@ class System:
         """The name under which the caller of a link knows the callee: in a compose file that file's."""
         return self.services[link.callee].compose or link.callee
 
+    def names_called(self, link: Link) -> tuple[str, ...]:
+        """Every name under which the caller of a link may know the callee. Raises ConfigError."""
+        own = self.called_by(link)
+        callee, caller = self.composed(link.callee), self.composed(link.caller)
+        others = callee.aliases if callee is not None else ()
+        given = caller.links.items() if caller is not None else ()
+        return tuple(dict.fromkeys((own, *others, *(alias for alias, name in given if name == own))))
+
     def called_at(self, link: Link) -> int:
         """The port at which the caller of a link that is wired by name calls the callee."""
         callee = self.services[link.callee]
@@ -448,7 +456,8 @@ def _check_compose(system: System, decoder: Decoder, node: Node) -> None:
     if system.compose and not system.file(system.compose).is_file():
         where = place(node, "compose")
         expected = "a compose file, relative to this file"
-        return decoder.fail(where, f'"{system.compose}", which is not there', expected)
+        decoder.fail(where, f'"{system.compose}", which is not there', expected)
+        return
     for wanted, name in named.items():
         with suppress(ConfigError):  # what is wrong there is said where the service is checked
             said = compose_service(compose_path(Path(system.source), system.compose), wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -107,7 +108,12 @@ class Readings:
 
         def read(source: RecordSource) -> list[Record]:
             point = self._services[source.store]
-            return read_source(source, point.address, logins.get(source.store), zero, token)
+            login = logins.get(source.store)
+            if source.database:
+                named = source.login(os.environ)
+                listens = self._services[named.service].address
+                login = Login(listens, named.user, named.password, named.database)
+            return read_source(source, point.address, login, zero, token)
 
         t = round(time.monotonic() - zero.monotonic_s, 6)
         found = self.each("records", ask)

@@ -112,6 +112,7 @@ class Runtime(Protocol):
     def heal(self) -> None: ...  # undo every fault, known or not
     def unhealed(self) -> Sequence[str]: ...  # read back: one sentence per thing still wrong; empty = healed
     def trouble(self) -> Trouble | None: ...  # what makes this run invalid at once, though all may be healed
+    def leaks(self) -> Sequence[str]: ...  # connections that go past the proxies now, one sentence each
     def sample(self, zero: Zero) -> list[Sample]: ...  # all counters of all nodes, now
     def pids(self) -> Sequence[int]: ...  # of parts that are no children of this process, and run here
     def backlog(self) -> Mapping[str, Mapping[str, int]]: ...  # service -> what it has not finished

@@ -103,6 +103,7 @@ class LiveRun:
         self._reader = HistoryReader(folder.history_path, header)
         self._remarks = remarks
         self._why = ""  # what ended the run early
+        self._leaks: set[str] = set()  # said already
         self._obeyed: list[Obeyed] = []  # what the services showed before the start
         self._zero = Zero(0.0, 0.0)
         self._clock: WallClock | None = None
@@ -231,11 +232,20 @@ class LiveRun:
             self._look_for_trouble(load)
             self._latest = load.poll() or self._latest
             self._watch(self._progress(phase, tuple(timeline.active())))
-            if phase in BACKLOGS_SAMPLED and self._now() >= next_sample:
-                self._sample_backlog()
+            if self._now() >= next_sample:
+                self._look_for_leaks()
+                if phase in BACKLOGS_SAMPLED:
+                    self._sample_backlog()
                 next_sample += 1.0
         self._look_for_trouble(load)  # a reading may have waited for a part that died meanwhile
         return True
+
+    def _look_for_leaks(self) -> None:
+        """What goes past the proxies makes the run invalid: a fault on the link would not have met it."""
+        for leak in self._runtime.leaks():
+            if leak not in self._leaks:
+                self._leaks.add(leak)
+                self._record(Note(self._now(), "invalid", leak))
 
     def _progress(self, phase: str, faults: tuple[str, ...]) -> Progress:
         return Progress(self._now(), self._plan.phases[-1].end_s, phase, faults, self._latest)

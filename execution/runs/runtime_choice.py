@@ -9,7 +9,7 @@ from pathlib import Path
 
 from execution.options import CONTAINERS, PROCESSES
 from experiment.controls import CutShort, SkewClock, Split, Throttle, capability
-from experiment.errors import UnsupportedError, UsageError, nearest
+from experiment.errors import StartError, UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
 from experiment.scenario import FaultSpec
 from experiment.services import CODE
@@ -21,6 +21,7 @@ from runtimes.leftovers import Swept
 from runtimes.links.controls import IMPAIRMENTS
 from runtimes.planned_changes import CHANGE
 from runtimes.processes.node_controls import ACTIONS
+from runtimes.processes.own_names import way
 from runtimes.processes.runtime import ProcessesRuntime
 from runtimes.runtime import Runtime
 
@@ -146,6 +147,11 @@ def _unstartable(system: System, runtime: str) -> list[str]:
     """A sentence for each service that the runtime has no way to start."""
     if runtime != PROCESSES:
         return []
+    try:
+        if any(link.wired == "name" for link in system.links):
+            way()
+    except StartError as error:
+        return [f"{system.source}: {error}"]
     return [
         f"{system.source}: found no command to start {name} with, expected one, or --runtime {CONTAINERS}"
         for name, service in system.services.items()

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Mapping
-from concurrent.futures import Future
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from runtimes.containers.engine_images import Images
 from runtimes.containers.foreign_images import Image
 from runtimes.containers.images import image_versions, require_images
 from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
+from runtimes.containers.networks import networks_of
 from runtimes.containers.parts import ContainerPart, wait_until_ready
 from runtimes.containers.recipes import KIND, name_of
 from runtimes.containers.specs import ContainerSpec
@@ -90,6 +91,7 @@ def bring_up(
     folder = _make_folder(journal.folder, system)
     secrets = new_secrets(databases(system))
     layout = _make_network(engine, system, journal, run, service_image, secrets.keys)
+    _make_volumes(engine, layout, images)
     token = next((secrets.keys.of(system, bus) for bus, kind in stores(system).items() if kind == "nats"), "")
     users = {"postgres": plan.POSTGRES_USER, "bus": SERVICE_USER}
     write_store_files(folder.path / "stores", secrets, token, **users)
@@ -114,10 +116,14 @@ def bring_up(
             if part.is_store:
                 wait_until_ready(engine, part, end, stop)
         # What knows nothing of the harness may not wait for its stores: it starts when these are there.
-        for name, part in foreign_parts(built, system, run).items():
-            built.parts[name] = part
-            engine.create(part.spec)
-            ready.append(pool.submit(_start_ready, engine, part, end, stop))
+        for wave in _waves(system, foreign_parts(built, system, run)):
+            begun = []
+            for part in wave:
+                built.parts[part.name] = part
+                engine.create(part.spec)
+                begun.append(pool.submit(_start_ready, engine, part, end, stop))
+            ready += begun
+            wait(begun)  # a part that others depend on comes before them
         for done in (toolbox, *ready):
             done.result()
     return built
@@ -148,10 +154,14 @@ def _make_network(
     labels = Layout(journal.instance, owner, run.run_id, network, {}, {}).labels()
     subnet = engine.create_network(network, labels)
     engine.remove_network(network)
-    engine.create_network(network, labels, subnet)
+    networks = networks_of(system, subnet, network)
+    engine.create_network(network, labels, networks.main)
+    with at_once(AT_ONCE) as pool:
+        for made in [pool.submit(engine.create_network, p.name, labels, p.subnet) for p in networks.pairs]:
+            made.result()
     layout = plan.place(
         system,
-        subnet,
+        networks,
         instance=journal.instance,
         owner=owner,
         run_id=run.run_id,
@@ -169,6 +179,18 @@ def _make_network(
     return layout
 
 
+def _make_volumes(engine: Engine, layout: Layout, images: Mapping[str, Image]) -> None:
+    """The volumes that a compose file names for its services."""
+    wanted = {
+        plan.volume_of(layout, name, mount): layout.labels(name)
+        for name, image in images.items()
+        for mount in image.said.mounts
+        if mount.kind == "volume"
+    }
+    for volume, labels in wanted.items():
+        engine.create_volume(volume, labels)
+
+
 def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> dict[str, ContainerPart]:
     parts: dict[str, ContainerPart] = {}
     for name, service in system.services.items():
@@ -184,6 +206,19 @@ def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> di
     return parts
 
 
+def _waves(system: System, parts: Mapping[str, ContainerPart]) -> Iterator[list[ContainerPart]]:
+    """Parts after all that they depend on, as a compose file says. Raises StartError for a circle."""
+    names = {service.compose: name for name, service in system.services.items() if service.compose}
+    said = {name: system.composed(name) for name in parts}
+    waits = {name: {names[on] for on in one.depends_on} if one else set() for name, one in said.items()}
+    while waits:
+        free = [name for name, on in waits.items() if not on & waits.keys()]
+        if not free:
+            raise StartError(f"{', '.join(waits)} depend on each other in {system.compose_file}")
+        yield [parts[name] for name in free]
+        waits = {name: on for name, on in waits.items() if name not in free}
+
+
 def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, ContainerPart]:
     """The services that know nothing of the harness, as a design wants them started."""
     ground = Ground(built.doors, built.secrets.keys, "python3")
@@ -193,13 +228,14 @@ def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, C
         begin = start_of(system, name, Address("0.0.0.0", address.port), ground, run)
         begin = replace(
             begin,
-            argv=begin.argv or image.command,
-            environment={**image.environment, **begin.environment},
+            argv=begin.argv or image.said.command,
+            environment={**image.said.environment, **begin.environment},
+            ready_command=begin.ready_command or image.said.test,
         )
         parts[name] = ContainerPart(
             name,
             service.role,
-            plan.foreign_spec(built.layout, name, image.name, begin),
+            plan.foreign_spec(built.layout, system, name, image.name, image.said, begin),
             address,
             built.layout.published.get(name),
             service.control,
@@ -236,11 +272,12 @@ def _start_links(
                 said = engine.logs(spec.name, 15).decode("utf-8", "replace")
                 raise StartError(f"Toxiproxy is not ready ({error}): {status}; it said:\n{said}") from None
             stop.sleep(0.03)
-    host = layout.addresses[TOXIPROXY].host
-    return {
-        name: Address(host, door.port)
-        for name, door in open_proxies(proxies, system, layout.addresses, "0.0.0.0").items()
-    }
+    networks, host = layout.networks, layout.addresses[TOXIPROXY].host
+    for pair in networks.pairs:
+        engine.connect(pair.name, spec.name, pair.server, pair.names)
+    opened = open_proxies(proxies, system, layout.addresses, "0.0.0.0", networks.named(system))
+    reached = {link.name: networks.reached(link, host) for link in system.links}
+    return {name: Address(reached[name], door.port) for name, door in opened.items()}
 
 
 def _built(

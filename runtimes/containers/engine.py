@@ -37,18 +37,24 @@ class Engine(Door):
         with contextlib.suppress(EngineMissing), self.calling(f"remove the network {name}"):
             self.api.remove_network(name)
 
-    def connect(self, network: str, container: str, address: str) -> None:
+    def connect(self, network: str, container: str, address: str, aliases: Sequence[str] = ()) -> None:
+        """`aliases` are more names under which others of the network find it."""
         with self.calling(f"connect {container} to {network}"):
-            self.api.connect_container_to_network(container, network, ipv4_address=address)
+            self.api.connect_container_to_network(
+                container, network, ipv4_address=address, aliases=list(aliases) or None
+            )
 
     def disconnect(self, network: str, container: str) -> None:
         with self.calling(f"disconnect {container} from {network}"):
             self.api.disconnect_container_from_network(container, network, force=True)
 
-    def create_volume(self, name: str, labels: Mapping[str, str], options: Mapping[str, str]) -> None:
-        """A volume in memory of a fixed size: `options` are those of the kernel's tmpfs."""
-        mount = ",".join(f"{key}={value}" for key, value in options.items())
-        driver = {"type": "tmpfs", "device": "tmpfs", "o": mount}
+    def create_volume(
+        self, name: str, labels: Mapping[str, str], options: Mapping[str, str] | None = None
+    ) -> None:
+        """A volume on the engine's disk; with `options`, those of the kernel's tmpfs, one in memory of a
+        fixed size."""
+        mount = ",".join(f"{key}={value}" for key, value in (options or {}).items())
+        driver = {"type": "tmpfs", "device": "tmpfs", "o": mount} if options else None
         with self.calling(f"create the volume {name}"):
             self.api.create_volume(name, driver="local", driver_opts=driver, labels=dict(labels))
 
@@ -65,6 +71,8 @@ class Engine(Door):
             self.api.create_container(
                 spec.image,
                 command=list(spec.command) or None,
+                entrypoint=list(spec.entrypoint) if spec.entrypoint is not None else None,
+                working_dir=spec.working_dir or None,
                 name=spec.name,
                 hostname=None if joined else spec.hostname,
                 user=spec.user or None,
@@ -76,6 +84,8 @@ class Engine(Door):
                 healthcheck={"test": ["NONE"]},  # the harness asks by itself, at no cost to the services
                 use_config_proxy=False,
             )
+        for network, address in spec.joins:
+            self.connect(network, spec.name, address)
 
     def _host_config(self, spec: ContainerSpec) -> Any:
         return self.api.create_host_config(

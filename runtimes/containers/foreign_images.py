@@ -6,13 +6,12 @@ An image that is built here is named after what it is made of, so that a second 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from experiment.compose_file import ComposeService, compose_service
+from experiment.compose_file import ComposeService
 from experiment.errors import StartError
-from experiment.services import Service
 from experiment.topology import System
 from runtimes.containers.base_image import python_of
 from runtimes.containers.engine_images import Images
@@ -27,12 +26,11 @@ WHEELS = "wheels"  # a Dockerfile that speaks of this folder gets the wheels of 
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """An image that the engine has, and what a compose file says of its container: the command (empty: the
-    image's own) and variables, which the system's file goes before."""
+    """An image that the engine has, and what a compose file says of its container; the system's file goes
+    before."""
 
     name: str
-    command: tuple[str, ...] = ()
-    environment: Mapping[str, str] = field(default_factory=dict)
+    said: ComposeService = field(default_factory=ComposeService)
 
 
 def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, Image]:
@@ -48,24 +46,20 @@ def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, I
     found: dict[str, Image] = {}
     try:
         for name, service in foreign.items():
-            said = _composed(system, service)
+            said = system.composed(name) or ComposeService()
             image = service.image or said.image
             if not (service.build or said.build):
-                found[name] = Image(_named(images, name, image), said.command, said.environment)
+                found[name] = Image(_named(images, name, image), said)
                 continue
-            folder = system.file(service.build or said.build).resolve()
+            beside = system.file("") if service.build else system.compose_file.parent
+            folder = (beside / (service.build or said.build)).resolve()
             place = (folder, said.dockerfile)
             if place not in built:
                 built[place] = _built(images, folder, said.dockerfile, system.name, cache, journal)
-            found[name] = Image(built[place], said.command, said.environment)
+            found[name] = Image(built[place], said)
     finally:
         images.close()
     return found
-
-
-def _composed(system: System, service: Service) -> ComposeService:
-    """What the compose file says of a service; nothing of one that names none."""
-    return compose_service(system.compose_file, service.compose) if service.compose else ComposeService()
 
 
 def _named(images: Images, service: str, image: str) -> str:

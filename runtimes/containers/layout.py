@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+from experiment.compose_file import ComposeService, Mount
 from experiment.topology import Service, System
+from runtimes.containers.networks import Networks
 from runtimes.containers.recipes import name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.foreign import Start
@@ -66,9 +68,16 @@ class Layout:
     addresses: Mapping[str, Address]
     published: Mapping[str, Address]
     service_image: str = name_of("service")
+    networks: Networks = field(default_factory=lambda: Networks(""))
 
     def container(self, part: str) -> str:
         return f"{self.network}-{part}"
+
+    def members(self, system: System) -> dict[str, str]:
+        """Address to part, in every network, of all but the server of the proxies."""
+        found = {one.host: name for name, one in self.addresses.items() if name != TOXIPROXY}
+        joined = {host: name for name in system.services for _, host in self.networks.of(system, name)}
+        return found | joined
 
     def volume(self, part: str) -> str:
         return f"{self.network}-{part}-files"
@@ -87,7 +96,7 @@ def front_doors(system: System) -> tuple[str, ...]:
 
 def place(
     system: System,
-    subnet: str,
+    networks: Networks,
     *,
     instance: str,
     owner: str,
@@ -97,19 +106,21 @@ def place(
     service_image: str,
     keys: Keys,
 ) -> Layout:
-    """Addresses in the subnet (the first host is the bridge), and a port of 127.0.0.1 for each front door;
-    each has the token that is asked for there."""
-    hosts = ipaddress.ip_network(subnet).hosts()
+    """Addresses in the main network (the first host is the bridge) or in a service's own, and a port of
+    127.0.0.1 for each front door; each has the token that is asked for there."""
+    hosts = ipaddress.ip_network(networks.main).hosts()
     next(hosts)
     addresses = {TOXIPROXY: Address(str(next(hosts)), TOXIPROXY_PORT, keys.token)}
     for name, spec in system.services.items():
         port = spec.port if spec.foreign else PORTS[spec.role]
-        addresses[name] = Address(str(next(hosts)), port, keys.of(system, name))
+        home = networks.homes.get(name)
+        host = home.service if home is not None else str(next(hosts))
+        addresses[name] = Address(host, port, keys.of(system, name))
     doors = {
         name: Address("127.0.0.1", port, addresses[name].token)
         for name, port in zip(front_doors(system), ports, strict=True)
     }
-    return Layout(instance, owner, run_id, network, addresses, doors, service_image)
+    return Layout(instance, owner, run_id, network, addresses, doors, service_image, networks)
 
 
 def toxiproxy_spec(layout: Layout, seed: int) -> ContainerSpec:
@@ -218,16 +229,20 @@ def service_spec(layout: Layout, name: str, service: Service, folder: Path) -> C
     )
 
 
-def foreign_spec(layout: Layout, name: str, image: str, start: Start) -> ContainerSpec:
+def foreign_spec(
+    layout: Layout, system: System, name: str, image: str, said: ComposeService, start: Start
+) -> ContainerSpec:
     """A service that knows nothing of the harness: its own image, with the command and variables of a start.
-    Its user and file system are what the image says."""
+    Its user and file system are what the image or the compose file says; what is of the machine is not
+    written."""
     address = layout.addresses[name]
     door = layout.published.get(name)
+    home = layout.networks.homes.get(name)
     return ContainerSpec(
         name=layout.container(name),
         hostname=name,
         image=image,
-        network=layout.network,
+        network=home.name if home is not None else layout.network,
         labels=layout.labels(name),
         address=address.host,
         command=start.argv,
@@ -235,4 +250,24 @@ def foreign_spec(layout: Layout, name: str, image: str, start: Start) -> Contain
         published={address.port: door.port} if door else {},
         memory_bytes=SERVICE_MEMORY,
         confined=False,
+        entrypoint=said.entrypoint,
+        working_dir=said.working_dir,
+        user=said.user,
+        capabilities=said.capabilities,
+        binds=tuple(_bind(layout, name, mount) for mount in said.mounts if mount.kind != "tmpfs"),
+        tmpfs={mount.target: "rw,mode=1777" for mount in said.mounts if mount.kind == "tmpfs"},
+        joins=layout.networks.of(system, name),
     )
+
+
+def _bind(layout: Layout, service: str, mount: Mount) -> str:
+    if mount.kind == "bind":
+        return f"{mount.source}:{mount.target}:ro"
+    return f"{volume_of(layout, service, mount)}:{mount.target}{':ro' if mount.read_only else ''}"
+
+
+def volume_of(layout: Layout, service: str, mount: Mount) -> str:
+    """The volume of a mount: services that name the same one share it."""
+    if mount.source:
+        return layout.volume(f"of-{mount.source}")
+    return layout.volume(f"{service}-{mount.target.strip('/').replace('/', '-')}")

@@ -13,6 +13,7 @@ from runtimes.containers.toolbox import HOOKS, PacketAbilities, Toolbox
 from runtimes.leftovers import Journal
 from runtimes.links.controls import IMPAIRMENTS, PREPARE_DEADLINE_S, ProxiedLink
 from runtimes.links.probes import LinkProber
+from runtimes.runtime import Address
 
 LOSSES = frozenset({capability(Loss)})
 DAMAGES = frozenset(map(capability, (Corrupt, Reorder)))
@@ -25,15 +26,15 @@ class PacketLink:
         self,
         proxied: ProxiedLink,
         prober: LinkProber,
-        port: int,
+        door: Address,
         toolbox: Toolbox,
         able: PacketAbilities,
         journal: Journal,
     ) -> None:
-        """`port` is that of the link's proxy in Toxiproxy's network."""
+        """`door` is where the link's proxy listens in Toxiproxy's network."""
         self._proxied = proxied
         self._prober = prober
-        self._port = port
+        self._door = door
         self._toolbox = toolbox
         self._able = able
         self._journal = journal
@@ -65,12 +66,12 @@ class PacketLink:
             self._active[fault] = impairment
             match impairment:
                 case Loss(share, direction):
-                    self._toolbox.drop(_chain(fault), self._port, share, direction)
+                    self._toolbox.drop(_chain(fault), self._door, share, direction)
                 case Corrupt(share):
-                    self._toolbox.treat(fault, self._port, ("corrupt", f"{share:.2%}"))
+                    self._toolbox.treat(fault, self._door, ("corrupt", f"{share:.2%}"))
                 case Reorder(share, delay_s):
                     delay = ("delay", f"{round(delay_s * 1e6)}us")
-                    self._toolbox.treat(fault, self._port, (*delay, "reorder", f"{share:.2%}"))
+                    self._toolbox.treat(fault, self._door, (*delay, "reorder", f"{share:.2%}"))
 
     def restore(self, fault: str) -> None:
         """Undo the fault; others on the link stay. Nothing happens when it is not active."""

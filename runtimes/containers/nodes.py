@@ -51,7 +51,6 @@ class ContainerNode(HeldNode):
         self,
         part: ContainerPart,
         engine: Engine,
-        network: str,
         toolbox: Toolbox,
         clock: Path | None,
         journal: Journal,
@@ -60,7 +59,6 @@ class ContainerNode(HeldNode):
         """`clock` is the file that moves a service's wall clock; None for what has none."""
         self.part = part
         self._engine = engine
-        self._network = network
         self._toolbox = toolbox
         self._clock = clock
         super().__init__(journal, planned)
@@ -110,8 +108,8 @@ class ContainerNode(HeldNode):
             case CpuLimit(cores):
                 self._engine.limit_cpu(self.container, cores)
             case Disconnect():
-                if self._connected():
-                    self._engine.disconnect(self._network, self.container)
+                for network in self._places().keys() & self._joined():
+                    self._engine.disconnect(network, self.container)
             case OutOfMemory():
                 squeeze_memory(self._engine, self.container)
             case FillDisk():
@@ -196,11 +194,17 @@ class ContainerNode(HeldNode):
             self._engine.unpause(self.container)
 
     def _reconnect(self) -> None:
-        if not self._connected():
-            self._engine.connect(self._network, self.container, self.part.address.host)
+        joined = self._joined()
+        for network, address in self._places().items():
+            if network not in joined:
+                self._engine.connect(network, self.container, address)
 
-    def _connected(self) -> bool:
-        return self._network in self._engine.state(self.container).networks
+    def _places(self) -> dict[str, str]:
+        """Its networks, with its address in each."""
+        return {self.part.spec.network: self.part.address.host, **dict(self.part.spec.joins)}
+
+    def _joined(self) -> set[str]:
+        return set(self._engine.state(self.container).networks)
 
     def _set_clock(self, offset_s: float) -> None:
         """Replaced in one step: the service never reads half a line."""
@@ -222,7 +226,7 @@ class ContainerNode(HeldNode):
         found = {
             "its CPU is limited": state.cpu_quota_us > 0,
             "its memory limit is not its own": state.memory_bytes != self.part.spec.memory_bytes,
-            "it is cut off from the network": self._network not in state.networks,
+            "it is cut off from the network": not self._places().keys() <= set(state.networks),
             f"its clock is moved by {clock} s": float(clock) != 0,
         }
         return [phrase for phrase, true in found.items() if true]
@@ -279,8 +283,8 @@ class ContainerNode(HeldNode):
         return float(self._engine.state(self.container).oom_killed)
 
     def connected(self) -> float:
-        """1 while it is on the instance's network."""
-        return float(self._connected())
+        """1 while it is on all of its networks."""
+        return float(self._places().keys() <= self._joined())
 
     def disk_free_bytes(self) -> float:
         return float(self._toolbox.free_bytes(self.name))

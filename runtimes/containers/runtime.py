@@ -10,6 +10,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +40,7 @@ from runtimes.containers.sweeping import remove_instance
 from runtimes.containers.watch import ContainerLife, EngineWatch, wait_for_engine
 from runtimes.docker_engine import EngineError, EngineGone, EngineTaken
 from runtimes.foreign import logins
+from runtimes.leaks import ContainerLeaks, Dwelling
 from runtimes.leftovers import Journal
 from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
@@ -84,6 +86,7 @@ class ContainersRuntime:
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
         self._vitals: Vitals | None = None
+        self._leaks: ContainerLeaks | None = None
         self._toxiproxy: ContainerLife | None = None
         self._replace: ToxiproxyReplacement | None = None
         self._meter: TrafficMeter | None = None
@@ -139,7 +142,7 @@ class ContainersRuntime:
             key = keys.over(self._system, link)
             prober = LinkProber(Opener(link.protocol, door, http_paths(control), key, traffic.probes))
             proxied = ProxiedLink(link, built.proxies, prober, journal, traffic, self._replace)
-            links[link.name] = PacketLink(proxied, prober, door.port, built.toolbox, able, journal)
+            links[link.name] = PacketLink(proxied, prober, door, built.toolbox, able, journal)
             player = self._system.services[link.played_by]
             if player.is_code and player.control.behaviour is not None:
                 point = Point(built.layout.addresses[link.played_by], player.control)
@@ -147,18 +150,18 @@ class ContainersRuntime:
         for name, part in built.parts.items():
             has_clock = not (part.is_store or part.foreign)
             clock = built.folder.path / "clocks" / name if has_clock else None
-            network = built.layout.network
             planned = None
             if not part.is_store:
                 offered = self._system.services[name].changes
                 planned = PlannedChanges(name, Point(part.address, part.control), offered)
-            self._nodes[name] = ContainerNode(part, engine, network, built.toolbox, clock, journal, planned)
+            self._nodes[name] = ContainerNode(part, engine, built.toolbox, clock, journal, planned)
         points = {
             name: Point(part.address, part.control) for name, part in built.parts.items() if not part.is_store
         }
         self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)
         self._vitals = Vitals(self._watched(built, engine, self._replace))
+        self._leaks = ContainerLeaks(self._dwellings, built.layout.members(self._system))
 
     def _watched(self, built: Built, engine: Engine, replace: ToxiproxyReplacement) -> list[Vital]:
         """Every container; services are not asked, since their silence may be what a run shows."""
@@ -261,6 +264,20 @@ class ContainersRuntime:
                         as_started.image,
                     )
                 )
+        return found
+
+    def leaks(self) -> list[str]:
+        """Connections between parts of the system that go past the proxies now."""
+        return [str(leak) for leak in self._leaks.find()] if self._leaks is not None else []
+
+    def _dwellings(self) -> dict[str, Dwelling]:
+        """The callees that run now, each with its network."""
+        engine, built = self._running()
+        found: dict[str, Dwelling] = {}
+        for name in {link.callee for link in self._system.links}:
+            with suppress(EngineError):
+                if pid := engine.state(built.layout.container(name)).pid:
+                    found[name] = Dwelling(pid, built.layout.addresses[name])
         return found
 
     def controls(self) -> Controls:
@@ -389,6 +406,8 @@ class ContainersRuntime:
                 link.close()
         if self._meter is not None:
             self._meter.close()
+        if self._leaks is not None:
+            self._leaks.close()
         if self._readings is not None:
             self._readings.close()
         if self._engine is not None:

@@ -15,7 +15,8 @@ class ContainerSpec:
 
     `network` is a network's name or `container:NAME` (that container's network); `address` its fixed
     address there; `published` maps a port inside to one on 127.0.0.1; `binds` are `SOURCE:TARGET[:ro]`;
-    `tmpfs` maps a path to its mount options; 0 as `memory_bytes` means no limit.
+    `tmpfs` maps a path to its mount options; `entrypoint` and `working_dir` are the image's unless given; 0
+    as `memory_bytes` means no limit.
     """
 
     name: str
@@ -33,6 +34,10 @@ class ContainerSpec:
     capabilities: tuple[str, ...] = ()
     memory_bytes: int = 0
     confined: bool = True
+    entrypoint: tuple[str, ...] | None = None
+    working_dir: str = ""
+    joins: tuple[tuple[str, str], ...] = ()
+    """More networks, each with the fixed address there."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Acts on packets of links and on files of stores from a container of its own, with the kernel's own tools.
 
-The toolbox shares the network namespace of Toxiproxy. A link is known there by the port of its proxy: what a
-caller sends arrives at that port, what it receives leaves from it.
+The toolbox shares the network namespace of Toxiproxy. A link is known there by the address and port of its
+proxy: what a caller sends arrives there, what it receives leaves from there.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from experiment.errors import UnsupportedError
 from runtimes.containers.engine import Engine
 from runtimes.containers.layout import VOLUMES
 from runtimes.docker_engine import EngineError
+from runtimes.runtime import Address
 
 TABLE = "inet codeblue"
 PARTS = 10_000  # numgen draws from so many numbers: losses in steps of 0.01%
@@ -30,14 +31,15 @@ BLOCK = 65_536
 TRIALS = 3
 
 
-def loss_rules(chain: str, port: int, share: float, direction: Direction) -> str:
+def loss_rules(chain: str, door: Address, share: float, direction: Direction) -> str:
     """An nft script that counts a proxy's packets and drops a random share, in chains of this name."""
     lines = [f"add table {TABLE}"]
     for hook, end in HOOKS[direction]:
         lines.append(f"add chain {TABLE} {chain}_{hook} {{ type filter hook {hook} priority 0; }}")
+        at = f"ip {end[0]}addr {door.host} tcp {end} {door.port}"
         drawn = f"numgen random mod {PARTS} < {round(share * PARTS)}"
-        lines.append(f"add rule {TABLE} {chain}_{hook} tcp {end} {port} counter")
-        lines.append(f"add rule {TABLE} {chain}_{hook} tcp {end} {port} {drawn} counter drop")
+        lines.append(f"add rule {TABLE} {chain}_{hook} {at} counter")
+        lines.append(f"add rule {TABLE} {chain}_{hook} {at} {drawn} counter drop")
     return "; ".join(lines)
 
 
@@ -51,9 +53,10 @@ def loss_removal(chain: str, direction: Direction) -> str:
     return "; ".join(lines)
 
 
-def netem_commands(port: int, treatment: Sequence[str]) -> tuple[tuple[str, ...], ...]:
-    """tc commands that send what leaves from a proxy's port through netem, and nothing else."""
-    device = ("dev", "eth0")
+def netem_commands(port: int, treatment: Sequence[str], name: str = "eth0") -> tuple[tuple[str, ...], ...]:
+    """tc commands that send what leaves from a proxy's port through netem, and nothing else; `name` is the
+    device that has the proxy's address."""
+    device = ("dev", name)
     aside = ("prio", "bands", "2", "priomap", *("0" for _ in range(16)))
     match = ("u32", "match", "ip", "sport", str(port), "0xffff", "flowid", "1:2")
     return (
@@ -79,20 +82,21 @@ class Toolbox:
         self._container = container
         self._dropping: dict[str, str] = {}  # chain to the script that makes it
         self._netem: tuple[str, tuple[tuple[str, ...], ...]] | None = None  # fault and commands
+        self._device = "eth0"
         self._lock = threading.Lock()
 
     def abilities(self) -> PacketAbilities:
         """Tried for real, on chains and devices that carry nothing."""
-        script = loss_rules("trial", 1, 0.5, "both")
+        script = loss_rules("trial", Address("127.0.0.1", 1), 0.5, "both")
         loss = self._try("nft", script) and self._try("nft", loss_removal("trial", "both"))
         netem = self._try("tc", "qdisc", "add", "dev", "lo", "root", "netem", "corrupt", "1%")
         if netem:
             self._try("tc", "qdisc", "del", "dev", "lo", "root")
         return PacketAbilities(loss, netem)
 
-    def drop(self, chain: str, port: int, share: float, direction: Direction) -> None:
+    def drop(self, chain: str, door: Address, share: float, direction: Direction) -> None:
         with self._lock:
-            self._dropping[chain] = loss_rules(chain, port, share, direction)
+            self._dropping[chain] = loss_rules(chain, door, share, direction)
             self._run("nft", self._dropping[chain])
 
     def stop_dropping(self, chain: str, direction: Direction) -> None:
@@ -121,14 +125,15 @@ class Toolbox:
         found = [item["chain"] for item in listed["nftables"] if "chain" in item]
         return [chain["name"] for chain in found if f"inet {chain['table']}" == TABLE]
 
-    def treat(self, fault: str, port: int, treatment: Sequence[str]) -> None:
+    def treat(self, fault: str, door: Address, treatment: Sequence[str]) -> None:
         """Send a proxy's answers through netem. One fault at a time: the device has one queue."""
         with self._lock:
             if self._netem is not None:
                 raise UnsupportedError(
                     f"{self._netem[0]} damages packets already; only one fault at a time can"
                 )
-            self._netem = fault, netem_commands(port, treatment)
+            self._device = self._device_of(door.host)
+            self._netem = fault, netem_commands(door.port, treatment, self._device)
             for command in self._netem[1]:
                 self._run(*command)
 
@@ -146,12 +151,17 @@ class Toolbox:
         return bool(self._queues())
 
     def _queues(self, *options: str) -> list[dict[str, Any]]:
-        shown = self._told("tc", *options, "-j", "qdisc", "show", "dev", "eth0")
+        shown = self._told("tc", *options, "-j", "qdisc", "show", "dev", self._device)
         return [queue for queue in shown if queue.get("kind") == "netem"]
+
+    def _device_of(self, host: str) -> str:
+        """The device that has an address in Toxiproxy's network."""
+        shown = self._told("ip", "-j", "address", "show", "to", f"{host}/32")
+        return str(next((one["ifname"] for one in shown if one.get("ifname")), "eth0"))
 
     def _end_netem(self) -> None:
         """Raises EngineError when the queue is still there afterwards."""
-        deleted = self._engine.run(self._container, ("tc", "qdisc", "del", "dev", "eth0", "root"))
+        deleted = self._engine.run(self._container, ("tc", "qdisc", "del", "dev", self._device, "root"))
         if self._netem is not None and self.treats():
             raise EngineError(f"the toolbox could not take netem away: {deleted.output.strip()[-300:]}")
         self._netem = None

@@ -22,8 +22,10 @@ SYN, ACK = 0x02, 0x10
 class AttemptCounter:
     """Counts until it is closed. Raises OSError where raw sockets may not be opened."""
 
-    def __init__(self, port: int, namespace: Path | None = None) -> None:
+    def __init__(self, port: int, namespace: Path | None = None, host: str = "") -> None:
+        """`host` is the address at which they are counted; without it, all of the network."""
         self._port = port
+        self._host = socket.inet_aton(host) if host else b""
         self._socket = within_network(namespace, lambda: _listening(port))
 
     def take(self, own: Collection[str]) -> int:
@@ -34,7 +36,8 @@ class AttemptCounter:
                 packet = self._socket.recv(256)
             except BlockingIOError:
                 return count
-            count += _is_attempt(packet, self._port) and socket.inet_ntoa(packet[12:16]) not in own
+            meant = not self._host or packet[16:20] == self._host
+            count += meant and _is_attempt(packet, self._port) and socket.inet_ntoa(packet[12:16]) not in own
 
     def close(self) -> None:
         self._socket.close()

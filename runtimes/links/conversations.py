@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from experiment import topology
+from experiment import links
 from experiment.access import shown
 from experiment.services import Endpoints
 from runtimes.links.scram import Scram
@@ -446,7 +446,7 @@ class Opener:
     """Opens conversations with one address in one protocol. `key` is what lets the harness in there: a token,
     or the password of the role that measures links; empty for none."""
 
-    protocol: topology.Protocol
+    protocol: links.Protocol
     address: Address
     paths: HttpPaths = HttpPaths()
     key: str = field(default="", repr=False)

@@ -11,12 +11,18 @@ from runtimes.runtime import Address
 
 
 def open_proxies(
-    proxies: Toxiproxy, system: System, nodes: Mapping[str, Address], listen: str
+    proxies: Toxiproxy,
+    system: System,
+    nodes: Mapping[str, Address],
+    listen: str,
+    named: Mapping[str, Address] | None = None,
 ) -> dict[str, Address]:
     """Link name to the address its caller is to use. `nodes` is where each callee listens, as the proxies
-    see it; `listen` is the host the proxies listen on, each on a port of its own. Raises ToxiproxyError."""
+    see it; `listen` is the host the proxies listen on, each on a port of its own; `named` is where those of
+    links listen that are wired by name. Raises ToxiproxyError."""
     found: dict[str, Address] = {}
     for link in system.links:
-        state = proxies.create_proxy(proxy_name(link), listen=f"{listen}:0", upstream=str(nodes[link.callee]))
-        found[link.name] = Address(listen, state.port)
+        door = (named or {}).get(link.name) or Address(listen, 0)
+        state = proxies.create_proxy(proxy_name(link), listen=str(door), upstream=str(nodes[link.callee]))
+        found[link.name] = Address(door.host, state.port)
     return found

@@ -48,6 +48,19 @@ class Connected:
     sent: int
     received_age_s: float
     sent_age_s: float
+    local: str = ""
+    """The address at which it was accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One end of a connection that is open, with the number of its socket; 0 where no process holds it."""
+
+    host: str
+    port: int
+    peer: str
+    peer_port: int
+    inode: int
 
 
 def within_network(namespace: Path | None, call: Callable[[], T]) -> T:
@@ -104,11 +117,21 @@ class SocketTable:
                 if (one := _connected(message)) is not None
             ]
 
+    def established(self) -> list[Held]:
+        """Every end of a connection that is open."""
+        with self._lock:
+            return [
+                _held(message)
+                for family in (socket.AF_INET, socket.AF_INET6)
+                for message in self._asked(family, 0, told=0)
+            ]
+
     def close(self) -> None:
         self._socket.close()
 
-    def _asked(self, family: int, port: int) -> Iterator[bytes]:
-        wanted = 1 << (INET_DIAG_INFO - 1), 0, 1 << ESTABLISHED
+    def _asked(self, family: int, port: int, told: int = INET_DIAG_INFO) -> Iterator[bytes]:
+        """One message for each socket; `told` is what is wanted beside the addresses, 0 for nothing."""
+        wanted = 1 << (told - 1) if told else 0, 0, 1 << ESTABLISHED
         question = struct.pack("=BBBBI", family, socket.IPPROTO_TCP, *wanted)
         question += PORTS.pack(port, 0) + bytes(36) + ANY_COOKIE
         size = HEADER.size + len(question)
@@ -133,6 +156,13 @@ def _diag_socket() -> socket.socket:
     return made
 
 
+def _held(message: bytes) -> Held:
+    port, peer_port = PORTS.unpack_from(message, 4)
+    (inode,) = struct.unpack_from("=I", message, MESSAGE_BYTES - 4)
+    family = message[0]
+    return Held(_address(family, message[8:24]), port, _address(family, message[24:40]), peer_port, inode)
+
+
 def _connected(message: bytes) -> Connected | None:
     """One socket of an answer; None of one that no process holds any more, or without its account."""
     family = message[0]
@@ -148,7 +178,8 @@ def _connected(message: bytes) -> Connected | None:
             sent_ms, received_ms = (struct.unpack_from("=I", info, o)[0] for o in (LAST_SENT, LAST_RECEIVED))
             sent, received = struct.unpack_from("=QQ", info, BYTES)
             peer = _address(family, message[24:40])
-            return Connected(peer, peer_port, received, sent, received_ms / 1e3, sent_ms / 1e3)
+            local = _address(family, message[8:24])
+            return Connected(peer, peer_port, received, sent, received_ms / 1e3, sent_ms / 1e3, local)
         at += max(4, (length + 3) & ~3)
     return None
 

@@ -79,23 +79,24 @@ class TrafficMeter:
         Raises ToxiproxyError."""
         return self._proxies.ended_bytes(proxy)
 
-    def accepted(self, port: int) -> list[Connected] | None:
-        """Open connections; None where the kernel cannot be asked."""
+    def accepted(self, door: Address) -> list[Connected] | None:
+        """Open connections; None where the kernel cannot be asked. Proxies of other addresses may listen on
+        the same port."""
         with self._lock:
             try:
                 namespace = self._namespace()
                 if self._table is None or namespace != self._within:
                     self._forget()
                     self._table, self._within = SocketTable(namespace), namespace
-                return self._table.accepted(port)
+                return [one for one in self._table.accepted(door.port) if one.local == door.host]
             except OSError:
                 self._forget()
                 return None
 
-    def attempts(self, port: int) -> AttemptCounter | None:
+    def attempts(self, door: Address) -> AttemptCounter | None:
         """Counts attempts to connect from now on; None where that is not allowed."""
         with suppress(OSError):
-            return AttemptCounter(port, self._namespace())
+            return AttemptCounter(door.port, self._namespace(), door.host)
         return None
 
     def close(self) -> None:
@@ -163,7 +164,7 @@ class LinkTraffic:
         self.exchanges = Exchanges()
         self._meter = meter
         self._proxy = proxy
-        self._port = door.port
+        self._door = door
         self._own = own_address(door)
         self._paired = paired
         self._pieced = _Pieced()
@@ -177,7 +178,7 @@ class LinkTraffic:
         with self._lock:
             told = self._meter.told(self._proxy)
             ended = self._meter.ended(self._proxy) if told is None else None
-            sockets = self._meter.accepted(self._port) or []
+            sockets = self._meter.accepted(self._door) or []
             callers = [one for one in sockets if one.peer != self._own]
             waiting = self._time(callers) if self._paired else ()
             if self._counter is not None:
@@ -224,7 +225,7 @@ class LinkTraffic:
                 self._counter.close()
                 self._counter = None
             if begins:
-                self._counter = self._meter.attempts(self._port)
+                self._counter = self._meter.attempts(self._door)
                 if self._counter is None:
                     self._refused = None
 

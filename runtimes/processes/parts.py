@@ -192,11 +192,12 @@ class CommandProcess:
     journal: Journal
     begin: Start
     stop_signal: signal.Signals = signal.SIGTERM
+    prefix: tuple[str, ...] = ()
+    """What its commands are run by, where it calls others by name."""
 
     def start(self) -> Child:
-        return Child(
-            Command(self.name, self.begin.argv, self.folder, self.log, self._variables()), self.journal
-        )
+        argv = (*self.prefix, *self.begin.argv)
+        return Child(Command(self.name, argv, self.folder, self.log, self._variables()), self.journal)
 
     def complaint(self) -> str:
         if self.control.ready is None and self.begin.ready_command:
@@ -212,7 +213,11 @@ class CommandProcess:
         try:
             marked = {**self._variables(), **self.journal.environment()}
             done = run_child(
-                argv, within_s=READY_COMMAND_DEADLINE_S, cwd=self.folder, environment=marked, umask=MASK
+                (*self.prefix, *argv),
+                within_s=READY_COMMAND_DEADLINE_S,
+                cwd=self.folder,
+                environment=marked,
+                umask=MASK,
             )
         except OSError as error:
             return f"{argv[0]} could not be run: {error}"

@@ -29,6 +29,7 @@ from runtimes.certificates import Authority
 from runtimes.checkouts import module_root
 from runtimes.foreign import Ground, Start, logins, start_of
 from runtimes.keys import Keys, new_token
+from runtimes.leaks import ProcessLeaks
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy
 from runtimes.links.controls import ProxiedLink, proxy_name
@@ -43,6 +44,7 @@ from runtimes.obeying import of_process, told
 from runtimes.owners import identify
 from runtimes.planned_changes import PlannedChanges
 from runtimes.processes.node_controls import ProcessNode, stop_nodes
+from runtimes.processes.own_names import covered, doors_of
 from runtimes.processes.parts import CommandProcess, Part, PortTaken, ServiceProcess, wait_until_ready
 from runtimes.processes.readings import process_samples
 from runtimes.processes.stores import Stores, make_stores
@@ -89,6 +91,7 @@ class ProcessesRuntime:
         self._readings: Readings | None = None
         self._controls: LiveControls | None = None
         self._vitals: Vitals | None = None
+        self._leaks: ProcessLeaks | None = None
 
     @property
     def name(self) -> str:
@@ -113,8 +116,8 @@ class ProcessesRuntime:
         ports = free_ports(len(self._system.services))
         self._keys = Keys(new_token(), root=new_token(), authority=Authority())
         self._addresses = {
-            name: Address(HOST, port, self._keys.of(self._system, name))
-            for name, port in zip(self._system.services, ports, strict=True)
+            name: Address(HOST, spec.fixed_port or port, self._keys.of(self._system, name))
+            for (name, spec), port in zip(self._system.services.items(), ports, strict=True)
         }
         with at_once(4) as pool:
             logs, seed = self._folder.path / "logs", run.seed
@@ -129,7 +132,8 @@ class ProcessesRuntime:
             server = self._toxiproxy
             self._proxies = Toxiproxy(server.host, server.port, token=server.token)
             self._meter = TrafficMeter(self._proxies)
-            self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST)
+            named = doors_of(self._system)
+            self._doors = open_proxies(self._proxies, self._system, self._addresses, HOST, named)
             self._make_services(journal, run)
             for part in self._services.values():
                 if isinstance(part, ServiceProcess):
@@ -144,6 +148,8 @@ class ProcessesRuntime:
         self._wait_until_ready(end)
         self._equip(journal)
         self._vitals = Vitals(self._watched(self._toxiproxy))
+        callees = {link.callee: self._addresses[link.callee] for link in self._system.links}
+        self._leaks = ProcessLeaks(callees, self._families, lambda: server.pid)
         beside(self._asked, lambda: self.reset(run))
 
     def _wait_until_ready(self, end: float) -> None:
@@ -162,6 +168,7 @@ class ProcessesRuntime:
                     folder.log(name),
                     journal,
                     self._begin(name, run),
+                    prefix=covered(self._system, name, self._doors, folder.path),
                 )
             elif spec.is_code:
                 root = module_root(self._system.source, spec.module)
@@ -296,6 +303,13 @@ class ProcessesRuntime:
                 found.append(of_process(self._system, self._design, name, pid, t))
         return found
 
+    def leaks(self) -> list[str]:
+        """Connections between parts of the system that go past the proxies now."""
+        return [str(leak) for leak in self._leaks.find()] if self._leaks is not None else []
+
+    def _families(self) -> dict[str, list[int]]:
+        return {name: [one.pid for one in node.child.family()] for name, node in self._nodes.items()}
+
     def controls(self) -> Controls:
         return self._running_controls()
 
@@ -388,6 +402,8 @@ class ProcessesRuntime:
             for link in self._controls.links.values():
                 link.close()
             self._meter.close()
+        if self._leaks is not None:
+            self._leaks.close()
         if self._readings is not None:
             self._readings.close()
         problems = stop_nodes(list(self._nodes.values()), STOP_DEADLINE_S)

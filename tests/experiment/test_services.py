@@ -149,7 +149,7 @@ BAD = [
         "sql: x",
         "x, entries",
         "sql for ledger, which has no database",
-        "http, or a link from ledger to a PostgreSQL store",
+        "http, database, or a link from ledger to a PostgreSQL store",
         "",
     ),
     ("http: /entries,", "", "charge", "neither sql nor http for ledger", "one of sql, http", ""),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,15 @@ def strangers(dies_first: Path | None = None) -> System:
         records=(ledger,),
         source=str(FOLDER / "system.yaml"),
     )
+
+
+def by_name() -> System:
+    """The same two, where front calls back by its own name and port."""
+    system = strangers()
+    front = system.services["front"]
+    front = replace(front, environment={**front.environment, "CALLEE_URL": "http://back:8080"})
+    services = {**system.services, "front": front}
+    return replace(system, services=services, links=(Link("front", "back", wired="name"),))
 
 
 def with_timeout(design: Design, seconds: float) -> Design:

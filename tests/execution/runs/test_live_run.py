@@ -69,6 +69,9 @@ class Home:
     def trouble(self) -> Trouble | None:
         return None
 
+    def leaks(self) -> list[str]:
+        return []
+
     def sample(self, zero: Any) -> list[Any]:
         return []
 

@@ -12,6 +12,7 @@ from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.building import check_engine
 from runtimes.containers.layout import INSTANCE, Layout
+from runtimes.containers.networks import Networks
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.stores import HBA, new_secrets, statements
 from runtimes.docker_engine import EngineFacts
@@ -24,7 +25,7 @@ FOLDER = Path("/instance")
 def layout(system: System) -> Layout:
     return plan.place(
         system,
-        "10.9.0.0/24",
+        Networks("10.9.0.0/24"),
         instance="containers-1-ab",
         owner="1:2:boot",
         run_id="r-1",

@@ -99,7 +99,6 @@ def node(folder: Path, role: str = "service") -> tuple[ContainerNode, _Engine, _
     made = ContainerNode(
         part,
         engine,  # type: ignore[arg-type]
-        NETWORK,
         toolbox,  # type: ignore[arg-type]
         clock if role == "service" else None,
         Journal(folder, "test"),

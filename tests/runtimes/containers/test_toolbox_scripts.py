@@ -10,6 +10,9 @@ from experiment.errors import UnsupportedError
 from runtimes.containers.specs import Ran
 from runtimes.containers.toolbox import Toolbox, loss_removal, loss_rules, netem_commands
 from runtimes.docker_engine import EngineError
+from runtimes.runtime import Address
+
+DOOR = Address("10.9.0.2", 4711)
 
 
 class _Engine:
@@ -32,19 +35,20 @@ def toolbox(engine: _Engine) -> Toolbox:
 
 def test_loss_to_the_callee_drops_what_arrives_at_the_proxy() -> None:
     """The share becomes ten-thousandths of what the kernel's generator draws."""
-    assert loss_rules("f_f1", 4711, 0.2, "to_callee") == (
+    assert loss_rules("f_f1", DOOR, 0.2, "to_callee") == (
         "add table inet codeblue; "
         "add chain inet codeblue f_f1_input { type filter hook input priority 0; }; "
-        "add rule inet codeblue f_f1_input tcp dport 4711 counter; "
-        "add rule inet codeblue f_f1_input tcp dport 4711 numgen random mod 10000 < 2000 counter drop"
+        "add rule inet codeblue f_f1_input ip daddr 10.9.0.2 tcp dport 4711 counter; "
+        "add rule inet codeblue f_f1_input ip daddr 10.9.0.2 tcp dport 4711 "
+        "numgen random mod 10000 < 2000 counter drop"
     )
 
 
 def test_loss_both_ways_drops_what_leaves_as_well_and_is_removed_whole() -> None:
     """Each direction has a chain of its own; removing the fault removes both."""
-    script = loss_rules("f_f1", 4711, 0.005, "both")
-    assert "f_f1_input tcp dport 4711 numgen random mod 10000 < 50 counter drop" in script
-    assert "f_f1_output tcp sport 4711 numgen random mod 10000 < 50 counter drop" in script
+    script = loss_rules("f_f1", DOOR, 0.005, "both")
+    assert "f_f1_input ip daddr 10.9.0.2 tcp dport 4711 numgen random mod 10000 < 50 counter drop" in script
+    assert "f_f1_output ip saddr 10.9.0.2 tcp sport 4711 numgen random mod 10000 < 50 counter drop" in script
     assert loss_removal("f_f1", "both") == (
         "add table inet codeblue; "
         "add chain inet codeblue f_f1_input; "
@@ -83,12 +87,12 @@ def test_only_one_fault_at_a_time_goes_through_netem() -> None:
     """A second one would silently take the queue from the first; after its heal it may have it."""
     engine = _Engine()
     box = toolbox(engine)
-    box.treat("f1", 4711, ("corrupt", "1%"))
+    box.treat("f1", DOOR, ("corrupt", "1%"))
     with pytest.raises(UnsupportedError, match="f1 damages packets already"):
-        box.treat("f2", 4712, ("corrupt", "1%"))
+        box.treat("f2", DOOR, ("corrupt", "1%"))
     box.stop_treating("f2")
     box.stop_treating("f1")
-    box.treat("f2", 4712, ("corrupt", "1%"))
+    box.treat("f2", DOOR, ("corrupt", "1%"))
     assert engine.asked.count(("tc", "qdisc", "del", "dev", "eth0", "root")) == 1
 
 
@@ -96,9 +100,9 @@ def test_rules_are_made_again_after_the_network_was_replaced() -> None:
     """With Toxiproxy its network goes, and every rule in it: what is still active is asked for again."""
     engine = _Engine()
     box = toolbox(engine)
-    box.drop("f_f1", 4711, 0.2, "to_callee")
-    box.drop("f_f2", 4712, 0.2, "to_callee")
-    box.treat("f3", 4713, ("corrupt", "1%"))
+    box.drop("f_f1", DOOR, 0.2, "to_callee")
+    box.drop("f_f2", Address(DOOR.host, 4712), 0.2, "to_callee")
+    box.treat("f3", DOOR, ("corrupt", "1%"))
     box.stop_dropping("f_f1", "to_callee")
     engine.asked.clear()
     box.rebuild()
@@ -122,7 +126,7 @@ def test_netem_is_seen_when_the_kernel_is_read_back() -> None:
 def test_netem_that_stays_is_told() -> None:
     """Healing is what the kernel shows, not that a command was sent."""
     box = toolbox(_Engine(tc=Ran(0, '[{"kind": "netem"}]')))
-    box.treat("f1", 4711, ("corrupt", "1%"))
+    box.treat("f1", DOOR, ("corrupt", "1%"))
     with pytest.raises(EngineError, match="could not take netem away"):
         box.stop_treating("f1")
 
