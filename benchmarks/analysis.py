@@ -57,7 +57,7 @@ def measure(folder: Path, operations: int, rate: float) -> None:
     from benchmarks.generated_history import scenario, system
     from experiment.history import load_history
     from measurement.judge import analyse, analysis_to_json
-    from reports import RUN_FORMATS
+    from reports.formats import RUN_FORMATS
     from reports.loading import load_run_report
 
     mark("import")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
@@ -12,7 +14,7 @@ from execution.places import ROOT
 from execution.program import pasteable
 from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
-from experiment.scenario import Scenario
+from experiment.scenario import Covers, Scenario
 from experiment.scenario_file import load_scenario
 from experiment.suite import Suite, load_suite, part_of_suite
 from experiment.topology import System, check_roles, check_shown_by, load_system
@@ -23,6 +25,10 @@ from measurement.properties import KINDS as PROPERTY_KINDS
 SYSTEM_FILE = "system.yaml"
 REFERENCE = ROOT / "reference_system" / SYSTEM_FILE
 ENDINGS = (".yaml", ".yml")
+
+SETTLED_NS = 1_000_000_000  # after that a change of a file or a folder shows in its time
+_LISTED: dict[tuple[Path, ...], tuple[dict[Path, tuple[int, int]], list[tuple[str, Path]]]] = {}
+_SCENARIOS: dict[Path, tuple[tuple[int, int], System, Scenario]] = {}  # by file, as `read_scenario` had it
 
 Kind = Literal["scenarios", "designs", "suites"]
 KEYS: tuple[Kind, ...] = ("scenarios", "designs", "suites")
@@ -83,9 +89,13 @@ class Catalogue:
             found, expected = f'the unknown suite "{suite.part_of}"', "another suite of the system"
             where = place(read_yaml(path), "part_of")
             raise ConfigError([Problem(where, found, expected, nearest(suite.part_of, known))])
-        system = self.system()
+        system, files = self.system(), self.scenario_files()
         whole = load_suite(known[suite.part_of])
-        return part_of_suite(suite, whole, lambda name: self.scenario(name, system).covers)
+
+        def covers(name: str) -> Covers:
+            return read_scenario(self._resolve(name, files, "scenario"), system).covers
+
+        return part_of_suite(suite, whole, covers)
 
     def usual_design(self) -> str:
         """The design that is meant where none was chosen: the system's strong one, or its only one. Raises
@@ -142,8 +152,17 @@ class Catalogue:
 
 
 def read_scenario(path: Path, system: System) -> Scenario:
-    """A scenario checked against its system and the registry of fault kinds."""
-    return load_scenario(path, system, KINDS)
+    """A scenario checked against its system and the registry of fault kinds; read once as long as the file
+    stays as it is: suites that are parts of one another ask for all scenarios again and again."""
+    stamp = _stamp(path)
+    known = _SCENARIOS.get(path)
+    if known is not None and known[0] == stamp and known[1] is system:
+        return known[2]
+    scenario = load_scenario(path, system, KINDS)
+    settled = stamp[0] < time.time_ns() - SETTLED_NS
+    if settled and scenario.load.arrivals.file is None:  # that file may change alone
+        _SCENARIOS[path] = stamp, system, scenario
+    return scenario
 
 
 def read_system(path: Path) -> System:
@@ -202,13 +221,33 @@ def _files(system: System, kind: Kind, without: tuple[Kind, ...] = ()) -> dict[s
     others = [folder for other in without for folder in system.folders(other)]
     found: dict[str, Path] = {}
     for folder in system.folders(kind):
-        for path in sorted(path for path in folder.rglob("*") if path.suffix in ENDINGS):
-            if any(path.is_relative_to(other) for other in others if other != folder):
-                continue
-            found.setdefault(str(path.relative_to(folder).with_suffix("")), path)
+        apart = [other for other in others if other != folder]
+        if any(folder.is_relative_to(other) for other in apart):
+            continue
+        for name, path in _yaml_below(folder, apart):
+            found.setdefault(name, path)
     for path in list(found.values()):
         found.setdefault(path.stem, path)
     return found
+
+
+def _yaml_below(folder: Path, without: list[Path]) -> list[tuple[str, Path]]:
+    """The YAML files in a folder and in those below it, each with its name, but for those in the folders
+    `without`. They are listed anew when a folder has changed, or so lately that its time does not tell."""
+    known = _LISTED.get((folder, *without))
+    if known is not None and all(_stamp(at) == stamp for at, stamp in known[0].items()):
+        return known[1]
+    now, apart = time.time_ns(), {str(other) for other in without}
+    folders: dict[Path, tuple[int, int]] = {}
+    found: list[Path] = []
+    for at, below, files in os.walk(folder):
+        folders[Path(at)] = _stamp(Path(at))
+        below[:] = [name for name in below if os.path.join(at, name) not in apart]
+        found += (Path(at, name) for name in files if os.path.splitext(name)[1] in ENDINGS)
+    named = [(str(path.relative_to(folder).with_suffix("")), path) for path in sorted(found)]
+    if folders and all(changed < now - SETTLED_NS for changed, _ in folders.values()):
+        _LISTED[folder, *without] = folders, named
+    return named
 
 
 def default_catalogue(system: Path | None = None, names: Iterable[str] = ()) -> Catalogue:

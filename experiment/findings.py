@@ -9,17 +9,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.rows import RECORDS_READ
 from experiment.verdict import Verdict, Violation
 
 SHOWN = 20  # violations kept with their evidence; the rest is counted
-NO_OPERATIONS = pl.Series("id", [], dtype=pl.Int64)
 SIMULATION = "simulation"  # source of a history that a twin played
 
 Measures = Mapping[str, float | int | str | None]
+
+
+def no_operations() -> pl.Series:
+    """The ids of none."""
+    return pl.Series("id", [], dtype=pl.Int64)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +36,7 @@ class Finding:
     violations: tuple[Violation, ...] = ()
     violation_count: int = 0
     measures: Measures = field(default_factory=dict)
-    wrong: pl.Series = field(default_factory=lambda: NO_OPERATIONS)
+    wrong: pl.Series = field(default_factory=no_operations)
     modelled: bool = True  # off: the twin knows nothing that it could be judged by
 
 
@@ -57,14 +60,15 @@ def conclude(
     good: str,
     bad: str,
     measures: Measures,
-    wrong: pl.Series = NO_OPERATIONS,
+    wrong: pl.Series | None = None,
 ) -> Finding:
     """Pass or fail of a property that saw `exposed` > 0; the first violations in time order are kept."""
     late = float("inf")
     shown = sorted(violations, key=lambda v: (v.t if v.t is not None else late, v.key))[:SHOWN]
     verdict = Verdict.FAIL if count else Verdict.PASS
     statement = bad if count else good
-    return Finding(verdict, statement, exposed, tuple(shown), count, measures, wrong)
+    ids = no_operations() if wrong is None else wrong
+    return Finding(verdict, statement, exposed, tuple(shown), count, measures, ids)
 
 
 def rows(kind: str, frame: pl.DataFrame) -> list[dict[str, Any]]:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import polars as pl
 
 from experiment.errors import HistoryError
 from experiment.history_frames import (
@@ -27,6 +26,7 @@ from experiment.history_frames import (
     require_outcomes,
 )
 from experiment.history_lines import read_ahead
+from experiment.libraries import pl
 from experiment.regular_files import open_regular
 from experiment.rows import (
     FORMAT,

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
-import polars as pl
 
 from experiment.errors import HistoryError
+from experiment.libraries import pl
 from experiment.rows import Outcome
 
 CATEGORIES = ("journey", "outcome", "error", "label", "store", "kind", "status", "caller")
@@ -26,57 +26,61 @@ class Table:
     """One type of line: what one is called, its columns, and those that no line may lack."""
 
     name: str
-    schema: Mapping[str, Any]
+    columns: Mapping[str, str]  # each with the name of its type in Polars
     required: tuple[str, ...]
+
+    @property
+    def schema(self) -> dict[str, Any]:
+        return {name: getattr(pl, kind) for name, kind in self.columns.items()}
 
 
 OPERATIONS = Table(
     "an operation",
     {
-        "id": pl.Int64,
-        "journey": pl.String,
-        "key": pl.String,
-        "intended": pl.Float64,
-        "sent": pl.Float64,
-        "ended": pl.Float64,
-        "outcome": pl.String,
-        "status": pl.Int32,
-        "error": pl.String,
-        "trace": pl.String,
-        "version": pl.Int32,
-        "expected_version": pl.Int32,
-        "value": pl.String,
-        "label": pl.String,
-        "age": pl.Float64,
+        "id": "Int64",
+        "journey": "String",
+        "key": "String",
+        "intended": "Float64",
+        "sent": "Float64",
+        "ended": "Float64",
+        "outcome": "String",
+        "status": "Int32",
+        "error": "String",
+        "trace": "String",
+        "version": "Int32",
+        "expected_version": "Int32",
+        "value": "String",
+        "label": "String",
+        "age": "Float64",
     },
     ("id", "journey", "key", "intended", "ended", "outcome"),
 )
 RECORDS = Table(
     "a record",
     {
-        "store": pl.String,
-        "kind": pl.String,
-        "key": pl.String,
-        "id": pl.String,
-        "t": pl.Float64,
-        "version": pl.Int32,
-        "status": pl.String,
-        "amount": pl.Float64,
-        "value": pl.String,
-        "caller": pl.String,
+        "store": "String",
+        "kind": "String",
+        "key": "String",
+        "id": "String",
+        "t": "Float64",
+        "version": "Int32",
+        "status": "String",
+        "amount": "Float64",
+        "value": "String",
+        "caller": "String",
     },
     ("store", "kind", "key"),
 )
-EXPECTED: dict[Any, tuple[tuple[type, ...], str]] = {
-    pl.Int64: ((int,), "a whole number"),
-    pl.Int32: ((int,), "a whole number below 2,147,483,648"),
-    pl.Float64: ((int, float), "a number"),
+EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
+    "Int64": ((int,), "a whole number"),
+    "Int32": ((int,), "a whole number below 2,147,483,648"),
+    "Float64": ((int, float), "a number"),
 }  # anything is a text
 
 
 def frame_of_rows(rows: Sequence[Any], table: Table) -> pl.DataFrame:
     """The columns of rows in memory."""
-    columns = {name: [getattr(row, name) for row in rows] for name in table.schema}
+    columns = {name: [getattr(row, name) for row in rows] for name in table.columns}
     return _narrow(pl.DataFrame(columns, schema=table.schema))
 
 
@@ -119,11 +123,11 @@ def _misfit(lines: Sequence[bytes], table: Table) -> str:
     """What the first value that fits no column is, and what was expected."""
     for line in lines:
         for name, value in msgspec.json.decode(line).items():
-            column = table.schema.get(name)
+            column = table.columns.get(name, "")
             if column not in EXPECTED or value is None:
                 continue
             kinds, expected = EXPECTED[column]
-            limit = 2**31 if column == pl.Int32 else 2**63
+            limit = 2**31 if column == "Int32" else 2**63
             too_large = isinstance(value, int) and not -limit <= value < limit
             if not isinstance(value, kinds) or isinstance(value, bool) or too_large:
                 shown = line[:SHOWN_BYTES].decode("utf-8", "replace")

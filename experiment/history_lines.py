@@ -7,11 +7,14 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from experiment.libraries import np
 from experiment.regular_files import open_regular
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
 
 CHUNK_BYTES = 16_000_000
 MARK = len(b'{"type":"')  # every line begins so; what follows tells its type

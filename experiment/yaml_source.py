@@ -130,6 +130,7 @@ def read_yaml(path: Path, aliases: bool = False) -> Node:
     return parse_yaml(text, str(path), aliases)
 
 
+@lru_cache(maxsize=256)  # designs and suites are read again for every file that names them
 def parse_yaml(text: str, file: str, aliases: bool = False) -> Node:
     """The root node of one YAML document; `file` is used in messages only."""
     _refuse_control_characters(text, file)

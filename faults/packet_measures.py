@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from experiment.controls import Effect
 from experiment.units import noun
 from faults.link_measures import Existing, RoundTrips, answers, figures, shown
@@ -31,15 +29,10 @@ def plausible(count: int, met: int, share: float) -> bool:
     thousand is as far off, to this side."""
     if not 0 <= count <= met:
         return False
-    weights = [_log_binomial(n, met, share) for n in range(met + 1)]
-    at_most = math.fsum(map(math.exp, weights[: count + 1]))
-    at_least = math.fsum(map(math.exp, weights[count:]))
-    return min(at_most, at_least) >= UNLIKELY
+    from scipy import special  # only here: it is slow to load
 
-
-def _log_binomial(count: int, met: int, share: float) -> float:
-    choose = math.lgamma(met + 1) - math.lgamma(count + 1) - math.lgamma(met - count + 1)
-    return choose + count * math.log(share) + (met - count) * math.log1p(-share)
+    at_most, at_least = special.bdtr(count, met, share), special.bdtrc(count - 1, met, share)
+    return bool(min(at_most, at_least) >= UNLIKELY)
 
 
 def packet_effect(

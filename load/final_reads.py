@@ -11,11 +11,11 @@ from collections.abc import Iterable, Mapping
 from time import monotonic
 
 import gevent
-import polars as pl
 from gevent.pool import Pool
 
 from experiment.final_reads import ABSENT, JOURNEY, SAMPLE, keys_to_read, prefix_of
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.outcomes import judge, seen_status
 from experiment.plan import Plan
 from experiment.requests import Request

@@ -8,10 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-import polars as pl
-
-from experiment.findings import NO_OPERATIONS, Finding
+from experiment.findings import Finding, no_operations
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.scenario import Scenario, phase_starts
 from measurement.counters import backlog_drained
 from measurement.properties.bounded_staleness import BEHIND
@@ -39,7 +38,7 @@ def convergence(
     counts = [found.measures.get(BEHIND) for found in staleness]
     if copies := sum(count for count in counts if isinstance(count, int)):
         behind["copies behind"] = float(copies)
-    wrong = pl.concat([NO_OPERATIONS, *(found.wrong for found in staleness)])
+    wrong = pl.concat([no_operations(), *(found.wrong for found in staleness)])
     stale = history.operations.filter(pl.col("id").is_in(wrong.implode()) & (pl.col("ended") >= heal))
     times = [] if drained is None else [drained]
     times += [float(t) - heal for t in stale["ended"]]

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-import polars as pl
-
+from experiment.libraries import np, pl
 from measurement.analysis import JourneyPhase, Timeline
 from measurement.histogram import Histogram, bucket_of
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
 
 # A quantile q is printed from 1 / (1 - q) operations on: below that it is the maximum under another name.
 PERCENTILES = {"p50": (0.5, 2), "p95": (0.95, 20), "p99": (0.99, 100)}

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-import polars as pl
-
 from experiment.asked import Asked, AskedFault, operations_digest
 from experiment.final_reads import JOURNEY as FINAL_READ
 from experiment.final_reads import SAMPLE, keys_to_read
 from experiment.findings import SIMULATION, counted_records
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.rows import GENERAL_MODELS, LEFT_OUT, FaultEvent
 from experiment.topology import System
 from experiment.units import format_duration, noun

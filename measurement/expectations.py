@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.scenario import Expectation, Scenario
 from experiment.units import Bound, format_duration
 from measurement.analysis import ExpectationResult, RecoveryResult, Status

@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JOURNEY
 from experiment.needs import mentioned
 from experiment.topology import System

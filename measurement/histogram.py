@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 
-import polars as pl
+from experiment.libraries import pl
 
 WIDTH = 1.02
 SHORTEST_S = 1e-6

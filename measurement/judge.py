@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import date
 
 import msgspec
-import polars as pl
 
 from experiment.asked import Asked
 from experiment.errors import HistoryError
-from experiment.findings import NO_OPERATIONS, Finding, not_exercised, unread
+from experiment.findings import Finding, no_operations, not_exercised, unread
 from experiment.history import History, Note
+from experiment.libraries import pl
 from experiment.names import STORE
 from experiment.needs import concerns, mentioned
 from experiment.properties import Property
@@ -140,7 +140,7 @@ def _analysed(
     lag_off: float = 0.0,
 ) -> Analysis:
     spans = phase_spans(history, scenario)
-    wrong = pl.concat([NO_OPERATIONS, *(finding.wrong for finding in findings.values())]).unique()
+    wrong = pl.concat([no_operations(), *(finding.wrong for finding in findings.values())]).unique()
     bad = _bad(history, findings, system, spans["baseline"][1])
     graded = grade(history, scenario, system, bad, lag_off=lag_off)
     quality = quality_of(history, scenario, system, graded)
@@ -200,7 +200,7 @@ def _bad(history: History, findings: Mapping[str, Finding], system: System, base
     """Ids of operations that were acknowledged and are not good. What safety properties find wrong up to the
     end of the baseline is left out: it vetoes the run. It does not make the baseline unfit, which a live run
     judges before any record is read; a system that loses everything would have no verdict."""
-    wrong: dict[bool, list[pl.Series]] = {True: [NO_OPERATIONS], False: [NO_OPERATIONS]}
+    wrong: dict[bool, list[pl.Series]] = {True: [no_operations()], False: [no_operations()]}
     for name, found in findings.items():
         wrong[system.properties[name].safety].append(found.wrong)
     unsafe, other = pl.concat(wrong[True]), pl.concat(wrong[False])

@@ -8,11 +8,9 @@ from dataclasses import replace
 from datetime import datetime
 from math import inf
 
-import numpy as np
-import polars as pl
-
 from experiment.final_reads import JOURNEY as FINAL_READ
 from experiment.history import History
+from experiment.libraries import np, pl
 from experiment.outcomes import TABLE
 from experiment.rows import RECORDS_READ
 from experiment.scenario import PHASES

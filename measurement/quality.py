@@ -7,9 +7,8 @@ scenario allows the degraded profile in that phase.
 
 from __future__ import annotations
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.scenario import PHASES, Scenario
 from experiment.topology import System
 from measurement.windows import fault_span, phase_spans

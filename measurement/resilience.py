@@ -10,12 +10,10 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-import polars as pl
+from typing import TYPE_CHECKING
 
 from experiment.history import History
+from experiment.libraries import np, pl
 from experiment.scenario import Recovery, Scenario
 from experiment.topology import System
 from experiment.units import format_duration
@@ -24,7 +22,12 @@ from measurement.degradation import mean_quality, seconds_table, series
 from measurement.statistics import evidently_below
 from measurement.windows import fault_span, load_end, phase_spans
 
-Floats = npt.NDArray[np.float64]
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
+
 SHORTEST_HOLD_S = 3
 UNDER_LOAD = 0.8  # share of the seconds of a hold that must have operations
 

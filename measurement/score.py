@@ -10,12 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-import numpy as np
-import numpy.typing as npt
-
+from experiment.libraries import np
 from measurement.analysis import RecoveryResult, Score
 from measurement.resilience import Quality
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
+
+    Floats = npt.NDArray[np.float64]
+
 
 FORMULA = "codeblue-1: 100 A^.30 D^.15 T^.25 C^.15 E^.15, floor 0.01"
 WEIGHTS = {"absorb": 0.30, "depth": 0.15, "recover": 0.25, "contain": 0.15, "converge": 0.15}
@@ -24,8 +29,6 @@ WORST_SHARE = 0.10
 LONGEST_BLOCK_S = 5
 SHORTEST_FAULT_S = 6
 RESAMPLES = 1000
-
-Floats = npt.NDArray[np.float64]
 
 
 def score_run(

@@ -11,9 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from itertools import chain
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 
 KINDS = ("request", "call", "delivery")
 COLUMNS = ("kind", "key", "id", "value", "caller", "t", "amount", "status")

@@ -17,8 +17,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
+from experiment.libraries import np
 from measurement.histogram import WIDTH, Histogram, merge, quantile
 
 CONFIDENCE = 0.95

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from experiment.asked import Asked
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.scenario import PHASES, Scenario, activations
 from experiment.topology import System
 from experiment.units import format_duration, noun

@@ -6,8 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-import polars as pl
-
+from experiment.libraries import pl
 from measurement.analysis import Analysis
 from reports.wording import duration
 

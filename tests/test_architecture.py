@@ -14,7 +14,7 @@ from typing import get_type_hints
 from comparison.formats import COMPARISON_FORMATS
 from experiment.plain_text import Plain
 from gate.formats import GATE_FORMATS
-from reports import RUN_FORMATS, SUITE_FORMATS
+from reports.formats import RUN_FORMATS, SUITE_FORMATS
 from trend.formats import TREND_FORMATS
 
 ROOT = Path(__file__).resolve().parent.parent

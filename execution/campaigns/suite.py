@@ -22,7 +22,7 @@ from experiment.stop import Stop
 from experiment.suite import Entry, Suite
 from experiment.verdict import Verdict
 from measurement.run_records import RunRecord
-from reports import SUITE_FORMATS
+from reports.formats import SUITE_FORMATS
 from reports.loading import load_run_summary
 from reports.report import SuiteEntry, SuiteReport
 from trend.store import FILE_NAME, Asked, Expected, Occasion, Results

@@ -20,7 +20,7 @@ def report(folder: Path, system: Path | None) -> int:
     from execution.runs.judging import render
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode
-    from reports import RUN_FORMATS
+    from reports.formats import RUN_FORMATS
 
     run = RunFolder(folder, system)
     run.system()

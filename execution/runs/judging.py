@@ -11,7 +11,7 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from measurement.analysis import Analysis
 from measurement.judge import analyse, analysis_to_json
-from reports import RUN_FORMATS
+from reports.formats import RUN_FORMATS
 from reports.loading import load_run_report
 from reports.report import RunReport
 

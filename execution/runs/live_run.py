@@ -17,14 +17,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
-import polars as pl
-
 from execution.runs.merged_logs import merge_logs
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from execution.runs.wall_clock import WallClock
 from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, Obeyed, PhaseEvent, Row, Sample
+from experiment.libraries import pl
 from experiment.plan import Plan, PlannedPhase
 from experiment.recorder import Recorder
 from experiment.scenario import Expect, Scenario

@@ -136,6 +136,7 @@ def check_suite(suite: Suite, catalogue: Catalogue) -> None:
     """
     system, node = catalogue.system(), read_yaml(Path(suite.source))
     problems: list[Problem] = []
+    sound: set[str] = set()  # designs
 
     def refuse(
         path: tuple[str | int, ...], what: str, name: str, expected: str, known: Iterable[str]
@@ -149,7 +150,9 @@ def check_suite(suite: Suite, catalogue: Catalogue) -> None:
                 expected = "a property of the system"
                 refuse((index, "violates", number), "property", name, expected, system.properties)
         try:
-            catalogue.design(entry.design, system)
+            if entry.design not in sound:
+                catalogue.design(entry.design, system)
+                sound.add(entry.design)
         except UsageError:
             designs = catalogue.design_files()
             refuse((index, "design"), "design", entry.design, "a design or its file", designs)

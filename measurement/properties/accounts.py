@@ -5,9 +5,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.properties import Records
 from measurement.properties.selection import recorded
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.rows import Outcome
-from measurement.properties.selection import SENT, performed
+from measurement.properties.selection import performed, was_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +36,7 @@ class Answers:
 
     def found(self, history: History) -> pl.LazyFrame:
         """The operations that were answered so."""
-        seen = performed(history, self.operations).filter(SENT & (pl.col("outcome") == self.outcome))
+        seen = performed(history, self.operations).filter(was_sent() & (pl.col("outcome") == self.outcome))
         for name in ("value", "label"):
             if wanted := getattr(self, name):
                 seen = seen.filter(pl.col(name).cast(pl.String).is_in(list(wanted)))

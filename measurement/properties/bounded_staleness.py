@@ -12,8 +12,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import (
     SHOWN,
     Finding,
@@ -24,13 +22,14 @@ from experiment.findings import (
     only_if_read,
 )
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.units import Duration, format_duration, noun
 from experiment.verdict import Violation
-from measurement.properties.selection import ACKNOWLEDGED, SENT, performed, recorded
+from measurement.properties.selection import acknowledged, performed, recorded, was_sent
 from measurement.properties.versions import acknowledged_writes, newest_before, superseded_since
 
 LABEL_SLACK_S = 0.1  # a label's age is taken by the service a little before the client's clock
@@ -126,10 +125,10 @@ class BoundedStaleness:
         how long the version read had been superseded by an acknowledged write when the read was sent; 0 for
         a current read.
         """
-        shown = pl.when(ACKNOWLEDGED).then("version")
+        shown = pl.when(acknowledged()).then("version")
         reads = (
             performed(history, self.reads)
-            .filter(SENT)
+            .filter(was_sent())
             .with_columns(version=shown.when(pl.col("status") == NOT_FOUND).then(0))
             .filter(pl.col("version").is_not_null())
             .select("id", "key", "version", "sent", "ended", "label", "age")

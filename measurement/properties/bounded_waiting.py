@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, not_exercised, rows
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.scenario import Scenario
 from experiment.topology import System

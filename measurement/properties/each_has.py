@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, only_if_read, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records
 from experiment.rows import RECORDS_READ
@@ -21,7 +20,7 @@ from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.units import Duration, format_duration
 from experiment.verdict import Violation
-from measurement.properties.selection import ACKNOWLEDGED, chosen, performed, recorded, slug
+from measurement.properties.selection import acknowledged, chosen, performed, recorded, slug
 from measurement.properties.uses import CLOCK_SLACK_S
 
 
@@ -145,7 +144,7 @@ class EachHas:
         """Per thing: key and id of its first operation, and when one was first acknowledged."""
         return (
             performed(history, self.operations)
-            .filter(ACKNOWLEDGED)
+            .filter(acknowledged())
             .group_by(thing=self._thing)
             .agg(pl.col("key", "id").first(), pl.col("ended").min())
             .collect()

@@ -9,17 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.rows import FINAL_READ
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
-from measurement.properties.selection import ACKNOWLEDGED, ids_of, invisible, performed, recorded
+from measurement.properties.selection import acknowledged, ids_of, invisible, performed, recorded
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +46,9 @@ class ExactlyOnce:
             performed(history, self.operations)
             .group_by("key")
             .agg(
-                acknowledged=ACKNOWLEDGED.any(),
+                acknowledged=acknowledged().any(),
                 indeterminate=(pl.col("outcome") == "indeterminate").any(),
-                ended=pl.col("ended").filter(ACKNOWLEDGED).min(),
+                ended=pl.col("ended").filter(acknowledged()).min(),
             )
             .collect()
         )

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records
 from experiment.scenario import Scenario

@@ -8,17 +8,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.properties.answers import Answers
-from measurement.properties.selection import SENT, chosen, ids_of, performed, recorded, slug
+from measurement.properties.selection import chosen, ids_of, performed, recorded, slug, was_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +88,7 @@ class NeverAllowed:
 
     def _seen(self, history: History) -> tuple[int, pl.DataFrame]:
         """How many things were exposed, and key and time of those on which it was seen."""
-        touched = performed(history, self._journeys).filter(SENT).select("key")
+        touched = performed(history, self._journeys).filter(was_sent()).select("key")
         if self.answer is not None:
             found = self.answer.found(history).group_by("key").agg(t=pl.col("ended").min())
             return touched.collect()["key"].n_unique(), found.collect()

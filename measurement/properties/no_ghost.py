@@ -9,16 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
-from measurement.properties.selection import SENT, article, ids_of, performed, recorded
+from measurement.properties.selection import article, ids_of, performed, recorded, was_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ class NoGhost:
 
     def find(self, history: History, _scenario: Scenario, _system: System) -> Finding:
         """Exposed are the things that were rejected; with `unasked` those that have a record too."""
-        may = SENT & (pl.col("outcome") != "rejected")
+        may = was_sent() & (pl.col("outcome") != "rejected")
         asked = performed(history, self.operations).group_by("key").agg(may=may.any()).collect()
         stored = recorded(history, self.record).group_by("key").agg(pl.col("t").max()).collect()
         rejected = asked.filter(~pl.col("may"))

@@ -10,10 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.rows import FINAL_READ
@@ -22,7 +21,7 @@ from experiment.topology import System
 from experiment.units import noun
 from experiment.verdict import Violation
 from measurement.properties.register import Ended
-from measurement.properties.selection import ACKNOWLEDGED, invisible, slug
+from measurement.properties.selection import acknowledged, invisible, slug
 from measurement.properties.versions import (
     acknowledged_writes,
     chain_breaks,
@@ -222,7 +221,7 @@ class NoLostWrite:
     def _shown_too_old(self, history: History, writes: pl.DataFrame) -> pl.DataFrame:
         """The last read through the API is older than what had been acknowledged."""
         newest = writes.group_by("key").agg(newest=pl.col("version").max(), id=pl.col("id").max())
-        last = history.operations.filter((pl.col("journey") == FINAL_READ) & ACKNOWLEDGED).select(
+        last = history.operations.filter((pl.col("journey") == FINAL_READ) & acknowledged()).select(
             "key", "version", t="ended"
         )
         old = last.join(newest, on="key").filter(pl.col("version").fill_null(0) < pl.col("newest"))

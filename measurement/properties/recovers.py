@@ -8,10 +8,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
-from experiment.findings import NO_OPERATIONS, Finding, not_exercised
+from experiment.findings import Finding, no_operations, not_exercised
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.scenario import Recovery, Scenario
 from experiment.topology import System
 from experiment.units import format_duration
@@ -38,7 +37,7 @@ class Recovers:
         find wrong is not good."""
         others = [p.binding for p in system.properties.values() if not isinstance(p.binding, Recovers)]
         wrong = [other.find(history, scenario, system).wrong for other in others]
-        graded = grade(history, scenario, system, pl.concat([NO_OPERATIONS, *wrong]).unique())
+        graded = grade(history, scenario, system, pl.concat([no_operations(), *wrong]).unique())
         quality = quality_of(history, scenario, system, graded)
         return of_recovery(time_to_recover(quality, scenario.expect.recovery or Recovery()))
 

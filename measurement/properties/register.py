@@ -11,8 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
-import polars as pl
-
 from experiment.findings import (
     SHOWN,
     Finding,
@@ -23,13 +21,14 @@ from experiment.findings import (
     unread,
 )
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.linearizability import Function, RegisterOperation, RegisterVerdict, check_register
-from measurement.properties.selection import ACKNOWLEDGED, article, performed, slug
+from measurement.properties.selection import acknowledged, article, performed, slug
 from measurement.properties.uses import uses
 from measurement.properties.versions import acknowledged_writes, committed_versions, newest_before
 
@@ -37,7 +36,6 @@ INFINITE = float("inf")
 SEARCHED = 200  # registers given to the search in one run, those with most overlaps first
 SEARCH_DEADLINE_S = 2.0
 VALUES_DEADLINE_S = 10.0
-COMMITTED = {"key": pl.String, "version": pl.Int32, "status": pl.String, "value": pl.String, "t": pl.Float64}
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,9 +100,7 @@ class Register:
         if seen.height == 0:
             return not_exercised(f"nothing was {self._past}")
         writes = acknowledged_writes(history, self.writes)
-        committed = pl.DataFrame(schema=COMMITTED)
-        if self.versions is not None:
-            committed = committed_versions(history, self.versions)
+        committed = committed_versions(history, self.versions) if self.versions is not None else _none()
         superseded = self._superseded(seen, writes, committed)
         search = self._search(seen, writes, committed)
         broken = {
@@ -152,7 +148,7 @@ class Register:
         looks there does not know what became of them."""
         if self.used is None or unread(history, self.used.store):
             return {}
-        told = performed(history, self.reads).filter(ACKNOWLEDGED)
+        told = performed(history, self.reads).filter(acknowledged())
         if self.held:
             told = told.filter((pl.col("label") != self.held).fill_null(True))
         of_kind = (pl.col("store") == self.used.store) & (pl.col("kind") == self.used.kind)
@@ -289,3 +285,9 @@ def _as_operations(function: Function, frame: pl.DataFrame) -> list[RegisterOper
         RegisterOperation(number, function, value, sent, ended if certain else None, key, journey)
         for number, key, journey, value, sent, ended, certain in frame.select(columns).iter_rows()
     ]
+
+
+def _none() -> pl.DataFrame:
+    """No committed versions."""
+    texts = dict.fromkeys(("key", "status", "value"), pl.String)
+    return pl.DataFrame(schema={**texts, "version": pl.Int32, "t": pl.Float64})

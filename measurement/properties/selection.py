@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.properties import Records
 from experiment.rows import ABSENT, FINAL_READ
 
-ACKNOWLEDGED = pl.col("outcome") == "acknowledged"
-SENT = pl.col("sent").is_not_null()
 CENT = 0.005
+
+
+def acknowledged() -> pl.Expr:
+    """Whether the system said of an operation that it is done."""
+    return pl.col("outcome") == "acknowledged"
+
+
+def was_sent() -> pl.Expr:
+    """Whether an operation was sent at all."""
+    return pl.col("sent").is_not_null()
 
 
 def recorded(history: History, *wanted: Records) -> pl.LazyFrame:
@@ -45,7 +52,7 @@ def ids_of(history: History, journeys: Sequence[str], keys: pl.Series) -> pl.Ser
 def invisible(history: History) -> pl.DataFrame:
     """Final reads in which the system said itself that it does not have the key."""
     return history.operations.filter(
-        (pl.col("journey") == FINAL_READ) & ACKNOWLEDGED & (pl.col("value") == ABSENT)
+        (pl.col("journey") == FINAL_READ) & acknowledged() & (pl.col("value") == ABSENT)
     )
 
 

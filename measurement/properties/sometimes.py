@@ -12,7 +12,7 @@ from experiment.properties import Noun, Records
 from experiment.scenario import Scenario
 from experiment.topology import System
 from measurement.properties.answers import Answers
-from measurement.properties.selection import SENT, performed, recorded
+from measurement.properties.selection import performed, recorded, was_sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +61,7 @@ class Sometimes:
         else:
             assert self.answer is not None
             seen = self.answer.found(history).collect().height
-            sent = performed(history, self.answer.operations).filter(SENT).collect().height
+            sent = performed(history, self.answer.operations).filter(was_sent()).collect().height
             among = f" in {Noun.of('operation').count(sent)}"
         if seen < self.at_least:
             return not_exercised(f"{self._noun.count(seen)}{among}, {self.at_least:,} needed", {"seen": seen})

@@ -10,19 +10,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import SHOWN, Finding, conclude, evidence, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import JourneyName
 from experiment.properties import Noun, Records, require_some
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.verdict import Violation
 from measurement.properties.accounts import Process, accounts
-from measurement.properties.selection import ACKNOWLEDGED, CENT, SENT, ids_of, performed, slug
+from measurement.properties.selection import CENT, acknowledged, ids_of, performed, slug, was_sent
 
-Rule = tuple[pl.Expr, pl.Expr]  # a condition and what is wrong where it holds
+Rule = tuple["pl.Expr", "pl.Expr"]  # a condition and what is wrong where it holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +133,12 @@ class Terminates:
         the client was told so without a label."""
         return (
             performed(history, self.operations)
-            .filter((pl.col("outcome") != "rejected") & SENT)
+            .filter((pl.col("outcome") != "rejected") & was_sent())
             .group_by("key")
             .agg(
                 asked=pl.len().cast(pl.Int64),
-                promised=ACKNOWLEDGED.sum().cast(pl.Int64),
-                told=(ACKNOWLEDGED & pl.col("label").is_null()).sum().cast(pl.Int64),
+                promised=acknowledged().sum().cast(pl.Int64),
+                told=(acknowledged() & pl.col("label").is_null()).sum().cast(pl.Int64),
             )
             .collect()
         )

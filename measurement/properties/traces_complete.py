@@ -11,17 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-import polars as pl
-
 from experiment.findings import Finding, conclude, not_exercised, unread
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.names import StoreName
 from experiment.scenario import Scenario
 from experiment.topology import System
 from experiment.units import Share
 from experiment.verdict import Violation
 from measurement.counters import group, increase
-from measurement.properties.selection import ACKNOWLEDGED
+from measurement.properties.selection import acknowledged
 from measurement.spans import Spans, spans_of
 
 RECEIVED = frozenset({"received"})
@@ -97,7 +96,7 @@ def _entries(history: History, system: System, spans: Spans) -> Iterator[Edges]:
 
 
 def _acknowledged(history: History) -> list[tuple[str, str]]:
-    chosen = history.operations.filter(ACKNOWLEDGED).select(pl.col("journey").cast(pl.String), "trace")
+    chosen = history.operations.filter(acknowledged()).select(pl.col("journey").cast(pl.String), "trace")
     return [(journey, trace or "") for journey, trace in chosen.iter_rows()]
 
 

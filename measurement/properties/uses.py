@@ -5,15 +5,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.properties import Records
-from measurement.properties.selection import ACKNOWLEDGED, SENT, performed, recorded
+from measurement.properties.selection import acknowledged, performed, recorded, was_sent
 
 CLOCK_SLACK_S = 0.05  # granted where a service's clock is compared with the client's
-KNOWN_END = pl.col("certain") & ~pl.col("held")  # the answer says that the use was over by then
 COLUMNS = ("id", "key", "version", "began", "done", "t", "operation")
+
+
+def known_end() -> pl.Expr:
+    """Whether the answer says that the use was over by then."""
+    return pl.col("certain") & ~pl.col("held")
 
 
 def uses(history: History, journeys: Sequence[str], used: Records | None, held: str) -> pl.DataFrame:
@@ -28,7 +31,7 @@ def uses(history: History, journeys: Sequence[str], used: Records | None, held: 
     """
     asked = (
         performed(history, journeys)
-        .filter((pl.col("outcome") != "rejected") & SENT)
+        .filter((pl.col("outcome") != "rejected") & was_sent())
         .select(
             "key",
             "sent",
@@ -36,7 +39,7 @@ def uses(history: History, journeys: Sequence[str], used: Records | None, held: 
             pl.col("version").alias("told"),
             pl.col("id").alias("operation"),
             held=(pl.col("label") == held).fill_null(False) & bool(held),
-            certain=ACKNOWLEDGED,
+            certain=acknowledged(),
         )
         .collect()
     )
@@ -44,7 +47,7 @@ def uses(history: History, journeys: Sequence[str], used: Records | None, held: 
     records = rows.select("key", "version", "t").with_row_index("id").collect()
     pairs = _pairs(records, asked)
     settled = _explained(records, pairs)
-    answered = asked.filter(KNOWN_END & pl.col("told").is_not_null())
+    answered = asked.filter(known_end() & pl.col("told").is_not_null())
     unrecorded = answered.join(pairs.filter("told_so"), on="operation", how="anti")
     from_client = unrecorded.select(
         pl.lit(0, pl.UInt32).alias("id"),
@@ -69,7 +72,7 @@ def _pairs(records: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
     )
     after_hold = pl.col("ended") <= pl.col("t") + slack
     fits = unknown_time | (pl.col("held") & after_hold) | (~pl.col("held") & in_call)
-    told_so = KNOWN_END & (pl.col("told") == pl.col("version")).fill_null(False)
+    told_so = known_end() & (pl.col("told") == pl.col("version")).fill_null(False)
     return records.join(asked, on="key").filter(fits).with_columns(told_so=told_so)
 
 
@@ -83,7 +86,7 @@ def _explained(records: pl.DataFrame, pairs: pl.DataFrame) -> pl.DataFrame:
         .group_by("id")
         .agg(
             began=began.min(),
-            done=pl.when(KNOWN_END).then("ended").otherwise(pl.col("t") + slack).max(),
+            done=pl.when(known_end()).then("ended").otherwise(pl.col("t") + slack).max(),
             operation=pl.col("operation").first(),
         )
     )

@@ -7,18 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import polars as pl
-
 from experiment.history import History
+from experiment.libraries import pl
 from experiment.properties import Records
-from measurement.properties.selection import ACKNOWLEDGED, SENT, performed, recorded
+from measurement.properties.selection import acknowledged, performed, recorded, was_sent
 
 
 def acknowledged_writes(history: History, journeys: Sequence[str]) -> pl.DataFrame:
     """Writes the client was told the version of: id, key, version, expected_version, value, sent, ended."""
     return (
         performed(history, journeys)
-        .filter(ACKNOWLEDGED & pl.col("version").is_not_null() & SENT)
+        .filter(acknowledged() & pl.col("version").is_not_null() & was_sent())
         .select("id", "key", "version", "expected_version", "value", "sent", "ended")
         .collect()
     )
@@ -28,7 +27,7 @@ def unversioned_writes(history: History, journeys: Sequence[str]) -> pl.DataFram
     """Writes that were acknowledged by an answer that named no version: id, key, journey, value, ended."""
     return (
         performed(history, journeys)
-        .filter(ACKNOWLEDGED & pl.col("version").is_null() & SENT)
+        .filter(acknowledged() & pl.col("version").is_null() & was_sent())
         .select("id", "key", "journey", "value", "ended")
         .collect()
     )

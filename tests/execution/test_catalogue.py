@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import shutil
 from pathlib import Path
@@ -203,3 +204,19 @@ def test_a_suite_says_which_expectations_a_twin_without_models_cannot_answer(
     assert "pass; not modelled: no\\_duplicate\\_charge" in page.read_text(encoding="utf-8")
     (cases,) = tmp_path.glob("*-suite-shop*/junit.xml")
     assert 'failures="0" errors="3"' in cases.read_text(encoding="utf-8")
+
+
+def test_a_file_that_is_written_while_the_program_runs_is_found_and_read_anew(lamps: Path) -> None:
+    """Folders and scenarios are read once as long as they stay as they are: also those that are older."""
+    catalogue, file = default_catalogue(lamps), lamps / "scenarios" / "night" / "slow_lamp.yaml"
+    for path in (lamps, *lamps.rglob("*")):
+        os.utime(path, (1_000_000_000, 1_000_000_000))
+    known = catalogue.scenario_files()
+    first = catalogue.scenario("slow_lamp", catalogue.system())
+    assert catalogue.scenario_files() == known
+    assert catalogue.scenario("slow_lamp", catalogue.system()) is first
+    (file.parent / "another.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    assert catalogue.scenario_files().keys() - known == {"night/another", "another"}
+    changed = file.read_text(encoding="utf-8").replace(f"title: {first.title}", "title: Another one")
+    file.write_text(changed, encoding="utf-8")
+    assert catalogue.scenario("slow_lamp", catalogue.system()).title == "Another one"

@@ -7,7 +7,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from experiment.findings import NO_OPERATIONS, Finding
+from experiment.findings import Finding, no_operations
 from experiment.history import History
 from experiment.verdict import Verdict
 from measurement.convergence import Convergence, convergence
@@ -38,7 +38,7 @@ def test_copies_behind_after_settling_never_converged() -> None:
     assert (found.seconds, found.observed, found.behind) == (None, True, {"copies behind": 59.0})
 
 
-@pytest.mark.parametrize(("wrong", "seconds"), [(pl.Series("id", [7]), 3.05), (NO_OPERATIONS, 1.0)])
+@pytest.mark.parametrize(("wrong", "seconds"), [(pl.Series("id", [7]), 3.05), (no_operations(), 1.0)])
 def test_a_stale_read_after_the_heal_is_not_converged_yet(wrong: pl.Series, seconds: float) -> None:
     """Drained after 1 s; the last read beyond the bound ended 3.05 s after the heal."""
     assert converged(drained_at(22.0), replace(CURRENT, wrong=wrong)).seconds == pytest.approx(seconds)

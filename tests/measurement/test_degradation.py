@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from experiment.findings import NO_OPERATIONS
+from experiment.findings import no_operations
 from experiment.history import History, Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
@@ -27,7 +27,7 @@ from tests.measurement.histories import SYSTEM, fault_events, history, op, scena
 
 def quality(seen: History, run: Scenario | None = None) -> Quality:
     run = run or scenario()
-    return quality_of(seen, run, SYSTEM, grade(seen, run, SYSTEM, NO_OPERATIONS))
+    return quality_of(seen, run, SYSTEM, grade(seen, run, SYSTEM, no_operations()))
 
 
 def failing(rows: list[Row], start: float, end: float, share: int = 1) -> list[Row]:
@@ -43,7 +43,7 @@ def failing(rows: list[Row], start: float, end: float, share: int = 1) -> list[R
 def test_phases_count_by_intended_start() -> None:
     """An operation begun in the baseline and ended under the fault belongs to the baseline."""
     seen = history(op(1, "pay", "inv-1", 10.9, 0.5), op(2, "pay", "inv-2", 11.0, 0.5))
-    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, scenario(), SYSTEM, no_operations())
     rows = by_phase(graded, phase_spans(seen, scenario()))
     assert [(row.phase, row.offered, row.good) for row in rows] == [("baseline", 1, 1), ("fault", 1, 1)]
 
@@ -55,7 +55,7 @@ def test_errors_are_counted_by_kind_and_refusals_do_not_flatter_percentiles() ->
         op(100 + i, "pay", f"inv-{i}", 3 + i / 100, 2.0, "indeterminate", error="timeout") for i in range(3)
     ]
     rows += [op(200, "pay", "inv-9", 4.0, 0.1)]
-    graded = grade(history(*rows), scenario(), SYSTEM, NO_OPERATIONS)
+    graded = grade(history(*rows), scenario(), SYSTEM, no_operations())
     row = by_phase(graded, phase_spans(history(*rows), scenario()))[0]
     assert row.errors == {"status 503": 50, "timeout": 3}
     assert row.p50 == pytest.approx(2.0)
@@ -73,7 +73,7 @@ def test_a_read_that_timed_out_is_in_the_percentiles() -> None:
         for i in range(100)
     ]
     seen = history(*rows)
-    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, scenario(), SYSTEM, no_operations())
     row = by_phase(graded, phase_spans(seen, scenario()))[0]
     assert row.p95 == pytest.approx(5.0)
     assert quantile(row.histogram, 0.95) == pytest.approx(5.0, rel=0.02)
@@ -85,7 +85,7 @@ def test_a_failure_is_waited_for_from_the_tightest_bound_on() -> None:
     rows = [op(i, "pay", f"inv-{i}", 2 + i / 20, 0.6, "rejected", status=503) for i in range(50)]
     asked = scenario(expect={"baseline": (Expectation("pay", p95=parse_bound("<= 500ms", DURATION)),)})
     found = [
-        by_phase(grade(history(*rows), run, SYSTEM, NO_OPERATIONS), phase_spans(history(*rows), run))[0].p95
+        by_phase(grade(history(*rows), run, SYSTEM, no_operations()), phase_spans(history(*rows), run))[0].p95
         for run in (scenario(), asked)
     ]
     assert found == [None, pytest.approx(0.6)]
@@ -97,7 +97,7 @@ def test_what_was_never_sent_is_not_offered() -> None:
         op(1, "claim", "inv-1", 2.0, outcome="rejected"),
         op(2, "pay", "inv-1", 2.4, outcome="rejected", sent=None, error="prerequisite"),
     ]
-    graded = grade(history(*rows), scenario(), SYSTEM, NO_OPERATIONS)
+    graded = grade(history(*rows), scenario(), SYSTEM, no_operations())
     pay = next(r for r in by_phase(graded, phase_spans(history(*rows), scenario())) if r.journey == "pay")
     assert (pay.offered, pay.not_sent, pay.errors, pay.success_ratio) == (0, 1, {}, None)
 
@@ -125,7 +125,7 @@ def test_the_degraded_profile_counts_only_where_it_is_allowed() -> None:
     run = scenario(
         expect={"fault": (Expectation("check_in", success=parse_bound(">= 99%", SHARE), degraded=True),)}
     )
-    graded = grade(history(*rows), run, SYSTEM, NO_OPERATIONS)
+    graded = grade(history(*rows), run, SYSTEM, no_operations())
     assert [row.good for row in by_phase(graded, phase_spans(history(*rows), run))] == [0, 1]
 
 
@@ -136,7 +136,7 @@ def test_a_degraded_profile_may_name_the_labels_that_count() -> None:
     bound = parse_bound(">= 50%", SHARE)
     for allowed, good in ((("cached",), 2), (("cached", "pending"), 4), (("stale",), 2)):
         run = scenario(expect={"fault": (Expectation("check_in", success=bound, degraded=allowed),)})
-        graded = grade(history(*rows), run, SYSTEM, NO_OPERATIONS)
+        graded = grade(history(*rows), run, SYSTEM, no_operations())
         (phase,) = by_phase(graded, phase_spans(history(*rows), run))
         assert phase.good == good, allowed
 

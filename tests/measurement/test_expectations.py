@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from experiment.findings import NO_OPERATIONS
+from experiment.findings import no_operations
 from experiment.history import Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
@@ -22,7 +22,7 @@ MOST = parse_bound(">= 95%", SHARE)
 
 def judged(rows: list[Row], run: Scenario) -> tuple[ExpectationResult, ...]:
     seen = history(*rows)
-    graded = grade(seen, run, SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, run, SYSTEM, no_operations())
     quality = quality_of(seen, run, SYSTEM, graded)
     recovery = time_to_recover(quality, run.expect.recovery or Recovery())
     return judge_expectations(seen, run, graded, recovery, quality.heal_t)

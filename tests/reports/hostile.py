@@ -15,7 +15,8 @@ from experiment.decoding import hints_of
 from experiment.verdict import Verdict
 from gate.formats import GATE_FORMATS, workflow_commands
 from gate.formats import lines as gate_lines
-from reports import RUN_FORMATS, SUITE_FORMATS, console
+from reports import console
+from reports.formats import RUN_FORMATS, SUITE_FORMATS
 from reports.report import FourNumbers, SuiteEntry, SuiteReport, summarise
 from tests.comparison.test_comparison import compared, runs
 from tests.gate.test_formats import unsafe

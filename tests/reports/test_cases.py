@@ -15,8 +15,8 @@ from experiment.errors import ExitCode
 from experiment.verdict import CheckResult, Verdict, exit_code
 from measurement import judge
 from measurement.analysis import ExpectationResult, ValidityCheck, WaiverUse
-from reports import RUN_FORMATS
 from reports.cases import Outcome, cases_of, count_text, having
+from reports.formats import RUN_FORMATS
 from reports.report import RunReport
 from tests.reports import builder
 
