@@ -48,6 +48,7 @@ RESOURCES: dict[str, Any] = {
 HL7: dict[str, dict[str, float | str]] = {
     "send_hl7": {"message": "ORU^R01", "number": 4},
     "deliver_hl7": {"message": "ORU^R01", "number": 4},
+    "tell_of_patient": {"number": 4},
     "send_odd_hl7": {"defect": "wrong_type", "number": 4},
     "send_file": {"defect": "twice"},
 }

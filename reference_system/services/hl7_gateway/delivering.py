@@ -164,15 +164,15 @@ class Deliveries:
             return await link.call("PUT", f"/fhir/DiagnosticReport?identifier={one.key}", body)
         if one.what == "order":
             return await link.call("POST", "/fhir/MedicationRequest", body)
-        if one.what == "change":
-            return await self._changed(link, f"/fhir/MedicationRequest/{one.key}", body)
-        return await self._changed(link, f"/fhir/Patient/{one.key}", body, may_be_new=one.what == "person")
+        kind = "MedicationRequest" if one.what == "change" else "Patient"
+        return await self._changed(link, f"/fhir/{kind}/{one.key}", body, one.what)
 
-    async def _changed(self, link: Link, path: str, body: bytes, *, may_be_new: bool = False) -> Reply | None:
-        """Read, compare, write the version that was read."""
+    async def _changed(self, link: Link, path: str, body: bytes, what: str) -> Reply | None:
+        """Read, compare, write the version that was read. A person may be new; of a record that is not there
+        nothing is to be merged."""
         found = await link.call("GET", path)
-        if found.status == 404 and may_be_new:
-            return await link.call("PUT", path, body)
+        if found.status == 404 and what != "change":
+            return await link.call("PUT", path, body) if what == "person" else None
         if found.status != 200:
             return found
         held, said = fhir.decode(found.body), fhir.decode(body)

@@ -25,6 +25,7 @@ DEFECTS: dict[str, tuple[str, int]] = {
 PAUSES = ("no_end", "no_carriage_return")  # what ends with the pause behind it
 # Who keeps what a kind of message says, and how it is told; a result of a message is like any other.
 ASKED = {"ORU": "lab", "ADT": "registry", "RDE": "prescriptions"}
+SYSTEMS = {"ORU": "LIS-LAB", "ADT": "ADT1-WARD", "RDE": "PHIS-PHARM"}
 WHAT: dict[str, tuple[str, dict[str, Any]]] = {
     "lab": ("report_result", {"value": "4.1", "potassium": 4.1, "status": "final"}),
     "registry": ("read", {}),
@@ -209,7 +210,7 @@ class Hl7Gateway(ReferenceNode):
     def _ask(self, message: Message) -> None:
         """Part of the statement that applies the message; what is durable outlives the process."""
         callee = ASKED[message["kind"][:3]]
-        key = f"{message['sender']}-{message['control']}"
+        key = f"{SYSTEMS[message['kind'][:3]]}-{message['control']}"
         ask = {"callee": callee, "key": key, "patient": message["patient"], "at": self.wall}
         if callee != "registry":
             self.tables.setdefault("asked", {})[key] = ask

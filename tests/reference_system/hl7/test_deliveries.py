@@ -169,6 +169,9 @@ def test_a_merge_says_in_the_old_record_which_one_replaces_it(system: Cluster) -
     assert merged["active"] is False
     assert merged["link"] == [{"other": {"reference": "Patient/pat-1"}, "type": "replaced-by"}]
     assert merged["name"]
+    send(system, raw.replace(b"m-1", b"m-2") + b"MRG|pat-nobody^^^HOSP^MR\r")
+    delivered(system)
+    assert outcomes(system) == {"applied": 2}
 
 
 def test_a_service_without_a_part_in_the_run_is_told_nothing(system: Cluster) -> None:
