@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check lock fuzz install install-dev format lint types bench mutation toxiproxy images clean help
+.PHONY: run test check docs lock fuzz install install-dev format lint types bench mutation toxiproxy images clean help
 
 run: install  ## install what the product needs and run the smoke suite
 	$(BIN)/codeblue suite smoke
@@ -23,6 +23,10 @@ check: install-dev  ## format, lint, types, security, licences, known weaknesses
 	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml .
 	$(BIN)/pip-licenses --summary
 	$(BIN)/python -m ci.audit
+
+docs: install-dev  ## write the documentation as a site to build/docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "open build/docs/index.html"
 
 lock: install-dev  ## write requirements.txt and requirements-dev.txt again, with hashes
 	for name in requirements requirements-dev; do \

@@ -22,7 +22,7 @@ Command = Callable[..., tuple[int, str, str]]
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [
     ROOT / "README.md",
-    *sorted((ROOT / "docs").glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
     *sorted((ROOT / "examples").glob("*/README.md")),
     ROOT / "reference_system" / "README.md",
 ]
@@ -51,7 +51,8 @@ def is_cheap(words: str) -> bool:
     """Whether pasting the command costs seconds and starts nothing."""
     first, *rest = shlex.split(words)
     simulated = first == "run" and "simulation" in rest
-    return not PLACEHOLDERS.search(words) and (first in STARTS_NOTHING or simulated)
+    here = all((ROOT / word).exists() for word in rest if word.endswith(".yaml"))  # else the reader writes it
+    return here and not PLACEHOLDERS.search(words) and (first in STARTS_NOTHING or simulated)
 
 
 CHEAP = sorted({words for _, words in examples() if is_cheap(words)})
@@ -115,7 +116,8 @@ def test_commands_that_are_shown_work_when_they_are_pasted(tmp_path: Path) -> No
             f"codeblue {words}{out}", shell=True, cwd=ROOT, env={**os.environ, "PATH": path},
             capture_output=True, text=True, timeout=120,
         )  # fmt: skip
-        assert done.returncode == 0, f"codeblue {words}: {done.stdout}{done.stderr}"
+        verdicts = {0, 1, 4} if words.startswith("run") else {0}  # a page also shows designs that break
+        assert done.returncode in verdicts, f"codeblue {words}: {done.stdout}{done.stderr}"
 
 
 def every_command(command: click.Command, context: click.Context) -> Iterator[tuple[click.Command, str]]:
