@@ -14,6 +14,7 @@ from runtimes.containers.images import require_images
 BENCHMARKS = (
     "start_up",
     "capacity",
+    "full_mix",
     "runtime",
     "containers",
     "load",
