@@ -161,11 +161,18 @@ class Deliveries:
         """The answer of the callee; None when it says already what it is to say."""
         link, body = self._links[one.callee], one.body
         if one.what == "report":
-            return await link.call("PUT", f"/fhir/DiagnosticReport?identifier={one.key}", body)
+            return await self._reported(link, f"/fhir/DiagnosticReport?identifier={one.key}", body)
         if one.what == "order":
             return await link.call("POST", "/fhir/MedicationRequest", body)
         kind = "MedicationRequest" if one.what == "change" else "Patient"
         return await self._changed(link, f"/fhir/{kind}/{one.key}", body, one.what)
+
+    async def _reported(self, link: Link, path: str, body: bytes) -> Reply:
+        """A newer result of what was corrected is a correction, too, whatever its sender calls it."""
+        reply = await link.call("PUT", path, body)
+        if reply.status != 409:
+            return reply
+        return await link.call("PUT", path, fhir.encode({**fhir.decode(body), "status": "corrected"}))
 
     async def _changed(self, link: Link, path: str, body: bytes, what: str) -> Reply | None:
         """Read, compare, write the version that was read. A person may be new; of a record that is not there

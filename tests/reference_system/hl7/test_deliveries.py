@@ -109,6 +109,15 @@ def test_what_is_older_than_what_is_known_is_not_told(system: Cluster) -> None:
     assert outcomes(system) == {"applied": 2}
 
 
+def test_a_newer_result_of_what_was_corrected_is_a_correction_too(system: Cluster) -> None:
+    """Its sender calls it final once more; the laboratory would refuse to take a correction back."""
+    first = message("ORU^R01", "m-1", "pat-1", 1)
+    send(system, first, corrected(first, "m-2", at(1)), corrected(first, "m-3", at(2), b"F"))
+    delivered(system)
+    assert [status for _, status in versions(system, "LIS-LAB-m-1")] == ["final", "corrected", "corrected"]
+    assert outcomes(system) == {"applied": 3}
+
+
 @pytest.mark.parametrize(("outbox", "reports"), [(True, 3), (False, 0)])
 def test_only_the_outbox_outlasts_a_crash_while_the_laboratory_is_away(
     system: Cluster, outbox: bool, reports: int
