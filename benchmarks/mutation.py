@@ -34,6 +34,7 @@ TARGETS = (
 )
 JUDGEMENT = (
     "tests/measurement",
+    "tests/experiment/test_findings.py",
     "tests/experiment/test_obeyed.py",
     "tests/execution/runs/test_evidence.py",
     "tests/execution/runs/test_run_folder.py",

@@ -394,3 +394,15 @@ def test_q_of_some_journeys_is_theirs_alone() -> None:
     assert q.combine(["check_in"])[15] == 1.0
     assert q.combine(["pay"])[15] == 0.0
     assert np.isnan(q.combine([])[15])
+
+
+def test_errors_stand_in_the_order_of_their_number() -> None:
+    """Of as many the first by name."""
+    rows = [op(i, "pay", f"inv-{i}", 12.0 + i / 10, outcome="indeterminate") for i in range(3)]
+    rows += [op(10 + i, "pay", f"x-{i}", 13.0, outcome="rejected", error="busy") for i in range(2)]
+    rows += [op(20 + i, "pay", f"y-{i}", 13.0, outcome="rejected", error="away") for i in range(2)]
+    seen = history(*rows)
+    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    (phase,) = by_phase(graded, phase_spans(seen, scenario()))
+    assert list(phase.errors.items()) == [("timeout", 3), ("away", 2), ("busy", 2)]
+    assert (phase.offered_rate, phase.good_rate, phase.success_ratio) == (0.7, 0.0, 0.0)

@@ -110,3 +110,51 @@ def test_a_window_knows_for_how_long_nobody_looked() -> None:
     assert window(look(2.0, 1), look(4.5, 1)).unwatched_s == pytest.approx(2.5)
     assert window(look(1.2, 1)).unwatched_s == pytest.approx(3.8)
     assert window().unwatched_s is None
+
+
+def test_a_fault_that_was_not_told_to_heal_lasts_to_its_healing_or_to_the_end_of_the_load() -> None:
+    """As far as anybody wrote it down."""
+    begun = event("f1", "inject", 5.0)
+    assert fault_span(build([HEADER, begun, event("f1", "healed", 9.5)])) == (5.0, 9.5)
+    assert fault_span(build([HEADER, begun, op(1, "pay", "inv-1", 30.0)])) == (5.0, 30.0)
+    assert fault_span(build([HEADER, begun])) == (5.0, 0.0)
+
+
+def test_a_window_is_planned_where_its_events_say_so() -> None:
+    """From the injection's to the heal's; without these by what there is. In the order of the plan."""
+    late = [replace(event("f2", name, t), planned=3.0) for name, t in (("inject", 9.0), ("heal", 11.0))]
+    early = [
+        replace(event("f1", "active", 9.1), planned=4.0),
+        replace(event("f1", "healed", 9.3), planned=6.0),
+    ]
+    first, second = fault_windows(build([HEADER, *early, *late]))
+    assert (first.fault, first.planned_start, first.planned_end) == ("f2", 3.0, 3.0)
+    assert (second.fault, second.planned_start, second.planned_end) == ("f1", 4.0, 6.0)
+    assert (second.start, second.end, second.healed) == (None, 9.3, True)
+    assert (first.end, first.healed, first.observed) == (11.0, False, False)
+    nothing = window(replace(seen, event="failed", statement="refused"))
+    assert (nothing.observed, nothing.statement) == (False, "refused")
+    unhealed = window(replace(seen, event="healed"), replace(seen, event="not_healed"))
+    assert not unhealed.healed
+
+
+def test_what_a_link_carried_before_is_a_number_or_unknown() -> None:
+    """Nothing told is nothing carried; a text that somebody wrote is not known."""
+
+    def carried(value: object) -> float | None:
+        rows = [replace(event("f1", "inject", 1.0), measured={"carried": value}), event("f1", "heal", 5.0)]
+        return fault_windows(build([HEADER, *rows]))[0].carried_before
+
+    assert carried(700) == 700.0
+    assert carried(0) == 0.0
+    assert carried("many") is None
+    assert carried(float("inf")) is None
+    assert carried(None) is None
+    assert window().carried_before == 0.0
+
+
+def test_the_last_look_that_counts_says_what_was_met() -> None:
+    """Looks that count nothing do not take it back; unwatched time begins when it was first seen."""
+    assert window(look(2.0, 3), look(3.0, 8), look(4.9, None)).met == 8.0
+    assert window(look(1.05, 1), look(4.0, 1)).unwatched_s == pytest.approx(2.9)
+    assert window(look(2.0, 3), look(3.0, 8)).looks == 2

@@ -335,6 +335,11 @@ def test_gapless_sequence(tmp_path: Path) -> None:
     assert good.statement.startswith("4 lines of 2 journals are numbered without a gap")
     for numbers, why in (
         ((1, 3), "2 missing"),
+        ((1, 5), "2, 3, 4 missing"),
+        ((1, 3, 7), "2, 4, 5 and 1 more missing"),
+        ((1, 2, 2, 3, 3), "2, 3 given twice or more"),
+        ((1, 3, 3), "2 missing; 3 given twice or more"),
+        ((-1, 0, 2), "1 missing; -1, 0 before the first, 1"),
         ((2, 3), "1 missing"),
         ((1, 2, 2), "2 given twice or more"),
         ((0, 1), "0 before the first, 1"),
