@@ -37,6 +37,7 @@ JUDGEMENT = (
     "tests/experiment/test_findings.py",
     "tests/experiment/test_obeyed.py",
     "tests/execution/runs/test_evidence.py",
+    "tests/execution/runs/test_manifest.py",
     "tests/execution/runs/test_run_folder.py",
     "tests/execution/campaigns/test_verdict_check.py",
     "tests/gate/test_decide.py",

@@ -65,6 +65,37 @@ def asked(number: int, key: str, outcome: str = "acknowledged", **more: object) 
             "equals: [{store: orders, kind: order}, {store: payments, kind: refund}]",
             "For all orders together: charges = orders + refunds.",
         ),
+        (
+            "kind: each_has, things: order, has: {store: stock, kind: parcel, at: the stock}, "
+            "operations: [order], kept: {store: orders, kind: order}, within: 2min",
+            "Every order that was acknowledged or kept has its record in the stock within 2 min.",
+        ),
+        (
+            "kind: sometimes, answer: {operations: [show], label: [cached]}, at_least: 2",
+            "Seen at least 2 acknowledged answers with the label cached.",
+        ),
+        (
+            "kind: sometimes, record: {store: orders, kind: order, status: [paid, sent]}",
+            "Seen at least 1 order paid or sent.",
+        ),
+        (
+            "kind: never_allowed, things: order, unless: {store: payments, kind: charge}, "
+            "answer: {operations: [order], outcome: rejected, status: [500, 503], value: [x]}",
+            "Never seen of orders: "
+            "a rejected answer with the value x and the status 500 or 503 without charge.",
+        ),
+        (
+            "kind: gapless_sequence, things: order, record: {store: stock, kind: line}",
+            "The lines of each order are numbered without a gap.",
+        ),
+        (
+            "kind: no_ghost, things: order, operations: [order], record: {store: stock, kind: parcel}",
+            "No parcel is there of a rejected order.",
+        ),
+        (
+            "kind: bounded_staleness, writes: [change], reads: [show]",
+            "A copy shows what is current or within its bound, or says of itself that it is not.",
+        ),
     ],
 )
 def test_what_is_promised_is_a_sentence(binding: str, sentence: str, tmp_path: Path) -> None:
