@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from measurement.counters import backlog_drained, increase
+from measurement.counters import backlog_drained, group, increase
 from tests.measurement.histories import history, sample
 
 
@@ -91,3 +91,76 @@ def test_work_under_way_when_the_load_ends_is_no_new_backlog() -> None:
     seconds, left = backlog_drained(seen, 21.0, 36.0)
     assert seconds == pytest.approx(0.2)
     assert left == {}
+
+
+@pytest.mark.parametrize(
+    ("readings", "value", "resets"),
+    [
+        ([(11.5, 10.0), (21.5, 30.0)], 20.0, 0),
+        ([(11.6, 10.0), (21.6, 30.0)], None, 0),
+        ([(11.6, 10.0), (21.5, 30.0)], 20.0, 0),
+        ([(5.0, 10.0), (21.5, 30.0)], 20.0, 0),
+        ([(5.0, 1.0), (6.0, 10.0), (15.0, 30.0)], 20.0, 0),
+        ([(5.0, 10.0), (15.0, 10.0)], 0.0, 0),
+        ([(5.0, 10.0), (15.0, 4.0), (16.0, 6.0), (17.0, 1.0)], 7.0, 2),
+        ([(22.0, 10.0), (23.0, 30.0)], None, 0),
+    ],
+)
+def test_what_was_counted_within_a_time(
+    readings: list[tuple[float, float]], value: float | None, resets: int
+) -> None:
+    """From 11 s to 21 s, where a reading at either end may come half a second late; the last one before is
+    the base."""
+    found = increase(readings, 11.0, 21.0)
+    if value is None:
+        assert found is None
+    else:
+        assert found is not None and (found.value, found.resets) == (value, resets)
+
+
+def test_readings_are_grouped_by_what_they_are_about() -> None:
+    """Other names are left out."""
+    rows = [sample(1.0, "a", "x", 1.0, "b"), sample(2.0, "a", "x", 2.0, "c"), sample(3.0, "a", "y", 3.0, "b")]
+    rows.append(sample(4.0, "a", "x", 4.0, "b"))
+    assert group(rows, frozenset({"x"})) == {
+        ("a", "x", "b"): [(1.0, 1.0), (4.0, 4.0)],
+        ("a", "x", "c"): [(2.0, 2.0)],
+    }
+
+
+@pytest.mark.parametrize(
+    ("levels", "seconds"),
+    [
+        ([(21.0, 9.0), (22.0, 3.9), (23.0, 3.9), (37.0, 0.0)], 1.0),
+        ([(21.0, 9.0), (22.0, 4.1), (23.0, 3.9), (24.0, 0.0), (37.0, 0.0)], 2.0),
+        ([(21.0, 0.0), (37.0, 0.0)], 0.0),
+        ([(21.0, 9.0), (30.0, 9.0), (37.0, 0.0)], 16.0),
+        ([(21.0, 9.0), (30.0, 9.0), (37.0, 0.5)], None),
+        ([(21.0, 1.0), (22.0, 1.0), (37.0, 0.5)], None),
+        ([(22.0, 1.0), (35.9, 3.9)], 1.0),
+        ([(22.0, 1.0), (35.9, 4.1)], None),
+    ],
+)
+def test_a_backlog_of_one_at_a_time_may_be_four(
+    levels: list[tuple[float, float]], seconds: float | None
+) -> None:
+    """One before the fault, and three standard deviations of a count of one; none once the load has ended."""
+    seen = history(
+        sample(5.0, "billing", "backlog", 1.0), *(sample(t, "billing", "backlog", v) for t, v in levels)
+    )
+    found, left = backlog_drained(seen, 21.0, 36.0)
+    assert found == seconds
+    assert bool(left) is (seconds is None)
+
+
+def test_the_last_of_several_backlogs_counts() -> None:
+    """One that is left takes the time of all; one that was not sampled after the heal says nothing."""
+    calm = [sample(t, "a", "backlog", 0.0) for t in (5.0, 22.0, 23.0, 37.0)]
+    later = [
+        sample(t, "b", "backlog", v, "outbox") for t, v in ((5.0, 0.0), (22.0, 9.0), (25.0, 0.0), (26.0, 0.0))
+    ]
+    assert backlog_drained(history(*calm, *later), 21.0, 36.0) == (4.0, {})
+    left = [sample(t, "c", "backlog", 9.0) for t in (22.0, 37.0)]
+    assert backlog_drained(history(*calm, *later, *left), 21.0, 36.0) == (None, {"c": 9.0})
+    unseen = [sample(5.0, "c", "backlog", 9.0)]
+    assert backlog_drained(history(*calm, *unseen), 21.0, 36.0) == (1.0, {})

@@ -11,11 +11,11 @@ from experiment.history import Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
 from experiment.units import DURATION, SHARE, parse_bound
-from measurement.analysis import ExpectationResult
+from measurement.analysis import ExpectationResult, RecoveryResult
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
-from tests.measurement.histories import SYSTEM, history, op, scenario, steady
+from tests.measurement.histories import SYSTEM, fault_events, history, op, scenario, steady
 
 MOST = parse_bound(">= 95%", SHARE)
 
@@ -89,3 +89,56 @@ def test_what_the_fault_cut_off_is_no_fault_of_the_baseline(ended: float, counts
     (result,) = judged([*steady(), cut], scenario(expect={"baseline": (wanted,)}))
     assert result.measured is not None
     assert (result.measured < 1.0) is counts
+
+
+def healed_at(t: float, failing_until: float) -> list[Row]:
+    """Check-ins that fail from 11 s on, and a fault whose heal was ordered then."""
+    events = [replace(e, t=t if e.event == "heal" else e.t) for e in fault_events() if e.event != "healed"]
+    return [*failing(11, failing_until), *(e for e in events if e.event in ("inject", "heal"))]
+
+
+def test_after_begins_with_a_whole_second() -> None:
+    """Healed at 20.4 s and never recovered: from 21 s on, of which one second of 15 was bad."""
+    asked = {"after": (Expectation("check_in", success=MOST),)}
+    run = scenario(expect=asked)
+    seen = history(*healed_at(20.4, 22.0), with_fault=False)
+    graded = grade(seen, run, SYSTEM, NO_OPERATIONS)
+    (after,) = judge_expectations(seen, run, graded, None, 20.4)
+    assert after.measured == pytest.approx(14 / 15)
+    never = RecoveryResult(None, True, 9.0, "")
+    (same,) = judge_expectations(seen, run, graded, never, 20.4)
+    assert same.measured == after.measured
+    (later,) = judge_expectations(seen, run, graded, replace(never, seconds=1.6), 20.4)
+    assert later.measured == 1.0
+
+
+@pytest.mark.parametrize(
+    ("recovery", "status"),
+    [
+        (RecoveryResult(9.0, False, 9.0, ""), "met"),
+        (RecoveryResult(9.1, False, 9.0, ""), "not met"),
+        (RecoveryResult(None, True, 9.0, ""), "not met"),
+        (RecoveryResult(None, True, 9.0, "", under_load=False), "no data"),
+        (None, "no data"),
+    ],
+)
+def test_a_recovery_is_met_in_its_time(recovery: RecoveryResult | None, status: str) -> None:
+    """Where nobody could see it there is no data."""
+    run, seen = scenario(expect={"recovery": Recovery(within=9.0, hold=5.0)}), history(*steady())
+    graded = grade(seen, run, SYSTEM, NO_OPERATIONS)
+    (result,) = judge_expectations(seen, run, graded, recovery, 21.0)
+    assert (result.status, result.bound) == (status, "<= 9 s")
+    shown = {"met": "9 s", "not met": "9.1 s" if recovery and recovery.seconds else "not met"}
+    assert describe(result) == f"time to recover: {shown.get(status, status)}, expected <= 9 s"
+
+
+def test_a_baseline_is_judged_without_what_the_fault_met() -> None:
+    """In the fault's own phase the same operation would count."""
+    assert describe(ExpectationResult("after", "pay", "success", ">= 99%", 0.931, "not met")) == (
+        "pay success after recovery: 93.10%, expected >= 99%"
+    )
+    told = ExpectationResult("fault", "pay", "p95", "<= 1s", 2.0, "not met", "under pressure")
+    assert describe(told) == "pay p95 during the fault: 2 s, expected <= 1s; under pressure"
+    assert describe(ExpectationResult("baseline", "pay", "p95", "<= 1s", None, "no data")) == (
+        "pay p95 in the baseline: no data, expected <= 1s"
+    )

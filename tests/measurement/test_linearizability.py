@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Hashable
+from dataclasses import replace
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from measurement.linearizability import Function, RegisterOperation, check_register
+from measurement.linearizability import Function, KeyVerdict, RegisterOperation, Witness, check_register
 from measurement.register_search import RegisterSearch
 from tests.measurement.registers import brute_force, op, register_history, up_to
 
@@ -177,3 +178,54 @@ def test_a_lie_in_a_long_history_is_found(seed: int) -> None:
     assert verdict.first_failure is not None
     assert verdict.first_failure.witness is not None
     assert verdict.first_failure.witness.operation.value == "never"
+
+
+def test_a_witness_names_five_values_and_how_many_more() -> None:
+    """The operation with its label, the operations up to it, and what the register could have held."""
+    read = RegisterOperation(1, "read", 9, 4.0, 5.0, label="operation 7")
+    witness = Witness(read, 3, (1, 2))
+    assert str(witness) == (
+        "read 9 by process 1 (operation 7) fits no order of the 3 operations up to its completion; "
+        "the register could have held 1 or 2"
+    )
+    assert str(Witness(read, 1, ())).endswith("fits no order of the 1 operation up to its completion")
+    assert str(replace(witness, possible_values=tuple(range(5)))).endswith("held 0 or 1 or 2 or 3 or 4")
+    assert str(replace(witness, possible_values=tuple(range(7)))).endswith("3 or 4 or any of 2 more")
+
+
+def test_a_verdict_says_why() -> None:
+    """Witness and reason, or nothing; completed operations are those that are not in doubt."""
+    key = KeyVerdict("k", None, 7, 2, 0, reason="the time allowed ran out")
+    assert (key.completed, key.why) == (5, "the time allowed ran out")
+    assert KeyVerdict("k", True, 7, 0, 0).why == ""
+    none = check_register([])
+    assert (none.linearizable, none.keys, none.first_failure) == (None, (), None)
+    both = check_register(
+        [
+            RegisterOperation(0, "write", 1, 0.0, 1.0, key="b"),
+            RegisterOperation(0, "read", 2, 2.0, 3.0, key="a"),
+            RegisterOperation(0, "write", 2, 2.0, None, key="c"),
+        ]
+    )
+    assert [(k.key, k.linearizable, k.operations, k.indeterminate) for k in both.keys] == [
+        ("a", False, 1, 0),
+        ("b", True, 1, 0),
+        ("c", True, 1, 1),
+    ]
+    assert both.linearizable is False
+    assert both.first_failure is both.keys[0]
+
+
+def test_a_contradiction_names_who_came_before_whom() -> None:
+    """A read of a value whose successor had been read already, and of the initial value after a write."""
+    verdict = check_register(
+        [op(0, "write", 1, 0, 1), op(0, "write", 2, 2, 3), op(1, "read", 2, 4, 5), op(1, "read", 1, 6, 7)]
+    )
+    assert verdict.first_failure is not None
+    assert verdict.first_failure.reason.endswith("so that each value would have to come before the other")
+    assert verdict.first_failure.reason.count(" had ended before ") == 2
+    initial = check_register([op(0, "write", 1, 0, 1), op(1, "read", None, 2, 3)])
+    assert initial.first_failure is not None
+    assert initial.first_failure.reason == (
+        "write 1 by process 0 had ended before read None by process 1 began, which saw the initial value"
+    )

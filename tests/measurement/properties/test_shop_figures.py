@@ -10,6 +10,7 @@ from experiment.findings import Finding
 from experiment.rows import Record, Row
 from experiment.scenario import Staleness
 from experiment.verdict import Verdict
+from measurement.linearizability import KeyVerdict, RegisterVerdict
 from tests.measurement.histories import history, op, read, record, scenario
 from tests.measurement.shop import mistakes, shop
 
@@ -517,3 +518,54 @@ def test_a_label_may_be_a_tenth_of_a_second_younger(tmp_path: Path) -> None:
     assert (honest.verdict, honest.measures["unlabelled_stale_reads"]) == (PASS, 0)
     lies = found(tmp_path, STALE, *rows, seen_at(5.25, 1, label="cached", age=2.85))
     assert (lies.verdict, lies.measures["labels_that_understate"], list(lies.wrong)) == (FAIL, 1, [9])
+
+
+VALUES = "kind: register, things: price, writes: [change], reads: [show], by: value"
+
+
+@pytest.mark.parametrize(
+    ("decided", "verdict", "count"),
+    [
+        ((True, True), PASS, 0),
+        ((True, None), Verdict.INCONCLUSIVE, 0),
+        ((False, None), FAIL, 1),
+        ((False, False), FAIL, 2),
+    ],
+)
+def test_a_register_that_was_not_decided_is_no_pass(
+    decided: tuple[bool | None, ...],
+    verdict: Verdict,
+    count: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Time ran out on one of two; what is broken on the other stands."""
+    keys = tuple(KeyVerdict(f"p-{n}", one, 3, 1, 9, reason="told") for n, one in enumerate(decided))
+    monkeypatch.setattr(
+        "measurement.properties.register.check_register", lambda *_, **__: RegisterVerdict(None, keys, 0.1)
+    )
+    seen = found(tmp_path, VALUES, change(1, None, value="1"), op(2, "show", "o-1", 2.0, value="1"))
+    assert (seen.verdict, seen.violation_count) == (verdict, count)
+    assert seen.measures == {"reads": 1, "registers": 2, "not_decided": decided.count(None)}
+    if verdict is Verdict.INCONCLUSIVE:
+        assert seen.statement == "not exercised: 1 price not decided in the time allowed"
+    if verdict is FAIL:
+        assert seen.statement == f"{count} of 2 prices not linearizable"
+        assert seen.violations[0].statement == "price p-0 is not linearizable: told"
+        assert (seen.violations[0].key, seen.violations[0].t) == ("p-0", None)
+
+
+def test_values_that_nobody_was_told_of_are_no_reads(tmp_path: Path) -> None:
+    """Neither what was rejected, nor what was never sent, nor an answer without a value."""
+    wrote = change(1, None, value="1")
+    unseen = [
+        op(2, "show", "o-1", 2.0, value="9", outcome="rejected"),
+        op(3, "show", "o-1", 2.0, value="9", outcome="indeterminate"),
+        op(4, "show", "o-1", 2.0),
+        op(5, "change", "o-1", 2.0, value="9", outcome="rejected"),
+    ]
+    assert found(tmp_path, VALUES, wrote, *unseen).statement == "not exercised: nothing was read"
+    good = found(tmp_path, VALUES, wrote, *unseen, op(6, "show", "o-1", 3.0, value="1"))
+    assert (good.verdict, good.exposed) == (PASS, 1)
+    nine = found(tmp_path, VALUES, wrote, *unseen, op(6, "show", "o-1", 3.0, value="9"))
+    assert nine.verdict is FAIL

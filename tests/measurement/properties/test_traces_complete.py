@@ -98,3 +98,34 @@ def test_what_services_dropped_is_told(judged: Judge) -> None:
     """The last reading of each service counts."""
     drops = [Sample(t, "front", "spans_dropped", value) for t, value in ((1.0, 2.0), (36.0, 7.0))]
     assert "services dropped 7 spans" in judged(ORDER, RECEIVED, *ALL, *drops).statement
+
+
+@pytest.mark.parametrize(("lost", "verdict"), [(1, Verdict.PASS), (2, Verdict.FAIL)])
+def test_one_step_of_a_hundred_may_be_missing(judged: Judge, lost: int, verdict: Verdict) -> None:
+    """99 of 100 are enough; then none of them is a violation."""
+    rows: list[Row] = []
+    for n in range(50):
+        rows.append(op(n, "order", f"o-{n}", 3.0, trace=f"t{n}"))
+        rows.append(span("delivery", f"d{n}", "worker -> bus", None, f"t{n}"))
+        if n >= lost:
+            rows.append(span("request", f"r{n}", "front", None, f"t{n}"))
+    result = judged(*rows)
+    assert (result.verdict, result.exposed) == (verdict, 100)
+    assert result.measures == {"expected_edges": 100, "found_edges": 100 - lost, "spans_dropped": 0}
+    assert result.violation_count == (lost if verdict is Verdict.FAIL else 0)
+    assert result.statement.startswith(f"{100 - lost} of 100 steps between services ({100 - lost}.0%)")
+    if verdict is Verdict.FAIL:
+        assert [v.statement for v in result.violations] == ["users -> front: 2 of 50 steps stand in no trace"]
+
+
+def test_what_a_callee_counted_is_the_growth_of_its_counter(judged: Judge) -> None:
+    """From nothing at its first reading on, over a restart; more spans than requests do not count."""
+    counted = [Sample(t, "back", "received", v, "front") for t, v in ((5.0, 1.0), (9.0, 2.0), (12.0, 1.0))]
+    result = judged(ORDER, *counted, *ALL)
+    assert (result.measures["expected_edges"], result.measures["found_edges"]) == (5, 3)
+    more = [span("request", f"x{n}", "back", "s2") for n in range(4)]
+    assert judged(ORDER, RECEIVED, *ALL, *more).measures["found_edges"] == 3
+    nothing = [Sample(t, "back", "received", 0.0, "front") for t in (5.0, 9.0)]
+    assert judged(ORDER, *nothing, *ALL).measures["expected_edges"] == 2
+    strange = Sample(5.0, "collector", "received", 9.0, "front")
+    assert judged(ORDER, RECEIVED, strange, *ALL).exposed == 3
