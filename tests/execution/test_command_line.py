@@ -28,7 +28,9 @@ PAGES = [
 ]
 # In a block of commands, in backquotes, or in a help text's example.
 EXAMPLE = re.compile(r"(?:^ *(?:Examples?: )?|`)codeblue ([^`#\n]+)", re.MULTILINE)
-PLACEHOLDERS = re.compile(r"\b(my_system|resilience|COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b")
+PLACEHOLDERS = re.compile(
+    r"\b(my_system|resilience|COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b"
+)
 STARTS_NOTHING = {"list", "validate", "plan", "schema", "doctor", "check-wiring", "--version", "--help"}
 
 

@@ -402,7 +402,7 @@ def test_errors_stand_in_the_order_of_their_number() -> None:
     rows += [op(10 + i, "pay", f"x-{i}", 13.0, outcome="rejected", error="busy") for i in range(2)]
     rows += [op(20 + i, "pay", f"y-{i}", 13.0, outcome="rejected", error="away") for i in range(2)]
     seen = history(*rows)
-    graded = grade(seen, scenario(), SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, scenario(), SYSTEM, no_operations())
     (phase,) = by_phase(graded, phase_spans(seen, scenario()))
     assert list(phase.errors.items()) == [("timeout", 3), ("away", 2), ("busy", 2)]
     assert (phase.offered_rate, phase.good_rate, phase.success_ratio) == (0.7, 0.0, 0.0)

@@ -102,7 +102,7 @@ def test_after_begins_with_a_whole_second() -> None:
     asked = {"after": (Expectation("check_in", success=MOST),)}
     run = scenario(expect=asked)
     seen = history(*healed_at(20.4, 22.0), with_fault=False)
-    graded = grade(seen, run, SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, run, SYSTEM, no_operations())
     (after,) = judge_expectations(seen, run, graded, None, 20.4)
     assert after.measured == pytest.approx(14 / 15)
     never = RecoveryResult(None, True, 9.0, "")
@@ -125,7 +125,7 @@ def test_after_begins_with_a_whole_second() -> None:
 def test_a_recovery_is_met_in_its_time(recovery: RecoveryResult | None, status: str) -> None:
     """Where nobody could see it there is no data."""
     run, seen = scenario(expect={"recovery": Recovery(within=9.0, hold=5.0)}), history(*steady())
-    graded = grade(seen, run, SYSTEM, NO_OPERATIONS)
+    graded = grade(seen, run, SYSTEM, no_operations())
     (result,) = judge_expectations(seen, run, graded, recovery, 21.0)
     assert (result.status, result.bound) == (status, "<= 9 s")
     shown = {"met": "9 s", "not met": "9.1 s" if recovery and recovery.seconds else "not met"}
