@@ -9,7 +9,10 @@ import os
 import sys
 from pathlib import Path
 
-NEEDED = ("click", "msgspec", "yaml", "polars", "scipy", "simpy", "locust", "docker", "psutil", "matplotlib")
+NEEDED = (
+    *("click", "msgspec", "yaml", "polars", "scipy", "simpy", "locust", "docker", "psutil", "matplotlib"),
+    "rich",
+)
 OLDEST = (3, 11)
 BAD_CONFIGURATION = 64  # experiment.errors.ExitCode, which needs a newer Python
 

@@ -21,7 +21,8 @@ from benchmarks.same_answers import entries_of
 from execution.campaigns.campaign import Home, Hooks, begin, known, play, prepare
 from execution.campaigns.suite_numbers import entry_met
 from execution.catalogue import Catalogue, default_catalogue
-from execution.commands.session import live_session, started, watchers
+from execution.commands.progress import Runs
+from execution.commands.session import live_session, started
 from execution.options import Options
 from execution.places import ROOT, RUNS
 from execution.program import git_commit
@@ -133,7 +134,7 @@ def played(
     prepared = prepare(jobs, Home(catalogue, Options(runtime="processes", out=out)))
     campaign = next(known(out, name, jobs), None) or begin(out, name, jobs, prepared.conditions())
     yield from campaign.records()
-    yield from play(campaign, prepared, Hooks(watchers(False), started, lambda *_: None), stop)
+    yield from play(campaign, prepared, Hooks(Runs(), started, lambda *_: None), stop)
 
 
 def play_of(suite: Suite, loops: int, number: int, wanted: int, records: Sequence[RunRecord]) -> Play:

@@ -17,7 +17,8 @@ import msgspec
 from benchmarks.same_answers_table import RUNTIMES, Answer, markdown, outcome, pairs
 from execution.campaigns.campaign import Home, Hooks, begin, known, play, prepare
 from execution.catalogue import Catalogue, default_catalogue
-from execution.commands.session import live_session, started, watchers
+from execution.commands.progress import Runs
+from execution.commands.session import live_session, started
 from execution.options import CONTAINERS, Options
 from execution.places import ROOT, RUNS
 from execution.program import git_commit
@@ -139,7 +140,7 @@ def records(
     prepared = prepare(jobs, Home(catalogue, Options(runtime=runtime, out=order.out)))
     campaign = next(known(order.out, name, jobs), None) or begin(order.out, name, jobs, prepared.conditions())
     yield from campaign.records()
-    hooks = Hooks(watchers(False), started, lambda *_: None)
+    hooks = Hooks(Runs(), started, lambda *_: None)
     yield from play(campaign, prepared, hooks, stop)
 
 

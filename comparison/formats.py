@@ -9,8 +9,10 @@ from typing import Any, Literal
 import msgspec
 
 from comparison.report import ComparisonReport
-from comparison.words import Table, effect_text, tables
+from comparison.words import Table as Figures
+from comparison.words import effect_text, tables
 from experiment.plain_text import json_text
+from experiment.tables import Table
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
@@ -53,7 +55,7 @@ def render_markdown(report: ComparisonReport) -> str:
     return "\n".join([*lines, "", f"Runtime: {sources}. Again: {code(report.command)}", ""])
 
 
-def _filled(group: Sequence[Table]) -> list[Table]:
+def _filled(group: Sequence[Figures]) -> list[Figures]:
     """Without tables that have nothing to say."""
     return [one for one in group if one.rows]
 
@@ -105,18 +107,13 @@ def render_html(report: ComparisonReport) -> str:
     )
 
 
-def lines(report: ComparisonReport) -> list[str]:
+def said(report: ComparisonReport) -> list[str | Table]:
     """For the terminal: tables, words."""
-    found: list[str] = []
     titled = [(t, one) for t, group in zip(GROUPS, tables(report), strict=True) for one in _filled(group)]
+    found: list[str | Table] = []
     for title, one in titled:
-        found.append(f"{title}: {one.title.lower()}")
-        rows = (one.head, *one.rows)
-        wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        found += ["  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in rows]
-        found.append("")
-    said = (*report.alike, *report.screened, *report.words, *_left(report))
-    return [line.rstrip() for line in (*found, *said)]
+        found += [Table(f"{title}: {one.title.lower()}", tuple(one.head), one.rows), ""]
+    return [*found, *report.alike, *report.screened, *report.words, *_left(report)]
 
 
 COMPARISON_FORMATS = {

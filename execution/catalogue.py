@@ -73,6 +73,16 @@ class Catalogue:
         """The file of a suite or of a scenario; a suite's name goes before a scenario's."""
         return self._resolve(name, self.scenario_files() | self.suite_files(), "suite or scenario")
 
+    def kind_of(self, name: str) -> Kind:
+        """Whether a name is that of a design or of a scenario; of a file its keys say it. Raises UsageError
+        naming the nearest of both."""
+        designs, scenarios = self.design_files(), self.scenario_files()
+        if name in designs or name in scenarios:
+            return "designs" if name in designs else "scenarios"
+        node = read_yaml(self._resolve(name, designs | scenarios, "design or scenario"))
+        keys = {key.text for key, _ in node.items} if isinstance(node, Mapping) else set()
+        return "scenarios" if keys & {"load", "phases"} else "designs"
+
     def scenario(self, name: str, system: System) -> Scenario:
         return read_scenario(self.scenario_path(name), system)
 

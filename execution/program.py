@@ -11,6 +11,7 @@ from pathlib import Path
 from execution.places import CHECKOUT, COMMIT_FILE, HOME, ROOT
 
 NAME = "codeblue"
+COMPLETES = "_CODEBLUE_COMPLETE"  # the variable by which a shell asks for completions
 GIT_WITHIN_S = 5.0
 # A command in a text: `codeblue list`, or one that begins a line or follows "Example:".
 WRITTEN = re.compile(rf"(?<=[`\s]){NAME}(?= [a-z-])")

@@ -7,6 +7,7 @@ from typing import Any
 
 from comparison.formats import comparison_schema
 from execution.catalogue import default_catalogue
+from execution.envelope import Failure, Result
 from execution.places import ROOT
 from experiment.schema import design_schema, scenario_schema, suite_schema, system_schema
 from experiment.topology import System
@@ -16,6 +17,7 @@ from measurement.properties import KINDS as PROPERTY_KINDS
 from reports.json_report import run_schema
 from reports.json_report import suite_schema as suite_report_schema
 from reports.scan import scan_schema
+from reports.schemas import document_schema
 
 FOLDER = ROOT / "docs" / "schemas"
 
@@ -41,6 +43,17 @@ def published() -> dict[str, dict[str, Any]]:
         "comparison.schema.json": comparison_schema(),
         "gate_report.schema.json": gate_schema(),
         "scan.schema.json": scan_schema(),
+        "output.schema.json": either(document_schema(Result), document_schema(Failure)),
+    }
+
+
+def either(*documents: dict[str, Any]) -> dict[str, Any]:
+    """The schema of what satisfies one of these."""
+    inner = {name: part for one in documents for name, part in one["$defs"].items()}
+    return {
+        "$schema": documents[0]["$schema"],
+        "anyOf": [{"$ref": one["$ref"]} for one in documents],
+        "$defs": inner,
     }
 
 

@@ -16,14 +16,15 @@ LAG_STEP_S = 1e-5
 
 @dataclass(frozen=True, slots=True)
 class SecondReport:
-    """One second of one worker. `lags` and `latencies` are in seconds; `in_flight` is at its end."""
+    """One second of one worker. `lags` and `latencies` (by journey) are in seconds; `in_flight` is at its
+    end."""
 
     t: float
     worker: int
     offered: int
     achieved: int
     lags: tuple[float, ...]
-    latencies: tuple[float, ...]
+    latencies: Mapping[str, tuple[float, ...]]
     outcomes: Mapping[str, int]
     errors: Mapping[str, int]
     sent: int
@@ -45,7 +46,8 @@ class SecondReport:
 @dataclass(frozen=True, slots=True)
 class LoadProgress:
     """The latest second over all workers, for people who watch. `rate` counts operations ended, `p95` is
-    their latency from the intended start in seconds (0 when none ended), `errors` counts by kind."""
+    their latency from the intended start in seconds (0 when none ended), `p95_of` that of each journey,
+    `errors` counts by kind."""
 
     t: float
     offered: int
@@ -53,6 +55,7 @@ class LoadProgress:
     p95: float
     errors: Mapping[str, int]
     in_flight: int
+    p95_of: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +89,7 @@ class Account:
     _achieved: int = 0
     _sent: int = 0
     _lags: list[float] = field(default_factory=list)
-    _latencies: list[float] = field(default_factory=list)
+    _latencies: dict[str, list[float]] = field(default_factory=dict)
     _outcomes: dict[str, int] = field(default_factory=dict)
     _errors: dict[str, int] = field(default_factory=dict)
 
@@ -99,7 +102,7 @@ class Account:
 
     def ended(self, row: Operation) -> None:
         self._sent += row.sent is not None
-        self._latencies.append(row.ended - row.intended)
+        self._latencies.setdefault(row.journey, []).append(row.ended - row.intended)
         self._outcomes[row.outcome] = self._outcomes.get(row.outcome, 0) + 1
         if row.error is not None:
             self._errors[row.error] = self._errors.get(row.error, 0) + 1
@@ -116,14 +119,14 @@ class Account:
             offered,
             self._achieved,
             tuple(self._lags),
-            tuple(self._latencies),
+            {journey: tuple(found) for journey, found in self._latencies.items()},
             self._outcomes,
             self._errors,
             self._sent,
             self.in_flight,
         )
         self._achieved = self._sent = 0
-        self._lags, self._latencies = [], []
+        self._lags, self._latencies = [], {}
         self._outcomes, self._errors = {}, {}
         return report
 
@@ -131,7 +134,11 @@ class Account:
 def progress(reports: Iterable[SecondReport]) -> LoadProgress:
     """One second of all workers. Raises ValueError without any report."""
     several = list(reports)
-    latencies = sorted(latency for report in several for latency in report.latencies)
+    by_journey: dict[str, list[float]] = {}
+    for report in several:
+        for journey, found in report.latencies.items():
+            by_journey.setdefault(journey, []).extend(found)
+    latencies = sorted(latency for found in by_journey.values() for latency in found)
     return LoadProgress(
         max(report.t for report in several),
         sum(report.offered for report in several),
@@ -139,6 +146,7 @@ def progress(reports: Iterable[SecondReport]) -> LoadProgress:
         quantile(latencies, 0.95),
         _sum(report.errors for report in several),
         sum(report.in_flight for report in several),
+        {journey: quantile(sorted(found), 0.95) for journey, found in by_journey.items()},
     )
 
 
@@ -194,4 +202,5 @@ def _sum(counts: Iterable[Mapping[str, int]]) -> dict[str, int]:
 
 def report_from(plain: Mapping[str, Any]) -> SecondReport:
     """The report that `dataclasses.asdict` made plain, as it came over the wire."""
-    return SecondReport(**{**plain, "lags": tuple(plain["lags"]), "latencies": tuple(plain["latencies"])})
+    latencies = {journey: tuple(found) for journey, found in plain["latencies"].items()}
+    return SecondReport(**{**plain, "lags": tuple(plain["lags"]), "latencies": latencies})

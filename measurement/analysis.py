@@ -42,7 +42,7 @@ class JourneyPhase:
     p95: float | None  # 95th percentile of the latency in seconds
     p99: float | None  # 99th percentile of the latency in seconds
     max: float | None  # largest latency in seconds
-    success_ratio: float | None  # good operations as a share of those offered
+    success_ratio: float | None  # operations that succeeded, in time or late, as a share of those offered
     offered_rate: float  # offered operations a second
     good_rate: float  # good operations a second
     not_sent: int = 0  # operations that were not sent, because what they needed had failed

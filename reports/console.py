@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from experiment.plain_text import Ours
-from experiment.units import noun
+from experiment.tables import Table, flat, one_line
 from experiment.verdict import Verdict
 from measurement.analysis import Analysis, JourneyPhase
 from reports import wording
@@ -48,37 +48,43 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     return [_line(text, colour) for text in lines]
 
 
-def suite_lines(suite: SuiteReport, colour: bool = False) -> list[str]:
-    """One line a run, the four numbers of each design, and whether all came out as expected."""
-    wide = max((len(entry.scenario) for entry in suite.entries), default=0)
-    name = max((len(entry.design) for entry in suite.entries), default=0)
-    lines = []
-    for entry in suite.entries:
-        run = entry.summary
-        verdict = run.verdict if run else Verdict.INCONCLUSIVE
-        word = _word(run.verdict, run.vetoed) if run else "NOT RUN"
-        rest = f"{run.score_text}; {run.headline}" if run else ""
-        odd = "" if entry.met else f"  EXPECTED {entry.wanted}"
-        painted = _paint(f"{word:<14}", verdict, colour)
-        lines.append(f"{entry.scenario:<{wide}}  {entry.design:<{name}}  {painted}{odd}  {rest}")
-    for repeated in suite.repeated:
-        pairs = zip(REPEATED_HEAD[3:], repeated_row(repeated)[3:], strict=True)
-        figures = "; ".join(f"{what.removesuffix(' (95%)')} {value}" for what, value in pairs)
-        lines.append(
-            f"{repeated.scenario:<{wide}}  {repeated.design:<{name}}  {noun(repeated.runs, 'run')}: {figures}"
-        )
+def suite_said(suite: SuiteReport, colour: bool = False) -> list[str | Table]:
+    """A row a run, the figures of what was repeated, the four numbers of each design, and whether all came
+    out as expected."""
+    told: list[str | Table] = []
+    if suite.entries:
+        told.append(_entries(suite))
+    if suite.repeated:
+        head = tuple(REPEATED_HEAD)
+        told.append(Table("", head, tuple(tuple(repeated_row(each)) for each in suite.repeated)))
     for numbers in suite.numbers:
         between = numbers.interval
         interval = f" (95%: {between[0]:.0f} to {between[1]:.0f})" if between else ""
-        lines.append(
+        told.append(
             f"{numbers.design}: weighted mean {_score(numbers.mean)}{interval}, "
             f"worst {wording.worst_text(numbers.worst, numbers.worst_scenario, numbers.unscored)}, "
             f"coverage {numbers.covered} of {numbers.coverable}, vetoes {numbers.vetoes}"
         )
-    lines.append(f"{_paint(f'suite {suite.verdict.value.upper()}', suite.verdict, colour)}: {suite.headline}")
-    if suite.hint:
-        lines.append(f"hint: {suite.hint}")
-    return [_line(text, colour) for text in lines]
+    painted = _paint(f"suite {suite.verdict.value.upper()}", suite.verdict, colour)
+    told.append(_line(f"{painted}: {suite.headline}", colour))
+    return [*told, *([_line(f"hint: {suite.hint}", False)] if suite.hint else [])]
+
+
+def _entries(suite: SuiteReport) -> Table:
+    rows, verdicts = [], []
+    for entry in suite.entries:
+        run = entry.summary
+        word = _word(run.verdict, run.vetoed) if run else "NOT RUN"
+        odd = "" if entry.met else f"  EXPECTED {entry.wanted}"
+        rest = f"{run.score_text}; {run.headline}" if run else ""
+        rows.append((entry.scenario, entry.design, f"{word:<14}{odd}", rest))
+        verdicts.append((run.verdict if run else Verdict.INCONCLUSIVE).value)
+    return Table("", (), tuple(rows), tuple(verdicts), painted=2)
+
+
+def suite_lines(suite: SuiteReport) -> list[str]:
+    """The same as plain text, one line a row."""
+    return flat(suite_said(suite))
 
 
 def render_run(report: RunReport) -> str:
@@ -101,8 +107,8 @@ def _paint(text: str, verdict: Verdict, colour: bool) -> str:
 
 def _line(text: str, colour: bool) -> str:
     """One line of a report, whose texts have passed the door: the only escapes in it are our colours."""
-    flat = text.replace("\n", " ").replace("\t", " ").rstrip()
-    return Ours(flat) if colour else flat
+    told = one_line(text).rstrip()
+    return Ours(told) if colour else told
 
 
 def _faults(analysis: Analysis) -> Iterable[str]:
@@ -119,10 +125,20 @@ def _figures(rows: Iterable[JourneyPhase]) -> Iterable[str]:
     during = [row for row in kept if row.phase == "fault"] or [row for row in kept if row.phase == "baseline"]
     wide = max((len(row.journey) for row in during), default=0)
     for row in during:
-        success = "no data" if row.success_ratio is None else wording.percent(row.success_ratio)
         latency = f"p50 {wording.duration(row.p50)}, p95 {wording.duration(row.p95)}"
         errors = f" ({wording.errors_text(row.errors)})" if row.errors else ""
-        yield f"{row.journey:<{wide}}  {row.phase} {success:>6} good of {row.offered}, {latency}{errors}"
+        yield f"{row.journey:<{wide}}  {row.phase} {_shares(row)} of {row.offered}, {latency}{errors}"
+
+
+def _shares(row: JourneyPhase) -> str:
+    """`52% good`; `86.9% succeeded, 52% good` where some of what succeeded came too late."""
+    if row.success_ratio is None or not row.offered:
+        return "no data"
+    good = row.good / row.offered
+    succeeded = f"{wording.percent(row.success_ratio):>6} succeeded, "
+    if wording.percent(good) == wording.percent(row.success_ratio):
+        return f"{wording.percent(good):>6} good"
+    return f"{succeeded}{wording.percent(good)} good"
 
 
 def _violations(analysis: Analysis) -> Iterable[str]:

@@ -8,6 +8,7 @@ from itertools import pairwise
 import msgspec
 
 from experiment.plain_text import json_text
+from experiment.tables import Table
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import trend
@@ -141,16 +142,13 @@ def render_html(report: TrendReport) -> str:
     )
 
 
-def lines(report: TrendReport) -> list[str]:
+def said(report: TrendReport) -> list[str | Table]:
     """For the terminal."""
-    found: list[str] = []
+    found: list[str | Table] = []
     for line in report.lines:
-        body = [list(HEAD), *rows(line)]
-        wide = [max(len(row[i]) for row in body) for i in range(len(HEAD))]
-        found.append(f"{line.name}:")
-        found += ["  " + "  ".join(f"{v:<{w}}" for v, w in zip(row, wide, strict=True)) for row in body]
+        found.append(Table(f"{line.name}:", HEAD, tuple(tuple(row) for row in rows(line))))
         found += [f"  ! {change}" for change in changes(line)]
-    return [text.rstrip() for text in found]
+    return found
 
 
 TREND_FORMATS = {"trend.html": render_html, "trend.md": render_markdown, "trend.json": render_json}

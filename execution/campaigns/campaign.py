@@ -39,6 +39,7 @@ class Hooks:
     watch: Callable[[Plan], Watcher]
     started: Callable[[str], None]
     finished: Callable[[RunRecord, RunResult], None]
+    expects: Callable[[int], None] = lambda _runs: None  # how many runs are left
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,8 +196,10 @@ def play(
     campaign: Campaign, prepared: Prepared, hooks: Hooks, stop: Stop
 ) -> Generator[RunRecord, None, None]:
     """Play what is left, recording each run as it finishes."""
+    left = campaign.left()
+    hooks.expects(len(left))
     with playing(campaign, prepared, hooks, stop) as play_one:
-        for job in campaign.left():
+        for job in left:
             record = play_one(job)
             if record is None:
                 return

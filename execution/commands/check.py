@@ -11,6 +11,7 @@ from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import system_option
 from execution.commands.parameters import FILE, json_option
 from execution.commands.saying import say, say_json
+from execution.commands.terminal import coloured
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue check reports/runs/NAME")
@@ -34,6 +35,6 @@ def check(folder: Path, system: Path | None, as_json: bool) -> int:
     if as_json:
         say_json(analysis_to_json(made.analysis).decode())
     else:
-        for text in run_lines(made, colour=sys.stdout.isatty()):
+        for text in run_lines(made, colour=coloured(sys.stdout)):
             say(text)
     return int(exit_code(analysis.verdict, analysis.vetoed, history.end))

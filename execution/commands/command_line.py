@@ -14,8 +14,8 @@ import click
 
 from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.lazy import LazyGroup
-from execution.commands.saying import show, tell
-from execution.program import NAME, program
+from execution.commands.saying import say_failure, show, tell
+from execution.program import COMPLETES, NAME, program
 from experiment.errors import SIGNALS, CodeBlueError, ExitCode, StorageError
 from experiment.stop import Interrupted
 from runtimes.private_places import MASK
@@ -61,12 +61,17 @@ COMMANDS = {
     "validate": "Check scenario, design, suite and system files.",
     "schema": "Print the JSON Schema of a kind of file, for editors.",
     "list": "List the scenarios, designs, suites and parts of a system.",
+    "designs": "List the designs, and how far each is from the strong one.",
+    "explain": "Say in words what a scenario or a kind of fault does.",
+    "diff": "Show what differs between two designs or two scenarios.",
     "plan": "Show the timeline that a run would follow.",
     "check": "Judge a finished run again from its history.",
     "report": "Render the reports of a judged run again.",
+    "open": "Open the newest report in a browser.",
     "doctor": "Show what this machine can run, with hints.",
     "images": "Make the container images that are missing or out of date.",
     "clean": "Stop and remove what an interrupted run left behind.",
+    "completion": "Print the line that makes a shell complete names.",
 }
 
 
@@ -114,21 +119,31 @@ def main() -> None:
 
 def _code(interruption: Interruption, mask: int) -> int:
     try:
-        return int(cli.main(prog_name=shlex.join(program()), standalone_mode=False, obj=mask) or 0)
+        # A shell completes the name that it knows, however the tool was started.
+        name = NAME if COMPLETES in os.environ else shlex.join(program())
+        return int(cli.main(prog_name=name, complete_var=COMPLETES, standalone_mode=False, obj=mask) or 0)
     except click.exceptions.Abort as end:  # click's word for a KeyboardInterrupt
         return _interrupted(end.__cause__, interruption)
     except KeyboardInterrupt as end:
         return _interrupted(end, interruption)
     except click.ClickException as error:
         show(error)
-        return ExitCode.BAD_CONFIGURATION
+        return _failed(error.format_message(), ExitCode.BAD_CONFIGURATION)
     except CodeBlueError as error:
         tell(f"error: {error}")
-        return error.exit_code
+        return _failed(str(error), error.exit_code, error)
     except Exception as error:  # noqa: BLE001 - the last door: an internal error has an exit code of its own
         if interruption.exit_code is not None:  # a library that was cut short says so in its own way
             return interruption.exit_code
         return _unforeseen(error)
+
+
+def _failed(message: str, code: ExitCode, error: CodeBlueError | None = None) -> ExitCode:
+    """Whoever asked for JSON gets the mistakes as JSON, too."""
+    words = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
+    if "--json" in words:
+        say_failure(message, int(code), error)
+    return code
 
 
 def _unforeseen(error: Exception) -> ExitCode:
@@ -137,12 +152,12 @@ def _unforeseen(error: Exception) -> ExitCode:
 
     if isinstance(error, OSError) and (said := refusal(error)):
         tell(f"error: {said}")
-        return StorageError.exit_code
+        return _failed(said, StorageError.exit_code)
     import traceback
 
     tell("".join(traceback.format_exception(error)))
     tell("internal error: please report the lines above")
-    return ExitCode.INTERNAL_ERROR
+    return _failed(f"internal error: {type(error).__name__}: {error}", ExitCode.INTERNAL_ERROR)
 
 
 def _interrupted(end: BaseException | None, interruption: Interruption) -> int:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
+from execution.commands.completing import designs as complete_designs
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import (
+    designs_option,
     live_options,
     repeats_option,
     resume_option,
@@ -18,16 +18,12 @@ from execution.commands.parameters import json_option
 from execution.commands.saying import say_results, tell_left_out
 from execution.options import RUNTIMES, Options
 
-if TYPE_CHECKING:
-    from execution.runs.bench import RunResult
-    from measurement.run_records import RunRecord
-
 
 @click.command(
     cls=Pasteable, epilog="Example: codeblue compare fragile article_minimum resilient --repeats 5"
 )
-@click.argument("names", nargs=-1, metavar="DESIGNS...")
-@click.option("--designs", multiple=True, help="One more design; may be given again.")
+@click.argument("names", nargs=-1, metavar="DESIGNS...", shell_complete=complete_designs)
+@designs_option("Designs to compare: D,E or given again; plain words are designs, too.")
 @suite_option
 @seed_option("First seed. [default: the suite's own]")
 @repeats_option(default=5, help="Times that every scenario is run on every design, each with a new seed.")
@@ -47,17 +43,14 @@ def compare(
     were scored, 2 when one was not.
     """
     from comparison.compare import ComparisonOrder, comparison_exit_code
-    from comparison.formats import lines
+    from comparison.formats import said
     from execution.campaigns.campaign import Hooks
     from execution.campaigns.comparison import run_comparison
     from execution.campaigns.suite import suite_of
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import live_session, started, tell_finished
     from execution.program import typed
-
-    def finished(_record: RunRecord, result: RunResult) -> None:
-        if not as_json:
-            say_run(result)
 
     chosen = tuple(dict.fromkeys((*designs, *names)))
     catalogue = default_catalogue(options.system, [suite, *chosen])
@@ -65,7 +58,8 @@ def compare(
     tell_left_out(loaded, options.runtime)
     order = ComparisonOrder(chosen, repeats, screen or "", resume, command=typed())
     with live_session(options.runtime) as interruption:
-        hooks = Hooks(watchers(as_json), started, finished)
+        runs = Runs()
+        hooks = Hooks(runs, started, tell_finished, runs.expects)
         report, folder = run_comparison(loaded, catalogue, options, order, hooks, interruption.stop)
-    say_results(lines(report), folder / "comparison.html", as_json)
+    say_results(said(report), folder / "comparison.html", as_json)
     return int(interruption.exit_code or comparison_exit_code(report))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import click
 
+from execution.commands.lazy import Pasteable
 from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
 from execution.places import CHECKOUT, HOME
@@ -36,7 +37,7 @@ class Finding:
     needed: bool = True
 
 
-@click.command()
+@click.command(cls=Pasteable)
 @json_option
 def doctor(as_json: bool) -> int:
     """Exit 0 when everything that is needed is there, 3 when something is missing."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from execution.commands.completing import designs as complete_designs
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, most_pairs_option, seed_option, suite_option
 from execution.commands.parameters import FiniteRange, json_option
@@ -15,9 +16,7 @@ from execution.commands.saying import say, say_results, tell_left_out
 from execution.options import Options
 
 if TYPE_CHECKING:
-    from execution.runs.bench import RunResult
     from gate.report import GateReport
-    from measurement.run_records import RunRecord
 
 EXAMPLES = """Examples: codeblue gate --baseline resilient --candidate no_key
           codeblue gate --baseline-system ../released --candidate-system ."""
@@ -27,8 +26,15 @@ STRONG = "[default: its system's strong or only one]"
 
 
 @click.command(cls=Pasteable, epilog=EXAMPLES)
-@click.option("--baseline", default="", help=f"What is in use: a {SIDE} {STRONG}")
-@click.option("--candidate", default="", help=f"What may be released: a {SIDE} {STRONG}")
+@click.option(
+    "--baseline", shell_complete=complete_designs, default="", help=f"What is in use: a {SIDE} {STRONG}"
+)
+@click.option(
+    "--candidate",
+    shell_complete=complete_designs,
+    default="",
+    help=f"What may be released: a {SIDE} {STRONG}",
+)
 @click.option("--baseline-system", type=EXISTING, metavar="DIR", help="System or checkout of the baseline.")
 @click.option("--candidate-system", type=EXISTING, metavar="DIR", help="System or checkout of the candidate.")
 @click.option("--baseline-image", default="", help="Image of the baseline's services, on containers.")
@@ -62,22 +68,20 @@ def gate(
     from execution.campaigns.gate import run_gate
     from execution.campaigns.suite import suite_of
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import live_session, started, tell_finished
     from execution.program import typed
     from gate.formats import lines
     from gate.play import GateOrder
     from gate.report import gate_exit_code
-
-    def finished(_record: RunRecord, result: RunResult) -> None:
-        if not as_json:
-            say_run(result)
 
     order = GateOrder(n_max=n_max, command=typed(), **chosen)  # type: ignore[arg-type]  # click has checked them
     catalogue = default_catalogue(options.system, [suite, order.baseline, order.candidate])
     loaded = suite_of(suite, seed, catalogue, options.runtime)
     tell_left_out(loaded, options.runtime)
     with live_session(options.runtime) as interruption:
-        hooks = Hooks(watchers(as_json), started, finished)
+        runs = Runs()
+        hooks = Hooks(runs, started, tell_finished, runs.expects)
         report, folder = run_gate(loaded, catalogue, options, order, hooks, interruption.stop)
     say_results(lines(report), folder / "gate.md", as_json)
     tell_pipeline(report, as_json)

@@ -15,8 +15,27 @@ from experiment.errors import nearest
 FEED = re.compile(r"--(?P<name>[a-z0-9][a-z0-9_-]*)-feed(?:=(?P<folder>.+))?")
 
 
+def _without_colours(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        context.color = False
+
+
 class Pasteable(click.Command):
-    """The examples in its help can be pasted: each is one line, and begins as the tool was started here."""
+    """The examples in its help can be pasted: each is one line, and begins as the tool was started here. It
+    takes `--no-color`, as every command does."""
+
+    def __init__(self, *arguments: Any, **more: Any) -> None:
+        super().__init__(*arguments, **more)
+        self.params.append(
+            click.Option(
+                ["--no-color"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_without_colours,
+                help="Write without colours, as with NO_COLOR=1.",
+            )
+        )
 
     def get_help(self, ctx: click.Context) -> str:
         return as_started_here(super().get_help(ctx))

@@ -12,38 +12,44 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import system_option
 from execution.commands.parameters import json_option
-from execution.commands.saying import dump, say
+from execution.commands.saying import dump, say_table
 
 if TYPE_CHECKING:
     from execution.catalogue import Catalogue
     from experiment.scenario import Covers, Scenario
     from experiment.topology import System
 
+KINDS_LISTED = (
+    *("scenarios", "designs", "suites", "faults", "properties", "services", "links", "switches", "journeys"),
+    *("mixes", "causes", "principles"),
+)
 Rows = Mapping[str, str]  # name -> one line about it
 
 
 @click.command("list", cls=Pasteable, epilog="Example: codeblue list --json")
+@click.argument("kind", required=False, metavar="[KIND]", type=click.Choice(KINDS_LISTED))
 @click.option("--runs", is_flag=True, help="List the finished runs in reports/runs instead.")
 @system_option
 @json_option
-def list_(runs: bool, system: Path | None, as_json: bool) -> int:
-    """Also how often each cause of failure and each principle of design is covered, the kinds of faults that
-    can be injected, and the properties that are judged."""
+def list_(kind: str | None, runs: bool, system: Path | None, as_json: bool) -> int:
+    """KIND is one of scenarios, designs, suites, faults, properties, services, links, switches, journeys,
+    mixes, causes and principles; without it all are shown. Of causes of failure and principles of design it
+    says how often each is covered.
+    """
     from execution.catalogue import default_catalogue
     from execution.options import Options
     from experiment.errors import ExitCode
+    from experiment.tables import Table
 
-    found = {"runs": finished_runs(Options().out)} if runs else contents(default_catalogue(system))
+    catalogue = default_catalogue(system)
+    found = {"runs": finished_runs(Options().out)} if runs else contents(catalogue)
+    if kind is not None and not runs:
+        found = {kind: found[kind]}
     if as_json:
         dump(found)
         return int(ExitCode.PASS)
-    for kind, rows in found.items():
-        say(f"{kind}:")
-        width = max((len(name) for name in rows), default=0)
-        for name, title in rows.items():
-            say(f"  {name:<{width}}  {title}".rstrip())
-        if not rows:
-            say("  (none)")
+    for heading, rows in found.items():
+        say_table(Table(f"{heading}:", (), tuple(rows.items()) or (("(none)", ""),)))
     return int(ExitCode.PASS)
 
 

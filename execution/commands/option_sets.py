@@ -9,7 +9,10 @@ from typing import Any
 
 import click
 
+from execution.commands.completing import designs as complete_designs
+from execution.commands.completing import suites as complete_suites
 from execution.commands.parameters import FILE, FiniteRange, OutputFolder
+from execution.commands.terminal import QUIET
 from execution.options import RUNTIMES, Options
 from experiment.units import LARGEST_SEED
 
@@ -37,6 +40,19 @@ def _named_folders(
     return tuple(found.items())
 
 
+def _quietly(context: click.Context, _parameter: click.Parameter, asked: bool) -> None:
+    if asked:
+        context.meta[QUIET] = True
+
+
+quiet_option = click.option(
+    "--quiet",
+    is_flag=True,
+    expose_value=False,
+    is_eager=True,
+    callback=_quietly,
+    help="Show results and mistakes alone, no progress.",
+)
 feed_option = click.option(
     "--feed",
     "feeds",
@@ -65,6 +81,23 @@ system_option = click.option(
 )
 
 
+def _each_design(_context: click.Context, _parameter: click.Parameter, given: Any) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(name for text in given for name in text.split(",") if name))
+
+
+def designs_option(text: str) -> Callable[[Any], Any]:
+    """`--design`, the one way in which commands take designs; `text` says what is done with them."""
+    return click.option(
+        "--design",
+        "designs",
+        multiple=True,
+        metavar="DESIGN",
+        callback=_each_design,
+        shell_complete=complete_designs,
+        help=text,
+    )
+
+
 def seed_option(text: str, default: int | None = None) -> Callable[[Any], Any]:
     """`--seed`; `text` says what is begun with it."""
     return click.option("--seed", type=SEED, default=default, show_default=default is not None, help=text)
@@ -84,7 +117,11 @@ resume_option = click.option(
     "--resume", is_flag=True, help="Go on with the latest one that did not finish, instead of a new one."
 )
 suite_option = click.option(
-    "--suite", default="smoke", show_default=True, help="Suite whose scenarios are run: a name or a file."
+    "--suite",
+    shell_complete=complete_suites,
+    default="smoke",
+    show_default=True,
+    help="Suite whose scenarios are run: a name or a file.",
 )
 most_pairs_option = click.option(
     "--n-max",
@@ -153,6 +190,7 @@ def live_options(function: Callable[..., int]) -> Callable[..., int]:
                 "--out", type=OutputFolder(), help="Folder for the run folders. [default: reports/runs]"
             ),
             calibration_option,
+            quiet_option,
         )
     ):
         decorated = option(decorated)

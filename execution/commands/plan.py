@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from execution.commands.completing import designs as complete_designs
+from execution.commands.completing import scenarios as complete_scenarios
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, seed_option
 from execution.commands.parameters import json_option
@@ -12,8 +14,12 @@ from execution.options import Options
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue plan smoke/registry_flapping --seed 3")
-@click.argument("scenario")
-@click.option("--design", help="Design of the system. [default: the system's strong or only one]")
+@click.argument("scenario", shell_complete=complete_scenarios)
+@click.option(
+    "--design",
+    shell_complete=complete_designs,
+    help="Design of the system. [default: the system's strong or only one]",
+)
 @seed_option("Seed of every random choice.", default=1)
 @live_options
 @json_option

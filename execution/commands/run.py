@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from execution.commands.completing import scenarios as complete_scenarios
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import live_options, seed_option
+from execution.commands.option_sets import designs_option, live_options, seed_option
 from execution.commands.parameters import json_option
 from execution.commands.saying import dump
 from execution.options import Options
@@ -21,13 +22,8 @@ if TYPE_CHECKING:
 @click.command(
     cls=Pasteable, epilog="Example: codeblue run smoke/registry_flapping --design fragile --design resilient"
 )
-@click.argument("scenarios", nargs=-1, required=True)
-@click.option(
-    "--design",
-    "designs",
-    multiple=True,
-    help="Design to run them on; may be given again. [default: the system's strong or only one]",
-)
+@click.argument("scenarios", nargs=-1, required=True, shell_complete=complete_scenarios)
+@designs_option("Designs to run them on: D,E or given again. [default: the system's strong or only one]")
 @seed_option("Seed of every random choice.", default=1)
 @live_options
 @json_option
@@ -36,7 +32,8 @@ def run(
 ) -> int:
     """SCENARIOS are names, as `list` shows them, or files. The exit code is that of the gravest verdict."""
     from execution.catalogue import default_catalogue
-    from execution.commands.session import ends_early, live_session, say_run, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import ends_early, live_session, say_run, started
     from execution.runs.pipeline import run_plans
     from execution.runs.preflight import Request, plans
     from experiment.errors import gravest
@@ -48,7 +45,7 @@ def run(
     codes: set[ExitCode] = set()
     found: list[Mapping[str, Any]] = []
     with live_session(options.runtime) as interruption, ends_early():
-        for result in run_plans(prepared, options, watchers(as_json), interruption.stop, started):
+        for result in run_plans(prepared, options, Runs(len(prepared)), interruption.stop, started):
             codes.add(result.exit_code)
             if as_json:
                 found.append(_run_json(result))

@@ -3,30 +3,49 @@
 from __future__ import annotations
 
 import io
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from execution.commands.terminal import SCREEN, fitted, quiet
 from execution.program import as_started_here, pasteable
-from experiment.plain_text import Ours, block, json_text, line
+from experiment.plain_text import Ours, block, json_text
 
 if TYPE_CHECKING:
     from experiment.suite import Suite
+    from experiment.tables import Table
 
 MOST_LINES_SAID = 20_000  # a table of a large comparison
-WIDTH = 118  # of a line of progress
 
 
 def say(text: str) -> None:
     """To stdout; text that others wrote does not act on the terminal or the pipeline that shows it."""
+    SCREEN.clear()
     click.echo(_harmless(text))
 
 
 def tell(text: str) -> None:
     """To stderr: what is not a result. Commands in it can be pasted."""
+    SCREEN.clear()
     click.echo(as_started_here(_harmless(text)), err=True)
+
+
+def tell_progress(text: str) -> None:
+    """A line on how far the work is, unless --quiet asked for none."""
+    if not quiet():
+        tell(text)
+
+
+def say_table(table: Table) -> None:
+    """Fitted to a terminal; elsewhere every row is one line."""
+    if sys.stdout.isatty():
+        say(fitted(table))
+        return
+    for text in table.lines():
+        say(text)
 
 
 def tell_left_out(suite: Suite, runtime: str) -> None:
@@ -46,21 +65,47 @@ def _harmless(text: str) -> str:
     return text if isinstance(text, Ours) else block(text, lines=MOST_LINES_SAID)
 
 
-def rewrite(text: str, done: bool = False) -> None:
-    """The line of progress on a terminal, in place of what it held; empty text takes it away."""
-    click.echo(f"\r\x1b[2K{line(text, WIDTH)}", err=True, nl=done)
-
-
 def dump(plain: Any) -> None:
-    """As JSON."""
+    """What a command found, as JSON."""
     import json
 
     say_json(json.dumps(plain, indent=1, default=str))
 
 
 def say_json(text: str) -> None:
-    """JSON as it stands: whole, and harmless in a terminal and in the log of a pipeline."""
+    """JSON as it stands, in the envelope that every command has: whole, and harmless in a terminal and in the
+    log of a pipeline."""
+    import json
+
+    from execution.envelope import VERSION
+
+    kind = json.dumps(_command())
+    _echo_json(f'{{"version": {VERSION}, "kind": {kind}, "result": {text.strip()}}}')
+
+
+def say_failure(message: str, code: int, error: Exception | None = None) -> None:
+    """Why there is no result, as JSON."""
+    import json
+    from dataclasses import asdict
+
+    from execution.envelope import failure
+
+    _echo_json(json.dumps(asdict(failure(message, code, error)), indent=1))
+
+
+def _echo_json(text: str) -> None:
+    SCREEN.clear()
     click.echo(json_text(text))
+
+
+def _command() -> str:
+    """`run`, `selfcheck gate`: the command that is being carried out."""
+    context = click.get_current_context(silent=True)
+    names: list[str] = []
+    while context is not None and (context.parent is not None or not names):
+        names.insert(0, context.info_name or "")
+        context = context.parent
+    return " ".join(names)
 
 
 def shown(path: Path) -> str:
@@ -68,11 +113,14 @@ def shown(path: Path) -> str:
     return pasteable(path)
 
 
-def say_results(lines: Iterable[str], page: Path, as_json: bool) -> None:
+def say_results(lines: Iterable[str | Table], page: Path, as_json: bool) -> None:
     """What a command found: in words and where the page is, or the JSON that lies beside the page."""
     if as_json:
         say_json(page.with_suffix(".json").read_text(encoding="utf-8"))
         return
-    for text in lines:
-        say(text)
+    for told in lines:
+        if isinstance(told, str):
+            say(told)
+        else:
+            say_table(told)
     say(f"report: {shown(page)}")

@@ -4,19 +4,18 @@ between."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 from execution.commands.interrupts import Interruption, interruptible
-from execution.commands.progress import ProgressLine
-from execution.commands.saying import rewrite, say, shown, tell
+from execution.commands.saying import say, shown, tell, tell_progress
+from execution.commands.terminal import SCREEN, coloured
 from execution.options import CONTAINERS
 from execution.places import INSTANCES
 from execution.runs.bench import RunResult
-from execution.runs.live_run import Watcher
 from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_containers
-from experiment.plan import Plan
 from experiment.stop import Interrupted
+from measurement.run_records import RunRecord
 from reports.console import run_lines
 from runtimes.leftovers import sweep
 
@@ -31,7 +30,10 @@ def live_session(runtime: str) -> Iterator[Interruption]:
             swept += sweep_unjournaled_containers()
         for text in swept.lines():
             tell(text)
-        yield interruption
+        try:
+            yield interruption
+        finally:
+            SCREEN.clear()
         if interruption.exit_code is not None:
             tell(f"interrupted by {interruption.stop.signal}")
 
@@ -46,27 +48,23 @@ def ends_early() -> Iterator[None]:
             tell(text)
 
 
-def watchers(quiet: bool) -> Callable[[Plan], Watcher]:
-    """Makes the progress line of each run, and takes away that of the run before."""
-    lines: dict[str, ProgressLine] = {}
-
-    def watch(plan: Plan) -> Watcher:
-        for line in lines.values():
-            line.close()
-        lines[plan.run_id] = ProgressLine(plan, quiet)
-        return lines[plan.run_id]
-
-    return watch
-
-
 def started(what: str) -> None:
     tell(f"system up ({what})")
 
 
 def say_run(result: RunResult) -> None:
     """The verdict of a finished run, in a few lines, and where its report is."""
-    if sys.stderr.isatty():
-        rewrite("")
-    for text in run_lines(result.report, colour=sys.stdout.isatty()):
+    for text in run_lines(result.report, colour=coloured(sys.stdout)):
         say(text)
     say(f"  report: {shown(result.folder.path / 'report.html')}")
+
+
+def tell_run(result: RunResult, remark: str = "") -> None:
+    """One of many runs in a line; the table at the end shows them together."""
+    report = result.report
+    tell_progress(f"{run_lines(report)[0]}{remark}")
+
+
+def tell_finished(_record: RunRecord, result: RunResult) -> None:
+    """What a campaign says of each run."""
+    tell_run(result)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,14 +9,24 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from execution.commands.completing import suites_or_scenarios
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import calibration_option, population_option, seed_option, system_option
+from execution.commands.option_sets import (
+    calibration_option,
+    designs_option,
+    population_option,
+    quiet_option,
+    seed_option,
+    system_option,
+)
 from execution.commands.parameters import OutputFile, json_option
-from execution.commands.saying import dump, rewrite, say, shown, tell, tell_left_out
+from execution.commands.saying import dump, say, say_table, shown, tell, tell_left_out, tell_progress
+from execution.commands.terminal import SCREEN, rewrites, safe
 from execution.options import SIMULATION, Options
 
 if TYPE_CHECKING:
     from execution.catalogue import Catalogue
+    from experiment.tables import Table
     from simulation.effects import Effect
     from simulation.sweep import Point, Setting
 
@@ -29,8 +38,14 @@ EXAMPLE = (
 
 
 @click.command(cls=Pasteable, epilog=EXAMPLE)
-@click.argument("names", nargs=-1, required=True, metavar="SCENARIO_OR_SUITE [DESIGNS...]")
-@click.option("--design", "designs", multiple=True, help="A design; more may follow as plain words.")
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    metavar="SCENARIO_OR_SUITE [DESIGNS...]",
+    shell_complete=suites_or_scenarios,
+)
+@designs_option("Designs to sweep: D,E or given again. [default: the system's weak and strong one]")
 @click.option(
     "--seeds", type=click.IntRange(1), default=20, show_default=True, help="Runs of each design and variant."
 )
@@ -47,6 +62,7 @@ EXAMPLE = (
 @system_option
 @population_option
 @calibration_option
+@quiet_option
 @json_option
 def simulate(
     names: tuple[str, ...], designs: tuple[str, ...], seeds: int, seed: int, vary: tuple[str, ...], dask: str,
@@ -169,8 +185,12 @@ def _say_effects(results: Any, of: str, as_json: bool) -> None:
         dump({"runs": len(results), "intervals": rows, "effects": [asdict(one) for one in found]})
         return
     say(f"{len(results)} simulated runs of {of}")
-    for line in effect_lines(found, dict(results.group_by("label", maintain_order=True).len().iter_rows())):
-        say(line)
+    runs = dict(results.group_by("label", maintain_order=True).len().iter_rows())
+    for told in effects_said(found, runs):
+        if isinstance(told, str):
+            say(told)
+        else:
+            say_table(told)
 
 
 def _told_apart(
@@ -188,10 +208,10 @@ def _progress(done: int, total: int) -> None:
     from experiment.units import noun
 
     said = f"{done} of {noun(total, 'run')}"
-    if sys.stderr.isatty():
-        rewrite(said, done == total)
-    elif done * 10 // total > (done - 1) * 10 // total:
-        tell(said)
+    if rewrites() and done < total:
+        SCREEN.show(safe(said))
+    elif done == total or done * 10 // total > (done - 1) * 10 // total:
+        tell_progress(said)
 
 
 def _plots(results: Any) -> Iterator[str]:
@@ -207,21 +227,23 @@ def _plots(results: Any) -> Iterator[str]:
         yield f"<h2>{metric}</h2>" + interval_plot(own, metric, name=f"figure-{metric.replace('.', '-')}")
 
 
-def effect_lines(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str]:
+def effects_said(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str | Table]:
     """The weightiest effects of each label against the first, as a table; `runs` by label."""
+    from experiment.tables import Table
     from experiment.units import noun
 
     if len(runs) < 2:
         return ["one label only: nothing to compare"]
     if not found:
         return ["one seed only: effects need two or more, --seeds 2"]
-    lines = [f"against {found[0].baseline}:"]
-    lines.append(f"{'figure':34} {'difference':>11} {'95% interval':>25} {'size':>7}  larger in")
+    told: list[str | Table] = []
+    head = ("figure", "difference", "95% interval", "size", "larger in")
     for label in dict.fromkeys(one.label for one in found):
-        lines.append(label)
+        rows = []
         for one in [one for one in found if one.label == label][:SHOWN_EFFECTS]:
             interval = f"{one.low:.4g} to {one.high:.4g}"
             size = f"{one.size:.2f}" if one.size is not None else "always" if one.difference else "none"
             larger = f"{one.larger:.0%} of {noun(one.pairs, 'seed')}"
-            lines.append(f"  {one.metric[:32]:32} {one.difference:>11.4g} {interval:>25} {size:>7}  {larger}")
-    return lines
+            rows.append((one.metric, f"{one.difference:.4g}", interval, size, larger))
+        told.append(Table(f"{label} against {found[0].baseline}:", head, tuple(rows)))
+    return told

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from execution.commands.completing import suites as complete_suites
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, repeats_option, resume_option, seed_option
 from execution.commands.parameters import json_option
-from execution.commands.saying import say, say_results, tell_left_out
+from execution.commands.saying import say_results, shown, tell_left_out
+from execution.commands.terminal import coloured
 from execution.options import Options
 
 if TYPE_CHECKING:
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue suite smoke --repeats 3")
-@click.argument("suite")
+@click.argument("suite", shell_complete=complete_suites)
 @seed_option("First seed. [default: the suite's own]")
 @repeats_option(default=1, help="Times that every entry is run, each with a new seed.")
 @resume_option
@@ -33,10 +35,11 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     from execution.campaigns.campaign import Hooks
     from execution.campaigns.suite import SuiteOrder, run_suite, suite_entry, suite_of
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, say_run, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import live_session, started, tell_run
     from execution.program import typed
     from experiment.errors import gravest
-    from reports.console import suite_lines
+    from reports.console import suite_said
 
     catalogue = default_catalogue(options.system, [suite])
     loaded = suite_of(suite, seed, catalogue, options.runtime)
@@ -44,14 +47,13 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
     order = SuiteOrder(repeats, resume, command=typed())
 
     def finished(record: RunRecord, result: RunResult) -> None:
-        if not as_json:
-            entry = loaded.entries[record.entry]
-            say_run(result)
-            shown = suite_entry(entry, record, options.out)
-            say("  as expected" if shown.met else f"  EXPECTED {shown.wanted}")
+        found = suite_entry(loaded.entries[record.entry], record, options.out)
+        page = shown(result.folder.path / "report.html")
+        tell_run(result, "; as expected" if found.met else f"; EXPECTED {found.wanted}: {page}")
 
     with live_session(options.runtime) as interruption:
-        hooks = Hooks(watchers(as_json), started, finished)
+        runs = Runs()
+        hooks = Hooks(runs, started, finished, runs.expects)
         ended = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
-    say_results(suite_lines(ended.report, colour=sys.stdout.isatty()), ended.folder / "suite.html", as_json)
+    say_results(suite_said(ended.report, colour=coloured(sys.stdout)), ended.folder / "suite.html", as_json)
     return int(gravest({interruption.exit_code or ended.exit_code, ended.exit_code}))

@@ -31,7 +31,7 @@ def trend(
     """The figures are score, p95 and time to recover."""
     from execution.program import typed
     from experiment.errors import ExitCode, UsageError, nearest
-    from trend.formats import TREND_FORMATS, lines
+    from trend.formats import TREND_FORMATS, said
     from trend.report import trend_report
 
     store = stored_results(results)
@@ -59,7 +59,7 @@ def trend(
     folder.mkdir(parents=True, exist_ok=True)
     for name, rendering in TREND_FORMATS.items():
         write_whole(folder / name, rendering(report))
-    say_results(lines(report), folder / "trend.html", as_json)
+    say_results(said(report), folder / "trend.html", as_json)
     return int(ExitCode.PASS)
 
 

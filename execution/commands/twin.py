@@ -8,21 +8,19 @@ from pathlib import Path
 
 import click
 
+from execution.commands.completing import suites_or_scenarios
 from execution.commands.lazy import Pasteable
-from execution.commands.option_sets import live_options, repeats_option, seed_option
+from execution.commands.option_sets import designs_option, live_options, repeats_option, seed_option
 from execution.commands.parameters import OutputFile, json_option
 from execution.commands.saying import dump, say, shown, tell
 from execution.options import PROCESSES, SIMULATION, Options
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue twin smoke --repeats 5 --page var/distance.md")
-@click.argument("names", nargs=-1, required=True, metavar="SUITE_OR_SCENARIO...")
-@click.option(
-    "--design",
-    "designs",
-    multiple=True,
-    help="Design to run them on; may be given again. [default: a suite's own; the weak and the strong one]",
+@click.argument(
+    "names", nargs=-1, required=True, metavar="SUITE_OR_SCENARIO...", shell_complete=suites_or_scenarios
 )
+@designs_option("Designs to run them on: D,E or given again. [default: a suite's own; weak and strong]")
 @seed_option("First seed. [default: a suite's own; 1]")
 @repeats_option(default=1, help="Seeds whose runs are pooled.")
 @click.option("--page", type=OutputFile(".md"), metavar="FILE", help="Markdown page of all figures.")
@@ -43,7 +41,8 @@ def twin(
     """
     from execution.campaigns.distances import Compared, TwinOrder, distances, requests
     from execution.catalogue import default_catalogue
-    from execution.commands.session import ends_early, live_session, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import ends_early, live_session, started
     from execution.runs.pipeline import refuse_impossible, run_plans
     from execution.runs.preflight import plans
     from experiment.errors import ExitCode, UsageError, gravest
@@ -64,7 +63,9 @@ def twin(
     with (
         live_session(live.runtime) as interruption,
         ends_early(),
-        contextlib.closing(run_plans(prepared, live, watchers(as_json), interruption.stop, started)) as runs,
+        contextlib.closing(
+            run_plans(prepared, live, Runs(len(prepared)), interruption.stop, started)
+        ) as runs,
     ):
         for one in distances(runs, given, codes, tell, interruption.stop):
             compared.append(one)

@@ -9,11 +9,12 @@ import pytest
 
 from comparison.compare import best, comparison_exit_code, screening
 from comparison.figures import comparison_report
-from comparison.formats import COMPARISON_FORMATS, lines
+from comparison.formats import COMPARISON_FORMATS, said
 from comparison.report import ComparisonReport, DesignFigures
 from comparison.words import tables
 from experiment.errors import ExitCode
 from experiment.jobs import Turn, interleaved
+from experiment.tables import flat
 from measurement.run_records import PropertyFigures, RunRecord
 from tests.execution.builders import record
 
@@ -82,7 +83,7 @@ def test_every_format_renders() -> None:
     for rendering in COMPARISON_FORMATS.values():
         assert "81" in rendering(report) and "91" in rendering(report)
     assert "calls between services per operation" in COMPARISON_FORMATS["comparison.html"](report)
-    assert any(line.startswith("s ") for line in lines(report))
+    assert any(line.startswith("s ") for line in flat(said(report)))
 
 
 def test_every_design_that_may_be_second_stays() -> None:
@@ -102,7 +103,7 @@ def test_incomplete_clean_up_is_told_and_graver_than_scores() -> None:
     assert comparison_exit_code(report) is ExitCode.CLEANUP_INCOMPLETE
     text = COMPARISON_FORMATS["comparison.md"](report)
     assert "Screened: c." in text and "Clean-up was not complete after" in text
-    assert any("Clean-up was not complete" in line for line in lines(report))
+    assert any("Clean-up was not complete" in line for line in flat(said(report)))
 
 
 def test_every_figure_has_an_interval() -> None:
@@ -217,7 +218,7 @@ def test_added_latency_counts_seeds_that_both_have() -> None:
 def test_one_pair_and_one_run_are_told_in_the_singular() -> None:
     """Counts agree with their nouns."""
     report = compared(*slowed("a", 0, range(1, 2)), *slowed("b", 0, range(1, 2)))
-    shown = "\n".join(lines(report))
+    shown = "\n".join(flat(said(report)))
     for text in (shown, *(rendering(report) for rendering in COMPARISON_FORMATS.values())):
         assert not re.search(r"\b1 (pairs|runs|vetoes)\b|0 in 0", text)
     assert "0 of 2 runs (0% to 84.2%)" in shown and "over 1 pair" in shown
@@ -227,7 +228,7 @@ def test_runs_that_are_alike_are_said_to_be() -> None:
     """No interval without width: of scores, of costs, and of differences."""
     same = [record(0, n, scenario=s, design=d, score=80.0 + 5 * (d == "b"), calls=3.0)
             for n in range(1, 12) for s in WEIGHTS for d in TITLES]  # fmt: skip
-    shown = "\n".join(lines(compared(*same)))
+    shown = "\n".join(flat(said(compared(*same))))
     assert "80 (all 11 alike)" in shown and "3.00 (all 11 alike)" in shown
     assert "b against a in all: +5.0 points in each of 11 pairs" in shown
 
@@ -247,12 +248,12 @@ def test_a_screen_takes_scores_that_are_alike_at_their_word() -> None:
 def test_designs_that_no_service_told_apart_are_not_compared() -> None:
     """Both sides ran the same: whatever the scores say, nothing is known of the two."""
     report = compared(*runs("a", 80, obeyed="1 x"), *runs("b", 90, obeyed="1 x"))
-    said = "a and b are not compared: their services obeyed the very same design and code"
-    assert report.alike == (said,)
+    words = "a and b are not compared: their services obeyed the very same design and code"
+    assert report.alike == (words,)
     assert comparison_exit_code(report) is ExitCode.INCONCLUSIVE
     for rendering in COMPARISON_FORMATS.values():
-        assert said in rendering(report)
-    assert said in lines(report)
+        assert words in rendering(report)
+    assert words in flat(said(report))
 
 
 def test_designs_that_differ_or_of_which_nothing_is_known_are_compared() -> None:

@@ -71,7 +71,7 @@ def test_visits_that_arrive_so_are_played_judged_and_reported(
     (home / "times.txt").write_text("\n".join(f"{n * 0.2:.1f}" for n in range(60)), encoding="utf-8")
     words = ["run", str(home / "arriving.yaml"), "--design", "resilient", "--runtime", runtime, "--json"]
     code, text = command(*words, "--out", str(tmp_path / "runs"))
-    (said,) = json.loads(text)
+    (said,) = json.loads(text)["result"]
     for path in home.iterdir():
         path.unlink()
     folder = RunFolder(Path(said["folder"]))

@@ -146,7 +146,7 @@ def test_mistakes_are_told_by_name(command: Command, words: str, told: str) -> N
 
 def test_every_command_that_takes_scenarios_knows_another_system(command: Command) -> None:
     """`list` shows its parts, `validate` its files, `plan` its timeline: by --system or by a file of it."""
-    listed = json.loads(command("list", "--system", str(LAMPS), "--json")[1])
+    listed = json.loads(command("list", "--system", str(LAMPS), "--json")[1])["result"]
     assert listed["system"] == {"lamps": "Street lamps and the switchboard that turns them on"}
     assert list(listed["scenarios"]) == ["night/slow_lamp"] and list(listed["designs"]) == ["patient"]
     assert list(listed["links"]) == ["switchboard -> lamp"] and list(listed["suites"]) == ["nights"]
@@ -170,7 +170,7 @@ def test_what_a_run_of_another_system_says_to_type_repeats_it(command: Command, 
     shop, scenario = "examples/shop", "examples/shop/scenarios/charge_response_lost.yaml"
     words = ("run", scenario, "--design", "as_it_is", "--runtime", "simulation", "--json")
     code, said, _ = command(*words, "--out", str(tmp_path / "first"))
-    (run,) = json.loads(said)
+    (run,) = json.loads(said)["result"]
     inputs = json.loads((Path(run["folder"]) / "run.json").read_text(encoding="utf-8"))
     again = shlex.split(inputs["run"]["header"]["command"])
     assert again[again.index("--system") + 1] == shop

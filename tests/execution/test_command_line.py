@@ -31,7 +31,10 @@ EXAMPLE = re.compile(r"(?:^ *(?:Examples?: )?|`)codeblue ([^`#\n]+)", re.MULTILI
 PLACEHOLDERS = re.compile(
     r"\b(my_system|resilience|COMMAND|NAME|RUN|FILE|FILES|DIR|SUITE)\b|\.\.\.|\.\./| new\b"
 )
-STARTS_NOTHING = {"list", "validate", "plan", "schema", "doctor", "check-wiring", "--version", "--help"}
+STARTS_NOTHING = {
+    *("list", "designs", "explain", "diff", "completion", "validate", "plan", "schema", "doctor"),
+    *("check-wiring", "--version", "--help"),
+}
 
 
 def examples() -> list[tuple[str, str]]:
@@ -166,7 +169,7 @@ def test_a_run_says_its_verdict_and_its_json(command: Command, tmp_path: Path) -
     assert code == 0 and "PASS" in said
     words = ("run", "smoke/charge_response_lost", "--design", "no_key", "--runtime", "simulation", "--json")
     code, said, _ = command(*words, "--out", out)
-    (run,) = json.loads(said)
+    (run,) = json.loads(said)["result"]
     assert code == run["exit_code"] == 4
     folder = Path(run["folder"])
     assert {"report.html", "report.md", "junit.xml", "history.jsonl"} <= {
@@ -183,7 +186,8 @@ def test_the_command_of_a_run_repeats_it_whatever_its_paths_hold(command: Comman
     scenario.write_text((ROOT / "scenarios/smoke/control.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     words = ("run", str(scenario), "--runtime", "simulation", "--time-scale", "1.5", "--json")
     _, said, _ = command(*words, "--out", str(tmp_path / "runs"))
-    inputs = json.loads((Path(json.loads(said)[0]["folder"]) / "run.json").read_text(encoding="utf-8"))
+    (run,) = json.loads(said)["result"]
+    inputs = json.loads((Path(run["folder"]) / "run.json").read_text(encoding="utf-8"))
     program, script, *again = shlex.split(inputs["run"]["header"]["command"])
     assert (program, script, again[0], again[1]) == ("python", "harness.py", "run", str(scenario))
     assert command(*again, "--out", str(tmp_path / "again"))[0] == 0
@@ -259,7 +263,8 @@ def test_what_starts_nothing_speaks_json(command: Command, words: tuple[str, ...
     """`--json` puts one JSON document on standard output and nothing else."""
     code, said, _ = command(*words, "--json")
     assert code == 0
-    json.loads(said)
+    document = json.loads(said)
+    assert (document["version"], document["kind"]) == (1, words[0]) and document["result"]
 
 
 def test_a_sweep_writes_its_rows_and_its_plots(command: Command, tmp_path: Path) -> None:
@@ -267,7 +272,7 @@ def test_a_sweep_writes_its_rows_and_its_plots(command: Command, tmp_path: Path)
     rows, plots = tmp_path / "sweep" / "rows.csv", tmp_path / "plots.html"
     words = ("simulate", "smoke/payer_blackhole", "--seeds", "2", "--json")
     code, said, _ = command(*words, "--out", str(rows), "--plot", str(plots))
-    assert code == 0 and json.loads(said)["runs"] == 4
+    assert code == 0 and json.loads(said)["result"]["runs"] == 4
     assert len(rows.read_text(encoding="utf-8").splitlines()) == 5
     assert "<svg" in plots.read_text(encoding="utf-8")
 

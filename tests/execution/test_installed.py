@@ -56,7 +56,7 @@ def test_an_installed_copy_works_in_any_folder(installed: Path, tmp_path: Path) 
     assert codeblue(installed, tmp_path, "validate").stdout.endswith(" valid, 0 with mistakes\n")
     done = codeblue(installed, tmp_path, "run", "smoke/control", "--runtime", "simulation", "--json")
     assert done.returncode == 0, done.stderr
-    (run,) = json.loads(done.stdout)
+    (run,) = json.loads(done.stdout)["result"]
     assert Path(run["folder"]).parent == tmp_path / "reports" / "runs"
     inside = installed / "codeblue"
     for needed in ("docs/schemas/scenario.schema.json", "reference_system/images/toxiproxy.Dockerfile",

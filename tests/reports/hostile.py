@@ -10,8 +10,9 @@ from functools import cache
 from typing import Any, Literal, TypeVar, get_origin
 
 from comparison.formats import COMPARISON_FORMATS
-from comparison.formats import lines as comparison_lines
+from comparison.formats import said as comparison_said
 from experiment.decoding import hints_of
+from experiment.tables import flat
 from experiment.verdict import Verdict
 from gate.formats import GATE_FORMATS, workflow_commands
 from gate.formats import lines as gate_lines
@@ -22,7 +23,7 @@ from tests.comparison.test_comparison import compared, runs
 from tests.gate.test_formats import unsafe
 from tests.reports import builder
 from trend.formats import TREND_FORMATS
-from trend.formats import lines as trend_lines
+from trend.formats import said as trend_said
 from trend.report import TrendLine, TrendPoint, TrendReport
 
 T = TypeVar("T")
@@ -108,11 +109,11 @@ def _documents(payload: str) -> Iterator[tuple[str, str]]:
     trend = filled(trend_report(), payload)
     for name, of_trend in TREND_FORMATS.items():
         yield f"trend {name}", of_trend(trend)
-    yield "trend lines.txt", "\n".join(trend_lines(trend))
+    yield "trend lines.txt", "\n".join(flat(trend_said(trend)))
     comparison = filled(compared(*runs("a", 80), *runs("b", 90)), payload)
     for name, of_comparison in COMPARISON_FORMATS.items():
         yield f"comparison {name}", of_comparison(comparison)
-    yield "comparison lines.txt", "\n".join(comparison_lines(comparison))
+    yield "comparison lines.txt", "\n".join(flat(comparison_said(comparison)))
 
 
 def suite_report() -> SuiteReport:

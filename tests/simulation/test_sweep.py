@@ -8,9 +8,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from execution.commands.simulate import effect_lines
+from execution.commands.simulate import effects_said
 from experiment.errors import UsageError
 from experiment.scenario import Arrivals
+from experiment.tables import Table
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
@@ -182,12 +183,13 @@ def test_judgements_come_first_among_the_effects() -> None:
     )
     found = effects(run_sweep(todo, setting(), processes=1))
     assert [one.metric for one in found[:2]] == ["score", "violations"]
-    lines = effect_lines(found, {"resilient": 2, "fragile": 2})
-    assert lines[0] == "against resilient:"
-    assert effect_lines([], {"resilient": 1, "fragile": 1}) == [
+    (table,) = effects_said(found, {"resilient": 2, "fragile": 2})
+    assert isinstance(table, Table)
+    assert table.title == "fragile against resilient:" and table.rows[0][0] == "score"
+    assert effects_said([], {"resilient": 1, "fragile": 1}) == [
         "one seed only: effects need two or more, --seeds 2"
     ]
-    assert effect_lines([], {"resilient": 2}) == ["one label only: nothing to compare"]
+    assert effects_said([], {"resilient": 2}) == ["one label only: nothing to compare"]
 
 
 def test_a_retry_storm_that_outlives_its_fault_is_never_called_recovered() -> None:

@@ -13,9 +13,10 @@ import pytest
 from execution.campaigns.stored_runs import rescore
 from execution.places import ROOT
 from experiment.errors import HistoryError, UsageError
+from experiment.tables import flat
 from harness import cli
 from tests.execution.builders import record
-from trend.formats import TREND_FORMATS, changes, lines
+from trend.formats import TREND_FORMATS, changes, said
 from trend.report import trend_report
 from trend.store import RUNS, Asked, Expected, Occasion, Results
 
@@ -52,7 +53,7 @@ def test_a_drop_is_a_change(tmp_path: Path) -> None:
     report = trend_report(stored(tmp_path, [90.0, 91.0] * 3 + [80.0, 81.0] * 3).read(), "smoke", "", "trend")
     assert report.lines[0].score_changes == (6,)
     assert "score changed at c0ffee06 from 88.5 to 78.5" in changes(report.lines[0])[0]
-    assert any("score" in line and "c0ffee06" in line for line in lines(report))
+    assert any("score" in line and "c0ffee06" in line for line in flat(said(report)))
     assert all("c0ffee06" in rendering(report) for rendering in TREND_FORMATS.values())
 
 
@@ -65,7 +66,7 @@ def test_vetoes_are_told_with_the_properties_that_were_violated(tmp_path: Path) 
     report = trend_report(results.read(), "smoke", "", "trend")
     assert report.lines[0].points[0].violated == (("kept", 1), ("once", 2))
     told = "2 (kept in 1, once in 2)"
-    assert any(told in line for line in lines(report))
+    assert any(told in line for line in flat(said(report)))
     assert all(told in TREND_FORMATS[name](report) for name in ("trend.html", "trend.md"))
 
 
@@ -216,7 +217,7 @@ def test_another_machine_or_formula_is_marked(tmp_path: Path) -> None:
         "d (): another formula from c0ffee03 on (1; now 2)",
     ]
     assert "Another machine or formula from c0ffee02, c0ffee03 on" in TREND_FORMATS["trend.html"](report)
-    assert "another machine" in "".join(lines(report))
+    assert "another machine" in "".join(flat(said(report)))
 
 
 def test_an_older_file_is_taken_over(tmp_path: Path) -> None:

@@ -58,7 +58,7 @@ def test_every_entry_is_played_with_every_seed(tmp_path: Path, capsys: pytest.Ca
         predicted(tmp_path, ENTRIES.replace("control", "payer_blackhole, expect: inconclusive"), "--json")
         == 1
     )
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)["result"]
     assert [one["seed"] for one in told] == [1, 2, 1, 2]
     assert [one["met"] for one in told] == [True, True, False, False]
 

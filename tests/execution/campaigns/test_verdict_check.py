@@ -84,7 +84,7 @@ def test_the_command_tries_stored_runs_and_prints_its_figures(runs: list[Judged]
     words = [word for run in runs for word in ("--run", str(run.folder.path))]
     result = CliRunner().invoke(verdict, [*words, "--number", "6", "--json", "--out", str(page)])
     assert result.exit_code == 0, result.output
-    found = json.loads(result.stdout)
+    found = json.loads(result.stdout)["result"]
     assert len(found["tried"]) == 6
     assert "wrong passes" in page.read_text()
 

@@ -40,7 +40,7 @@ def written(folder: Path, name: str, text: str) -> Path:
 
 def judged(text: str, folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, Any]]:
     code = linearizable([written(folder, "one.jsonl", text)], "--json")
-    return code, json.loads(capsys.readouterr().out)
+    return code, json.loads(capsys.readouterr().out)["result"]
 
 
 def test_several_files_give_the_worst_code_and_a_list(
@@ -53,11 +53,11 @@ def test_several_files_give_the_worst_code_and_a_list(
         written(tmp_path, "empty.jsonl", ""),
     ]
     assert linearizable(files[:1], "--json") == 0
-    assert json.loads(capsys.readouterr().out)["verdict"] == "linearizable"
+    assert json.loads(capsys.readouterr().out)["result"]["verdict"] == "linearizable"
     assert linearizable([files[0], files[2]], "--json") == 2
     capsys.readouterr()
     assert linearizable(files, "--json") == 1
-    found = json.loads(capsys.readouterr().out)
+    found = json.loads(capsys.readouterr().out)["result"]
     assert [Path(one["file"]).name for one in found] == ["good.jsonl", "bad.jsonl", "empty.jsonl"]
     assert [one["linearizable"] for one in found] == [True, False, None]
     refused = written(tmp_path, "refused.jsonl", "nonsense\n")

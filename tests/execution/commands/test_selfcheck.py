@@ -23,7 +23,7 @@ def test_options_may_stand_before_or_after_the_case(before: bool, tmp_path: Path
     words = [*GROUP, *options, *CASE] if before else [*GROUP, *CASE, *options]
     done = CliRunner().invoke(cli, words, standalone_mode=False)
     assert done.return_value == 0, done.output
-    assert json.loads(done.stdout)[0]["verdict"] == "pass"
+    assert json.loads(done.stdout)["result"][0]["verdict"] == "pass"
     assert "every figure holds" in (tmp_path / "page.md").read_text()
 
 
@@ -43,7 +43,7 @@ def test_all_cases_leave_a_page(
         changed.setattr("simulation.selfcheck.CASES", {"metastable": CASES["metastable"]})
         changed.setattr(selfcheck_commands, "PAGE", tmp_path / "new" / "page.md")
         assert selfcheck_commands.selfcheck_all(True, None) == 0
-    quantities = [row["quantity"] for row in json.loads(capsys.readouterr().out)]
+    quantities = [row["quantity"] for row in json.loads(capsys.readouterr().out)["result"]]
     assert quantities[0] == "metastable: seconds to recover, at least"
     assert "## metastable" in (tmp_path / "new" / "page.md").read_text()
     words = ["mmc", "--servers", "10", "--utilisation", "0.1", "--customers", "1000", "--seeds", "2"]

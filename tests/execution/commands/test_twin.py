@@ -87,7 +87,7 @@ def test_the_same_sizes_are_close_and_others_apart(
     assert "| control | resilient | 2 | live pass, simulated pass |" in (tmp_path / "page.md").read_text()
     slow = sizes(tmp_path, work={"users/pay": Constant(0.5)})
     assert twin(tmp_path, *words, "--json", calibration=slow) == 1
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["result"]
     assert "pay p50 baseline, s" in found["apart"]
     assert found["outcome"] == "apart" and found["seeds"] == [1, 2] and len(found["runs"]) == 2
 
@@ -119,7 +119,7 @@ def test_a_run_that_was_cut_short_is_compared_with_nothing(
     words = (*CONTROL, "--design", "resilient", "--repeats", "2", "--page", page)
     stand_in["cut_short"] = [2]
     assert twin(tmp_path, *words, "--json", calibration=sized) == 0
-    (found,) = json.loads(capsys.readouterr().out)
+    (found,) = json.loads(capsys.readouterr().out)["result"]
     assert found["seeds"] == [1] and len(found["runs"]) == 1
     stand_in["cut_short"] = [1, 2]
     assert twin(tmp_path, *words, calibration=sized) == 2
