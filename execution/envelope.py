@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 from experiment.errors import CodeBlueError, ConfigError, Problem
 
-VERSION = 1
+VERSION: Literal[1] = 1
 # `found A, expected B: did you mean "C"?`, where a message that has no place is told so.
 SAID = re.compile(
     r"(?:.*?: )?found (?P<found>.+?), expected (?P<expected>.+?)(?:: (?P<hint>(?:did you mean|known:).*))?",
@@ -69,4 +69,6 @@ def mistake(problem: Problem) -> Mistake:
 
 def _said(message: str) -> Mistake:
     told = SAID.fullmatch(message)
-    return Mistake(message) if told is None else Mistake(message, **told.groupdict())
+    if told is None:
+        return Mistake(message)
+    return Mistake(message, found=told["found"], expected=told["expected"], hint=told["hint"])

@@ -9,7 +9,7 @@ from typing import Any, get_args
 from experiment.decoding import hints_of, item_mark
 from experiment.design import Design
 from experiment.errors import Location
-from experiment.patterns import LINK_PATTERNS
+from experiment.patterns import LINK_PATTERNS, LinkPatterns
 from experiment.scenario import FaultSpec, Scenario
 from experiment.switches import annotation
 from experiment.topology import System
@@ -66,9 +66,10 @@ def fault_text(spec: FaultSpec) -> str:
 
 def design_rows(left: Design, right: Design, system: System) -> Iterator[Row]:
     """Every pattern of a link and every switch of a service that is not the same."""
+    hints = hints_of(LinkPatterns)
     for link in system.link_names:
         for name in LINK_PATTERNS:
-            hint = hints_of(type(left.links[link]))[name]
+            hint = hints[name]
             one, other = getattr(left.links[link], name), getattr(right.links[link], name)
             if one != other:
                 yield f"{link}: {name}", spelt(one, hint), spelt(other, hint)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @json_option
 def designs(system: Path | None, as_json: bool) -> int:
     """Shows the role of each design, and in how many settings it differs from the one that is meant where
-    none is named. `codeblue diff A B` shows which.
+    none is named. `diff` shows which.
     """
     from execution.catalogue import default_catalogue
     from experiment.errors import ExitCode

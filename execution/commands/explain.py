@@ -158,4 +158,4 @@ def of_fault(kind: type[Fault]) -> Told:
         usual = "needed" if default is MISSING else f"usually {spelt(default, hints[one.name])}"
         keys.append((one.name, f"{texts.get(one.name, '')} ({expected_of(hints[one.name])}; {usual})"))
     does = " ".join((kind.__doc__ or "").split())
-    return {kind.kind: (("does", does),), "keys": tuple(keys) or (("(none)", ""),)}
+    return {str(kind.kind): (("does", does),), "keys": tuple(keys) or (("(none)", ""),)}

@@ -12,8 +12,9 @@ import msgspec
 from experiment.workload import Answered, Known, PlannedOperation, Population, Reply, Request
 
 from . import staff
+from .bundles import read_bundles
 from .feed import read_messages
-from .population import generate, read_bundles
+from .population import generate
 
 IDENTIFIERS = "urn:codeblue:"  # + encounter, claim, invoice, rx
 ELIGIBILITY_EXTENSION = "urn:codeblue:eligibility"

@@ -18,7 +18,7 @@ from experiment.history import load_history
 from experiment.rows import encode
 from experiment.scenario import Arrivals
 from measurement.register_events import read_events
-from reference_system.workload.population import read_bundles
+from reference_system.workload.bundles import read_bundles
 from simulation.model.magnitudes import load_magnitudes
 from tests.measurement import histories
 

@@ -14,7 +14,8 @@ from fhir.resources.R4B.patient import Patient as FhirPatient
 
 from experiment.errors import ConfigError
 from experiment.workload import Population
-from reference_system.workload.population import generate, read_bundles
+from reference_system.workload.bundles import read_bundles
+from reference_system.workload.population import generate
 
 DATA = os.environ.get("CODEBLUE_DATA", "")
 BUNDLES = Path(DATA) / "synthea_r4"
@@ -117,6 +118,79 @@ def test_a_patient_without_coverage_or_medicine_gets_both(tmp_path: Path) -> Non
     assert len(medicines(only)) == 1
 
 
+def test_each_patient_of_a_bundle_has_what_names_that_patient(tmp_path: Path) -> None:
+    """By id, by an address and by the urn:uuid of an entry; what names nobody among several is left out."""
+
+    def of(subject: str, text: str) -> dict[str, Any]:
+        return request(text) | {"subject": {"reference": subject}}
+
+    def cover(name: str, beneficiary: str, status: str) -> dict[str, Any]:
+        whose = {"beneficiary": {"reference": beneficiary}}
+        return {"resourceType": "Coverage", "id": name, "status": status, **whose}
+
+    made = bundle(
+        *(patient("p-1"), patient("p-2"), patient("p-3")),
+        *(cover("c-2", "urn:uuid:22", "cancelled"), cover("c-1", "Patient/p-1", "active")),
+        *(of("urn:uuid:22", "Beta 2 MG"), of("https://x.example/fhir/Patient/p-1/_history/4", "Alpha 1 MG")),
+        *(of("Patient/p-1", "Gamma 3 MG"), request("Nobody 9 MG"), of("Patient/p-9", "Stranger 9 MG")),
+    )
+    made["entry"][1]["fullUrl"] = "urn:uuid:22"
+    people = read_bundles(write(tmp_path, "a.json", made))
+    one, two, three = people.subjects
+    assert [each["coverage"] for each in people.subjects] == ["c-1", "c-2", "cov-p-3"]
+    assert [each["status"] for each in resources(people, "coverages")] == ["active", "cancelled", "active"]
+    assert medicines(one) == [("Alpha 1 MG", 1.0), ("Gamma 3 MG", 3.0)]
+    assert medicines(two) == [("Beta 2 MG", 2.0)]
+    assert len(medicines(three)) == 1 and "9 MG" not in str(people.subjects)
+
+
+def test_a_medicine_may_be_a_resource_of_its_own(tmp_path: Path) -> None:
+    """Beside the request, or inside it; its text, or what its code is displayed as."""
+    drug = {"resourceType": "Medication", "id": "m-1", "code": {"coding": [{"display": "Delta 4 MG"}]}}
+    inner = {"resourceType": "Medication", "id": "in", "code": {"text": "Inner 6 MG"}}
+    asked = [
+        {
+            "resourceType": "MedicationRequest",
+            "medicationReference": {"reference": name},
+            "contained": [inner],
+        }
+        for name in ("Medication/m-1", "#in", "Medication/none")
+    ]
+    (only,) = read_bundles(write(tmp_path, "a.json", bundle(patient(), drug, *asked))).subjects
+    assert medicines(only) == [("Delta 4 MG", 4.0), ("Inner 6 MG", 6.0)]
+
+
+def test_null_is_nothing(tmp_path: Path) -> None:
+    """A status, an id, a reference, a text or a list that is null is as if it were not there."""
+    cover = {"resourceType": "Coverage", "id": None, "status": None, "beneficiary": None}
+    odd = {
+        "resourceType": "MedicationRequest",
+        "medicationCodeableConcept": [],
+        "subject": {"reference": None},
+    }
+    people = read_bundles(write(tmp_path, "a.json", bundle(patient(), cover, request(None), odd)))
+    assert people.subjects[0]["coverage"] == "cov-p-1"
+    assert resources(people, "coverages")[0]["status"] == "active"
+    assert "None" not in str(people.data)
+
+
+def test_a_bulk_export_is_joined_over_its_files(tmp_path: Path) -> None:
+    """One resource a line, a kind a file, as FHIR Bulk Data writes it."""
+    names = ("p-1", "p-2")
+    write(tmp_path, "Patient.ndjson", "\n".join(json.dumps(patient(name)) for name in names))
+    covers = [
+        {"resourceType": "Coverage", "id": f"c-{name}", "beneficiary": {"reference": f"Patient/{name}"}}
+        for name in names
+    ]
+    write(tmp_path, "Coverage.ndjson", "\n".join(map(json.dumps, covers)))
+    asked = request("Beta 2 MG") | {"subject": {"reference": "Patient/p-2"}}
+    (tmp_path / "MedicationRequest.ndjson.gz").write_bytes(gzip.compress(json.dumps(asked).encode()))
+    write(tmp_path, "Encounter.ndjson", json.dumps({"resourceType": "Encounter", "id": "e"}))
+    people = read_bundles(tmp_path)
+    assert [each["coverage"] for each in people.subjects] == ["c-p-1", "c-p-2"]
+    assert medicines(people.subjects[1]) == [("Beta 2 MG", 2.0)]
+
+
 def test_all_forms_of_files_are_read_in_the_order_of_their_names(tmp_path: Path) -> None:
     """*.json, *.ndjson and *.ndjson.gz; a manifest that is no bundle is passed over."""
     write(tmp_path, "1.json", bundle(patient("p-1")))
@@ -141,7 +215,7 @@ def test_a_packed_file_that_fills_the_memory_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A few kilobytes may unpack to as many gigabytes."""
-    monkeypatch.setattr("reference_system.workload.population.LARGEST", 10_000)
+    monkeypatch.setattr("reference_system.workload.bundles.LARGEST", 10_000)
     (tmp_path / "a.ndjson.gz").write_bytes(gzip.compress(b" " * 100_000))
     with pytest.raises(ConfigError, match="more than 10,000 bytes when it is unpacked"):
         read_bundles(tmp_path)
@@ -178,6 +252,19 @@ def test_odd_entries_are_passed_over(tmp_path: Path, odd: Any) -> None:
         ("a.json", bundle({"resourceType": "Patient"}), ":1:1", "a Patient without id"),
         ("a.json", bundle(patient("../../x y")), ":1:1", "a Patient with the id '../../x y'"),
         ("a.json", bundle(patient(7)), ":1:1", "a Patient with the id 7"),
+        ("a.ndjson", "\n" + json.dumps(patient("a b")), ":2:1", "a Patient with the id 'a b'"),
+        (
+            "a.json",
+            bundle(patient(), {"resourceType": "Coverage", "id": 3}),
+            ":1:1",
+            "a Coverage with the id 3",
+        ),
+        (
+            "a.json",
+            bundle(patient(), {"resourceType": "Coverage", "status": 3}),
+            "",
+            "a Coverage with the status 3",
+        ),
         ("a.json", "[" * 100_000, ":1:1", "JSON nested too deeply to read"),
         ("a.json", bundle(request("x")), "", "no patient"),
         ("a.json", {"resourceType": "Bundle"}, "", "no patient"),

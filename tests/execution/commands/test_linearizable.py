@@ -134,7 +134,7 @@ def test_judging_a_file_imports_no_other_command(tmp_path: Path) -> None:
         "execution", "execution.commands", "execution.commands.command_line",
         "execution.commands.interrupts", "execution.commands.lazy",
         "execution.commands.linearizable", "execution.commands.parameters",
-        "execution.commands.saying", "execution.places", "execution.program",
+        "execution.commands.saying", "execution.commands.terminal", "execution.places", "execution.program",
         "experiment", "experiment.errors", "experiment.plain_text", "experiment.regular_files",
             "experiment.stop", "experiment.units",
         "measurement", "measurement.linearizability", "measurement.register_events",
