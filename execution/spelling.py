@@ -56,7 +56,7 @@ def _unit(hint: Any) -> Unit | None:
 
 
 def fault_text(spec: FaultSpec) -> str:
-    """`lost_response on billing -> payments, share 20%`."""
+    """`latency on caller -> callee, delay 40ms`."""
     parts = [f"{spec.fault.kind} on {spec.target}"]
     hints = hints_of(type(spec.fault))
     for one in fields(spec.fault):  # type: ignore[arg-type]  # every fault is a dataclass

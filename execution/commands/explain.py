@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Told = dict[str, tuple[tuple[str, str], ...]]  # heading to rows of label and text
 
 
-@click.command(cls=Pasteable, epilog="Example: codeblue explain smoke/charge_response_lost")
+@click.command(cls=Pasteable, epilog="Example: codeblue explain smoke/registry_flapping")
 @click.argument("name", metavar="SCENARIO_OR_FAULT", shell_complete=scenarios_or_faults)
 @system_option
 @json_option

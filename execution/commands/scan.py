@@ -11,7 +11,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, rate_option, seed_option
 from execution.commands.parameters import FILE, json_option
-from execution.commands.saying import say_results, tell
+from execution.commands.saying import say_results, tell_progress
 from execution.options import Options
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ def scan(
     from execution.campaigns.looks import Asked
     from execution.campaigns.looks import scan as scan_system
     from execution.catalogue import default_catalogue
-    from execution.commands.session import live_session, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import live_session, started
     from execution.program import typed
     from experiment.errors import gravest
     from reports.scan import scan_lines
@@ -45,12 +46,9 @@ def scan(
     asked = Asked(design or catalogue.usual_design(), seed, rate, typed())
 
     def finished(cell: Cell) -> None:
-        if not as_json:
-            tell(f"  {cell.kind} on {cell.target}: {cell.word}")
+        tell_progress(f"  {cell.kind} on {cell.target}: {cell.word}")
 
     with live_session(options.runtime) as interruption:
-        found = scan_system(
-            catalogue, options, asked, watchers(as_json), started, finished, interruption.stop
-        )
+        found = scan_system(catalogue, options, asked, Runs(), started, finished, interruption.stop)
     say_results(scan_lines(found.report), found.folder / "scan.html", as_json)
     return int(gravest({interruption.exit_code or found.exit_code, found.exit_code}))

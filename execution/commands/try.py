@@ -31,7 +31,8 @@ def try_(folder: Path | None, design: str | None, seed: int, rate: str, options:
     from."""
     from execution.campaigns.looks import Asked, plan_look
     from execution.catalogue import default_catalogue
-    from execution.commands.session import ends_early, live_session, say_run, started, watchers
+    from execution.commands.progress import Runs
+    from execution.commands.session import ends_early, live_session, say_run, started
     from execution.runs.pipeline import run_plans
     from experiment.errors import ExitCode, gravest
 
@@ -40,7 +41,7 @@ def try_(folder: Path | None, design: str | None, seed: int, rate: str, options:
     look = plan_look(catalogue, options, Asked(design or catalogue.usual_design(), seed, rate))
     codes: set[ExitCode] = set()
     with live_session(options.runtime) as interruption, ends_early():
-        for result in run_plans([look.plan], options, watchers(False), interruption.stop, started):
+        for result in run_plans([look.plan], options, Runs(1), interruption.stop, started):
             codes.add(result.exit_code)
             say_run(result)
             for window in result.analysis.faults:

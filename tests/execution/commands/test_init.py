@@ -91,7 +91,7 @@ def test_a_text_that_passes_a_proxy_by_is_invalid(tmp_path: Path, capsys: pytest
     )
     capsys.readouterr()
     assert run("check-wiring", str(folder), "--json") == 3
-    told = json.loads(capsys.readouterr().out)
+    told = json.loads(capsys.readouterr().out)["result"]
     assert told["problems"] == ["web -> api: web names port 8080, and the link is wired at port 9"]
     assert told["links"][0]["found"] == [
         {"where": "compose.yaml, the variable API_URL", "shown": "http://api:8080"}
