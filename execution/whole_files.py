@@ -7,6 +7,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -29,3 +30,13 @@ def refusal(error: OSError) -> str:
         return ""
     where = error.filename or "the disk"
     return f"{where}: found no room ({os.strerror(error.errno)}), expected some: free it, then run this again"
+
+
+def closed(error: OSError) -> str:
+    """What a user is told when results may not be written there, empty for any other error."""
+    if error.errno not in CLOSED or error.filename is None:
+        return ""
+    hint = "name a folder of yours with --out, or work on a copy of what is to be judged"
+    return (
+        f"{error.filename}: found no permission to write ({os.strerror(error.errno)}), expected some: {hint}"
+    )

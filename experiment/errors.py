@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from experiment.plain_text import block, line
+from experiment.plain_text import block, line, seen
 
 
 class ExitCode(IntEnum):
@@ -20,6 +20,7 @@ class ExitCode(IntEnum):
     CLEANUP_INCOMPLETE = 5
     BAD_CONFIGURATION = 64
     INTERNAL_ERROR = 70
+    CANNOT_WRITE = 73
     HUNG_UP = 129
     INTERRUPTED = 130
     TERMINATED = 143
@@ -77,7 +78,7 @@ class Problem:
 
     def __post_init__(self) -> None:
         for name, most in (("found", 300), ("expected", 1_000), ("hint", 1_000)):
-            object.__setattr__(self, name, line(getattr(self, name), most))
+            object.__setattr__(self, name, line(seen(getattr(self, name)), most))
 
     def __str__(self) -> str:
         hint = f"\n    {self.hint}" if self.hint else ""
@@ -116,6 +117,9 @@ class UsageError(CodeBlueError):
 
     exit_code = ExitCode.BAD_CONFIGURATION
 
+    def __init__(self, message: str = "") -> None:
+        super().__init__(seen(message))
+
 
 class UnsupportedError(CodeBlueError):
     """The chosen runtime cannot do what a scenario asks; refused by name before anything starts."""
@@ -141,6 +145,12 @@ class HistoryError(CodeBlueError):
     exit_code = ExitCode.BAD_CONFIGURATION
 
 
+class OutputError(CodeBlueError):
+    """Results cannot be written where they were to go: another user's folder, read-only, a full output."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
 class StorageError(CodeBlueError):
     """The disk did not take what a run has to keep; its history holds what was written until then."""
 
@@ -161,6 +171,8 @@ def nearest(name: str, names: Iterable[str], listed: Iterable[str] | None = None
     known = sorted(names)
     close = get_close_matches(name, known, n=1, cutoff=0.6)
     if close:
-        return f'did you mean "{close[0]}"?'
+        # Letters of other scripts look like ours: two words that seem equal are told apart by them.
+        odd = dict.fromkeys(f"U+{ord(one):04X}" for one in name if one not in close[0] and not one.isascii())
+        return f'did you mean "{close[0]}"?' + (f" (found {', '.join(odd)})" if odd else "")
     known = known if listed is None else sorted(listed)
     return f"known: {', '.join(known)}" if known else "none is defined"

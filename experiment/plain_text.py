@@ -60,6 +60,18 @@ def hidden(text: str) -> str:
     return f"U+{ord(found[0]):04X}" if found else ""
 
 
+# Spaces that are none to a parser, joiners and fillers: a reader takes the word for another one.
+_UNSEEN = re.compile(
+    r"[\u00a0\u034f\u115f\u1160\u1680\u17b4\u17b5\u2000-\u200a\u200c\u200d\u202f\u205f\u2800\u3000\u3164"
+    r"\ufe00-\ufe0f\uffa0]"
+)
+
+
+def seen(text: str) -> str:
+    """With the code points of characters that look like nothing, or like a blank: `pay<U+00A0>ment`."""
+    return text if text.isascii() else _UNSEEN.sub(lambda one: f"<U+{ord(one[0]):04X}>", text)
+
+
 def cut(text: str, most: int = MOST) -> str:
     """At most so many characters, and how many there were."""
     return text if len(text) <= most else f"{text[:most]}… ({len(text):,} characters)"

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping as MappingABC
 from dataclasses import fields, replace
 from pathlib import Path
 
+from experiment.arrivals import arrival_times
 from experiment.controls import Fault
 from experiment.decoding import FAILED, Decoder, describe, hints_of
-from experiment.errors import Location
+from experiment.errors import ConfigError, Location
 from experiment.names import JOURNEY, LINK, MIX, PROPERTY, SERVICE, LinkName, ServiceName
 from experiment.scenario import (
     MAX_VISITS,
@@ -21,7 +23,7 @@ from experiment.scenario import (
 )
 from experiment.scenario_sense import check_sense
 from experiment.topology import ANSWERED, System
-from experiment.units import Rate
+from experiment.units import DURATION, Rate, quantity_text
 from experiment.yaml_source import Mapping, Node, Scalar, key_place, place, read_yaml
 
 MAX_FLAPS = 1000
@@ -146,7 +148,9 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
         start, end = fault_window(spec, scenario.phases)
         found = f"a fault from {start:g} s to {end:g} s"
         where = _time_place(node, index, late=starts["fault"] <= start < starts["recovery"])
-        if end <= start:
+        if _outside_of_its_phase(decoder, node, index, scenario):
+            pass
+        elif end <= start:
             expected = "a fault that lasts: give its phase a length, or the fault `lasting`"
             decoder.fail(where, found, expected)
         elif end > starts["settle"] + 1e-9:
@@ -172,6 +176,30 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
         windows.append((spec.target, spec.fault.kind, start, end))
 
 
+def _outside_of_its_phase(decoder: Decoder, node: Node, index: int, scenario: Scenario) -> bool:
+    """`at: 9s` in a phase of 8 s: with `during`, times count from the begin of the phase and end with it."""
+    spec = scenario.faults[index]
+    if spec.during is None or (spec.at is None and spec.lasting is None):
+        return False
+    length = getattr(scenario.phases, spec.during)
+    at, lasting = spec.at or 0.0, spec.lasting or 0.0
+    phase = f"the {spec.during.replace('_', '-')} phase of {_text(length)}"
+    if 0 < length <= at:
+        expected = "a time before its end: with `during`, `at` counts from the begin of the phase"
+        decoder.fail(place(node, "faults", index, "at"), f"at {_text(at)} in {phase}", expected)
+        return True
+    if 0 < length < at + lasting - 1e-9:
+        found = f"a fault that lasts {_text(lasting)} from {_text(at)} on in {phase}"
+        expected = f"one that ends with the phase: at most {_text(length - at)}"
+        decoder.fail(place(node, "faults", index, "lasting"), found, expected)
+        return True
+    return False
+
+
+def _text(seconds: float) -> str:
+    return quantity_text(seconds, DURATION) if seconds else "0s"
+
+
 def _time_place(node: Node, index: int, late: bool) -> Location:
     """The key that puts a fault where it is: how long it lasts when it starts well, else when it starts."""
     fault = ("faults", index)
@@ -192,6 +220,8 @@ def _check_load(decoder: Decoder, node: Node, scenario: Scenario, folder: Path) 
             decoder.fail(where, "a replay without a file", "file: arrival times, one a line")
         elif not (folder / arrivals.file).is_file():
             decoder.fail(named, f'no file "{arrivals.file}"', f"a file of arrival times in {folder}")
+        else:
+            _check_replay(decoder, arrivals, phase_starts(scenario.phases)["settle"], folder)
         return
     if arrivals.rate <= 0:
         rate = place(node, "load", "arrivals", "rate")
@@ -206,6 +236,14 @@ def _check_load(decoder: Decoder, node: Node, scenario: Scenario, folder: Path) 
     if visits > MAX_VISITS:
         found = f"up to {visits:,.0f} visits in {length_s:g} s"
         decoder.fail(where, found, f"at most {MAX_VISITS:,} visits in a run: a lower rate, shorter phases")
+
+
+def _check_replay(decoder: Decoder, arrivals: Arrivals, length_s: float, folder: Path) -> None:
+    """A file that can be read, with an arrival within the load; each mistake at its line."""
+    try:
+        arrival_times(arrivals, length_s, random.Random(0), folder)
+    except ConfigError as error:
+        decoder.problems += error.problems
 
 
 def _check_judged(decoder: Decoder, node: Node, scenario: Scenario) -> None:

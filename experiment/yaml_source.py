@@ -8,6 +8,8 @@ parses where PyYAML has it, as all of its wheels do: 240 kB take a fifth of a se
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
@@ -134,9 +136,10 @@ def read_yaml(path: Path, aliases: bool = False) -> Node:
 def parse_yaml(text: str, file: str, aliases: bool = False) -> Node:
     """The root node of one YAML document; `file` is used in messages only."""
     _refuse_control_characters(text, file)
+    text = _with_whole_characters(text)
     building = _Building(file, aliases)
     try:
-        for event in _events(text):
+        for event in _events(_without_stray_tabs(text)):
             building.take(event)
     except _Refused as refused:
         where = _location(refused.mark, file)
@@ -144,11 +147,14 @@ def parse_yaml(text: str, file: str, aliases: bool = False) -> Node:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         found = f"text that is not YAML ({error.problem})"
-        hint = (
-            "indent with spaces: YAML takes no tabs"
-            if mark and text[mark.index : mark.index + 1] == "\t"
-            else ""
-        )
+        hint = ""
+        if mark and text[mark.index : mark.index + 1] == "\t":
+            hint = "indent with spaces: YAML takes no tabs"
+        if half := _half_a_character(text, mark):
+            found, hint = (
+                f"{half}, which is half a character",
+                "write the character itself, or as \\U0001F600",
+            )
         raise ConfigError([Problem(_location(mark, file), found, "a YAML document", hint)]) from None
     except yaml.YAMLError as error:  # without a place
         problem = Problem(Location(file), f"text that is not YAML ({error})", "a YAML document")
@@ -167,6 +173,61 @@ def _refuse_control_characters(text: str, file: str) -> None:
         at = text.index(chr(int(found[2:], 16)))
         where = Location(file, text.count("\n", 0, at) + 1, at - text.rfind("\n", 0, at))
         raise ConfigError([Problem(where, f"the character {found}", "text without control characters")])
+
+
+# Of JSON: a character beyond the first 65,536, as two halves. After an even number of backslashes it is one.
+_PAIR = re.compile(r"(?<!\\)((?:\\\\)*)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
+_HALF = re.compile(r"\\?u?(d[89a-f][0-9a-f]{2})", re.IGNORECASE)
+
+
+def _with_whole_characters(text: str) -> str:
+    """JSON is YAML, but writes a character such as an emoji as two escapes, which YAML has as one. Where the
+    text is JSON they are put together: every escape of it stands within quotes."""
+    if "\\ud" not in text.lower():
+        return text
+    try:
+        json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    return _PAIR.sub(_whole, text)
+
+
+def _whole(found: re.Match[str]) -> str:
+    high, low = int(found[2], 16) - 0xD800, int(found[3], 16) - 0xDC00
+    return f"{found[1]}\\U{0x10000 + high * 0x400 + low:08x}"
+
+
+def _half_a_character(text: str, mark: Any) -> str:
+    """The escape at the place of a mistake, where it is half of a pair."""
+    found = _HALF.match(text, max(0, mark.index - 1)) or _HALF.match(text, mark.index) if mark else None
+    return f"the escape \\u{found[1]}" if found else ""
+
+
+def _without_stray_tabs(text: str) -> str:
+    """Tabs that YAML allows and its parsers do not: in lines that hold nothing else but a comment, and at the
+    end of a line. They become blanks, so that places stay, but only outside of texts, whose tabs count:
+    where the parser stops at one."""
+    if "\t" not in text:
+        return text
+    for _ in range(MOST_STRAY_TABS):
+        try:
+            for _event in _events(text):
+                pass
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            found = _STRAY.match(text, mark.index) if mark else None
+            if found is None:
+                return text
+            text = text[: mark.index] + found[0].replace("\t", " ") + text[found.end() :]
+        except yaml.YAMLError:
+            return text
+        else:
+            return text
+    return text
+
+
+MOST_STRAY_TABS = 50  # each needs another look at the whole text
+_STRAY = re.compile(r"\t[ \t]*(?:\r?\n[ \t]*)*(?=\r?\n|#|\Z)")  # with the empty lines after it
 
 
 def _events(text: str) -> Iterator[Any]:

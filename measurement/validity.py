@@ -104,6 +104,11 @@ def _baseline_met(
         broken.append("no operation was offered in the baseline")
     offered = sum(row.offered for row in baseline)
     good = f"the baseline met its {noun(len(declared), 'objective')} over {noun(offered, 'operation')}"
+    if not declared:
+        good = (
+            f"no objective was declared for the baseline; at least {USABLE_BASELINE:.0%} of its "
+            f"{noun(offered, 'operation')} were good"
+        )
     return ValidityCheck("baseline_met", not broken, "; ".join(broken) or good)
 
 

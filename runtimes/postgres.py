@@ -64,6 +64,7 @@ SETTINGS = {
     "logging_collector": "off",
     "timezone": "UTC",
 }
+TEMPORARY = ("/tmp", "/var/tmp")
 ENVIRONMENT = {"LC_ALL": "C", "PATH": "/usr/bin:/bin", "TZ": "UTC"}
 
 
@@ -99,7 +100,8 @@ def find_programs(cache: Path, journal: Journal) -> Programs:
     try:
         shown = run_child([str(home / "bin" / "postgres"), "--version"], within_s=VERSION_WITHIN_S)
     except OSError as error:
-        raise StartError(f"PostgreSQL's postgres could not be run: {error}") from None
+        hint = "expected a file system that programs may be started from"
+        raise StartError(f"PostgreSQL's postgres could not be run: {error}, {hint}") from None
     return Programs(home / "bin", shown.out.strip().rpartition(" ")[2], user)
 
 
@@ -138,11 +140,27 @@ def storage(var: Path) -> Path:
         var.mkdir(parents=True, exist_ok=True)
         return var
     passage(var)
-    if reachable(var.resolve()):
+    return passage(place_for(var))
+
+
+def place_for(var: Path) -> Path:
+    """`var`, where the user of PostgreSQL can enter it, else the first folder for temporary files in which
+    that user may start programs. Raises StartError where there is none."""
+    if os.geteuid() != 0 or reachable(var.resolve()):
         return var
     named = hashlib.sha256(str(var.resolve()).encode()).hexdigest()[:8]
-    elsewhere = Path(tempfile.gettempdir()) / f"codeblue-{named}"
-    return passage(elsewhere)
+    refused = []
+    for parent in dict.fromkeys(map(Path, (tempfile.gettempdir(), *TEMPORARY))):
+        if not parent.is_dir() or not reachable(parent.resolve()):
+            refused.append(f"{parent} cannot be entered by every user")
+        elif os.statvfs(parent).f_flag & os.ST_NOEXEC:
+            refused.append(f"{parent} is mounted noexec")
+        else:
+            return parent / f"codeblue-{named}"
+    raise StartError(
+        f"found no place for PostgreSQL, which runs as another user than root: {var} cannot be entered by "
+        f"every user, {', '.join(refused)}; expected a project folder that others may enter, or such a TMPDIR"
+    )
 
 
 def data_home(place: Path, instance: str, programs: Programs) -> Path:

@@ -9,6 +9,7 @@ import os
 import shlex
 import sys
 import threading
+from contextlib import suppress
 
 import click
 
@@ -16,7 +17,7 @@ from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.lazy import LazyGroup
 from execution.commands.saying import say_failure, show, tell
 from execution.program import COMPLETES, NAME, program
-from experiment.errors import SIGNALS, CodeBlueError, ExitCode, StorageError
+from experiment.errors import SIGNALS, CodeBlueError, ExitCode, OutputError, StorageError
 from experiment.stop import Interrupted
 from runtimes.private_places import MASK
 
@@ -35,8 +36,8 @@ First steps:
 
 \b
 Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto, 5 clean-up incomplete,
-64 bad configuration, 70 internal error, 129 / 130 / 143 interrupted by SIGHUP / SIGINT / SIGTERM (after
-clean-up).
+64 bad configuration, 70 internal error, 73 results cannot be written, 129 / 130 / 143 interrupted by
+SIGHUP / SIGINT / SIGTERM (after clean-up).
 """
 
 
@@ -142,14 +143,18 @@ def _failed(message: str, code: ExitCode, error: CodeBlueError | None = None) ->
     """Whoever asked for JSON gets the mistakes as JSON, too."""
     words = sys.argv[1 : sys.argv.index("--")] if "--" in sys.argv else sys.argv[1:]
     if "--json" in words:
-        say_failure(message, int(code), error)
+        with suppress(OSError, OutputError):  # the output may be what failed
+            say_failure(message, int(code), error)
     return code
 
 
 def _unforeseen(error: Exception) -> ExitCode:
-    """A full disk may be met anywhere, and is nobody's mistake; everything else is ours."""
-    from execution.whole_files import refusal
+    """A full disk or a closed folder may be met anywhere, and is nobody's mistake; all else is ours."""
+    from execution.whole_files import closed, refusal
 
+    if isinstance(error, OSError) and (said := closed(error)):
+        tell(f"error: {said}")
+        return _failed(said, ExitCode.CANNOT_WRITE)
     if isinstance(error, OSError) and (said := refusal(error)):
         tell(f"error: {said}")
         return _failed(said, StorageError.exit_code)

@@ -12,7 +12,7 @@ import click
 from execution.commands.lazy import Pasteable
 from execution.commands.parameters import json_option
 from execution.commands.saying import dump, say
-from execution.places import CHECKOUT, HOME
+from execution.places import CHECKOUT, HOME, INSTANCES
 from execution.program import as_started_here
 
 REAL_TOXIPROXY = (
@@ -125,7 +125,12 @@ def _postgres() -> Finding:
     from runtimes.binaries import postgres_binary
 
     path = postgres_binary("postgres")
-    return Finding("postgresql", path.is_file(), str(path), AGAIN)
+    if not path.is_file():
+        return Finding("postgresql", False, str(path), AGAIN)
+    from runtimes.postgres import place_for
+
+    place = place_for(INSTANCES)  # raises where its user could not enter
+    return Finding("postgresql", True, f"{path}, data below {place}")
 
 
 def _nats() -> Finding:

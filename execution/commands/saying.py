@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +15,7 @@ import click
 
 from execution.commands.terminal import SCREEN, fitted, quiet
 from execution.program import as_started_here, pasteable
+from experiment.errors import OutputError
 from experiment.plain_text import Ours, block, json_text
 
 if TYPE_CHECKING:
@@ -24,13 +28,29 @@ MOST_LINES_SAID = 20_000  # a table of a large comparison
 def say(text: str) -> None:
     """To stdout; text that others wrote does not act on the terminal or the pipeline that shows it."""
     SCREEN.clear()
-    click.echo(_harmless(text))
+    _out(_harmless(text))
+
+
+def _out(text: str) -> None:
+    """Raises OutputError where standard output takes no more; a reader who has left is click's to end."""
+    try:
+        click.echo(text)
+    except OSError as error:
+        if error.errno == errno.EPIPE:
+            raise
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        with suppress(OSError, ValueError):  # what is left in the buffer would be tried again at the end
+            os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
+        found = f"standard output: found no room for what was to be said ({error.strerror})"
+        raise OutputError(f"{found}, expected some: free it, or send the output elsewhere") from None
 
 
 def tell(text: str) -> None:
     """To stderr: what is not a result. Commands in it can be pasted."""
     SCREEN.clear()
-    click.echo(as_started_here(_harmless(text)), err=True)
+    with suppress(OSError):  # nobody can be told that; the exit code stays what it is
+        click.echo(as_started_here(_harmless(text)), err=True)
 
 
 def tell_progress(text: str) -> None:
@@ -95,7 +115,7 @@ def say_failure(message: str, code: int, error: Exception | None = None) -> None
 
 def _echo_json(text: str) -> None:
     SCREEN.clear()
-    click.echo(json_text(text))
+    _out(json_text(text))
 
 
 def _command() -> str:

@@ -17,22 +17,38 @@ from execution.commands.saying import dump, say, tell
 @system_option
 @json_option
 def validate(files: tuple[Path, ...], system: Path | None, as_json: bool) -> int:
-    """Starts nothing. Without FILES it checks all that the system has. Exit 64 when there is a mistake."""
+    """Starts nothing. Without FILES it checks all that the system has. Warns of what a scenario leaves
+    unjudged. Exit 64 when there is a mistake.
+    """
+    from dataclasses import asdict
+
     from execution.catalogue import default_catalogue
-    from execution.runs.preflight import validate_file
-    from experiment.errors import CodeBlueError, ExitCode
+    from execution.envelope import mistake, mistakes_of
+    from execution.runs.preflight import validate_file, warnings_in
+    from experiment.errors import CodeBlueError, ExitCode, Problem
+    from experiment.scenario_warnings import told
     from experiment.units import noun
 
     chosen = files or default_catalogue(system).files()
-    errors: dict[Path, CodeBlueError] = {}
+    errors: list[CodeBlueError] = []
+    warnings: list[Problem] = []
     for path in chosen:
-        error = validate_file(path, default_catalogue(system, [str(path)]))
+        catalogue = default_catalogue(system, [str(path)])
+        error = validate_file(path, catalogue)
         if error is not None:
-            errors[path] = error
+            errors.append(error)
+        else:
+            warnings += warnings_in(path, catalogue)
     if as_json:
-        dump({"files": len(chosen), "errors": {str(path): str(error) for path, error in errors.items()}})
+        mistakes = [asdict(one) for error in errors for one in mistakes_of(error)]
+        warned = [asdict(mistake(one)) for one in warnings]
+        dump(
+            {"files": len(chosen), "valid": len(chosen) - len(errors), "errors": mistakes, "warnings": warned}
+        )
     else:
-        for error in errors.values():
-            tell(str(error))
-        say(f"{noun(len(chosen), 'file')}, {len(chosen) - len(errors)} valid, {len(errors)} with mistakes")
+        for text in (*map(str, errors), *map(told, warnings)):
+            tell(text)
+        valid, wrong = len(chosen) - len(errors), len(errors)
+        told_warnings = f", {noun(len(warnings), 'warning')}" if warnings else ""
+        say(f"{noun(len(chosen), 'file')}, {valid} valid, {wrong} with mistakes{told_warnings}")
     return int(ExitCode.BAD_CONFIGURATION if errors else ExitCode.PASS)

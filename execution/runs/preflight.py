@@ -13,6 +13,7 @@ from experiment.design import Design, load_design
 from experiment.errors import CodeBlueError, ConfigError, Location, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
 from experiment.scenario import Scenario, objectives
+from experiment.scenario_warnings import warnings_of
 from experiment.suite import Suite
 from experiment.topology import System
 from experiment.visits import rehearse
@@ -117,6 +118,15 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
 
 def _is_below(path: Path, folders: Iterable[Path]) -> bool:
     return any(path.resolve().is_relative_to(folder.resolve()) for folder in folders)
+
+
+def warnings_in(path: Path, catalogue: Catalogue) -> tuple[Problem, ...]:
+    """What a scenario file that has no mistakes leaves unjudged; nothing of other files."""
+    node = read_yaml(path)
+    if not isinstance(node, YamlMapping) or node.get("load") is None or node.get("phases") is None:
+        return ()
+    system = catalogue.system()
+    return warnings_of(node, catalogue.scenario(str(path), system), system)
 
 
 def is_suite(path: Path) -> bool:

@@ -32,10 +32,11 @@ import msgspec
 
 from execution.catalogue import read_system, system_file
 from execution.runs.manifest import VALUES, digests, require_evidence, require_values
+from execution.whole_files import closed
 from experiment.asked import Asked
 from experiment.controls import Fault
 from experiment.design import Design
-from experiment.errors import HistoryError, StorageError, UsageError
+from experiment.errors import HistoryError, OutputError, StorageError, UsageError
 from experiment.history import Header, History, load_history
 from experiment.plan import Plan
 from experiment.properties import Binding
@@ -210,6 +211,8 @@ def create(
         shutil.rmtree(unfinished, ignore_errors=True)
         if not isinstance(error, OSError):
             raise
+        if said := closed(error):
+            raise OutputError(said) from None
         why = f"the folder of the run could not be written ({error.strerror})"
         raise StorageError(f"{parent}: {why}") from None
     for path in _names(parent, plan.run_id):

@@ -26,6 +26,7 @@ from experiment.workload import Population
 from .population import MEDICATIONS, Medication, Patient, coverage_of, of_patients
 
 FHIR_ID = re.compile(r"[A-Za-z0-9.-]{1,64}")  # FHIR R4, data type id
+HALF = re.compile("[\ud800-\udfff]")  # of a surrogate pair, which JSON joins: what is left stands alone
 READ = ("Patient", "Coverage", "MedicationRequest", "Medication")
 
 
@@ -246,5 +247,12 @@ def _documents(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
             where = Location(str(path), number)
             said = f"JSON that cannot be read ({error})"
             raise ConfigError([Problem(where, said, "a FHIR bundle")]) from None
-        if isinstance(found, dict):
-            yield number, found
+        if not isinstance(found, dict):
+            continue
+        if half := HALF.search(json.dumps(found, ensure_ascii=False)):
+            where, said = (
+                Location(str(path), number),
+                f"the escape \\u{ord(half[0]):04x}, which is half a character",
+            )
+            raise ConfigError([Problem(where, said, "text that can be written")])
+        yield number, found

@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from experiment.errors import ConfigError, Location, Problem, StartError
+from experiment.errors import ConfigError, Location, Problem, StartError, UsageError, nearest
 from experiment.plain_text import MOST, Ours, Plain, block, clean, csv_text, hidden, json_text, line, plain
 
 ACTS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]|##[A-Za-z]*\[")
@@ -141,3 +141,18 @@ def test_fifty_mistakes_are_told_and_the_others_counted() -> None:
     told = str(ConfigError([Problem(Location("a.yaml", n), "x", "y") for n in range(1, 22_001)]))
     assert len(told.splitlines()) == 51
     assert told.endswith("\nand 21,950 more mistakes")
+
+
+@pytest.mark.parametrize("code", [0xA0, 0x2009, 0x200C, 0x200D, 0x202F, 0x3000, 0xFE0F, 0x3164])
+def test_a_mistake_names_the_characters_that_nobody_sees(code: int) -> None:
+    """Two words that look alike are told apart by the code point, in files and on the command line."""
+    word = f"pay{chr(code)}ment"
+    told = str(Problem(Location("a.yaml"), f'the unknown mix "{word}"', "a mix", nearest(word, ["payment"])))
+    assert f'"pay<U+{code:04X}>ment"' in told and f'did you mean "payment"? (found U+{code:04X})' in told
+    assert f"pay<U+{code:04X}>ment" in str(UsageError(f"found no scenario {word}"))
+
+
+def test_a_letter_of_another_script_is_named() -> None:
+    """A Cyrillic letter looks like a Latin one."""
+    assert nearest("p\u0430yment", ["payment"]) == 'did you mean "payment"? (found U+0430)'
+    assert nearest("paymnt", ["payment"]) == 'did you mean "payment"?'

@@ -250,3 +250,60 @@ def test_what_aliases_stand_for_is_there_and_of_a_reasonable_size(text: str, fou
     """A bomb, an alias of itself, one of nothing, and a text that is merged."""
     (problem,) = problems_of(lambda: parse_yaml(text, "f", aliases=True))
     assert problem.found == found
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": "\\ud83d\\ude00"}', "\U0001f600"),
+        (r'{"a": "\\ud83d \uD83D\uDE00"}', "\\ud83d \U0001f600"),
+        ('a: "\\U0001F600"\n', "\U0001f600"),
+        ("a: \U0001f600\n", "\U0001f600"),
+    ],
+)
+def test_a_character_may_be_written_as_json_writes_it(text: str, value: str) -> None:
+    """Two escapes for one character; what follows an escaped backslash is no escape."""
+    node = parse_yaml(text, "f.yaml")
+    assert isinstance(node, Mapping)
+    found = node.get("a")
+    assert isinstance(found, Scalar) and found.text == value
+    found.text.encode("utf-8")
+
+
+@pytest.mark.parametrize("text", ['{"a": "\\ud83d"}', 'a: "\\ud83d\\ude00"\n', '{"a": "\\ude00\\ud83d"}'])
+def test_half_a_character_is_refused_at_its_place(text: str) -> None:
+    """It could be accepted and never be written; YAML that is not JSON has one escape for it."""
+    with pytest.raises(ConfigError, match=r"f\.yaml:1:\d+: found the escape \\u[dD].*half a character"):
+        parse_yaml(text, "f.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a: 1\n\t\nb: 2\n",
+        "a: 1\n \t \nb: 2\n",
+        "\t# a note\na: 1\nb: 2\n",
+        "a: 1\t\nb: 2\t\n",
+        "a: 1 \t# a note\nb: 2\n",
+        "a: 1\nb: 2\n\t",
+        "a: 1\n" + "\t\n" * 200 + "b: 2\n",
+    ],
+)
+def test_a_tab_that_yaml_allows_is_no_mistake(text: str) -> None:
+    """In lines that hold nothing else or a comment, and at the end of a line."""
+    node = parse_yaml(text, "f.yaml")
+    assert isinstance(node, Mapping) and [key.text for key, _ in node.items] == ["a", "b"]
+
+
+def test_tabs_inside_of_texts_stay() -> None:
+    """Also where another one was passed over."""
+    node = parse_yaml("a: |\n  x\t\n  \t\n\t\nb: 2\n\t\nc: 3\n", "f.yaml")
+    assert isinstance(node, Mapping)
+    found = node.get("a")
+    assert isinstance(found, Scalar) and found.text == "x\t\n\t\n"
+
+
+def test_a_tab_that_indents_is_refused() -> None:
+    """With what to do instead."""
+    with pytest.raises(ConfigError, match="indent with spaces"):
+        parse_yaml("a:\n\tb: 1\n", "f.yaml")

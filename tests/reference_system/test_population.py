@@ -265,6 +265,7 @@ def test_odd_entries_are_passed_over(tmp_path: Path, odd: Any) -> None:
             "",
             "a Coverage with the status 3",
         ),
+        ("a.json", '{"resourceType": "Patient", "id": "a", "note": "\\ud83d"}', ":1:1", "the escape \\ud83d"),
         ("a.json", "[" * 100_000, ":1:1", "JSON nested too deeply to read"),
         ("a.json", bundle(request("x")), "", "no patient"),
         ("a.json", {"resourceType": "Bundle"}, "", "no patient"),

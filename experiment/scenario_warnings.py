@@ -1,0 +1,57 @@
+"""What a scenario leaves unjudged: it can be run, but what it shows is less than its reader may think."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from experiment.errors import Location, Problem
+from experiment.names import JOURNEY
+from experiment.needs import mentioned, played
+from experiment.scenario import Scenario
+from experiment.topology import System
+from experiment.yaml_source import Node, key_place, place
+
+
+def warnings_of(node: Node, scenario: Scenario, system: System) -> tuple[Problem, ...]:
+    """Each with its place, what was found, what was expected and a hint; none of them is a mistake."""
+    return (*_unasked(node, scenario), *_unexercised(node, scenario, system))
+
+
+def _unasked(node: Node, scenario: Scenario) -> Iterator[Problem]:
+    """Parts of `expect` that are not there."""
+    expect, where = scenario.expect, key_place(node, "expect")
+    journeys = "{journey: NAME, success: "
+    if not expect.baseline:
+        hint = f'without one half of the operations is enough; such as {journeys}">= 99%"}}'
+        yield Problem(where, "no objective for the baseline", "one under expect.baseline", hint)
+    if not expect.invariants:
+        hint = "the properties that the load exercises are judged, but a run that has no data for them passes"
+        yield Problem(where, "no property", "the names of some under expect.invariants", hint)
+    if not scenario.faults:
+        return
+    if not expect.fault:
+        hint = f'what users get while faults act is not judged; such as {journeys}">= 90%"}}'
+        yield Problem(where, "no objective for the time of the faults", "one under expect.fault", hint)
+    if expect.recovery is None:
+        hint = "whether the system is well again is not judged; such as {within: 10s, hold: 5s}"
+        yield Problem(where, "no recovery", "expect.recovery", hint)
+
+
+def _unexercised(node: Node, scenario: Scenario, system: System) -> Iterator[Problem]:
+    """Properties that are named, of journeys that the load does not play."""
+    for index, name in enumerate(scenario.expect.invariants):
+        needed = mentioned(system.properties[name], JOURNEY)
+        if needed and not needed & played(system, scenario):
+            found = f"{name}, which the load does not exercise"
+            expected = f"a property of what the load plays: {name} is about {', '.join(sorted(needed))}"
+            yield Problem(_item(node, index), found, expected)
+
+
+def _item(node: Node, index: int) -> Location:
+    return place(node, "expect", "invariants", index)
+
+
+def told(warning: Problem) -> str:
+    """In a line of its own, as mistakes are."""
+    hint = f"\n    {warning.hint}" if warning.hint else ""
+    return f"{warning.where}: warning: found {warning.found}, expected {warning.expected}{hint}"
