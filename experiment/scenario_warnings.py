@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from experiment.errors import Location, Problem
-from experiment.names import JOURNEY
-from experiment.needs import mentioned, played
+from experiment.errors import Problem
 from experiment.scenario import Scenario
-from experiment.topology import System
-from experiment.yaml_source import Node, key_place, place
+from experiment.yaml_source import Node, key_place
 
 
-def warnings_of(node: Node, scenario: Scenario, system: System) -> tuple[Problem, ...]:
+def warnings_of(node: Node, scenario: Scenario) -> tuple[Problem, ...]:
     """Each with its place, what was found, what was expected and a hint; none of them is a mistake."""
-    return (*_unasked(node, scenario), *_unexercised(node, scenario, system))
+    return tuple(_unasked(node, scenario))
 
 
 def _unasked(node: Node, scenario: Scenario) -> Iterator[Problem]:
@@ -29,26 +26,12 @@ def _unasked(node: Node, scenario: Scenario) -> Iterator[Problem]:
         yield Problem(where, "no property", "the names of some under expect.invariants", hint)
     if not scenario.faults:
         return
-    if not expect.fault:
+    if not expect.fault and not expect.invariants:
         hint = f'what users get while faults act is not judged; such as {journeys}">= 90%"}}'
         yield Problem(where, "no objective for the time of the faults", "one under expect.fault", hint)
     if expect.recovery is None:
         hint = "whether the system is well again is not judged; such as {within: 10s, hold: 5s}"
         yield Problem(where, "no recovery", "expect.recovery", hint)
-
-
-def _unexercised(node: Node, scenario: Scenario, system: System) -> Iterator[Problem]:
-    """Properties that are named, of journeys that the load does not play."""
-    for index, name in enumerate(scenario.expect.invariants):
-        needed = mentioned(system.properties[name], JOURNEY)
-        if needed and not needed & played(system, scenario):
-            found = f"{name}, which the load does not exercise"
-            expected = f"a property of what the load plays: {name} is about {', '.join(sorted(needed))}"
-            yield Problem(_item(node, index), found, expected)
-
-
-def _item(node: Node, index: int) -> Location:
-    return place(node, "expect", "invariants", index)
 
 
 def told(warning: Problem) -> str:

@@ -125,8 +125,7 @@ def warnings_in(path: Path, catalogue: Catalogue) -> tuple[Problem, ...]:
     node = read_yaml(path)
     if not isinstance(node, YamlMapping) or node.get("load") is None or node.get("phases") is None:
         return ()
-    system = catalogue.system()
-    return warnings_of(node, catalogue.scenario(str(path), system), system)
+    return warnings_of(node, catalogue.scenario(str(path), catalogue.system()))
 
 
 def is_suite(path: Path) -> bool:

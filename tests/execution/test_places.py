@@ -116,7 +116,7 @@ def test_programs_of_postgresql_go_where_they_may_be_started(monkeypatch: pytest
     monkeypatch.setattr(
         os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC if str(path) in noexec else 0)
     )
-    monkeypatch.setattr(postgres.tempfile, "gettempdir", lambda: "/nx")
+    monkeypatch.setattr("tempfile.gettempdir", lambda: "/nx")
     var = Path("/work/closed/var")
     assert postgres.place_for(Path("/work/open")) == Path("/work/open")
     assert postgres.place_for(var).parent == Path("/tmp")

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import harness
+from execution.catalogue import default_catalogue
+from execution.runs.preflight import warnings_in
 from experiment.errors import ConfigError
 from experiment.scenario_file import load_scenario
 from experiment.scenario_warnings import told, warnings_of
@@ -41,7 +43,7 @@ def scenario_of(folder: Path, text: str) -> Path:
 def warned(folder: Path, text: str) -> list[str]:
     path = scenario_of(folder, text)
     scenario = load_scenario(path, system(), KINDS)
-    return [told(one) for one in warnings_of(read_yaml(path), scenario, system())]
+    return [told(one) for one in warnings_of(read_yaml(path), scenario)]
 
 
 def mistakes(folder: Path, text: str) -> str:
@@ -60,7 +62,6 @@ def test_a_scenario_that_judges_everything_is_not_warned_of(tmp_path: Path) -> N
     [
         ("  invariants: [no_duplicate_charge]\n", "no property"),
         ('  baseline: [{journey: pay, success: ">= 99%"}]\n', "no objective for the baseline"),
-        ('  fault: [{journey: pay, success: ">= 99%"}]\n', "no objective for the time of the faults"),
         ("  recovery: {within: 5s, hold: 3s}\n", "no recovery"),
     ],
 )
@@ -70,11 +71,21 @@ def test_each_part_that_is_missing_is_warned_of(tmp_path: Path, line: str, found
     assert f"look.yaml:7:1: warning: found {found}, expected " in said
 
 
-def test_a_property_that_the_load_does_not_exercise_is_warned_of(tmp_path: Path) -> None:
-    """At its own place in the list."""
-    text = TEXT.replace("[no_duplicate_charge]", "[no_duplicate_charge, no_lost_checkin]")
-    (said,) = warned(tmp_path, text)
-    assert "look.yaml:8:37: warning: found no_lost_checkin, which the load does not exercise" in said
+def test_faults_that_nothing_judges_are_warned_of(tmp_path: Path) -> None:
+    """Without a property and without an objective for their time only the recovery is judged."""
+    lines = ("  invariants: [no_duplicate_charge]\n", '  fault: [{journey: pay, success: ">= 99%"}]\n')
+    said = warned(tmp_path, TEXT.replace(lines[0], "").replace(lines[1], ""))
+    assert [text.partition("found ")[2].partition(",")[0] for text in said] == [
+        "no property",
+        "no objective for the time of the faults",
+    ]
+
+
+def test_the_project_warns_of_few_scenarios_of_its_own() -> None:
+    """What the warnings say would be passed over, if there were many."""
+    catalogue = default_catalogue()
+    found = [path for path in set(catalogue.scenario_files().values()) if warnings_in(path, catalogue)]
+    assert len(found) <= 2, found
 
 
 def test_an_objective_that_no_user_plays_is_a_mistake(tmp_path: Path) -> None:
