@@ -262,8 +262,7 @@ class System:
         return tuple(Path(os.path.normpath(home / text)) for text in texts)
 
     def record_kinds(self) -> dict[str, tuple[str, ...]]:
-        """Stores whose records are read in the end, each with the kinds that it gives; none: it does not
-        say."""
+        """Stores whose records are read in the end, each with the kinds that it gives; none: not known."""
         given = {
             name: service.records
             for name, service in self.services.items()

@@ -151,8 +151,10 @@ def test_every_command_that_takes_scenarios_knows_another_system(command: Comman
     assert list(listed["scenarios"]) == ["night/slow_lamp"] and list(listed["designs"]) == ["patient"]
     assert list(listed["links"]) == ["switchboard -> lamp"] and list(listed["suites"]) == ["nights"]
     assert list(listed["journeys"]) == ["light_up"] and list(listed["mixes"]) == ["evening"]
-    assert command("validate", "--system", str(LAMPS))[1] == "4 files, 4 valid, 0 with mistakes\n"
-    assert command("validate", str(SLOW_LAMP), str(CONTROL))[1] == "2 files, 2 valid, 0 with mistakes\n"
+    assert command("validate", "--system", str(LAMPS))[1].startswith("4 files, 4 valid, 0 with mistakes")
+    assert command("validate", str(SLOW_LAMP), str(CONTROL))[1].startswith(
+        "2 files, 2 valid, 0 with mistakes"
+    )
     assert command("plan", str(SLOW_LAMP))[1] == command("plan", "slow_lamp", "--system", str(LAMPS))[1]
 
 
