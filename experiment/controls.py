@@ -7,6 +7,7 @@ starts.
 
 from __future__ import annotations
 
+import random
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -159,6 +160,17 @@ class SlowProcessing:
 
 
 @dataclass(frozen=True, slots=True)
+class DrawnDelays:
+    """Each request takes the next of these longer before its work is committed; after the last comes the
+    first again."""
+
+    delays_s: tuple[float, ...]
+
+    def __str__(self) -> str:
+        return f"{len(self.delays_s)} delays, {', '.join(f'{one:g} s' for one in self.delays_s[:3])}, ..."
+
+
+@dataclass(frozen=True, slots=True)
 class ErrorShare:
     """A share of the requests is answered with `status` before anything is done."""
 
@@ -176,7 +188,7 @@ class Redelivery:
     missed: bool = False
 
 
-Behaviour = LostResponse | SlowProcessing | ErrorShare | Redelivery
+Behaviour = LostResponse | SlowProcessing | DrawnDelays | ErrorShare | Redelivery
 CONSUMED = (Redelivery,)  # a consumer of events plays these to itself, a callee the others to its caller
 
 
@@ -401,3 +413,10 @@ class Fault(Protocol):
     def gone(self, before: object, after: object) -> Effect: ...
     def look(self, controls: Controls, target: str, fault: str) -> Look: ...
     def met(self, target: str, start: Look, now: Look) -> Effect: ...
+
+
+@runtime_checkable
+class Seeded(Protocol):
+    """A fault that has something drawn from the seed, once for each of its activations."""
+
+    def drawn(self, rng: random.Random) -> Fault: ...

@@ -18,7 +18,15 @@ from typing import Annotated, Any, Literal, TypeVar, Union, cast, get_args, get_
 
 from experiment.errors import MOST_PROBLEMS, ConfigError, Location, Problem, nearest, told_of
 from experiment.names import ARGUMENT, Reference
-from experiment.units import Bound, Unit, parse_bound, parse_quantity
+from experiment.units import (
+    RELATIVE_FORMS,
+    Bound,
+    LatencyLimit,
+    Unit,
+    parse_bound,
+    parse_latency_bound,
+    parse_quantity,
+)
 from experiment.yaml_source import Mapping, Node, Scalar, Sequence
 
 T = TypeVar("T")
@@ -140,13 +148,17 @@ class Decoder:
         found = f'the unknown {reference.what} "{name}"'
         return self.fail(node.where, found, reference.home, self.nearest(name, known))
 
-    def _quantity(self, node: Node, base: type, unit: Unit) -> Any:
+    def _quantity(self, node: Node, base: Any, unit: Unit) -> Any:
         expected = f"a {unit.name} such as {unit.example}"
         if base is Bound:
             expected = f'a bound such as ">= {unit.example}" or "<= {unit.example}"'
+        if base is LatencyLimit:
+            expected = f'a bound such as "<= {unit.example}" or "{RELATIVE_FORMS[0]}"'
         if not isinstance(node, Scalar):
             return self.fail(node.where, describe(node), expected)
         try:
+            if base is LatencyLimit:
+                return parse_latency_bound(node.text)
             if base is Bound:
                 return parse_bound(node.text, unit)
             return parse_quantity(node.text, unit)
@@ -260,11 +272,9 @@ def expected_of(annotation: Any) -> str:
         base, mark = get_args(annotation)[:2]
         if isinstance(mark, Reference):
             return mark.home
-        return (
-            f'a bound such as ">= {mark.example}"'
-            if base is Bound
-            else f"a {mark.name} such as {mark.example}"
-        )
+        if base in (Bound, LatencyLimit):
+            return f'a bound such as "{">=" if base is Bound else "<="} {mark.example}"'
+        return f"a {mark.name} such as {mark.example}"
     if origin in (Union, types.UnionType):
         return " or ".join("none" if m is type(None) else expected_of(m) for m in get_args(annotation))
     if origin is Literal:

@@ -20,7 +20,8 @@ def needed(system: System, scenario: Scenario) -> System:
         return system
     found = {end for name in played(system, scenario) for end in _met(system, name)}
     for spec in scenario.faults:
-        found |= {end for end in spec.target.split(" -> ") if end in system.services}
+        ends = (end for target in spec.targets for end in target.split(" -> "))
+        found |= {end for end in ends if end in system.services}
     for name, stated in system.properties.items():
         stores = mentioned(stated, STORE) & system.services.keys()
         if concerns(name, system, scenario) or (stores & found and not mentioned(stated, JOURNEY)):

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import hashlib
 import random
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from experiment.arrivals import arrival_times
-from experiment.controls import Fault
+from experiment.controls import Fault, Seeded
 from experiment.design import Design
 from experiment.needs import needed
 from experiment.requests import PlannedOperation, RequestTraits
@@ -96,25 +96,42 @@ def make_plan(
     """The same arguments give the same plan, bit for bit. Raises ConfigError where the workload's own code
     raises or gives no JSON, and for a request with a placeholder that stands for nothing."""
     system = needed(system, scenario)
+    scenario = placed(scenario, seed)
     starts = phase_starts(scenario.phases)
     phases = tuple(
         PlannedPhase(name, starts[name], starts[name] + getattr(scenario.phases, name)) for name in PHASES
     )
     token = hashlib.sha256(f"{scenario.name}/{design.name}/{seed}".encode()).hexdigest()[:6]
     run_id = f"{scenario.name}-{design.name}-s{seed}-{token}"
-    acting = tuple(sorted(_activations(scenario), key=lambda activation: activation.start_s))
+    acting = tuple(sorted(_activations(scenario, seed), key=lambda activation: activation.start_s))
     visits = Visits(system, population, workload, random.Random(f"visits-{seed}"), token)
     operations = _operations(scenario, visits, seed, starts["settle"])
     traits = rehearsed(operations, system, workload)
     return Plan(scenario, system, design, seed, run_id, phases, acting, operations, population, traits)
 
 
-def _activations(scenario: Scenario) -> list[Activation]:
+def placed(scenario: Scenario, seed: int) -> Scenario:
+    """The scenario with the place of each fault that may act at one of several, drawn from the seed."""
+    faults = tuple(
+        replace(spec, target=random.Random(f"places-{number}-{seed}").choice(spec.one_of))
+        if spec.one_of
+        else spec
+        for number, spec in enumerate(scenario.faults, 1)
+    )
+    return replace(scenario, faults=faults)
+
+
+def _activations(scenario: Scenario, seed: int) -> list[Activation]:
     return [
-        Activation(name, spec.fault, spec.target, start, end)
+        Activation(name, _drawn(spec.fault, name, seed), spec.target, start, end)
         for number, spec in enumerate(scenario.faults, 1)
         for name, start, end in activations(number, spec, scenario.phases)
     ]
+
+
+def _drawn(fault: Fault, name: str, seed: int) -> Fault:
+    """The fault with what it draws, from a stream of this activation's own."""
+    return fault.drawn(random.Random(f"fault-{name}-{seed}")) if isinstance(fault, Seeded) else fault
 
 
 def _operations(

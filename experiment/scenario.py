@@ -8,9 +8,10 @@ from typing import Literal
 
 from experiment.controls import Fault
 from experiment.errors import Location
-from experiment.names import JourneyName, MixName, PropertyName, require_name
-from experiment.units import Duration, DurationBound, Rate, Share, ShareBound
+from experiment.names import JourneyName, LinkName, MixName, PropertyName, ServiceName, require_name
+from experiment.units import Bound, Duration, LatencyBound, Rate, RelativeBound, Share, ShareBound, noun
 
+LATENCIES = ("p50", "p95", "p99")
 PHASES = ("warm_up", "baseline", "fault", "recovery", "settle")
 CAUSES, PRINCIPLES = range(1, 8), range(1, 11)  # of failure, of design: what a scenario may cover
 MAX_VISITS = 1_000_000  # of one run: a plan is held in memory
@@ -104,7 +105,8 @@ class Repeat:
 @dataclass(frozen=True, slots=True)
 class FaultSpec:
     """One fault: what, where, when. `during` names a phase; or `at` (since the run's zero) with `lasting`;
-    both `during` and `at` place it relative to the phase's start."""
+    both `during` and `at` place it relative to the phase's start. Of several places in `one_of` the seed
+    draws `target` when the run is planned."""
 
     fault: Fault
     target: str
@@ -113,6 +115,41 @@ class FaultSpec:
     lasting: float | None
     repeat: Repeat | None
     where: Location
+    one_of: tuple[str, ...] = ()
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """Every place at which it may act."""
+        return self.one_of or (self.target,)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOfLinks:
+    """The seed draws one of several links."""
+
+    one_of: tuple[LinkName, ...]
+    """The links of which one is drawn."""
+
+    def __post_init__(self) -> None:
+        _require_choice(self.one_of)
+
+
+@dataclass(frozen=True, slots=True)
+class OneOfServices:
+    """The seed draws one of several services."""
+
+    one_of: tuple[ServiceName, ...]
+    """The services of which one is drawn."""
+
+    def __post_init__(self) -> None:
+        _require_choice(self.one_of)
+
+
+def _require_choice(one_of: tuple[str, ...]) -> None:
+    if len(one_of) < 2:
+        raise ValueError(
+            f"one_of with {noun(len(one_of), 'name')}; expected two or more, or one name without it"
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,11 +174,11 @@ class Expectation:
     """The journey that the objective is about."""
     success: ShareBound | None = None
     """The share of its operations that must be good."""
-    p50: DurationBound | None = None
+    p50: LatencyBound | None = None
     """The median latency, from the intended start."""
-    p95: DurationBound | None = None
+    p95: LatencyBound | None = None
     """The 95th percentile of the latency, from the intended start."""
-    p99: DurationBound | None = None
+    p99: LatencyBound | None = None
     """The 99th percentile of the latency, from the intended start."""
     degraded: bool | tuple[str, ...] = False
     """On where labelled or pending answers count as good; a list where only these labels do."""
@@ -155,12 +192,17 @@ class Expectation:
             raise ValueError(f'success "{self.success.text}"; expected a lower bound such as ">= 99%"')
         if self.success is not None and self.success.limit <= 0:
             raise ValueError(f'success "{self.success.text}"; expected a bound that can be missed')
-        for name in ("p50", "p95", "p99"):
+        for name in LATENCIES:
             bound = getattr(self, name)
-            if bound is not None and bound.at_least:
+            if isinstance(bound, Bound) and bound.at_least:
                 raise ValueError(f'{name} "{bound.text}"; expected an upper bound such as "<= 2s"')
-            if bound is not None and bound.limit <= 0:
+            if isinstance(bound, Bound) and bound.limit <= 0:
                 raise ValueError(f'{name} "{bound.text}"; expected a bound that can be met, such as "<= 2s"')
+
+    @property
+    def relative(self) -> bool:
+        """Whether a figure of it is compared with the baseline's own."""
+        return any(isinstance(getattr(self, name), RelativeBound) for name in LATENCIES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -290,10 +332,15 @@ def objectives(expect: Expect) -> tuple[str, ...]:
         f"{expectation.journey} {figure} in {section}"
         for section in ("baseline", "fault", "after")
         for expectation in getattr(expect, section)
-        for figure in ("success", "p50", "p95", "p99")
+        for figure in ("success", *LATENCIES)
         if getattr(expectation, figure) is not None
     ]
     return (*named, "recovers") if expect.recovery is not None else tuple(named)
+
+
+def relative(expect: Expect) -> bool:
+    """Whether any objective is compared with the baseline's own figure."""
+    return any(one.relative for one in (*expect.fault, *expect.after))
 
 
 def phase_starts(phases: Phases) -> dict[str, float]:

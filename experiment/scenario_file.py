@@ -16,6 +16,8 @@ from experiment.scenario import (
     MAX_VISITS,
     Arrivals,
     FaultSpec,
+    OneOfLinks,
+    OneOfServices,
     Scenario,
     Schedule,
     fault_window,
@@ -80,9 +82,7 @@ def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, 
         return decoder.fail(
             node.where, describe(node), "a fault such as {kind: latency, link: a -> b, during: fault}"
         )
-    names = {
-        key.text: decoder.value(child, TARGETS[key.text]) for key, child in node.items if key.text in TARGETS
-    }
+    names = {key.text: _places(decoder, key.text, child) for key, child in node.items if key.text in TARGETS}
     timing = tuple((key, child) for key, child in node.items if key.text in SCHEDULE_KEYS)
     schedule = decoder.record(Mapping(node.where, timing), Schedule)
     kind_node = node.get("kind")
@@ -95,18 +95,28 @@ def _fault(decoder: Decoder, node: Node, system: System, kinds: MappingABC[str, 
         if kind_node is None:
             _refuse_unknown_keys(decoder, node, kinds)
         return decoder.fail(where, found, "a fault kind", decoder.nearest(kind, kinds))
-    target = _target(decoder, node, kinds[kind], names, system)
+    targets = _targets(decoder, node, kinds[kind], names, system)
     fault = decoder.record(node, kinds[kind], ignore=COMMON_KEYS)
     if not isinstance(schedule, Schedule):
         return FAILED
     if schedule.during is None and schedule.at is None:
         expected = 'the key "during" (a phase) or "at" and "lasting"'
         return decoder.fail(node.where, "a fault without a time", expected)
-    if not isinstance(target, str) or fault is FAILED:
+    if targets is None or fault is FAILED:
         return FAILED
+    one_of = targets if len(targets) > 1 else ()
     return FaultSpec(
-        fault, target, schedule.during, schedule.at, schedule.lasting, schedule.repeat, node.where
+        fault, targets[0], schedule.during, schedule.at, schedule.lasting, schedule.repeat, node.where, one_of
     )
+
+
+def _places(decoder: Decoder, key: str, node: Node) -> tuple[str, ...] | None:
+    """The links or services that a fault names: one, or those of which the seed draws one."""
+    if not isinstance(node, Mapping):
+        name = decoder.value(node, TARGETS[key])
+        return (name,) if isinstance(name, str) else None
+    one_of = decoder.record(node, OneOfLinks if key == "link" else OneOfServices)
+    return None if one_of is FAILED else one_of.one_of
 
 
 def _refuse_unknown_keys(decoder: Decoder, node: Mapping, kinds: MappingABC[str, type[Fault]]) -> None:
@@ -118,26 +128,36 @@ def _refuse_unknown_keys(decoder: Decoder, node: Mapping, kinds: MappingABC[str,
             decoder.fail(key.where, f'the unknown key "{key.text}"', "a key of a fault", hint)
 
 
-def _target(
-    decoder: Decoder, node: Mapping, kind: type[Fault], names: MappingABC[str, object], system: System
-) -> object:
-    """The link or service that a fault of this kind acts on; `names` are those that the file gives."""
+def _targets(
+    decoder: Decoder,
+    node: Mapping,
+    kind: type[Fault],
+    names: MappingABC[str, tuple[str, ...] | None],
+    system: System,
+) -> tuple[str, ...] | None:
+    """The links or services that a fault of this kind may act on; `names` are those that the file gives.
+    None: they are wrong, which is recorded."""
     acts_on = str(kind.target_kind)
     key, other = ("service", "link") if acts_on == "node" else ("link", "service")
-    child, name = node.get(key), names.get(key)
+    child, found = node.get(key), names.get(key)
     if child is None:
-        return decoder.fail(node.where, f'a {kind.kind} fault without "{key}"', f"{key}: one of the system's")
+        decoder.fail(node.where, f'a {kind.kind} fault without "{key}"', f"{key}: one of the system's")
+        return None
     if other in names:
-        return decoder.fail(child.where, "both link and service", f"only {key} for a {kind.kind} fault")
-    if acts_on == "behaviour" and isinstance(name, str):
-        spoken = getattr(kind, "protocol", "http")
+        decoder.fail(child.where, "both link and service", f"only {key} for a {kind.kind} fault")
+        return None
+    if acts_on != "behaviour" or found is None:
+        return found
+    spoken = getattr(kind, "protocol", "http")
+    for name in found:
         if system.link(name).protocol in (ANSWERED if spoken in ANSWERED else (spoken,)):
-            return name
+            continue
         expected = f"a link to a service: {kind.kind} acts inside the callee"
         if spoken not in ANSWERED:
             expected = f"a {spoken} link: {kind.kind} acts inside the caller, which consumes"
-        return decoder.fail(child.where, f"a {system.link(name).protocol} link", expected)
-    return name
+        decoder.fail(child.where, f"a {system.link(name).protocol} link", expected)
+        return None
+    return found
 
 
 def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
@@ -163,7 +183,7 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
             )
             decoder.fail(where, found, expected)
         for target, kind, other_start, other_end in windows:
-            if target == spec.target and kind == spec.fault.kind and start < other_end and other_start < end:
+            if target in spec.targets and kind == spec.fault.kind and start < other_end and other_start < end:
                 expected = "each kind once at a time on one target"
                 decoder.fail(spec.where, f"two overlapping {kind} faults on {target}", expected)
         if spec.repeat is not None and end - start > MAX_FLAPS * (spec.repeat.up + spec.repeat.down):
@@ -173,7 +193,7 @@ def _check_times(decoder: Decoder, node: Node, scenario: Scenario) -> None:
             where = place(node, "faults", index, "repeat", "times")
             found = f"{spec.repeat.times} activations that take {spec.repeat.length:g} s"
             decoder.fail(where, found, f"activations that fit into the fault's {end - start:g} s")
-        windows.append((spec.target, spec.fault.kind, start, end))
+        windows += [(target, spec.fault.kind, start, end) for target in spec.targets]
 
 
 def _outside_of_its_phase(decoder: Decoder, node: Node, index: int, scenario: Scenario) -> bool:

@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import fields
 
 from experiment.decoding import Decoder, hints_of, item_mark
-from experiment.scenario import Scenario, fault_window, phase_starts
+from experiment.scenario import LATENCIES, Scenario, fault_window, phase_starts
 from experiment.topology import System
-from experiment.units import DURATION, quantity_text
+from experiment.units import DURATION, Bound, quantity_text
 from experiment.yaml_source import Mapping, Node, key_place, place
 
-LATENCIES = ("p50", "p95", "p99")
 FIGURES = ("success", *LATENCIES)
 SECTIONS = ("baseline", "fault", "after")
 # What each process takes beside its rate; another's key would change nothing.
@@ -73,14 +72,18 @@ def _faults(decoder: Decoder, node: Node, scenario: Scenario) -> None:
 def _changes(decoder: Decoder, node: Node, scenario: Scenario, system: System) -> None:
     """A change that its service does not offer would never be made."""
     for index, spec in enumerate(scenario.faults):
-        name = getattr(spec.fault, "change", None)
-        if name is None or name in system.services[spec.target].changes:
+        name: str | None = getattr(spec.fault, "change", None)
+        if name is None:
             continue
-        known = system.services[spec.target].changes
-        where = place(node, "faults", index, "change")
-        found = f'the change "{name}", which {spec.target} does not offer'
-        expected = f"one of services.{spec.target}.changes in the system's file"
-        decoder.fail(where, found, expected, decoder.nearest(name, known) if known else "it offers none")
+        for target in spec.targets:
+            known = system.services[target].changes
+            if name not in known:
+                where = place(node, "faults", index, "change")
+                found = f'the change "{name}", which {target} does not offer'
+                expected = f"one of services.{target}.changes in the system's file"
+                decoder.fail(
+                    where, found, expected, decoder.nearest(name, known) if known else "it offers none"
+                )
 
 
 def _recovery(decoder: Decoder, node: Node, scenario: Scenario) -> None:
@@ -98,10 +101,16 @@ def _latencies(decoder: Decoder, node: Node, scenario: Scenario, system: System)
             patience = system.journeys[expectation.journey].patience
             for name in LATENCIES:
                 bound = getattr(expectation, name)
-                if bound is not None and bound.limit > patience:
+                if bound is None:
+                    continue
+                where = place(node, "expect", section, index, name)
+                relative = not isinstance(bound, Bound)
+                if relative and section == "baseline":
+                    expected = 'a bound of its own such as "<= 2s": the baseline has nothing beside it'
+                    decoder.fail(where, f'{name} "{bound.text}" in the baseline', expected)
+                elif (bound.extra if relative else bound.limit) > patience:
                     whose = f"{expectation.journey}, whose users give up after {patience:g} s"
                     found = f'{name} "{bound.text}" of {whose}'
-                    where = place(node, "expect", section, index, name)
                     decoder.fail(where, found, f'a bound that can be missed, "<= {patience:g}s" at most')
 
 

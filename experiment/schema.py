@@ -22,11 +22,19 @@ from experiment.forms import Draw, draw_schema
 from experiment.names import PATTERN, Reference
 from experiment.patterns import LinkPatterns
 from experiment.properties import Binding, Kinds, Noun, Property
-from experiment.scenario import Arrivals, FaultSpec, Scenario, Schedule
+from experiment.scenario import Arrivals, FaultSpec, OneOfLinks, OneOfServices, Scenario, Schedule
 from experiment.suite import Suite
 from experiment.switches import Setting, Switch, annotation, expected
 from experiment.topology import System
-from experiment.units import RATE, Bound, Unit, quantity_text
+from experiment.units import (
+    RATE,
+    RELATIVE_FORMS,
+    Bound,
+    LatencyLimit,
+    Unit,
+    latency_bound_pattern,
+    quantity_text,
+)
 
 Schema = dict[str, Any]
 DRAFT = "https://json-schema.org/draft/2020-12/schema"
@@ -179,7 +187,10 @@ class _Generator:
         name = str(kind.kind)
         common, own = self.record(Schedule), self.record(kind)
         place = "service" if str(kind.target_kind) == "node" else "link"
-        keys = {"kind": {"const": name, "description": "The kind of fault."}, place: TARGETS[place]}
+        several = self.record(OneOfLinks if place == "link" else OneOfServices)
+        several["properties"]["one_of"] |= {"items": TARGETS[place], "minItems": 2}
+        drawn = {"anyOf": [TARGETS[place], several], "description": TARGETS[place]["description"]}
+        keys = {"kind": {"const": name, "description": "The kind of fault."}, place: drawn}
         properties = {**keys, **common["properties"], **own["properties"]}
         return {
             "title": name,
@@ -211,9 +222,13 @@ class _Generator:
             "required": ["kind", *own.get("required", [])],
         }
 
-    def _marked(self, base: type, mark: Unit | Reference) -> Schema:
+    def _marked(self, base: Any, mark: Unit | Reference) -> Schema:
         if isinstance(mark, Reference):
             return {"enum": sorted(self._names[mark])} if mark in self._names else {"type": "string"}
+        if base is LatencyLimit:
+            examples = [f"<= {mark.example}", *RELATIVE_FORMS]
+            found = {"type": "string", "pattern": latency_bound_pattern(), "examples": examples}
+            return self._shared("latency_bound", found)
         return self.bound(mark) if base is Bound else self.quantity(mark)
 
     def quantity(self, unit: Unit) -> Schema:
@@ -276,7 +291,11 @@ def _unit_of(annotation: Any) -> str:
     if not marked:
         return ""
     base, unit = get_args(marked[0])[:2]
-    taken = f"a bound such as `<= {unit.example}`" if base is Bound else expected_of(marked[0])
+    taken = expected_of(marked[0])
+    if base in (Bound, LatencyLimit):
+        taken = f"a bound such as `<= {unit.example}`"
+    if base is LatencyLimit:
+        taken += f" or `{RELATIVE_FORMS[0]}`"
     return f"It takes {taken}{', or off' if type(None) in members else ''}."
 
 

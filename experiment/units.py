@@ -37,6 +37,7 @@ RATE = Unit("rate", (("/s", 1.0), ("/min", 1 / 60)), "8/s")
 SHARE = Unit("share", (("%", 0.01),), "20%", most=1.0)
 BANDWIDTH = Unit("bandwidth", (("B/s", 1.0), ("KB/s", 1e3), ("MB/s", 1e6)), "100KB/s")
 SIZE = Unit("size", (("B", 1.0), ("KB", 1e3)), "40B")
+GROWTH = Unit("share", (("%", 0.01),), "5%", most=10.0)  # of a figure of the baseline that may be added to it
 
 Duration = Annotated[float, DURATION]  # seconds
 Rate = Annotated[float, RATE]  # per second
@@ -106,8 +107,26 @@ class Bound:
         return value >= self.limit if self.at_least else value <= self.limit
 
 
+@dataclass(frozen=True, slots=True)
+class RelativeBound:
+    """An objective beside the baseline's own figure: `<= baseline + 5%`, or `baseline +- 10%`, which holds
+    downwards too. `share` of the baseline's figure and `extra` seconds are what may be added."""
+
+    share: float
+    extra: float
+    downwards: bool
+    text: str
+
+    def limits(self, baseline: float) -> tuple[float, float]:
+        """The least and the most that is allowed, in seconds, where the baseline's figure is `baseline`."""
+        bounded = self.downwards and self.share < 1
+        least = max(0.0, (1 - self.share) * baseline - self.extra) if bounded else 0.0
+        return least, (1 + self.share) * baseline + self.extra
+
+
+LatencyLimit = Bound | RelativeBound
 ShareBound = Annotated[Bound, SHARE]
-DurationBound = Annotated[Bound, DURATION]
+LatencyBound = Annotated[LatencyLimit, DURATION]
 
 
 def parse_bound(text: str, unit: Unit) -> Bound:
@@ -116,3 +135,42 @@ def parse_bound(text: str, unit: Unit) -> Bound:
         if text.strip().startswith(sign):
             return Bound(at_least, parse_quantity(text.strip()[2:], unit), text.strip())
     raise ValueError(f'a bound such as ">= {unit.example}" or "<= {unit.example}"')
+
+
+_RELATIVE = re.compile(r"^\s*(<=\s*)?baseline\s*(\+-|\+)(.*)$", re.DOTALL)
+RELATIVE_FORMS = ("<= baseline + 5%", "<= baseline + 5% + 20ms", "baseline +- 10%")
+
+
+def parse_latency_bound(text: str) -> LatencyLimit:
+    """`<= 250ms`, or one of RELATIVE_FORMS. Raises ValueError whose message says what was expected."""
+    if "baseline" not in text:
+        return parse_bound(text, DURATION)
+    match = _RELATIVE.match(text)
+    mixed = match is not None and match.group(2) == "+-" and "+" in match.group(3).replace("+-", "")
+    if match is None or mixed or bool(match.group(1)) is (match.group(2) == "+-"):
+        raise ValueError(f"a bound beside the baseline such as {_quoted(RELATIVE_FORMS)}")
+    found: dict[Unit, float] = {}
+    for part in match.group(3).split(match.group(2)):
+        unit = GROWTH if "%" in part else DURATION
+        value = parse_quantity(part, unit)
+        if unit in found or (unit is GROWTH and DURATION in found):
+            raise ValueError(f"one share and then one duration at most, such as {_quoted(RELATIVE_FORMS)}")
+        found[unit] = value
+    if not any(found.values()):
+        raise ValueError(f"a bound that can be met, such as {_quoted(RELATIVE_FORMS)}")
+    downwards = match.group(2) == "+-"
+    return RelativeBound(found.get(GROWTH, 0.0), found.get(DURATION, 0.0), downwards, text.strip())
+
+
+def latency_bound_pattern() -> str:
+    """The texts that `parse_latency_bound` takes, as a regular expression for editors (JSON Schema)."""
+    plain, share = (unit.pattern().strip("^$") for unit in (DURATION, GROWTH))
+    ways = []
+    for sign, sides in ((r"\+", r"<=\s*"), (r"\+-", "")):
+        after = rf"({share}(\s*{sign}\s*{plain})?|{plain})"
+        ways.append(rf"{sides}baseline\s*{sign}\s*{after}")
+    return rf"^\s*((>=|<=)\s*{plain}|{'|'.join(ways)})\s*$"
+
+
+def _quoted(texts: tuple[str, ...]) -> str:
+    return " or ".join(f'"{text}"' for text in texts)

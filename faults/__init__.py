@@ -25,6 +25,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from faults.slow_tail import SlowTail
 from faults.splitting import Splitting
 
 KINDS: dict[str, type[Fault]] = {
@@ -37,6 +38,7 @@ KINDS: dict[str, type[Fault]] = {
     "cut_short": CutShort,
     "lost_response": LostResponse,
     "slow_processing": SlowProcessing,
+    "slow_tail": SlowTail,
     "error_share": ErrorShare,
     "redelivery": Redelivery,
     "crash": Crash,

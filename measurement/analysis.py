@@ -11,7 +11,7 @@ from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict
 from measurement.localisation import Localisation
 
-Status = Literal["met", "not met", "no data"]
+Status = Literal["met", "not met", "undecided", "no data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,8 @@ class JourneyPhase:
     not_sent: int = 0  # operations that were not sent, because what they needed had failed
     histogram: tuple[tuple[int, int], ...] = ()
     """Pairs of bucket and count of the latencies behind the percentiles."""
+    labels: Mapping[str, int] = field(default_factory=dict)
+    """How many answers carried each label, such as pending; the others carried none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +122,7 @@ class ExpectationResult:
     measured: float | None  # the figure, in seconds or as a share; none: no data
     status: Status  # whether the objective was met
     pressure: str = ""  # of one that was not met: what others took of the machine; empty: too little
+    beside: str = ""  # of one that is relative to the baseline: the baseline's figure, and how sure both are
 
     @property
     def name(self) -> str:

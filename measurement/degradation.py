@@ -54,15 +54,7 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
         .collect()
         .sort("phase", "journey")
     )
-    kinds: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
-    errors = (
-        graded.filter(pl.col("is_sent") & pl.col("kind").is_not_null() & pl.col("phase").is_not_null())
-        .group_by("journey", "phase", "kind")
-        .len()
-        .sort("len", "kind", descending=[True, False])
-    )
-    for journey, phase, kind, count in errors.iter_rows():
-        kinds[journey, phase][kind] = count
+    kinds, labels = _counted(graded, "kind"), _counted(graded, "label")
     histograms = _histograms(graded)
     found: list[JourneyPhase] = []
     for row in table.iter_rows(named=True):
@@ -74,6 +66,7 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
             JourneyPhase(
                 **row,
                 errors=kinds[row["journey"], row["phase"]],
+                labels=labels[row["journey"], row["phase"]],
                 success_ratio=succeeded / offered if offered else None,
                 offered_rate=offered / length if length > 0 else 0.0,
                 good_rate=good / length if length > 0 else 0.0,
@@ -81,6 +74,20 @@ def by_phase(graded: pl.DataFrame, spans: Mapping[str, tuple[float, float]]) -> 
             )
         )
     return tuple(found)
+
+
+def _counted(graded: pl.DataFrame, column: str) -> dict[tuple[str, str], dict[str, int]]:
+    """How often each value of the column comes, by journey and phase; the most frequent first."""
+    found: dict[tuple[str, str], dict[str, int]] = defaultdict(dict)
+    counts = (
+        graded.filter(pl.col("is_sent") & pl.col(column).is_not_null() & pl.col("phase").is_not_null())
+        .group_by("journey", "phase", column)
+        .len()
+        .sort("len", column, descending=[True, False])
+    )
+    for journey, phase, value, count in counts.iter_rows():
+        found[journey, phase][value] = count
+    return found
 
 
 def _histograms(graded: pl.DataFrame) -> dict[tuple[str, str], Histogram]:
@@ -103,6 +110,12 @@ def figures(graded: pl.DataFrame, journey: str, during: pl.Expr) -> dict[str, fl
     """Counts and percentiles of one journey over the operations that `during` selects."""
     chosen = graded.filter((pl.col("journey") == journey) & during)
     return chosen.select(**_counts(), **_percentiles()).row(0, named=True)
+
+
+def waits(graded: pl.DataFrame, journey: str, during: pl.Expr) -> Floats:
+    """The latencies behind the percentiles of `figures`."""
+    chosen = graded.filter((pl.col("journey") == journey) & during & pl.col("waited"))
+    return chosen["latency"].to_numpy()
 
 
 def mean_quality(graded: pl.DataFrame, phase: str) -> dict[str, float]:

@@ -17,7 +17,7 @@ from experiment.names import STORE
 from experiment.needs import concerns, mentioned
 from experiment.properties import Property
 from experiment.rows import GENERAL_MODELS
-from experiment.scenario import Recovery, Scenario, Waiver
+from experiment.scenario import Recovery, Scenario, Waiver, relative
 from experiment.topology import System
 from experiment.values import decoded
 from experiment.verdict import CheckResult, Verdict, Violation, worst
@@ -26,6 +26,7 @@ from measurement.analysis import (
     ExpectationResult,
     FaultWindow,
     Score,
+    Status,
     ValidityCheck,
     WaiverUse,
 )
@@ -49,6 +50,12 @@ from measurement.windows import fault_windows, load_end, phase_spans
 
 # What a twin without models of the services predicts; it keeps nothing that another kind could be judged by.
 PREDICTED = (BoundedWaiting, NoRetryAmplification, Recovers)
+OF_STATUS: dict[Status, Verdict] = {
+    "met": Verdict.PASS,
+    "not met": Verdict.FAIL,
+    "undecided": Verdict.INCONCLUSIVE,
+    "no data": Verdict.INCONCLUSIVE,
+}
 NO_MATTER = "the verdict is the same with each operation's own lag taken off"
 NOT_MODELLED = Finding(
     Verdict.INCONCLUSIVE, "not modelled: the system brings no twin models of its services", 0, modelled=False
@@ -70,10 +77,12 @@ def _judged(
 ) -> Analysis:
     """A late load generator makes latencies longer, never shorter. Where its lag is more than the objectives
     allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
-    taken off. What both say stands."""
+    taken off. What both say stands. A bound beside the baseline may be narrower than any lag: then the run is
+    judged twice however small the lag is."""
     found = _findings(clean, scenario, system)
     kept_up = generator_kept_up(history, scenario, system)
-    if kept_up.ok or not load_kept_its_shape(history, scenario):
+    narrow = relative(scenario.expect) and largest_lag(history) > 0
+    if (kept_up.ok and not narrow) or not load_kept_its_shape(history, scenario):
         return _analysed(history, clean, scenario, system, asked, found, kept_up)
     forgiven = replace(kept_up, ok=True, statement=f"{kept_up.statement}; {NO_MATTER}")
     counted = _analysed(history, clean, scenario, system, asked, found, forgiven)
@@ -83,7 +92,7 @@ def _judged(
     if (counted.verdict, counted.vetoed) == (taken_off.verdict, taken_off.vetoed):
         return counted
     matters = f"the verdict depends on it: {counted.verdict} with the lag, {taken_off.verdict} without it"
-    return _too_late(counted, replace(kept_up, statement=f"{kept_up.statement}; {matters}"))
+    return _too_late(counted, replace(kept_up, ok=False, statement=f"{kept_up.statement}; {matters}"))
 
 
 def _too_late(counted: Analysis, kept_up: ValidityCheck) -> Analysis:
@@ -283,8 +292,7 @@ def _verdict(
         return vetoed(score, "; ".join(check.statement for check in unsafe)), Verdict.FAIL, True
     # Of no part at all the worst is inconclusive: a run that judged nothing has not passed.
     parts = [*broken, *(Verdict.PASS if c.checker in waived else c.verdict for c in checks if c.judged)]
-    of_status = {"met": Verdict.PASS, "not met": Verdict.FAIL, "no data": Verdict.INCONCLUSIVE}
-    parts += [of_status[result.status] for result in expectations]
+    parts += [OF_STATUS[result.status] for result in expectations]
     verdict = worst(parts)
     if verdict is Verdict.FAIL:
         score = replace(score, failed=_failed(checks, expectations, waived))
@@ -330,8 +338,7 @@ def _reasons(
             for check in checks
             if check.judged and check.verdict is wanted and check not in unsafe
         ]
-        status = "not met" if wanted is Verdict.FAIL else "no data"
-        lines += [describe(result) for result in expectations if result.status == status]
+        lines += [describe(result) for result in expectations if OF_STATUS[result.status] is wanted]
     if behind:
         lines.append("not converged: " + ", ".join(f"{name}: {value:.0f}" for name, value in behind.items()))
     judged = [check for check in checks if check.judged]

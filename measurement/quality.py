@@ -11,6 +11,7 @@ from experiment.history import History
 from experiment.libraries import pl
 from experiment.scenario import PHASES, Scenario
 from experiment.topology import System
+from experiment.units import Bound
 from measurement.windows import fault_span, phase_spans
 
 SECTION_OF_PHASE = {
@@ -30,8 +31,9 @@ def grade(
 
     Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
     is_sent, outcome, kind (of error; null when acknowledged), waited (its latency counts in percentiles),
-    succeeded, good, into_fault (under way when the first fault was injected). Operations never sent are
-    kept, since what stopped them is already counted where it happened; they are never offered, good or bad.
+    label (of the answer), succeeded, good, into_fault (under way when the first fault was injected).
+    Operations never sent are kept, since what stopped them is already counted where it happened; they are
+    never offered, good or bad.
     """
     objectives = {name: journey.p95 for name, journey in system.journeys.items()}
     bounds = {name: min(limit, *latency_bounds(scenario, name)) for name, limit in objectives.items()}
@@ -68,7 +70,7 @@ def grade(
             ),
         )
         .select(
-            *("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "waited"),
+            *("journey", "phase", "bucket", "latency", "is_sent", "outcome", "kind", "waited", "label"),
             *("succeeded", "good", "into_fault"),
         )
         .collect()
@@ -90,14 +92,15 @@ def _late(at_most: float) -> pl.Expr:
 
 
 def latency_bounds(scenario: Scenario, journey: str | None = None) -> tuple[float, ...]:
-    """The scenario's bounds on percentiles of a journey (None: of all), in seconds; none is infinite."""
+    """The scenario's bounds on percentiles of a journey (None: of all), in seconds; none is infinite. One
+    that is relative to the baseline is left out: it is not a time of its own."""
     expectations = (*scenario.expect.baseline, *scenario.expect.fault, *scenario.expect.after)
     limits = [
         bound.limit
         for expectation in expectations
         if journey in (None, expectation.journey)
         for bound in (expectation.p50, expectation.p95, expectation.p99)
-        if bound is not None
+        if isinstance(bound, Bound)
     ]
     return (float("inf"), *limits)
 

@@ -143,6 +143,22 @@ def proportion(events: int, n: int) -> tuple[float, float]:
     return float(interval.low), float(interval.high)
 
 
+def quantile_interval(
+    values: Sequence[float] | np.ndarray, q: float, level: float = 0.975
+) -> tuple[float, float]:
+    """Where the quantile of what the values were drawn from lies, whatever its distribution: order statistics
+    by exact binomial ranks (Conover 1999, 3.2). Each end is wrong in at most 1 - `level` of samples; 0 and
+    infinite where so few values have no such rank."""
+    from scipy import stats
+
+    ordered = np.sort(np.asarray(values, float))
+    n = len(ordered)
+    below = int(stats.binom.ppf(1 - level, n, q)) if n else 0
+    above = int(stats.binom.ppf(level, n, q)) + 1
+    low = float(ordered[below - 1]) if below >= 1 else 0.0
+    return low, float(ordered[above - 1]) if 0 < above <= n else math.inf
+
+
 def evidently_below(good: int, n: int, share: float) -> bool:
     """Whether so few good ones of n would be seen less than once in 20 times if the true share were `share`
     (exact one-sided binomial test): what a small count cannot tell from chance is not evidence."""

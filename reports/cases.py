@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Literal
 
 from experiment.verdict import CheckResult, Verdict
-from measurement.analysis import Analysis, ExpectationResult
+from measurement.analysis import Analysis, ExpectationResult, Status
 from measurement.expectations import describe
 
 Kind = Literal["validity", "safety", "liveness", "objective"]
@@ -36,7 +36,12 @@ OUTCOMES = {
     Verdict.INVALID: Outcome.ERROR,
 }
 PROPERTY_KINDS: dict[bool, Kind] = {True: "safety", False: "liveness"}
-STATUSES = {"met": Outcome.PASSED, "not met": Outcome.FAILED, "no data": Outcome.NOT_EXERCISED}
+STATUSES: dict[Status, Outcome] = {
+    "met": Outcome.PASSED,
+    "not met": Outcome.FAILED,
+    "undecided": Outcome.NOT_EXERCISED,
+    "no data": Outcome.NOT_EXERCISED,
+}
 
 
 @dataclass(frozen=True, slots=True)

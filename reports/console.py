@@ -127,6 +127,7 @@ def _figures(rows: Iterable[JourneyPhase]) -> Iterable[str]:
     for row in during:
         latency = f"p50 {wording.duration(row.p50)}, p95 {wording.duration(row.p95)}"
         errors = f" ({wording.errors_text(row.errors)})" if row.errors else ""
+        errors += f" (labelled: {wording.errors_text(row.labels)})" if row.labels else ""
         yield f"{row.journey:<{wide}}  {row.phase} {_shares(row)} of {row.offered}, {latency}{errors}"
 
 

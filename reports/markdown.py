@@ -91,7 +91,7 @@ def _journeys(report: RunReport) -> list[str]:
     rows = wording.by_phase(kept)
     if not rows:
         return []
-    heads = ("phase", "journey", "offered", "success", "p50", "p95", "p99", "errors")
+    heads = ("phase", "journey", "offered", "success", "p50", "p95", "p99", "labels", "errors")
     return table(
         heads,
         [
@@ -99,6 +99,7 @@ def _journeys(report: RunReport) -> list[str]:
                 text(row.phase), text(row.journey), str(row.offered),
                 "–" if row.success_ratio is None else wording.percent(row.success_ratio),
                 wording.duration(row.p50), wording.duration(row.p95), wording.duration(row.p99),
+                text(wording.errors_text(row.labels)),
                 text(wording.errors_text(row.errors)),
             )
             for row in rows

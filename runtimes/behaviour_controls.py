@@ -12,6 +12,7 @@ import msgspec
 from experiment.controls import (
     Behaviour,
     BehaviourProbe,
+    DrawnDelays,
     ErrorShare,
     LostResponse,
     Redelivery,
@@ -25,7 +26,7 @@ from runtimes.leftovers import Journal
 from runtimes.runtime import Point
 
 KINDS: dict[str, type[Behaviour]] = {
-    capability(kind): kind for kind in (LostResponse, SlowProcessing, ErrorShare, Redelivery)
+    capability(kind): kind for kind in (LostResponse, SlowProcessing, DrawnDelays, ErrorShare, Redelivery)
 }
 BEHAVIOURS = frozenset(KINDS)
 DEADLINE_S = 2.0

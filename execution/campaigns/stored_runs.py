@@ -68,9 +68,11 @@ def record_of_folder(
 
 def scenario_hash(scenario: Scenario) -> str:
     """Tells scenarios apart that say different things, wherever their files lie and whatever else these
-    hold."""
+    hold; of a fault with several places, whichever was drawn."""
     bare = replace(
-        scenario, source="", faults=tuple(replace(spec, where=Location("")) for spec in scenario.faults)
+        scenario,
+        source="",
+        faults=tuple(replace(spec, where=Location(""), target=spec.targets[0]) for spec in scenario.faults),
     )
     return hashlib.sha256(msgspec.json.encode(to_plain(bare))).hexdigest()[:16]
 

@@ -69,4 +69,5 @@ def _fault(spec: FaultSpec, scenario: Scenario) -> str:
     flaps = ""
     if spec.repeat is not None:
         flaps = f", {format_duration(spec.repeat.up)} on and {format_duration(spec.repeat.down)} off"
-    return f"{spec.fault.kind} on {spec.target}, {start:g} s to {end:g} s{flaps}"
+    drawn = f" (drawn of {len(spec.one_of)} places by the seed)" if spec.one_of else ""
+    return f"{spec.fault.kind} on {spec.target}{drawn}, {start:g} s to {end:g} s{flaps}"

@@ -25,6 +25,13 @@ class SlowProcessing(msgspec.Struct, forbid_unknown_fields=True):
     caller: str | None = None
 
 
+class DrawnDelays(msgspec.Struct, forbid_unknown_fields=True):
+    """The handler's work takes the next of `delays_s` longer before it commits; after the last the first."""
+
+    delays_s: list[float] = []
+    caller: str | None = None
+
+
 class ErrorShare(msgspec.Struct, forbid_unknown_fields=True):
     """A share of requests is refused with `status` before any effect."""
 
@@ -50,10 +57,11 @@ class Redelivery(msgspec.Struct, forbid_unknown_fields=True):
     caller: str | None = None
 
 
-Parameters = LostResponse | SlowProcessing | ErrorShare | Decline | Redelivery
+Parameters = LostResponse | SlowProcessing | DrawnDelays | ErrorShare | Decline | Redelivery
 KINDS: dict[str, type[Parameters]] = {
     "lost_response": LostResponse,
     "slow_processing": SlowProcessing,
+    "drawn_delays": DrawnDelays,
     "error_share": ErrorShare,
     "decline": Decline,
     "redelivery": Redelivery,
@@ -112,11 +120,17 @@ class Behaviours:
 
     def delay(self, caller: str) -> float:
         """Seconds of extra work for this request."""
-        drawn = self._draw("slow_processing", caller)
-        if drawn is None or not isinstance(drawn.parameters, SlowProcessing):
-            return 0.0
-        jitter = drawn.rng.uniform(-1, 1) * drawn.parameters.jitter_s
-        return max(0.0, drawn.parameters.delay_s + jitter)
+        seconds = 0.0
+        for name in ("slow_processing", "drawn_delays"):
+            drawn = self._draw(name, caller)
+            if drawn is None:
+                continue
+            match drawn.parameters:
+                case SlowProcessing(delay_s=delay_s, jitter_s=jitter_s):
+                    seconds += max(0.0, delay_s + drawn.rng.uniform(-1, 1) * jitter_s)
+                case DrawnDelays(delays_s=[_, *_] as delays):
+                    seconds += delays[(drawn.applied - 1) % len(delays)]
+        return seconds
 
     def loses_response(self, caller: str) -> bool:
         return self._draw("lost_response", caller) is not None

@@ -59,12 +59,14 @@ class Wire:
         self.error = Failure(Cause.STATUS, 503)
         self.slow_s = 0.0
         self.slow_jitter_s = 0.0
+        self.drawn: tuple[float, ...] = ()  # what each next request takes longer, over and over
         self.request_bytes = 0.0
         self.response_bytes = 0.0
         self.touched: dict[str, int] = {
             "lost_response": 0,
             "error_share": 0,
             "slow_processing": 0,
+            "drawn_delays": 0,
             "redelivery": 0,
         }
         self.redelivery: Redelivery | None = None  # of what is pushed to the caller
@@ -76,7 +78,7 @@ class Wire:
     def refresh(self) -> None:
         """To be called after the shares were set."""
         shares = self.request_loss or self.response_loss or self.error_share or self.slow_s
-        self._changed(bool(self.impairments or shares))
+        self._changed(bool(self.impairments or shares or self.drawn))
 
     def impair(self, fault: str, impairment: Impairment) -> None:
         self.impairments[fault] = impairment
@@ -156,6 +158,9 @@ class Wire:
         if self.slow_s and not answering:
             self.touched["slow_processing"] += 1
             wait += self.slow_s + self.slow_jitter_s * (2 * next(self.uniform) - 1)
+        if self.drawn and not answering:
+            wait += self.drawn[self.touched["drawn_delays"] % len(self.drawn)]
+            self.touched["drawn_delays"] += 1
         extra = self.delay(answering)
         if extra is None:
             return

@@ -19,6 +19,7 @@ from experiment.controls import (
     CutShort,
     Delay,
     Disconnect,
+    DrawnDelays,
     ErrorShare,
     FillDisk,
     Impairment,
@@ -304,6 +305,8 @@ class SimulatedBehaviour:
                 wire.error_share, wire.error = share, Failure(Cause.STATUS, status)
             case SlowProcessing(delay_s, jitter_s):
                 wire.slow_s, wire.slow_jitter_s = delay_s, jitter_s
+            case DrawnDelays(delays_s):
+                wire.drawn = delays_s
             case Redelivery():
                 wire.redelivery = behaviour
         wire.refresh()
@@ -317,6 +320,8 @@ class SimulatedBehaviour:
                 wire.error_share = 0.0
             case SlowProcessing():
                 wire.slow_s = wire.slow_jitter_s = 0.0
+            case DrawnDelays():
+                wire.drawn = ()
             case Redelivery():
                 wire.redelivery = None
             case None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Iterator
 from typing import cast
 
@@ -31,6 +32,7 @@ from faults.refusal import Refusal
 from faults.reordering import Reordering
 from faults.reset import Reset
 from faults.slow_processing import SlowProcessing
+from faults.slow_tail import SlowTail
 from faults.splitting import Splitting
 from runtimes.links.controls import ToxiproxyReplaced
 from tests.contract.conftest import LIVE, REFUSED
@@ -55,6 +57,7 @@ CASES: list[tuple[Fault, str]] = [
     *((CutShort(2_000.0), link) for link in (HTTP, SQL)),
     (LostResponse(0.5), HTTP),
     (SlowProcessing(0.05), HTTP),
+    (SlowTail(0.05, 0.4).drawn(random.Random(1)), HTTP),
     (ErrorShare(0.5, 503), HTTP),
     (Redelivery(0.5, 0.2), EVENTS),
     *((Crash(), node) for node in ("back", "postgres", "bus")),

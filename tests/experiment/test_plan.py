@@ -18,6 +18,7 @@ from experiment.plan import Plan, make_plan
 from experiment.scenario import Arrivals, FaultSpec, Load, Phases, Repeat, Scenario
 from experiment.topology import Step, System
 from experiment.workload import load_workload
+from faults.slow_tail import DRAWS, SlowTail, Tail
 from reference_system.workload.population import generate
 from tests.execution.builders import Board, ScriptedFault
 
@@ -219,3 +220,32 @@ def test_activations_are_in_the_order_of_their_starts() -> None:
     later, sooner = spec(at=5.0, lasting=5.0), spec(at=0.0, lasting=5.0)
     assert spans(faulty(later, sooner)) == [("f2", 21.0, 26.0), ("f1", 26.0, 31.0)]
     assert [name for name, *_ in spans(faulty(sooner, sooner))] == ["f1", "f2"]
+
+
+def test_the_seed_draws_the_place_of_a_fault_that_has_several() -> None:
+    """The same seed gives the same place, and of many seeds every place has its turn. All else in the plan
+    stays as it is."""
+    links = ("billing -> payments", "checkin -> registry", "prescriptions -> registry")
+    several = replace(SCENARIO, faults=(replace(spec(), target=links[0], one_of=links),))
+    plans = [plan(seed, several) for seed in range(1, 21)]
+    assert [made.activations[0].target for made in plans] == [
+        plan(seed, several).activations[0].target for seed in range(1, 21)
+    ]
+    assert {made.activations[0].target for made in plans} == set(links)
+    assert all(made.scenario.faults[0].target == made.activations[0].target for made in plans)
+    assert plans[0].operations == plan(1, replace(SCENARIO, faults=(spec(),))).operations
+
+
+def test_times_of_a_slow_tail_are_drawn_from_the_seed() -> None:
+    """Each activation has times of its own: whole milliseconds around the median, and few of the tail."""
+    tail = SlowTail(2.0, 0.5, Tail(0.1, 30.0, 0.3))
+    flaps = replace(SCENARIO, faults=(replace(spec(), fault=tail, repeat=Repeat(2.0, 1.0)),))
+    one, again, other = plan(1, flaps), plan(1, flaps), plan(2, flaps)
+    drawn = [acting.fault.delays_s for acting in one.activations if isinstance(acting.fault, SlowTail)]
+    assert drawn == [a.fault.delays_s for a in again.activations if isinstance(a.fault, SlowTail)]
+    assert len(drawn) == len(set(drawn)) > 1
+    assert drawn[0] != other.activations[0].fault.delays_s  # type: ignore[attr-defined]  # a SlowTail too
+    assert all(len(times) == DRAWS and min(times) > 0 for times in drawn)
+    assert 1.8 < sorted(drawn[0])[DRAWS // 2] < 2.5
+    assert 0.04 < sum(each > 15 for each in drawn[0]) / DRAWS < 0.16
+    assert one.scenario.faults[0].fault == tail, "the scenario itself stays as it was written"

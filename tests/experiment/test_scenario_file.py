@@ -13,6 +13,30 @@ NAME_ONE = (
 EXPECT = SCENARIO[SCENARIO.index("expect:") :]
 BAD = [
     (
+        FAULT,
+        FAULT.replace("link: billing -> payments", "link: {one_of: [billing -> paymets, desk -> billing]}"),
+        "billing -> paymets",
+        'the unknown link "billing -> paymets"',
+        "a link of the system",
+        'did you mean "billing -> payments"?',
+    ),
+    (
+        FAULT,
+        FAULT.replace("link: billing -> payments", "link: {one_of: [billing -> payments]}"),
+        "[billing",
+        "one_of with 1 name",
+        "two or more, or one name without it",
+        "",
+    ),
+    (
+        FAULT,
+        FAULT.replace("link: billing -> payments", "link: {one_off: [billing -> payments, desk -> billing]}"),
+        "one_off",
+        'the unknown key "one_off"',
+        "a key that is defined here",
+        'did you mean "one_of"?',
+    ),
+    (
         EXPECT,
         'expect:\n  baseline:\n    - {journey: pay, success: ">= 99%"}\n',
         "expect",

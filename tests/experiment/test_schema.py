@@ -39,6 +39,8 @@ BAD = [
     ("scenario", "delay: 500ms", "delay: 20%"),
     ("scenario", "link: billing -> payments", "service: billing"),
     ("scenario", "link: billing -> payments", "link: billing"),
+    ("scenario", "link: billing -> payments", "link: {one_of: [billing -> payments]}"),
+    ("scenario", "link: billing -> payments", "link: {one_off: [billing -> payments, desk -> billing]}"),
     ("scenario", ", during: fault", ""),
     ("scenario", "during: fault", "during: faults"),
     ("scenario", "arrivals: 8/s", "arrivals: 8"),

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from math import inf
 
 import pytest
 
@@ -9,10 +10,13 @@ from experiment.units import (
     DURATION,
     RATE,
     SHARE,
+    RelativeBound,
     Unit,
     format_duration,
+    latency_bound_pattern,
     noun,
     parse_bound,
+    parse_latency_bound,
     parse_quantity,
 )
 from tests.experiment.mistakes import NEEDS_UNIT, WRONG_UNIT
@@ -101,3 +105,51 @@ def test_a_count_agrees_with_its_noun(count: int, text: str) -> None:
     """One is singular, nought and all others are not."""
     assert noun(count, "veto", "vetoes") == text
     assert noun(count, "run") == text.replace("vetoes", "runs").replace("veto", "run")
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("<= baseline + 5%", (0.0, 0.105)),
+        ("<=baseline+5%+20ms", (0.0, 0.125)),
+        ("<= baseline + 20ms", (0.0, 0.12)),
+        ("<= baseline + 150%", (0.0, 0.25)),
+        ("baseline +- 10%", (0.09, 0.11)),
+        (" baseline +- 10% +- 20ms ", (0.07, 0.13)),
+        ("baseline +- 100%", (0.0, 0.2)),
+    ],
+)
+def test_a_bound_beside_the_baseline_follows_it(text: str, limits: tuple[float, float]) -> None:
+    """Of a baseline of 100 ms: a share of it, a time of its own, or both; downwards too where it says so."""
+    bound = parse_latency_bound(text)
+    assert isinstance(bound, RelativeBound)
+    assert bound.limits(0.1) == pytest.approx(limits)
+    assert bound.limits(inf)[1] == inf
+    assert bound.text == text.strip()
+    assert re.match(latency_bound_pattern(), text), "the pattern for editors takes the same text"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("baseline + 5%", "a bound beside the baseline such as"),
+        ("<= baseline", "a bound beside the baseline such as"),
+        ("<= baseline - 5%", "a bound beside the baseline such as"),
+        ("<= baseline +- 5%", "a bound beside the baseline such as"),
+        (">= baseline + 5%", "a bound beside the baseline such as"),
+        ("<= base line + 5%", "a duration such as 250ms"),
+        ("<= baseline + 5", "a duration with its unit"),
+        ("<= baseline + 5% + 3%", "one share and then one duration"),
+        ("<= baseline + 20ms + 5%", "one share and then one duration"),
+        ("<= baseline + 2000%", "a share of at most 1000%"),
+        ("<= baseline + 0%", "a bound that can be met"),
+        ("baseline +- 10% + 20ms", "a bound beside the baseline such as"),
+    ],
+)
+def test_a_bound_beside_the_baseline_that_is_wrong_says_what_was_expected(text: str, expected: str) -> None:
+    """Its message shows a right form; so does the pattern for editors refuse it, but for what has a zero or
+    too much."""
+    with pytest.raises(ValueError, match=re.escape(expected)):
+        parse_latency_bound(text)
+    if "0%" not in text:
+        assert not re.match(latency_bound_pattern(), text)

@@ -11,8 +11,14 @@ from faults.error_share import ErrorShare
 from faults.lost_response import LostResponse
 from faults.redelivery import Redelivery
 from faults.slow_processing import SlowProcessing
+from faults.slow_tail import SlowTail, Tail
 
-BEHAVIOURS: list[Fault] = [LostResponse(0.2), SlowProcessing(0.3, 0.1), ErrorShare(0.3, 429)]
+BEHAVIOURS: list[Fault] = [
+    LostResponse(0.2),
+    SlowProcessing(0.3, 0.1),
+    SlowTail(2.0, 0.5),
+    ErrorShare(0.3, 429),
+]
 ON = LoseResponses(0.2)
 BEFORE = BehaviourProbe(None, 0, 100)
 
@@ -68,6 +74,12 @@ def test_impossible_parameters_are_refused() -> None:
         Redelivery(0.5, 0.0)
     with pytest.raises(ValueError, match="expected a delay above 0 and a jitter that is not longer"):
         SlowProcessing(0.1, 0.2)
+    with pytest.raises(ValueError, match="expected a time above 0"):
+        SlowTail(0.0, 0.5)
+    with pytest.raises(ValueError, match="expected more than 0 and at most 3"):
+        SlowTail(2.0, 9.0)
+    with pytest.raises(ValueError, match="expected more than 0% and at most 100%"):
+        Tail(0.0, 30.0, 0.6)
 
 
 def test_events_that_come_again_are_the_effect() -> None:

@@ -10,7 +10,7 @@ from experiment.findings import no_operations
 from experiment.history import Row
 from experiment.rows import Operation
 from experiment.scenario import Expectation, Recovery, Scenario
-from experiment.units import DURATION, SHARE, parse_bound
+from experiment.units import DURATION, SHARE, parse_bound, parse_latency_bound
 from measurement.analysis import ExpectationResult, RecoveryResult
 from measurement.expectations import describe, judge_expectations
 from measurement.quality import grade
@@ -141,4 +141,69 @@ def test_a_baseline_is_judged_without_what_the_fault_met() -> None:
     assert describe(told) == "pay p95 during the fault: 2 s, expected <= 1s; under pressure"
     assert describe(ExpectationResult("baseline", "pay", "p95", "<= 1s", None, "no data")) == (
         "pay p95 in the baseline: no data, expected <= 1s"
+    )
+
+
+def beside(text: str, *, before: float = 0.05, now: float = 0.05, rate: int = 40) -> ExpectationResult:
+    """What a bound beside the baseline makes of check-ins that take so long, give or take 4%."""
+
+    def took(row: Operation) -> float:
+        typical = now if 11 <= row.intended < 21 else before
+        return typical * (1 + 0.04 * (row.id % 25 - 12) / 12)
+
+    rows: list[Row] = [
+        replace(row, ended=row.intended + took(row))
+        for row in steady(rate=rate)
+        if isinstance(row, Operation)
+    ]
+    wanted = Expectation("check_in", p95=parse_latency_bound(text))
+    (result,) = judged(rows, scenario(expect={"fault": (wanted,)}))
+    return result
+
+
+@pytest.mark.parametrize(
+    ("text", "now", "status"),
+    [
+        ("<= baseline + 5%", 0.05, "met"),
+        ("<= baseline + 5%", 0.02, "met"),
+        ("<= baseline + 5%", 0.0525, "undecided"),
+        ("<= baseline + 5%", 0.06, "not met"),
+        ("<= baseline + 5% + 20ms", 0.06, "met"),
+        ("<= baseline + 20ms", 0.09, "not met"),
+        ("baseline +- 10%", 0.05, "met"),
+        ("baseline +- 10%", 0.04, "not met"),
+        ("baseline +- 10%", 0.06, "not met"),
+        ("baseline +- 10%", 0.045, "undecided"),
+    ],
+)
+def test_a_bound_beside_the_baseline_is_decided_by_what_both_samples_can_tell(
+    text: str, now: float, status: str
+) -> None:
+    """On its edge nothing is decided; away from it a difference is, one way or the other."""
+    assert beside(text, now=now).status == status
+
+
+@pytest.mark.parametrize(("rate", "status"), [(1, "no data"), (3, "undecided"), (8, "met")])
+def test_few_operations_decide_nothing_beside_the_baseline(rate: int, status: str) -> None:
+    """Ten operations have no p95, of thirty it may be anything, of eighty it is known. All take the same."""
+    result = beside("<= baseline + 10%", rate=rate)
+    assert result.status == status
+    assert f"{10 * rate} operations before, {10 * rate} now" in describe(result)
+
+
+def test_a_journey_without_a_baseline_has_no_data_beside_it() -> None:
+    """What began with the fault has nothing to be compared with, however well it did."""
+    rows = steady(start=11, rate=40)
+    wanted = Expectation("check_in", p95=parse_latency_bound("<= baseline + 5%"))
+    (result,) = judged(rows, scenario(expect={"fault": (wanted,)}))
+    assert result.status == "no data"
+    assert result.measured == pytest.approx(0.05)
+    assert "0 operations before, 400 now, expected 20 of each at least" in describe(result)
+
+
+def test_the_words_of_a_bound_beside_the_baseline_show_both_samples() -> None:
+    """A reader sees what was before, what is now, how sure both are, and of how many operations."""
+    assert describe(beside("<= baseline + 5%", now=0.06)) == (
+        "check_in p95 during the fault: 62.2 ms, expected <= baseline + 5% "
+        "(before 51.83 ms, 51.83 ms to 52 ms; now 62.2 ms to 62.4 ms; 398 operations before, 400 now)"
     )

@@ -18,6 +18,7 @@ from measurement.statistics import (
     paired_difference,
     proportion,
     quantile_estimate,
+    quantile_interval,
     score_estimate,
     share_estimate,
 )
@@ -297,3 +298,23 @@ def test_a_share_of_nothing_or_of_more_than_all_is_refused(events: int, n: int) 
         share_estimate(events, n)
     assert share_estimate(5, 5).high == 1.0
     assert share_estimate(0, 5).low == 0.0
+
+
+@pytest.mark.parametrize(("q", "n"), [(0.5, 60), (0.95, 100), (0.95, 400), (0.99, 600)])
+def test_an_interval_of_a_quantile_holds_it_as_often_as_it_says(q: float, n: int) -> None:
+    """Each end is wrong in at most 2.5% of 2,000 samples (with three standard errors), of a skewed
+    distribution."""
+    rng = np.random.default_rng(7)
+    true = float(np.exp(stats.norm.ppf(q)))
+    ends = [quantile_interval(list(rng.lognormal(0.0, 1.0, n)), q) for _ in range(2000)]
+    most = 0.025 + 3 * (0.025 * 0.975 / 2000) ** 0.5
+    assert sum(low > true for low, _ in ends) / 2000 <= most
+    assert sum(high < true for _, high in ends) / 2000 <= most
+
+
+@pytest.mark.parametrize(("n", "high"), [(0, False), (20, False), (71, False), (73, True)])
+def test_few_values_leave_an_interval_of_a_quantile_open(n: int, high: bool) -> None:
+    """0.95 ** 72 is below 2.5%: from 73 values on the largest one is surely above the p95."""
+    ends = quantile_interval([float(i) for i in range(n)], 0.95)
+    assert (ends[1] < float("inf")) is high
+    assert (ends[0] > 0) is (n > 1)

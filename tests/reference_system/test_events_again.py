@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import pytest
@@ -107,6 +108,20 @@ def test_a_temporary_number_is_merged_once_the_registry_answers(cluster: Cluster
     (merge,) = cluster.records("checkin", "merge")
     assert (number["key"], number["id"]) == (merge["key"], merge["id"]) == ("enc-new", number["id"])
     assert merge["value"] == "pat-3"
+
+
+def test_without_the_merge_a_temporary_number_stays(cluster: Cluster) -> None:
+    """Whoever was checked in under it has no record of her own until somebody looks, as before."""
+    cluster.reset(with_service(cluster.design("resilient"), "checkin", temporary_merge=False))
+    try:
+        cluster.refuse("checkin -> registry")
+        assert journeys.check_in(cluster, "enc-stays", 4).status == 201
+    finally:
+        cluster.heal()
+    wait_for("the registry", lambda: journeys.check_in(cluster, "enc-known", 5).status == 201)
+    time.sleep(1.5)  # three looks of whoever merges
+    assert cluster.call("checkin", "GET", "/backlog").body["temporary_numbers"] == 1
+    assert cluster.records("checkin", "merge") == []
 
 
 def test_who_comes_back_with_the_configuration_of_the_last_reset_goes_on_in_its_run(cluster: Cluster) -> None:

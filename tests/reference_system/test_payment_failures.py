@@ -77,6 +77,45 @@ def test_the_fragile_design_charges_twice(cluster: Cluster) -> None:
     assert max(charges_per_invoice(cluster).values()) > 1
 
 
+@pytest.mark.parametrize("changes", [{}, {"saga": False}])
+def test_another_amount_under_the_same_key_is_refused_and_charges_nothing(
+    cluster: Cluster, changes: dict[str, bool]
+) -> None:
+    """Before the payment, while it is under way, and after it; the right amount is paid once."""
+    cluster.reset(with_service(cluster.design("resilient"), "billing", **changes))
+    assert journeys.claim(cluster, "other").status == 201
+    path, right, wrong = "/invoices/inv-other/pay", {"amount": 120.5}, {"amount": 200.0}
+    assert cluster.call("billing", "POST", path, wrong).status == 422
+    assert cluster.records("payments", "charge") == []
+    cluster.call("payments", "PUT", "/admin/behaviour/slow_processing", {"delay_s": 0.6, "caller": "billing"})
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(cluster.call, "billing", "POST", path, right)
+        time.sleep(0.2)
+        assert cluster.call("billing", "POST", path, wrong).status == 422
+        assert first.result().status in (200, 202)
+    cluster.call("payments", "DELETE", "/admin/behaviour/slow_processing")
+    cluster.settled()
+    assert cluster.call("billing", "POST", path, wrong).status == 422
+    assert cluster.call("billing", "POST", path, right).status == 200
+    assert charges_per_invoice(cluster) == Counter({"inv-other": 1})
+
+
+def test_without_a_key_another_amount_is_refused_only_once_the_invoice_is_settled(cluster: Cluster) -> None:
+    """While the first charge is under way the second is made, too: what a key is for."""
+    cluster.reset(cluster.design("fragile"))
+    assert journeys.claim(cluster, "twice").status == 201
+    path, right, wrong = "/invoices/inv-twice/pay", {"amount": 120.5}, {"amount": 200.0}
+    cluster.call("payments", "PUT", "/admin/behaviour/slow_processing", {"delay_s": 0.6, "caller": "billing"})
+    with ThreadPoolExecutor(1) as clients:
+        first = clients.submit(cluster.call, "billing", "POST", path, right)
+        time.sleep(0.2)
+        assert cluster.call("billing", "POST", path, wrong).status == 200
+        assert first.result().status == 200
+    cluster.call("payments", "DELETE", "/admin/behaviour/slow_processing")
+    assert charges_per_invoice(cluster) == Counter({"inv-twice": 2})
+    assert cluster.call("billing", "POST", path, wrong).status == 422
+
+
 def killed_between_steps(cluster: Cluster) -> None:
     """Kill billing while charges are in flight, and start it again."""
     names = open_invoices(cluster, 8)

@@ -176,6 +176,25 @@ def test_a_changed_or_missing_event_breaks_the_chain(cluster: Cluster) -> None:
     assert cluster.call("audit", "GET", "/verify").body["broken_at"] == 2
 
 
+@pytest.mark.parametrize(("head", "intact"), [("database", True), ("memory", False)])
+def test_the_chain_goes_on_after_a_crash_where_it_ended(cluster: Cluster, head: str, intact: bool) -> None:
+    """From the last event on record; a process that knows no hash before its own leaves a break."""
+    cluster.heal()
+    design = with_service(cluster.design("resilient"), "audit", chain_head=head)
+    cluster.reset(design, without=())
+    own = staff.user_of("view_record", PATIENT)
+    assert see(cluster, own, "rec-k-1").status == 200
+    cluster.settled()
+    cluster.kill("audit")
+    cluster.start("audit", design)
+    cluster.ready("audit")
+    assert see(cluster, own, "rec-k-2").status == 200
+    cluster.settled()
+    broken = None if intact else 2
+    found = cluster.call("audit", "GET", "/verify").body
+    assert (found["intact"], found["broken_at"]) == (intact, broken)
+
+
 def test_audit_takes_an_event_once_and_refuses_what_says_too_little(cluster: Cluster) -> None:
     """A repeat after a lost answer changes nothing."""
     begin(cluster)

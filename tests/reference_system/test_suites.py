@@ -19,7 +19,11 @@ from tests.simulation.reference import plan
 CATALOGUE = default_catalogue()
 PARTS = [f"cause{number}" for number in CAUSES] + [f"principle{number}" for number in PRINCIPLES]
 # The fragile design trusts its own copy and never asks: what turns its question away has nothing to act on.
-ONLY_RESILIENT = {"catalogue/prescriptions_busy", "catalogue/database_disk_full"}
+ONLY_RESILIENT = {
+    "catalogue/prescriptions_busy",
+    "catalogue/database_disk_full",
+    "catalogue/escalation_reply_lost",
+}
 
 
 def suite(name: str, catalogue: Catalogue = CATALOGUE) -> Suite:

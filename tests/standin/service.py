@@ -135,6 +135,8 @@ class Service:
             return int(refusal["status"]), b"{}"
         if slow := self.drawn("slow_processing", caller):
             await asyncio.sleep(slow["delay_s"])
+        if tail := self.drawn("drawn_delays", caller):
+            await asyncio.sleep(tail["delays_s"][(tail["applied"] - 1) % len(tail["delays_s"])])
         row = {"kind": "work", "key": f"w-{len(self.done)}", "at": time.time(), "caller": caller}
         self.done.append(row)
         self.drawn("redelivery", self.config["service"])  # each request stands for an event, too

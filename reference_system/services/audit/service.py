@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import msgspec
 from starlette.requests import Request
@@ -57,8 +57,17 @@ def link_of(before: str, body: bytes) -> str:
     return hashlib.sha256(before.encode() + body).hexdigest()
 
 
+class Switches(msgspec.Struct, frozen=True):
+    """The switches that it obeys, besides those of every service."""
+
+    chain_head: Literal["memory", "database"]
+
+
 class Audit(Service):
     """One writer appends; a repeat of an event that is there changes nothing."""
+
+    SWITCHES: ClassVar[type[msgspec.Struct]] = Switches
+    switches: Switches
 
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS line (
@@ -93,11 +102,14 @@ class Audit(Service):
         return fhir.reply(201, {"accepted": len(events)})
 
     async def _append(self, batches: list[list[Line]]) -> list[None]:
-        """The next links of the chain. After a failure the table says where it ends."""
+        """The next links of the chain. After a failure the table says where it ends; without that a process
+        that came back knows no hash before its own, and the chain has a break."""
         lines = [line for batch in batches for line in batch]
         if not self._sure:
             row = await self.store.row("SELECT place, hash FROM line ORDER BY place DESC LIMIT 1")
-            self._place, self._head = (row["place"], row["hash"]) if row is not None else (0, GENESIS)
+            self._place = row["place"] if row is not None else 0
+            if self.switches.chain_head == "database":
+                self._head = row["hash"] if row is not None else GENESIS
         known = {
             row["id"]
             for row in await self.store.rows(

@@ -17,6 +17,7 @@ from reference_system.services.billing.ground import Ground
 
 INLINE_WAIT_S = 1.5  # then the answer is 202 and the saga goes on behind
 CAPTURED = (200, 201)
+CENT = 0.01
 Ended = tuple[str, str | None]  # status of the invoice, id of the charge
 
 
@@ -33,18 +34,28 @@ class Payment:
         self.sagas: Orchestrator[Ended] = Orchestrator(self.advance, spawn, rng)
         self._begun: dict[str, tuple[float, str | None]] = {}  # amount and key of sagas begun in this process
 
-    async def pay(self, invoice: str) -> tuple[int, dict[str, Any]]:
-        """Status and body of the answer. Raises fhir.Refused 404."""
-        return await (self._by_saga(invoice) if self._billing.switches.saga else self._at_once(invoice))
+    async def pay(self, invoice: str, asked: float | None) -> tuple[int, dict[str, Any]]:
+        """Status and body of the answer to a request that names the amount `asked`. Raises fhir.Refused."""
+        return await (self._by_saga if self._billing.switches.saga else self._at_once)(invoice, asked)
+
+    def _require(self, row: Any, asked: float | None) -> None:
+        """Another amount than the invoice's is refused (422): always where payments have keys, since a key
+        stands for one charge of one amount; without keys only once the invoice is settled."""
+        if asked is None or abs(float(row["amount"]) - asked) < CENT / 2:
+            return
+        if self._billing.switches.idempotency_key or row["status"] not in ("open", "paying"):
+            raise fhir.Refused(422, f"found the amount {asked:.2f}, expected that of the invoice")
 
     # saga
 
-    async def _by_saga(self, invoice: str) -> tuple[int, dict[str, Any]]:
+    async def _by_saga(self, invoice: str, asked: float | None) -> tuple[int, dict[str, Any]]:
         billing = self._billing
         key = payment_key(billing.run, invoice) if billing.switches.idempotency_key else None
-        begun = await billing.store.row(statements.BEGIN_SAGA, invoice, key, time.time())
+        exact = None if key is None else asked
+        begun = await billing.store.row(statements.BEGIN_SAGA, invoice, key, time.time(), exact)
         if begun is None:
             row = await self._row(invoice)
+            self._require(row, asked)
             if row["status"] != "paying":
                 return self._answer(invoice, row["status"], row["charge"])
         else:
@@ -114,7 +125,7 @@ class Payment:
 
     async def _settle(self, invoice: str, amount: float, charge: dict[str, Any]) -> Ended | None:
         """The money was taken: the right amount completes the saga, a wrong one is given back."""
-        if abs(float(charge["amount"]) - amount) < 0.005:
+        if abs(float(charge["amount"]) - amount) < CENT / 2:
             return await self._end(invoice, "completed", "paid", str(charge["id"]))
         refund = await self._call("POST", "/v1/refunds", {"charge": charge["id"]}, {}, True)
         if refund is None or refund.status not in CAPTURED:
@@ -133,9 +144,10 @@ class Payment:
 
     # without a saga
 
-    async def _at_once(self, invoice: str) -> tuple[int, dict[str, Any]]:
+    async def _at_once(self, invoice: str, asked: float | None) -> tuple[int, dict[str, Any]]:
         """Charge, then update: what happens between the two is nobody's concern."""
         billing, row = self._billing, await self._row(invoice)
+        self._require(row, asked)
         if row["status"] != "open":
             return self._answer(invoice, row["status"], row["charge"])
         keyed = billing.switches.idempotency_key

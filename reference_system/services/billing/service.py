@@ -19,6 +19,15 @@ from reference_system.services.billing.ground import Switches
 from reference_system.services.billing.payment import Payment
 
 
+class Order(msgspec.Struct, frozen=True):
+    """What is to be paid; without an amount, what the invoice says."""
+
+    amount: float | None = None
+
+
+_order = msgspec.json.Decoder(Order).decode
+
+
 class Billing(Service):
     """Claim, invoice and payment saga."""
 
@@ -45,7 +54,8 @@ class Billing(Service):
         return fhir.reply(201 if new else 200, {**claim, "id": fhir.identifier(claim, fhir.CLAIM)})
 
     async def pay(self, request: Request) -> Response:
-        status, body = await self._payment.pay(request.path_params["invoice"])
+        asked = fhir.read(_order, await request.body() or b"{}", '{"amount": number}').amount
+        status, body = await self._payment.pay(request.path_params["invoice"], asked)
         return plain(body, status)
 
     async def invoice(self, request: Request) -> Response:

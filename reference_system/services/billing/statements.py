@@ -46,7 +46,9 @@ SUBMITTED = """
 # The saga and its payment key are on record before anything is charged.
 BEGIN_SAGA = """
     WITH i AS (
-        UPDATE invoice SET status = 'paying' WHERE id = $1 AND status = 'open' RETURNING id, amount
+        UPDATE invoice SET status = 'paying'
+        WHERE id = $1 AND status = 'open' AND ($4::float8 IS NULL OR abs(amount - $4) < 0.005)
+        RETURNING id, amount
     ), s AS (
         INSERT INTO saga (invoice, status, key, at) SELECT id, 'running', $2::text, $3::float8 FROM i
         ON CONFLICT (invoice) DO NOTHING

@@ -46,6 +46,7 @@ class Switches(msgspec.Struct, frozen=True):
     idempotency_key: bool
     inline_wait: float
     registry_fallback: bool
+    temporary_merge: bool
 
 
 class Checkin(Service):
@@ -130,7 +131,7 @@ class Checkin(Service):
             self.outbox.row(event),
             name if label == TEMPORARY else None,
         )
-        if inserted is not None and label == TEMPORARY:
+        if inserted is not None and label == TEMPORARY and self.switches.temporary_merge:
             self._temporary.add(arrival.patient)
         return inserted is not None
 
@@ -240,7 +241,7 @@ class Checkin(Service):
         self._names = AgedCache(DEMOGRAPHICS_AGE_S / self.clock_scale)
         self.loop(self._keep_merging())
         waiting = "SELECT DISTINCT patient FROM encounter WHERE number IS NOT NULL AND merged_at IS NULL"
-        for row in await self.store.rows(waiting):
+        for row in await self.store.rows(waiting) if self.switches.temporary_merge else ():
             self._temporary.add(row["patient"])
         rows = await self.store.rows(
             "SELECT DISTINCT patient, patient_name FROM encounter "

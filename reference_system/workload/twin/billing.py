@@ -42,9 +42,10 @@ class Billing(ReferenceNode):
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "claim":
             return (yield from self._claim(request, deadline))
+        asked = request.body.get("other_amount")
         if self.switches["saga"]:
-            return (yield from self._pay_by_saga(request.body["key"], deadline))
-        return (yield from self._pay_at_once(request.body["key"], deadline))
+            return (yield from self._pay_by_saga(request.body["key"], asked, deadline))
+        return (yield from self._pay_at_once(request.body["key"], asked, deadline))
 
     # claims
 
@@ -121,12 +122,12 @@ class Billing(ReferenceNode):
 
     # payment by saga
 
-    def _pay_by_saga(self, invoice: str, deadline: float | None) -> Work[Reply]:
+    def _pay_by_saga(self, invoice: str, asked: float | None, deadline: float | None) -> Work[Reply]:
         key = f"pay-{invoice}" if self.switches["idempotency_key"] else None
 
         def begin() -> bool:
             bill = self._invoices.get(invoice)
-            if bill is None or bill["status"] != "open":
+            if bill is None or bill["status"] != "open" or (key is not None and asked is not None):
                 return False
             bill["status"] = "paying"
             saga = {"status": "running", "key": key, "at": self.wall}
@@ -137,6 +138,7 @@ class Billing(ReferenceNode):
             bill = yield from self.look(lambda: self._invoices.get(invoice), deadline)
             if bill is None:
                 raise Refused(404)
+            self._require(bill, asked)
             if bill["status"] != "paying":
                 return self._paid(bill["status"])
         left = self.remaining(deadline)
@@ -144,6 +146,12 @@ class Billing(ReferenceNode):
         task = self._drive(invoice, uncertain=False)
         yield within(self.clock, task, most if left is None else min(most, left))
         return self._paid(task.value if task.done and task.error is None else "paying")
+
+    def _require(self, bill: dict[str, Any], other: float | None) -> None:
+        """Another amount is refused under a key, and without one where the invoice is settled."""
+        settled = bill["status"] not in ("open", "paying")
+        if other is not None and (self.switches["idempotency_key"] or settled):
+            raise Refused(422)
 
     @staticmethod
     def _paid(status: str) -> Reply:
@@ -217,11 +225,12 @@ class Billing(ReferenceNode):
 
     # payment without a saga
 
-    def _pay_at_once(self, invoice: str, deadline: float | None) -> Work[Reply]:
+    def _pay_at_once(self, invoice: str, asked: float | None, deadline: float | None) -> Work[Reply]:
         """Charge, then update: what happens between the two is nobody's concern."""
         bill = yield from self.look(lambda: self._invoices.get(invoice), deadline)
         if bill is None:
             raise Refused(404)
+        self._require(bill, asked)
         if bill["status"] != "open":
             return self._paid(bill["status"])
         keyed = self.switches["idempotency_key"]

@@ -14,7 +14,7 @@ TEMPORARY = "temporary"
 
 
 class Checkin(SealingNode):
-    SWITCHES = ("eligibility", "inline_wait", "idempotency_key", "registry_fallback")
+    SWITCHES = ("eligibility", "inline_wait", "idempotency_key", "registry_fallback", "temporary_merge")
 
     CONSUMES = ("eligibility.resolved",)
 
@@ -83,7 +83,7 @@ class Checkin(SealingNode):
         }
         self._encounters.append(row)
         self._by_key.setdefault(key, []).append(row)
-        if label == TEMPORARY:
+        if label == TEMPORARY and self.switches["temporary_merge"]:
             self._waiting[request.body["patient"]] = None
             self._wanted.resolve()
         self.outbox.write(event)

@@ -110,11 +110,19 @@ class Authz(ReferenceNode):
 class Audit(ReferenceNode):
     """Keeps each event once, in the order in which it came."""
 
+    SWITCHES = ("chain_head",)
+
+    def opened(self) -> None:
+        in_memory = self.switches["chain_head"] == "memory"
+        self._forgot = in_memory and bool(self.tables.get("line"))  # where the chain ends
+
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         def statement() -> None:
             lines = self.tables.setdefault("line", {})
             for event in request.body["events"]:
-                lines.setdefault((request.caller, event["number"], event["at"]), event)
+                place = (request.caller, event["number"], event["at"])
+                self.tables["torn"] = self.tables.get("torn", False) or (self._forgot and place not in lines)
+                lines.setdefault(place, event)
 
         yield from self.store(statement, deadline)
         return Reply(201)
@@ -126,4 +134,5 @@ class Audit(ReferenceNode):
             yield Record("audit", "access", event["request"], id_, at, status=event["status"], caller=source)
             yield Record("audit", "number", source, id_, at, version=number)
         if lines:
-            yield Record("audit", "chain", "chain", "chain", self.wall, status="intact", version=len(lines))
+            state = "broken" if self.tables.get("torn") else "intact"
+            yield Record("audit", "chain", "chain", "chain", self.wall, status=state, version=len(lines))
