@@ -30,11 +30,10 @@ REFUSED = {
     "external_links": "services of this file",
     "privileged": "a container that cannot reach around its own network",
     "devices": "no devices of the machine",
-    "secrets": "its secrets as variables or mounted files",
-    "configs": "its settings as variables or mounted files",
     "extra_hosts": "names of this file: an address would lead past the proxies",
     "volumes_from": "the volumes written out",
 }  # key of a service to what is expected in its place
+GIVEN = {"secrets": "/run/secrets/", "configs": "/"}  # files that a service is given, and where they lie
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +99,7 @@ def read_compose(path: Path) -> dict[str, ComposeService]:
     services = node.get("services") if isinstance(node, Mapping) else None
     if not isinstance(services, Mapping):
         raise ConfigError([Problem(place(node, "services"), "no services", "a mapping of services")])
-    reader = _Reader(path.parent, known_variables(path.parent))
+    reader = _Reader(path.parent, known_variables(path.parent), node)
     found = {key.text: reader.service(key.text, child) for key, child in services.items}
     if len(problems := list(_networks(node))):
         return {name: replace(one, refused=(*one.refused, *problems)) for name, one in found.items()}
@@ -135,9 +134,10 @@ def _networks(node: Node) -> Iterator[Problem]:
 class _Reader:
     """Reads the services of one file."""
 
-    def __init__(self, folder: Path, known: dict[str, str]) -> None:
+    def __init__(self, folder: Path, known: dict[str, str], whole: Node) -> None:
         self._folder = folder
         self._known = known
+        self._whole = whole
 
     def service(self, name: str, node: Node) -> ComposeService:
         if not isinstance(node, Mapping):
@@ -158,7 +158,11 @@ class _Reader:
             entrypoint=None if node.get("entrypoint") is None else self.words(node.get("entrypoint")),
             environment={**self._from_files(node.get("env_file")), **self.pairs(node.get("environment"))},
             ports=tuple(dict.fromkeys((*self._published(node.get("ports")), *self._exposed(node)))),
-            mounts=(*self._mounts(node.get("volumes")), *self._memory(node.get("tmpfs"))),
+            mounts=(
+                *self._mounts(node.get("volumes")),
+                *self._memory(node.get("tmpfs")),
+                *(one for one in self._given(node) if isinstance(one, Mount)),
+            ),
             test=self._test(node.get("healthcheck")),
             depends_on=dict(self._depends(node.get("depends_on"))),
             profiles=tuple(self.texts(node.get("profiles"))),
@@ -279,6 +283,21 @@ class _Reader:
         for one in self.texts(node):
             yield Mount("tmpfs", one.partition(":")[0])
 
+    def _given(self, node: Mapping) -> Iterator[Mount | Problem]:
+        """Secrets and settings of a service, where the file says of them which file they are."""
+        for key, below in GIVEN.items():
+            listed, named = node.get(key), self._whole.get(key) if isinstance(self._whole, Mapping) else None
+            for one in listed.items if isinstance(listed, Sequence) else ():
+                source = self.text(one.get("source") if isinstance(one, Mapping) else one)
+                target = self.text(one.get("target")) if isinstance(one, Mapping) else ""
+                said = named.get(source) if isinstance(named, Mapping) else None
+                file = self.text(said.get("file")) if isinstance(said, Mapping) else ""
+                if not file:
+                    yield Problem(one.where, f"the {key[:-1]} {source}", "one that is a file beside this one")
+                    continue
+                inside = target if target.startswith("/") else below + (target or source)
+                yield Mount("bind", inside, str(self._on_machine(file)), read_only=True)
+
     def _test(self, node: Node | None) -> tuple[str, ...]:
         """The command of the health check; a text is for a shell."""
         if not isinstance(node, Mapping) or self.text(node.get("disable")).lower() == "true":
@@ -336,6 +355,7 @@ class _Reader:
             if count is not None and text not in ("", "1"):
                 expected = "1: one container of a service is started"
                 yield Problem(count.where, f"{text} replicas of {name}", expected)
+        yield from (one for one in self._given(node) if isinstance(one, Problem))
         depends = node.get("depends_on")
         for key, value in depends.items if isinstance(depends, Mapping) else ():
             if isinstance(value, Mapping) and self.text(value.get("condition")) == ENDS:
@@ -343,9 +363,9 @@ class _Reader:
                 yield Problem(key.where, f"{name} waits until {key.text} has ended", expected)
         networks = node.get("networks")
         for network, joined in networks.items if isinstance(networks, Mapping) else ():
-            for key in ("ipv4_address", "ipv6_address"):
-                if isinstance(joined, Mapping) and (fixed := joined.get(key)) is not None:
-                    found = f"{key} of {name} in the network {network.text}"
+            for version in ("ipv4_address", "ipv6_address"):
+                if isinstance(joined, Mapping) and (fixed := joined.get(version)) is not None:
+                    found = f"{version} of {name} in the network {network.text}"
                     yield Problem(fixed.where, found, "its name: an address would lead past the proxies")
 
 

@@ -218,10 +218,9 @@ class System:
     def names_called(self, link: Link) -> tuple[str, ...]:
         """Every name under which the caller of a link may know the callee. Raises ConfigError."""
         own = self.called_by(link)
-        callee, caller = self.composed(link.callee), self.composed(link.caller)
-        others = callee.aliases if callee is not None else ()
-        given = caller.links.items() if caller is not None else ()
-        return tuple(dict.fromkeys((own, *others, *(alias for alias, name in given if name == own))))
+        callee, caller = (self.composed(name) or ComposeService() for name in (link.callee, link.caller))
+        given = (alias for alias, name in caller.links.items() if name == own)
+        return tuple(dict.fromkeys((own, *callee.aliases, *given)))
 
     def called_at(self, link: Link) -> int:
         """The port at which the caller of a link that is wired by name calls the callee."""
@@ -444,8 +443,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
 
 
 def _check_compose(system: System, decoder: Decoder, node: Node) -> None:
-    """The compose file is there, no two services of a system are the same one of it, and whatever they depend
-    on is a service of the system too."""
+    """The compose file is there, no two services are the same of it, and what they depend on is one, too."""
     named: dict[str, str] = {}
     for name, service in system.services.items():
         if service.compose and (other := named.setdefault(service.compose, name)) != name:

@@ -20,6 +20,7 @@ from typing import Literal, TypeVar
 from execution.runs.merged_logs import merge_logs
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
+from execution.runs.travelled import Travelled
 from execution.runs.wall_clock import WallClock
 from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, Obeyed, PhaseEvent, Row, Sample
@@ -181,8 +182,10 @@ class LiveRun:
         """Warm-up to recovery. The first broken baseline ends the run before anything is injected."""
         plan = self._plan
         phases = [phase for phase in plan.phases if phase.name != "settle" and phase.end_s > phase.start_s]
+        travelled = Travelled(plan, self._runtime.controls())
         for phase in phases:
             self._sample_all()
+            travelled.begin(phase.name)
             if phase.name == "baseline":
                 ahead = self._judging_takes(phase, load, timeline) if timeline.proofs else 0.0
                 if not self._until(phase.end_s - ahead, phase.name, load, timeline):
@@ -193,6 +196,8 @@ class LiveRun:
                 timeline.start()
             if not self._until(phase.end_s, phase.name, load, timeline):
                 return self._cut(phase)
+            if missed := travelled.missed(phase.name):
+                self._record(Note(self._now(), "info", missed))
             self._record(PhaseEvent(phase.name, phase.start_s, phase.end_s))
         self._sample_all()
         return "completed"

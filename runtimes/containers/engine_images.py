@@ -123,8 +123,11 @@ class Images(Door):
         *,
         offline: bool,
         say: Callable[[str], None],
+        arguments: Mapping[str, str] | None = None,
+        stage: str = "",
     ) -> None:
-        """Build a tar with a Dockerfile in it. Offline the build has no network: it cannot fetch a thing.
+        """Build a tar with a Dockerfile in it, up to a stage if one is named. Offline the build has no
+        network: it cannot fetch a thing.
 
         Raises EngineError with the last lines of the build.
         """
@@ -135,7 +138,8 @@ class Images(Door):
                 custom_context=True,
                 tag=name,
                 labels=dict(labels),
-                buildargs={"BASE_IMAGE": base},
+                buildargs={"BASE_IMAGE": base, **(arguments or {})},
+                target=stage or None,
                 network_mode="none" if offline else None,
                 rm=True,
                 forcerm=True,

@@ -42,7 +42,7 @@ def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, I
     if not foreign:
         return {}
     images = Images()
-    built: dict[tuple[Path, str], str] = {}
+    built: dict[str, str] = {}
     found: dict[str, Image] = {}
     try:
         for name, service in foreign.items():
@@ -53,9 +53,9 @@ def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, I
                 continue
             beside = system.file("") if service.build else system.compose_file.parent
             folder = (beside / (service.build or said.build)).resolve()
-            place = (folder, said.dockerfile)
+            place = repr((folder, said.dockerfile, said.build_args, said.stage))
             if place not in built:
-                built[place] = _built(images, folder, said.dockerfile, system.name, cache, journal)
+                built[place] = _built(images, folder, said, system.name, cache, journal)
             found[name] = Image(built[place], said)
     finally:
         images.close()
@@ -73,27 +73,40 @@ def _named(images: Images, service: str, image: str) -> str:
     return image
 
 
-def _built(images: Images, folder: Path, dockerfile: str, system: str, cache: Path, journal: Journal) -> str:
+def _built(
+    images: Images, folder: Path, said: ComposeService, system: str, cache: Path, journal: Journal
+) -> str:
     """The image of a folder, built on the base of the harness's own images where its Dockerfile takes the
-    argument BASE_IMAGE."""
+    argument BASE_IMAGE and the compose file gives it none."""
     current = images.find(name_of("service"))
     base = current.labels.get(BASE, "") if current is not None else ""
     if not base or (facts := images.find(base)) is None:
         raise StartError(f"the base of {name_of('service')} is not there to build on; make it: {HINT}")
-    path = folder / dockerfile
+    path = folder / said.dockerfile
     files = dict(_files(folder))
     requirements = folder / "requirements.txt"
     if WHEELS in path.read_text(encoding="utf-8") and requirements.is_file():
         wheels = wheelhouse(requirements, cache, python_of(images, base, journal), journal)
         files |= {f"{WHEELS}/{wheel.name}": wheel for wheel in sorted(wheels.glob("*.whl"))}
-    recipe = Recipe(system, path, files, base, {})
+    recipe = Recipe(
+        system, path, files, base, {**said.build_args, **({"": said.stage} if said.stage else {})}
+    )
     content = recipe.content(facts.id)
     name = f"codeblue/{system.lower()}:{content}"
     found = images.find(name)
     if found is None or found.labels.get(CONTENT) != content:
         with recipe.context() as context:
             labels = {CONTENT: content, BASE: base}
-            images.build(context, name, labels, base, offline=False, say=lambda _: None)
+            images.build(
+                context,
+                name,
+                labels,
+                base,
+                offline=False,
+                say=lambda _: None,
+                arguments=said.build_args,
+                stage=said.stage,
+            )
     return name
 
 

@@ -178,6 +178,27 @@ def test_a_mistake_in_a_compose_file_is_said(
         read(tmp_path, "web", text)
 
 
+def test_secrets_that_are_files_are_mounted_and_others_are_refused(tmp_path: Path) -> None:
+    """Read-only, where compose lays them."""
+    text = """\
+services:
+  web:
+    image: a
+    secrets: [password, {source: key, target: tls.key}]
+    configs: [{source: site, target: /etc/site}]
+  other: {image: a, secrets: [token]}
+secrets: {password: {file: ./p.txt}, key: {file: ./k.pem}, token: {environment: TOKEN}}
+configs: {site: {file: site.conf}}
+"""
+    assert read(tmp_path, "web", text).mounts == (
+        Mount("bind", "/run/secrets/password", str(tmp_path / "p.txt"), read_only=True),
+        Mount("bind", "/run/secrets/tls.key", str(tmp_path / "k.pem"), read_only=True),
+        Mount("bind", "/etc/site", str(tmp_path / "site.conf"), read_only=True),
+    )
+    with pytest.raises(ConfigError, match="the secret token, expected one that is a file"):
+        read(tmp_path, "other", text)
+
+
 def test_repeated_aliases_do_not_blow_a_file_up(tmp_path: Path) -> None:
     """What an alias repeats counts as if it were written out."""
     bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"

@@ -19,7 +19,8 @@ WITHIN_S = 280
 
 def play(out: Path, scenario: str, design: str, *words: str) -> tuple[int, dict[str, str]]:
     """Exit code of one run, and the verdict of each property that was judged."""
-    command = [sys.executable, "harness.py", "run", scenario, "--system", "examples/shop"]
+    command = [sys.executable, "harness.py", "run", scenario]
+    command += [] if "--system" in words else ["--system", "examples/shop"]
     command += ["--design", design, "--seed", "1", "--time-scale", "0.7", "--out", str(out), *words]
     ended = subprocess.run(
         command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, env=dict(os.environ), check=False

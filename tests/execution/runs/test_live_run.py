@@ -14,6 +14,7 @@ import pytest
 from execution.runs import live_run
 from execution.runs.live_run import LiveRun, Progress
 from execution.runs.run_folder import RunFolder
+from experiment.controls import Traffic
 from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
 from experiment.rows import Obeyed
@@ -64,7 +65,7 @@ class Home:
         return Address("127.0.0.1", 1)
 
     def controls(self) -> Any:
-        return SimpleNamespace()
+        return SimpleNamespace(link=lambda _: SimpleNamespace(traffic=Traffic))
 
     def trouble(self) -> Trouble | None:
         return None

@@ -5,5 +5,6 @@ USER root
 RUN mkdir -p /var/run/postgresql && chown 999:999 /var/run/postgresql
 COPY serve /usr/local/bin/serve
 RUN chmod 755 /usr/local/bin/serve
+ENV PGHOST=/var/run/postgresql
 USER 999:999
 CMD ["serve"]
