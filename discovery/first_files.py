@@ -91,8 +91,8 @@ def _system(name: str, compose: str, found: Found, entry: FoundService, journeys
         for link in found.links:
             yield from _link(link)
     else:
-        yield f"# links:                        # {FILL_IN}: no text names another service. Who calls whom?"
-        yield "#   - {caller: web, callee: api, wired: name}"
+        yield f"links: []                       # {FILL_IN}: no text names another service; such as"
+        yield "#  - {caller: web, callee: api, wired: name}"
     yield ""
     if journeys:
         yield journeys.rstrip()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
@@ -27,12 +27,13 @@ class Unreadable(Exception):
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What an answer said: version read or written, value or state, its own label, its labelled age in
-    seconds."""
+    seconds. `kept` is what later steps of the visit may use, by name; no row has it."""
 
     version: int | None = None
     value: str | None = None
     label: str | None = None
     age: float | None = None
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
 
 NOTHING = Answered()

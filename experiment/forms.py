@@ -10,6 +10,7 @@ from typing import Any, Literal
 from experiment.answers import place_of
 from experiment.decoding import FAILED, Decoder, describe, plain
 from experiment.errors import nearest
+from experiment.kept_values import ENVIRONMENT, KEPT, is_elsewhere
 from experiment.templates import FIXED, pieces, placeholders
 from experiment.yaml_source import Mapping, Node, Scalar
 
@@ -26,7 +27,8 @@ PREFIX = re.compile(r"[A-Za-z0-9_.]{1,40}")
 @dataclass(frozen=True, slots=True)
 class RequestForm:
     """One HTTP request with placeholders of the plan's values: {key}, {token}, {visit}, {operation}, {day},
-    {version} and every argument by its name. At most one of json, form and text is the body."""
+    {version}, every argument by its name, {kept.NAME} and {env.NAME}. At most one of json, form and text is
+    the body."""
 
     path: str
     """The path from the root of the entry service, with its query."""
@@ -58,6 +60,11 @@ class RequestForm:
                 )
         for part in ("headers", "json", "form"):
             _require_template(part, getattr(self, part))
+
+    @property
+    def template(self) -> list[Any]:
+        """All that may hold placeholders."""
+        return [self.path, self.headers, self.json, self.form, self.text]
 
     def placeholders(self) -> Iterator[tuple[Path, str]]:
         """Every placeholder, with where it stands below the request."""
@@ -95,6 +102,8 @@ class AnswerForm:
     """Where the answer says how old the value is."""
     age_in: Literal["s", "ms"] = "s"
     """The unit of the age."""
+    keep: dict[str, str] = field(default_factory=dict)
+    """What later steps of the visit use as `{kept.NAME}`: where each stands, such as {login: body.token}."""
 
     def __post_init__(self) -> None:
         for name in ("version", "value", "label", "age"):
@@ -104,6 +113,13 @@ class AnswerForm:
                     place_of(path)
                 except ValueError as error:
                     raise ValueError(f"the {name} {error}") from None
+        for name, path in self.keep.items():
+            if not is_elsewhere(f"{KEPT}{name}"):
+                raise ValueError(f'the name "{name}" in keep; expected letters, digits and "_"')
+            try:
+                place_of(path)
+            except ValueError as error:
+                raise ValueError(f"{name} in keep: {error}") from None
         if isinstance(self.label, dict):
             for status in self.label:
                 if not 200 <= status < 300:
@@ -122,7 +138,7 @@ class FinalReadForm:
     path: str
     """The path of one thing, with `{key}`."""
     headers: dict[str, str] = field(default_factory=dict)
-    """Headers of the request, such as who reads."""
+    """Headers of the request, such as who reads; `{env.NAME}` is a variable of the environment."""
     answer: AnswerForm | None = None
     """Where the answer says what it says; without it, the client reads it."""
 
@@ -130,7 +146,11 @@ class FinalReadForm:
         if not self.path.startswith("/") or re.search(r"[\s\x00-\x1f]", self.path):
             raise ValueError(f'the path "{self.path}"; expected a path without spaces that begins with /')
         _require_template("path", self.path)
+        _require_template("headers", self.headers)
         _require_headers(self.headers)
+        for _, name in placeholders(self.headers):
+            if not (name.startswith(ENVIRONMENT) and is_elsewhere(name)):
+                raise ValueError(f"the headers with {{{name}}}; expected {{env.NAME}} or no placeholder")
         for _, name in placeholders(self.path):
             if name not in ("key", "token", "visit"):
                 raise ValueError(f"the path with {{{name}}}; expected {{key}}, {{token}} or {{visit}}")
@@ -269,7 +289,7 @@ def unknown_placeholders(
     """(where below the journey, name, hint) of every placeholder that stands for nothing."""
     known = (*FIXED, *arguments)
     for path, name in form.placeholders() if form is not None else ():
-        if name not in known:
+        if name not in known and not is_elsewhere(name):
             yield ("request", *path), name, nearest(name, known)
     for _, name in placeholders(intended):
         if name not in known:

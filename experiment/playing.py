@@ -100,12 +100,15 @@ class Users:
         self._started = started
         self._object_to = object_to
         self._versions: dict[str, int] = {}
+        self._kept: dict[int, dict[str, Any]] = {}  # by visit
         self._succeeded: dict[int, bool] = {}
         self._bounded = operations is not None
         self._keys: Counter[str] = Counter()  # how many operations are still to come
         self._needs: Counter[int] = Counter()
+        self._visits: Counter[int] = Counter()
         for op in operations or ():
             self._keys[op.key] += 1
+            self._visits[op.visit] += 1
             if op.needs is not None:
                 self._needs[op.needs] += 1
 
@@ -118,7 +121,7 @@ class Users:
         try:
             refusal = yield from self._turn(op, last)
             if refusal is None:
-                prepared = self._prepare(op, Known(self._versions.get(op.key), self._day))
+                prepared = self._prepare(op, self._known(op))
                 sent = self._now()
                 heard: Heard = yield Exchange(op, prepared, min(terms.patience, last - sent))
             else:
@@ -134,6 +137,8 @@ class Users:
         answered = heard.answered
         if succeeded and answered.version is not None and terms.writes:
             self._versions[op.key] = max(answered.version, self._versions.get(op.key, 0))
+        if succeeded and answered.kept:
+            self._kept[op.visit] = {**self._kept.get(op.visit, {}), **answered.kept}
         if op.id in self._needs or not self._bounded:
             self._succeeded[op.id] = succeeded
         if self._bounded:
@@ -156,12 +161,19 @@ class Users:
             age=answered.age,
         )
 
+    def _known(self, op: PlannedOperation) -> Known:
+        return Known(self._versions.get(op.key), self._day, self._kept.get(op.visit, {}))
+
     def _forget(self, op: PlannedOperation) -> None:
         """What only this operation and those before it had to know. A long load must not fill the memory."""
         self._keys[op.key] -= 1
         if not self._keys[op.key]:
             del self._keys[op.key]
             self._versions.pop(op.key, None)
+        self._visits[op.visit] -= 1
+        if not self._visits[op.visit]:
+            del self._visits[op.visit]
+            self._kept.pop(op.visit, None)
         if op.needs is not None:
             self._needs[op.needs] -= 1
             if not self._needs[op.needs]:

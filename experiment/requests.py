@@ -8,6 +8,7 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from experiment.forms import RequestForm
+from experiment.kept_values import KEPT, from_environment
 from experiment.templates import Fill, Values, escaped, filler, json_filler, placeholders, text_of
 
 CONTENT_TYPES = {
@@ -45,17 +46,19 @@ class RequestTraits:
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What a request may build on: the version that the visit last saw acknowledged, and the day (ISO
-    date)."""
+    """What a request may build on: the version that the visit last saw acknowledged, the day (ISO date), and
+    what earlier answers of the visit gave to keep."""
 
     version: int | None = None
     day: str = ""
+    kept: Mapping[str, Any] = field(default_factory=dict)
 
     def values(self, op: PlannedOperation) -> dict[str, Any]:
         """What the placeholders of a request stand for."""
         _, token, visit = op.key.split("-")
         return {
             **op.arguments,
+            **{f"{KEPT}{name}": value for name, value in self.kept.items()},
             "key": op.key,
             "token": token,
             "visit": visit,
@@ -116,9 +119,10 @@ def builder(form: RequestForm) -> Callable[[PlannedOperation, Known], Request]:
     for name, text in form.headers.items():
         headers.append((name.lower(), filler(text), _names_version(text)))
     expects = any(conditional for _, _, conditional in headers) or _names_version(form.json)
+    outside = from_environment(form.template)
 
     def build(op: PlannedOperation, known: Known) -> Request:
-        values = known.values(op)
+        values = known.values(op) | outside
         if not expects:
             filled = {name: fill(values) for name, fill, _ in headers}
             return Request(form.method, path(values), filled, body(values))

@@ -22,6 +22,7 @@ from experiment.forms import (
     require_intended,
     unknown_placeholders,
 )
+from experiment.kept_values import check_kept
 from experiment.links import ANSWERED as ANSWERED
 from experiment.links import STANDARD_PORTS, Protocol, check_link
 from experiment.links import Link as Link
@@ -435,6 +436,7 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
             if step.needs is not None:
                 known(step.needs, earlier, "earlier step", "mixes", name, index, "needs")
             earlier.append(step.journey)
+    check_kept(decoder, node, system.journeys, system.mixes)
     check_switches(decoder, node, system.switches, system.services)
     for name in system.link_patterns:
         if name not in LINK_PATTERNS:

@@ -33,6 +33,7 @@ from experiment.answers import NOTHING, Answered, Reply, Unreadable, reader, val
 from experiment.client_checks import client_problems, defined, match_problems
 from experiment.errors import ConfigError, Location, Problem
 from experiment.forms import AnswerForm, FinalReadForm, RequestForm
+from experiment.kept_values import names_kept
 from experiment.python_source import load_python
 from experiment.requests import (
     Known,
@@ -115,6 +116,8 @@ class Workload:
         self._read: dict[str, Read] = dict(_table(client, "ANSWERS"))
         self._read_last: dict[str, Callable[[Reply], Answered]] = dict(_table(client, "FINAL_READS"))
         self._in_yaml = {name for name, journey in journeys.items() if journey.request is not None}
+        self._keep = {name: one.answer.keep for name, one in journeys.items() if one.answer is not None}
+        self._names_kept = names_kept(journeys)
         for name, journey in journeys.items():
             if journey.request is not None:
                 self._build[name] = builder(journey.request)
@@ -200,7 +203,7 @@ class Workload:
         """What the requests of an operation's journey have in common; None when it has none."""
         if op.journey not in self._build:
             return None
-        request = self.request(op, Known(version=1))
+        request = self.request(op, Known(version=1, kept=dict.fromkeys(self._names_kept, "")))
         return RequestTraits(request.keyed, request.expected_version is not None)
 
     # while it plays
@@ -226,7 +229,11 @@ class Workload:
         read = self._read.get(op.journey)
         reply = Reply(status, headers, body)
         answered = NOTHING if read is None else self._reading("answer", op.journey, read, op, reply)
-        return _labelled(_in_order(answered, reply), reply)
+        labelled = _labelled(_in_order(answered, reply), reply)
+        keep = self._keep.get(op.journey)
+        if not keep:
+            return labelled
+        return replace(labelled, kept={name: reply.at(where) for name, where in keep.items()})
 
     def read_last(self, prefix: str, status: int, headers: Mapping[str, str], body: bytes) -> Answered:
         """What a final read of a key with this prefix says. Raises Unreadable and WorkloadFault."""

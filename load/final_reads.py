@@ -14,7 +14,9 @@ import gevent
 from gevent.pool import Pool
 
 from experiment.final_reads import ABSENT, JOURNEY, SAMPLE, keys_to_read, prefix_of
+from experiment.forms import FinalReadForm
 from experiment.history import History
+from experiment.kept_values import from_environment
 from experiment.libraries import pl
 from experiment.outcomes import judge, seen_status
 from experiment.plan import Plan
@@ -48,6 +50,7 @@ def final_reads(
     bases = {base: Endpoint(base) for base in addresses.values()}
     reader = _Reader(plan.run_id, bases, load_workload(plan.system), zero)
     paths = {prefix: filler(form.path, escaped) for prefix, form in forms.items()}
+    headers = {prefix: _headers(form) for prefix, form in forms.items()}
     pool = Pool(CONCURRENT)
     try:
         with gevent.Timeout(deadline_s, False):
@@ -55,7 +58,7 @@ def final_reads(
                 prefix, token, visit = key.split("-")
                 if prefix in addresses:
                     path = paths[prefix]({"key": key, "token": token, "visit": visit})
-                    request = Request("GET", path, forms[prefix].headers)
+                    request = Request("GET", path, headers[prefix])
                     pool.spawn(reader.read, number, key, request, addresses[prefix])
             pool.join()
     finally:
@@ -67,6 +70,12 @@ def final_reads(
     rows: list[Operation | Note | Sample] = [*sorted(reader.rows, key=lambda row: row.id)]
     rows.append(Sample(monotonic() - zero, "load", LEFT_OUT, float(due - len(rows))))
     return (*rows, *(Note(monotonic() - zero, "invalid", text) for text in sorted(reader.faults)))
+
+
+def _headers(form: FinalReadForm) -> dict[str, str]:
+    """With what the environment gives."""
+    values = from_environment(form.headers)
+    return {name: filler(text)(values) for name, text in form.headers.items()}
 
 
 def _sent(operations: pl.DataFrame) -> Iterable[tuple[str, Outcome]]:

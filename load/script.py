@@ -11,6 +11,7 @@ import msgspec
 
 from experiment.errors import UnsupportedError, nearest
 from experiment.forms import AnswerForm, RequestForm
+from experiment.kept_values import not_set
 from experiment.plan import Plan
 from experiment.requests import PlannedOperation
 from experiment.workload import Workload, load_client
@@ -56,12 +57,22 @@ _FIELDS = tuple(f.name for f in fields(PlannedOperation))
 
 
 def unsendable(plan: Plan) -> list[str]:
-    """A sentence for each journey of the plan that has no request."""
+    """A sentence for each journey of the plan that has no request, and for each variable that requests take
+    from the environment and that is not set."""
     names = sorted({op.journey for op in plan.operations} - plan.requests.keys())
     expected = "expected one with a request, here or in REQUESTS of the workload's client"
-    return [
+    refused = [
         f"{plan.system.source}: found the journey {name}, {expected}; {nearest(name, plan.requests)}"
         for name in names
+    ]
+    asked = {op.journey for op in plan.operations}
+    forms = {f"journey {name}": plan.system.journeys[name].request for name in sorted(asked)}
+    takes = {name: not_set(form.template) for name, form in forms.items() if form is not None}
+    takes |= {f"final read of {key}": not_set(form.headers) for key, form in plan.system.final_reads.items()}
+    return refused + [
+        f"{plan.system.source}: found no variable {variable} in the environment, expected it for the {name}"
+        for name, variables in takes.items()
+        for variable in variables
     ]
 
 

@@ -7,6 +7,8 @@ import re
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from experiment.design import Design
 from experiment.outcomes import TABLE
 from experiment.plan import Plan, make_plan
@@ -26,9 +28,22 @@ def test_the_outcomes_in_the_docs_are_those_of_the_table() -> None:
     assert [line for line in shown if line.count("|") == 6] == rows
 
 
-def example(language: str) -> str:
-    (found,) = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    return str(found)
+def example(language: str, number: int = 0) -> str:
+    found = re.findall(rf"```{language}\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
+    return str(found[number])
+
+
+def test_the_login_on_the_page_gives_the_next_step_its_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The secret is the environment's, the session that of the answer."""
+    monkeypatch.setenv("STOCK_PASSWORD", "s3cret")
+    made = system(tmp_path, "name: x\nservices: {stock: {module: m}}\nlinks: []\n" + example("yaml", 1))
+    plan, workload = planned(made)
+    login, again = plan.operations[:2]
+    assert json.loads(workload.request(login, Known()).body) == {"user": "tester", "password": "s3cret"}
+    kept = workload.read(login, 200, {}, b'{"token": "t-1"}').kept
+    assert workload.request(again, Known(kept=kept)).headers == {"authorization": "Bearer t-1"}
 
 
 def planned(made: System) -> tuple[Plan, Workload]:

@@ -57,6 +57,13 @@ def test_no_value_is_copied_and_what_is_to_be_filled_in_is_marked(tmp_path: Path
     assert "  api: {compose: api, port: 8080, endpoints: {health: /healthz}}\n" in texts
 
 
+def test_a_system_without_a_link_has_right_files_too(tmp_path: Path) -> None:
+    """There is nothing to slow down: a control alone."""
+    folder = started(tmp_path, "services: {web: {image: web}}")
+    assert run("validate", "--system", str(folder)) == 0
+    assert [path.name for path in (folder / "scenarios").glob("*.yaml")] == ["control.yaml"]
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A second call names what is there."""
     started(tmp_path, COMPOSE)
