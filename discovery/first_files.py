@@ -15,21 +15,25 @@ FILL_IN = "FILL IN"
 JOURNEY, MIX, DESIGN = "first_request", "visit", "as_it_is"
 
 
-def first_files(name: str, compose: str, found: Found, journeys: str = "") -> dict[str, str]:
-    """Path to text of every file; `compose` is the path of the compose file, relative to them. `journeys` is
-    the section of that name where more is known of it."""
-    entry = entry_of(found)
+def first_files(
+    name: str, compose: str, found: Found, entry: FoundService, journeys: str = "", played: Sequence[str] = ()
+) -> dict[str, str]:
+    """Path to text of every file; `compose` is the path of the compose file, relative to them, `entry` where
+    users come in. `journeys` has the sections journeys and mixes where more is known of them, and `played`
+    the names of its journeys."""
+    names = list(played) or [JOURNEY]
     faulted = [link for link in found.reached(entry.name) if link.sure] or list(found.reached(entry.name))
     files = {
         "system.yaml": "\n".join(_system(name, compose, found, entry, journeys)) + "\n",
         f"designs/{DESIGN}.yaml": _DESIGN,
-        "scenarios/control.yaml": _CONTROL,
+        "scenarios/control.yaml": _CONTROL + _objectives("baseline", names, "99%"),
     }
     entries = [f"  - {{scenario: control, design: {DESIGN}, expect: pass}}"]
     if faulted:
-        files["scenarios/slow_link.yaml"] = _SLOW.replace(
-            "LINK", f"{faulted[0].caller} -> {faulted[0].callee}"
-        )
+        slow = _SLOW.replace("LINK", f"{faulted[0].caller} -> {faulted[0].callee}")
+        slow += _objectives("baseline", names, "99%")
+        slow += f"  # {FILL_IN}: what your users may be asked to bear\n" + _objectives("fault", names, "95%")
+        files["scenarios/slow_link.yaml"] = f"{slow}  recovery: {{within: 8s, hold: 2s}}\n"
         entries.append(f"  - {{scenario: slow_link, design: {DESIGN}, expect: pass}}")
     files["scenarios/suites/first.yaml"] = "name: first\nentries:\n" + "\n".join(entries) + "\n"
     return files
@@ -55,7 +59,6 @@ load: {{arrivals: 5/s, journeys: {{{MIX}: 1}}}}              # {FILL_IN}: visits
 phases: {{warm_up: 3s, baseline: 15s, fault: 0s, recovery: 0s, settle: 5s}}
 expect:
   # invariants: [nothing_twice]                       # {FILL_IN}: properties of system.yaml
-  baseline: [{{journey: {JOURNEY}, success: ">= 99%"}}]
 """
 
 _SLOW = f"""\
@@ -67,10 +70,12 @@ faults:
   - {{kind: latency, link: LINK, delay: 800ms, during: fault}}
 expect:
   # invariants: [nothing_twice]                       # {FILL_IN}: properties of system.yaml
-  baseline: [{{journey: {JOURNEY}, success: ">= 99%"}}]
-  fault: [{{journey: {JOURNEY}, success: ">= 95%"}}]      # {FILL_IN}: what your users may be asked to bear
-  recovery: {{within: 8s, hold: 2s}}
 """
+
+
+def _objectives(section: str, journeys: Sequence[str], success: str) -> str:
+    lines = [f'    - {{journey: {name}, success: ">= {success}"}}' for name in journeys]
+    return "\n".join([f"  {section}:", *lines]) + "\n"
 
 
 def _system(name: str, compose: str, found: Found, entry: FoundService, journeys: str) -> Iterator[str]:

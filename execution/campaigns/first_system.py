@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from discovery.composed import Found, found_in
-from discovery.first_files import FILL_IN, first_files
+import requests
+
+from discovery.composed import Found, FoundService, found_in
+from discovery.first_files import FILL_IN, entry_of, first_files
+from discovery.openapi import FoundOperation, journeys_text, operations_of
 from execution.catalogue import SYSTEM_FILE, default_catalogue
 from execution.runs.preflight import validate_file
 from execution.whole_files import write_whole
 from experiment.compose_file import ComposeService, read_compose
-from experiment.errors import ConfigError, Location, Problem, UsageError
+from experiment.decoding import plain
+from experiment.errors import ConfigError, Location, Problem, UsageError, nearest, told_of
 from experiment.names import require_name
+from experiment.regular_files import read_regular
+from experiment.yaml_source import parse_yaml
+
+MOST_BYTES = 10_000_000  # of an API's description
+ANSWERED_WITHIN_S = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,16 +38,34 @@ class Written:
     remarks: tuple[str, ...]
 
 
-def write_first_system(compose: Path, folder: Path, name: str, profiles: Sequence[str]) -> Written:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the files are to be about beside the compose file: empty, and nothing, where it is left to us.
+    `openapi` is a file or an address of an API's description, `entry` the service where users come in."""
+
+    name: str = ""
+    profiles: Sequence[str] = ()
+    openapi: str = ""
+    entry: str = ""
+
+
+def write_first_system(compose: Path, folder: Path, wanted: Wanted) -> Written:
     """Write the files into a folder and validate each. Raises ConfigError for a compose file that cannot be
     wired, by name of what stands against it, and UsageError for files that are there."""
+    profiles = wanted.profiles
     services = read_compose(compose)
     _refuse(services, profiles, compose)
     found = found_in(services, profiles)
     if not found.services:
         left = f"; in profiles: {', '.join(found.left_out)}" if found.left_out else ""
         raise ConfigError([Problem(Location(str(compose)), f"no service to start{left}", "one at least")])
-    texts = first_files(name or _name(compose), os.path.relpath(compose.resolve(), folder.resolve()), found)
+    entry = _entry(found, wanted.entry)
+    journeys, played = "", list[str]()
+    if wanted.openapi:
+        uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
+        journeys, played = journeys_text(_operations(wanted.openapi), entry.name, uses)
+    beside = os.path.relpath(compose.resolve(), folder.resolve())
+    texts = first_files(wanted.name or _name(compose), beside, found, entry, journeys, played)
     there = [str(folder / path) for path in texts if (folder / path).exists()]
     if there:
         raise UsageError(f"found {', '.join(there)}, expected a folder without them: nothing is overwritten")
@@ -51,6 +79,40 @@ def write_first_system(compose: Path, folder: Path, name: str, profiles: Sequenc
             raise error
     to_fill_in = sum(FILL_IN in line for text in texts.values() for line in text.splitlines())
     return Written(files, found, to_fill_in, tuple(_remarks(found)))
+
+
+def _entry(found: Found, name: str) -> FoundService:
+    """The service of that name; of none the one that users probably call. Raises UsageError."""
+    known = {one.name: one for one in found.services}
+    if not name:
+        return entry_of(found)
+    if name not in known:
+        raise UsageError(f'found no service "{name}", expected one of the file: {nearest(name, known)}')
+    return known[name]
+
+
+def _operations(named: str) -> tuple[FoundOperation, ...]:
+    """The operations of an API's description, in a file or at an address. Raises ConfigError."""
+    try:
+        text = _text_of(named)
+        document = (
+            plain(parse_yaml(text, named, aliases=True)) if text.lstrip()[:1] != "{" else json.loads(text)
+        )
+        found = operations_of(document)
+        if not found:
+            raise ValueError("an API without an operation; expected one at least")
+    except (OSError, ValueError) as error:
+        what, expected = told_of(error) if isinstance(error, ValueError) else (str(error), "a description")
+        raise ConfigError([Problem(Location(named), what, expected)]) from None
+    return found
+
+
+def _text_of(named: str) -> str:
+    if not named.startswith(("http://", "https://")):
+        return read_regular(Path(named), MOST_BYTES).decode()
+    answer = requests.get(named, timeout=ANSWERED_WITHIN_S)
+    answer.raise_for_status()
+    return answer.text
 
 
 def _refuse(services: dict[str, ComposeService], profiles: Sequence[str], compose: Path) -> None:

@@ -21,17 +21,23 @@ from execution.commands.saying import say, shown, tell
 )
 @click.option("--name", help="Name of the system. [default: that of the folder of FILE]")
 @click.option("--profile", "profiles", multiple=True, help="Profile whose services belong to it, too.")
-def init(compose: Path, into: Path | None, name: str | None, profiles: tuple[str, ...]) -> int:
+@click.option(
+    "--openapi", default="", metavar="FILE", help="Description of its API (or its URL), for journeys."
+)
+@click.option("--entry", default="", metavar="NAME", help="Service where users come in. [default: guessed]")
+def init(
+    compose: Path, into: Path | None, name: str | None, profiles: tuple[str, ...], openapi: str, entry: str
+) -> int:
     """Writes system.yaml, a design, two scenarios and a suite. Services, ports, health checks and links are
     those that the compose file and its variables name; lines with FILL IN are for you. Nothing is started,
     the compose file stays as it is, and no value of a variable is copied.
     """
-    from execution.campaigns.first_system import write_first_system
+    from execution.campaigns.first_system import Wanted, write_first_system
     from experiment.errors import ExitCode
     from experiment.units import noun
 
     folder = into or compose.parent / "resilience"
-    written = write_first_system(compose, folder, name or "", profiles)
+    written = write_first_system(compose, folder, Wanted(name or "", profiles, openapi, entry))
     for path in written.files:
         say(f"wrote {shown(path)}")
     found = written.found

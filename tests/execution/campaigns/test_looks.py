@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from discovery.looks import Place
+from discovery.looks import Place, places
 from execution.campaigns import looks
 from execution.campaigns.looks import Asked, judged_properties, plan_look, scan
 from execution.catalogue import Catalogue
@@ -39,10 +39,9 @@ def test_a_scan_plays_each_place_and_says_what_cannot_be(
     """A silent card processor fails checkouts, latency on another link does not, and what the
     runtime refuses is named and counts as neither."""
     wanted = {("orders -> payments", "blackhole"), ("storefront -> stock", "latency"), ("orders", "crash")}
-    every = looks.places
 
     def some(*asked: Any) -> tuple[Place, ...]:
-        return tuple(place for place in every(*asked) if (place.target, place.kind) in wanted)
+        return tuple(place for place in places(*asked) if (place.target, place.kind) in wanted)
 
     def refuse(plans: list[Plan], _options: Options) -> None:
         if plans[0].activations[0].fault.kind == "crash":

@@ -64,6 +64,32 @@ def test_a_system_without_a_link_has_right_files_too(tmp_path: Path) -> None:
     assert [path.name for path in (folder / "scenarios").glob("*.yaml")] == ["control.yaml"]
 
 
+def test_operations_of_an_api_become_journeys_of_the_first_scenarios(tmp_path: Path) -> None:
+    """From a file in YAML or JSON; every file is right."""
+    api = {"openapi": "3.1.0", "paths": {"/orders/{id}": {"get": {"operationId": "show"}, "post": {}}}}
+    (tmp_path / "api.json").write_text(json.dumps(api), encoding="utf-8")
+    words = ("--openapi", str(tmp_path / "api.json"), "--entry", "api")
+    folder = started(tmp_path, COMPOSE, *words)
+    assert run("validate", "--system", str(folder)) == 0
+    system = Catalogue(folder / "system.yaml").system()
+    assert [(name, one.entry) for name, one in system.journeys.items()] == [
+        ("show", "api"),
+        ("post_orders_id", "api"),
+    ]
+    assert "journey: show" in (folder / "scenarios" / "control.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("a: [", "not YAML"), ("{", "api.txt"), ("openapi: 3.0.0\npaths: {}", "an API without an operation")],
+)
+def test_a_description_that_cannot_be_read_is_a_mistake(text: str, said: str, tmp_path: Path) -> None:
+    """Told by its name."""
+    (tmp_path / "api.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=said):
+        started(tmp_path, COMPOSE, "--openapi", str(tmp_path / "api.txt"))
+
+
 def test_nothing_is_overwritten(tmp_path: Path) -> None:
     """A second call names what is there."""
     started(tmp_path, COMPOSE)
