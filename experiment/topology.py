@@ -347,6 +347,7 @@ def place_in_file(system: System, *path: str | int) -> Location:
 
 def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
     """Arguments, placeholders and final reads. What a client draws is known only when it plans."""
+    taken = "another name: a placeholder has this one"
     for name, journey in system.journeys.items():
         if not PREFIX.fullmatch(system.prefix(name)):
             where = key_place(node, "journeys", name)
@@ -355,9 +356,7 @@ def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
         for argument in journey.arguments:
             where = key_place(node, "journeys", name, "arguments", argument)
             if argument in FIXED:
-                decoder.fail(
-                    where, f'an argument called "{argument}"', "another name: a placeholder has this one"
-                )
+                decoder.fail(where, f'an argument called "{argument}"', taken)
             elif argument in system.workload.arguments:
                 decoder.fail(
                     where, f'the argument "{argument}" a second time', "it here or in workload.arguments"
@@ -371,9 +370,7 @@ def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
     for argument in system.workload.arguments:
         if argument in FIXED:
             where = key_place(node, "workload", "arguments", argument)
-            decoder.fail(
-                where, f'an argument called "{argument}"', "another name: a placeholder has this one"
-            )
+            decoder.fail(where, f'an argument called "{argument}"', taken)
     prefixes = {system.prefix(name) for name in system.journeys}
     for prefix, form in system.final_reads.items():
         if prefix not in prefixes:
