@@ -21,6 +21,7 @@ from execution.places import ROOT
 
 PAGE = ROOT / "docs" / "your_system.md"
 MOST_S, MOST_LINES = 300.0, 45
+LINES_SHOWN = 40  # of the output, when the fault was not found
 SECTION = re.compile(r"^(?=[a-z_]+:)", re.MULTILINE)
 
 
@@ -75,6 +76,8 @@ def main() -> int:
         codeblue("check-wiring", "resilience")
         codeblue("try", "resilience", "--runtime", asked.runtime, "--out", "runs")
         found = re.findall(r"^FAIL.*$", _output(shop), re.MULTILINE)
+        if not found:
+            print(*_output(shop).splitlines()[-LINES_SHOWN:], sep="\n")
     total = sum(seconds for _, seconds, _ in steps)
     print(f"first verdict after {total:.1f} s of commands and {lines_of_the_user()} lines by the user")
     print(*found, sep="\n")
