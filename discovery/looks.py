@@ -118,10 +118,16 @@ def _scenario(
     lines += [f'    - {{journey: {one}, success: ">= {SUCCESS}"}}' for one in journeys]
     if success and faults:
         lines += ["  fault:"]
-        lines += [f'    - {{journey: {one}, success: ">= {success}", degraded: on}}' for one in journeys]
+        lines += [f"    - {{journey: {one}, {_bearable(system, one, success)}}}" for one in journeys]
     if faults:
         lines += [f"  recovery: {{within: {_seconds(lengths[3] - 1)}, hold: 2s}}"]
     return "\n".join(lines) + "\n"
+
+
+def _bearable(system: System, journey: str, success: str) -> str:
+    """What users may be asked to bear: most are served, within what they are promised."""
+    one = system.journeys[journey]
+    return f'success: ">= {success}", p95: "<= {_seconds(min(one.deadline, one.patience))}", degraded: on'
 
 
 def _seconds(value: float) -> str:
