@@ -30,7 +30,9 @@ def first_files(
     }
     entries = [f"  - {{scenario: control, design: {DESIGN}, expect: pass}}"]
     if faulted:
-        slow = _SLOW.replace("LINK", f"{faulted[0].caller} -> {faulted[0].callee}")
+        first = faulted[0]
+        back = "" if first.http else ", direction: to_caller"  # a server may speak first
+        slow = _SLOW.replace("LINK, delay: 800ms", f"{first.caller} -> {first.callee}, delay: 800ms{back}")
         slow += _objectives("baseline", names, "99%")
         slow += f"  # {FILL_IN}: what your users may be asked to bear\n" + _objectives("fault", names, "95%")
         files["scenarios/slow_link.yaml"] = f"{slow}  recovery: {{within: 8s, hold: 2s}}\n"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from experiment.scenario import PHASES
 from experiment.services import CODE
-from experiment.topology import ANSWERED, System
+from experiment.topology import ANSWERED, Link, System
 from experiment.units import DURATION, quantity_text
 
 WARM_UP_S, BASELINE_S, RECOVERY_S, SETTLE_S = 1.0, 10.0, 4.0, 4.0  # of a first look
@@ -60,7 +60,7 @@ def first_look(system: System, rate: str, invariants: Sequence[str]) -> tuple[st
     each = min(EACH_S, room / len(played) - GAP_S) if played else 0.0
     each = int(each * 10) / 10
     faults = [
-        f"  - {{kind: latency, link: {name}, {ON_LINKS['latency']}, during: fault, "
+        f"  - {{kind: latency, link: {name}, {_parameters(system.link(name), 'latency')}, during: fault, "
         f"at: {_seconds(number * (each + GAP_S))}, lasting: {_seconds(each)}}}"
         for number, name in enumerate(played)
     ]
@@ -76,7 +76,8 @@ def places(system: System, rate: str, invariants: Sequence[str]) -> tuple[Place,
     found = []
     for target, kind, key in _targets(system):
         name = f"{kind}_{target.replace(' -> ', '_to_')}"[:80]
-        more = f", {ON_LINKS[kind]}" if ON_LINKS.get(kind) else ""
+        told = _parameters(system.link(target), kind) if key == "link" else ""
+        more = f", {told}" if told else ""
         fault = f"  - {{kind: {kind}, {key}: {target}{more}, during: fault}}"
         head = (name, f"{kind} on {target}")
         text = _scenario(system, head, rate, SCAN_S, [fault], invariants, SUCCESS)
@@ -122,6 +123,13 @@ def _scenario(
     if faults:
         lines += [f"  recovery: {{within: {_seconds(lengths[3] - 1)}, hold: 2s}}"]
     return "\n".join(lines) + "\n"
+
+
+def _parameters(link: Link, kind: str) -> str:
+    """What a fault of a link takes beside its kind. A server whose protocol is not known may speak first:
+    then only what is late on the way back can be measured."""
+    late_back = kind == "latency" and link.protocol == "tcp"
+    return ON_LINKS[kind] + (", direction: to_caller" if late_back else "")
 
 
 def _bearable(system: System, journey: str, success: str) -> str:

@@ -11,6 +11,7 @@ from execution.places import ROOT
 from experiment.scenario import Scenario, phase_starts
 from experiment.topology import Link, System
 
+BY_NAME = read_system(ROOT / "examples" / "shop" / "by_name" / "system.yaml")
 SHOP = read_system(ROOT / "examples" / "shop" / "system.yaml")
 
 
@@ -66,6 +67,16 @@ def test_where_nothing_must_never_happen_answers_are_judged(tmp_path: Path) -> N
     alone = replace(SHOP, links=(), journeys={n: replace(j, uses=()) for n, j in SHOP.journeys.items()})
     scenario = loaded(tmp_path, first_look(alone, "4/s", ())[0], alone)
     assert scenario.faults == () and scenario.expect.fault == ()
+
+
+def test_what_speaks_first_is_late_on_the_way_back(tmp_path: Path) -> None:
+    """Of a protocol that is not known, a greeting is all that can be measured."""
+    scenario = loaded(tmp_path, first_look(BY_NAME, "4/s", ())[0], BY_NAME)
+    ways = {spec.target: getattr(spec.fault, "direction", "") for spec in scenario.faults}
+    assert ways["orders -> bus"] == "to_caller" and ways["orders -> stock"] == "both"
+    scanned = {place.name: place.text for place in places(BY_NAME, "4/s", ())}
+    assert "direction: to_caller" in scanned["latency_orders_to_bus"]
+    assert "direction" not in scanned["blackhole_orders_to_bus"]
 
 
 def test_a_scan_has_every_place_and_every_file_of_it_is_right(tmp_path: Path) -> None:
