@@ -21,8 +21,6 @@ from gate.seeded_bugs import minus_one
 from gate.selfcheck import Draw, Variant
 from measurement.run_records import RunRecord
 
-Told = Callable[[str], None]
-
 
 @dataclass(frozen=True, slots=True)
 class AblationOrder:
@@ -49,9 +47,16 @@ def lacking(complete: Design, system: System) -> dict[str, Design]:
 
 
 def run_ablation(
-    order: AblationOrder, suite: Suite, catalogue: Catalogue, options: Options, stop: Stop, told: Told
+    order: AblationOrder,
+    suite: Suite,
+    catalogue: Catalogue,
+    options: Options,
+    stop: Stop,
+    told: Callable[[str], None],
+    progress: Callable[[int, int], None],
 ) -> AblationReport:
-    """Raises UsageError for a switch that the design does not have on."""
+    """`told` gets a line on each live run, `progress` how many of all have ended. Raises UsageError for a
+    switch that the design does not have on."""
     system = catalogue.system()
     complete = catalogue.design(order.design, system)
     designs = _chosen(lacking(complete, system), order.only, order.design)
@@ -72,7 +77,7 @@ def run_ablation(
         played: dict[str, list[RunRecord]] = {design.name: [] for design, _ in jobs}
         for number, (variant, draw) in enumerate(asked, 1):
             played[variant.name].append(runs.play(variant, draw))
-            told(f"{number} of {len(asked)} runs")
+            progress(number, len(asked))
     whole = played[complete.name]
     rows = [ablated(lack, whole, played[design.name], weights) for lack, design in designs.items()]
     return AblationReport(

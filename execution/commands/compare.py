@@ -87,8 +87,9 @@ def _ablate(
     from execution.campaigns.ablation import AblationOrder, run_ablation
     from execution.campaigns.suite import suite_of
     from execution.catalogue import default_catalogue
-    from execution.commands.saying import dump, rewrite, say
+    from execution.commands.saying import dump, say, tell
     from execution.commands.session import live_session
+    from execution.commands.simulate import tell_runs
     from execution.program import typed
     from experiment.errors import ExitCode, UsageError
 
@@ -102,10 +103,9 @@ def _ablate(
     tell_left_out(loaded, options.runtime)
     order = AblationOrder(design, repeats, only, typed())
     with live_session(options.runtime) as interruption:
-        report = run_ablation(order, loaded, catalogue, options, interruption.stop, rewrite)
+        report = run_ablation(order, loaded, catalogue, options, interruption.stop, tell, tell_runs)
     if interruption.exit_code is not None:
         return int(interruption.exit_code)
-    rewrite("", done=True)
     if as_json:
         dump(msgspec.to_builtins(report))
     else:

@@ -91,9 +91,9 @@ def simulate(
     failures: list[str] = []
     with interruptible() as interruption:
         if dask:
-            results = run_on_dask(todo, setting, dask, _progress, failures, interruption.stop)
+            results = run_on_dask(todo, setting, dask, tell_runs, failures, interruption.stop)
         else:
-            results = run_sweep(todo, setting, _progress, failures=failures, stop=interruption.stop)
+            results = run_sweep(todo, setting, tell_runs, failures=failures, stop=interruption.stop)
     if interruption.exit_code is not None:
         tell(f"interrupted: {len(results) + len(failures)} of {noun(len(todo), 'run')} had ended")
         if not len(results):
@@ -129,7 +129,7 @@ def _predict(name: str, seeds: range, catalogue: Catalogue, options: Options, as
     tell_left_out(suite, SIMULATION)
     failures: list[str] = []
     with interruptible() as interruption:
-        found = predict(suite, seeds, catalogue, options, _progress, failures, interruption.stop)
+        found = predict(suite, seeds, catalogue, options, tell_runs, failures, interruption.stop)
     if as_json:
         dump(
             [
@@ -203,7 +203,7 @@ def _told_apart(
     return scenario, tuple(dict.fromkeys((*designs, *others))) or catalogue.usual_designs()
 
 
-def _progress(done: int, total: int) -> None:
+def tell_runs(done: int, total: int) -> None:
     """On a terminal one line that is rewritten, elsewhere a line every tenth."""
     from experiment.units import noun
 

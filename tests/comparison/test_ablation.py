@@ -51,7 +51,7 @@ def test_a_switch_is_worth_what_its_lack_costs_over_all_scenarios() -> None:
     assert [(one.name, one.scenario, one.runs, one.of, one.veto) for one in found.properties] == [
         ("twice", "a", 1, 2, True)
     ], "what the whole design violates as often is not the switch's"
-    assert [(one.name, one.runs) for one in found.objectives] == [("pay p95", 2)]
+    assert [(one.name, one.runs) for one in found.objectives] == [("pay p95 in fault", 2)]
 
 
 def test_runs_without_a_score_leave_the_points_unknown_and_are_counted() -> None:
