@@ -69,11 +69,12 @@ class ProcessLeaks:
         except OSError:
             self.close()
             return []
-        ends = {(one.host, one.port): one for one in sockets}
+        # By both ends: one local port serves connections to several places at once.
+        ends = {(one.host, one.port, one.peer, one.peer_port): one for one in sockets}
         peers: dict[int, str] = {}  # socket of the peer to the callee
         for one in sockets:
             callee = self._callees.get((one.host, one.port))
-            peer = ends.get((one.peer, one.peer_port))
+            peer = ends.get((one.peer, one.peer_port, one.host, one.port))
             if callee is not None and peer is not None and peer.inode:
                 peers[peer.inode] = callee
         self._harmless &= peers.keys()

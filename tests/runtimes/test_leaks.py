@@ -16,7 +16,10 @@ from runtimes.runtime import Address
 
 CALLER = """
 import socket, sys, time
-held = socket.create_connection((sys.argv[1], int(sys.argv[2])))
+held = socket.socket()
+held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+held.bind((sys.argv[1], int(sys.argv[3])))
+held.connect((sys.argv[1], int(sys.argv[2])))
 print("connected", flush=True)
 time.sleep(60)
 """
@@ -30,9 +33,9 @@ def callee() -> Iterator[socket.socket]:
 
 
 @contextmanager
-def caller(address: Address) -> Iterator[int]:
-    """A process that is connected to the callee."""
-    command = [sys.executable, "-c", CALLER, address.host, str(address.port)]
+def caller(address: Address, port: int = 0) -> Iterator[int]:
+    """A process that is connected to the callee, from this port of its own."""
+    command = [sys.executable, "-c", CALLER, address.host, str(address.port), str(port)]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -78,6 +81,19 @@ def test_the_proxy_the_callee_itself_and_the_harness_are_no_leaks() -> None:
             assert looking(address, {}, proxy=1).find() == []  # started by this process: load, readings
             assert looking(address, {"front": [pid]}, proxy=None).find() == []
             assert looking(address, {"front": [pid]}, proxy=1).find() != []
+
+
+def test_one_local_port_serves_connections_to_several_places() -> None:
+    """The proxy and a caller may have the same port of their own, each towards another listener: no leak."""
+    with callee() as server, callee() as door, socket.socket() as proxied:
+        back, front_door = Address(*server.getsockname()), Address(*door.getsockname())
+        proxied.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        proxied.bind((HOST, 0))
+        port = proxied.getsockname()[1]
+        with caller(front_door, port) as pid:
+            proxied.connect((back.host, back.port))
+            assert looking(back, {"front": [pid]}, proxy=os.getpid()).find() == []
+            assert looking(front_door, {"front": [pid]}, proxy=os.getpid()).find() != []
 
 
 def test_a_stranger_is_named_as_no_part_of_the_system() -> None:
