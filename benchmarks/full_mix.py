@@ -60,7 +60,8 @@ def main() -> None:
             for plan in plans:
                 with _memory() as held:
                     result = bench.run(plan, quiet)
-                print(f"seed {plan.seed}: {result.verdict.value}")
+                why = "; ".join(check.statement for check in result.analysis.validity if not check.ok)
+                print(f"seed {plan.seed}: {result.verdict.value}{f', {why}' if why else ''}")
                 _say(plan, result.history)
                 if runtime == "processes":
                     print(f"  memory {max(held) / 1e9:.2f} GB at most (limit {MEMORY_BYTES / 1e9:g} GB)")
