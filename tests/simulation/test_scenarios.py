@@ -132,6 +132,8 @@ def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
         ("incompatible_event", "drops_unknown", "results_shown"),
         ("incompatible_event", "drops_unknown", "dashboard_staleness"),
         ("corrected_twice", "corrects_blindly", "no_lost_result"),
+        ("hl7_lab_away", "hl7_forgets_deliveries", "hl7_delivered"),
+        ("hl7_slow_lab", "no_message_context", "traces_complete"),
     ],
 )
 def test_planted_bugs_are_caught(name: str, design_name: str, invariant: str) -> None:

@@ -17,13 +17,14 @@ NAMES = (
     "file_applied_in_time",
     "no_duplicate_hl7",
     "no_partial_hl7",
+    "hl7_delivered",
 )
 
 
 def judged(name: str, *rows: Row) -> CheckResult:
     stores = {
         store: sum(isinstance(row, Record) and row.store == store for row in rows)
-        for store in ("hl7_gateway", "hl7_sender")
+        for store in ("hl7_gateway", "hl7_sender", "lab", "prescriptions")
     }
     return judged_by(name)(history(*rows, *read(**stores)), scenario(), SYSTEM)
 
@@ -98,3 +99,41 @@ def test_what_is_applied_is_what_somebody_sent() -> None:
     found = judged("no_partial_hl7", *whole, content("hl7_gateway", "bb"))
     assert found.verdict is FAIL
     assert "applied with a content that nobody sent" in found.violations[0].statement
+
+
+def asked(key: str = f"LIS-LAB-{KEY}", of: str = "lab") -> Record:
+    return record("hl7_gateway", "hl7_asked", key, id="1", status=of, t=2.0)
+
+
+def delivered(store: str, kind: str, key: str) -> Record:
+    return record(store, kind, key, id=key, t=3.0)
+
+
+def test_a_result_in_the_laboratory_and_an_order_among_the_prescriptions_are_delivered() -> None:
+    """Each is called there after the system that gave its number."""
+    order = "PHIS-PHARM-hl7-r-000002"
+    rows: list[Row] = [
+        op(1, "deliver_hl7", KEY, 1.0),
+        asked(),
+        delivered("lab", "report", f"LIS-LAB-{KEY}"),
+        op(2, "deliver_hl7", "hl7-r-000002", 1.5),
+        asked(order, "prescriptions"),
+        delivered("prescriptions", "rx_version", order),
+    ]
+    found = judged("hl7_delivered", *rows)
+    assert (found.verdict, found.exposed) == (PASS, 2)
+
+
+def test_what_was_acknowledged_and_never_arrived_is_a_violation() -> None:
+    """Also where the gateway itself has forgotten that it was asked for."""
+    found = judged(
+        "hl7_delivered", op(1, "deliver_hl7", KEY, 1.0), op(2, "deliver_hl7", "hl7-r-000002", 1.5), asked()
+    )
+    assert (found.verdict, found.violation_count) == (FAIL, 2)
+
+
+def test_a_message_of_unknown_outcome_asks_for_nothing_unless_the_gateway_has_it() -> None:
+    """A sender that got no acknowledgement sends again; what the gateway applied must arrive all the same."""
+    unknown = op(1, "deliver_hl7", KEY, 1.0, outcome="indeterminate")
+    assert judged("hl7_delivered", unknown).verdict is INCONCLUSIVE
+    assert judged("hl7_delivered", unknown, asked()).verdict is FAIL
