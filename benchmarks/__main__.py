@@ -22,6 +22,7 @@ BENCHMARKS = (
     "analysis",
     "registers",
     "toxiproxy",
+    "twin",
     "simulation",
     "localisation",
     "first_hour",

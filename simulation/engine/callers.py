@@ -166,7 +166,8 @@ class Caller:
         if limit is not None and limit <= 0.0:
             self._refuse(attempt, DEADLINE_PASSED)
             return
-        if self.breaker is not None and not self.breaker.allows(now):
+        breaker = self.breaker
+        if breaker is not None and breaker.state != "closed" and not breaker.allows(now):
             self.short_circuited += 1
             self._refuse(attempt, SHORT_CIRCUITED)
             return
@@ -183,7 +184,17 @@ class Caller:
             return
         if bulkhead is not None:
             bulkhead.in_use += 1
-        self._go(attempt, limit)
+        if self.impaired or self.observer is not None:
+            self._go(attempt, limit)
+            return
+        # The bodies of _go and launch, for nearly every call that there is.
+        self._pending.append(attempt)
+        if limit is not None and (self.timeout is None or limit < self.timeout):
+            self.clock.call_at(now + limit, lambda: self.fail(attempt, TIMEOUT))
+        if not self._sweeping:
+            self._tend(now)
+        self._slow_attempts += 1
+        heappush(self._heap, (now + next(self.there), 1, next(self.serial), attempt))
 
     def _give_up(self, attempt: Attempt) -> None:
         """It waited for a slot as long as it may."""

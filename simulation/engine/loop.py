@@ -1,7 +1,8 @@
 """The shorter event loop: what `Clock.run_until` does, with an attempt's usual path written out in place.
 
 Five events of six are attempts that meet nothing out of the ordinary. For those this loop holds the bodies of
-Channel.arrive and Channel.leaf_respond, which saves the calls; a test holds the two loops to one trace.
+Channel.arrive and Channel.leaf_respond, and for timers what Timer does, which saves the calls; a test holds
+the two loops to one trace.
 """
 
 from __future__ import annotations
@@ -37,7 +38,10 @@ def _run(clock: Clock, end: float) -> None:
             now = clock._now = item[0]
             event: Any = item[3]
             if event.__class__ is not Attempt:
-                clock.happen(event)
+                if event.__class__ is not Timer:
+                    clock.happen(event)
+                elif event.action is not None:
+                    event.action()
                 continue
             channel: Any = event.channel  # a Channel: Attempt knows only its Way
             stage = event.stage

@@ -25,6 +25,10 @@ class Home(Protocol):
     generation: int
     span: Any  # what the task that goes on now is part of
 
+    @property
+    def halted(self) -> bool:
+        """Whether it is paused now; asked before `defer`, since nearly always it is not."""
+
     def defer(self, action: Callable[[], None]) -> bool:
         """Keep `action` until the process goes on; False when it is not held."""
 
@@ -82,7 +86,7 @@ class Task(Future):
         if home is not None:
             if home.generation != self._generation:
                 return  # the process that did this is dead
-            if home.defer(lambda: self._go_on(settled)):
+            if home.halted and home.defer(lambda: self._go_on(settled)):
                 return
             before, home.span = home.span, self._span
         end: tuple[Any, BaseException | None] | None = None

@@ -292,6 +292,10 @@ class Node:
 
     # crash and pause
 
+    @property
+    def halted(self) -> bool:
+        return self.server.paused
+
     def defer(self, action: Callable[[], None]) -> bool:
         if not self.server.paused:
             return False

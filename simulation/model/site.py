@@ -39,11 +39,13 @@ class Site:
         self._seed = plan.seed
         self._chance = (chance,) if chance else ()
         self._numbers = 0
+        self._constants = magnitudes.constants
+        self._margin_s = magnitudes.constants["reply_margin_s"]
         self.span_names = (f"{number:016x}" for number in count(1))
         self._works = {name: sampler(one, self.stream("work", name)) for name, one in magnitudes.work.items()}
 
     def constant(self, name: str) -> float:
-        return self.magnitudes.constants[name]
+        return self._constants[name]
 
     def restart_s(self, service: str) -> float:
         """How long a process that crashed takes until it is ready again."""
@@ -72,6 +74,8 @@ class Site:
 
     def work(self, service: str, what: str) -> float:
         """What an operation takes beyond its own service's queue and the calls it makes."""
+        if not self._works:
+            return 0.0
         drawn = self._works.get(f"{service}/{what}")
         return next(drawn) if drawn is not None else 0.0
 
@@ -81,11 +85,14 @@ class Site:
 
     def time_left(self, request: Request, timeout: float | None, now: float) -> float | None:
         """Seconds an attempt that starts now may take: the shortest of the limits that it has."""
-        margin = self.constant("reply_margin_s")
-        limits = [limit for limit in (timeout, request.limit) if limit is not None]
+        left, limit = timeout, request.limit
+        if limit is not None and (left is None or limit < left):
+            left = limit
         if request.deadline is not None:
-            limits.append(max(0.0, request.deadline - now - margin))
-        return min(limits) if limits else None
+            limit = max(0.0, request.deadline - now - self._margin_s)
+            if left is None or limit < left:
+                left = limit
+        return left
 
     # names
 

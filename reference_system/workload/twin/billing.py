@@ -8,7 +8,7 @@ from typing import Any
 
 from simulation.modelling import CallFailed, Future, Held, Record, Refused, Reply, Request, Task, Work, within
 
-from .base import ReferenceNode
+from .base import ReferenceNode, unfinished
 
 CAPTURED = (200, 201)
 
@@ -39,6 +39,11 @@ class Billing(ReferenceNode):
         rows: dict[str, dict[str, Any]] = self.tables.setdefault("invoice", {})
         return rows
 
+    def _open(self, kind: str) -> list[dict[str, Any]]:
+        """The rows of a kind that are or were unfinished."""
+        rows: list[dict[str, Any]] = self.tables.setdefault(f"{kind} unfinished", [])
+        return rows
+
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "claim":
             return (yield from self._claim(request, deadline))
@@ -60,6 +65,7 @@ class Billing(ReferenceNode):
             if id_ in self._claims:
                 return False
             self._claims[id_] = row
+            self._open("claim").append(row)
             bill = {"claim": id_, "amount": amount, "status": "open", "charge": None, "at": row["at"]}
             self._invoices.setdefault(invoice, bill)
             return True
@@ -132,6 +138,7 @@ class Billing(ReferenceNode):
             bill["status"] = "paying"
             saga = {"status": "running", "key": key, "at": self.wall}
             self.tables.setdefault("saga", {})[invoice] = saga
+            self._open("saga").append(saga)
             return True
 
         if not (yield from self.store(begin, deadline)):
@@ -272,6 +279,6 @@ class Billing(ReferenceNode):
         return Held(row["status"] if row is not None else "absent")
 
     def backlog(self) -> dict[str, int]:
-        running = sum(row["status"] == "running" for row in self.tables.get("saga", {}).values())
-        unsent = sum(row["status"] != "submitted" for row in self._claims.values())
+        running = unfinished(self._open("saga"), "status", "running")
+        unsent = unfinished(self._open("claim"), "status", "queued", "sending")
         return {"sagas_open": running, "claims_unsent": unsent}

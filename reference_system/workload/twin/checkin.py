@@ -8,6 +8,7 @@ from typing import Any
 
 from simulation.modelling import CallFailed, Event, Future, Held, Record, Refused, Reply, Request, Work
 
+from .base import unfinished
 from .disclosure import SealingNode
 
 TEMPORARY = "temporary"
@@ -35,6 +36,11 @@ class Checkin(SealingNode):
     def _by_key(self) -> dict[str, list[dict[str, Any]]]:
         """The same rows by their keys, as the database's index has them."""
         rows: dict[str, list[dict[str, Any]]] = self.tables.setdefault("encounter by key", {})
+        return rows
+
+    def _open(self, state: str) -> list[dict[str, Any]]:
+        """The rows that are or were in a state which they leave."""
+        rows: list[dict[str, Any]] = self.tables.setdefault(f"encounter {state}", [])
         return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
@@ -82,6 +88,10 @@ class Checkin(SealingNode):
             "merged": None,
         }
         self._encounters.append(row)
+        if state == "pending":
+            self._open("pending").append(row)
+        if label == TEMPORARY:
+            self._open(TEMPORARY).append(row)
         self._by_key.setdefault(key, []).append(row)
         if label == TEMPORARY and self.switches["temporary_merge"]:
             self._waiting[request.body["patient"]] = None
@@ -144,7 +154,7 @@ class Checkin(SealingNode):
             self._waiting.pop(patient, None)
 
     def _merged(self, patient: str) -> None:
-        for row in self._encounters:
+        for row in self._open(TEMPORARY):
             if row["patient"] == patient and row["label"] == TEMPORARY:
                 row["label"], row["merged"] = None, self.wall
 
@@ -188,6 +198,6 @@ class Checkin(SealingNode):
 
     def backlog(self) -> dict[str, int]:
         return {
-            "eligibility_pending": sum(row["status"] == "pending" for row in self._encounters),
-            "temporary_numbers": sum(row["label"] == TEMPORARY for row in self._encounters),
+            "eligibility_pending": unfinished(self._open("pending"), "status", "pending"),
+            "temporary_numbers": unfinished(self._open(TEMPORARY), "label", TEMPORARY),
         }

@@ -8,7 +8,7 @@ from typing import Any
 
 from simulation.modelling import CallFailed, Event, Record, Refused, Reply, Request, Task, Work, within
 
-from .base import ReferenceNode
+from .base import ReferenceNode, unfinished
 
 
 class Eligibility(ReferenceNode):
@@ -84,10 +84,18 @@ class Eligibility(ReferenceNode):
             return None
         return held[0]
 
+    @property
+    def _pending(self) -> list[dict[str, Any]]:
+        """The inquiries that are or were open."""
+        rows: list[dict[str, Any]] = self.tables.setdefault("inquiry pending", [])
+        return rows
+
     def _open(self, inquiry: dict[str, Any], due: float) -> dict[str, Any]:
-        row = self._inquiries.setdefault(
-            inquiry["key"], {**inquiry, "status": "pending", "due": due, "at": self.wall}
-        )
+        row = self._inquiries.get(inquiry["key"])
+        if row is None:
+            row = {**inquiry, "status": "pending", "due": due, "at": self.wall}
+            self._inquiries[inquiry["key"]] = row
+            self._pending.append(row)
         row["due"] = max(row["due"], due)
         return row
 
@@ -213,4 +221,4 @@ class Eligibility(ReferenceNode):
                 yield Record("eligibility", "coverage_decision", *cached, **facts)
 
     def backlog(self) -> dict[str, int]:
-        return {"inquiries_open": sum(row["status"] == "pending" for row in self._inquiries.values())}
+        return {"inquiries_open": unfinished(self._pending, "status", "pending")}

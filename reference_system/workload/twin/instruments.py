@@ -47,10 +47,13 @@ class Payer(ReferenceNode):
 
     def _accept(self, request: Request) -> None:
         rows = self.tables.setdefault("claim", [])
+        guards: set[str] = self.tables.setdefault("claim by guard", set())
         for claim, amount, key in request.body["claims"]:
-            if key is not None and any(row["guard"] == key for row in rows):
+            if key in guards:
                 continue
-            facts = {"at": self.wall, "amount": amount, "caller": request.caller, "guard": key}
+            if key is not None:
+                guards.add(key)
+            facts = {"at": self.wall, "amount": amount, "caller": request.caller}
             rows.append({"key": claim, "id": self.site.new_id("claim"), **facts})
 
     def records(self) -> Iterator[Record]:
@@ -74,15 +77,17 @@ class Payments(ReferenceNode):
         rows: list[dict[str, Any]] = self.tables.setdefault("charge", [])
         return rows
 
-    def _by(self, name: str, value: str) -> dict[str, Any] | None:
-        return next((row for row in self._charges if row[name] == value), None)
+    def _by(self, name: str) -> dict[str, dict[str, Any]]:
+        """The first row with each value of a column, as the database's index has it."""
+        rows: dict[str, dict[str, Any]] = self.tables.setdefault(f"charge by {name}", {})
+        return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "charge":
             return (yield from self._charge(request, deadline))
         if request.what == "by_key":
             key = request.body["key"]
-            row = yield from self.look(lambda: self._by("key", key), deadline)
+            row = yield from self.look(lambda: self._by("key").get(key), deadline)
             if row is None:
                 raise Refused(409 if key in self._in_progress else 404)
             return Reply(200, dict(row))
@@ -105,26 +110,30 @@ class Payments(ReferenceNode):
         return Reply(201 if new else 200, dict(row))
 
     def _capture(self, request: Request) -> tuple[bool, dict[str, Any]]:
-        held = self._by("guard", request.key) if request.key is not None else None
+        guards = self._by("guard")
+        held = guards.get(request.key) if request.key is not None else None
         if held is not None and self.wall - held["at"] <= self.constant("key_honoured_s") / self.scale:
             return False, held
         if held is not None:
-            held["guard"] = held["id"]  # the key is forgotten, the ledger keeps it
+            del guards[request.key]  # the key is forgotten, the ledger keeps it
         row = {
             "id": self.site.new_id("ch"),
             "invoice": request.body["invoice"],
             "amount": request.body["amount"],
-            "guard": request.key,
             "key": request.key,
             "caller": request.caller,
             "at": self.wall,
         }
         self._charges.append(row)
+        self._by("id")[row["id"]] = row
+        if request.key is not None:
+            guards[request.key] = row
+            self._by("key").setdefault(request.key, row)
         return True, row
 
     def _refund(self, request: Request, deadline: float | None) -> Work[Reply]:
         def statement() -> dict[str, Any] | None:
-            charge = self._by("id", request.body["charge"])
+            charge = self._by("id").get(request.body["charge"])
             if charge is None:
                 return None
             refunds = self.tables.setdefault("refund", {})
