@@ -60,3 +60,16 @@ def test_the_shop_of_its_own_compose_file_charges_twice_as_it_is_and_not_when_fi
     assert (code, checks["no_duplicate_charge"]) == (ExitCode.SAFETY_VETO, "fail")
     code, checks = play(tmp_path / "fixed", "charge_response_lost", "fixed", *words)
     assert (code, checks["no_duplicate_charge"]) == (ExitCode.PASS, "pass")
+
+
+@pytest.mark.docker
+@pytest.mark.timeout(2 * WITHIN_S)
+def test_an_application_that_others_wrote_is_wired_and_judged(tmp_path: Path) -> None:
+    """Votes go over Redis and a worker to PostgreSQL, hosts stand in its code: where the queue is slow all
+    are counted, and when the worker's connection breaks, those are lost that it had taken."""
+    words = ("--system", str(HERE / "votes"), *CONTAINERS)
+    code, checks = play(tmp_path / "slow", "slow_redis", "as_it_is", *words)
+    assert (code, checks["votes_count"]) == (ExitCode.PASS, "pass")
+    code, checks = play(tmp_path / "reset", "database_reset", "as_it_is", *words)
+    assert checks["votes_count"] == "fail"
+    assert code in (ExitCode.FAIL, ExitCode.SAFETY_VETO)
