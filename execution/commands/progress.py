@@ -10,7 +10,7 @@ from execution.commands.terminal import SCREEN, labelled, rewrites
 from execution.runs.live_run import Progress
 from experiment.plan import Plan, PlannedPhase
 from experiment.scenario import Expectation
-from experiment.units import noun
+from experiment.units import Bound, noun
 from load.account import LoadProgress
 from reports.wording import duration, errors_text
 
@@ -112,5 +112,6 @@ def _beside(objective: Expectation, load: LoadProgress) -> str:
     found = load.p95_of.get(objective.journey)
     if objective.p95 is None or found is None:
         return ""
-    above = "" if objective.p95.holds(found) else ABOVE
+    # What is compared with the baseline is judged at the end.
+    above = ABOVE if isinstance(objective.p95, Bound) and not objective.p95.holds(found) else ""
     return f"{objective.journey} {duration(found)}, objective {objective.p95.text}{above}"
