@@ -1,10 +1,10 @@
-"""What security costs a visit: encryption, audit and authorisation, off and on in turns in one running
+"""What security costs a visit: TLS, encryption, audit and authorisation, off and on in turns in one running
 system.
 
 `python -m benchmarks.security [--rate 10] [--repeats 2]`: each visit of the mix `visit` with two looks at the
 patient's record. For each measure alone and for all of them: p95 of every journey, CPU for a visit, and
 what both are against a system with none. Turns go forth and back, so that a machine that slows down favours
-nobody. TLS is not among them: services speak plain HTTP to each other.
+nobody.
 """
 
 from __future__ import annotations
@@ -35,10 +35,11 @@ LOOKS = (Step("view_record", 600 / 1000), Step("view_record", 1400 / 1000))
 NONE, ALL = "none", "all"
 TURNS: dict[str, frozenset[str]] = {
     NONE: frozenset(),
+    "tls": frozenset(("tls",)),
     "encryption": frozenset(("encryption",)),
     "audit": frozenset(("audit",)),
     "authorisation": frozenset(("authz",)),
-    ALL: frozenset(("encryption", "audit", "authz")),
+    ALL: frozenset(("tls", "encryption", "audit", "authz")),
 }
 LIMIT = 0.15
 
@@ -76,15 +77,15 @@ def _plan(turn: str, rate: float, seed: int) -> Plan:
     measures = TURNS[turn]
     design = catalogue.design("resilient", system)
     made = planner(system, Options())(
-        replace(scenario, load=load, phases=PHASES), _with(design, "encryption" in measures), seed
+        replace(scenario, load=load, phases=PHASES), _with(design, measures), seed
     )
     off = {"audit", "authz"} - measures
     return replace(made, system=part_of(made.system, made.system.services.keys() - off))
 
 
-def _with(design: Design, encryption: bool) -> Design:
-    services = {name: {**own, "encryption": encryption} for name, own in design.services.items()}
-    return replace(design, services=services)
+def _with(design: Design, measures: frozenset[str]) -> Design:
+    ours = {"encryption": "encryption" in measures, "tls": "required" if "tls" in measures else "none"}
+    return replace(design, services={name: {**own, **ours} for name, own in design.services.items()})
 
 
 def _p95_ms(plan: Plan, history: History) -> float:

@@ -23,6 +23,7 @@ from reference_system.common.store import Store
 from reference_system.common.switches import Disclosing
 
 USER, REASON, REQUEST_ID = "x-user", "x-break-glass", "x-request-id"
+PERSON_HEADER = "x-for-person"  # of a service that hands a person's own request on
 PERSONS = ("", "client", "harness")  # callers that are not services
 DDL = f"""
     CREATE TABLE IF NOT EXISTS break_glass (
@@ -113,7 +114,7 @@ class Disclosure:
         """Returns when this person may be shown `action` (a resource type) of the patient, and that is on
         record as the design wants it. Raises Refused, and StoreUnavailable.
         """
-        if request.headers.get("x-caller", "") not in PERSONS:
+        if request.headers.get("x-caller", "") not in PERSONS and PERSON_HEADER not in request.headers:
             return
         if not self._asks and not self._records:
             return

@@ -14,7 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 from starlette.routing import Route
 
-from reference_system.common import behaviours, fhir
+from reference_system.common import behaviours, fhir, store
+from reference_system.common.patterns import deadline
 from reference_system.common.service import Reset, records_of
 from reference_system.common.store import StoreUnavailable
 
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from reference_system.common.service import Service
 
 CHUNK_ROWS = 1000
+WITH_STORE = "store"
+READY_TO_ANSWER = f"/ready?{WITH_STORE}"  # beyond having started: whether it gets at its data now
+STORE_WAIT_S = 0.2
 _encode = msgspec.json.Encoder().encode
 _reset = msgspec.json.Decoder(Reset).decode
 
@@ -36,9 +40,12 @@ def routes(service: Service) -> list[Route]:
     async def health(_: Request) -> Response:
         return plain({"service": service.name, "status": "alive"})
 
-    async def ready(_: Request) -> Response:
-        body = {"service": service.name, "ready": service.ready, "waiting_for": service.waiting_for}
-        return plain(body, 200 if service.ready else 503)
+    async def ready(request: Request) -> Response:
+        waiting_for = service.waiting_for
+        if not waiting_for and WITH_STORE in request.query_params:
+            waiting_for = await _store_waits(service)
+        body = {"service": service.name, "ready": not waiting_for, "waiting_for": waiting_for}
+        return plain(body, 503 if waiting_for else 200)
 
     async def metrics(request: Request) -> Response:
         return metrics_of(service, request)
@@ -75,6 +82,17 @@ def routes(service: Service) -> list[Route]:
         Route("/admin/reset", reset, methods=["POST"]),
         Route("/admin/behaviour/{name}", behaviour, methods=["GET", "PUT", "DELETE"]),
     ]
+
+
+async def _store_waits(service: Service) -> str:
+    """What is amiss with the store; empty when it answers."""
+    store.unhurried.set(False)
+    deadline.current.set(time.monotonic() + STORE_WAIT_S)
+    try:
+        await service.store.row("SELECT 1 AS one")
+    except StoreUnavailable as error:
+        return f"store: {error}"
+    return ""
 
 
 async def _behaviour(service: Service, request: Request) -> Response:

@@ -47,6 +47,7 @@ VALVES = (
     "dashboard -> prescriptions",
     "registry -> authz",
     "registry -> audit",
+    "registry_b -> postgres",
 )
 OPTIONAL = ("authz", "audit")  # most tests are about what stands without them
 

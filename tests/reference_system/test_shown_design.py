@@ -42,6 +42,7 @@ def turned(design: Design) -> Design:
         "spool_limit": 77,
         "encryption": False,
         "tls": "preferred",
+        "routing": "in_turn",
     }
     patterns = LinkPatterns(3.5, False, Retry(2, 0.01, 0.2, "equal", 0.3), Breaker(9, 0.7), Bulkhead(11, 12))
     services = {name: {**own, **other} for name, own in design.services.items()}

@@ -12,6 +12,7 @@ from .instruments import Payer, Payments, Registry, Telemetry
 from .medication import Pharmacy, Prescriptions
 from .notify import Notify, Sms
 from .results import Analytics, Dashboard, Lab
+from .routing import Router
 from .security import Audit, Authz
 
 MODELS: dict[str, type[Node]] = {
@@ -19,6 +20,8 @@ MODELS: dict[str, type[Node]] = {
     "eligibility": Eligibility,
     "payer": Payer,
     "registry": Registry,
+    "registry_b": Registry,
+    "router": Router,
     "prescriptions": Prescriptions,
     "pharmacy": Pharmacy,
     "billing": Billing,
@@ -41,6 +44,8 @@ OPERATIONS: dict[str, dict[str, str]] = {
     "eligibility": {"POST /fhir/CoverageEligibilityRequest": "ask"},
     "payer": {"POST /x12/270": "inquire", "POST /x12/837": "claim"},
     "registry": {"GET /fhir/Patient/*": "read"},
+    "registry_b": {"GET /fhir/Patient/*": "read"},
+    "router": {"GET /fhir/Patient/*": "look_up"},
     "prescriptions": {
         "GET /fhir/MedicationRequest/*": "read",
         "POST /fhir/MedicationRequest": "prescribe",

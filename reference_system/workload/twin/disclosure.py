@@ -9,7 +9,7 @@ from simulation.modelling import CallFailed, ModelError, Record, Refused, Reply,
 
 from .base import ReferenceNode
 
-PERSON = "client"  # the caller that is not a service
+ASKED = ("client", "router")  # persons, and who hands their requests on
 
 
 class DisclosingNode(ReferenceNode):
@@ -51,7 +51,7 @@ class DisclosingNode(ReferenceNode):
 
     def permit(self, request: Request, user: str, action: str, deadline: float | None) -> Work[Reply | None]:
         """None when the person may be shown it and that is on record; else the refusal. Raises CallFailed."""
-        if request.caller != PERSON:
+        if request.caller not in ASKED:
             return None
         answer = "permit"
         if "authz" in self.links:

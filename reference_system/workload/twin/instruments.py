@@ -167,6 +167,9 @@ class Registry(SealingNode):
         self._patients = {patient["id"] for patient in self.site.population.data["patients"]}
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        if request.what == "ready":
+            yield from self.look(lambda: None, deadline)
+            return Reply(200)
         refusal = yield from self.permit(request, user_of(request), "Patient", deadline)
         if refusal is not None:
             return refusal
