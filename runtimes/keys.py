@@ -36,6 +36,10 @@ class Keys:
         """What one service alone knows, to encrypt with; the same at every start within an instance."""
         return hmac.new(self.root.encode(), service.encode(), hashlib.sha256).hexdigest()
 
+    def of_caller(self, caller: str, callee: str) -> str:
+        """What proves to one service that another asks, and nobody who has only the token."""
+        return hmac.new(self.root.encode(), f"{caller} -> {callee}".encode(), hashlib.sha256).hexdigest()
+
     def of(self, system: System, node: str) -> str:
         """The token that a service or bus asks for; empty where it can ask for none."""
         return self.token if asks_for_token(system, node) else ""

@@ -54,21 +54,32 @@ def callees(
             continue
         if token := keys.of(system, link.callee):
             found[link.callee]["token"] = token
+            if system.services[link.callee].module:
+                found[link.callee]["key"] = keys.of_caller(service, link.callee)
         if keys.authority is not None and system.services[link.callee].module:
             found[link.callee]["name"] = name_in_certificate(link.callee)
     return found
+
+
+def callers(system: System, service: str, keys: Keys) -> dict[str, str]:
+    """The services that may ask this one, each with the key that proves it; none where no token is asked."""
+    if not keys.of(system, service):
+        return {}
+    named = [link.caller for link in system.links if link.callee == service]
+    return {name: keys.of_caller(name, service) for name in named if system.services[name].module}
 
 
 def configuration(
     service: str,
     listen: Address,
     links: Mapping[str, Mapping[str, Any]],
+    asked_by: Mapping[str, str],
     run: RunSettings,
     folder: ServiceFolder,
     keys: Keys,
 ) -> dict[str, Any]:
     """The whole configuration file of a service; `links` gives each callee's protocol and proxy address, the
-    token of `listen` is what it asks its own callers for."""
+    token of `listen` is what it asks users for, `asked_by` has the key of each service that may ask it."""
     return {
         "service": service,
         "listen": {"host": listen.host, "port": listen.port},
@@ -79,6 +90,7 @@ def configuration(
         "spans": str(folder.spans(service)),
         "log": str(folder.log(service)),
         **({"token": listen.token} if listen.token else {}),
+        "callers": dict(asked_by),
         "secret": keys.secret_of(service),
         **({"certificates": asdict(keys.authority.of(service))} if keys.authority is not None else {}),
     }

@@ -7,6 +7,8 @@ from typing import Any, Literal
 
 import msgspec
 
+PERSONS = ("", "client", "harness")  # callers that are not services
+
 
 class RetryPattern(msgspec.Struct, frozen=True):
     attempts: int = 3
@@ -66,6 +68,12 @@ class Address(msgspec.Struct, frozen=True):
     password: str = ""
     token: str = ""
     name: str = ""  # of the callee in its certificate
+    key: str = ""  # what proves to the callee which service asks
+
+    @property
+    def shown(self) -> str:
+        """What a request of this service shows."""
+        return self.key or self.token
 
 
 class Certificates(msgspec.Struct, frozen=True):
@@ -79,8 +87,8 @@ class Certificates(msgspec.Struct, frozen=True):
 
 class Config(msgspec.Struct, frozen=True):
     """One service's configuration file. `spans` and `log` are paths; None means not recorded and standard
-    error. `token` is what every caller must show; empty: nobody need show any. `secret` is known to this
-    service alone."""
+    error. `token` is what users must show; empty: nobody need show any. `callers` has the key that each
+    service which may ask shows instead. `secret` is known to this service alone."""
 
     service: str
     listen: Listen
@@ -93,6 +101,12 @@ class Config(msgspec.Struct, frozen=True):
     token: str = ""
     secret: str = ""
     certificates: Certificates | None = None
+    callers: dict[str, str] = {}
+
+    def is_service(self, caller: str) -> bool:
+        """Whether a request that names this caller is another service's. Where callers have keys, the front
+        has seen the caller's own; without any, a name is believed."""
+        return caller in self.callers if self.callers else caller not in PERSONS
 
 
 def read_config(path: str) -> Config:

@@ -1,7 +1,8 @@
 """What a service does before it shows a person patient data: ask who may see it, and record that it was seen.
 
-Services are known to one another by the run's token and act for their own callers; persons are asked for a
-role. In a run that has neither authz nor audit, nothing is asked and nothing recorded.
+Services prove who they are by a key for each of their links, and act for their own callers; persons, and
+whoever proves nothing, are asked for a role. In a run that has neither authz nor audit, nothing is asked and
+nothing recorded.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from uuid import uuid4
 from starlette.requests import Request
 
 from reference_system.common import fhir
+from reference_system.common.config import Config
 from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
@@ -24,7 +26,6 @@ from reference_system.common.switches import Disclosing
 
 USER, REASON, REQUEST_ID = "x-user", "x-break-glass", "x-request-id"
 PERSON_HEADER = "x-for-person"  # of a service that hands a person's own request on
-PERSONS = ("", "client", "harness")  # callers that are not services
 DDL = f"""
     CREATE TABLE IF NOT EXISTS break_glass (
         id text PRIMARY KEY, who text NOT NULL, patient text NOT NULL, reason text NOT NULL,
@@ -43,12 +44,19 @@ _GRANT = f"""
 UNKNOWN_USER = "the header x-user names nobody; expected the user who wants to see this"
 
 
+def services_only(config: Config, request: Request) -> None:
+    """What no person is shown, whatever the role. Raises Refused, where services can prove who they are."""
+    if config.callers and not config.is_service(request.headers.get("x-caller", "")):
+        raise fhir.Refused(403, "this is told to services only", fhir.NOT_DONE)
+
+
 class Disclosure:
     """One per service that shows patient data."""
 
     def __init__(
         self,
         name: str,
+        is_service: Callable[[str], bool],
         links: Mapping[str, Link],
         key: str,
         store: Store,
@@ -57,8 +65,10 @@ class Disclosure:
         metrics: Metrics,
         spawn: audit_trail.Spawn,
     ) -> None:
-        """`links` are those of the service called `name`, `key` is what authz signs its decisions by."""
+        """`links` are those of the service called `name`, `is_service` knows its callers, `key` is what authz
+        signs its decisions by."""
         self._name = name
+        self._is_service = is_service
         self._store = store
         self._outbox = outbox_
         self._metrics = metrics
@@ -114,7 +124,7 @@ class Disclosure:
         """Returns when this person may be shown `action` (a resource type) of the patient, and that is on
         record as the design wants it. Raises Refused, and StoreUnavailable.
         """
-        if request.headers.get("x-caller", "") not in PERSONS and PERSON_HEADER not in request.headers:
+        if self._is_service(request.headers.get("x-caller", "")) and PERSON_HEADER not in request.headers:
             return
         if not self._asks and not self._records:
             return

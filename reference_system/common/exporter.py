@@ -149,8 +149,8 @@ class Exporter:
 
     def _sent(self, body: bytes, limit_s: float) -> bool:
         headers = {**HEADERS, "x-caller": self._link.name.partition(" -> ")[0], "x-run": self._link.run}
-        if self._address.token:
-            headers["x-access-token"] = self._address.token
+        if self._address.shown:
+            headers["x-access-token"] = self._address.shown
         began = time.monotonic()
         try:
             if self._connection is None:

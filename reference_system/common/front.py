@@ -14,7 +14,6 @@ from starlette.types import Receive, Scope, Send
 
 from reference_system.common import fhir, store, tracing
 from reference_system.common.bus import BusUnavailable
-from reference_system.common.disclosure import PERSONS
 from reference_system.common.link import CallFailed
 from reference_system.common.patterns import deadline
 from reference_system.common.patterns.shedding import RETRY_AFTER_S
@@ -37,6 +36,7 @@ class Front:
         self._service = service
         self._router = router
         self._token = service.config.token.encode()
+        self._keys = {name.encode(): key.encode() for name, key in service.config.callers.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -88,7 +88,7 @@ class Front:
             return fhir.outcome(410, "the run that this belongs to is over", fhir.NOT_DONE)
         metrics.requests += 1
         metrics.received[caller] = metrics.received.get(caller, 0) + 1
-        if caller not in PERSONS:
+        if service.config.is_service(caller):
             secure = scope["scheme"] == "https"
             if service.transport.refuses_plain(secure):
                 metrics.refused_plain(caller)
@@ -105,10 +105,15 @@ class Front:
         return None
 
     def _is_known(self, headers: list[tuple[bytes, bytes]]) -> bool:
-        """Whether the request shows the token. All users of a machine can reach a port of it."""
-        return any(
-            name == TOKEN_HEADER and hmac.compare_digest(value, self._token) for name, value in headers
-        )
+        """Whether the request shows the token, or of a service that may ask the key of just that service. All
+        users of a machine can reach a port of it."""
+        named = shown = b""
+        for name, value in headers:
+            if name == TOKEN_HEADER:
+                shown = value
+            elif name == b"x-caller":
+                named = value
+        return hmac.compare_digest(shown, self._keys.get(named, self._token))
 
     def _set_deadline(self, header: str | None) -> None:
         """The caller's, where the design knows limits; who hands deadlines on gives one where none came."""

@@ -59,7 +59,7 @@ class Link:
         self.log: Log | None = None  # where attempts that fail are told
         self._caller = caller
         self._callee = callee
-        self._client = HttpClient(address.host, address.port, address.token)
+        self._client = HttpClient(address.host, address.port, address.shown)
         self._shared = shared
         self._tracer = tracer
         self._rng = rng

@@ -275,6 +275,7 @@ class Service:
         authz = self.config.links.get("authz")
         self.disclosure = disclosure.Disclosure(
             self.name,
+            self.config.is_service,
             self.links,
             authz.token if authz is not None else "",
             self.store,

@@ -38,6 +38,7 @@ from runtimes.runtime import Address, RunSettings
 from runtimes.service_files import (
     ServiceFolder,
     callees,
+    callers,
     configuration,
     databases,
     restart_needed,
@@ -322,6 +323,7 @@ def _configuration(built: Built, system: System, service: str, run: RunSettings)
     links = callees(system, service, built.doors, run, built.secrets.keys)
     address = built.layout.addresses[service]
     listen = Address("0.0.0.0", address.port, address.token)
-    wanted = configuration(service, listen, links, run, built.folder, built.secrets.keys)
+    asked_by = callers(system, service, built.secrets.keys)
+    wanted = configuration(service, listen, links, asked_by, run, built.folder, built.secrets.keys)
     spans = f"{plan.INSIDE}/traces/{built.folder.spans(service).name}"
     return {**wanted, "spans": spans, "log": None}

@@ -51,7 +51,7 @@ from runtimes.processes.stores import Stores, make_stores
 from runtimes.readings import Readings, samples_of
 from runtimes.resetting import reset_services
 from runtimes.runtime import Address, Point, RunSettings, RuntimeFacts, Zero
-from runtimes.service_files import ServiceFolder, callees, configuration, restart_needed
+from runtimes.service_files import ServiceFolder, callees, callers, configuration, restart_needed
 from runtimes.sql import Login
 from runtimes.starting import at_once, beside, start_or_stop
 from runtimes.vitals import HUNG, Vital, Vitals, sign_of
@@ -186,7 +186,8 @@ class ProcessesRuntime:
     def _configuration(self, service: str, run: RunSettings) -> dict[str, Any]:
         links = callees(self._system, service, self._doors, run, self._keys)
         address = self._addresses[service]
-        return configuration(service, address, links, run, self._folder, self._keys)
+        asked_by = callers(self._system, service, self._keys)
+        return configuration(service, address, links, asked_by, run, self._folder, self._keys)
 
     def _launch(self, part: Part, journal: Journal) -> None:
         planned = None

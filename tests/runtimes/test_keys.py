@@ -12,7 +12,7 @@ from experiment.topology import Link, System
 from runtimes.foreign import Ground, start_of
 from runtimes.keys import Keys, asks_for_token, new_token
 from runtimes.runtime import Address
-from runtimes.service_files import callees
+from runtimes.service_files import callees, callers
 from tests.standin.systems import settings
 
 KEYS = Keys("0123abcd", {"probe": "hidden", "front": "other"})
@@ -48,6 +48,17 @@ def test_a_module_is_told_the_token_of_what_it_calls() -> None:
     doors = {link.name: Address("proxy", 1) for link in found.links}
     told = callees(found, "front", doors, settings(found), KEYS)
     assert {name: one["token"] for name, one in told.items()} == {"back": KEYS.token, "bus": KEYS.token}
+
+
+def test_each_link_of_two_modules_has_a_key_of_its_own() -> None:
+    """The caller shows it, the callee knows whose it is; who has the token alone cannot make it."""
+    found, keys = system(FRONT), replace(KEYS, root="of the instance")
+    doors = {link.name: Address("proxy", 1) for link in found.links}
+    shown = callees(found, "front", doors, settings(found), keys)["back"]["key"]
+    assert callers(found, "back", keys) == {"front": shown}
+    assert callers(found, "front", keys) == {}
+    assert len({shown, keys.token, keys.of_caller("back", "front"), keys.secret_of("front")}) == 4
+    assert callers(system(FOREIGN), "back", keys) == {}, "a foreign caller can show no key"
 
 
 def test_a_service_that_names_the_token_gets_it() -> None:

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from reference_system.common import fhir, tracing
 from reference_system.common.bus import Event
+from reference_system.common.disclosure import services_only
 from reference_system.common.http_client import Reply
 from reference_system.common.link import CallFailed
 from reference_system.common.operations import plain
@@ -102,6 +103,7 @@ class Eligibility(Service):
         self._schedule = Schedule(self._repeat, lambda: self.links["payer"].lets_through)
 
     async def ask(self, request: Request) -> Response:
+        services_only(self.config, request)
         resource = fhir.parse(await request.body(), "CoverageEligibilityRequest")
         encounter = fhir.identifier(resource, fhir.ENCOUNTER)
         patient = fhir.reference_id(resource.get("patient"), "Patient")
@@ -119,6 +121,7 @@ class Eligibility(Service):
 
     async def decision(self, request: Request) -> Response:
         """The last inquiry about a patient's insurance, `GET /decisions?patient=…`; null without one."""
+        services_only(self.config, request)
         row = await self.store.row(
             "SELECT coverage, status, at FROM inquiry WHERE patient = $1 ORDER BY at DESC LIMIT 1",
             request.query_params.get("patient", ""),
@@ -323,6 +326,7 @@ class Eligibility(Service):
         )
 
     async def read(self, request: Request) -> Response:
+        services_only(self.config, request)
         row = await self.store.row("SELECT body FROM coverage WHERE id = $1", request.path_params["id"])
         if row is None:
             raise fhir.Refused(404, f"Coverage/{request.path_params['id']} is not known")

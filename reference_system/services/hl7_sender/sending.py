@@ -33,7 +33,7 @@ class Outbound:
         self._counters = counters
         self._rng = random.Random(seed)
         self._idle: list[Connection] = []
-        self._http = HttpClient(address.host, address.port, address.token)
+        self._http = HttpClient(address.host, address.port, address.shown)
         self._places = asyncio.Semaphore(CONNECTIONS)
         self.apply(patterns)
 
