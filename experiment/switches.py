@@ -1,7 +1,7 @@
 """The switches of a system: what its designs may set for each service, besides the link patterns.
 
 A system declares them in its `system.yaml`; a design gives them values; the code of the system obeys them.
-The harness itself knows the types below and two effects, and no switch by its name.
+The harness itself knows the types below and three effects, and no switch by its name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from experiment.yaml_source import Mapping, Node, Scalar, key_place, place
 Plain = bool | int | float | str | None
 Value = Plain | dict[str, Plain]  # durations in seconds, rates per second, shares from 0 to 1
 Type = Literal["switch", "choice", "duration", "rate", "share", "count", "number", "text", "record"]
-Effect = Literal["database", "rate_limit"]
+Effect = Literal["database", "rate_limit", "certificates"]
 
 OWNED = "owned"  # the choice of a switch with the effect `database` that shares nothing
 UNITS: dict[str, Unit] = {"duration": DURATION, "rate": RATE, "share": SHARE}
@@ -301,6 +301,9 @@ def _effect(decoder: Decoder, node: Mapping, setting: Setting) -> None:
         kind = "rate that is always set" if setting.type == "rate" else setting.type
         found = f"the effect rate_limit of a {kind}"
         decoder.fail(where, found, "a rate with optional: on, above which the service refuses requests")
+    elif effect == "certificates" and setting.type != "choice":
+        wanted = "a choice whose default needs no certificates"
+        decoder.fail(where, f"the effect certificates of a {setting.type}", wanted)
 
 
 def _environment(decoder: Decoder, node: Mapping, setting: Setting) -> None:

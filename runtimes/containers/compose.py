@@ -16,6 +16,7 @@ from typing import Any
 
 from experiment.design import Design, load_design
 from experiment.obeyed import database_of
+from experiment.switches import with_effect
 from experiment.topology import System, load_system
 from experiment.workload import load_workload
 from measurement.properties import KINDS
@@ -198,7 +199,9 @@ def generated() -> dict[str, str]:
     system = load_system(SYSTEM / "system.yaml", KINDS)
     design = load_design(SYSTEM / "designs" / "resilient.yaml", system)
     # A key that stands in a repository protects nothing, so services speak plain text here.
-    services = {name: {**own, "tls": "none"} for name, own in design.services.items()}
+    needing = with_effect(system.switches, "certificates")
+    without = {} if needing is None else {needing: system.switches[needing].default}
+    services = {name: {**own, **without} for name, own in design.services.items()}
     # The files are the same wherever the project lies.
     return compose_files(system, replace(design, services=services, source="designs/resilient.yaml"))
 
