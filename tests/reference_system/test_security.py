@@ -55,6 +55,39 @@ def test_only_who_cares_for_a_patient_sees_the_record(cluster: Cluster) -> None:
     assert cluster.call("audit", "GET", "/verify").body == {"events": 6, "intact": True, "broken_at": None}
 
 
+def test_services_ask_by_tls_only(cluster: Cluster) -> None:
+    """Users may come plain; a service may not, is counted, and goes on with what it knows when its callee's
+    certificate is not valid."""
+    begin(cluster)
+    assert journeys.check_in(cluster, "enc-tls-1").status < 300
+    plain = cluster.call("registry", "GET", f"/fhir/Patient/{PATIENT}", headers={"x-caller": "checkin"})
+    assert (plain.status, plain.headers["x-not-done"]) == (426, "1")
+    assert see(cluster, staff.user_of("view_record", PATIENT), "rec-tls-1").status == 200
+    change(cluster, "certificate_expired", made=True)
+    assert journeys.check_in(cluster, "enc-tls-2").headers["x-label"] == "cached"
+    change(cluster, "certificate_expired", made=False)
+    counted = cluster.call("registry", "GET", "/metrics").body
+    assert (counted["plain_refused"], counted["plain"]) == ({"checkin": 1}, {})
+    seen = {row["key"]: row["status"] for row in cluster.records("registry", "transport")}
+    assert seen == {"checkin -> registry": "tls"}
+
+
+def test_what_only_prefers_tls_is_asked_in_plain_text(cluster: Cluster) -> None:
+    """Once the certificate is not valid: what that design gives away is on record."""
+    begin(cluster, tls="preferred")
+    change(cluster, "certificate_expired", made=True)
+    assert journeys.check_in(cluster, "enc-plain-1").status < 300
+    change(cluster, "certificate_expired", made=False)
+    seen = {row["key"]: row["status"] for row in cluster.records("registry", "transport")}
+    assert seen == {"checkin -> registry": "plain"}
+
+
+def change(cluster: Cluster, name: str, *, made: bool) -> None:
+    method, path = ("PUT" if made else "DELETE"), f"/admin/behaviour/{name}"
+    assert cluster.call("registry", method, path).status == 200
+    wait_for(name, lambda: cluster.call("registry", "GET", path).body["active"] is made)
+
+
 def test_a_patient_may_bar_persons_who_would_see_the_record(cluster: Cluster) -> None:
     """A consent excludes by name; the others of the ward go on."""
     begin(cluster)

@@ -103,6 +103,7 @@ def test_a_lost_response_is_a_closed_connection(system: Cluster) -> None:
 
 def test_behaviours_act_on_the_named_caller_only(system: Cluster) -> None:
     """A share of errors for one caller leaves the others alone and has no effect on the store."""
+    system.reset(with_service(system.design("resilient"), "registry", tls="none"))
     system.call(
         "registry", "PUT", "/admin/behaviour/error_share", {"share": 1.0, "status": 429, "caller": "x"}
     )

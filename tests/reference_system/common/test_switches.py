@@ -37,7 +37,7 @@ RESILIENT = CATALOGUE.design("resilient", SYSTEM)
 CERTIFICATES = asdict(Authority().of("tested"))
 OURS = [name for name, service in SYSTEM.services.items() if service.module]
 # The registry of the twin is only read: nobody writes a patient there at the same time as another.
-NOT_MODELLED = {"registry": {"if_match"}}
+NOT_MODELLED = {"registry": {"if_match"}, "registry_b": {"if_match"}}
 TYPES: dict[str, Any] = {"switch": bool, "count": int, "duration": float, "rate": float, "text": str}
 
 
