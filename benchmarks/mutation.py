@@ -84,6 +84,7 @@ def main() -> int:
     parser.add_argument("--number", type=int, default=300, help="mutants to try")
     parser.add_argument("--seed", type=int, default=1, help="seed that draws them")
     parser.add_argument("--only", default="", help="part of what tells a mutant: file, line, change")
+    parser.add_argument("--again", type=Path, help="answers of an earlier play: only what survived there")
     parser.add_argument("--paths", nargs="+", default=JUDGEMENT, help="files and folders of tests")
     parser.add_argument("--tests", default=CHOSEN, help="tests of the judgement, as pytest's -k")
     parser.add_argument("--least", type=float, default=0.9, help="share that must be killed")
@@ -93,8 +94,11 @@ def main() -> int:
     chosen = parser.parse_args()
     drawn, every = sample(chosen.number, chosen.seed)
     mutants = [mutant for mutant in drawn if chosen.only in mutant.text]
+    if chosen.again is not None:
+        survived = {one["text"] for one in json.loads(chosen.again.read_text("utf-8")) if not one["killed"]}
+        mutants = [mutant for mutant in mutants if mutant.text in survived]
     if not mutants:
-        print(f'no mutant is told by "{chosen.only}"')
+        print("no mutant is left to try")
         return 2
     found: list[Tried] = []
 

@@ -229,3 +229,20 @@ def test_a_contradiction_names_who_came_before_whom() -> None:
     assert initial.first_failure.reason == (
         "write 1 by process 0 had ended before read None by process 1 began, which saw the initial value"
     )
+
+
+@pytest.mark.parametrize("bad", [1, 2, 3, 4, 7])
+def test_the_search_alone_closes_in_on_the_first_read_that_fits_no_order(bad: int) -> None:
+    """Of eight writes, each with a read after it, the read number `bad` shows the value before."""
+    history = []
+    for number in range(8):
+        value = number - 1 if number == bad else number
+        history += [
+            op(0, "write", number, number * 10, number * 10 + 1),
+            op(1, "read", value, number * 10 + 2, number * 10 + 3),
+        ]
+    search = RegisterSearch(history, None, None)
+    stage = search.run()
+    assert stage is not None
+    assert history[search.stages[stage].operation] == history[2 * bad + 1]
+    assert (search.held_at(stage), search.minimal) == ([bad], True)

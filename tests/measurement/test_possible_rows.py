@@ -97,6 +97,8 @@ def test_what_is_possible_is_not_objected_to() -> None:
         (End, {"signal": "SIGTERM"}, "a completed run that a signal interrupted"),
         (End, {"t": -1.0}, "an end at a time that cannot be"),
         (End, {"t": 2e7}, "an end at a time that cannot be"),
+        (End, {"t": 1e7 + 0.5}, "an end at a time that cannot be"),
+        (Record, {"t": 1e7 + 0.5}, "1 record at a time that cannot be"),
         (End, {"t": 39.0}, "the phase settle ended before it began, or after the run"),
     ],
 )  # fmt: skip

@@ -318,3 +318,10 @@ def test_few_values_leave_an_interval_of_a_quantile_open(n: int, high: bool) -> 
     ends = quantile_interval([float(i) for i in range(n)], 0.95)
     assert (ends[1] < float("inf")) is high
     assert (ends[0] > 0) is (n > 1)
+
+
+def test_differences_that_are_one_but_for_rounding_are_within_a_billionth() -> None:
+    """Of one, where the mean is below it: a spread of 1.4 billionths is a spread."""
+    assert paired_difference([0.0, 0.0], [0.0, 1e-9]).effect_size is None
+    assert paired_difference([0.0, 0.0], [0.0, 2e-9]).effect_size is not None
+    assert paired_difference([0.0, 0.0], [1e3, 1e3 + 1e-6]).effect_size is None
