@@ -316,9 +316,9 @@ class Question:
 
 
 # From the least to the most odd one for a server that speaks something else: it may close the connection.
+GREETING = Question(b"")
 QUESTIONS = (
-    Question(b""),  # MySQL, MariaDB, SMTP, FTP
-    Question(b"PING\r\n", again=True),  # Redis, Valkey; memcached says ERROR
+    Question(b"PING\r\n", again=True),  # Redis, Valkey, NATS; memcached says ERROR
     Question(b"\0\0\0\x08\x04\xd2\x16\x2f"),  # PostgreSQL: whether it speaks TLS
     Question(b"AMQP\0\0\x09\x01"),  # RabbitMQ: its greeting
     Question(b"\0\0\0\x0e\0\x12\0\0\0\0\0\x01\0\x04harn", again=True),  # Kafka: which requests it knows
@@ -331,6 +331,8 @@ class Spoken:
     """What a callee was found to answer to; None as long as it is not known."""
 
     question: Question | None = None
+    greets: bool = False
+    """It speaks first: its greeting goes one way only, so that it is passed over where it answers, too."""
 
 
 class _Tcp:
@@ -348,7 +350,9 @@ class _Tcp:
     def exchange(self, deadline_s: float, payload_bytes: int = 0) -> float:
         spoken = self._opener.spoken
         if spoken.question is None:
-            spoken.question = next(filter(self._answered, QUESTIONS), None)
+            spoken.greets = self._answered(GREETING)
+            answered = filter(self._answered, QUESTIONS)
+            spoken.question = next(answered, GREETING if spoken.greets else None)
         if spoken.question is None:
             raise Broken("its protocol is not known: it answered to nothing that was asked")
         if self._asked and not spoken.question.again:
@@ -356,6 +360,8 @@ class _Tcp:
                 raise Broken("closed by the other side")
             raise NotAsked("such a connection can be asked once")
         self._asked += 1
+        if self._asked == 1 and spoken.greets and spoken.question.content:
+            self._wire.more(time.monotonic() + deadline_s)
         start = time.monotonic()
         if spoken.question.content:
             self._wire.send(spoken.question.content, start + deadline_s)
@@ -371,6 +377,8 @@ class _Tcp:
         try:
             end = time.monotonic() + SPEAKS_WITHIN_S
             if question.content:
+                if self._opener.spoken.greets:
+                    wire.more(end)
                 wire.send(question.content, end)
             return bool(wire.more(end))
         except (NoAnswer, Broken):

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from experiment.services import CONTRACT, NO_ENDPOINTS, Endpoints
-from runtimes.links.conversations import Broken, HttpPaths, NoAnswer, NotAsked, Opener, http_paths
+from runtimes.links.conversations import QUESTIONS, Broken, HttpPaths, NoAnswer, NotAsked, Opener, http_paths
 from runtimes.loopback import HOST, free_port
 from runtimes.runtime import Address
 from tests.runtimes.scripted_server import Line, scripted
@@ -200,6 +200,24 @@ def test_a_protocol_that_is_not_spoken_is_measured_by_what_the_callee_answers_to
         else:
             with pytest.raises(NotAsked):
                 conversation.exchange(5)
+        conversation.close()
+
+
+def test_a_callee_that_speaks_first_is_asked_after_its_greeting() -> None:
+    """The greeting goes one way only; a delay of both ways would be seen by half."""
+
+    def script(line: Line) -> None:
+        line.say(b"INFO {}\r\n")
+        while line.until(b"PING\r\n"):
+            time.sleep(0.05)
+            line.say(b"PONG\r\n")
+
+    with scripted(script) as address:
+        opener = Opener("tcp", address)
+        conversation = opener.open(5)
+        assert 0.05 <= conversation.exchange(5) < 5
+        assert conversation.exchange(5) >= 0.05
+        assert (opener.spoken.greets, opener.spoken.question) == (True, QUESTIONS[0])
         conversation.close()
 
 
