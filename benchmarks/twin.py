@@ -75,7 +75,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     given = parser.parse_args()
     system = default_catalogue().system()
-    general = replace(system, workload=replace(system.workload, twin=None))
+    general = replace(system, workload=replace(system.workload, twin=""))
     print(f"machine: {platform.machine()}, {cpu_count()} cores, Python {platform.python_version()}")
     print(f"load of {given.scenario}; {AIMS}")
     for kind, known in (("", system), ("general models, ", general)):

@@ -114,8 +114,6 @@ class Payments(ReferenceNode):
         held = guards.get(request.key) if request.key is not None else None
         if held is not None and self.wall - held["at"] <= self.constant("key_honoured_s") / self.scale:
             return False, held
-        if held is not None:
-            del guards[request.key]  # the key is forgotten, the ledger keeps it
         row = {
             "id": self.site.new_id("ch"),
             "invoice": request.body["invoice"],
@@ -127,7 +125,7 @@ class Payments(ReferenceNode):
         self._charges.append(row)
         self._by("id")[row["id"]] = row
         if request.key is not None:
-            guards[request.key] = row
+            guards[request.key] = row  # a key that was forgotten is this row's now; the ledger keeps both
             self._by("key").setdefault(request.key, row)
         return True, row
 
