@@ -11,6 +11,7 @@ import os
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -127,7 +128,11 @@ class Screen:
         self._live: Live | None = None
 
     def show(self, drawn: RenderableType) -> None:
-        """In place of what they held."""
+        """In place of what they held. A terminal that is gone ends no work: nobody looks any more."""
+        with suppress(OSError):
+            self._show(drawn)
+
+    def _show(self, drawn: RenderableType) -> None:
         if self._live is None:
             from rich.live import Live
 
@@ -144,7 +149,8 @@ class Screen:
         """Take them away; the next `show` begins below what was written meanwhile."""
         if self._live is not None:
             live, self._live = self._live, None
-            live.stop()
+            with suppress(OSError):
+                live.stop()
 
 
 SCREEN = Screen()

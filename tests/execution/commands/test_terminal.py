@@ -102,6 +102,20 @@ def test_the_live_display_is_taken_away_before_anything_is_said(screen: Screen) 
     assert seen.getvalue().rfind("\x1b[?25h") > seen.getvalue().rfind("\x1b[?25l")
 
 
+def test_a_terminal_that_is_gone_ends_no_run(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is shown of a run must not be able to spoil it."""
+    seen = screen(80)
+
+    def gone(_text: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    watched()
+    monkeypatch.setattr(seen, "write", gone)
+    watched()
+    terminal.SCREEN.clear()
+    saying.tell("nobody reads this")
+
+
 def test_without_a_terminal_each_phase_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The log of a pipeline says which run it is, its phases with their times and faults, and the load."""
     watched(("warm_up", "baseline", "baseline", "fault", "fault"))
