@@ -216,7 +216,7 @@ def _without_stray_tabs(text: str) -> str:
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
             found = _STRAY.match(text, mark.index) if mark else None
-            if found is None:
+            if mark is None or found is None:
                 return text
             text = text[: mark.index] + found[0].replace("\t", " ") + text[found.end() :]
         except yaml.YAMLError:
