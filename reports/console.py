@@ -48,12 +48,12 @@ def run_lines(report: RunReport, colour: bool = False) -> list[str]:
     return [_line(text, colour) for text in lines]
 
 
-def suite_said(suite: SuiteReport, colour: bool = False) -> list[str | Table]:
+def suite_said(suite: SuiteReport, colour: bool = False, short: bool = False) -> list[str | Table]:
     """A row a run, the figures of what was repeated, the four numbers of each design, and whether all came
-    out as expected."""
+    out as expected. `short`: without what failed beside the score, which the reason says again."""
     told: list[str | Table] = []
     if suite.entries:
-        told.append(_entries(suite))
+        told.append(_entries(suite, short))
     if suite.repeated:
         head = tuple(REPEATED_HEAD)
         told.append(Table("", head, tuple(tuple(repeated_row(each)) for each in suite.repeated)))
@@ -70,13 +70,14 @@ def suite_said(suite: SuiteReport, colour: bool = False) -> list[str | Table]:
     return [*told, *([_line(f"hint: {suite.hint}", False)] if suite.hint else [])]
 
 
-def _entries(suite: SuiteReport) -> Table:
+def _entries(suite: SuiteReport, short: bool) -> Table:
     rows, verdicts = [], []
     for entry in suite.entries:
         run = entry.summary
         word = _word(run.verdict, run.vetoed) if run else "NOT RUN"
         odd = "" if entry.met else f"  EXPECTED {entry.wanted}"
-        rest = f"{run.score_text}; {run.headline}" if run else ""
+        score = "" if run is None else _score(run.score) if short else run.score_text
+        rest = f"{score}; {run.headline}" if run else ""
         rows.append((entry.scenario, entry.design, f"{word:<14}{odd}", rest))
         verdicts.append((run.verdict if run else Verdict.INCONCLUSIVE).value)
     return Table("", (), tuple(rows), tuple(verdicts), painted=2)

@@ -55,5 +55,9 @@ def suite(suite: str, seed: int | None, repeats: int, resume: bool, as_json: boo
         runs = Runs()
         hooks = Hooks(runs, started, finished, runs.expects)
         ended = run_suite(loaded, catalogue, options, order, hooks, interruption.stop)
-    say_results(suite_said(ended.report, colour=coloured(sys.stdout)), ended.folder / "suite.html", as_json)
+    say_results(
+        suite_said(ended.report, coloured(sys.stdout), short=sys.stdout.isatty()),
+        ended.folder / "suite.html",
+        as_json,
+    )
     return int(gravest({interruption.exit_code or ended.exit_code, ended.exit_code}))

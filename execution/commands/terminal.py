@@ -12,6 +12,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from itertools import zip_longest
 from typing import TYPE_CHECKING, TextIO
 
 import click
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 DUMB = ("dumb", "unknown")  # values of TERM: lines go one below the other, nothing moves
 QUIET = "codeblue.quiet"  # in the context of a command: no progress
+NAMES_SHARE = 0.7  # of the width: all columns but the last one stay unbroken, where they take no more
 STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
 
 
@@ -86,9 +88,11 @@ def fitted(table: Table) -> Ours:
         header_style="bold",
     )
     width = max(len(table.head), *(len(row) for row in table.rows)) if table.rows else len(table.head)
+    wide = [max(map(len, column)) + 2 for column in zip_longest(*table.rows, table.head, fillvalue="")]
+    names_fit = sum(wide[:-1]) <= NAMES_SHARE * shutil.get_terminal_size().columns
     for place in range(width):
         head = safe(table.head[place]) if place < len(table.head) else ""
-        drawn.add_column(head, overflow="fold")
+        drawn.add_column(head, overflow="fold", no_wrap=names_fit and place < width - 1)
     for row, verdict in zip(table.rows, table.verdicts or [""] * len(table.rows), strict=True):
         cells = [safe(cell) for cell in row]
         if verdict:
