@@ -13,7 +13,7 @@ from experiment.patterns import LINK_PATTERNS, LinkPatterns
 from experiment.scenario import FaultSpec, Scenario
 from experiment.switches import annotation
 from experiment.topology import System
-from experiment.units import DURATION, RATE, Bound, Unit, quantity_text
+from experiment.units import DURATION, RATE, Bound, RelativeBound, Unit, quantity_text
 
 Row = tuple[str, str, str]  # what differs, how the first has it, how the second
 NONE = "–"
@@ -25,7 +25,7 @@ def spelt(value: Any, hint: Any = None) -> str:
         return "off"
     if value is True:
         return "on"
-    if isinstance(value, Bound):
+    if isinstance(value, Bound | RelativeBound):
         return value.text
     if isinstance(value, int | float):
         unit = _unit(hint)
@@ -57,7 +57,8 @@ def _unit(hint: Any) -> Unit | None:
 
 def fault_text(spec: FaultSpec) -> str:
     """`latency on caller -> callee, delay 40ms`."""
-    parts = [f"{spec.fault.kind} on {spec.target}"]
+    one_of = "one of " if spec.one_of else ""
+    parts = [f"{spec.fault.kind} on {one_of}{' or '.join(spec.targets)}"]
     hints = hints_of(type(spec.fault))
     for one in fields(spec.fault):  # type: ignore[arg-type]  # every fault is a dataclass
         parts.append(f"{one.name} {spelt(getattr(spec.fault, one.name), hints[one.name])}")
@@ -96,7 +97,7 @@ def _values(scenario: Scenario) -> Iterator[tuple[str, str]]:
         when += [f"at {spelt_time(spec.at)}"] if spec.at is not None else []
         when += [f"for {spelt_time(spec.lasting)}"] if spec.lasting is not None else []
         when += [f"repeat {spelt(spec.repeat)}"] if spec.repeat is not None else []
-        yield f"fault {spec.fault.kind} on {spec.target}", "; ".join([fault_text(spec), *when])
+        yield f"fault {spec.fault.kind} on {' or '.join(spec.targets)}", "; ".join([fault_text(spec), *when])
     for section in ("baseline", "fault", "after"):
         for asked in getattr(scenario.expect, section):
             yield f"expect.{section}: {asked.journey}", objective_text(asked)
@@ -106,7 +107,7 @@ def _leaves(path: str, value: Any, hint: Any = None) -> Iterator[tuple[str, str]
     """Single values by their path; what is told in its own way is left out, and what is not given."""
     if value is None:
         return
-    if is_dataclass(value) and not isinstance(value, type | Bound | Location):
+    if is_dataclass(value) and not isinstance(value, type | Bound | RelativeBound | Location):
         hints = hints_of(type(value))
         for one in fields(value):
             inner = f"{path}.{one.name}".lstrip(".")

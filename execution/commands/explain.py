@@ -111,8 +111,12 @@ def _breaks(scenario: Scenario, system: System) -> Iterator[tuple[str, str]]:
             flaps = f", {spelt_time(spec.repeat.up)} on and {spelt_time(spec.repeat.down)} off"
         yield when, fault_text(spec) + flaps
         yield "", _first_sentence(spec)
-        met = sorted(name for name in played(system, scenario) if system.depends(name, spec.target))
+        met = sorted(name for name in played(system, scenario) if _meets(system, name, spec.targets))
         yield "", f"users who may meet it: {', '.join(met)}" if met else "no user of this load can meet it"
+
+
+def _meets(system: System, journey: str, targets: tuple[str, ...]) -> bool:
+    return any(system.depends(journey, target) for target in targets)
 
 
 def _holds(scenario: Scenario, system: System) -> Iterator[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from execution.commands.terminal import SCREEN, fitted, quiet
+from execution.commands.terminal import SCREEN, fitted, quiet, rewrites, safe
 from execution.program import as_started_here, pasteable
 from experiment.errors import OutputError
 from experiment.plain_text import Ours, block, json_text
@@ -57,6 +57,14 @@ def tell_progress(text: str) -> None:
     """A line on how far the work is, unless --quiet asked for none."""
     if not quiet():
         tell(text)
+
+
+def show_progress(text: str) -> None:
+    """How far the work is: on a terminal in place of what was shown before, elsewhere a line."""
+    if rewrites():
+        SCREEN.show(safe(text))
+    else:
+        tell_progress(text)
 
 
 def say_table(table: Table) -> None:

@@ -20,8 +20,8 @@ from execution.commands.option_sets import (
     system_option,
 )
 from execution.commands.parameters import OutputFile, json_option
-from execution.commands.saying import dump, say, say_table, shown, tell, tell_left_out, tell_progress
-from execution.commands.terminal import SCREEN, rewrites, safe
+from execution.commands.saying import dump, say, say_table, show_progress, shown, tell, tell_left_out
+from execution.commands.terminal import rewrites
 from execution.options import SIMULATION, Options
 
 if TYPE_CHECKING:
@@ -208,10 +208,8 @@ def tell_runs(done: int, total: int) -> None:
     from experiment.units import noun
 
     said = f"{done} of {noun(total, 'run')}"
-    if rewrites() and done < total:
-        SCREEN.show(safe(said))
-    elif done == total or done * 10 // total > (done - 1) * 10 // total:
-        tell_progress(said)
+    if rewrites() or done == total or done * 10 // total > (done - 1) * 10 // total:
+        show_progress(said)
 
 
 def _plots(results: Any) -> Iterator[str]:

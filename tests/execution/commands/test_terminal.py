@@ -10,6 +10,7 @@ import select
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -19,6 +20,7 @@ from execution.commands import saying, terminal
 from execution.commands.progress import RunProgress, Runs
 from execution.runs.live_run import Progress
 from experiment.tables import Table
+from experiment.units import parse_latency_bound
 from load.account import LoadProgress
 from tests.simulation.reference import design, plan_of, scenario
 
@@ -90,6 +92,16 @@ def test_the_live_display_fits_any_width(screen: Screen, width: int) -> None:
         assert part in told
     assert "lost_response on billing -> payments" in told
     assert "pay 2.5 s, objective <= 2s (above)" in told and "3 errors" in told
+
+
+def test_an_objective_beside_the_baseline_is_shown_and_not_judged() -> None:
+    """What is allowed is known when the run is judged, not while it goes on."""
+    plan = plan_of(scenario("charge_response_lost"), design("fragile"))
+    (asked,) = plan.scenario.expect.fault
+    beside = replace(asked, p95=parse_latency_bound("<= baseline + 5%"))
+    expect = replace(plan.scenario.expect, fault=(beside,))
+    watcher = RunProgress(replace(plan, scenario=replace(plan.scenario, expect=expect)), "run 1")
+    assert ("p95", "pay 2.5 s, objective <= baseline + 5%") in watcher.rows(progress())
 
 
 def test_the_live_display_is_taken_away_before_anything_is_said(screen: Screen) -> None:
