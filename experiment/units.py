@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 LARGEST_SEED = 2**32 - 1  # every source of randomness and every store can hold it
 
@@ -95,8 +95,15 @@ def noun(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+class Limit:
+    """What latencies are held against: a Bound, or a RelativeBound. A type of its own, since what reads
+    values back from a run folder takes no union of two dataclasses."""
+
+    __slots__ = ()
+
+
 @dataclass(frozen=True, slots=True)
-class Bound:
+class Bound(Limit):
     """A one-sided objective such as `>= 99%` or `<= 2s`; `limit` is in base units."""
 
     at_least: bool
@@ -108,7 +115,7 @@ class Bound:
 
 
 @dataclass(frozen=True, slots=True)
-class RelativeBound:
+class RelativeBound(Limit):
     """An objective beside the baseline's own figure: `<= baseline + 5%`, or `baseline +- 10%`, which holds
     downwards too. `share` of the baseline's figure and `extra` seconds are what may be added."""
 
@@ -124,7 +131,10 @@ class RelativeBound:
         return least, (1 + self.share) * baseline + self.extra
 
 
-LatencyLimit = Bound | RelativeBound
+if TYPE_CHECKING:
+    LatencyLimit = Bound | RelativeBound
+else:
+    LatencyLimit = Limit
 ShareBound = Annotated[Bound, SHARE]
 LatencyBound = Annotated[LatencyLimit, DURATION]
 

@@ -12,6 +12,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from experiment.units import Bound, Limit, RelativeBound
+
 T = TypeVar("T")
 VERSION = 1
 Registries = Mapping[Any, Mapping[str, type[Any]]]  # the type of a field to its kinds by name
@@ -40,6 +42,9 @@ def from_plain(plain: object, kind: type[T], registries: Registries | None = Non
 
     def chosen(wanted: type, found: object) -> object:
         """A field whose type is a protocol: its `kind` says which class it is."""
+        if issubclass(wanted, Limit):
+            shape = RelativeBound if isinstance(found, dict) and "downwards" in found else Bound
+            return msgspec.convert(found, shape)
         kinds = known.get(wanted)
         if kinds is None:
             raise TypeError(f"{wanted.__name__} has no registry of kinds")

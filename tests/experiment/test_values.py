@@ -11,8 +11,9 @@ import pytest
 from execution.catalogue import default_catalogue, unique
 from execution.runs.run_folder import REGISTRIES
 from experiment.design import Design
-from experiment.scenario import Expect, Scenario, Waiver
+from experiment.scenario import Expect, Expectation, Scenario, Waiver
 from experiment.topology import System
+from experiment.units import parse_latency_bound
 from experiment.values import VERSION, from_plain, packed, to_plain, unpacked
 
 CATALOGUE = default_catalogue()
@@ -98,3 +99,11 @@ def test_what_is_no_value_is_refused() -> None:
     """A path or a function would come back as something else."""
     with pytest.raises(TypeError, match="is not a value that a file can keep"):
         to_plain(Odd(Path("x")))
+
+
+def test_bounds_of_latencies_come_back_as_what_they_were() -> None:
+    """One that is fixed and one beside the baseline, in the same objective."""
+    asked = Expectation(
+        "pay", p50=parse_latency_bound("<= 250ms"), p95=parse_latency_bound("<= baseline + 5% + 20ms")
+    )
+    assert again(asked) == asked
