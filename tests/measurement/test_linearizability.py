@@ -231,9 +231,14 @@ def test_a_contradiction_names_who_came_before_whom() -> None:
     )
 
 
+@pytest.mark.parametrize("budgets", [((20_000, 60_000), (None, None)), ((1, 60_000), (None, None))])
 @pytest.mark.parametrize("bad", [1, 2, 3, 4, 7])
-def test_the_search_alone_closes_in_on_the_first_read_that_fits_no_order(bad: int) -> None:
-    """Of eight writes, each with a read after it, the read number `bad` shows the value before."""
+def test_the_search_alone_closes_in_on_the_first_read_that_fits_no_order(
+    bad: int, budgets: tuple[tuple[int | None, int | None], ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of eight writes, each with a read after it, the read number `bad` shows the value before: found at
+    once, or stage by stage where the first budget is spent."""
+    monkeypatch.setattr("measurement.register_search.BUDGETS", budgets)
     history = []
     for number in range(8):
         value = number - 1 if number == bad else number
