@@ -67,7 +67,8 @@ class _Protocol(HttpToolsProtocol):
         (`start_tls`) would lose the greeting, which is read already."""
         self.connections.discard(self)  # it comes back when the handshake is made
         transport = self.transport
-        within = SSLProtocol(self.loop, self, context, None, server_side=True)
+        nobody: Any = None  # waits for the handshake: one that fails ends its connection, and is not news
+        within = SSLProtocol(self.loop, self, context, nobody, server_side=True)
         transport.pause_reading()  # a loop reads into the buffer of the new protocol only when it begins to
         transport.set_protocol(within)
         within.connection_made(transport)

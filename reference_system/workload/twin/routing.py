@@ -16,7 +16,7 @@ class Router(ReferenceNode):
     SWITCHES = ("routing",)
 
     def opened(self) -> None:
-        self._turn = 0
+        self._asked = 0
         self._unready: set[str] = set()
         if self.switches["routing"] == "readiness":
             for instance in INSTANCES:
@@ -39,9 +39,9 @@ class Router(ReferenceNode):
         return reply
 
     def _order(self) -> list[str]:
-        self._turn += 1
-        order = [INSTANCES[(self._turn + n) % len(INSTANCES)] for n in range(len(INSTANCES))]
-        if self.switches["routing"] == "in_turn":
+        self._asked += 1
+        order = [INSTANCES[(self._asked + n) % len(INSTANCES)] for n in range(len(INSTANCES))]
+        if self.switches["routing"] == "in_asked":
             return order[:1]
         return [name for name in order if name not in self._unready] or order
 

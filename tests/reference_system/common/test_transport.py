@@ -53,14 +53,15 @@ async def app(scope: Any, receive: Any, send: Any) -> None:
 @contextlib.asynccontextmanager
 async def serving(tls: Transport, listener: Any = None) -> AsyncIterator[int]:
     """A port of a server that speaks so."""
-    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, http=spoken_by(tls, listener))
+    spoken: Any = spoken_by(tls, listener)
+    config = uvicorn.Config(app, lifespan="off", ws="none", log_config=None, http=spoken)
     config.load()
     server = uvicorn.Server(config)
     loop = asyncio.get_running_loop()
     made = await loop.create_server(
-        lambda: config.http_protocol_class(config, server.server_state, {}),
+        lambda: spoken(config, server.server_state, {}),
         "127.0.0.1",
-        0,  # type: ignore[operator,union-attr]
+        0,
     )
     try:
         yield made.sockets[0].getsockname()[1]
