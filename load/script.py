@@ -66,7 +66,7 @@ def unsendable(plan: Plan) -> list[str]:
         for name in names
     ]
     asked = {op.journey for op in plan.operations}
-    forms = {f"journey {name}": plan.system.journeys[name].request for name in sorted(asked)}
+    forms = {f"journey {name}": one.request for name, one in plan.system.journeys.items() if name in asked}
     takes = {name: not_set(form.template) for name, form in forms.items() if form is not None}
     takes |= {f"final read of {key}": not_set(form.headers) for key, form in plan.system.final_reads.items()}
     return refused + [

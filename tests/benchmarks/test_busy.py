@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from measurement.judge import analysis_to_json
 from tests.execution.builders import record
 from tests.reports import builder
 
+PATIENCE_S = 20.0
 SUITE = Suite("two", (Entry("smoke/control", "resilient"), Entry("smoke/control", "fragile")))
 
 
@@ -33,6 +35,9 @@ def test_loops_end_with_the_play_however_it_ends() -> None:
 
     def broken_play() -> None:
         with busy(2):
+            end = time.monotonic() + PATIENCE_S  # a process has its own words only once it has begun
+            while len(loops()) < 2 and time.monotonic() < end:
+                time.sleep(0.02)
             sessions.update(os.getsid(one.pid) for one in loops())
             raise KeyboardInterrupt
 

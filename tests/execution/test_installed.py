@@ -53,7 +53,7 @@ def test_every_folder_of_the_product_is_installed(installed: Path) -> None:
 
 def test_an_installed_copy_works_in_any_folder(installed: Path, tmp_path: Path) -> None:
     """It has its system, scenarios, schemas and image recipes; what it writes lands where it is called."""
-    assert codeblue(installed, tmp_path, "validate").stdout.endswith(" valid, 0 with mistakes\n")
+    assert " valid, 0 with mistakes" in codeblue(installed, tmp_path, "validate").stdout
     done = codeblue(installed, tmp_path, "run", "smoke/control", "--runtime", "simulation", "--json")
     assert done.returncode == 0, done.stderr
     (run,) = json.loads(done.stdout)["result"]

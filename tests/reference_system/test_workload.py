@@ -58,6 +58,8 @@ def planned(journey: str, number: int = 3) -> PlannedOperation:
     if journey in HL7:
         made = operation(number, journey, 0.5, visit=7)
         return replace(made, arguments={**made.arguments, **HL7[journey]})
+    if journey == "pay_other_amount":
+        return operation(number, journey, 0.5, visit=7, other_amount=120.5)
     if journey in ("prescribe", "change_dose", "stop"):
         return operation(number, journey, 0.5, visit=7, dose_mg=2.5)
     if journey in ("report_result", "report_critical", "correct_result"):
@@ -156,7 +158,11 @@ def test_two_dispenses_of_a_visit_are_two_things() -> None:
 def test_only_keyed_and_conditional_journeys_are_known_as_such() -> None:
     """What the twin is told of the requests."""
     traits = {name: WORKLOAD.traits(planned(name)) for name in SYSTEM.journeys}
-    assert {name for name, one in traits.items() if one is not None and one.keyed} == {"check_in", "pay"}
+    assert {name for name, one in traits.items() if one is not None and one.keyed} == {
+        "check_in",
+        "pay",
+        "pay_other_amount",
+    }
     assert {name for name, one in traits.items() if one is not None and one.conditional} == {
         "change_dose",
         "stop",

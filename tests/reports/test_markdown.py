@@ -31,7 +31,7 @@ def test_untrusted_text_is_no_markup() -> None:
     outside_code = re.sub(r"(`+) ?.*?\1", "", text.split("```sh")[0].replace("\\`", ""))
     assert "<" not in outside_code
     rows = [line for line in text.splitlines() if line.startswith("| fault |")]
-    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [6, 9]
+    assert [len(re.findall(r"(?<!\\)\|", row)) for row in rows] == [6, 10]
     assert markdown.text("a\n\nb | @team [x](y) <b>") == "a b \\| @\u200bteam \\[x\\](y) &lt;b&gt;"
 
 

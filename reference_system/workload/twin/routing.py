@@ -41,7 +41,7 @@ class Router(ReferenceNode):
     def _order(self) -> list[str]:
         self._asked += 1
         order = [INSTANCES[(self._asked + n) % len(INSTANCES)] for n in range(len(INSTANCES))]
-        if self.switches["routing"] == "in_asked":
+        if self.switches["routing"] == "in_turn":
             return order[:1]
         return [name for name in order if name not in self._unready] or order
 

@@ -41,9 +41,10 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture
 def of_this_test() -> Callable[[], list[psutil.Process]]:
-    """What the test started and still runs; other tests of this process may have left workers waiting."""
-    before = children()
-    return lambda: [child for child in children() if child not in before]
+    """What the test started and still runs. Other tests of this process may have left workers waiting, and a
+    database that they share starts processes of its own at any time."""
+    before = set(children())
+    return lambda: [child for child in children() if not before & {child, *child.parents()}]
 
 
 @pytest.fixture
