@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from click.testing import CliRunner
@@ -18,6 +19,8 @@ from experiment.errors import UsageError
 from experiment.stop import Stop
 from measurement.mutations import Answer
 from measurement.mutations.corpus import kinds
+from measurement.mutations.losses import CHANGES
+from measurement.mutations.rows import Source, Unfit
 
 SHORT = VerdictTrials(number=90, seed=1)
 
@@ -93,6 +96,17 @@ def test_kinds_have_names_of_their_own() -> None:
     """A name and a seed draw a mutant again."""
     names = [kind.name for kind in kinds()]
     assert len(set(names)) == len(names) > 300
+
+
+def test_rows_that_say_the_same_at_another_time_are_no_change() -> None:
+    """A design that shows nothing of itself has its neighbour's rows: nothing can tell them apart."""
+    ours, theirs = ({"type": "design", "t": t, "service": "a", "digest": "d"} for t in (0.1, 0.2))
+    source = Source("run", (), (json.dumps(theirs).encode(),), {}, {})
+    change = CHANGES["design: of another run"]
+    with pytest.raises(Unfit):
+        change([ours], Random(1), source)
+    told = change([{**ours, "digest": "e"}], Random(1), source)
+    assert told == "1 rows exchanged for 1 of another run"
 
 
 TRIED = Tried(
