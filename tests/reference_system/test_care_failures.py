@@ -123,7 +123,7 @@ class Babbling(BaseHTTPRequestHandler):
 def test_a_malformed_answer_of_the_payer_is_no_answer(system: Cluster) -> None:
     """Whatever the payer babbles, the check-in is pending, nobody's cover is invented, and the inquiry is
     made again until it is answered, without a restart."""
-    system.reset(with_service(system.design("resilient"), "payer", tls="none"))
+    system.reset(with_service(system.design("resilient"), "payer", tls="none"), clock_scale=60)
     server = ThreadingHTTPServer(("127.0.0.1", 0), Babbling)
     server.turns = itertools.count()  # type: ignore[attr-defined]
     threading.Thread(target=server.serve_forever, daemon=True).start()
