@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterable, Mapping
 from time import monotonic
+from typing import Any
 
 import gevent
 from gevent.pool import Pool
@@ -43,6 +44,32 @@ def final_reads(
     whose turn did not come by then is left out. Rows have the journey `final_read`; an answer that the thing
     does not exist is an acknowledged read of the value `absent`. `zero` is the run's zero on
     CLOCK_MONOTONIC. Notes say what the workload's own code did wrong."""
+    if threading.current_thread() is threading.main_thread():
+        return _read(plan, endpoints, history, zero, deadline_s, sample)
+    held: list[Any] = [lambda: _read(plan, endpoints, history, zero, deadline_s, sample)]
+    thread = threading.Thread(target=_in_own_loop, args=(held,), daemon=True, name="final reads")
+    thread.start()
+    thread.join()
+    rows = held.pop()
+    if isinstance(rows, BaseException):
+        raise rows
+    return rows  # type: ignore[no-any-return]  # what `_read` gave
+
+
+def _in_own_loop(held: list[Any]) -> None:
+    """Exchange what is to be done for what came of it. A thread has an event loop of its own, which outlives
+    it unless it is ended here. Gevent then keeps the frame that ended it and those that called it: so a
+    thread does nothing else, and none of its frames holds a history."""
+    try:
+        held.append(held.pop()())
+    except BaseException as error:  # noqa: BLE001 - raised where the thread is awaited
+        held.append(error)
+    gevent.get_hub().destroy(destroy_loop=True)
+
+
+def _read(
+    plan: Plan, endpoints: Mapping[str, str], history: History, zero: float, deadline_s: float, sample: int
+) -> tuple[Operation | Note | Sample, ...]:
     forms = plan.system.final_reads
     keys = keys_to_read(_sent(history.operations), forms, plan.seed, sample)
     first_id = max((op.id for op in plan.operations), default=0) + 1
@@ -64,8 +91,6 @@ def final_reads(
     finally:
         pool.kill()
         reader.close()
-        if threading.current_thread() is not threading.main_thread():
-            gevent.get_hub().destroy(destroy_loop=True)  # a thread has a loop of its own, which outlives it
     due = sum(prefix_of(key) in addresses for key in keys)
     rows: list[Operation | Note | Sample] = [*sorted(reader.rows, key=lambda row: row.id)]
     rows.append(Sample(monotonic() - zero, "load", LEFT_OUT, float(due - len(rows))))

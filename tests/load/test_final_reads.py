@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import threading
 import time
@@ -72,6 +73,26 @@ def test_a_thread_that_read_leaves_no_descriptor() -> None:
         counts.append(loops())
     assert [rows[0].value for rows in found] == ["2.5 mg"] * 3
     assert counts == counts[:1] * 3, "the first may open some for good"
+
+
+def test_a_thread_that_read_keeps_nothing_of_the_run() -> None:
+    """Its event loop ends, and the frames that gevent keeps of that hold no history: a suite of many runs
+    would keep them all."""
+    found: list[object] = []
+    gc.collect()
+    before = readers()
+    for _ in range(3):
+        thread = threading.Thread(target=lambda: found.append(read(state, row(1, "rx-a-1"))))
+        thread.start()
+        thread.join()
+    gc.collect()
+    assert len(found) == 3
+    assert readers() <= before
+
+
+def readers() -> int:
+    """How many readers of a final state are still in memory."""
+    return sum(type(one).__name__ == "_Reader" for one in gc.get_objects())
 
 
 def test_each_kind_is_read_at_its_own_place() -> None:
