@@ -6,18 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
 from comparison.report import ComparisonReport
 from comparison.words import Table as Figures
 from comparison.words import effect_text, tables
-from experiment.plain_text import json_text
 from experiment.tables import Table
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
 from reports.repeats import score_text
-from reports.schemas import document_schema
+from reports.schemas import document_schema, document_text
 
 GROUPS = ("All scenarios", "Each scenario")
 
@@ -34,7 +31,7 @@ class ComparisonDocument:
 def render_json(report: ComparisonReport) -> str:
     """Schema: docs/schemas/comparison.schema.json."""
     document = ComparisonDocument(3, "comparison", report)
-    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
+    return document_text(document)
 
 
 def comparison_schema() -> dict[str, Any]:

@@ -19,7 +19,7 @@ from gate.report import GateReport, GateViolation
 from measurement.statistics import Estimate
 from reports.markdown import code, table, text
 from reports.repeats import score_text
-from reports.schemas import document_schema
+from reports.schemas import document_schema, document_text
 
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
 MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
@@ -41,7 +41,7 @@ class GateDocument:
 def render_json(report: GateReport) -> str:
     """Schema: docs/schemas/gate_report.schema.json."""
     document = GateDocument(1, "gate", report.decision, report.sentence, report)
-    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
+    return document_text(document)
 
 
 def gate_schema() -> dict[str, Any]:

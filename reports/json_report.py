@@ -5,12 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
-from experiment.plain_text import json_text
 from reports.cases import Case
 from reports.report import RunReport, SuiteReport
-from reports.schemas import document_schema
+from reports.schemas import document_schema, document_text
 from reports.wording import score_text
 
 FORMAT: Literal[2] = 2
@@ -43,11 +40,13 @@ class SuiteDocument:
 
 
 def render_run(report: RunReport) -> str:
-    return _text(RunDocument(FORMAT, "run", score_text(report.analysis.score), report.cases, report))
+    return document_text(RunDocument(FORMAT, "run", score_text(report.analysis.score), report.cases, report))
 
 
 def render_suite(suite: SuiteReport) -> str:
-    return _text(SuiteDocument(FORMAT, "suite", suite.passed, suite.verdict.value, suite.headline, suite))
+    return document_text(
+        SuiteDocument(FORMAT, "suite", suite.passed, suite.verdict.value, suite.headline, suite)
+    )
 
 
 def run_schema() -> dict[str, Any]:
@@ -58,7 +57,3 @@ def run_schema() -> dict[str, Any]:
 def suite_schema() -> dict[str, Any]:
     """JSON Schema (2020-12) of what `render_suite` writes."""
     return document_schema(SuiteDocument)
-
-
-def _text(document: RunDocument | SuiteDocument) -> str:
-    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"

@@ -6,14 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-import msgspec
-
-from experiment.plain_text import Plain, json_text
+from experiment.plain_text import Plain
 from experiment.units import noun
 from experiment.verdict import Verdict
 from reports.html import render_page
 from reports.markdown import code, table, text
-from reports.schemas import document_schema
+from reports.schemas import document_schema, document_text
 
 UNPLAYED, IMPOSSIBLE = "not run", "not possible"
 _RANK = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.INVALID: 3, Verdict.PASS: 4}
@@ -96,7 +94,7 @@ class ScanDocument:
 def render_json(report: ScanReport) -> str:
     """Schema: docs/schemas/scan.schema.json."""
     document = ScanDocument(1, "scan", report)
-    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
+    return document_text(document)
 
 
 def scan_schema() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The JSON Schemas of reports, generated from the dataclasses that are written."""
+"""The JSON that reports are written as, and its schemas, generated from the dataclasses that are written."""
 
 from __future__ import annotations
 
@@ -9,7 +9,13 @@ from typing import Any, get_args
 import msgspec
 
 from experiment.decoding import hints_of
+from experiment.plain_text import json_text
 from experiment.schema import DRAFT, field_texts, text_of
+
+
+def document_text(document: Any) -> str:
+    """A file of JSON, indented, in which no character acts on what shows it."""
+    return json_text(msgspec.json.format(msgspec.json.encode(document), indent=1).decode()) + "\n"
 
 
 def document_schema(cls: type) -> dict[str, Any]:

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-import msgspec
-
-from experiment.plain_text import json_text
 from experiment.tables import Table
 from reports import html
 from reports.markdown import code, table, text
 from reports.plots_over_runs import trend
+from reports.schemas import document_text
 from reports.wording import duration
 from trend.report import TrendLine, TrendPoint, TrendReport
 
@@ -95,7 +93,7 @@ def _mean(values: Sequence[float | None]) -> float:
 
 
 def render_json(report: TrendReport) -> str:
-    return json_text(msgspec.json.format(msgspec.json.encode(report), indent=1).decode()) + "\n"
+    return document_text(report)
 
 
 def render_markdown(report: TrendReport) -> str:

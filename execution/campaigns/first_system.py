@@ -127,8 +127,7 @@ def _refuse(services: dict[str, ComposeService], profiles: Sequence[str], compos
         try:
             require_name(name)
         except ValueError as error:
-            found, _, expected = str(error).partition("; expected ")
-            problems.append(Problem(Location(str(compose)), found, expected))
+            problems.append(Problem(Location(str(compose)), *told_of(error)))
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
 

@@ -16,7 +16,7 @@ from execution.commands.saying import dump, say_table
 
 if TYPE_CHECKING:
     from experiment.controls import Fault
-    from experiment.scenario import FaultSpec, Scenario
+    from experiment.scenario import Scenario
     from experiment.topology import System
 
 Told = dict[str, tuple[tuple[str, str], ...]]  # heading to rows of label and text
@@ -110,7 +110,7 @@ def _breaks(scenario: Scenario, system: System) -> Iterator[tuple[str, str]]:
         if spec.repeat is not None:
             flaps = f", {spelt_time(spec.repeat.up)} on and {spelt_time(spec.repeat.down)} off"
         yield when, fault_text(spec) + flaps
-        yield "", _first_sentence(spec)
+        yield "", _does(type(spec.fault))
         met = sorted(name for name in played(system, scenario) if _meets(system, name, spec.targets))
         yield "", f"users who may meet it: {', '.join(met)}" if met else "no user of this load can meet it"
 
@@ -143,8 +143,8 @@ def _holds(scenario: Scenario, system: System) -> Iterator[tuple[str, str]]:
             yield name, f"{stated.says}{asked_for}{veto}"
 
 
-def _first_sentence(spec: FaultSpec) -> str:
-    return " ".join((type(spec.fault).__doc__ or "").split())
+def _does(kind: type[Fault]) -> str:
+    return " ".join((kind.__doc__ or "").split())
 
 
 def of_fault(kind: type[Fault]) -> Told:
@@ -158,8 +158,6 @@ def of_fault(kind: type[Fault]) -> Told:
     hints, texts = hints_of(kind), field_texts(kind)
     keys = []
     for one in fields(kind):  # type: ignore[arg-type]  # every fault is a dataclass
-        default = one.default if one.default is not MISSING else MISSING
-        usual = "needed" if default is MISSING else f"usually {spelt(default, hints[one.name])}"
+        usual = "needed" if one.default is MISSING else f"usually {spelt(one.default, hints[one.name])}"
         keys.append((one.name, f"{texts.get(one.name, '')} ({expected_of(hints[one.name])}; {usual})"))
-    does = " ".join((kind.__doc__ or "").split())
-    return {str(kind.kind): (("does", does),), "keys": tuple(keys) or (("(none)", ""),)}
+    return {str(kind.kind): (("does", _does(kind)),), "keys": tuple(keys) or (("(none)", ""),)}

@@ -41,8 +41,7 @@ def list_(kind: str | None, runs: bool, system: Path | None, as_json: bool) -> i
     from experiment.errors import ExitCode
     from experiment.tables import Table
 
-    catalogue = default_catalogue(system)
-    found = {"runs": finished_runs(Options().out)} if runs else contents(catalogue)
+    found = {"runs": finished_runs(Options().out)} if runs else contents(default_catalogue(system))
     if kind is not None and not runs:
         found = {kind: found[kind]}
     if as_json:

@@ -15,10 +15,9 @@ from execution.catalogue import REFERENCE, Catalogue, check_folders, default_cat
 from execution.options import PROCESSES, SIMULATION
 from execution.places import ROOT
 from experiment.errors import ConfigError, UsageError
-from tests.execution.test_command_line import Command, command
+from tests.execution.conftest import Command
 from tests.execution.test_pytest_plugin import pytest_on
 
-__all__ = ["command"]
 LAMPS = ROOT / "tests" / "fixtures" / "lamps"
 SLOW_LAMP = LAMPS / "scenarios" / "night" / "slow_lamp.yaml"
 CONTROL = ROOT / "scenarios" / "smoke" / "control.yaml"

@@ -63,22 +63,6 @@ def is_cheap(words: str) -> bool:
 CHEAP = sorted({words for _, words in examples() if is_cheap(words)})
 
 
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(ROOT)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["harness.py", *words])
-        with pytest.raises(SystemExit) as ended:
-            harness.main()
-        found = capsys.readouterr()
-        assert "Traceback" not in found.err, found.err
-        return int(ended.value.code or 0), found.out, found.err
-
-    return run
-
-
 @pytest.mark.parametrize(("page", "words"), examples(), ids=lambda value: value)
 def test_commands_that_are_shown_parse(page: str, words: str, tmp_path: Path, monkeypatch: Any) -> None:
     """What a page or a help text tells to type is a command that exists, with options and values that it

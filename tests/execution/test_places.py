@@ -108,7 +108,7 @@ def test_results_of_another_users_checkout_go_where_one_works(
 
 def test_programs_of_postgresql_go_where_they_may_be_started(monkeypatch: pytest.MonkeyPatch) -> None:
     """Not into a temporary folder that is mounted noexec, nor into one that only its owner enters."""
-    noexec, closed = {"/nx"}, {"/work/closed/var"}
+    noexec, closed = {"/nx"}, {"/srv/closed/var"}
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     monkeypatch.setattr(postgres, "reachable", lambda path: str(path) not in closed)
     monkeypatch.setattr(Path, "is_dir", lambda _path: True)
@@ -117,8 +117,8 @@ def test_programs_of_postgresql_go_where_they_may_be_started(monkeypatch: pytest
         os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_NOEXEC if str(path) in noexec else 0)
     )
     monkeypatch.setattr("tempfile.gettempdir", lambda: "/nx")
-    var = Path("/work/closed/var")
-    assert postgres.place_for(Path("/work/open")) == Path("/work/open")
+    var = Path("/srv/closed/var")
+    assert postgres.place_for(Path("/srv/open")) == Path("/srv/open")
     assert postgres.place_for(var).parent == Path("/tmp")
     noexec.add("/tmp")
     assert postgres.place_for(var).parent == Path("/var/tmp")

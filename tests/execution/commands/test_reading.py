@@ -12,26 +12,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-import harness
 from execution.commands.open import has_browser, pages
 
 ROOT = Path(__file__).resolve().parents[3]
 Command = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def command(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """Run the command line in this process: (exit code, standard output, standard error)."""
-    monkeypatch.chdir(ROOT)
-
-    def run(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr("sys.argv", ["harness.py", *words])
-        with pytest.raises(SystemExit) as ended:
-            harness.main()
-        found = capsys.readouterr()
-        return int(ended.value.code or 0), found.out, found.err
-
-    return run
 
 
 def test_a_scenario_is_explained_in_words(command: Command) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 from execution.runs.travelled import Travelled
-from experiment.controls import Traffic
+from experiment.controls import Controls, Traffic
 from experiment.errors import UnsupportedError
 from tests.execution.builders import Board, plan
 
@@ -31,7 +31,7 @@ class Links:
 def test_a_link_that_carries_nothing_is_named_by_phase() -> None:
     """One that is said to be used, in the baseline; one with a fault, once it is healed."""
     links = Links()
-    travelled = Travelled(plan(Board()), links)  # type: ignore[arg-type]
+    travelled = Travelled(plan(Board()), cast(Controls, links))
     travelled.begin("baseline")
     assert travelled.missed("baseline") == f"{LINK} carried nothing in the baseline"
     travelled.begin("baseline")
@@ -47,6 +47,6 @@ def test_what_cannot_be_read_is_not_said_to_carry_nothing() -> None:
     """Whoever needs it says so."""
     links = Links()
     links.sent = None
-    travelled = Travelled(plan(Board()), links)  # type: ignore[arg-type]
+    travelled = Travelled(plan(Board()), cast(Controls, links))
     travelled.begin("baseline")
     assert travelled.missed("baseline") == ""
