@@ -77,7 +77,9 @@ def check_verdicts(runs: Sequence[Judged], trials: VerdictTrials, stop: Stop, to
 
 def _tried(run: Judged, other: Judged, share: int, seed: int, folder: Path, stop: Stop) -> Iterator[Tried]:
     bench = _Bench(run, folder)
-    source = Source(run.name, _lines(run), _lines(other), _parts(run), _parts(other))
+    header = run.folder.inputs().header
+    # Not the folder's name: that has the time in it, and each play of a run would be changed in other ways.
+    source = Source(header.run_id, _lines(run), _lines(other), _parts(run), _parts(other))
     for mutant in mutants(source, share, seed):
         if stop.is_set():
             return
@@ -86,7 +88,7 @@ def _tried(run: Judged, other: Judged, share: int, seed: int, folder: Path, stop
         yield Tried(
             suite=run.suite,
             run=run.name,
-            source=run.folder.inputs().header.source,
+            source=header.source,
             kind=mutant.kind,
             seed=mutant.seed,
             told=mutant.told,

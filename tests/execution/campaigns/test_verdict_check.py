@@ -109,6 +109,24 @@ def test_rows_that_say_the_same_at_another_time_are_no_change() -> None:
     assert told == "1 rows exchanged for 1 of another run"
 
 
+def test_as_many_looks_at_the_same_faults_are_no_loss() -> None:
+    """Those of another run of the scenario may stand for ours; less of them, or of other faults, may not."""
+    look = {"type": "fault", "event": "still_active", "fault": "f1", "target": "a -> b"}
+    ours = [{**look, "t": t, "measured": {"met": 1}} for t in (5.0, 5.4)]
+    theirs = [{**look, "t": t, "measured": {"met": 2}} for t in (5.1, 5.5)]
+    change = CHANGES["mixed: its looks at faults"]
+
+    def told(*rows: dict[str, object]) -> str:
+        return change(
+            list(ours), Random(1), Source("run", (), tuple(json.dumps(row).encode() for row in rows), {}, {})
+        )
+
+    with pytest.raises(Unfit):
+        told(*theirs)
+    assert told(theirs[0]) == "2 rows exchanged for 1 of another run"
+    assert told(*({**row, "fault": "f2"} for row in theirs)) == "2 rows exchanged for 2 of another run"
+
+
 TRIED = Tried(
     suite="s",
     run="r",
