@@ -8,6 +8,8 @@ played is never played again: the same command goes on where it was interrupted.
 from __future__ import annotations
 
 import argparse
+import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -35,8 +37,20 @@ from measurement.analysis import Analysis, MachineUse
 from measurement.histogram import merge, quantile
 from measurement.run_records import RunRecord
 from reports.loading import ANALYSIS_FILE
+from runtimes.owners import Identity, identify
 
-LOOP = (sys.executable, "-c", "while True: pass")
+LOOP = """import os, sys
+while os.path.exists(f"/proc/{sys.argv[1]}"):  # it ends with this program, however that ends
+    for _ in range(10_000_000):
+        pass
+"""
+START = """import os, sys
+from subprocess import DEVNULL, Popen
+words = [sys.executable, "-c", *sys.argv[2:]]
+loops = [Popen(words, stdout=DEVNULL, start_new_session=True) for _ in range(int(sys.argv[1]))]
+print(*(loop.pid for loop in loops), flush=True)
+os._exit(0)
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,15 +88,18 @@ HEAD = (
 
 
 @contextmanager
-def busy(loops: int) -> Iterator[None]:
-    """So many processes that use what they get, each in a session of its own, as other users' work is."""
-    running = [subprocess.Popen(LOOP, start_new_session=True) for _ in range(loops)]
+def busy(loops: int) -> Iterator[tuple[Identity, ...]]:
+    """So many processes that use what they get, as other users' work does: each in a session of its own, and
+    no child of ours, for what our children use counts as the run's own."""
+    words = [sys.executable, "-c", START, str(loops), LOOP, str(os.getpid())]
+    pids = subprocess.run(words, stdout=subprocess.PIPE, check=True, text=True).stdout.split()
+    running = tuple(one for pid in pids if (one := identify(int(pid))) is not None)
     try:
-        yield
+        yield running
     finally:
         for one in running:
-            one.kill()
-            one.wait()
+            if one.alive:
+                os.kill(one.pid, signal.SIGKILL)
 
 
 def main() -> int:

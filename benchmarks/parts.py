@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -30,6 +30,9 @@ import psutil
 from execution.catalogue import default_catalogue
 from execution.places import INSTANCES
 from experiment.needs import needed
+from runtimes.containers.engine import Engine
+from runtimes.containers.layout import PART
+from tests.standin.containers import made_by
 
 ROOT = Path(__file__).resolve().parent.parent
 SCENARIO = Path(__file__).parent / "parts.yaml"
@@ -70,6 +73,7 @@ class Command:
 
     def __init__(self, out: Path, runtime: str, design: str, runs: int) -> None:
         self._out = out
+        self._engine = Engine() if runtime == "containers" else None
         self._log = (out / "said.txt").open("w+b")
         words = ["run", *[str(SCENARIO)] * runs, "--design", design, "--runtime", runtime]
         self.process = subprocess.Popen(
@@ -90,13 +94,17 @@ class Command:
         return made[-1].parent if made and made[-1].parent not in used else None
 
     def pid_of(self, part: str) -> int | None:
-        """The process of a part, once it runs: by the journal, the load generator by its command line."""
+        """The process of a part, once it runs: of a container by the engine, else by the journal, the load
+        generator by its command line."""
         if part == LOAD:
             for child in psutil.Process(self.process.pid).children():
                 with suppress(psutil.Error):
                     if "load.locustfile" in child.cmdline():
                         return int(child.pid)
             return None
+        return self._started(part) if self._engine is None else self._contained(self._engine, part)
+
+    def _started(self, part: str) -> int | None:
         found = None
         for journal in INSTANCES.glob(f"instances/*-{self.process.pid}-*/journal.jsonl"):
             for line in journal.read_bytes().splitlines():
@@ -104,6 +112,15 @@ class Command:
                 if (entry["event"], entry.get("name")) == ("started", part):
                     found = int(entry["pid"])  # the last one: it may have been started again
         return found
+
+    def _contained(self, engine: Engine, part: str) -> int | None:
+        names = [name for name, labels in self.contained().items() if labels.get(PART) == part]
+        states = [engine.state(name) for name in names]
+        return next((state.pid for state in states if state.status == "running"), None)
+
+    def contained(self) -> dict[str, Mapping[str, str]]:
+        """What the engine has of it."""
+        return made_by(self._engine, self.process.pid) if self._engine is not None else {}
 
     def family(self) -> list[psutil.Process]:
         return list(psutil.Process(self.process.pid).children(recursive=True))
@@ -125,6 +142,8 @@ class Command:
             self.process.kill()
             self.process.wait()
         self._log.close()
+        if self._engine is not None:
+            self._engine.close()
 
 
 def rows_of(folder: Path) -> Iterator[dict[str, Any]]:
@@ -166,7 +185,7 @@ def play_at_start(case: Case, runtime: str, design: str) -> Outcome:
             if code != INVALID:
                 outcome.problems.append(f"exit code {code}, expected {INVALID}")
             _judge(outcome, command.said)
-            outcome.problems += _left(family)
+            outcome.problems += _left(command, family)
         except (TimeoutError, subprocess.TimeoutExpired, AssertionError) as error:
             outcome.problems.append(str(error))
         finally:
@@ -193,7 +212,7 @@ def play_in_one(cases: Sequence[Case], runtime: str, design: str) -> Iterator[Ou
             last = Outcome(Case("everything", "KILL", "end"), f"exit {code}", named="")
             if code != INVALID:
                 last.problems.append(f"exit code {code}, expected {INVALID}:\n{command.said}")
-            last.problems += _left(family)
+            last.problems += _left(command, family)
             yield last
         finally:
             command.close()
@@ -230,10 +249,10 @@ def _judge(outcome: Outcome, said: str) -> None:
         outcome.problems.append(f"took {outcome.seconds:.1f} s, expected at most {WITHIN_S:g} s")
 
 
-def _left(family: list[psutil.Process]) -> list[str]:
+def _left(command: Command, family: list[psutil.Process]) -> list[str]:
     _, alive = psutil.wait_procs(family, timeout=5.0)
     left = [one for one in alive if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
-    return [f"still there: {left}"] if left else []
+    return [f"still there: {found}" for found in (left, list(command.contained())) if found]
 
 
 def play(cases: Sequence[Case], runtime: str = "processes", design: str = "resilient") -> Iterator[Outcome]:

@@ -20,6 +20,7 @@ from runtimes.toxiproxy.options import TOKEN_VARIABLE
 
 INSTANCE = "codeblue.instance"  # the label that everything of an instance carries
 OWNER = "codeblue.owner"  # the process that the instance belongs to: see `runtimes.owners`
+PART = "codeblue.part"  # the label that says which part of the system a container is
 FIRST_RUN = "codeblue.first_run"  # an instance serves all runs of a command
 PORTS = {"service": 8080, "instrument": 8080, "store": 5432, "bus": 4222}
 TOXIPROXY = "toxiproxy"
@@ -83,7 +84,7 @@ class Layout:
         return f"{self.network}-{part}-files"
 
     def labels(self, part: str = "") -> dict[str, str]:
-        named = {"codeblue.part": part} if part else {}
+        named = {PART: part} if part else {}
         return {INSTANCE: self.instance, OWNER: self.owner, FIRST_RUN: self.run_id, **named}
 
 

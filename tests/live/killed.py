@@ -19,9 +19,10 @@ from execution.runs.run_folder import RunFolder
 from experiment.errors import SIGNALS
 from experiment.verdict import Verdict
 from measurement.judge import analyse
-from runtimes.containers.layout import INSTANCE, OWNER
+from runtimes.containers.engine import Engine
 from runtimes.leftovers import MARK
-from runtimes.owners import Identity, identify, read_owner
+from runtimes.owners import Identity, identify
+from tests.standin.containers import made_by
 from tests.standin.guards import guards_of
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -127,14 +128,8 @@ class Held:
         """Its containers, networks and volumes."""
         if "containers" not in self.words:
             return
-        from runtimes.containers.engine import Engine
-
         engine = Engine()
-        for kind in (engine.containers, engine.networks, engine.volumes):
-            for name, labels in kind(INSTANCE).items():
-                owner = read_owner(labels.get(OWNER, ""))
-                if owner is not None and owner.identity.pid == self.process.pid:
-                    yield f"{name} in the engine"
+        yield from (f"{name} in the engine" for name in made_by(engine, self.process.pid))
         engine.close()
 
     def _files(self) -> Iterable[Path]:

@@ -24,7 +24,7 @@ from faults.pause import Pause
 from runtimes.containers.abilities import abilities, kernel_abilities
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
-from runtimes.containers.layout import INSTANCE, OWNER
+from runtimes.containers.layout import INSTANCE, OWNER, PART
 from runtimes.containers.recipes import name_of
 from runtimes.containers.runtime import ContainersRuntime
 from runtimes.containers.specs import ContainerSpec
@@ -76,7 +76,7 @@ def inspected(engine: Engine, runtime: ContainersRuntime) -> dict[str, dict[str,
     (instance,) = (runtime._var / INSTANCES).iterdir()
     names = engine.containers(f"{INSTANCE}={instance.name}")
     shown = {name: engine.api.inspect_container(name) for name in names}
-    return {one["Config"]["Labels"]["codeblue.part"]: one for one in shown.values()}
+    return {one["Config"]["Labels"][PART]: one for one in shown.values()}
 
 
 def everything(engine: Engine, instance: str) -> list[str]:

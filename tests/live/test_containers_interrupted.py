@@ -12,11 +12,9 @@ from pathlib import Path
 import pytest
 
 from runtimes.containers.engine import Engine
-from runtimes.containers.layout import INSTANCE, OWNER
-from runtimes.owners import read_owner
 from tests.live.engine_forwarder import Forwarder
 from tests.live.harness_process import ROOT, SCENARIOS, HarnessProcess
-from tests.standin.containers import require_engine
+from tests.standin.containers import made_by, require_engine
 
 pytestmark = pytest.mark.docker
 WITHIN_S = 30.0
@@ -49,13 +47,7 @@ def run(started: list[HarnessProcess], out: Path, scenario: str, **environment: 
 
 def of(engine: Engine, harness: HarnessProcess) -> list[str]:
     """What the engine has of a command's instances."""
-    found = []
-    for kind in (engine.containers, engine.networks, engine.volumes):
-        for name, labels in kind(INSTANCE).items():
-            owner = read_owner(labels.get(OWNER, ""))
-            if owner is not None and owner.identity.pid == harness.started.pid:
-                found.append(name)
-    return found
+    return list(made_by(engine, harness.started.pid))
 
 
 def until_both_faults_act(harness: HarnessProcess) -> None:

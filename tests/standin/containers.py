@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import tarfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
 from runtimes.containers.images import missing_images
+from runtimes.containers.layout import INSTANCE, OWNER
 from runtimes.containers.recipes import name_of
 from runtimes.docker_engine import EngineError
+from runtimes.owners import read_owner
 
 HERE = Path(__file__).parent
 STANDIN = "codeblue/standin:current"
@@ -30,6 +33,17 @@ def require_engine() -> None:
     images.close()
     if problems:
         pytest.skip(f"needs the images (codeblue images --offline): {'; '.join(problems)}")
+
+
+def made_by(engine: Engine, pid: int) -> dict[str, Mapping[str, str]]:
+    """Containers, networks and volumes of the command with this pid, and their labels."""
+    found: dict[str, Mapping[str, str]] = {}
+    for kind in (engine.containers, engine.networks, engine.volumes):
+        for name, labels in kind(INSTANCE).items():
+            owner = read_owner(labels.get(OWNER, ""))
+            if owner is not None and owner.identity.pid == pid:
+                found[name] = labels
+    return found
 
 
 def standin_image() -> str:
