@@ -26,6 +26,8 @@ COLLECTOR = "telemetry"
 PATH = "/v1/traces"
 HEADERS = {"content-type": "application/x-protobuf"}
 EVERY_S = 0.25
+LATE_S = 1.0
+ASKED = (SERVER, CONSUMER)
 BATCH = 512
 QUEUE = 2048
 BLOCKS_AT_MOST_S = 10.0  # the usual time limit of an exporter, where the design gives the link none
@@ -75,6 +77,14 @@ class Exporter:
     @property
     def waiting(self) -> int:
         return len(self._queue)
+
+    @property
+    def untold(self) -> int:
+        """Spans that a settled service has told: all that belong to a request or an event. A call that
+        belongs to none is work in the background, or a look at the backlog itself. There is always one of a
+        moment ago, so that it counts only when several rounds of sending have left it behind."""
+        since = time.time() - LATE_S
+        return sum(span.parent is not None or span.kind in ASKED or span.end < since for span in self._queue)
 
     def take(self, span: Span) -> None:
         """A span has ended."""

@@ -167,7 +167,7 @@ async def _waiting(service: Service) -> dict[str, int]:
     if service.consumer is not None:
         counts["consumer_lag"] = await service.consumer.lag()
     if service.exporter is not None:
-        counts["spans"] = service.exporter.waiting
+        counts["spans"] = service.exporter.untold
     return counts
 
 

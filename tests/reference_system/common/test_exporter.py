@@ -10,7 +10,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 
 from reference_system.common import tracing
 from reference_system.common.config import Address, LinkPatterns
-from reference_system.common.exporter import QUEUE, Exporter, Mode
+from reference_system.common.exporter import LATE_S, QUEUE, Exporter, Mode
 from reference_system.common.link import Link
 from reference_system.common.metrics import LinkCounters
 from reference_system.common.patterns.bulkhead import Bulkhead
@@ -96,6 +96,21 @@ def test_a_collector_that_is_away_costs_spans_and_no_time() -> None:
         assert (made.waiting, made.dropped) == (0, 0)
 
     asyncio.run(scene())
+
+
+def test_calls_in_the_background_are_a_backlog_once_they_are_late() -> None:
+    """Whoever looks at a backlog makes a span by looking. What belongs to a request counts at once, the
+    others when the rounds of sending have left them behind."""
+    made, tracer = exporter(1, "all", "bounded")
+    for _ in range(3):
+        tracer.past("postgres", time.time(), True, {"link": "a -> postgres"}, kept=False)
+    assert (made.waiting, made.untold) == (3, 0)
+    request_with_a_call(tracer)
+    assert (made.waiting, made.untold) == (5, 2)
+    late = tracer.start("postgres", tracing.CLIENT)
+    tracer.finish(late)
+    late.end -= 2 * LATE_S
+    assert (made.waiting, made.untold) == (6, 3)
 
 
 def test_a_blocking_exporter_stops_its_whole_process() -> None:
