@@ -180,7 +180,7 @@ class End:
 
     TAG: ClassVar[str] = "end"
     t: float  # seconds since the start of the run
-    reason: Literal["completed", "interrupted", "failed"]  # why it ended
+    reason: Literal["completed", "interrupted", "failed", "aborted"]  # why it ended
     clean: bool  # whether everything was healed and stopped that this run had to
     statement: str = ""  # what was left, or what failed
     tally: Mapping[str, int] = field(default_factory=dict)  # how many lines of each type stand before it

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from typing import Literal
 
+from experiment.aborting import AbortCondition
 from experiment.controls import Fault
 from experiment.errors import Location
 from experiment.names import JourneyName, LinkName, MixName, PropertyName, ServiceName, require_name
@@ -314,6 +315,8 @@ class Scenario:
     """What the scenario is about, for coverage."""
     staleness: Staleness = field(default_factory=Staleness)
     """Bounds for reads of copies, for the property bounded_staleness."""
+    abort: tuple[AbortCondition, ...] = ()
+    """When the run ends at once: everything is healed, and its verdict is aborted."""
     waivers: tuple[Waiver, ...] = ()
     """Named, dated permissions to go on with a violated property."""
     clock_scale: float = 1.0

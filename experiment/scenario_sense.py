@@ -35,6 +35,7 @@ def check_sense(decoder: Decoder, node: Mapping, scenario: Scenario, system: Sys
     _latencies(decoder, node, scenario, system)
     _journeys(decoder, node, scenario, system)
     _repetitions(decoder, node, scenario)
+    _aborts(decoder, node, scenario)
     _counts(decoder, node, scenario, system)
 
 
@@ -118,6 +119,11 @@ def _journeys(decoder: Decoder, node: Node, scenario: Scenario, system: System) 
     """An objective for what no user does has no data, ever."""
     mixes = [name for name, weight in scenario.load.journeys.items() if weight > 0]
     played = {step.journey for name in mixes for step in system.mixes[name]}
+    for index, condition in enumerate(scenario.abort):
+        if condition.journey is not None and condition.journey not in played:
+            found = f'the journey "{condition.journey}", which the load does not play'
+            expected = f"a journey of {', '.join(mixes)}: {', '.join(sorted(played))}"
+            decoder.fail(place(node, "abort", index, "journey"), found, expected)
     for section in SECTIONS:
         for index, expectation in enumerate(getattr(scenario.expect, section)):
             if expectation.journey not in played:
@@ -146,6 +152,17 @@ def _repetitions(decoder: Decoder, node: Node, scenario: Scenario) -> None:
                 where, f'the waiver of "{waiver.invariant}" a second time', "one waiver for a property"
             )
         waived.add(waiver.invariant)
+
+
+def _aborts(decoder: Decoder, node: Node, scenario: Scenario) -> None:
+    """A condition that no run is long enough for, or that stands there twice, changes nothing."""
+    length = phase_starts(scenario.phases)["settle"]
+    for index, condition in enumerate(scenario.abort):
+        if condition.seconds > length > 0:
+            found = f"a condition that must last {_text(condition.lasting)} in a load of {_text(length)}"
+            decoder.fail(place(node, "abort", index, "lasting"), found, "one that can be met before the end")
+        if condition in scenario.abort[:index]:
+            decoder.fail(place(node, "abort", index), f"{condition} a second time", "each condition once")
 
 
 def _counts(decoder: Decoder, node: Node, scenario: Scenario, system: System) -> None:

@@ -17,6 +17,7 @@ class Verdict(StrEnum):
     PASS = "pass"
     INCONCLUSIVE = "inconclusive"
     FAIL = "fail"
+    ABORTED = "aborted"
     INVALID = "invalid"
 
 
@@ -69,6 +70,7 @@ def exit_code(verdict: Verdict, vetoed: bool, end: End | None) -> ExitCode:
     codes = {
         Verdict.PASS: ExitCode.PASS,
         Verdict.FAIL: ExitCode.FAIL,
+        Verdict.ABORTED: ExitCode.FAIL,
         Verdict.INCONCLUSIVE: ExitCode.INCONCLUSIVE,
     }
     return codes[verdict]

@@ -185,7 +185,7 @@ def side_of(*attempts: RunRecord) -> Side:
         latency=last.baseline_latency,
         good=last.good,
         offered=last.offered,
-        failed=last.verdict is Verdict.FAIL,
+        failed=last.verdict in (Verdict.FAIL, Verdict.ABORTED),
         lost_before=sum(record.score is None for record in told[:-1]),
         exercised=frozenset(one.name for one in last.properties if one.safety and one.exposed),
         silent=frozenset(one.name for one in last.properties if one.safety and not one.exposed),

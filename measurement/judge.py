@@ -8,6 +8,7 @@ from datetime import date
 
 import msgspec
 
+from experiment.aborting import NAME as ABORTED
 from experiment.asked import Asked
 from experiment.errors import HistoryError
 from experiment.findings import Finding, no_operations, not_exercised, unread
@@ -69,7 +70,34 @@ def analyse(history: History, scenario: Scenario, system: System, asked: Asked |
     Where the fault is by telemetry alone is told beside the verdict, and no part of it.
     """
     clean = possible(history)
-    return replace(_judged(history, clean, scenario, system, asked), localisation=_located(clean, system))
+    analysis = _judged(history, clean, scenario, system, asked)
+    if history.end is not None and history.end.reason == ABORTED and scenario.abort:
+        return _cut_short(analysis, history.end.statement)
+    return replace(analysis, localisation=_located(clean, system))
+
+
+def _cut_short(analysis: Analysis, why: str) -> Analysis:
+    """Of a run that its scenario's conditions ended: that they did. The plan was not played, so that nothing
+    else is judged, but whether everything was healed and whether a part of the harness objected."""
+    kept = [check for check in analysis.validity if check.name in ("no_objection", "clean_up_verified")]
+    validity = (ValidityCheck("complete", False, why, Verdict.ABORTED), *kept)
+    verdict = worst(check.verdict_if_broken for check in validity if not check.ok)
+    waivers = tuple(replace(waiver, lifts=False) for waiver in analysis.waivers)
+    seen = [
+        f"seen, not judged: {one.checker}: {one.statement}"
+        for one in _broken_safety(analysis.checks, frozenset())
+    ]
+    broken = [check for check in kept if not check.ok]
+    lines = [*(f"{check.name}: {check.statement}" for check in broken), why, *seen]
+    return replace(
+        analysis,
+        verdict=verdict,
+        vetoed=False,
+        reasons=_distinct(lines),
+        validity=validity,
+        score=replace(without_value(analysis.score), veto="", failed=()),
+        waivers=waivers,
+    )
 
 
 def _judged(

@@ -33,6 +33,7 @@ OUTCOMES = {
     Verdict.PASS: Outcome.PASSED,
     Verdict.FAIL: Outcome.FAILED,
     Verdict.INCONCLUSIVE: Outcome.NOT_EXERCISED,
+    Verdict.ABORTED: Outcome.FAILED,
     Verdict.INVALID: Outcome.ERROR,
 }
 PROPERTY_KINDS: dict[bool, Kind] = {True: "safety", False: "liveness"}
@@ -56,7 +57,7 @@ class Case:
 
 def cases_of(analysis: Analysis) -> tuple[Case, ...]:
     """Validity first, then properties, then objectives; each in its own order."""
-    invalid = analysis.verdict is Verdict.INVALID
+    invalid = analysis.verdict in (Verdict.INVALID, Verdict.ABORTED)
     waived = {waiver.invariant: waiver.until for waiver in analysis.waivers if waiver.lifts}
 
     def judged(outcome: Outcome) -> Outcome:

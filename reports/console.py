@@ -13,7 +13,13 @@ from reports.cases import count_text
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteReport
 
-CODES = {Verdict.PASS: "32", Verdict.FAIL: "31", Verdict.INCONCLUSIVE: "33", Verdict.INVALID: "35"}
+CODES = {
+    Verdict.PASS: "32",
+    Verdict.FAIL: "31",
+    Verdict.ABORTED: "31",
+    Verdict.INCONCLUSIVE: "33",
+    Verdict.INVALID: "35",
+}
 MAX_REASONS = 6
 MAX_VIOLATIONS = 3
 

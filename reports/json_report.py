@@ -33,7 +33,7 @@ class SuiteDocument:
     format: Literal[2]  # the version of this format; it counts up when a reader would have to change
     kind: Literal["suite"]  # always `suite`, which tells documents apart
     passed: bool  # whether every entry came out as expected
-    verdict: Literal["pass", "inconclusive", "fail", "invalid"]
+    verdict: Literal["pass", "inconclusive", "fail", "aborted", "invalid"]
     """What the suite says as a whole: whether its runs came out as expected."""
     headline: str  # the result in one sentence
     report: SuiteReport  # the whole report

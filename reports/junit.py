@@ -31,6 +31,7 @@ VERDICTS: dict[Verdict, Tag] = {
     Verdict.PASS: "",
     Verdict.FAIL: "failure",
     Verdict.INCONCLUSIVE: "failure",
+    Verdict.ABORTED: "failure",
     Verdict.INVALID: "error",
 }
 

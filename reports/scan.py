@@ -14,7 +14,7 @@ from reports.markdown import code, table, text
 from reports.schemas import document_schema, document_text
 
 UNPLAYED, IMPOSSIBLE = "not run", "not possible"
-_RANK = {Verdict.FAIL: 1, Verdict.INCONCLUSIVE: 2, Verdict.INVALID: 3, Verdict.PASS: 4}
+_RANK = {Verdict.FAIL: 1, Verdict.ABORTED: 1, Verdict.INCONCLUSIVE: 2, Verdict.INVALID: 3, Verdict.PASS: 4}
 
 
 @dataclass(frozen=True, slots=True)

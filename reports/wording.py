@@ -14,7 +14,13 @@ from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, Waiv
 from measurement.localisation import Localisation
 from measurement.pressure import GENERATOR, LEAST_SHARE, spoilt
 
-VERDICT_MARKS = {Verdict.PASS: "✓", Verdict.FAIL: "✗", Verdict.INCONCLUSIVE: "?", Verdict.INVALID: "⊘"}
+VERDICT_MARKS = {
+    Verdict.PASS: "✓",
+    Verdict.FAIL: "✗",
+    Verdict.ABORTED: "■",
+    Verdict.INCONCLUSIVE: "?",
+    Verdict.INVALID: "⊘",
+}
 SOURCES = {
     "processes": "live run, local processes",
     "containers": "live run, containers",

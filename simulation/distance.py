@@ -45,7 +45,7 @@ SHARES = {
     "labels_that_understate": "reads",
     "copies_behind_after_settling": "copies_after_settling",
 }
-UNKNOWN = ("inconclusive", "invalid")  # verdicts that say nothing about the system
+UNKNOWN = ("inconclusive", "aborted", "invalid")  # verdicts that say nothing about the system
 
 Outcome = Literal["close", "apart", "not known"]
 

@@ -24,6 +24,7 @@ class Got(StrEnum):
     PASS = "pass"
     INCONCLUSIVE = "inconclusive"
     FAIL = "fail"
+    ABORTED = "aborted"
     VETO = "veto"
     INVALID = "invalid"
     REFUSED = "refused"

@@ -56,6 +56,7 @@ def of_scenario(name: str, scenario: Scenario, system: System) -> Told:
         "load": tuple(_load(scenario, system)),
         "what breaks": tuple(_breaks(scenario, system)) or (("nothing", "no fault is injected"),),
         "what must hold": tuple(_holds(scenario, system)),
+        **({"what ends it at once": _ends(scenario)} if scenario.abort else {}),
         "next": (
             ("timeline", f"codeblue plan {name}"),
             ("in virtual time", f"codeblue run {name} --runtime simulation"),
@@ -141,6 +142,11 @@ def _holds(scenario: Scenario, system: System) -> Iterator[tuple[str, str]]:
             asked_for = "" if name in expect.invariants else " Judged because this load exercises it."
             veto = " A violation is a veto." if stated.safety else ""
             yield name, f"{stated.says}{asked_for}{veto}"
+
+
+def _ends(scenario: Scenario) -> tuple[tuple[str, str], ...]:
+    told = "everything is healed, the load stops, the verdict is aborted"
+    return tuple((str(condition), told) for condition in scenario.abort)
 
 
 def _does(kind: type[Fault]) -> str:

@@ -29,7 +29,13 @@ if TYPE_CHECKING:
 DUMB = ("dumb", "unknown")  # values of TERM: lines go one below the other, nothing moves
 QUIET = "codeblue.quiet"  # in the context of a command: no progress
 NAMES_SHARE = 0.7  # of the width: all columns but the last one stay unbroken, where they take no more
-STYLES = {"pass": "bold green", "fail": "bold red", "inconclusive": "bold yellow", "invalid": "bold magenta"}
+STYLES = {
+    "pass": "bold green",
+    "fail": "bold red",
+    "aborted": "bold red",
+    "inconclusive": "bold yellow",
+    "invalid": "bold magenta",
+}
 
 
 def coloured(stream: TextIO) -> bool:

@@ -17,11 +17,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Literal, TypeVar
 
+from execution.runs.aborting import AbortLooks
 from execution.runs.merged_logs import merge_logs
 from execution.runs.run_folder import RunFolder
 from execution.runs.timeline import FaultTimeline
 from execution.runs.travelled import Travelled
 from execution.runs.wall_clock import WallClock
+from experiment.aborting import NAME as ABORTED
 from experiment.errors import CodeBlueError, StartError
 from experiment.history import End, Header, History, HistoryReader, Note, Obeyed, PhaseEvent, Row, Sample
 from experiment.libraries import pl
@@ -66,7 +68,7 @@ class _Interrupted(Exception):
 
 
 Watcher = Callable[[Progress], None]
-Reason = Literal["completed", "interrupted", "failed"]
+Reason = Literal["completed", "interrupted", "failed", "aborted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,7 @@ class LiveRun:
         self._recorder = Recorder(folder.history_path)
         self._reader = HistoryReader(folder.history_path, header)
         self._remarks = remarks
+        self._aborts = AbortLooks(plan, self._reader.read)
         self._why = ""  # what ended the run early
         self._leaks: set[str] = set()  # said already
         self._obeyed: list[Obeyed] = []  # what the services showed before the start
@@ -215,7 +218,8 @@ class LiveRun:
 
     def _cut(self, phase: PlannedPhase) -> Reason:
         self._record(PhaseEvent(phase.name, phase.start_s, None))
-        return "interrupted"
+        self._why = self._why or self._aborts.why
+        return ABORTED if self._aborts.why else "interrupted"
 
     def _baseline_broken(self) -> bool:
         history = self._reader.read()
@@ -227,11 +231,11 @@ class LiveRun:
         return bool(problems)
 
     def _until(self, t: float, phase: str, load: RunningLoad, timeline: FaultTimeline) -> bool:
-        """Watch until t; False when the run was interrupted. Baseline and recovery sample the backlogs once a
-        second: what is usual under load, and when it is back."""
+        """Watch until t; False when the run was interrupted, or a condition of its scenario ends it. Baseline
+        and recovery sample the backlogs once a second: what is usual under load, and when it is back."""
         next_sample = self._now()
         while (left := t - self._now()) > 0:
-            if self._stop.wait(min(LOOK_EVERY_S, left)):
+            if self._aborts.look(self._now()) or self._stop.wait(min(LOOK_EVERY_S, left)):
                 return False
             self._look_for_trouble(load)
             self._latest = load.poll() or self._latest

@@ -9,7 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from math import floor
+from typing import Literal
 
+from experiment.aborting import AbortWatch, ended_operation
 from experiment.errors import CodeBlueError, ConfigError, Problem
 from experiment.final_reads import ABSENT, JOURNEY, keys_to_read, prefix_of
 from experiment.history import End, Header, History, LoadReport, PhaseEvent, build
@@ -38,6 +40,7 @@ from simulation.model.users import Users
 from simulation.model.world import World, refuse_unknown, unknown_switches
 
 SOURCE = "simulation"
+GONE_S = 3.0  # virtual seconds in which the heal of what an aborted run injected is seen
 LOOK_EVERY_S = 1.0  # virtual seconds between two looks at whether the run was interrupted
 BREAKER_STATES = {"closed": 0.0, "half_open": 1.0, "open": 2.0}
 
@@ -67,6 +70,10 @@ class Played:
 
 class InterruptedRun(Exception):
     """The run was asked to stop before its end."""
+
+
+class AbortedRun(InterruptedRun):
+    """A condition of the scenario ended it: the message says which."""
 
 
 def play(
@@ -120,14 +127,21 @@ def _play(
     try:
         if stop is not None:
             _look(world, stop)
+        if plan.scenario.abort:
+            _judge_each_second(world, users)
         run_until(world.clock, plan.load_end_s)
         settled = _settle(world, watcher, users)
-    except InterruptedRun:
+    except InterruptedRun as cut:
+        played, at = list(users.rows), world.clock.now
         for activation in activations:
             activation.abandon()
-        kept = [header, *watcher.rows, *users.rows]
-        said = "interrupted before its end"
-        end = End(world.clock.now, "interrupted", True, said, tally_of(kept), run_id=header.run_id)
+        aborted = isinstance(cut, AbortedRun)
+        if aborted:  # until it is seen that everything is healed; the load has ended
+            run_until(world.clock, at + GONE_S)
+        kept = [header, *watcher.rows, *played]
+        said = str(cut) if aborted else "interrupted before its end"
+        reason: Literal["aborted", "interrupted"] = "aborted" if aborted else "interrupted"
+        end = End(world.clock.now, reason, True, said, tally_of(kept), run_id=header.run_id)
         return Played([*kept, end], world.spans)
     rows: list[Row] = [header, *watcher.rows]
     rows.extend(_load_reports(plan))
@@ -169,6 +183,24 @@ def _look(world: World, stop: Callable[[], bool]) -> None:
     if stop():
         raise InterruptedRun
     world.clock.call_after(LOOK_EVERY_S, lambda: _look(world, stop))
+
+
+def _judge_each_second(world: World, users: Users) -> None:
+    """The scenario's conditions on what users meet, while there is load."""
+    journeys = world.plan.system.journeys
+    watch = AbortWatch(world.plan.scenario.abort, {name: one.refused for name, one in journeys.items()})
+    seen = 0
+
+    def judge() -> None:
+        nonlocal seen
+        rows, seen = users.rows[seen:], len(users.rows)
+        ended = [ended_operation(row) for row in rows if row.sent is not None]
+        if why := watch.judge(world.clock.now, ended):
+            raise AbortedRun(why)
+        if world.clock.now < world.plan.load_end_s:
+            world.clock.call_after(1.0, judge)
+
+    world.clock.call_after(1.0, judge)
 
 
 def _settle(world: World, watcher: _Watcher, users: Users) -> float:

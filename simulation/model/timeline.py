@@ -35,6 +35,8 @@ class DrivenFault:
                 self._until = self._steps.throw(Abandoned())
             except StopIteration:
                 self._until = None
+            if self._until is not None:
+                self._clock.call_at(max(self._until, self._clock.now), self._wake)
 
     def _wake(self) -> None:
         if self._until is None or self._clock.now < self._until:

@@ -9,11 +9,12 @@ import polars as pl
 import pytest
 
 from experiment import fault_proof
+from experiment.aborting import AbortCondition
 from experiment.controls import CpuLimit
-from experiment.errors import UnsupportedError
+from experiment.errors import ExitCode, UnsupportedError
 from experiment.history import History, build
 from experiment.suite import Entry, load_suite
-from experiment.verdict import Verdict
+from experiment.verdict import Verdict, exit_code
 from faults.latency import Latency
 from measurement.analysis import Analysis
 from measurement.judge import analyse
@@ -308,3 +309,36 @@ def test_looking_at_a_fault_again_changes_nothing_of_the_run(
     assert len(looked.faults) > len(without.faults)
     assert looked.operations.equals(without.operations)
     assert looked.samples == without.samples
+
+
+def test_a_run_that_its_scenario_aborts_is_healed_and_judged_as_nothing_else() -> None:
+    """The payer is silent, most check-ins fail: the run ends seconds later, with its fault healed."""
+    one = plan("smoke/payer_blackhole", "fragile", 1)
+    given = (AbortCondition(p95=1.0, journey="check_in", lasting=3.0),)
+    asked = replace(one.scenario, abort=given)
+    history = simulate(replace(one, scenario=asked), usual_sizes())
+    analysis = analyse(history, asked, system())
+    fault = one.phase("fault")
+    assert history.end is not None and history.end.reason == "aborted"
+    assert history.operations["ended"].max() < fault.start_s + 12.0 < fault.end_s
+    assert [event.event for event in history.faults][-2:] == ["heal", "healed"]
+    assert (analysis.verdict, analysis.score.value) == (Verdict.ABORTED, None)
+    assert exit_code(analysis.verdict, analysis.vetoed, history.end) is ExitCode.FAIL
+    assert analysis.reasons[0].startswith("aborted at "), analysis.reasons
+    assert {check.name for check in analysis.validity if not check.ok} == {"complete"}
+
+
+def test_a_run_that_stays_within_its_conditions_is_played_as_if_it_had_none() -> None:
+    """The watch changes nothing: the same rows, and the verdict of the same run."""
+    one = plan("smoke/payer_blackhole", "resilient", 1)
+    asked = replace(one.scenario, abort=(AbortCondition(errors=0.9, lasting=10.0),))
+    watched, free = simulate(replace(one, scenario=asked), usual_sizes()), simulate(one, usual_sizes())
+    assert watched.operations.equals(free.operations) and watched.faults == free.faults
+
+
+def test_an_end_that_says_aborted_of_a_scenario_without_conditions_is_invalid() -> None:
+    """Nothing could have aborted it: whoever wrote that line, the run shows nothing."""
+    history = simulate(plan("smoke/payer_blackhole", "fragile", 1), usual_sizes())
+    assert history.end is not None
+    changed = replace(history, end=replace(history.end, reason="aborted"))
+    assert analyse(changed, scenario("smoke/payer_blackhole"), system()).verdict is Verdict.INVALID

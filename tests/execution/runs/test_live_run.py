@@ -14,10 +14,12 @@ import pytest
 from execution.runs import live_run
 from execution.runs.live_run import LiveRun, Progress
 from execution.runs.run_folder import RunFolder
+from experiment.aborting import AbortCondition
 from experiment.controls import Traffic
 from experiment.errors import StartError
 from experiment.history import FORMAT, Header, Note, load_history
-from experiment.rows import Obeyed
+from experiment.recorder import Recorder
+from experiment.rows import Obeyed, Operation
 from experiment.stop import Stop
 from experiment.trouble import Trouble
 from load.account import LoadSummary
@@ -180,3 +182,37 @@ def test_a_run_whose_ground_goes_away_while_settling_ends_as_invalid(
     when = r"(before the load began|at 0\.\d s)"  # a busy machine is later
     assert re.fullmatch(rf"the engine went away {when} \(stopped or restarted\)", ended.statement)
     assert Note(history.notes[0].t, "invalid", ended.statement) in history.notes
+
+
+class FailingLoad(Load):
+    """A load whose every operation fails: ten a second, written as a worker writes them."""
+
+    def __init__(self, history: Path) -> None:
+        super().__init__(ends=False)
+        self._history = history
+
+    def go(self, zero_monotonic: float) -> None:
+        recorder = Recorder(self._history)
+        recorder.write_all(
+            Operation(n, "ask", f"ask-{n}", n / 10, n / 10, n / 10 + 0.05, "indeterminate", error="timeout")
+            for n in range(40)
+        )
+        recorder.close()
+
+
+def test_a_condition_of_the_scenario_ends_a_live_run_within_the_next_second(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Errors for two seconds: the phase is cut, nothing settles, no record is read, and the end says why."""
+    home = Home()
+    monkeypatch.setattr(live_run, "LoadProcess", lambda *_: SimpleNamespace(stop=lambda: None))
+    monkeypatch.setattr(live_run, "start_load", lambda *_: FailingLoad(tmp_path / "history.jsonl"))
+    short = replace(plan(Board(), warm_up=0.0, fault=20.0, recovery=0.0, settle=30.0), activations=())
+    scenario = replace(short.scenario, abort=(AbortCondition(errors=0.5, lasting=2.0),))
+    asked = replace(short, scenario=scenario)
+    run = LiveRun(asked, home, RunFolder(tmp_path), HEADER, lambda _: None, Stop())  # type: ignore[arg-type]
+    ended = run.play()
+    assert (ended.reason, ended.clean, home.read) == ("aborted", True, 0)
+    assert ended.statement.startswith("aborted at 2 s by the scenario: errors above 50% for 2 seconds")
+    assert ended.history.end is not None and ended.history.end.t < 10.0
+    assert ended.history.phases[-1].end is None
