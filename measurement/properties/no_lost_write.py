@@ -132,11 +132,11 @@ class NoLostWrite:
         return pl.format(" ({} {})", pl.lit(self.value), value.fill_null("unknown"))
 
     def _differs(self, value: str, stored: str) -> pl.Expr:
-        """Numbers are compared as such: 20, 20.0 and `20 mg` are the same; of what has none, the text."""
+        """Numbers are compared as such: 20, 20.0 and `20 mg` are the same; where one has none, the texts."""
         if not self.value:
             return pl.lit(False)
         one, other = _number(value), _number(stored)
-        texts = one.is_null() & other.is_null() & (pl.col(value) != pl.col(stored))
+        texts = (one.is_null() | other.is_null()) & (pl.col(value) != pl.col(stored))
         return (((one - other).abs() > 1e-9) | texts).fill_null(False)
 
     def _unrecorded(self, writes: pl.DataFrame, committed: pl.DataFrame) -> pl.DataFrame:

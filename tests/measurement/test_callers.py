@@ -11,13 +11,14 @@ from discovery.looks import first_look
 from execution.catalogue import Catalogue, read_scenario
 from execution.places import ROOT
 from experiment.design import load_design
-from experiment.history import History
+from experiment.history import History, build
 from experiment.patterns import LinkPatterns, Retry
 from experiment.plan import make_plan
 from experiment.workload import load_workload
 from measurement.callers import Caller, _fitted, callers_of, design_text
 from simulation.model.models import magnitudes_of
 from simulation.model.run import simulate
+from tests.measurement.histories import SYSTEM, fault_events, frame
 
 SHOP = Catalogue(ROOT / "examples" / "shop" / "system.yaml")
 LINK = "orders -> payments"
@@ -88,3 +89,24 @@ def test_what_was_seen_is_a_design_that_can_be_read(tmp_path: Path) -> None:
         "storefront -> orders: gives up after about 480 ms; 2 calls are too few to count attempts",
         "storefront -> stock: nothing was seen to wait (0 calls during blackhole)",
     ]
+
+
+@pytest.mark.parametrize(("waits_s", "period_s"), [(0.2, 0.65), (0.9, 1.7), (0.9, 0.9)])
+def test_pauses_are_looked_for_up_to_half_a_second_and_to_as_long_as_was_waited(
+    waits_s: float, period_s: float
+) -> None:
+    """A caller of little patience may pause for longer than it waits; one of much may pause as long."""
+    calls = [0.1 * n for n in range(20)]
+    course = [
+        (t, 100.0 * sum(min(3, 1 + int((t - call) / period_s)) for call in calls if call <= t))
+        for t in (0.4, 0.83, 1.21, 1.64, 2.02, 2.41, 2.87, 3.3, 4.1, 5.2)
+    ]
+    assert _fitted(calls, course, 100.0, waits_s) == (3, pytest.approx(period_s, abs=0.02))
+
+
+def test_a_fault_that_was_never_injected_says_nothing_of_a_caller() -> None:
+    """A run may end before; whoever reads it later is told of the others."""
+    events = [one for one in fault_events() if one.event != "inject"]
+    assert callers_of(build([*frame(with_fault=False), *events]), SYSTEM) == ()
+    told = callers_of(build([*frame(with_fault=False), *fault_events()]), SYSTEM)
+    assert [caller.link for caller in told] == ["billing -> payments"]

@@ -31,6 +31,13 @@ def test_the_budget_is_the_planned_one() -> None:
     assert converged(drained_at(37.0), settle=20.0) == Convergence(16.0, True, 35.0, {})
 
 
+@pytest.mark.parametrize(("heal", "budget"), [(40.9, 0.1), (41.0, 0.0), (50.0, 0.0)])
+def test_a_heal_after_settling_leaves_no_time(heal: float, budget: float) -> None:
+    """A run that healed too late has less than nothing left, which is nothing."""
+    found = convergence(history(), scenario(), [CURRENT], heal, 36.0)
+    assert found.budget == pytest.approx(budget)
+
+
 def test_copies_behind_after_settling_never_converged() -> None:
     """Backlogs are empty, and what they carried is lost."""
     behind = replace(CURRENT, measures={"copies_behind_after_settling": 59})

@@ -164,3 +164,15 @@ def test_the_last_of_several_backlogs_counts() -> None:
     assert backlog_drained(history(*calm, *later, *left), 21.0, 36.0) == (None, {"c": 9.0})
     unseen = [sample(5.0, "c", "backlog", 9.0)]
     assert backlog_drained(history(*calm, *unseen), 21.0, 36.0) == (1.0, {})
+
+
+@pytest.mark.parametrize(
+    ("at", "value", "drained"), [(36.0, 2.0, False), (35.9, 2.0, True), (36.0, 0.0, True)]
+)
+def test_the_last_reading_is_held_to_what_its_time_allows(at: float, value: float, drained: bool) -> None:
+    """While load is on its usual level is enough; once it has ended, and at that moment, nothing may be
+    left."""
+    levels = [(5.0, 2.0), (21.2, 2.0), (22.2, 2.0), (at, value)]
+    seen = history(*(sample(t, "billing", "backlog", level, "outbox") for t, level in levels))
+    seconds, left = backlog_drained(seen, 21.0, 36.0)
+    assert (seconds is not None, left == {}) == (drained, drained)

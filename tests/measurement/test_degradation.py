@@ -18,7 +18,7 @@ from experiment.verdict import Verdict
 from measurement.degradation import by_phase, timelines
 from measurement.histogram import quantile
 from measurement.properties.recovers import of_recovery
-from measurement.quality import grade
+from measurement.quality import _phase, grade
 from measurement.resilience import Quality, quality_of, time_to_recover
 from measurement.statistics import evidently_below, proportion
 from measurement.windows import phase_spans
@@ -406,3 +406,13 @@ def test_errors_stand_in_the_order_of_their_number() -> None:
     (phase,) = by_phase(graded, phase_spans(seen, scenario()))
     assert list(phase.errors.items()) == [("timeout", 3), ("away", 2), ("busy", 2)]
     assert (phase.offered_rate, phase.good_rate, phase.success_ratio) == (0.7, 0.0, 0.0)
+
+
+@pytest.mark.parametrize(("start", "phase"), [(0.0, "warm_up"), (0.05, "warm_up"), (0.06, None)])
+def test_the_first_phase_has_what_came_a_moment_before_it(start: float, phase: str | None) -> None:
+    """Clocks of the load and of the phases differ by microseconds at the run's zero, never by more than a
+    twentieth of a second."""
+    rows = pl.DataFrame({"intended": [0.001, 2.0]})
+    spans = {"warm_up": (start, 1.0), "baseline": (1.0, 11.0)}
+    named = rows.select(phase=_phase(spans))["phase"]
+    assert named.to_list() == [phase, "baseline"]

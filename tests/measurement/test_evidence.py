@@ -305,3 +305,11 @@ def test_nine_final_reads_of_ten_must_be_made() -> None:
     assert made(9.0, 1, "simulation") == []
     assert final_reads_made(build([HEADER])) == []
     assert made(0.0, 0)[0].ok
+
+
+@pytest.mark.parametrize(("planned", "then"), [(0.0, True), (0.001, True), (0.002, False)])
+def test_a_time_that_was_planned_is_the_planned_one_to_a_millisecond(planned: float, then: bool) -> None:
+    """Rounding is no difference; its border is still rounding."""
+    rows = [replace(row, planned=planned) if row is of(FaultEvent, event="inject") else row for row in WHOLE]
+    from_the_start = replace(ASKED, faults=(replace(FAULT, start_s=0.0),))
+    assert ("inject is told as planned" in problems(rows, from_the_start)) is not then

@@ -27,7 +27,7 @@ from experiment.topology import Step
 from experiment.units import DURATION, SHARE, parse_bound
 from experiment.verdict import Verdict, exit_code
 from measurement.analysis import Analysis
-from measurement.judge import analyse, analysis_from_json, analysis_to_json
+from measurement.judge import analyse, analysis_from_json, analysis_to_json, only_predicted
 from tests.measurement.histories import (
     ANSWERS,
     FAULT,
@@ -45,6 +45,8 @@ from tests.measurement.histories import (
 
 PAY = {"invariants": ("no_duplicate_charge",), "recovery": Recovery(within=5.0, hold=5.0)}
 CLEAN = End(41.0, "completed", True)
+PREDICTABLE = ("bounded_waiting", "no_duplicate_charge")  # the first is a matter of times alone
+PREDICTED_KINDS = {"bounded_waiting", "no_retry_amplification", "recovers"}
 AT_LEAST_99 = parse_bound(">= 99%", SHARE)
 
 
@@ -576,3 +578,79 @@ def test_a_twin_without_models_of_the_services_knows_no_safety() -> None:
     assert charged.statement == "not modelled: the system brings no twin models of its services"
     assert told["bounded_waiting"].modelled
     assert told["bounded_waiting"].verdict is Verdict.PASS
+
+
+def check_ins(lost: range = range(0), rejected: range = range(0)) -> list[Row]:
+    """Check-ins at 10/s with their Encounters; these are acknowledged without one, or refused."""
+    rows = [
+        replace(row, outcome="rejected", **ANSWERS["rejected"])
+        if isinstance(row, Operation) and row.id in rejected
+        else row
+        for row in steady()
+    ]
+    kept = [row for row in rows if isinstance(row, Operation) and row.id not in {*lost, *rejected}]
+    return [*rows, *stored(list(kept))]
+
+
+@pytest.mark.parametrize(("lost", "good"), [(range(110, 210), 0.0), (range(10, 110), 1.0), (range(0), 1.0)])
+def test_what_safety_finds_wrong_is_not_good_but_for_the_baseline(lost: range, good: float) -> None:
+    """A check-in that was acknowledged and lost is no success of its phase, whatever its answer said; one of
+    the baseline vetoes the run, and does not make its steady state another one."""
+    expect = {"invariants": ("no_lost_checkin",), "fault": (Expectation("check_in", success=AT_LEAST_99),)}
+    analysis = judged(check_ins(lost), expect=expect)
+    found = {(one.phase, one.journey): one for one in analysis.journeys}
+    fault, baseline = found["fault", "check_in"], found["baseline", "check_in"]
+    assert fault.good == good * fault.offered
+    assert baseline.good == baseline.offered
+    assert analysis.vetoed is bool(lost)
+    assert "baseline_met" not in broken(analysis)
+
+
+@pytest.mark.parametrize(("refused", "contain"), [("check_in", 0.0), ("pay", 1.0), ("", 1.0)])
+def test_harm_is_contained_that_stays_with_what_depends_on_the_fault(refused: str, contain: float) -> None:
+    """The fault is between billing and payments: check-ins do not use that link, payments do."""
+    faulty = range(110, 210) if refused == "check_in" else range(0)
+    paid = payments("rejected" if refused == "pay" else "acknowledged")
+    rows = [replace(row, id=row.id + 1000) if isinstance(row, Operation) else row for row in paid]
+    analysis = judged([*check_ins(rejected=faulty), *rows])
+    assert analysis.score.parts["contain"] == pytest.approx(contain, abs=0.02)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+def test_a_property_of_a_store_that_was_left_out_is_not_exercised_unless_it_was_asked_for(
+    asked: bool,
+) -> None:
+    """The run did without the store since no journey needed it. Where the scenario names the property, what
+    was found counts."""
+    apart = replace(SYSTEM, left_out=("payments",))
+    played = scenario(expect={"invariants": ("no_duplicate_charge",) if asked else ("recovers",)})
+    analysis = analyse(history(*payments(), double_charge()), played, apart)
+    found = next(check for check in analysis.checks if check.checker == "no_duplicate_charge")
+    assert found.verdict is (Verdict.FAIL if asked else Verdict.INCONCLUSIVE)
+    left_out = "no journey of the scenario needs payments"
+    assert (left_out in found.statement) is not asked
+    assert analysis.vetoed is asked
+
+
+def test_a_prediction_without_models_is_asked_for_what_it_can_tell() -> None:
+    """Calls and times, of the scenario and of the system alike; what is waived goes with its property."""
+    waivers = tuple(Waiver(name, "it is known", "Dana", "2027-01-01") for name in PREDICTABLE)
+    whole = scenario(expect={"invariants": PREDICTABLE}, waivers=waivers)
+    asked, system = only_predicted(whole, SYSTEM)
+    assert asked.expect.invariants == ("bounded_waiting",)
+    assert [waiver.invariant for waiver in asked.waivers] == ["bounded_waiting"]
+    assert set(system.properties) == {
+        name for name, one in SYSTEM.properties.items() if one.binding.kind in PREDICTED_KINDS
+    }
+
+
+@pytest.mark.parametrize(
+    ("times", "told"), [(1, "the effect of 1 injection"), (2, "the effect of all 2 injections")]
+)
+def test_an_effect_that_was_seen_is_told_with_how_often(times: int, told: str) -> None:
+    """One injection is not "all 1"."""
+    second = [replace(event, fault="f2", t=event.t) for event in fault_events()]
+    rows = [*payments(), *(second if times == 2 else [])]
+    analysis = analyse(history(*rows), scenario(expect=PAY, faults=(FAULT,) * times), SYSTEM)
+    found = next(check for check in analysis.validity if check.name == "fault_observed")
+    assert found.ok and found.statement.startswith(f"{told} was seen (")

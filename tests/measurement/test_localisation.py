@@ -107,6 +107,13 @@ def usual(**how: bool) -> list[Row]:
     return [row for at in BASELINE for row in trace(at, **how)]
 
 
+@pytest.mark.parametrize("calls", [True, False])
+def test_all_spans_are_counted(chain: System, calls: bool) -> None:
+    """Of requests and of calls, where a collector keeps both."""
+    rows = usual(calls=calls)
+    assert found(chain, *rows, injected("middle -> right")).spans == len(rows) > 0
+
+
 def test_a_slow_end_is_suspected_and_not_who_waits_for_it(chain: System) -> None:
     """Front and middle are as slow as right: their time is explained by the call that they made."""
     slow = [row for at in FAULT for row in trace(at, right=0.9)]

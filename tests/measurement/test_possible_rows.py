@@ -209,3 +209,35 @@ def test_immense_times_are_left_out_of_what_is_computed() -> None:
         history = build(with_changed(Operation, 0, **{name: 1e300}))
         assert possible(history).operations.height == history.operations.height - 1
     assert possible(build(WHOLE)).operations.height == 4
+
+
+@pytest.mark.parametrize(
+    ("last", "possible_end"), [(0.0, True), (1e7, True), (-0.001, False), (1.001e7, False)]
+)
+def test_a_run_ends_between_its_begin_and_a_hundred_days(last: float, possible_end: bool) -> None:
+    """Both borders included: a run may be ended before anything came."""
+    found = told([HEADER, End(last, "completed", True)])
+    assert ("an end at a time that cannot be" in found) is not possible_end
+
+
+@pytest.mark.parametrize(
+    ("status", "error", "outcome", "fits"),
+    [
+        (418, "client_error", "rejected", True),
+        (499, "client_error", "rejected", True),
+        (400, "client_error", "rejected", True),
+        (500, "client_error", "rejected", False),
+        (399, "client_error", "rejected", False),
+        (599, "server_error", "indeterminate", True),
+        (500, "server_error", "indeterminate", True),
+        (499, "server_error", "indeterminate", False),
+        (299, "unreadable", "acknowledged", True),
+        (300, "unreadable", "acknowledged", False),
+    ],
+)
+def test_a_family_of_answers_ends_where_the_next_begins(
+    status: int, error: str, outcome: str, fits: bool
+) -> None:
+    """A row of the table of outcomes for 4xx is one for 400 to 499."""
+    found = told(with_changed(Operation, 0, status=status, error=error, outcome=outcome))
+    assert ("1 operation with an outcome that its answer does not have" in found) is not fits

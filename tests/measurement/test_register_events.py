@@ -138,3 +138,19 @@ def test_a_file_of_another_format_gives_a_bounded_list() -> None:
     with pytest.raises(ConfigError) as caught:
         read_events(["nonsense"] * 1000)
     assert len(caught.value.problems) == MOST_PROBLEMS
+
+
+@pytest.mark.parametrize("value", [[1, [2]], [[1], 2], [1], [1, 2, 3], 1, None, {"from": 1, "to": 2}])
+def test_a_cas_has_two_plain_values(value: object) -> None:
+    """One that is not plain cannot be compared, whichever of the two it is."""
+    with pytest.raises(ConfigError) as caught:
+        read_events([line(0, "invoke", "cas", value)])
+    (problem,) = caught.value.problems
+    assert problem.expected == "[expected, new], two plain values"
+
+
+@pytest.mark.parametrize("pair", [[1, 2], [None, "a"], ["a", None], [True, 0.5]])
+def test_plain_values_are_all_that_json_has_but_lists_and_objects(pair: list[object]) -> None:
+    """Null is one: a register that was never written."""
+    (operation,) = read_events([line(0, "invoke", "cas", pair), line(0, "ok", "cas", pair)]).operations
+    assert operation.value == tuple(pair)

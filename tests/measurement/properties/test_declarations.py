@@ -96,6 +96,20 @@ MISTAKES = [
         '"ok"',
         "",
     ),
+    (
+        "never: {kind: never_allowed, things: order, answer: {operations: [order], status: [200]}}",
+        ", answer: {operations: [order], status: [200]}",
+        "",
+        "neither record nor answer",
+        "",
+    ),
+    (
+        "never: {kind: never_allowed, things: order, record: {store: orders, kind: order, status: [x]}}",
+        "things: order",
+        "things: order, answer: {operations: [order], status: [200]}",
+        "both record and answer",
+        "",
+    ),
 ]
 
 
@@ -273,3 +287,19 @@ def test_the_nearest_kind_is_named_in_the_error(tmp_path: Path) -> None:
         f'{tmp_path / "system.yaml"}:{LINE}:16: found the unknown kind of property "at_most_one", '
         'expected a kind of property\n    did you mean "at_most_once"?'
     )
+
+
+@pytest.mark.parametrize(("said", "safety"), [("", True), ("safety: off, ", False), ("safety: on, ", True)])
+def test_a_property_in_python_is_one_of_safety_unless_it_says_otherwise(
+    said: str, safety: bool, tmp_path: Path
+) -> None:
+    """What is violated vetoes a release, as with every kind of its own sort."""
+    written(tmp_path, JUDGED)
+    assert shop(tmp_path, PYTHON.replace("kind:", f"{said}kind:")).properties["own"].safety is safety
+
+
+def test_the_nearest_function_is_one_that_others_may_call(tmp_path: Path) -> None:
+    """Neither a private one nor what is not a function."""
+    written(tmp_path, "_finds = lambda: None\nfinds_ = 3\ndef finding():\n    pass")
+    (problem,) = mistakes(tmp_path, PYTHON.replace("own.py", "own.py, function: finds"))
+    assert 'did you mean "finding"?' in f"{problem.found} {problem.expected} {problem.hint}"

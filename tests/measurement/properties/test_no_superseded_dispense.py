@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 import hypothesis.strategies as st
+import pytest
 from hypothesis import given, settings
 
 from experiment.rows import Operation, Record, Row
@@ -226,9 +227,21 @@ def test_it_agrees_with_the_search_for_a_linear_order(
 def test_a_use_that_was_acknowledged_and_left_no_record_is_a_violation() -> None:
     """The store was read, and nothing in it shows what became of the thing; one put off owes none yet."""
     wrote_it = wrote(1, 1, 1.0, 0.1)
-    for label, verdict in ((None, Verdict.FAIL), ("held", Verdict.INCONCLUSIVE)):
+    for label, verdict in ((None, Verdict.FAIL), ("cached", Verdict.FAIL), ("held", Verdict.INCONCLUSIVE)):
         told = dispensed(2, 1, 5.0, label=label)
         found = check(history(wrote_it, told, *read(pharmacy=0, prescriptions=0)), scenario(), SYSTEM)
         assert found.verdict is verdict
     unread = check(history(wrote_it, dispensed(2, 1, 5.0), *read(prescriptions=0)), scenario(), SYSTEM)
     assert unread.verdict is Verdict.INCONCLUSIVE
+
+
+@pytest.mark.parametrize(
+    ("second", "verdict"), [(3.0, Verdict.PASS), (5.5, Verdict.FAIL)], ids=["before", "after"]
+)
+def test_the_same_version_may_be_used_twice_until_a_newer_one_is_there(
+    second: float, verdict: Verdict
+) -> None:
+    """An earlier use of the same version shows nothing newer; the change at 5 s does."""
+    rows = [wrote(1, 1, 1.0), wrote(2, 2, 5.0, 0.1), dispensed(3, 1, 2.0), dispensed(4, 1, second)]
+    handed_over = [handed(1, 2.05), handed(1, second + 0.05)]
+    assert check(history(*rows, *handed_over), scenario(), SYSTEM).verdict is verdict

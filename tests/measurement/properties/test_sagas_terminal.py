@@ -176,3 +176,23 @@ def test_a_violation_stands_where_money_last_moved() -> None:
     assert [(v.key, v.t) for v in result.violations] == [("inv-2", 5.0), ("inv-1", 9.0), ("inv-3", None)]
     assert result.statement.startswith("3 payments of 3 did not end or did not conserve money")
     assert result.measures["difference"] == 60.0
+
+
+@pytest.mark.parametrize(
+    ("back", "verdict"),
+    [(29.99, "fail"), (29.994, "fail"), (29.996, "pass"), (30.004, "pass"), (30.006, "fail")],
+)
+def test_half_a_cent_is_rounding_and_more_is_money(back: float, verdict: str) -> None:
+    """Of what was taken and given back; a cent is missed."""
+    rows = (invoice("failed"), charge(), refund(back), saga("compensated"))
+    assert check(history(*rows), scenario(), SYSTEM).verdict == verdict
+
+
+@pytest.mark.parametrize(("amount", "verdict"), [(0.005, "pass"), (0.006, "fail")])
+def test_exactly_half_a_cent_is_rounding(amount: float, verdict: str) -> None:
+    """Taken for nothing, or given back beyond what was taken."""
+    taken = (invoice("failed"), charge(amount=amount), saga("compensated"))
+    assert check(history(*taken), scenario(), SYSTEM).verdict == verdict
+    given = (invoice("failed"), refund(amount), saga("compensated"), record("payments", "charge", "inv-2"))
+    found = check(history(*given), scenario(), SYSTEM)
+    assert any(one.key == "inv-1" for one in found.violations) is (verdict == "fail")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from experiment.findings import Finding
+from experiment.history import build
 from experiment.rows import Record, Row
 from experiment.scenario import Staleness
 from experiment.verdict import Verdict
 from measurement.linearizability import KeyVerdict, RegisterVerdict
-from tests.measurement.histories import history, op, read, record, scenario
+from tests.measurement.histories import HEADER, REFERENCE, frame, history, op, read, record, scenario
 from tests.measurement.shop import mistakes, shop
 
 PASS, FAIL = Verdict.PASS, Verdict.FAIL
@@ -266,12 +268,16 @@ def change(
         ("red", "red", True),
         ("red", "blue", False),
         (None, "blue", True),
+        ("free", "20", False),
+        ("20", "free", False),
+        ("20", None, True),
+        ("free", None, True),
     ],
 )
-def test_a_value_is_compared_as_a_number_where_it_has_one(
-    written: str | None, stored: str, fits: bool, tmp_path: Path
+def test_a_value_is_compared_as_a_number_where_both_have_one(
+    written: str | None, stored: str | None, fits: bool, tmp_path: Path
 ) -> None:
-    """The first number of each text; else the text; where nobody says what was written, nothing."""
+    """The first number of each text; else the texts; where nobody says what was written or kept, nothing."""
     seen = found(tmp_path, LOST, asked(1, "o-1", version=1, value=written), version(1, stored))
     assert seen.verdict is (PASS if fits else FAIL)
 
@@ -569,3 +575,20 @@ def test_values_that_nobody_was_told_of_are_no_reads(tmp_path: Path) -> None:
     assert (good.verdict, good.exposed) == (PASS, 1)
     nine = found(tmp_path, VALUES, wrote, *unseen, op(6, "show", "o-1", 3.0, value="9"))
     assert nine.verdict is FAIL
+
+
+@pytest.mark.parametrize(
+    ("scaled", "scale", "late"), [(True, 10.0, True), (False, 10.0, False), (True, 1.0, False)]
+)
+def test_only_a_time_of_business_hours_goes_with_the_clock_of_the_run(
+    scaled: bool, scale: float, late: bool, tmp_path: Path
+) -> None:
+    """Ten seconds of a day that is played ten times as fast are one; ten seconds of the run stay ten."""
+    more = ", scaled: true" if scaled else ""
+    binding = f"{HAS}, kept: {{store: orders, kind: order}}, within: 10s{more}"
+    bound = shop(tmp_path, f"bound: {{{binding}}}").properties["bound"].binding
+    rows = [order("o-1", t=3.0), parcel("o-1", 6.0), *read(orders=1, stock=1)]
+    of_a_fast_day = build([replace(HEADER, clock_scale=scale), *frame()[1:], *rows])
+    seen = bound.find(of_a_fast_day, scenario(), REFERENCE)
+    assert seen.verdict is (FAIL if late else PASS)
+    assert seen.measures["late_orders"] == int(late)
