@@ -5,7 +5,7 @@ They are written as scenario files, so that what was played is read, checked and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 
 from experiment.scenario import PHASES
@@ -49,26 +49,39 @@ def met_links(system: System, mixes: Sequence[str]) -> tuple[str, ...]:
     return tuple(name for name in system.link_names if name in used)
 
 
-def first_look(system: System, rate: str, invariants: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+def first_look(
+    system: System, rate: str, invariants: Sequence[str], losing: Collection[str] = ()
+) -> tuple[str, tuple[str, ...]]:
     """(text, links that have no turn): ten seconds of load, then latency on one link after the other. With
-    too many links for a minute each has a shorter turn, and of more still the last ones none. Where nothing
-    is known that must never happen, answers are judged while links are slow."""
+    too many links for a minute each has a shorter turn, and of more still the last ones none. Then every
+    answer is lost for a moment on one of `losing` at least, on more where there is time, the ends of call
+    chains first. Where nothing is known that must never happen, answers are judged meanwhile."""
     links = met_links(system, tuple(system.mixes))
-    room = MOST_S - WARM_UP_S - BASELINE_S - RECOVERY_S - SETTLE_S
+    whole = MOST_S - WARM_UP_S - BASELINE_S - RECOVERY_S - SETTLE_S
+    ends = [name for name in _ends_first(system, links) if name in losing]
+    room = whole - (LEAST_EACH_S + GAP_S if ends else 0.0)
     most = int(room // (LEAST_EACH_S + GAP_S))
     played, left = links[:most], links[most:]
     each = min(EACH_S, room / len(played) - GAP_S) if played else 0.0
     each = int(each * 10) / 10
-    faults = [
-        f"  - {{kind: latency, link: {name}, {_parameters(system.link(name), 'latency')}, during: fault, "
-        f"at: {_seconds(number * (each + GAP_S))}, lasting: {_seconds(each)}}}"
-        for number, name in enumerate(played)
-    ]
-    length = len(played) * (each + GAP_S)
+    turns = [(name, "latency", _parameters(system.link(name), "latency"), each) for name in played]
+    spare = whole - len(played) * (each + GAP_S)
+    fitting = ends[: int(spare // (LEAST_EACH_S + GAP_S))]
+    turns += [(name, "lost_response", "share: 100%", LEAST_EACH_S) for name in fitting]
+    faults, length = [], 0.0
+    for name, kind, parameters, lasting in turns:
+        when = f"during: fault, at: {_seconds(length)}, lasting: {_seconds(lasting)}"
+        faults.append(f"  - {{kind: {kind}, link: {name}, {parameters}, {when}}}")
+        length += lasting + GAP_S
     phases = (WARM_UP_S, BASELINE_S, length, RECOVERY_S if played else 0.0, SETTLE_S)
     head = ("try", "Each link is slow for a moment" if played else "A first load")
     success = "" if invariants else SUCCESS
     return _scenario(system, head, rate, phases, faults, invariants, success), left
+
+
+def _ends_first(system: System, links: Sequence[str]) -> list[str]:
+    """Links by how many others their callee calls: where a chain ends, effects are made."""
+    return sorted(links, key=lambda name: len(system.callees(system.link(name).callee)))
 
 
 def places(system: System, rate: str, invariants: Sequence[str]) -> tuple[Place, ...]:

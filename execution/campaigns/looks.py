@@ -17,6 +17,7 @@ from execution.runs.live_run import Watcher
 from execution.runs.pipeline import refuse_impossible, run_plans
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import fresh_folder
+from execution.runs.runtime_choice import choose
 from execution.whole_files import write_whole
 from experiment.errors import ExitCode, UnsupportedError, gravest
 from experiment.plan import Plan
@@ -62,10 +63,19 @@ def judged_properties(system: System, runtime: str) -> tuple[str, ...]:
     return tuple(name for name, stated in system.properties.items() if stated.safety)
 
 
+def losing_links(system: System, runtime: str) -> tuple[str, ...]:
+    """The links on which answers can be lost: the callee, or the proxy before it, plays that."""
+    proxies = runtime == SIMULATION or choose(runtime).proxies_know()
+    tellable = (one for one in system.links if one.protocol == "http")
+    behaviour = {name: one.control.behaviour for name, one in system.services.items()}
+    return tuple(one.name for one in tellable if proxies or behaviour[one.callee] is not None)
+
+
 def plan_look(catalogue: Catalogue, options: Options, asked: Asked) -> Look:
     """The plan of a first look; its scenario is written below the folder of results. Raises as `plans`."""
     system = catalogue.system()
-    text, left = first_look(system, asked.rate, judged_properties(system, options.runtime))
+    judged = judged_properties(system, options.runtime)
+    text, left = first_look(system, asked.rate, judged, losing_links(system, options.runtime))
     folder = fresh_folder(options.out, f"try-{system.name}")
     path = folder / "try.yaml"
     write_whole(path, text)

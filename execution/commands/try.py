@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @live_options
 def try_(folder: Path | None, design: str | None, seed: int, rate: str, options: Options) -> int:
     """SYSTEM is the folder of a system, or its system.yaml. Starts it, plays ten seconds of load, then makes
-    one link after the other slow for three seconds, and judges what is left. It says of each link what its
-    caller sent there, which proves how it is wired. The scenario is written below the run folders, to go on
-    from."""
+    one link after the other slow for up to three seconds, loses the answers of the last ones, and judges what
+    is left. It says of each link what its caller sent there, which proves how it is wired. The scenario is
+    written below the run folders, to go on from."""
     from execution.campaigns.looks import Asked, plan_look
     from execution.catalogue import default_catalogue
     from execution.commands.progress import Runs

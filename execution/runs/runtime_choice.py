@@ -19,6 +19,8 @@ from load.script import unsendable
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.leftovers import Swept
 from runtimes.links.controls import IMPAIRMENTS
+from runtimes.links.request_faults import APPROXIMATED, AT_PROXY, ON_EMBEDDED, knows_requests
+from runtimes.links.servers import find_server
 from runtimes.planned_changes import CHANGE
 from runtimes.processes.node_controls import ACTIONS
 from runtimes.processes.own_names import way
@@ -33,11 +35,13 @@ class RuntimeChoice:
     """`can` takes the capabilities that are asked for and maps the kind of a fault's target (link, node,
     behaviour), or the role of a node, to what its controls are capable of here. `make` takes an image of the
     services too, empty for that of the system's checkout. Of all faults that need one of `one_at_a_time` only
-    one may act at a time."""
+    one may act at a time. `proxies_know` says whether the proxies know requests, so that they play what a
+    service cannot be told to do."""
 
     make: Callable[[System, Path, str, Stop], Runtime]
     can: Callable[[frozenset[str]], Mapping[str, frozenset[str]]]
     one_at_a_time: frozenset[str] = frozenset()
+    proxies_know: Callable[[], bool] = lambda: True
 
 
 def _processes(system: System, var: Path, service_image: str, stop: Stop) -> Runtime:
@@ -60,6 +64,12 @@ def _containers(system: System, var: Path, service_image: str, stop: Stop) -> Ru
     return ContainersRuntime(system, var, service_image, stop)
 
 
+def _containers_know() -> bool:
+    from runtimes.containers.abilities import proxies_know
+
+    return proxies_know()
+
+
 def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
     from runtimes.containers.abilities import abilities
 
@@ -68,8 +78,10 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
 
 # The simulation has no system to start: see simulated_bench.
 LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
-    PROCESSES: RuntimeChoice(_processes, _processes_can),
-    CONTAINERS: RuntimeChoice(_containers, _containers_can, frozenset({"corrupt", "reorder"})),
+    PROCESSES: RuntimeChoice(_processes, _processes_can, proxies_know=lambda: knows_requests(find_server())),
+    CONTAINERS: RuntimeChoice(
+        _containers, _containers_can, frozenset({"corrupt", "reorder"}), _containers_know
+    ),
 }
 
 
@@ -110,7 +122,7 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
         able = can.get(spec.fault.target_kind, frozenset())
         if spec.fault.target_kind == "node":
             able |= can.get(plan.system.services[spec.target].role, frozenset())
-        if missing := _missing(spec, plan.system):
+        if missing := _missing(spec, plan.system, choose(runtime)):
             refused.append(f"{spec.where}: {missing}")
         elif spec.fault.requires not in able:
             known = ", ".join(sorted(able)) or "nothing"
@@ -123,24 +135,35 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
         raise UnsupportedError("\n".join(refused))
 
 
-def _missing(spec: FaultSpec, system: System) -> str:
+def _missing(spec: FaultSpec, system: System, choice: RuntimeChoice) -> str:
     """What a service lacks for a fault, empty when nothing: only one that has the endpoint can be told to
-    misbehave, and only the clock of one that is started by us can be moved."""
+    misbehave, where no proxy can play it, and only the clock of one that is started by us can be moved."""
     what = f"found {spec.fault.kind} on {spec.target}"
     if spec.fault.target_kind == "behaviour":
         player = system.link(spec.target).played_by
-        if system.services[player].control.behaviour is None:
-            expected = f"expected services.{player}.endpoints.behaviour in the system's file"
-            return (
-                f"{what}, and {player} has no endpoint behaviour, {expected}, "
-                "or a fault of the link such as latency or blackhole"
-            )
+        tellable = system.services[player].control.behaviour is not None
+        if not tellable and (lacks := _not_at_the_proxy(spec, system, choice)):
+            return f"{what}, and {player} has no endpoint behaviour, {lacks}"
     if "->" in spec.target and system.link(spec.target).protocol == "tcp" and spec.fault.requires in CARRIED:
         expected = "another protocol, or a fault such as latency, blackhole, refusal or reset"
         return f"{what}, whose protocol is tcp, expected {expected}: how much comes back is not known there"
     if spec.fault.requires == capability(SkewClock) and system.services[spec.target].foreign:
         return f"{what}, which is not a module, expected a module: only its image can have its clock moved"
     return ""
+
+
+def _not_at_the_proxy(spec: FaultSpec, system: System, choice: RuntimeChoice) -> str:
+    """Why a proxy cannot play a fault in place of a callee, and what can; empty: it can."""
+    player = system.link(spec.target).played_by
+    endpoint = f"services.{player}.endpoints.behaviour in the system's file"
+    if spec.fault.requires not in AT_PROXY or system.link(spec.target).protocol != "http":
+        return f"expected {endpoint}, or a fault of the link such as latency or blackhole"
+    if choice.proxies_know():
+        return ""
+    near = APPROXIMATED[spec.fault.requires]
+    return (
+        f"and Toxiproxy's own server knows no requests: {ON_EMBEDDED}, {endpoint}, or what comes near: {near}"
+    )
 
 
 def _unstartable(system: System, runtime: str) -> list[str]:

@@ -9,11 +9,12 @@ from functools import cache
 
 from runtimes.behaviour_controls import BEHAVIOURS
 from runtimes.containers.engine import Engine
+from runtimes.containers.engine_images import Images
 from runtimes.containers.images import require_images
 from runtimes.containers.layout import FIRST_RUN, INSTANCE, OWNER
 from runtimes.containers.links import DAMAGES, LOSSES
 from runtimes.containers.nodes import ANY, ONLY_SERVICES, ONLY_STORES
-from runtimes.containers.recipes import name_of
+from runtimes.containers.recipes import KIND, name_of
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.toolbox import PacketAbilities, Toolbox
 from runtimes.links.controls import IMPAIRMENTS
@@ -42,6 +43,14 @@ def abilities_with(packets: PacketAbilities) -> Mapping[str, frozenset[str]]:
         "store": ONLY_STORES,
         "bus": ONLY_STORES,
     }
+
+
+def proxies_know() -> bool:
+    """Whether the image of Toxiproxy holds the server that knows requests. Raises EngineError."""
+    images = Images()
+    server = images.find(name_of("toxiproxy"))
+    images.close()
+    return server is None or server.labels.get(KIND) == "embedded"  # one that is missing is told elsewhere
 
 
 @cache

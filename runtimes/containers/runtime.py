@@ -45,8 +45,9 @@ from runtimes.leftovers import Journal
 from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
+from runtimes.links.request_faults import ProxiedBehaviour
 from runtimes.links.traffic import LinkTraffic, TrafficMeter
-from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.live_controls import HealableBehaviour, LiveControls, heal_all, read_back
 from runtimes.obeying import of_start, told
 from runtimes.owners import Identity, identify
 from runtimes.planned_changes import PlannedChanges
@@ -134,7 +135,7 @@ class ContainersRuntime:
         server = built.layout.container(TOXIPROXY)
         meter = self._meter = TrafficMeter(built.proxies, lambda: network_of(engine, server))
         links: dict[str, PacketLink] = {}
-        behaviours: dict[str, ServiceBehaviour] = {}
+        behaviours: dict[str, HealableBehaviour] = {}
         for link in self._system.links:
             door = built.doors[link.name]
             control = self._system.services[link.callee].control
@@ -147,6 +148,8 @@ class ContainersRuntime:
             if player.is_code and player.control.behaviour is not None:
                 point = Point(built.layout.addresses[link.played_by], player.control)
                 behaviours[link.name] = ServiceBehaviour(link, point, journal)
+            elif link.protocol == "http":
+                behaviours[link.name] = ProxiedBehaviour(link, proxied, built.proxies, journal)
         for name, part in built.parts.items():
             has_clock = not (part.is_store or part.foreign)
             clock = built.folder.path / "clocks" / name if has_clock else None

@@ -126,6 +126,11 @@ class Toxiproxy:
         """By proxy and client address what came over it so far; None of a server that does not tell."""
         return self._asked_for("/traffic", lambda response: dict(response.json()))
 
+    def request_counts(self) -> Mapping[str, Mapping[str, Mapping[str, int]]] | None:
+        """By proxy and toxic the `requests` that it has seen and `touched`; None of a server that has no
+        toxics of requests."""
+        return self._asked_for("/requests", lambda response: dict(response.json()))
+
     def ended_bytes(self, name: str) -> int | None:
         """Bytes that the clients of a proxy sent over connections that have ended; None of a server that
         does not count them."""

@@ -145,6 +145,8 @@ class ProxiedLink:
         self._prober = prober
         self._journal = journal
         self._active: dict[str, Impairment] = {}
+        self.beside: set[str] = set()
+        """Toxics of other faults that were planned on this link's proxy."""
         self._lock = threading.RLock()
 
     @property
@@ -292,7 +294,8 @@ class ProxiedLink:
                 return f"its toxic {name} was changed to {toxic.kind} {now}"
             if toxic.toxicity < 1:
                 return f"its toxic {name} acts on {toxic.toxicity:.0%} of connections"
-        strange = [one for one in state.toxics if one.name not in wanted and one.toxicity > 0]
+        planned = wanted.keys() | self.beside
+        strange = [one for one in state.toxics if one.name not in planned and one.toxicity > 0]
         return f"the toxic {strange[0].name} acts too, which nobody planned" if strange else ""
 
     def close(self) -> None:

@@ -36,9 +36,10 @@ from runtimes.links.controls import ProxiedLink, proxy_name
 from runtimes.links.conversations import Opener, http_paths
 from runtimes.links.probes import LinkProber
 from runtimes.links.proxies import open_proxies
+from runtimes.links.request_faults import ProxiedBehaviour
 from runtimes.links.servers import RunningToxiproxy, find_server, start_server
 from runtimes.links.traffic import LinkTraffic, TrafficMeter
-from runtimes.live_controls import LiveControls, heal_all, read_back
+from runtimes.live_controls import HealableBehaviour, LiveControls, heal_all, read_back
 from runtimes.loopback import HOST, free_ports
 from runtimes.obeying import of_process, told
 from runtimes.owners import identify
@@ -199,7 +200,7 @@ class ProcessesRuntime:
     def _equip(self, journal: Journal) -> None:
         """Controls and readings of the running system."""
         links: dict[str, ProxiedLink] = {}
-        behaviours: dict[str, ServiceBehaviour] = {}
+        behaviours: dict[str, HealableBehaviour] = {}
         for link in self._system.links:
             callee = self._system.services[link.callee].control
             key, door = self._keys.over(self._system, link), self._doors[link.name]
@@ -212,6 +213,8 @@ class ProcessesRuntime:
             if player.is_code and player.control.behaviour is not None:
                 point = Point(self._addresses[link.played_by], player.control)
                 behaviours[link.name] = ServiceBehaviour(link, point, journal)
+            elif link.protocol == "http":
+                behaviours[link.name] = ProxiedBehaviour(link, links[link.name], self._proxies, journal)
         points = {name: Point(part.address, part.control) for name, part in self._services.items()}
         self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, self._nodes, behaviours)

@@ -1,4 +1,4 @@
-"""The HTTP API: routes, calls and answers of Toxiproxy 2.12, and one call of our own (`/traffic`)."""
+"""The HTTP API: routes, calls and answers of Toxiproxy 2.12, and two of our own (`/traffic`, `/requests`)."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Call = Callable[["Api", Request, list[str]], Awaitable[Response]]
 
 
 class Api:
-    """Answers requests. Every path of the original is here, and one more."""
+    """Answers requests. Every path of the original is here, and two more."""
 
     def __init__(self, proxies: ProxyCollection, metrics: Metrics, log: Log, token: str = "") -> None:
         """Every request must show the token, if there is one: all users of a machine can reach its ports."""
@@ -97,6 +97,10 @@ class Api:
         """What came over each proxy so far, by the address of the client: the original says that only of
         connections that have ended, and of all clients together."""
         return _json(200, {proxy.name: describe_traffic(proxy) for proxy in self.proxies.all()})
+
+    async def show_requests(self, request: Request, names: list[str]) -> Response:
+        """What the toxics that know requests have counted, by proxy and name."""
+        return _json(200, {proxy.name: describe_requests(proxy) for proxy in self.proxies.all()})
 
     async def reset(self, request: Request, names: list[str]) -> Response:
         await self.proxies.reset()
@@ -178,6 +182,7 @@ FIXED: dict[tuple[str, ...], dict[str, Call]] = {
     ("version",): {"GET": Api.version},
     ("metrics",): METRICS_CALLS,
     ("traffic",): {"GET": Api.show_traffic},
+    ("requests",): {"GET": Api.show_requests},
     ("reset",): {"POST": Api.reset},
     ("populate",): {"POST": Api.populate},
     ("proxies",): {"GET": Api.list_proxies, "POST": Api.create_proxy},
@@ -233,6 +238,12 @@ def describe_proxy(proxy: Proxy) -> JsonOut:
 def describe_traffic(proxy: Proxy) -> JsonOut:
     """Connections and bytes of one proxy, for each address that clients came from."""
     return {peer: asdict(seen) for peer, seen in proxy.traffic().items()}
+
+
+def describe_requests(proxy: Proxy) -> JsonOut:
+    """Requests that each toxic has seen and touched; only of those that know requests."""
+    counts = {one.name: one.tally for one in proxy.toxics.all() if one.toxic.both_ways}
+    return {name: {"requests": tally.requests, "touched": tally.touched} for name, tally in counts.items()}
 
 
 def describe_toxic(settings: ToxicSettings) -> JsonOut:

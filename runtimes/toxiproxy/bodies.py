@@ -12,7 +12,7 @@ from runtimes.toxiproxy import errors
 from runtimes.toxiproxy.chain import Direction, ToxicSettings
 from runtimes.toxiproxy.errors import ApiError, bad_request_body
 from runtimes.toxiproxy.json_reader import JsonSyntaxError, JsonValue, Number, Object, read
-from runtimes.toxiproxy.toxics import KINDS
+from runtimes.toxiproxy.toxics import ALL_KINDS
 from runtimes.toxiproxy.toxics.noop import Noop
 from runtimes.toxiproxy.toxics.pipe import Toxic
 
@@ -145,7 +145,7 @@ def _toxics_of(item: JsonValue, where: str) -> tuple[ToxicSettings, ...]:
                 except ApiError as error:
                     reason = error.message
                     if reason == errors.invalid_toxic_type().message:
-                        reason += f", expected one of {', '.join(KINDS)}"
+                        reason += f", expected one of {', '.join(ALL_KINDS)}"
                     raise ApiError(f"{where}, toxic {len(found) + 1}: {reason}", error.status) from None
     return tuple(found)
 
@@ -172,12 +172,14 @@ def _toxic(value: JsonValue, taken: Collection[str]) -> ToxicSettings:
         elif key == "toxicity":
             toxicity = _field(member, toxicity, _single, field_name=owner, go_type="float32")
     direction = Direction.parse(stream)
-    if kind not in KINDS:
+    if kind not in ALL_KINDS:
         raise errors.invalid_toxic_type()
+    if ALL_KINDS[kind].both_ways and direction is not Direction.UPSTREAM:
+        raise bad_request_body(f"a toxic of requests is upstream, found the stream {stream}")
     name = name or f"{kind}_{stream}"
     if name in taken:
         raise errors.toxic_already_exists()
-    toxic = _attributes(attributes, KINDS[kind](), owner="")
+    toxic = _attributes(attributes, ALL_KINDS[kind](), owner="")
     return ToxicSettings(
         name=name,
         kind=kind,

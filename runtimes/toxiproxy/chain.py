@@ -7,7 +7,7 @@ from enum import IntEnum
 
 from runtimes.toxiproxy import errors
 from runtimes.toxiproxy.link import Link
-from runtimes.toxiproxy.toxics.pipe import Toxic
+from runtimes.toxiproxy.toxics.pipe import Tally, Toxic
 
 
 class Direction(IntEnum):
@@ -36,6 +36,7 @@ class ToxicSettings:
     direction: Direction
     toxicity: float
     toxic: Toxic
+    tally: Tally = field(default_factory=Tally)
 
 
 def _empty() -> tuple[list[ToxicSettings], list[ToxicSettings]]:

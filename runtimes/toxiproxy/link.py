@@ -57,6 +57,7 @@ class Link:
         "_staged_in",
         "_staged_out",
         "dead",
+        "opposite",
         "received_bytes",
         "sink",
         "source",
@@ -71,6 +72,8 @@ class Link:
         self.timers = timers
         self.stages: list[Stage] = []
         self.dead = False
+        self.opposite: Link | None = None
+        """The other direction of the same connection."""
         self._loop = loop
         self._seed = seed
         self._backlog: deque[memoryview] = _NOTHING
@@ -138,8 +141,10 @@ class Link:
 
     def start(self, chain: Sequence[ToxicSettings]) -> None:
         """Begin with the toxics of ``chain``."""
-        self.stages += map(self._stage, chain)
-        for stage in self.stages:
+        added = [self._stage(settings) for settings in chain]
+        self.stages += added
+        for stage in added:
+            self._pair(stage, fresh=True)
             stage.start()
         self._pump()
 
@@ -152,6 +157,7 @@ class Link:
         if last is not None:
             last.interrupt(removed=False)
         self.stages.append(stage)
+        self._pair(stage, fresh=False)
         stage.start()
         if last is not None:
             last.start()
@@ -167,9 +173,13 @@ class Link:
     def remove_toxic(self, settings: ToxicSettings) -> None:
         """Take a toxic out. What it holds is delivered at once; the toxic before it runs anew."""
         stage = self._stage_of(settings)
-        if stage is None or not stage.interrupt(removed=True):
+        if stage is None:
             return
-        if settings.toxic.closes_when_removed:
+        if settings.toxic.both_ways and not stage.backward and self.opposite is not None:
+            self.opposite.remove_toxic(settings)
+        if not stage.interrupt(removed=True):
+            return
+        if settings.toxic.closes_when_removed or stage.spoilt:
             stage.finish()
             self._pump()
             return
@@ -188,10 +198,29 @@ class Link:
         self._feed()
         self._pump()
 
-    def _stage(self, settings: ToxicSettings) -> Stage:
+    def _stage(self, settings: ToxicSettings, *, backward: bool = False) -> Stage:
         if self._backlog is _NOTHING:
             self._backlog, self._awake = deque(), deque()
-        return Stage(self, settings)
+        return Stage(self, settings, backward=backward)
+
+    def _pair(self, stage: Stage, *, fresh: bool) -> None:
+        """Give a toxic of both ways its stage in the other direction, before all stages that are there."""
+        if not stage.settings.toxic.both_ways or self.opposite is None:
+            return
+        stage.talk = stage.settings.toxic.talk(fresh=fresh)
+        self.opposite.add_backward(stage)
+
+    def add_backward(self, forward: Stage) -> None:
+        """Put the other half of a stage of the opposite direction at the begin of the chain."""
+        if self.dead or self._sink_ended:
+            return
+        stage = self._stage(forward.settings, backward=True)
+        stage.talk = forward.talk
+        stage.input_ended = self.source_ended and not self._backlog
+        self.stages.insert(0, stage)
+        stage.start()
+        self._feed()
+        self._pump()
 
     def _stage_of(self, settings: ToxicSettings) -> Stage | None:
         return next((stage for stage in self.stages if stage.settings is settings), None)
@@ -264,6 +293,14 @@ class Link:
 
     def dice_for(self, toxic_name: str) -> Random:
         return Random("/".join(map(str, (*self._seed, toxic_name))))
+
+    def answer(self, settings: ToxicSettings) -> None:
+        other = self.opposite
+        stage = None if other is None else other._stage_of(settings)
+        if other is not None and stage is not None and not other.dead:
+            stage.inbox.append(Chunk(b"", monotonic()))
+            other.wake(stage)
+            other._pump()
 
     # -- the pump ------------------------------
 

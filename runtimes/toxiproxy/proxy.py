@@ -180,6 +180,7 @@ class Proxy:
         seed = (around.seed, self.name, connection.number)
         up = Link(client, upstream, around.loop, around.timers, seed=(*seed, "up"))
         down = Link(upstream, client, around.loop, around.timers, seed=(*seed, "down"))
+        up.opposite, down.opposite = down, up
         for direction, link in ((Direction.UPSTREAM, up), (Direction.DOWNSTREAM, down)):
             chain = self.toxics.by_direction[direction]
             if chain:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from random import Random
 from time import monotonic
-from typing import Protocol
+from typing import Any, Protocol
 
 from runtimes.toxiproxy.timers import Timer, Timers
 from runtimes.toxiproxy.toxics.noop import Noop
-from runtimes.toxiproxy.toxics.pipe import Chunk, Interrupted, Pipe, Receive, TimedOut, Toxic, Until
+from runtimes.toxiproxy.toxics.pipe import Chunk, Interrupted, Pipe, Receive, Tally, TimedOut, Toxic, Until
 
 NEVER = float("inf")
 
@@ -20,6 +20,7 @@ class ToxicSettings(Protocol):
     name: str
     toxicity: float
     toxic: Toxic
+    tally: Tally
 
 
 class Neighbours(Protocol):
@@ -51,6 +52,10 @@ class Neighbours(Protocol):
         """The random source of one toxic on this link."""
         ...
 
+    def answer(self, settings: ToxicSettings) -> None:
+        """Wake the stage of this toxic in the opposite direction."""
+        ...
+
 
 class Stage:
     """A position in a link's chain. See ``Place`` for what the toxic sees of it."""
@@ -63,15 +68,19 @@ class Stage:
         "_timed_out",
         "_timer",
         "awake",
+        "backward",
         "finished",
         "inbox",
         "input_ended",
         "outbox",
         "passed_bytes",
         "settings",
+        "spoilt",
+        "talk",
     )
 
-    def __init__(self, link: Neighbours, settings: ToxicSettings) -> None:
+    def __init__(self, link: Neighbours, settings: ToxicSettings, *, backward: bool = False) -> None:
+        """`backward`: in the direction opposite to that of the toxic, which acts both ways."""
         self._link = link
         self.settings = settings
         self.inbox: deque[Chunk] = deque()
@@ -81,6 +90,9 @@ class Stage:
         """The toxic has ended the stream: nothing more leaves than what is in the outbox."""
         self.awake = False
         self.passed_bytes = 0
+        self.backward = backward
+        self.talk: Any = None
+        self.spoilt = False
         self._pipe: Pipe | None = None
         self._request: Receive | Until | None = None
         self._timer: Timer | None = None
@@ -94,6 +106,15 @@ class Stage:
             self._dice = self._link.dice_for(self.settings.name)
         return self._dice
 
+    @property
+    def tally(self) -> Tally:
+        """See ``Place``."""
+        return self.settings.tally
+
+    def answer(self) -> None:
+        """See ``Place``."""
+        self._link.answer(self.settings)
+
     def put_back(self, chunk: Chunk) -> None:
         """See ``Place``."""
         self.inbox.appendleft(chunk)
@@ -104,9 +125,12 @@ class Stage:
 
     def start(self) -> None:
         """Begin a run: the toxicity is drawn, and the toxic or a noop takes its place."""
-        toxicity = self.settings.toxicity
-        effective = toxicity >= 1 or (toxicity > 0 and self.dice.random() < toxicity)
-        self._pipe = (self.settings.toxic if effective else Noop()).pipe(self)
+        toxic, toxicity = self.settings.toxic, self.settings.toxicity
+        if self.backward:  # it follows what the other stage has decided
+            self._pipe = toxic.back(self)
+        else:
+            effective = toxicity >= 1 or (toxicity > 0 and self.dice.random() < toxicity)
+            self._pipe = (toxic if effective else Noop()).pipe(self)
         self._request = None
         self._link.wake(self)
 

@@ -60,6 +60,19 @@ def test_more_links_have_shorter_turns_and_the_last_ones_none(tmp_path: Path) ->
         assert phase_starts(scenario.phases)["settle"] + scenario.phases.settle <= MOST_S
 
 
+ENDS = "orders -> payments"
+
+
+def test_in_the_time_that_is_left_answers_are_lost_where_call_chains_end(tmp_path: Path) -> None:
+    """A slow link shows whether callers wait; only a lost answer shows what they do twice."""
+    text, left = first_look(SHOP, "4/s", ("no_duplicate_charge",), ["storefront -> orders", ENDS])
+    scenario = loaded(tmp_path, text, SHOP)
+    *slow, lost = scenario.faults
+    assert left == () and {spec.fault.kind for spec in slow} == {"latency"}
+    assert (lost.target, lost.fault.kind, lost.lasting) == (ENDS, "lost_response", LEAST_EACH_S)
+    assert phase_starts(scenario.phases)["settle"] + scenario.phases.settle <= MOST_S
+
+
 def test_where_nothing_must_never_happen_answers_are_judged(tmp_path: Path) -> None:
     """A look without an objective would judge nothing; one without a link has a baseline alone."""
     scenario = loaded(tmp_path, first_look(SHOP, "4/s", ())[0], SHOP)

@@ -16,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from dataclasses import dataclass, field, fields
 from random import Random
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 Bytes = bytes | memoryview
 
@@ -62,10 +62,31 @@ RECEIVE = Receive()
 Pipe = Generator[Receive | Until | Chunk, Chunk | None, None]
 
 
+@dataclass(slots=True)
+class Tally:
+    """What a toxic that knows requests has counted on all connections of its proxy."""
+
+    requests: int = 0
+    touched: int = 0
+
+
 class Place(Protocol):
     """Where a toxic runs: its position in one link. What it keeps there outlives interruptions."""
 
     passed_bytes: int
+    talk: Any
+    """What a toxic of both directions has read of the connection."""
+    spoilt: bool
+    """A message was cut: when the toxic is removed, the connection cannot be used again."""
+
+    @property
+    def tally(self) -> Tally:
+        """The counts of this toxic, of all its links."""
+        ...
+
+    def answer(self) -> None:
+        """The stage of the same toxic in the opposite direction has something to send of its own."""
+        ...
 
     @property
     def dice(self) -> Random:
@@ -99,6 +120,16 @@ class Toxic:
     buffer_chunks: ClassVar[int] = 1
     """How many chunks wait in front of it before its input blocks."""
     closes_when_removed: ClassVar[bool] = False
+    both_ways: ClassVar[bool] = False
+    """It runs in the opposite direction too, nested: nearer to the callee in one is nearer in the other."""
+
+    def talk(self, *, fresh: bool) -> Any:
+        """What its two stages on a connection share; `fresh`: no byte has passed yet."""
+        return None
+
+    def back(self, place: Place) -> Pipe:
+        """As `pipe`, in the opposite direction, for a toxic of both ways."""
+        raise NotImplementedError
 
     def pipe(self, place: Place) -> Pipe:
         """Run on one link until its input ends, it ends the stream, or it is interrupted."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
@@ -18,6 +19,7 @@ from faults.corruption import Corruption
 from faults.latency import Latency
 from faults.lost_response import LostResponse
 from faults.reordering import Reordering
+from faults.slow_tail import SlowTail
 
 SHOP = System(
     "shop",
@@ -64,11 +66,34 @@ def test_one_after_the_other_and_beside_other_faults_they_are_not() -> None:
     refuse_unsupported(plan((Corruption(0.1), 2.0, 6.0), (Latency(0.1), 3.0, 5.0)), "containers")
 
 
-def test_a_service_without_the_endpoint_cannot_be_told_to_misbehave() -> None:
-    """The endpoint is named, and a fault that needs none."""
+def test_a_proxy_plays_what_a_service_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On the embedded server; on the original it is refused by name, with what comes near."""
+    lost = plan((LostResponse(0.2), 2.0, 5.0))
+
+    def able_to(*, know: bool) -> None:
+        choice = RuntimeChoice(
+            lambda *_: None,  # type: ignore[arg-type]
+            lambda _: {"behaviour": frozenset({"lost_response"})},
+            proxies_know=lambda: know,
+        )
+        monkeypatch.setitem(runtime_choice.LIVE_RUNTIMES, "containers", choice)
+
+    able_to(know=True)
+    refuse_unsupported(lost, "containers")
+    able_to(know=False)
     with pytest.raises(UnsupportedError) as error:
-        refuse_unsupported(plan((LostResponse(0.2), 2.0, 5.0)), "containers")
+        refuse_unsupported(lost, "containers")
     assert "x.yaml:1: found lost_response on a -> b, and b has no endpoint behaviour" in str(error.value)
+    assert "TOXIPROXY_SERVER=embedded" in str(error.value)
+    assert "cut_short with `direction: to_caller`" in str(error.value)
+
+
+def test_what_no_proxy_plays_needs_the_endpoint() -> None:
+    """The endpoint is named, and a fault that needs none."""
+    slow_tail = SlowTail(0.05, 0.4).drawn(random.Random(1))
+    with pytest.raises(UnsupportedError) as error:
+        refuse_unsupported(plan((slow_tail, 2.0, 5.0)), "containers")
+    assert "found slow_tail on a -> b, and b has no endpoint behaviour" in str(error.value)
     assert "services.b.endpoints.behaviour in the system's file" in str(error.value)
 
 

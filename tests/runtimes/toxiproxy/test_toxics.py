@@ -13,7 +13,7 @@ from runtimes.toxiproxy.toxics.bandwidth import Bandwidth
 from runtimes.toxiproxy.toxics.latency import Latency
 from runtimes.toxiproxy.toxics.limit_data import LimitData
 from runtimes.toxiproxy.toxics.noop import Noop
-from runtimes.toxiproxy.toxics.pipe import Chunk, Interrupted, Pipe, Receive, TimedOut, Toxic, Until
+from runtimes.toxiproxy.toxics.pipe import Chunk, Interrupted, Pipe, Receive, Tally, TimedOut, Toxic, Until
 from runtimes.toxiproxy.toxics.reset_peer import ResetPeer
 from runtimes.toxiproxy.toxics.slicer import Slicer
 from runtimes.toxiproxy.toxics.slow_close import SlowClose
@@ -28,7 +28,13 @@ class Spot:
     def __init__(self) -> None:
         self.passed_bytes = 0
         self.dice = Random(1)
+        self.talk: object = None
+        self.spoilt = False
+        self.tally = Tally()
         self.returned: list[Chunk] = []
+
+    def answer(self) -> None:
+        """No toxic of this file has something of its own to send."""
 
     def put_back(self, chunk: Chunk) -> None:
         self.returned.append(chunk)
