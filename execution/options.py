@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from execution.places import RUNS
+from experiment.variants import images_in
 
 PROCESSES, CONTAINERS, SIMULATION = "processes", "containers", "simulation"
 RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
@@ -14,7 +15,8 @@ RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
 @dataclass(frozen=True, slots=True)
 class Options:
     """`population` is a folder for the system's workload; None: it makes its own. `out` is where run folders
-    land. `service_image` is the image of the services for `containers`; empty: that of the system's checkout.
+    land. `service_image` is the image of the services for `containers`, or SERVICE=IMAGE of single services;
+    empty: that of the system's checkout.
     `calibration` is a file of magnitudes for the twin; None: the uncalibrated ones. `feeds` are folders of
     data for the system's workload, each with the name that the system gives it.
     """
@@ -27,6 +29,16 @@ class Options:
     service_image: str = ""
     calibration: Path | None = None
     feeds: tuple[tuple[str, Path], ...] = ()
+
+    @property
+    def images(self) -> dict[str, str]:
+        """The images of single services that `service_image` names. Raises UsageError."""
+        return images_in(self.service_image)
+
+    @property
+    def common_image(self) -> str:
+        """The one image of all modules; empty where none is named, or those of single services are."""
+        return "" if self.images else self.service_image
 
     def words(self) -> list[str]:
         """The options that differ from the defaults, word by word as they are typed. Left out are the system,

@@ -8,7 +8,7 @@ Link patterns are the harness's own (`experiment/patterns.py`), switches are tho
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from experiment.names import require_name
 from experiment.patterns import LINK_PATTERNS, LinkPatterns
 from experiment.switches import Value, read_value
 from experiment.topology import System
+from experiment.variants import Variant, read_variants, variant_differences
 from experiment.yaml_source import Mapping, Node, Scalar, place, read_yaml
 
 
@@ -31,18 +32,23 @@ class Design:
     services: dict[str, dict[str, Value]]
     title: str = ""
     source: str = ""
+    variants: dict[str, Variant] = field(default_factory=dict)
+    """What services that know nothing of the harness are started with otherwise."""
 
     def environment(self, system: System, service: str) -> dict[str, str]:
-        """The variables by which a service gets its switches at its start, where the system declares some."""
+        """The variables that a service gets by its switches, where the system declares some, and those of
+        its variant."""
         found: dict[str, str] = {}
         for name, switch in system.switches.items():
             if switch.concerns(service):
                 found |= switch.variables(self.services[service][name])
+        if service in self.variants:
+            found |= self.variants[service].environment
         return found
 
     def to_wire(self) -> dict[str, Any]:
         """Plain JSON data for the services: durations in seconds, shares in 0..1."""
-        return asdict(self)
+        return {name: value for name, value in asdict(self).items() if name != "variants"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +69,8 @@ class DesignFile:
     """Patterns of single links, by `caller -> callee`; they go before those of every link."""
     services: Any = None
     """Switches of single services, by name; they go before those of every service."""
+    variants: Any = None
+    """Images and variables of services that know nothing of the harness, by name."""
 
 
 def load_design(path: Path, system: System) -> Design:
@@ -73,6 +81,7 @@ def load_design(path: Path, system: System) -> Design:
     links = dict.fromkeys(system.link_names, LinkPatterns())
     values = {name: switch.resolved for name, switch in system.switches.items()}
     services = {name: values.copy() for name in system.services}
+    variants: dict[str, Variant] = {}
     for node in chain:
         # What a design says of all links holds for those that its base has named one by one, too.
         for_links = _patterns(decoder, node.get("link_defaults"))
@@ -83,12 +92,14 @@ def load_design(path: Path, system: System) -> Design:
         services = {name: one | for_services for name, one in services.items()}
         for service, child in _section(decoder, node.get("services"), tuple(system.services), "service"):
             services[service] |= _switches(decoder, child, system, service)
+        for service, variant in read_variants(decoder, node.get("variants"), system.services).items():
+            variants[service] = variant.on(variants.get(service, Variant()))
     last = chain[-1]
     name, title = _text(decoder, last, "name"), _text(decoder, last, "title", "")
     if name:
         _check_name(decoder, name, last)
     decoder.finish()
-    return Design(name, links, services, title, str(path))
+    return Design(name, links, services, title, str(path), variants)
 
 
 def _check_name(decoder: Decoder, name: str, node: Mapping) -> None:
@@ -218,7 +229,7 @@ def differences(left: Design, right: Design) -> list[str]:
         for name in before:
             if name in after and before[name] != after[name]:
                 lines.append(f"{service}: {name} {_shown(name, before[name])} -> {_shown(name, after[name])}")
-    return lines
+    return lines + variant_differences(left.variants, right.variants)
 
 
 def _shown(name: str, value: Value) -> str:

@@ -18,6 +18,7 @@ from experiment.rows import Obeyed
 from experiment.services import PLACEHOLDER, Service, filled
 from experiment.switches import OWNED, with_effect
 from experiment.topology import System
+from experiment.variants import IMAGE
 
 Wanted = Mapping[str, Any]  # name to value; None: off
 # What the caller of a link of each protocol does itself; stores and buses get one attempt at a time.
@@ -84,6 +85,8 @@ def started_with(system: System, design: Design, service: str) -> dict[str, Any]
     for switch in system.switches.values():
         if switch.concerns(service):
             found |= {variable: set_.get(variable) for variable in switch.environment}
+    if service in design.variants:
+        found |= design.variants[service].started_with
     return found
 
 
@@ -125,7 +128,7 @@ def _known(text: str, words: Mapping[str, str]) -> dict[str, str]:
 def variables_of(service: Service, wanted: Wanted) -> tuple[list[str], list[int]]:
     """The names among `wanted` that are variables, and the numbers of those that are arguments."""
     arguments = [int(name.removeprefix("argument ")) for name in wanted if name.startswith("argument ")]
-    known = {f"argument {number}" for number in arguments}
+    known = {IMAGE, *(f"argument {number}" for number in arguments)}
     assert all(number < len(service.command) for number in arguments)
     return [name for name in wanted if name not in known], arguments
 

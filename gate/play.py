@@ -28,7 +28,8 @@ BASELINE, CANDIDATE = "baseline", "candidate"
 class GateOrder:
     """`baseline` and `candidate` are designs, or folders of earlier runs (FOLDER or FOLDER:DESIGN); empty:
     the usual design of its side's system. The systems are files or checkouts (None: the catalogue's own), the
-    images those of the services. `on_inconclusive` says what too few pairs do to the exit code."""
+    images those of the services, or of single ones (SERVICE=IMAGE); a revision is one of the Git repository
+    of its side's system. `on_inconclusive` says what too few pairs do to the exit code."""
 
     baseline: str
     candidate: str
@@ -41,6 +42,8 @@ class GateOrder:
     candidate_system: Path | None = None
     baseline_image: str = ""
     candidate_image: str = ""
+    baseline_revision: str = ""
+    candidate_revision: str = ""
     command: str = ""
 
 
@@ -191,8 +194,10 @@ def _report(
     baseline, candidate = _sides(match, records, len(match.seeds))
     result, refusals = _with_floors(match, result, baseline, candidate)
     return GateReport(
-        baseline=_named(order.baseline, order.baseline_system, order.baseline_image),
-        candidate=_named(order.candidate, order.candidate_system, order.candidate_image),
+        baseline=_named(order.baseline, order.baseline_system, order.baseline_revision, order.baseline_image),
+        candidate=_named(
+            order.candidate, order.candidate_system, order.candidate_revision, order.candidate_image
+        ),
         suite=match.suite.name,
         result=result,
         pairs=result.difference.n if result.difference else 0,
@@ -230,8 +235,9 @@ def _violation_rates(
     ]
 
 
-def _named(what: str, system: Path | None, image: str) -> str:
-    return f"{what} of {system or image}" if system or image else what
+def _named(what: str, system: Path | None, revision: str, image: str) -> str:
+    of = " ".join(filter(None, (str(system or ""), revision, image)))
+    return f"{what} of {of}" if of else what
 
 
 def _score(records: Sequence[RunRecord]) -> Estimate | None:

@@ -13,6 +13,7 @@ from experiment.design import Design
 from experiment.obeyed import digest_of, started_with, variables_of
 from experiment.rows import Obeyed
 from experiment.topology import System
+from experiment.variants import IMAGE
 from runtimes.http_calls import CallError, call
 from runtimes.readings import Readings
 from runtimes.runtime import Address
@@ -68,14 +69,18 @@ def of_start(
     argv: Sequence[str],
     t: float,
     image: str = "",
+    image_asked: str = "",
 ) -> Obeyed:
     """The variables and arguments that the design decides, among all that a service was started with.
 
-    Arguments are counted from the end: what a script's first line names comes before its own."""
+    Arguments are counted from the end: what a script's first line names comes before its own. `image` is
+    the digest of what it runs from, `image_asked` the name for that which the design gives, if it is that."""
     spec = system.services[service]
     variables, arguments = variables_of(spec, started_with(system, design, service))
     shown: dict[str, Any] = {name: environment.get(name) for name in variables}
     for number in arguments:
         back = len(spec.command) - number
         shown[f"argument {number}"] = argv[-back] if back <= len(argv) else None
+    if IMAGE in started_with(system, design, service):
+        shown[IMAGE] = image_asked or image or None
     return Obeyed(t, service, digest_of(shown), shown, image)

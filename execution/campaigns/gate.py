@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from execution.campaigns.campaign import Home, Hooks, Prepared, begin, playing, prepare
+from execution.campaigns.revisions import system_at
 from execution.campaigns.stored_runs import machine_warnings, scenario_hash, stored_records
 from execution.catalogue import Catalogue, default_catalogue
 from execution.options import SIMULATION, Options
@@ -73,12 +74,12 @@ def _conditions(prepared: Prepared, job: Job) -> Mapping[str, object]:
 
 
 def sides_of(order: GateOrder, usual: Home) -> dict[str, Home]:
-    """Each side's own system or image; as `usual` where none is given. Raises UsageError for an image on a
-    runtime that has none."""
+    """Each side's own system, revision or image; as `usual` where none is given. Raises UsageError for an
+    image on a runtime that has none."""
     found: dict[str, Home] = {}
-    for side, system, image in (
-        (BASELINE, order.baseline_system, order.baseline_image),
-        (CANDIDATE, order.candidate_system, order.candidate_image),
+    for side, system, image, revision in (
+        (BASELINE, order.baseline_system, order.baseline_image, order.baseline_revision),
+        (CANDIDATE, order.candidate_system, order.candidate_image, order.candidate_revision),
     ):
         if image and usual.options.runtime != "containers":
             raise UsageError(
@@ -88,9 +89,12 @@ def sides_of(order: GateOrder, usual: Home) -> dict[str, Home]:
         catalogue = usual.catalogue
         if system:  # the scenarios of both sides are the same
             catalogue = replace(default_catalogue(system), scenarios_of=catalogue.system_path)
+        if revision:
+            at = system_at(catalogue.system_path, revision, usual.options.out)
+            catalogue = replace(default_catalogue(at), scenarios_of=usual.catalogue.system_path)
         options = replace(
             usual.options,
-            system=catalogue.system_path if system else usual.options.system,
+            system=catalogue.system_path if system or revision else usual.options.system,
             service_image=image or usual.options.service_image,
         )
         found[side] = Home(catalogue, options)

@@ -22,6 +22,7 @@ EXAMPLES = """Examples: codeblue gate --baseline resilient --candidate no_key
           codeblue gate --baseline-system ../released --candidate-system ."""
 EXISTING = click.Path(path_type=Path, exists=True)
 SIDE = "design, or a folder of runs as FOLDER or FOLDER:DESIGN."
+SINGLE = "of single ones: SERVICE=IMAGE,..."
 STRONG = "[default: its system's strong or only one]"
 
 
@@ -37,8 +38,14 @@ STRONG = "[default: its system's strong or only one]"
 )
 @click.option("--baseline-system", type=EXISTING, metavar="DIR", help="System or checkout of the baseline.")
 @click.option("--candidate-system", type=EXISTING, metavar="DIR", help="System or checkout of the candidate.")
-@click.option("--baseline-image", default="", help="Image of the baseline's services, on containers.")
-@click.option("--candidate-image", default="", help="Image of the candidate's services, on containers.")
+@click.option(
+    "--baseline-image", default="", help=f"Image of the baseline's services, on containers; {SINGLE}"
+)
+@click.option(
+    "--candidate-image", default="", help=f"Image of the candidate's services, on containers; {SINGLE}"
+)
+@click.option("--baseline-revision", default="", help="Git revision of the baseline's system.")
+@click.option("--candidate-revision", default="", help="Git revision of the candidate's system.")
 @suite_option
 @seed_option("First seed. [default: the suite's own]")
 @click.option(

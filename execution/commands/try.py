@@ -54,8 +54,6 @@ def try_(folder: Path | None, design: str | None, seed: int, rate: str, options:
 def _proof(window: FaultWindow) -> str:
     """What the caller of a link sent over its proxy before the fault, and whether the fault met it."""
     before = window.carried_before
-    sent = (
-        "its caller's traffic is not counted" if before is None else f"{before:,.0f} bytes before the fault"
-    )
+    sent = "" if before is None else f"{before:,.0f} bytes before the fault; "
     met = "met by its caller" if window.observed else "NOT met by its caller"
-    return f"{window.target}: {sent}; {window.kind} {met}"
+    return f"{window.target}: {sent}{window.kind} {met}"

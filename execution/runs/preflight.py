@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from execution.catalogue import Catalogue, check_folders, read_system
@@ -16,6 +16,7 @@ from experiment.scenario import Scenario, objectives
 from experiment.scenario_warnings import warnings_of
 from experiment.suite import Suite
 from experiment.topology import System
+from experiment.variants import with_images
 from experiment.visits import rehearse
 from experiment.workload import Population, load_workload
 from experiment.yaml_source import Mapping as YamlMapping
@@ -47,13 +48,22 @@ def plans(requests: list[Request], catalogue: Catalogue, options: Options) -> li
                     catalogue.scenario(request.scenario, system), options.time_scale
                 )
             if request.design not in designs:
-                designs[request.design] = catalogue.design(request.design, system)
+                designs[request.design] = design_with_images(
+                    catalogue.design(request.design, system), system, options
+                )
         except ConfigError as error:
             problems[str(error)] = error
     if problems:
         raise ConfigError([problem for error in problems.values() for problem in error.problems])
     made = planner(system, options)
     return [made(scenarios[r.scenario], designs[r.design], r.seed) for r in requests]
+
+
+def design_with_images(design: Design, system: System, options: Options) -> Design:
+    """The design with the images that somebody asked for beside it. Raises UsageError."""
+    if not options.images:
+        return design
+    return replace(design, variants=with_images(design.variants, options.images, system.services))
 
 
 def planner(system: System, options: Options) -> Callable[[Scenario, Design, int], Plan]:

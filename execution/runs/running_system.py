@@ -37,7 +37,7 @@ class RunningSystem:
             self.stop()
         system = joined(parts)
         runtime = choose(self._options.runtime).make(
-            system, INSTANCES, self._options.service_image, self._stop
+            system, INSTANCES, self._options.common_image, self._stop
         )
         self._runtime = runtime
         runtime.start(run_settings(plan))

@@ -129,6 +129,13 @@ def refuse_unsupported(plan: Plan, runtime: str) -> None:
             what = f"{spec.fault.kind} on {spec.target}, which the runtime {runtime} cannot do"
             refused.append(f"{spec.where}: found {what}, expected one of what it can: {known}")
     refused += _unstartable(plan.system, runtime)
+    if runtime != CONTAINERS:
+        refused += [
+            f"{plan.design.source or plan.design.name}: found the image {one.image} of {name} on the runtime "
+            f"{runtime}, which starts no images, expected --runtime {CONTAINERS}"
+            for name, one in plan.design.variants.items()
+            if one.image
+        ]
     refused += unsendable(plan)
     refused += _overlaps(plan, choose(runtime).one_at_a_time)
     if refused:

@@ -17,7 +17,7 @@ from experiment.topology import System
 from runtimes.containers import layout as plan
 from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
-from runtimes.containers.foreign_images import Image
+from runtimes.containers.foreign_images import Image, variant_images
 from runtimes.containers.images import image_versions, require_images
 from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
 from runtimes.containers.networks import networks_of
@@ -224,6 +224,7 @@ def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, C
     """The services that know nothing of the harness, as a design wants them started."""
     ground = Ground(built.doors, built.secrets.keys, "python3")
     parts: dict[str, ContainerPart] = {}
+    others = variant_images(run.design)
     for name, image in built.images.items():
         service, address = system.services[name], built.layout.addresses[name]
         begin = start_of(system, name, Address("0.0.0.0", address.port), ground, run)
@@ -236,7 +237,7 @@ def foreign_parts(built: Built, system: System, run: RunSettings) -> dict[str, C
         parts[name] = ContainerPart(
             name,
             service.role,
-            plan.foreign_spec(built.layout, system, name, image.name, image.said, begin),
+            plan.foreign_spec(built.layout, system, name, others.get(name, image.name), image.said, begin),
             address,
             built.layout.published.get(name),
             service.control,

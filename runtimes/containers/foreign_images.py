@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiment.compose_file import ComposeService
+from experiment.design import Design
 from experiment.errors import StartError
 from experiment.topology import System
 from runtimes.containers.base_image import python_of
@@ -60,6 +61,33 @@ def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, I
     finally:
         images.close()
     return found
+
+
+def variant_images(design: Design) -> dict[str, str]:
+    """Service to image, of those that a design gives another one: pulled if the engine has it not. Raises
+    EngineError."""
+    asked = {name: one.image for name, one in design.variants.items() if one.image}
+    if not asked:
+        return {}
+    images = Images()
+    try:
+        return {name: _named(images, name, image) for name, image in asked.items()}
+    finally:
+        images.close()
+
+
+def asked_image(design: Design, service: str, digest: str) -> str:
+    """The image that a design gives a service, where the engine's image of that name has this digest; empty
+    where it has another, or the design gives none. Raises EngineError."""
+    name = design.variants[service].image if service in design.variants else ""
+    if not name:
+        return ""
+    images = Images()
+    try:
+        facts = images.find(name)
+    finally:
+        images.close()
+    return name if facts is not None and facts.id == digest else ""
 
 
 def _named(images: Images, service: str, image: str) -> str:

@@ -30,7 +30,7 @@ from runtimes.containers.building import (
     write_configurations,
 )
 from runtimes.containers.engine import Engine
-from runtimes.containers.foreign_images import foreign_images
+from runtimes.containers.foreign_images import asked_image, foreign_images
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
@@ -265,6 +265,7 @@ class ContainersRuntime:
                         as_started.command,
                         t,
                         as_started.image,
+                        asked_image(self._design, name, as_started.image),
                     )
                 )
         return found

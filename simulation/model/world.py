@@ -188,6 +188,11 @@ def refuse_unknown(plan: Plan, capabilities: dict[str, frozenset[str]]) -> None:
         for switch in unknown_switches(plan, models)
         if not models.general
     ]
+    problems += [
+        f"{what} of {name} in the design {plan.design.name}, which the twin cannot play: it knows no code"
+        for name, one in plan.design.variants.items()
+        for what in one.started_with
+    ]
     for spec in plan.scenario.faults:
         able = capabilities[spec.fault.target_kind]
         if spec.fault.requires not in able:

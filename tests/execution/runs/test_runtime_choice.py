@@ -15,6 +15,7 @@ from experiment.errors import UnsupportedError, UsageError
 from experiment.plan import Activation
 from experiment.services import Endpoints, Service
 from experiment.topology import Link, System
+from experiment.variants import Variant
 from faults.corruption import Corruption
 from faults.latency import Latency
 from faults.lost_response import LostResponse
@@ -50,7 +51,12 @@ def plan(*faults: tuple[Any, float, float]) -> Any:
     )
     specs = [SimpleNamespace(fault=fault, target="a -> b", where="x.yaml:1") for fault, _, _ in faults]
     return SimpleNamespace(
-        scenario=SimpleNamespace(faults=specs), activations=acting, system=SHOP, operations=(), requests={}
+        scenario=SimpleNamespace(faults=specs),
+        activations=acting,
+        system=SHOP,
+        operations=(),
+        requests={},
+        design=SimpleNamespace(variants={}),
     )
 
 
@@ -95,6 +101,15 @@ def test_what_no_proxy_plays_needs_the_endpoint() -> None:
         refuse_unsupported(plan((slow_tail, 2.0, 5.0)), "containers")
     assert "found slow_tail on a -> b, and b has no endpoint behaviour" in str(error.value)
     assert "services.b.endpoints.behaviour in the system's file" in str(error.value)
+
+
+def test_images_of_a_design_need_containers() -> None:
+    """A process is started from no image: what was asked could not be read back."""
+    asked = plan()
+    asked.design = SimpleNamespace(name="d", source="d.yaml", variants={"a": Variant("a:2")})
+    with pytest.raises(UnsupportedError, match=r"d.yaml: found the image a:2 of a on the runtime processes"):
+        refuse_unsupported(asked, "processes")
+    refuse_unsupported(asked, "containers")
 
 
 def test_processes_need_a_command() -> None:
