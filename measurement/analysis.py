@@ -157,6 +157,7 @@ class Score:
     resilience_loss: float | None  # integral of 100 - 100 Q over fault and recovery, percent seconds
     veto: str = ""  # the violations that made it 0, in words
     failed: tuple[str, ...] = ()  # what made the run fail without a veto: properties and objectives
+    before: Mapping[str, float | None] = field(default_factory=dict)  # what earlier formulas give, by version
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,7 @@ class Quality:
     journeys: dict[str, Floats]  # journey to Q_j(t)
     combined: Floats
     support: Floats  # operations that Q of a second rests on, see _support
+    counts: dict[str, tuple[Floats, Floats]]  # journey to operations (offered, good) of each second
     criticality: dict[str, float]
     seconds: int
     baseline_span: tuple[int, int]  # bucket ranges, end exclusive
@@ -64,12 +65,12 @@ def quality_of(history: History, scenario: Scenario, system: System, graded: pl.
     baseline = mean_quality(graded, "baseline")
     span = fault_span(history)
     curves: dict[str, Floats] = {}
-    counts: dict[str, Floats] = {}
+    counts: dict[str, tuple[Floats, Floats]] = {}
     for name in sorted(set(table["journey"]) - {"all"}):
         usual = (baseline.get(name) if span else None) or 1.0
-        counts[name], good = series(table, name, seconds)
+        offered, good = counts[name] = series(table, name, seconds)
         with np.errstate(divide="ignore", invalid="ignore"):
-            curves[name] = np.minimum(1.0, good / counts[name] / usual)
+            curves[name] = np.minimum(1.0, good / offered / usual)
     criticality = {name: journey.criticality for name, journey in system.journeys.items()}
     begin, finish = spans.get("baseline", (0.0, 0.0))
     fault = recovery = None
@@ -82,7 +83,8 @@ def quality_of(history: History, scenario: Scenario, system: System, graded: pl.
         baseline,
         curves,
         _weighted(curves, criticality, seconds),
-        _support(counts, criticality, seconds),
+        _support({name: offered for name, (offered, _) in counts.items()}, criticality, seconds),
+        counts,
         criticality,
         seconds,
         (math.ceil(begin - 1e-6), math.floor(finish + 1e-6)),

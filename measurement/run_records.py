@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated
 
@@ -85,6 +85,7 @@ class RunRecord:
     spoilt: bool = False  # invalid for no other reason than its machine
     obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
+    scores_before: Mapping[str, float | None] = field(default_factory=dict)  # of earlier formulas, by version
     repair_s: float | None = None  # of an operator who follows telemetry, where one link was faulted
 
     @property
@@ -156,6 +157,7 @@ def record_of(
         clean=clean,
         source=history.header.source,
         formula=analysis.score.formula,
+        scores_before=analysis.score.before,
         load_latency=merge(row.histogram for row in loaded),
         offered=sum(row.offered for row in loaded),
         good=sum(row.good for row in loaded),

@@ -41,6 +41,7 @@ WORDING = (
         "pressure_text",
         "score_text",
         "score_short",
+        "scores_before_text",
         "waiver_text",
         "worst_text",
         "calibration_text",

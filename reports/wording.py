@@ -27,10 +27,10 @@ SOURCES = {
     "simulation": "simulation: a prediction, not evidence",
 }
 PART_NAMES = {
-    "absorb": ("A", "mean quality during the fault"),
-    "depth": ("D", "mean of the worst 10% of the seconds"),
+    "absorb": ("A", "how users fared in the whole fault, the worst journey first"),
+    "depth": ("D", "the same in the worst tenth of all stretches of 5 s, recovery included"),
     "recover": ("T", "1 - time to recover / budget, under load"),
-    "contain": ("C", "mean quality of journeys that do not depend on the faulted part"),
+    "contain": ("C", "how users fared in journeys that do not depend on the faulted part"),
     "converge": ("E", "1 - time until backlogs are drained and copies are current / budget"),
 }
 _BRACKETS = re.compile(r"\([^)]*\)")
@@ -87,6 +87,12 @@ def score_text(score: Score) -> str:
         return f"{round(score.value)} (vetoed: {score.veto}{would})"
     failed = f" (failed: {', '.join(score.failed)})" if score.failed else ""
     return f"{score.value:.0f}{failed}"
+
+
+def scores_before_text(score: Score) -> str:
+    """`By codeblue-1 it is 84.`; empty where no earlier formula gives a figure."""
+    known = {name: value for name, value in score.before.items() if value is not None}
+    return " ".join(f"By {name} it is {value:.0f}." for name, value in known.items())
 
 
 def score_short(score: Score) -> str:

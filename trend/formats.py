@@ -23,7 +23,7 @@ def rows(line: TrendLine) -> list[list[str]]:
             point.recorded_at[:19].replace("T", " "),
             point.git or "–",
             str(point.runs),
-            "–" if point.score is None else f"{point.score:.1f}",
+            _score(point),
             duration(point.p95_s),
             duration(point.recovery_s) + (f" ({point.never} never)" if point.never else ""),
             _vetoes(point),
@@ -32,6 +32,29 @@ def rows(line: TrendLine) -> list[list[str]]:
         ]
         for place, point in enumerate(line.points)
     ]
+
+
+def _score(point: TrendPoint) -> str:
+    """`71.2 (codeblue-1: 84.0)`: what an earlier formula gives stands beside."""
+    if point.score is None:
+        return "–"
+    before = ", ".join(f"{name}: {value:.1f}" for name, value in point.scores_before)
+    return f"{point.score:.1f} ({before})" if before else f"{point.score:.1f}"
+
+
+def _by_formula(line: TrendLine) -> dict[str, list[float | None]]:
+    """Every formula to its figure at each point, the latest first: a line of a plot holds one formula only.
+    Where there is one formula, or a point mixes them, it is the score."""
+    named = [name for point in line.points for name in (*point.formulas, *dict(point.scores_before))]
+    if len(set(named)) < 2:
+        return {"score": [point.score for point in line.points]}
+    found: dict[str, list[float | None]] = {}
+    for name in dict.fromkeys(reversed(named)):
+        found[f"score by {name}"] = [
+            point.score if point.formulas == (name,) else dict(point.scores_before).get(name)
+            for point in line.points
+        ]
+    return {name: found[name] for name in sorted(found, reverse=True)}
 
 
 def _vetoes(point: TrendPoint) -> str:
@@ -119,20 +142,23 @@ def render_html(report: TrendReport) -> str:
     drawn = []
     for number, line in enumerate(report.lines):
         labels = [point.label for point in line.points]
-        series: tuple[tuple[str, str, list[float | None], tuple[int, ...]], ...] = (
-            ("score", "score", [p.score for p in line.points], line.score_changes),
-            ("p95", "seconds", [p.p95_s for p in line.points], line.p95_changes),
-            ("time to recover", "seconds", [p.recovery_s for p in line.points], line.recovery_changes),
+        series: tuple[tuple[str, str, dict[str, list[float | None]], tuple[int, ...]], ...] = (
+            ("score", "score", _by_formula(line), line.score_changes),
+            ("p95", "seconds", {"p95": [p.p95_s for p in line.points]}, line.p95_changes),
+            (
+                "time to recover",
+                "seconds",
+                {"time to recover": [p.recovery_s for p in line.points]},
+                line.recovery_changes,
+            ),
         )
         plots = [
             (
                 name,
-                trend(
-                    {name: values}, labels, unit, places, f"trend-{number}-{place}", tuple(conditions(line))
-                ),
+                trend(lines, labels, unit, places, f"trend-{number}-{place}", tuple(conditions(line))),
             )
-            for place, (name, unit, values, places) in enumerate(series)
-            if any(value is not None for value in values)
+            for place, (name, unit, lines, places) in enumerate(series)
+            if any(value is not None for values in lines.values() for value in values)
         ]
         drawn.append((line.name, changes(line), plots, rows(line)))
     return html.render_page(

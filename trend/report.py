@@ -35,6 +35,7 @@ class TrendPoint:
     formulas: tuple[str, ...]
     lacking: str = ""
     machine: str = ""
+    scores_before: tuple[tuple[str, float], ...] = ()  # the mean by earlier formulas, where all runs have it
 
     @property
     def label(self) -> str:
@@ -144,10 +145,29 @@ def _point(
         never=recovery.censored if recovery else 0,
         vetoes=sum(record.vetoed for record in records),
         violated=tuple(sorted(Counter(name for record in records for name in record.safety).items())),
-        formulas=tuple(sorted({record.formula.partition(":")[0] for record in records})),
+        formulas=tuple(sorted({version(record) for record in records})),
         lacking=lacking,
+        scores_before=() if lacking else _scores_before(results),
         machine=", ".join(f"{name} {value}" for name, value in sorted(first.asked.machine.items())),
     )
+
+
+def _scores_before(results: Sequence[Result]) -> tuple[tuple[str, float], ...]:
+    """The weighted mean by every earlier formula that all runs have, as the figure beside or as their own."""
+    each = [{**one.record.scores_before, version(one.record): one.record.score} for one in results]
+    shared = dict.fromkeys(name for one in results for name in one.record.scores_before)
+    means = []
+    for name in shared:
+        known = [value for one in each if (value := one.get(name)) is not None]
+        if len(known) == len(results):
+            total = sum(one.weight * value for one, value in zip(results, known, strict=True))
+            means.append((name, total / sum(one.weight for one in results)))
+    return tuple(means)
+
+
+def version(record: RunRecord) -> str:
+    """The name of a formula without its text: `codeblue-2`."""
+    return record.formula.partition(":")[0]
 
 
 def _times(records: Iterable[RunRecord]) -> tuple[list[float], list[float]]:

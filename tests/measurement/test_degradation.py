@@ -277,7 +277,7 @@ def recovering(
         levels[10 + second], support[10 + second] = np.nan, 0.0
     ranges = ((0, 5), (5, 10), (10, len(levels)))
     return Quality(
-        pl.DataFrame(), {}, {}, levels, support, {}, len(levels), ranges[0], ranges[1], ranges[2], heal
+        pl.DataFrame(), {}, {}, levels, support, {}, {}, len(levels), ranges[0], ranges[1], ranges[2], heal
     )
 
 

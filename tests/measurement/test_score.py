@@ -27,17 +27,21 @@ ALL = tuple(WEIGHTS)
 shares = st.floats(0, 1)
 
 
+MANY = 1e12  # operations in a second: no doubt about its share is left
+
+
 def quality(curve: list[float], fault: tuple[int, int] | None, recovery: tuple[int, int] | None) -> Quality:
-    """Q given second by second, one journey."""
+    """Q given second by second: `pay`, and `look`, which nothing ever happens to."""
     values = np.array(curve)
-    journeys = {"pay": values}
+    seen = np.where(np.isnan(values), 0.0, MANY)
     return Quality(
         pl.DataFrame(),
-        {"pay": 1.0},
-        journeys,
+        {"pay": 1.0, "look": 1.0},
+        {"pay": values, "look": np.where(np.isnan(values), np.nan, 1.0)},
         values,
         np.ones(len(curve)),
-        {"pay": 1.0},
+        {"pay": (seen, np.nan_to_num(values) * seen), "look": (seen, seen)},
+        {"pay": 1.0, "look": 1.0},
         len(curve),
         (0, 5),
         fault,
@@ -46,12 +50,17 @@ def quality(curve: list[float], fault: tuple[int, int] | None, recovery: tuple[i
     )
 
 
+def stood(quality: float) -> float:
+    """What `pay` at this quality leaves of two journeys of the same criticality, the other one unharmed."""
+    return 0.1 + 0.9 * quality
+
+
 def test_the_formula_is_that_of_the_plan() -> None:
     """Five parts worked out by hand."""
     parts = dict(zip(ALL, (0.9, 0.5, 0.8, 1.0, 0.7), strict=True))
     by_hand = 100 * 0.9**0.30 * 0.5**0.15 * 0.8**0.25 * 1.0**0.15 * 0.7**0.15
     assert combine(parts) == pytest.approx(by_hand)
-    assert FORMULA.startswith("codeblue-1")
+    assert FORMULA.startswith("codeblue-2")
 
 
 def test_a_terrible_part_is_floored_and_cannot_be_bought_back() -> None:
@@ -87,7 +96,13 @@ def test_parts_from_a_curve() -> None:
     run = quality([1.0] * 5 + [0.5] * 10 + [1.0] * 10, (5, 15), (15, 25))
     back = RecoveryResult(2.0, False, 10.0, "")
     score = score_run(run, (), back, 0.6, seed=1)
-    assert score.parts == {"absorb": 0.5, "depth": 0.5, "recover": 0.8, "contain": None, "converge": 0.6}
+    assert score.parts == {
+        "absorb": pytest.approx(stood(0.5), abs=1e-6),
+        "depth": pytest.approx(stood(0.5), abs=1e-6),
+        "recover": 0.8,
+        "contain": None,
+        "converge": 0.6,
+    }
     assert score.area_under_q == pytest.approx(0.75)
     assert score.resilience_loss == pytest.approx(500.0)
 
@@ -95,7 +110,8 @@ def test_parts_from_a_curve() -> None:
 def test_contain_is_the_quality_of_what_the_fault_cannot_reach() -> None:
     """The journey that does not depend on the fault lost a tenth of its quality under it."""
     run = quality([1.0] * 5 + [0.9] * 10 + [1.0] * 10, (5, 15), (15, 25))
-    assert score_run(run, ("pay",), None, None, seed=1).parts["contain"] == pytest.approx(0.9)
+    score = score_run(run, ("pay", "look"), None, None, seed=1)
+    assert score.parts["contain"] == pytest.approx(stood(0.9), abs=1e-6)
 
 
 def test_never_recovered_counts_as_zero() -> None:
@@ -112,13 +128,13 @@ def test_recovering_is_measured_against_its_budget(seconds: float, part: float) 
     assert score_run(run, (), back, None, seed=1).parts["recover"] == part
 
 
-@pytest.mark.parametrize(("judged", "worst"), [(20, 2), (21, 3), (10, 1), (8, 1)])
+@pytest.mark.parametrize(("judged", "worst"), [(20, 2), (24, 2), (25, 3), (8, 1)])
 def test_depth_is_the_mean_of_the_worst_tenth(judged: int, worst: int) -> None:
-    """Of the seconds of fault and recovery, rounded up; empty ones are not counted."""
-    bad = [0.2, 0.3, 0.4]
-    curve = [0.0] * 5 + [np.nan] * 10 + bad + [1.0] * (judged - 3)
-    score = score_run(quality(curve, (5, 18), (18, len(curve))), (), None, None, seed=1)
-    assert score.parts["depth"] == pytest.approx(sum(bad[:worst]) / worst)
+    """Of the stretches of five seconds of fault and recovery, of which there are four fewer, rounded up."""
+    curve = [1.0] * 5 + [0.2] * 5 + [1.0] * (judged - 5)
+    score = score_run(quality(curve, (5, 10), (10, len(curve))), (), None, None, seed=1)
+    wanted = sum(stood(share) for share in (0.2, 0.36, 0.52)[:worst]) / worst
+    assert score.parts["depth"] == pytest.approx(wanted, abs=1e-6)
 
 
 def test_a_run_without_faults_is_judged_from_the_end_of_its_warm_up() -> None:
@@ -127,8 +143,8 @@ def test_a_run_without_faults_is_judged_from_the_end_of_its_warm_up() -> None:
     run = replace(quality([0.0] * 2 + [0.6] + [0.8] * 9, None, None), baseline_span=(2, 12))
     score = score_run(run, ("pay",), None, 1.0, seed=1)
     assert score.parts == {
-        "absorb": pytest.approx(0.78),
-        "depth": 0.6,
+        "absorb": pytest.approx(stood(0.78), abs=1e-6),
+        "depth": pytest.approx(stood(0.76), abs=1e-6),
         "recover": None,
         "contain": None,
         "converge": 1.0,
@@ -158,7 +174,8 @@ def test_a_veto_takes_the_score_and_tells_what_it_would_have_been() -> None:
 def test_empty_seconds_carry_no_weight() -> None:
     """Where nothing was offered nothing is judged."""
     run = quality([1.0] * 5 + [np.nan] * 5 + [1.0] * 5 + [1.0] * 10, (5, 15), (15, 25))
-    assert score_run(run, (), None, None, seed=1).parts["absorb"] == 1.0
+    parts = score_run(run, (), None, None, seed=1).parts
+    assert (parts["absorb"], parts["depth"]) == (1.0, 1.0)
 
 
 def test_a_run_without_any_quality_has_no_score() -> None:
@@ -184,7 +201,7 @@ def test_sparse_seconds_are_drawn_without_harm() -> None:
     """Most seconds of the fault are empty: the interval is made of the others, all of which were 0.5."""
     sparse = [0.5 if second % 10 == 0 else np.nan for second in range(60)]
     score = score_run(quality([1.0] * 5 + sparse + [np.nan] * 5, (5, 65), (65, 70)), (), None, None, seed=7)
-    assert score.interval == pytest.approx((50.0, 50.0))
+    assert score.interval == pytest.approx((55.0, 55.0), abs=1e-3)
 
 
 def test_a_short_fault_supports_no_interval() -> None:
@@ -192,7 +209,7 @@ def test_a_short_fault_supports_no_interval() -> None:
     run = quality([1.0] * 5 + [0.5] * 5 + [1.0] * 10, (5, 10), (10, 20))
     assert score_run(run, (), None, None, seed=1).interval is None
     run = quality([1.0] * 5 + [0.5] * 6 + [1.0] * 10, (5, 11), (11, 21))
-    assert score_run(run, (), None, None, seed=1).interval == pytest.approx((50.0, 50.0))
+    assert score_run(run, (), None, None, seed=1).interval is not None
     run = quality([1.0] * 5 + [0.5] * 5 + [np.nan] + [1.0] * 10, (5, 11), (11, 21))
     assert score_run(run, (), None, None, seed=1).interval is None
 
@@ -200,7 +217,7 @@ def test_a_short_fault_supports_no_interval() -> None:
 @pytest.mark.parametrize(("seconds", "block"), [(30, 5), (15, 5), (12, 4), (9, 3), (2, 1)])
 def test_seconds_are_drawn_with_their_neighbours(seconds: int, block: int) -> None:
     """In blocks of a third of the series, five seconds at most, from its first second to its last."""
-    drawn = _blocks(np.arange(seconds, dtype=float), np.random.default_rng(1))
+    drawn = _blocks(seconds, np.random.default_rng(1))
     assert drawn.shape == (1000, seconds)
     steps = np.diff(drawn, axis=1)
     within = [number for number in range(seconds - 1) if (number + 1) % block]

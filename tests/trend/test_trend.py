@@ -16,7 +16,7 @@ from experiment.errors import HistoryError, UsageError
 from experiment.tables import flat
 from harness import cli
 from tests.execution.builders import record
-from trend.formats import TREND_FORMATS, changes, said
+from trend.formats import TREND_FORMATS, _by_formula, changes, rows, said
 from trend.report import trend_report
 from trend.store import RUNS, Asked, Expected, Occasion, Results
 
@@ -218,6 +218,25 @@ def test_another_machine_or_formula_is_marked(tmp_path: Path) -> None:
     ]
     assert "Another machine or formula from c0ffee02, c0ffee03 on" in TREND_FORMATS["trend.html"](report)
     assert "another machine" in "".join(flat(said(report)))
+
+
+def test_figures_of_two_formulas_stand_beside_each_other(tmp_path: Path) -> None:
+    """A suite of before a new formula has its own figure, one of after it both: no line joins two formulas."""
+    results = Results(tmp_path / "results.sqlite3")
+    old, new = {"formula": "codeblue-1: A"}, {"formula": "codeblue-2: B"}
+    for number, how in enumerate((old, {**new, "scores_before": {"codeblue-1": 90.0}}, new)):
+        results.begin(occasion(number).campaign, Asked(ASKED))
+        runs = [(record(entry, score=60.0 + 20 * (how is old), **how), 1.0) for entry in (0, 1)]
+        results.append(occasion(number), runs)
+    report = trend_report(results.read(), "smoke", "", "trend")
+    (line,) = report.lines
+    assert [point.scores_before for point in line.points] == [(), (("codeblue-1", 90.0),), ()]
+    assert rows(line)[1][3] == "60.0 (codeblue-1: 90.0)"
+    assert _by_formula(line) == {
+        "score by codeblue-2": [None, 60.0, 60.0],
+        "score by codeblue-1": [80.0, 90.0, None],
+    }
+    assert "score by codeblue-1" in TREND_FORMATS["trend.html"](report)
 
 
 def test_an_older_file_is_taken_over(tmp_path: Path) -> None:
