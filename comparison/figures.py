@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from comparison.report import ComparisonReport, DesignInScenario, DesignSummary, EffectSize, SafetyFigures
+from comparison.report import (
+    ComparedRun,
+    ComparisonReport,
+    DesignInScenario,
+    DesignSummary,
+    EffectSize,
+    SafetyFigures,
+)
 from comparison.words import in_words, ranked
+from experiment.short_names import short_names
+from experiment.verdict import worst
 from measurement.histogram import Histogram, merge
 from measurement.run_records import PropertyFigures, RunRecord
 from measurement.statistics import (
@@ -33,7 +44,8 @@ def comparison_report(
     command: str,
     source: str,
 ) -> ComparisonReport:
-    """Pure: records in, figures out."""
+    """Pure: records in, figures out. Scenarios and designs that were given as files are told by name."""
+    records, weights, titles = _named(records, weights, titles)
     scenarios = tuple(weights)
     designs = tuple(titles)
     cells = tuple(_cell(s, d, records, designs[0]) for s in scenarios for d in designs)
@@ -56,6 +68,24 @@ def comparison_report(
                 summaries, cells, effects, _gap(order, records, weights), _price(order, records, weights)
             )
         ),
+    )
+
+
+def _named(
+    records: Sequence[RunRecord], weights: dict[str, float], titles: dict[str, str]
+) -> tuple[list[RunRecord], dict[str, float], dict[str, str]]:
+    plays, designs = short_names(weights), short_names(titles)
+    return (
+        [
+            replace(
+                record,
+                scenario=plays.get(record.scenario, record.scenario),
+                design=designs.get(record.design, record.design),
+            )
+            for record in records
+        ],
+        {plays[name]: weight for name, weight in weights.items()},
+        {designs[name]: title for name, title in titles.items()},
     )
 
 
@@ -109,17 +139,21 @@ def _repair_s(record: RunRecord) -> float | None:
 
 
 def _safety(records: Sequence[RunRecord]) -> tuple[SafetyFigures, ...]:
-    """Of every safety property that something was exposed to, in the order of the system."""
+    """Of every safety property that something was exposed to or that made a veto, in the order of the
+    system."""
     found: dict[str, list[PropertyFigures]] = {}
     for record in records:
         for figures in record.properties:
-            if figures.safety and figures.exposed:
+            if figures.safety and (figures.exposed or figures.name in record.safety):
                 found.setdefault(figures.name, []).append(figures)
+        for name in record.safety:  # records of before properties were kept
+            if all(figures.name != name for figures in record.properties):
+                found.setdefault(name, []).append(PropertyFigures(name, True, 0, 1))
     return tuple(
         SafetyFigures(
             name,
             sum(one.violations for one in mine),
-            sum(one.exposed for one in mine),
+            sum(max(one.exposed, one.violations) for one in mine),
             share_estimate(sum(one.violations > 0 for one in mine), len(mine)),
         )
         for name, mine in found.items()
@@ -160,6 +194,11 @@ def _cell(scenario: str, design: str, every: Sequence[RunRecord], first: str) ->
         runs=len(records),
         invalid=sum(record.score is None for record in records),
         vetoes=sum(record.vetoed for record in records),
+        vetoed_by=_vetoed_by(records),
+        verdict=worst(record.verdict for record in records),
+        verdicts=tuple(
+            ComparedRun(record.seed, record.verdict, _page(record), record.vetoed) for record in records
+        ),
         score=score_estimate(scores) if scores else None,
         recovery=median_time(reached, censored) if reached or censored else None,
         safety=_safety(records),
@@ -171,6 +210,17 @@ def _cell(scenario: str, design: str, every: Sequence[RunRecord], first: str) ->
         baseline_p95_s=quantile_estimate([record.baseline_latency for record in records], P95),
         added_p95_s=None if design == first else _added(every, [scenario], first, design),
     )
+
+
+def _vetoed_by(records: Sequence[RunRecord]) -> tuple[tuple[str, int], ...]:
+    """What was violated in vetoed runs, the most often violated property first."""
+    counted = Counter(name for record in records if record.vetoed for name in record.safety)
+    return tuple(sorted(counted.items(), key=lambda one: (-one[1], one[0])))
+
+
+def _page(record: RunRecord) -> str:
+    """From the folder of the comparison: run folders lie beside it."""
+    return f"../{Path(record.folder).name}/report.html" if record.folder else ""
 
 
 def seed_means(records: Sequence[RunRecord], weights: dict[str, float], design: str) -> dict[int, float]:
@@ -197,6 +247,7 @@ def _summary(
         title=title,
         score=score_estimate(means) if means else None,
         vetoes=sum(record.vetoed for record in mine),
+        vetoed_by=_vetoed_by(mine),
         invalid=sum(record.score is None for record in mine),
         safety=_safety(mine),
         stale_s=_largest_lag(mine),
@@ -223,7 +274,7 @@ def _effects(
             seeds = sorted(set(one) & set(other))
             if seeds:
                 difference = paired_difference([one[s] for s in seeds], [other[s] for s in seeds])
-                effects.append(EffectSize(scenario, design, first, difference))
+                effects.append(EffectSize(scenario, design, first, _possible(difference)))
     return effects
 
 
@@ -235,7 +286,14 @@ def _gap(
         return None
     one, other = (seed_means(records, weights, design.design) for design in order[:2])
     seeds = sorted(set(one) & set(other))
-    return paired_difference([other[s] for s in seeds], [one[s] for s in seeds]) if seeds else None
+    return _possible(paired_difference([other[s] for s in seeds], [one[s] for s in seeds])) if seeds else None
+
+
+def _possible(difference: PairedDifference) -> PairedDifference:
+    """No two scores are more than 100 points apart, whatever the t distribution would allow."""
+    if difference.low is None or difference.high is None:
+        return difference
+    return replace(difference, low=max(-100.0, difference.low), high=min(100.0, difference.high))
 
 
 def _price(

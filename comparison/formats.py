@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
+from urllib.parse import quote
 
-from comparison.report import ComparisonReport
+from comparison.report import ComparedRun, ComparisonReport
 from comparison.words import Table as Figures
 from comparison.words import effect_text, tables
 from experiment.tables import Table
@@ -15,6 +16,7 @@ from reports.markdown import code, table, text
 from reports.plots_over_runs import Cell, Interval, Point, heat_map, interval_plot, pareto
 from reports.repeats import score_text
 from reports.schemas import document_schema, document_text
+from reports.wording import VERDICT_MARKS
 
 GROUPS = ("All scenarios", "Each scenario")
 
@@ -48,8 +50,30 @@ def render_markdown(report: ComparisonReport) -> str:
             head = f"## {title}: {one.title.lower()}"
             lines += [head, "", *table(one.head, [tuple(map(text, row)) for row in one.rows]), ""]
     lines += [f"- {text(effect_text(effect))}" for effect in report.effects]
+    for one in report.differences:
+        head = ("", one.against, one.design)
+        shown = [tuple(map(text, (row.what, row.first, row.other))) for row in one.differences]
+        lines += ["", f"## What {text(one.design)} does otherwise", "", *table(head, shown)]
+    lines += ["", "## Runs", "", *table(("scenario", "design", "runs"), _runs(report))]
     sources = text(", ".join(report.sources))
     return "\n".join([*lines, "", f"Runtime: {sources}. Again: {code(report.command)}", ""])
+
+
+def _runs(report: ComparisonReport) -> list[tuple[str, str, str]]:
+    """Each run with its verdict, as a link to its page."""
+    return [
+        (
+            text(cell.scenario),
+            text(cell.design),
+            ", ".join(map(_link, cell.verdicts)),
+        )
+        for cell in report.cells
+    ]
+
+
+def _link(run: ComparedRun) -> str:
+    veto = " veto" if run.vetoed else ""
+    return f"[seed {run.seed} {VERDICT_MARKS[run.verdict]}{veto}]({quote(run.link)})"
 
 
 def _filled(group: Sequence[Figures]) -> list[Figures]:
@@ -64,7 +88,8 @@ def _left(report: ComparisonReport) -> list[str]:
 def _points(report: ComparisonReport) -> tuple[str, list[Point]]:
     """Cost with its unit, and a point a design; where CPU is not measured (simulated runs), calls are the
     cost."""
-    measured = any(design.cpu_ms is not None for design in report.designs)
+    scored = [design for design in report.designs if design.score is not None]
+    measured = bool(scored) and all(design.cpu_ms is not None for design in scored)
     cost = (
         "CPU of all services per client operation (ms)"
         if measured
@@ -72,7 +97,7 @@ def _points(report: ComparisonReport) -> tuple[str, list[Point]]:
     )
     return cost, [
         Point(d.design, paid.mean, d.score.mean, d.score.low, d.score.high, d.vetoes > 0)
-        for d in report.designs
+        for d in scored
         if d.score is not None and (paid := d.cpu_ms if measured else d.calls) is not None
     ]
 
@@ -81,14 +106,17 @@ def render_html(report: ComparisonReport) -> str:
     """One self-contained page: heat map, Pareto plot, intervals, tables."""
     cells = {
         (cell.scenario, cell.design): Cell(
-            cell.score.mean if cell.score else None, score_text(cell.score), cell.vetoes > 0
+            cell.score.mean if cell.score else None,
+            f"{VERDICT_MARKS[cell.verdict]} {score_text(cell.score)}",
+            cell.vetoes > 0,
+            cell.verdict.value,
         )
         for cell in report.cells
     }
     names = [design.design for design in report.designs]
     cost, points = _points(report)
     intervals = [
-        Interval(effect.design, d.mean, d.low, d.high)
+        Interval(f"{effect.design} against {effect.against}", d.mean, d.low, d.high)
         for effect in report.effects
         if effect.scenario == "all" and (d := effect.difference).low is not None and d.high is not None
     ]
@@ -97,6 +125,8 @@ def render_html(report: ComparisonReport) -> str:
         report=report,
         heat=heat_map(list(report.scenarios), names, cells),
         pareto=pareto(points, cost) if points else "",
+        not_drawn=[d.design for d in report.designs if d.design not in {point.label for point in points}],
+        cells={(cell.scenario, cell.design): cell for cell in report.cells},
         intervals=interval_plot(intervals, "points of score") if intervals else "",
         tables=[_filled(group) for group in tables(report)],
         left=tuple(_left(report)),

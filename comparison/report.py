@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from experiment.plain_text import Plain
+from experiment.verdict import Verdict
 from measurement.statistics import Estimate, MedianTime, PairedDifference, Share
 
 
@@ -20,6 +21,34 @@ class SafetyFigures:
     runs: Share  # in how many runs any did
 
 
+@dataclass(frozen=True, slots=True)
+class ComparedRun:
+    """One run of a design in a scenario."""
+
+    seed: int  # its seed
+    verdict: Verdict  # how it came out
+    link: str  # where its page is, beside the comparison's; empty: not known
+    vetoed: bool = False  # whether a safety property was violated
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What two designs say about one switch of one service or link."""
+
+    what: str  # the service or link, and the switch
+    first: str  # the value in the first design
+    other: str  # the value in the other one
+
+
+@dataclass(frozen=True, slots=True)
+class DesignDifferences:
+    """What differs between the first design and another one."""
+
+    design: str  # the other design
+    against: str  # the first design
+    differences: tuple[Difference, ...]  # every switch that differs
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DesignFigures:
     """One design over runs. Costs: calls between services and CPU for each client operation, p95 in the
@@ -30,6 +59,7 @@ class DesignFigures:
     design: str  # the name of the design
     score: Estimate | None  # the mean score with its interval; none: no run was scored
     vetoes: int  # runs with a violated safety property
+    vetoed_by: tuple[tuple[str, int], ...]  # each violated safety property, with its number of runs
     invalid: int  # runs that are invalid
     safety: tuple[SafetyFigures, ...]  # the safety properties that something was exposed to
     stale_s: float | None  # the largest lag of a read, in seconds; none: no property bounds it
@@ -50,6 +80,8 @@ class DesignInScenario(DesignFigures):
     scenario: str  # the name of the scenario
     runs: int  # how many runs there are
     recovery: MedianTime | None  # the median time to recover, in seconds
+    verdict: Verdict  # the worst of its runs
+    verdicts: tuple[ComparedRun, ...]  # every run
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,4 +120,5 @@ class ComparisonReport(Plain):
     machine: Mapping[str, str] | None = None  # the machine and its software, by name
     git: str = ""  # the commit of the project
     alike: tuple[str, ...] = ()  # designs whose services obeyed the very same, in a sentence for each pair
+    differences: tuple[DesignDifferences, ...] = ()  # what differs between the first design and each other
     unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected

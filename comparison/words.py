@@ -71,14 +71,20 @@ def _table(title: str, names: Fields, head: Fields, rows: Mapping[Fields, Fields
 
 
 def _of_design(design: DesignSummary) -> Fields:
-    return (score_text(design.score), str(design.vetoes), str(design.invalid))
+    return (score_text(design.score), f"{design.vetoes}{_by(design)}", str(design.invalid))
+
+
+def _by(of: DesignFigures) -> str:
+    """` (no_lost_write in 5, conservation in 1)`: properties, and the runs that they vetoed."""
+    named = ", ".join(f"{name} in {runs}" for name, runs in of.vetoed_by)
+    return f" ({named})" if named else ""
 
 
 def _of_cell(cell: DesignInScenario) -> Fields:
     return (
         str(cell.runs),
         score_text(cell.score),
-        rate_text(cell.vetoes, cell.runs),
+        rate_text(cell.vetoes, cell.runs) + _by(cell),
         str(cell.invalid),
         recovery_text(cell.recovery),
     )
@@ -149,11 +155,16 @@ def in_words(
     """What the winner wins and pays. Vetoes come before scores. Of pairs: `gap` is the winner's score over
     the second's, `added` its p95 in the baseline over that one's, in seconds."""
     order = ranked(designs)
+    vetoes = [
+        f"Vetoed: {design.design}, in {noun(design.vetoes, 'run')}{_by(design)}."
+        for design in designs
+        if design.vetoes
+    ]
     if len(order) < 2:
-        return ["Fewer than two designs were scored in every scenario: there is no winner."]
+        return ["Fewer than two designs were scored in every scenario: there is no winner.", *vetoes]
     winner, second = order[0], order[1]
     assert winner.score is not None and second.score is not None
-    words = [_winner(winner, second, gap)]
+    words = [_winner(winner, second, gap), *vetoes]
     won = [
         c.scenario for c in cells if c.design == second.design and c.vetoes and not _vetoed(cells, winner, c)
     ]

@@ -1,8 +1,9 @@
-"""How well the users of all journeys fared together: one number from 0 to 1, in which harm cannot be averaged away.
+"""How well the users of all journeys fared together, from 0 to 1: harm cannot be averaged away.
 
-The quality q of a journey of criticality c becomes its standing s = 1 - 0.9 (c / c_max) (1 - q); c_max is the
-highest criticality that was played. Standings are multiplied from the worst up, each with half of the weight of
-the one before it: s_1^1 s_2^(1/2) s_3^(1/4) ..., and the last one has its weight twice, so that weights add up to 2.
+The quality q of a journey of criticality c becomes its standing s = 1 - 0.9 (c / c_max) (1 - q); c_max is
+the highest criticality that was played. Standings are multiplied from the worst up, each with half of the
+weight of the one before it: s_1^1 s_2^(1/2) s_3^(1/4) ...; the last one has its weight twice, so that weights
+add up to 2.
 
 - One journey of the highest criticality that is wholly down leaves at most 0.1, whatever else was played.
 - Any number of journeys of at most half its criticality that are down leave at least 0.55^2 = 0.3.
@@ -76,7 +77,9 @@ class Counts:
     def _standing(self, offered: Floats, good: Floats) -> Floats:
         quality = np.minimum(1.0, _at_best(good, offered) / self.usual)
         lost = np.where(offered > 0, self.criticality * (1 - quality), 0.0)
-        standing = np.sort(1 - (1 - WORST) * lost, axis=-1)  # what was not offered comes last, and counts for 1
+        standing = np.sort(
+            1 - (1 - WORST) * lost, axis=-1
+        )  # what was not offered comes last, and counts for 1
         played = np.count_nonzero(offered > 0, axis=-1)
         weights = _weights(offered.shape[-1])[played]
         result: Floats = np.exp((weights * np.log(standing)).sum(axis=-1))

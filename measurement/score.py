@@ -183,7 +183,7 @@ def _interval(
 
 
 def _draws(fault: Counts, recovery: Counts, rng: np.random.Generator) -> Iterator[Counts]:
-    """RESAMPLES runs, some at a time: seconds of the fault, then those of the recovery where there are any."""
+    """RESAMPLES runs, some at a time: seconds of the fault, then those of the recovery if there are any."""
     lengths = [part.offered.shape[0] for part in (fault, recovery)]
     picks = [_blocks(length, rng) for length in lengths if length]
     parts = [part for part, length in zip((fault, recovery), lengths, strict=True) if length]

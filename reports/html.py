@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from experiment.plain_text import clean
 from experiment.units import noun
-from experiment.verdict import CheckResult, Violation
+from experiment.verdict import CheckResult, Verdict, Violation, worst
 from reports import buckets, wording
 from reports.cases import Case, Outcome, count_text
 from reports.plots_over_runs import Cell, heat_map
@@ -163,10 +163,12 @@ def _cell(entries: Sequence[SuiteEntry]) -> Cell:
     runs = [entry.summary for entry in entries if entry.summary is not None]
     scores = [run.score for run in runs if run.score is not None]
     vetoed = any(run.vetoed for run in runs)
+    verdict = worst(run.verdict for run in runs).value
     if not scores:
         return Cell(None, "not run" if not runs else runs[0].verdict.value)
     mean = sum(scores) / len(scores)
-    return Cell(mean, f"{mean:.0f}" + (" veto" if vetoed else ""), vetoed)
+    mark = wording.VERDICT_MARKS[Verdict(verdict)]
+    return Cell(mean, f"{mark} {mean:.0f}" + (" veto" if vetoed else ""), vetoed, verdict)
 
 
 def evidence_tables(

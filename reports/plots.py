@@ -80,11 +80,38 @@ def log_durations(axis: Any, low: float, high: float) -> None:
     axis.yaxis.set_minor_locator(NullLocator())
 
 
-def tile(axis: Any, x: float, y: float, share: float | None, text: str, hatched: bool) -> None:
-    """A unit square in the colour of a share (0..1; None: empty), with a text in its middle."""
-    face = "none" if share is None else matplotlib.colors.to_hex(matplotlib.colormaps["cividis"](share))
+# Colours of a score from 0 to 100, by verdict: what passed never looks like what failed, whatever its score.
+RAMPS: dict[str, tuple[str, str]] = {
+    "pass": ("#d8e8f5", "#0b5c96"),
+    "fail": ("#a33f00", "#f3c9a8"),
+    "inconclusive": ("#d9dde3", "#aab2bd"),
+    "invalid": ("#d9dde3", "#aab2bd"),
+    "": ("#fff3c4", "#5a4a00"),  # a score that stands for no verdict
+}
+
+
+def shade(share: float, verdict: str) -> str:
+    """The colour of a share (0..1) of that verdict, as #rrggbb."""
+    ends = [matplotlib.colors.to_rgb(end) for end in RAMPS[verdict]]
+    return str(matplotlib.colors.to_hex([a + share * (b - a) for a, b in zip(*ends, strict=True)]))
+
+
+def ink_on(face: str) -> str:
+    """Black or white, whichever has more contrast on that colour (WCAG's relative luminance)."""
+    linear = [
+        c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in matplotlib.colors.to_rgb(face)
+    ]
+    luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+    return "#fefefe" if 1.05 / (luminance + 0.05) > (luminance + 0.05) / 0.05 else "#111111"
+
+
+def tile(
+    axis: Any, x: float, y: float, share: float | None, text: str, hatched: bool, verdict: str = ""
+) -> None:
+    """A unit square in the colour of a share (0..1; None: empty) and a verdict, with a text in its middle."""
+    face = "none" if share is None else shade(share, verdict)
     hatch = "///" if hatched else None
     axis.add_patch(Rectangle((x, y), 1, 1, facecolor=face, edgecolor=svg.PAPER, linewidth=2, hatch=hatch))
-    ink = svg.INK if share is None else ("#fefefe" if share < 0.55 else "#111111")
+    ink = svg.INK if share is None else ink_on(face)
     behind = {"facecolor": face, "edgecolor": "none", "pad": 2} if hatched else None
     axis.text(x + 0.5, y + 0.5, text, ha="center", va="center", color=ink, bbox=behind)

@@ -14,11 +14,13 @@ from reports.plots import DASHES, board, tile
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """One field of a heat map: a value from 0 to 100 (None: nothing was measured), its text, and a veto."""
+    """One field of a heat map: a value from 0 to 100 (None: nothing was measured), its text, a veto, and the
+    verdict, from which it has its colour."""
 
     value: float | None
     text: str
     vetoed: bool = False
+    verdict: str = ""
 
 
 def heat_map(
@@ -27,7 +29,8 @@ def heat_map(
     cells: Mapping[tuple[str, str], Cell],
     name: str = "heat-map",
 ) -> str:
-    """Scores from 0 to 100 of every pair (row, column); a vetoed field is hatched, a missing one is empty."""
+    """Scores from 0 to 100 of every pair (row, column), blue where it passed and orange where it failed; a
+    vetoed field is hatched, a missing one is empty."""
     if not rows or not columns:
         return ""
     height = 0.4 + 0.36 * len(rows)
@@ -40,7 +43,7 @@ def heat_map(
             for x, column in enumerate(columns):
                 cell = cells.get((row, column), Cell(None, "–"))
                 share = None if cell.value is None else min(1.0, max(0.0, cell.value / 100))
-                tile(axis, x, y, share, cell.text, cell.vetoed)
+                tile(axis, x, y, share, cell.text, cell.vetoed, cell.verdict)
         axis.set(xlim=(0, len(columns)), ylim=(len(rows), 0))
         axis.set_xticks(np.arange(len(columns)) + 0.5, list(columns))
         axis.set_yticks(np.arange(len(rows)) + 0.5, list(rows))
@@ -70,6 +73,15 @@ def pareto_front(points: Sequence[Point]) -> tuple[Point, ...]:
     return tuple(front)
 
 
+def wide_enough(values: Sequence[float], least: float) -> tuple[float, float]:
+    """The ends of an axis of these values: wider than they are, and at least that share of the largest, so
+    that a difference of a thousandth does not fill it."""
+    low, high = min(values), max(values)
+    span = max(1.24 * (high - low), least * max(abs(low), abs(high)), 1e-9)
+    middle = (low + high) / 2
+    return middle - span / 2, middle + span / 2
+
+
 def pareto(points: Sequence[Point], cost: str, name: str = "pareto") -> str:
     """Score against cost (`cost` names it with its unit), and the designs that no other beats."""
     if not points:
@@ -88,7 +100,7 @@ def pareto(points: Sequence[Point], cost: str, name: str = "pareto") -> str:
             label = point.label + (" (vetoed)" if point.vetoed else "")
             axis.annotate(label, (point.cost, point.score), (7, 4), textcoords="offset points")
         axis.set(xlabel=cost, ylabel="score", ylim=(-4, 106))
-        axis.margins(x=0.12)
+        axis.set_xlim(*wide_enough([point.cost for point in points], 0.1))
     return drawn.svg
 
 
@@ -130,6 +142,9 @@ def trend(
     return drawn.svg
 
 
+LEAST_POINTS = 4.0  # an axis of differences is not narrower
+
+
 @dataclass(frozen=True, slots=True)
 class Interval:
     """A mean with its interval, all in one unit."""
@@ -158,4 +173,7 @@ def interval_plot(
             axis.axvline(-margin, color=svg.FAULT, linewidth=1.1, linestyle=DASHES[1])
         axis.set_yticks(range(len(intervals)), [item.label for item in intervals])
         axis.set(ylim=(len(intervals) - 0.5, -0.5), xlabel=unit)
+        low, high = axis.get_xlim()
+        if high - low < LEAST_POINTS:
+            axis.set_xlim((low + high - LEAST_POINTS) / 2, (low + high + LEAST_POINTS) / 2)
     return drawn.svg

@@ -8,17 +8,20 @@ from pathlib import Path
 
 from comparison.compare import ComparisonOrder, compare
 from comparison.formats import COMPARISON_FORMATS
-from comparison.report import ComparisonReport
+from comparison.report import ComparisonReport, DesignDifferences, Difference
 from execution.campaigns.campaign import Home, Hooks, begin, play, prepare, resume
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
 from execution.program import git_commit
 from execution.runs.facts import machine
+from execution.spelling import design_rows
 from execution.whole_files import write_whole
 from experiment.jobs import Job
+from experiment.short_names import short_names
 from experiment.stop import Stop
 from experiment.suite import Suite
+from experiment.topology import System
 from measurement.run_records import RunRecord
 
 
@@ -47,7 +50,28 @@ def run_comparison(
     system = catalogue.system()
     titles = {design: catalogue.design(design, system).title for design in order.designs}
     report, folder = compare(suite, order, titles, options.runtime, played)
-    report = replace(report, machine=machine(), git=git_commit(ROOT))
+    differences = _differences(report, order.designs, catalogue, system)
+    report = replace(report, machine=machine(), git=git_commit(ROOT), differences=differences)
     for file, rendering in COMPARISON_FORMATS.items():
         write_whole(folder / file, rendering(report))
     return report, folder
+
+
+def _differences(
+    report: ComparisonReport, designs: Sequence[str], catalogue: Catalogue, system: System
+) -> tuple[DesignDifferences, ...]:
+    """The first of the designs that were compared against each other one."""
+    compared = {design.design for design in report.designs}
+    left = {name: words for words, name in short_names(designs).items() if name in compared}
+    names = [design.design for design in report.designs]
+    first = catalogue.design(left[names[0]], system)
+    return tuple(
+        DesignDifferences(
+            name,
+            names[0],
+            tuple(
+                Difference(*row) for row in design_rows(first, catalogue.design(left[name], system), system)
+            ),
+        )
+        for name in names[1:]
+    )

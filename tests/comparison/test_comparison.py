@@ -10,11 +10,12 @@ import pytest
 from comparison.compare import best, comparison_exit_code, screening
 from comparison.figures import comparison_report
 from comparison.formats import COMPARISON_FORMATS, said
-from comparison.report import ComparisonReport, DesignFigures
+from comparison.report import ComparisonReport, DesignDifferences, DesignFigures, Difference
 from comparison.words import tables
 from experiment.errors import ExitCode
 from experiment.jobs import Turn, interleaved
 from experiment.tables import flat
+from experiment.verdict import Verdict
 from measurement.run_records import PropertyFigures, RunRecord
 from tests.execution.builders import record
 
@@ -68,6 +69,55 @@ def test_vetoes_come_before_scores() -> None:
     report = compared(*runs("a", 95, vetoed=True), *runs("b", 70))
     assert report.words[0].startswith("b wins, since it has fewer vetoes")
     assert best(report, 1) == ("b",)
+
+
+def test_every_veto_is_told_with_its_property() -> None:
+    """In the headline, in the tables, in the plot and with the runs, also where records keep no figures of
+    properties."""
+    broken = {"vetoed": True, "safety": ("once",), "score": 0.0, "verdict": Verdict.FAIL, "calls": 2.0}
+    bad = [record(0, seed, scenario=s, design="a", **broken) for seed in range(1, 4) for s in WEIGHTS]
+    report = compared(*bad, *runs("b", 70, calls=2.001))
+    assert "Vetoed: a, in 6 runs (once in 6)." in report.words
+    (row,) = next(one for one in tables(report)[0] if one.title == "Safety").rows[:1]
+    assert row[:2] == ("once", "a") and row[-1].startswith("6 of 6 runs")
+    html, markdown = (COMPARISON_FORMATS[f"comparison.{kind}"](report) for kind in ("html", "md"))
+    assert "a (vetoed)" in html and 'href="../0-1/report.html"' in html
+    assert "6 (once\u00a0in\u00a06)" in html and "[seed 1 ✗ veto](../0-1/report.html)" in markdown
+    cell = next(cell for cell in report.cells if (cell.scenario, cell.design) == ("s", "a"))
+    assert (cell.verdict, cell.vetoed_by) == (Verdict.FAIL, (("once", 3),))
+
+
+def test_files_are_told_by_name() -> None:
+    """No path of a machine stands on the page."""
+    files = {"/home/x/smoke/s.yaml": 3.0, "/home/x/night/s.yaml": 1.0}
+    designs = {"/home/x/a.yaml": "", "b": ""}
+    found = [
+        record(0, seed, scenario=s, design=d, score=50.0) for seed in (1, 2) for s in files for d in designs
+    ]
+    report = comparison_report("try", found, files, designs, "compare", "simulation")
+    assert report.scenarios == ("smoke/s", "night/s")
+    assert [design.design for design in report.designs] == ["a", "b"]
+    assert "/home/x" not in "".join(rendering(report) for rendering in COMPARISON_FORMATS.values())
+
+
+def test_no_difference_leaves_the_scale() -> None:
+    """Scores are at most 100 points apart, so is the interval of their difference."""
+    found = [record(0, seed, scenario=s, design=d, score=100.0 * ((d == "a") ^ (seed == 2)))
+             for seed in (1, 2, 3) for s in WEIGHTS for d in TITLES]  # fmt: skip
+    for effect in compared(*found).effects:
+        d = effect.difference
+        assert d.low is not None and d.high is not None and -100 <= d.low <= d.high <= 100
+
+
+def test_what_designs_do_otherwise_is_listed() -> None:
+    """Every switch with both values."""
+    rows = (Difference("billing saga", "off", "on"),)
+    report = replace(
+        compared(*runs("a", 80), *runs("b", 80)), differences=(DesignDifferences("b", "a", rows),)
+    )
+    for kind in ("html", "md"):
+        text = COMPARISON_FORMATS[f"comparison.{kind}"](report)
+        assert "What b does otherwise" in text and "billing saga" in text
 
 
 def test_a_scenario_without_a_score_leaves_no_winner() -> None:

@@ -4,11 +4,12 @@ from collections import Counter
 from dataclasses import replace
 from xml.etree import ElementTree
 
+import matplotlib.colors
 import pytest
 
 from experiment.history import PhaseEvent
 from reports import svg
-from reports.plots import board
+from reports.plots import RAMPS, board, ink_on, shade
 from reports.plots_over_runs import (
     Cell,
     Interval,
@@ -18,6 +19,7 @@ from reports.plots_over_runs import (
     pareto,
     pareto_front,
     trend,
+    wide_enough,
 )
 from reports.timeline_plots import journeys, timelines
 from tests.reports import builder
@@ -150,3 +152,29 @@ def test_text_that_is_no_drawing_is_refused() -> None:
     """The door between the plotting library and the pages checks what passes."""
     with pytest.raises(ValueError, match="expected SVG"):
         svg.inline("<html></html>", "x", "x")
+
+
+def test_colours_say_the_verdict_first() -> None:
+    """What failed with 91 is nearer to what failed with 10 than to what passed with 69; texts are readable
+    on every colour."""
+
+    def apart(one: str, other: str) -> float:
+        pairs = zip(matplotlib.colors.to_rgb(one), matplotlib.colors.to_rgb(other), strict=True)
+        return sum((a - b) ** 2 for a, b in pairs)
+
+    for passed in (0.0, 0.3, 0.69, 1.0):
+        for failed in (0.0, 0.5, 0.91):
+            assert apart(shade(failed, "fail"), shade(passed, "pass")) > 0.1
+    assert shade(0.9, "fail") != shade(0.9, "pass")
+    assert {ink_on(shade(share / 10, verdict)) for share in range(11) for verdict in RAMPS} == {
+        "#fefefe",
+        "#111111",
+    }
+
+
+@pytest.mark.parametrize("values", [[100.0, 100.07], [5.0], [0.0, 0.0], [1.0, 3.0]])
+def test_an_axis_is_not_narrower_than_a_tenth(values: list[float]) -> None:
+    """A difference of 0.07% does not fill the plot."""
+    low, high = wide_enough(values, 0.1)
+    assert low <= min(values) <= max(values) <= high
+    assert high - low >= 0.1 * max(values)

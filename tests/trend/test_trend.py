@@ -221,7 +221,7 @@ def test_another_machine_or_formula_is_marked(tmp_path: Path) -> None:
 
 
 def test_figures_of_two_formulas_stand_beside_each_other(tmp_path: Path) -> None:
-    """A suite of before a new formula has its own figure, one of after it both: no line joins two formulas."""
+    """A suite of before a new formula has its own figure, one of after it both; no line joins the two."""
     results = Results(tmp_path / "results.sqlite3")
     old, new = {"formula": "codeblue-1: A"}, {"formula": "codeblue-2: B"}
     for number, how in enumerate((old, {**new, "scores_before": {"codeblue-1": 90.0}}, new)):
