@@ -519,7 +519,8 @@ def test_a_run_without_faults_is_judged_whole() -> None:
     conditions = {check.name for check in analysis.validity}
     assert conditions.isdisjoint({"fault_observed", "enough_operations"})
     assert analysis.verdict is Verdict.PASS
-    assert 0.6 < analysis.score.parts["absorb"] < 0.75  # of two journeys, both of which lost a quarter
+    absorb = analysis.score.parts["absorb"]
+    assert absorb is not None and 0.6 < absorb < 0.75  # of two journeys, both of which lost a quarter
     assert analysis.score.area_under_q == pytest.approx(0.75, abs=0.01)
     assert analysis.score.parts["recover"] is None
 

@@ -7,6 +7,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -223,7 +224,8 @@ def test_another_machine_or_formula_is_marked(tmp_path: Path) -> None:
 def test_figures_of_two_formulas_stand_beside_each_other(tmp_path: Path) -> None:
     """A suite of before a new formula has its own figure, one of after it both; no line joins the two."""
     results = Results(tmp_path / "results.sqlite3")
-    old, new = {"formula": "codeblue-1: A"}, {"formula": "codeblue-2: B"}
+    old: dict[str, Any] = {"formula": "codeblue-1: A"}
+    new: dict[str, Any] = {"formula": "codeblue-2: B"}
     for number, how in enumerate((old, {**new, "scores_before": {"codeblue-1": 90.0}}, new)):
         results.begin(occasion(number).campaign, Asked(ASKED))
         runs = [(record(entry, score=60.0 + 20 * (how is old), **how), 1.0) for entry in (0, 1)]
