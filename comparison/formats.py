@@ -50,10 +50,10 @@ def render_markdown(report: ComparisonReport) -> str:
             head = f"## {title}: {one.title.lower()}"
             lines += [head, "", *table(one.head, [tuple(map(text, row)) for row in one.rows]), ""]
     lines += [f"- {text(effect_text(effect))}" for effect in report.effects]
-    for one in report.differences:
-        head = ("", one.against, one.design)
-        shown = [tuple(map(text, (row.what, row.first, row.other))) for row in one.differences]
-        lines += ["", f"## What {text(one.design)} does otherwise", "", *table(head, shown)]
+    for other in report.differences:
+        shown = [tuple(map(text, (row.what, row.first, row.other))) for row in other.differences]
+        title = f"## What {text(other.design)} does otherwise"
+        lines += ["", title, "", *table(("", other.against, other.design), shown)]
     lines += ["", "## Runs", "", *table(("scenario", "design", "runs"), _runs(report))]
     sources = text(", ".join(report.sources))
     return "\n".join([*lines, "", f"Runtime: {sources}. Again: {code(report.command)}", ""])

@@ -92,8 +92,9 @@ RAMPS: dict[str, tuple[str, str]] = {
 
 def shade(share: float, verdict: str) -> str:
     """The colour of a share (0..1) of that verdict, as #rrggbb."""
-    ends = [matplotlib.colors.to_rgb(end) for end in RAMPS[verdict]]
-    return str(matplotlib.colors.to_hex([a + share * (b - a) for a, b in zip(*ends, strict=True)]))
+    low, high = (matplotlib.colors.to_rgb(end) for end in RAMPS[verdict])
+    red, green, blue = (a + share * (b - a) for a, b in zip(low, high, strict=True))
+    return str(matplotlib.colors.to_hex((red, green, blue)))
 
 
 def ink_on(face: str) -> str:
