@@ -129,7 +129,7 @@ def _log_lines_of(path: Path, trace: str, zero_wall: float) -> Iterator[LogLine]
             t = float(row.pop("at")) - zero_wall
         except (ValueError, KeyError, TypeError):
             continue
-        if row.pop("trace", None) == trace:
+        if row.pop("trace", None) == trace or trace in row.pop("traces", ()):
             service, level, message = (str(row.pop(name, "")) for name in ("service", "level", "message"))
             yield LogLine(t, service, level, message, ", ".join(f"{name} {row[name]}" for name in row))
 

@@ -1,8 +1,8 @@
 """The logs of all services in one file of a run folder: JSON lines in the order of time, with their traces.
 
 A service logs JSON objects, one a line, with `at` (unix seconds), `level` and `message`, and `trace` where
-the line belongs to a request. What is not such a line (the words of a database, of a bus) stays in `logs/`
-alone.
+the line belongs to a request or an event, `traces` where it belongs to a batch of events. What is not such a
+line (the words of a database, of a bus) stays in `logs/` alone.
 """
 
 from __future__ import annotations

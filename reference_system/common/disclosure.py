@@ -1,4 +1,5 @@
-"""What a service does before it shows a person patient data: ask who may see it, and record that it was seen.
+"""What a service does before it shows a person patient data, or changes them for one: ask who may, and record
+that it was done.
 
 Services prove who they are by a key for each of their links, and act for their own callers; persons, and
 whoever proves nothing, are asked for a role. In a run that has neither authz nor audit, nothing is asked and
@@ -20,7 +21,7 @@ from reference_system.common.link import Link
 from reference_system.common.logs import Log
 from reference_system.common.metrics import Metrics
 from reference_system.common.patterns import audit_trail, outbox
-from reference_system.common.patterns.authorisation import GRANT_LASTS_S, Answer, Ask, Authoriser
+from reference_system.common.patterns.authorisation import GRANT_LASTS_S, WRITE, Answer, Ask, Authoriser
 from reference_system.common.store import Store
 from reference_system.common.switches import Disclosing
 
@@ -41,7 +42,8 @@ _GRANT = f"""
         {outbox.insert(7, "g")}
     ) SELECT id FROM g
 """
-UNKNOWN_USER = "the header x-user names nobody; expected the user who wants to see this"
+UNKNOWN_USER = "the header x-user names nobody; expected the user who asks for this"
+_DONE = {"POST": "C", "PUT": "U"}  # what AuditEvent.action says of a method; else "R", read
 
 
 def services_only(config: Config, request: Request) -> None:
@@ -124,10 +126,24 @@ class Disclosure:
         """Returns when this person may be shown `action` (a resource type) of the patient, and that is on
         record as the design wants it. Raises Refused, and StoreUnavailable.
         """
-        if self._is_service(request.headers.get("x-caller", "")) and PERSON_HEADER not in request.headers:
-            return
-        if not self._asks and not self._records:
-            return
+        if self._is_for_person(request):
+            await self._permit(request, patient, action)
+
+    def guards_change(self, request: Request) -> bool:
+        """Whether this request is asked for a role before it changes anything."""
+        return self._switches.write_roles and self._is_for_person(request)
+
+    async def permit_change(self, request: Request, patient: str, action: str) -> None:
+        """As `permit`, of a change of `action`. A design without roles on writes lets everybody."""
+        if self.guards_change(request):
+            await self._permit(request, patient, f"{action}{WRITE}")
+
+    def _is_for_person(self, request: Request) -> bool:
+        """Whether a person asks, in a run in which somebody is told of that."""
+        is_service = self._is_service(request.headers.get("x-caller", ""))
+        return (self._asks or self._records) and (not is_service or PERSON_HEADER in request.headers)
+
+    async def _permit(self, request: Request, patient: str, action: str) -> None:
         ask = Ask(
             request.headers.get(REQUEST_ID) or uuid4().hex,
             request.headers.get(USER, ""),
@@ -138,7 +154,7 @@ class Disclosure:
         answer, why = await self._answer(ask) if self._asks else (Answer.PERMIT, "")
         if self._records:
             assert self._trail is not None
-            await self._trail.record(_Line(self._name, ask, answer))
+            await self._trail.record(_Line(self._name, ask, answer, _DONE.get(request.method, "R")))
         if answer is Answer.DENY:
             raise fhir.Refused(403, f"not permitted: {why}")
         if answer is Answer.UNKNOWN:
@@ -178,8 +194,10 @@ class Disclosure:
 class _Line:
     """One access as an AuditEvent, once it has its number."""
 
-    def __init__(self, source: str, ask: Ask, answer: Answer) -> None:
-        self._source, self._ask, self._answer, self._at = source, ask, answer, time.time()
+    def __init__(self, source: str, ask: Ask, answer: Answer, done: str) -> None:
+        """`done` is C, R or U: what was asked to be done."""
+        self._source, self._ask, self._answer, self._done = source, ask, answer, done
+        self._at = time.time()
 
     def __call__(self, number: int) -> fhir.Resource:
         ask = self._ask
@@ -190,7 +208,8 @@ class _Line:
             self._at,
             user=ask.user,
             patient=ask.patient,
-            action=ask.action,
+            action=ask.action.removesuffix(WRITE),
+            done=self._done,
             request=ask.id,
             permitted=self._answer is Answer.PERMIT,
             emergency=bool(ask.reason),

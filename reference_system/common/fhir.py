@@ -18,6 +18,7 @@ CLAIM = "urn:codeblue:claim"
 INVOICE = "urn:codeblue:invoice"
 RX = "urn:codeblue:rx"
 LAB = "urn:codeblue:lab"
+ALLERGY = "urn:codeblue:allergy"
 CONTROL = "urn:codeblue:hl7-control"
 DISPENSE = "urn:codeblue:dispense"
 COVERAGE_EXTENSION = "urn:codeblue:coverage"
@@ -303,18 +304,20 @@ def audit_event(
     user: str,
     patient: str,
     action: str,
+    done: str,
     request: str,
     permitted: bool,
     emergency: bool,
 ) -> Resource:
-    """One access to patient data: codes of DICOM PS3.16, "Patient Record" or, where the glass was broken,
-    "Security Alert" with "Emergency Override Started" and the purpose ETREAT."""
+    """One access to patient data, to read (`done` is R), create or update: codes of DICOM PS3.16, "Patient
+    Record" or, where the glass was broken, "Security Alert" with "Emergency Override Started" and the purpose
+    ETREAT."""
     event: Resource = {
         "resourceType": "AuditEvent",
         "id": id_,
         "extension": [{"url": AUDIT_NUMBER, "valueDecimal": number}],
         "type": _dicom(*(("110113", "Security Alert") if emergency else ("110110", "Patient Record"))),
-        "action": "R",
+        "action": done,
         "recorded": instant(at),
         "outcome": "0" if permitted else "4",
         "purposeOfEvent": [{"coding": [{"system": ACT_REASON, "code": "ETREAT" if emergency else "TREAT"}]}],

@@ -1,5 +1,5 @@
 """JSON lines for people and for the report: one object a line, to a file or to standard error. What is said
-while a request is served, or an event handled, names its trace."""
+while a request is served, an event published or a batch of events handled, names its trace or traces."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import msgspec
 from reference_system.common import tracing
 
 MOST_A_SECOND = 100  # of one message
+MOST_TRACES = 20  # that one line names
 
 _encode = msgspec.json.Encoder(enc_hook=repr).encode
 
@@ -32,9 +33,11 @@ class Log:
 
     def write(self, level: str, message: str, **fields: Any) -> None:
         line = {"at": time.time(), "level": level, "service": self._service, "message": message, **fields}
-        span = tracing.current.get()
-        if span is not None:
-            line["trace"] = span.trace
+        traces = tracing.causes()
+        if len(traces) == 1:
+            line["trace"] = traces[0]
+        elif traces:
+            line["traces"] = traces[:MOST_TRACES]
         os.write(self._fd, _encode(line) + b"\n")
 
     def info(self, message: str, **fields: Any) -> None:

@@ -52,6 +52,7 @@ class Disclosing(msgspec.Struct, frozen=True):
     local_break_glass: bool
     audit: Literal["best_effort", "spool"]
     spool_limit: int | None
+    write_roles: bool
 
 
 class Keeping(msgspec.Struct, frozen=True):

@@ -3,10 +3,11 @@ recorder of a run. Where a run has a collector they go there too, as the design 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from typing import Any, Literal
 
@@ -42,6 +43,23 @@ class Span(msgspec.Struct):
 
 
 current: ContextVar[Span | None] = ContextVar("span", default=None)
+_causes: ContextVar[tuple[str, ...]] = ContextVar("causes", default=())
+
+
+@contextlib.contextmanager
+def caused_by(traces: Iterable[str]) -> Iterator[None]:
+    """What is done within is one piece of work for several traces, such as a batch of events."""
+    before = _causes.set(tuple(dict.fromkeys(traces)))
+    try:
+        yield
+    finally:
+        _causes.reset(before)
+
+
+def causes() -> tuple[str, ...]:
+    """The traces that what is done now belongs to: that of the current span, else those of the batch."""
+    span = current.get()
+    return _causes.get() if span is None else (span.trace,)
 
 
 def parse(traceparent: str | None) -> tuple[str, str] | None:

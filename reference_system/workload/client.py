@@ -47,15 +47,15 @@ def arguments(subject: Mapping[str, Any], journey: str, nth: int) -> dict[str, A
     """Who comes, and of a prescription the medicine with its dose: halved with every change, so that a dose
     tells its version."""
     person = {name: subject[name] for name in ("patient", "coverage")}
-    if journey in ("report_result", "report_critical", "correct_result"):
-        return {**person, "status": "corrected" if journey == "correct_result" else "final"}
     if journey in staff.JOURNEYS:
-        return {**person, "user": staff.user_of(journey, person["patient"])}
+        person["user"] = staff.user_of(journey, person["patient"])
+    if journey in ("report_result", "report_critical", "correct_result", "forbidden_report"):
+        return {**person, "status": "corrected" if journey == "correct_result" else "final"}
     if journey in staff.OF_ENGAGED:
         return {**person, "ward": staff.ward_of(person["patient"])}
-    if journey not in ("prescribe", "change_dose", "stop"):
+    if journey not in ("prescribe", "change_dose", "stop", "forbidden_order", "forbidden_change"):
         return person
-    halvings = nth + 1 if journey == "change_dose" else nth
+    halvings = nth + 1 if journey in ("change_dose", "forbidden_change") else nth
     return {**person, "medication": subject["medication"], "dose_mg": subject["dose_mg"] / 2**halvings}
 
 
@@ -65,6 +65,12 @@ def intended_value(op: PlannedOperation) -> str | None:
         return f"{op.arguments['potassium']:g}"
     dose_mg = op.arguments.get("dose_mg")
     return None if dose_mg is None else f"{dose_mg:g} mg"
+
+
+def _by_user(op: PlannedOperation) -> dict[str, str]:
+    """Who sends a FHIR resource. Of a request that is for anybody to send, whose office it is."""
+    user = op.arguments.get("user") or staff.user_of(op.journey, op.arguments["patient"])
+    return {**FHIR_JSON, "x-user": user, "x-request-id": op.key}
 
 
 def _identifier(kind: str, value: str) -> dict[str, str]:
@@ -85,7 +91,7 @@ def _check_in(op: PlannedOperation, _known: Known) -> Request:
             }
         ],
     }
-    headers = {**FHIR_JSON, "idempotency-key": op.key}
+    headers = {**_by_user(op), "idempotency-key": op.key}
     return Request("POST", "/checkins", headers, msgspec.json.encode(encounter))
 
 
@@ -129,7 +135,7 @@ def _prescription(op: PlannedOperation, status: str = "active") -> bytes:
 
 
 def _prescribe(op: PlannedOperation, _known: Known) -> Request:
-    headers = {**FHIR_JSON, "if-none-exist": f"identifier={op.key}"}
+    headers = {**_by_user(op), "if-none-exist": f"identifier={op.key}"}
     return Request("POST", "/fhir/MedicationRequest", headers, _prescription(op))
 
 
@@ -142,7 +148,7 @@ def _stop(op: PlannedOperation, known: Known) -> Request:
 
 
 def _replaced(op: PlannedOperation, known: Known, status: str) -> Request:
-    headers = dict(FHIR_JSON)
+    headers = _by_user(op)
     if known.version is not None:
         headers["if-match"] = f'W/"{known.version}"'
     body = _prescription(op, status)
@@ -187,7 +193,7 @@ def _order_lab(op: PlannedOperation, _known: Known) -> Request:
         "code": POTASSIUM,
         "subject": {"reference": f"Patient/{op.arguments['patient']}"},
     }
-    return Request("POST", "/fhir/ServiceRequest", FHIR_JSON, msgspec.json.encode(order))
+    return Request("POST", "/fhir/ServiceRequest", _by_user(op), msgspec.json.encode(order))
 
 
 def flag_of(potassium: float) -> str:
@@ -220,11 +226,27 @@ def _report(op: PlannedOperation, _known: Known) -> Request:
         "result": [{"reference": "#o1"}],
     }
     path = f"/fhir/DiagnosticReport?identifier={op.key}"
-    return Request("PUT", path, FHIR_JSON, msgspec.json.encode(report))
+    return Request("PUT", path, _by_user(op), msgspec.json.encode(report))
 
 
 def _reported(op: PlannedOperation, reply: Reply) -> Answered:
     return Answered(reply.version("header.etag?", "body.meta.versionId"), op.value)
+
+
+def _note_allergy(op: PlannedOperation, _known: Known) -> Request:
+    """In an emergency whoever notes it breaks the glass."""
+    clinical = "http://terminology.hl7.org/CodeSystem/allergyintolerance-clinical"
+    allergy = {
+        "resourceType": "AllergyIntolerance",
+        "identifier": [_identifier("allergy", op.key)],
+        "clinicalStatus": {"coding": [{"system": clinical, "code": "active"}]},
+        "code": {"coding": [{"system": "http://snomed.info/sct", "code": "91936005"}], "text": "penicillin"},
+        "patient": {"reference": f"Patient/{op.arguments['patient']}"},
+    }
+    headers = _by_user(op)
+    if op.journey == "note_allergy_in_emergency":
+        headers["x-break-glass"] = "unconscious in the emergency room"
+    return Request("POST", "/fhir/AllergyIntolerance", headers, msgspec.json.encode(allergy))
 
 
 def _dashboard(op: PlannedOperation, reply: Reply) -> Answered:
@@ -249,9 +271,21 @@ REQUESTS = {
     "report_result": _report,
     "report_critical": _report,
     "correct_result": _report,
+    "note_allergy": _note_allergy,
+    "note_allergy_in_emergency": _note_allergy,
+    "forbidden_allergy": _note_allergy,
+    "forbidden_check_in": _check_in,
+    "forbidden_order": _prescribe,
+    "forbidden_change": _change_dose,
+    "forbidden_report": _report,
 }
 ANSWERS = {
     "check_in": _checked_in,
+    "forbidden_check_in": _checked_in,
+    "forbidden_order": _written,
+    "forbidden_change": _written,
+    "forbidden_dispense": _dispensed,
+    "forbidden_report": _reported,
     "prescribe": _written,
     "change_dose": _written,
     "stop": _written,

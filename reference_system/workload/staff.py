@@ -11,10 +11,28 @@ WARDS = 8
 PERSONS_A_ROLE = 3  # physicians and nurses of each ward
 RESTRICTED_OF = 10  # of so many patients one has a consent that excludes the nurses of the ward
 ADMINISTRATOR, AUDITOR, PHARMACIST = "usr-administrator", "usr-auditor", "usr-pharmacist"
-JOURNEYS = ("view_record", "look_up", "pry", "break_glass", "view_dose", "view_dashboard")
+CLERK, LABORATORY = "usr-clerk", "usr-laboratory"
+JOURNEYS = (
+    *("view_record", "look_up", "pry", "break_glass", "view_dose", "view_dashboard"),
+    *("note_allergy", "note_allergy_in_emergency"),
+    *("forbidden_check_in", "forbidden_order", "forbidden_change", "forbidden_dispense"),
+    *("forbidden_report", "forbidden_allergy"),
+)
 OF_ENGAGED = ("engage", "view_engaged", "view_dismissed", "dismiss")
 ALL_WARDS = [f"ward-{number}" for number in range(WARDS)]
 OTHER_WARD, EMERGENCY_WARD = 1, 2  # how far away those are from who pries, and who helps in an emergency
+
+
+BY_OFFICE = {  # who does it, where that is one person's office
+    "check_in": CLERK,
+    "view_dose": PHARMACIST,
+    "dispense": PHARMACIST,
+    "report_result": LABORATORY,
+    "report_critical": LABORATORY,
+    "correct_result": LABORATORY,
+    "forbidden_check_in": PHARMACIST,
+    "forbidden_allergy": CLERK,
+}
 
 
 def _number(text: str) -> int:
@@ -41,14 +59,19 @@ def _one(role: str, patient: str, away: int = 0) -> str:
 
 
 def user_of(journey: str, patient: str) -> str:
-    """Who does this. Nobody who pries has the right to see this patient, then or ever."""
+    """Who does this. Nobody who pries has the right to see this patient, then or ever, and nobody who does
+    what is forbidden the right to do it."""
     if journey == "pry":
         return _one("nurse", patient, 0 if is_restricted(patient) else OTHER_WARD)
     if journey == "break_glass":
         return _one("physician", patient, EMERGENCY_WARD)
-    if journey == "view_dose":
-        return PHARMACIST
-    return _one("physician", patient)
+    if journey == "note_allergy_in_emergency":
+        return _one("physician", patient, EMERGENCY_WARD)
+    if journey == "forbidden_change":
+        return _one("physician", patient, OTHER_WARD)
+    if journey in ("forbidden_order", "forbidden_report"):
+        return _one("nurse", patient)
+    return BY_OFFICE.get(journey) or _one("physician", patient)
 
 
 def register(patients: Iterable[str]) -> dict[str, Any]:
@@ -63,6 +86,8 @@ def register(patients: Iterable[str]) -> dict[str, Any]:
         {"id": ADMINISTRATOR, "role": "administrator", "wards": []},
         {"id": AUDITOR, "role": "auditor", "wards": []},
         {"id": PHARMACIST, "role": "pharmacist", "wards": ALL_WARDS},
+        {"id": CLERK, "role": "clerk", "wards": ALL_WARDS},
+        {"id": LABORATORY, "role": "laboratory", "wards": ALL_WARDS},
     ]
     care = [
         {

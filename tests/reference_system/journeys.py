@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from reference_system.workload import staff
 from tests.reference_system.cluster import Answer, Cluster
 
 
@@ -90,15 +91,31 @@ def report_body(
     }
 
 
+def allergy(key: str, n: int = 0) -> dict[str, Any]:
+    return {
+        "resourceType": "AllergyIntolerance",
+        "identifier": [{"system": "urn:codeblue:allergy", "value": key}],
+        "code": {"text": "penicillin"},
+        "patient": {"reference": f"Patient/pat-{n}"},
+    }
+
+
+def by(journey: str, n: int = 0) -> dict[str, str]:
+    """Who does it whose work it is."""
+    return {"x-user": staff.user_of(journey, f"pat-{n}")}
+
+
 def report(
     cluster: Cluster, key: str, value: float = 4.1, status: str = "final", flag: str = "N", n: int = 0
 ) -> Answer:
     path = f"/fhir/DiagnosticReport?identifier={key}"
-    return cluster.call("lab", "PUT", path, report_body(key, value, status, flag, n))
+    return cluster.call(
+        "lab", "PUT", path, report_body(key, value, status, flag, n), headers=by("report_result", n)
+    )
 
 
 def check_in(cluster: Cluster, key: str, n: int = 0, **keywords: Any) -> Answer:
-    headers = {"idempotency-key": key}
+    headers = {"idempotency-key": key, **by("check_in", n)}
     return cluster.call("checkin", "POST", "/checkins", encounter(key, n), headers=headers, **keywords)
 
 
@@ -112,17 +129,19 @@ def pay(cluster: Cluster, name: str, **keywords: Any) -> Answer:
 
 
 def prescribe(cluster: Cluster, rx: str, dose: str = "5 mg once daily") -> Answer:
-    return cluster.call("prescriptions", "POST", "/fhir/MedicationRequest", medication(rx, dose))
+    body = medication(rx, dose)
+    return cluster.call("prescriptions", "POST", "/fhir/MedicationRequest", body, headers=by("prescribe"))
 
 
 def change(cluster: Cluster, rx: str, version: int, dose: str, status: str = "active") -> Answer:
-    headers = {"if-match": f'W/"{version}"'}
+    headers = {"if-match": f'W/"{version}"', **by("change_dose")}
     path = f"/fhir/MedicationRequest/{rx}"
     return cluster.call("prescriptions", "PUT", path, medication(rx, dose, status), headers=headers)
 
 
 def dispense(cluster: Cluster, rx: str, md: str) -> Answer:
-    return cluster.call("pharmacy", "POST", "/dispenses", {"prescription": rx, "identifier": md})
+    body = {"prescription": rx, "identifier": md}
+    return cluster.call("pharmacy", "POST", "/dispenses", body, headers=by("dispense"))
 
 
 def view(cluster: Cluster, rx: str) -> Answer:

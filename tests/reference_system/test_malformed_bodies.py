@@ -27,6 +27,7 @@ CLAIMS = {"claims": [{"claim": "clm-1", "amount": 3.0, "key": "clm-1"}]}
 RESET = {"run": "r", "seed": 1, "clock_scale": 1.0, "patients": [patient(1)], "coverages": [coverage(1)]}
 BODIES: tuple[tuple[str, str, str, Any], ...] = (
     ("checkin", "POST", "/checkins", journeys.encounter("enc-fuzz", 1)),
+    ("registry", "POST", "/fhir/AllergyIntolerance", journeys.allergy("alg-fuzz", 1)),
     ("eligibility", "POST", "/fhir/CoverageEligibilityRequest", ELIGIBILITY),
     ("payer", "POST", "/x12/270", {"coverage": "cov-1"}),
     ("payer", "POST", "/x12/837", CLAIMS),

@@ -11,7 +11,9 @@ from fhir.resources.R4B.auditevent import AuditEvent
 
 from reference_system.common import fhir
 from reference_system.services.audit.service import line_of
+from reference_system.services.authz import policy
 from reference_system.workload import staff
+from reference_system.workload.twin import disclosure, security
 from tests.reference_system import journeys
 from tests.reference_system.cluster import Answer, Cluster, wait_for
 from tests.reference_system.designs import with_service
@@ -105,6 +107,106 @@ def test_services_see_what_they_work_on(cluster: Cluster) -> None:
     headers = {"x-user": staff.AUDITOR}
     assert cluster.call("prescriptions", "GET", path, headers=headers).status == 200
     assert cluster.call("prescriptions", "GET", f"{path}/_history", headers=headers).status == 200
+
+
+def write(cluster: Cluster, journey: str, key: str, user: str, reason: str = "") -> Answer:
+    """One change of PATIENT's data, by a user; the resource is the one that the journey sends."""
+    service, method, path, body = {
+        "check_in": ("checkin", "POST", "/checkins", journeys.encounter(key)),
+        "prescribe": ("prescriptions", "POST", "/fhir/MedicationRequest", journeys.medication(key)),
+        "change_dose": ("prescriptions", "PUT", f"/fhir/MedicationRequest/{key}", journeys.medication(key)),
+        "dispense": ("pharmacy", "POST", "/dispenses", {"prescription": key, "identifier": f"md-{user}"}),
+        "order_lab": ("lab", "POST", "/fhir/ServiceRequest", journeys.order(key)),
+        "report_result": (
+            "lab", "PUT", f"/fhir/DiagnosticReport?identifier={key}", journeys.report_body(key),
+        ),
+        "note_allergy": ("registry", "POST", "/fhir/AllergyIntolerance", journeys.allergy(key)),
+    }[journey]  # fmt: skip
+    headers = {"x-user": user, "x-request-id": key, "idempotency-key": key, "if-match": 'W/"1"'}
+    headers |= {"x-break-glass": reason} if reason else {}
+    return cluster.call(service, method, path, body, headers=headers)
+
+
+WRITES = {
+    "check_in": "enc-w-1",
+    "prescribe": "rx-w-1",
+    "change_dose": "rx-w-1",
+    "dispense": "rx-w-1",
+    "order_lab": "lab-w-1",
+    "report_result": "lab-w-1",
+    "note_allergy": "alg-w-1",
+}
+
+
+def test_who_has_no_right_to_change_something_changes_nothing(cluster: Cluster) -> None:
+    """Each change is one profession's work, and of one's own ward where there is one; each attempt and each
+    change is in the audit. Without roles on writes anybody changes anything."""
+    begin(cluster)
+    doctor, nurse = staff.user_of("prescribe", PATIENT), staff.user_of("forbidden_order", PATIENT)
+    for journey, key in WRITES.items():
+        right = staff.user_of(journey, PATIENT)
+        wrong = {doctor, nurse, staff.PHARMACIST, staff.CLERK, staff.LABORATORY, staff.AUDITOR} - {right}
+        wrong |= {staff.user_of("forbidden_change", PATIENT), "usr-nobody", ""}
+        if journey == "note_allergy":
+            wrong -= {nurse}  # it is a nurse's work, too
+        tried = {user: write(cluster, journey, key, user).status for user in sorted(wrong)}
+        assert (journey, tried) == (journey, dict.fromkeys(sorted(wrong), 403))
+        assert write(cluster, journey, key, right).status in (200, 201), journey
+    cluster.settled()
+    assert {lines(cluster, "access")[key] for key in WRITES.values()} == {"shown"}
+    read = {"x-user": doctor}
+    found = cluster.call("registry", "GET", f"/fhir/AllergyIntolerance?patient={PATIENT}", headers=read)
+    assert (found.status, [entry["resource"]["id"] for entry in found.body["entry"]]) == (200, ["alg-w-1"])
+    begin(cluster, "fragile")
+    for journey, key in WRITES.items():
+        if journey == "dispense":
+            cluster.settled()  # the pharmacy's copy follows events
+        assert write(cluster, journey, key, "usr-nobody").status in (200, 201), journey
+
+
+def test_an_allergy_is_noted_once_and_of_a_known_patient(cluster: Cluster) -> None:
+    """A repeat is answered by what is known; another content under its identifier is refused."""
+    begin(cluster)
+    doctor = staff.user_of("note_allergy", PATIENT)
+    assert [write(cluster, "note_allergy", "alg-n-1", doctor).status for _ in range(2)] == [201, 200]
+    other = {**journeys.allergy("alg-n-1"), "code": {"text": "latex"}}
+    headers = {"x-user": doctor, "x-request-id": "alg-n-1"}
+    path = "/fhir/AllergyIntolerance"
+    assert cluster.call("registry", "POST", path, other, headers=headers).status == 422
+    cluster.reset(cluster.design("resilient"))
+    nobody = {**journeys.allergy("alg-n-2"), "patient": {"reference": "Patient/pat-999"}}
+    assert cluster.call("registry", "POST", path, nobody, headers=headers).status == 404
+    assert cluster.call("registry", "POST", path, {"resourceType": "AllergyIntolerance"}).status == 400
+
+
+def test_in_an_emergency_a_change_is_made_under_a_grant_that_is_reviewed(cluster: Cluster) -> None:
+    """By whose work it is; a grant to see does not make a nurse prescribe. Without an answer from authz
+    nothing is changed but under a grant."""
+    begin(cluster)
+    far = staff.user_of("note_allergy_in_emergency", PATIENT)
+    nurse = staff.user_of("forbidden_order", PATIENT)
+    assert write(cluster, "note_allergy", "alg-e-1", far).status == 403
+    assert write(cluster, "note_allergy", "btg-e-1", far, "unconscious").status == 201
+    assert write(cluster, "prescribe", "rx-e-1", nurse, "in a hurry").status == 403
+    assert see(cluster, nurse, "btg-e-2", "unconscious").status == 200
+    assert write(cluster, "prescribe", "rx-e-1", nurse).status == 403
+    cluster.refuse("registry -> authz")
+    own = staff.user_of("note_allergy", PATIENT)
+    assert write(cluster, "note_allergy", "alg-e-2", own).status == 503
+    assert write(cluster, "note_allergy", "btg-e-3", own, "unconscious").status == 201
+    cluster.heal()
+    cluster.settled()
+    wanted = {"btg-e-1", "btg-e-2", "btg-e-3"}
+    wait_for("the reviews", lambda: {row["key"] for row in cluster.records("authz", "review")} == wanted)
+
+
+def test_the_twin_knows_the_same_roles() -> None:
+    """Who may change what, and who may break the glass."""
+    assert {role: frozenset(names) for role, names in security.CHANGES.items()} == policy.CHANGES
+    assert frozenset(security.CLINICAL) == policy.CLINICAL
+    offices = disclosure.OFFICES
+    people = {one["id"]: one["role"] for one in staff.register([PATIENT])["staff"]}
+    assert {name: people[staff.user_of(name, PATIENT)] for name in offices} == offices
 
 
 def test_without_an_answer_the_resilient_design_shows_nothing(cluster: Cluster) -> None:
@@ -232,8 +334,8 @@ def test_audit_takes_an_event_once_and_refuses_what_says_too_little(cluster: Clu
     """A repeat after a lost answer changes nothing."""
     begin(cluster)
     event = fhir.audit_event(
-        "aud-x-1", "x", 1, 1.0, user="u", patient="p", action="Patient", request="rec-1", permitted=True,
-        emergency=True,
+        "aud-x-1", "x", 1, 1.0, user="u", patient="p", action="Patient", done="R", request="rec-1",
+        permitted=True, emergency=True,
     )  # fmt: skip
     assert AuditEvent.model_validate(event).type.code == "110113"
     assert line_of(event).request == "rec-1"

@@ -40,6 +40,7 @@ def turned(design: Design) -> Design:
         "local_break_glass": False,
         "audit": "best_effort",
         "spool_limit": 77,
+        "write_roles": False,
         "encryption": False,
         "tls": "preferred",
         "routing": "in_turn",

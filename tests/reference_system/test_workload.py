@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fhir.resources.R4B.allergyintolerance import AllergyIntolerance
 from fhir.resources.R4B.claim import Claim
 from fhir.resources.R4B.communication import Communication
 from fhir.resources.R4B.diagnosticreport import DiagnosticReport
@@ -44,6 +45,7 @@ RESOURCES: dict[str, Any] = {
     "order_lab": ServiceRequest,
     "report_result": DiagnosticReport,
     "correct_result": DiagnosticReport,
+    "note_allergy": AllergyIntolerance,
 }
 HL7: dict[str, dict[str, float | str]] = {
     "send_hl7": {"message": "ORU^R01", "number": 4},
@@ -51,6 +53,13 @@ HL7: dict[str, dict[str, float | str]] = {
     "tell_of_patient": {"number": 4},
     "send_odd_hl7": {"defect": "wrong_type", "number": 4},
     "send_file": {"defect": "twice"},
+}
+
+
+MORE: dict[str, dict[str, Any]] = {  # arguments besides who it is
+    "forbidden_order": {"medication": "warfarin oral tablet", "dose_mg": 2.5},
+    "forbidden_change": {"medication": "warfarin oral tablet", "dose_mg": 2.5},
+    "forbidden_report": {"potassium": 6.9, "status": "final"},
 }
 
 
@@ -66,7 +75,8 @@ def planned(journey: str, number: int = 3) -> PlannedOperation:
         status = "corrected" if journey == "correct_result" else "final"
         return operation(number, journey, 0.5, visit=7, potassium=6.9, status=status)
     if journey in staff.JOURNEYS:
-        return operation(number, journey, 0.5, visit=7, user=staff.user_of(journey, "pat-00001"))
+        more = MORE.get(journey, {})
+        return operation(number, journey, 0.5, visit=7, user=staff.user_of(journey, "pat-00001"), **more)
     if journey in staff.OF_ENGAGED:
         return operation(number, journey, 0.5, visit=7, ward=staff.ward_of("pat-00001"))
     return operation(number, journey, 0.5, visit=7)
@@ -162,9 +172,11 @@ def test_only_keyed_and_conditional_journeys_are_known_as_such() -> None:
         "check_in",
         "pay",
         "pay_other_amount",
+        "forbidden_check_in",
     }
     assert {name for name, one in traits.items() if one is not None and one.conditional} == {
         "change_dose",
+        "forbidden_change",
         "stop",
     }
 

@@ -22,6 +22,7 @@ from reference_system.common.patterns.cache import AgedCache
 DECISION_WAIT_S = 0.5  # even a design without time limits does not let a reader wait longer for a decision
 PERMISSION_LASTS_S = 60.0  # divided by the clock scale, as all business times
 GRANT_LASTS_S = 900.0
+WRITE = ".write"  # at the end of an action: to change what it names, else to see it
 
 
 class Answer(Enum):
@@ -65,7 +66,8 @@ def _signature(decision: Decision, key: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """Who wants to see what. `id` is the request's own name; `reason` is given when the glass is broken."""
+    """Who wants to see what, or to change it. `id` is the request's own name; `reason` is given when the
+    glass is broken."""
 
     id: str
     user: str
@@ -97,8 +99,9 @@ class Authoriser:
         self._grants[ask.pair] = until
 
     async def decide(self, ask: Ask) -> tuple[Answer, str]:
-        """What holds, and why in words for the reader."""
-        if self._grants.get(ask.pair, 0.0) > time.time():
+        """What holds, and why in words for the reader. A grant that is known here is one to see: whether the
+        person's role may change something too, authz knows."""
+        if self._grants.get(ask.pair, 0.0) > time.time() and not ask.action.endswith(WRITE):
             return Answer.PERMIT, "break-glass grant"
         key = f"{ask.pair} {ask.action}"
         held = self._permissions.get(key)
@@ -117,6 +120,7 @@ class Authoriser:
     async def break_glass(self, ask: Ask) -> tuple[Answer, str]:
         """Ask authz for a grant. UNKNOWN when it cannot be asked."""
         body = {"id": ask.id, "user": ask.user, "patient": ask.patient, "reason": ask.reason}
+        body["action"] = ask.action
         found, why = await self._ask("/breakglass", body)
         if found is None:
             return Answer.UNKNOWN, why

@@ -184,7 +184,8 @@ class Consumer:
         events = [event for event in events if event.run == run]
         if events:
             spans = [self._tracer.start(event.type, tracing.CONSUMER, event.traceparent) for event in events]
-            await self._until_committed(events)
+            with tracing.caused_by(span.trace for span in spans):
+                await self._until_committed(events)
             for span, event in zip(spans, events, strict=True):
                 if self._tracer.tells_calls:  # how old the fact was when its handling began
                     span.attributes = {**self._bus.attributes, "age_s": max(0.0, span.start - event.at)}

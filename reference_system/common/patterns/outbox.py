@@ -12,6 +12,8 @@ import asyncio
 import contextlib
 import time
 from collections import deque
+from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 
 from reference_system.common import tracing
@@ -36,6 +38,12 @@ def insert(parameter: int, source: str) -> str:
     return (
         f"INSERT INTO outbox (id, event) SELECT ({row})[1], ({row})[2] FROM {source} WHERE {row} IS NOT NULL"
     )
+
+
+def _traces(events: Iterable[Event]) -> list[str]:
+    """Of the requests and events that these tell of."""
+    named = (tracing.parse(event.traceparent) for event in events)
+    return [one[0] for one in named if one is not None]
 
 
 class Outbox:
@@ -101,7 +109,7 @@ class Outbox:
                 self._wake.set()
 
     async def _publish_buffer(self) -> None:
-        batch = [self._buffer[i] for i in range(min(BATCH, len(self._buffer)))]
+        batch = self._next()
         await self._bus.publish(batch)
         for event in batch:
             if self._buffer and self._buffer[0] is event:  # else a reset emptied it meanwhile
@@ -109,14 +117,20 @@ class Outbox:
         if self.enabled:
             await self._forget([event.id for event in batch])
 
+    def _next(self) -> list[Event]:
+        return list(islice(self._buffer, BATCH))
+
     def _give_up(self, why: str) -> None:
         """With the outbox nothing is lost by a failure: it is tried again. Without it there is no second
         place."""
         if self.enabled or not self._buffer:
-            self._log.seldom("outbox waits", error=why)
+            with tracing.caused_by(_traces(self._next())):
+                self._log.seldom("outbox waits", error=why)
             return
         self._metrics.count("events_lost", len(self._buffer))
-        self._log.seldom("events lost", error=why, events=len(self._buffer))
+        for event in self._buffer:
+            with tracing.caused_by(_traces([event])):
+                self._log.often("event lost", error=why, event=event.id, type=event.type)
         self._buffer.clear()
 
     async def _sweep(self) -> int:

@@ -23,7 +23,7 @@ from reference_system.services.authz import policy, statements
 
 
 class Question(msgspec.Struct, frozen=True):
-    """Who wants to see what of whom."""
+    """Who wants to see or change what of whom."""
 
     user: str
     patient: str
@@ -37,6 +37,7 @@ class Emergency(msgspec.Struct, frozen=True):
     user: str
     patient: str
     reason: str
+    action: str = ""  # what is done under the grant
 
 
 class Engagement(msgspec.Struct, frozen=True):
@@ -83,7 +84,7 @@ class Authz(Service):
 
     async def decide(self, request: Request) -> Response:
         ask = fhir.read(_question, await request.body(), '{"user", "patient", "action"}')
-        permit, reason = policy.may_see(await self._known(ask.user, ask.patient), ask.action)
+        permit, reason = policy.may(await self._known(ask.user, ask.patient), ask.action)
         expires = time.time() + PERMISSION_LASTS_S / self.clock_scale
         decision = Decision(ask.user, ask.patient, ask.action, permit, reason, expires)
         return fhir.reply(200, signed(decision, self.config.token))
@@ -92,8 +93,8 @@ class Authz(Service):
         """A grant for a while, with the item that a person reviews. Whoever has a clinical role gets it."""
         ask = fhir.read(_emergency, await request.body(), '{"id", "user", "patient", "reason"}')
         known = await self._known(ask.user, ask.patient)
-        if not ask.reason or not policy.may_break_glass(known.role):
-            reason = "no clinical role in force" if ask.reason else "no reason given"
+        if not ask.reason or not policy.may_break_glass(known.role, ask.action):
+            reason = "no clinical role in force that may do this" if ask.reason else "no reason given"
             return fhir.reply(200, {"granted": False, "reason": reason})
         at = time.time()
         until = at + GRANT_LASTS_S / self.clock_scale

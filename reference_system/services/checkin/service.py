@@ -78,6 +78,7 @@ class Checkin(Service):
         arrival = read_arrival(
             await request.body(), request.headers.get(idempotency.HEADER), self.switches.idempotency_key
         )
+        await self.disclosure.permit_change(request, arrival.patient, "Encounter")
         name, label = await self._demographics(arrival.patient)
         if self.switches.eligibility == "sync":
             return await self._check_in_at_once(arrival, name, label)

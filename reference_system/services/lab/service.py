@@ -76,6 +76,7 @@ class Lab(Service):
         id_, patient = fhir.identifier(order, fhir.LAB), fhir.reference_id(order.get("subject"), "Patient")
         if not id_ or not patient:
             raise fhir.Refused(400, "a ServiceRequest needs an identifier and a subject Patient/…")
+        await self.disclosure.permit_change(request, patient, "ServiceRequest")
         print_, body = idempotency.fingerprint(sent), _encode({**order, "id": id_})
         new = await self.store.row(
             statements.ORDER, id_, patient, self.sealer.seal(body), time.time(), print_
@@ -104,6 +105,7 @@ class Lab(Service):
             raise fhir.Refused(400, "PUT /fhir/DiagnosticReport?identifier=…: found no identifier")
         sent = await request.body()
         report, print_ = read_report(sent, id_), idempotency.fingerprint(sent)
+        await self.disclosure.permit_change(request, report.patient, "DiagnosticReport")
         for _ in range(TRIES):
             row = await self.store.row(statements.KNOWN, id_, print_)
             if row is not None and row["same"] is not None:

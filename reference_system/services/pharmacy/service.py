@@ -105,12 +105,19 @@ class Pharmacy(Service):
             else:
                 found = await (self._reserve(rx, id_) if check == "reservation" else self._read(rx))
         except Unreachable as error:
+            copy = await self._copy(rx) if self.disclosure.guards_change(request) else None
+            await self._may_dispense(request, copy)
             return await self._hold(rx, id_, str(error))
         if found is None:
             raise fhir.Refused(404, f"prescription {rx} is not known")
         if found.status != "active":
             raise fhir.Refused(409, f"prescription {rx} was stopped in version {found.version}")
+        await self._may_dispense(request, found)
         return await self._hand_over(found, id_)
+
+    async def _may_dispense(self, request: Request, found: Prescription | None) -> None:
+        patient = found.patient if found is not None else ""
+        await self.disclosure.permit_change(request, patient, "MedicationDispense")
 
     async def _hand_over(self, found: Prescription, id_: str) -> Response:
         at = time.time()

@@ -67,6 +67,7 @@ class Prescriptions(Service):
         patient = fhir.reference_id(order.get("subject"), "Patient")
         if not rx or not patient:
             raise fhir.Refused(400, "a MedicationRequest needs an identifier and a subject Patient/…")
+        await self.disclosure.permit_change(request, patient, "MedicationRequest")
         label = await self._check_patient(patient)
         at, dose, status = time.time(), fhir.dose_of(order), str(order.get("status") or "active")
         print_ = idempotency.fingerprint(sent)
@@ -116,6 +117,10 @@ class Prescriptions(Service):
         """A new dose or a stop. Compare-and-set on the version, or the last write wins."""
         rx = request.path_params["rx"]
         order = fhir.parse(await request.body(), "MedicationRequest")
+        if self.disclosure.guards_change(request):
+            held = await self.store.row("SELECT patient FROM rx WHERE id = $1", rx)
+            whose = held["patient"] if held is not None else ""
+            await self.disclosure.permit_change(request, whose, "MedicationRequest")
         expected = fhir.version_of(request.headers.get("if-match"))
         if self.switches.if_match:
             if expected is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from starlette.requests import Request
@@ -11,12 +11,20 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from reference_system.common import fhir
-from reference_system.common.patterns import outbox
+from reference_system.common.patterns import idempotency, outbox
 from reference_system.common.service import Reset, Service
 
 EXPIRED = "certificate_expired"
 
+# Only of a patient who is known.
+_NOTE = """
+    INSERT INTO allergy (id, patient, fingerprint, body, at)
+    SELECT $1, $2, $3, $4, $5 WHERE EXISTS (SELECT FROM patient WHERE id = $2)
+    ON CONFLICT (id) DO NOTHING RETURNING id
+"""
+
 _encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 class Switches(msgspec.Struct, frozen=True):
@@ -35,14 +43,20 @@ class Registry(Service):
     switches: Switches
     DDL: ClassVar[str] = """
         CREATE TABLE IF NOT EXISTS patient (
-            id text PRIMARY KEY, version int NOT NULL, body bytea NOT NULL, at float8 NOT NULL)
+            id text PRIMARY KEY, version int NOT NULL, body bytea NOT NULL, at float8 NOT NULL);
+        CREATE TABLE IF NOT EXISTS allergy (
+            id text PRIMARY KEY, patient text NOT NULL, fingerprint text NOT NULL, body bytea NOT NULL,
+            at float8 NOT NULL);
+        CREATE INDEX IF NOT EXISTS allergy_patient ON allergy (patient)
     """
-    TABLES: ClassVar[tuple[str, ...]] = ("patient",)
+    TABLES: ClassVar[tuple[str, ...]] = ("patient", "allergy")
 
     def routes(self) -> list[Route]:
         return [
             Route("/fhir/Patient/{id}", self.read, methods=["GET"]),
             Route("/fhir/Patient/{id}", self.update, methods=["PUT"]),
+            Route("/fhir/AllergyIntolerance", self.note_allergy, methods=["POST"]),
+            Route("/fhir/AllergyIntolerance", self.allergies, methods=["GET"]),
         ]
 
     async def read(self, request: Request) -> Response:
@@ -59,6 +73,7 @@ class Registry(Service):
         """If-Match decides between two writers; without it in the design the last one wins."""
         id_ = request.path_params["id"]
         patient = fhir.parse(await request.body(), "Patient")
+        await self.disclosure.permit_change(request, id_, "Patient")
         expected = fhir.version_of(request.headers.get("if-match"))
         row = await self.store.row("SELECT version FROM patient WHERE id = $1", id_)
         held = int(row["version"]) if row is not None else 0
@@ -94,6 +109,37 @@ class Registry(Service):
             raise fhir.Refused(412, f'If-Match W/"{base}" does not match', {"etag": fhir.etag(held)})
         self.outbox.committed(event)
         return fhir.reply(200 if held else 201, body, {"etag": fhir.etag(version)})
+
+    # allergies
+
+    async def note_allergy(self, request: Request) -> Response:
+        """A repeat with the same identifier finds the first one; another content under it is refused."""
+        sent = await request.body()
+        allergy = fhir.parse(sent, "AllergyIntolerance")
+        id_ = fhir.identifier(allergy, fhir.ALLERGY)
+        patient = fhir.reference_id(allergy.get("patient"), "Patient")
+        if not id_ or not patient:
+            raise fhir.Refused(400, "an AllergyIntolerance needs an identifier and a patient Patient/…")
+        await self.disclosure.permit_change(request, patient, "AllergyIntolerance")
+        print_, body = idempotency.fingerprint(sent), _encode({**allergy, "id": id_})
+        new = await self.store.row(_NOTE, id_, patient, print_, self.sealer.seal(body), time.time())
+        if new is not None:
+            return Response(body, 201, None, fhir.MEDIA_TYPE)
+        row = await self.store.row("SELECT body, fingerprint FROM allergy WHERE id = $1", id_)
+        if row is None:
+            raise fhir.Refused(404, f"Patient/{patient} is not known")
+        if idempotency.judge(row["fingerprint"], print_) is idempotency.Repeat.MISMATCH:
+            raise fhir.Refused(422, f"AllergyIntolerance/{id_} is known with another content")
+        return Response(self.sealer.open(row["body"]), 200, None, fhir.MEDIA_TYPE)
+
+    async def allergies(self, request: Request) -> Response:
+        """Those of a patient, `GET /fhir/AllergyIntolerance?patient=…`."""
+        patient = request.query_params.get("patient", "").rpartition("/")[2]
+        await self.disclosure.permit(request, patient, "AllergyIntolerance")
+        rows = await self.store.rows("SELECT body FROM allergy WHERE patient = $1 ORDER BY at", patient)
+        entries = [{"resource": _decode(self.sealer.open(row["body"]))} for row in rows]
+        bundle = {"resourceType": "Bundle", "type": "searchset", "total": len(entries)}
+        return fhir.reply(200, {**bundle, **({"entry": entries} if entries else {})})
 
     async def make_change(self, name: str, made: bool) -> None:
         """The certificate expires, or is renewed."""

@@ -44,6 +44,9 @@ class Checkin(SealingNode):
         return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
+        refusal = yield from self.permit_change(request, "Encounter", deadline)
+        if refusal is not None:
+            return refusal
         label = yield from self._demographics(request.body["patient"], deadline)
         if self.switches["eligibility"] == "sync":
             return (yield from self._at_once(request, label, deadline))

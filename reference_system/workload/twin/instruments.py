@@ -12,6 +12,7 @@ from .base import ReferenceNode
 from .disclosure import SealingNode
 from .security import user_of
 
+WRITES = ("note_allergy", "note_allergy_in_emergency", "forbidden_allergy")
 SEEN_BY_ENGAGED = ("view_engaged", "view_dismissed")
 
 
@@ -168,13 +169,20 @@ class Registry(SealingNode):
         if request.what == "ready":
             yield from self.look(lambda: None, deadline)
             return Reply(200)
-        refusal = yield from self.permit(request, user_of(request), "Patient", deadline)
+        writes = request.what in WRITES
+        if writes:
+            refusal = yield from self.permit_change(request, "AllergyIntolerance", deadline)
+        else:
+            refusal = yield from self.permit(request, user_of(request), "Patient", deadline)
         if refusal is not None:
             return refusal
         known = request.body["patient"] in self._patients
-        found = yield from self.look(lambda: known, deadline)
+        touch = self.store if writes else self.look
+        found = yield from touch(lambda: known, deadline)
         if not found:
             raise Refused(404)
+        if writes:
+            return Reply(201)
         # Whoever was engaged for this visit sees it as version 1 of her role, whatever became of that.
         return Reply(200, {"version": 1} if request.what in SEEN_BY_ENGAGED else {})
 

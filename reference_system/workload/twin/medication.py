@@ -21,6 +21,9 @@ from simulation.modelling import (
 from .disclosure import SealingNode
 from .security import user_of
 
+CREATES = ("prescribe", "forbidden_order")
+WRITES = (*CREATES, "change_dose", "forbidden_change", "stop")
+
 
 def name_of(key: str) -> str:
     """What stands behind the kind in a business key."""
@@ -51,10 +54,8 @@ class Prescriptions(SealingNode):
         return rows
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
-        if request.what == "prescribe":
-            return (yield from self._create(request, deadline))
-        if request.what in ("change_dose", "stop"):
-            return (yield from self._change(request, deadline))
+        if request.what in WRITES:
+            return (yield from self._write(request, deadline))
         if request.what == "of_patient":
             yield from self.look(lambda: None, deadline)
             return Reply(200)
@@ -62,6 +63,14 @@ class Prescriptions(SealingNode):
         if row is None:
             raise Refused(404)
         return Reply(200, row)
+
+    def _write(self, request: Request, deadline: float | None) -> Work[Reply]:
+        refusal = yield from self.permit_change(request, "MedicationRequest", deadline)
+        if refusal is not None:
+            return refusal
+        if request.what in CREATES:
+            return (yield from self._create(request, deadline))
+        return (yield from self._change(request, deadline))
 
     def _current(self, request: Request) -> dict[str, Any] | None:
         row = self._rx.get(request.body["rx"])
@@ -163,14 +172,20 @@ class Pharmacy(SealingNode):
             return (yield from self._view(request, deadline))
         rx = request.body["key"]
         id_ = f"md-{name_of(rx)}-{request.body['operation']}"
+        found, held = None, False
         try:
             found = yield from self._found(rx, self.switches["dispense_check"], deadline)
         except Unreachable:
-            return (yield from self._hold(rx, id_, deadline))
-        if found is None:
+            held = True
+        if found is None and not held:
             raise Refused(404)
-        if found["status"] != "active":
+        if found is not None and found["status"] != "active":
             raise Refused(409)
+        refusal = yield from self.permit_change(request, "MedicationDispense", deadline)
+        if refusal is not None:
+            return refusal
+        if found is None:
+            return (yield from self._hold(rx, id_, deadline))
         return (yield from self._hand_over(rx, id_, found, deadline))
 
     def _found(self, rx: str, check: str, deadline: float | None) -> Work[dict[str, Any] | None]:

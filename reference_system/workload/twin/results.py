@@ -60,6 +60,9 @@ class Lab(SealingNode):
 
     def serve(self, request: Request, deadline: float | None) -> Work[Reply]:
         if request.what == "order_lab":
+            refusal = yield from self.permit_change(request, "ServiceRequest", deadline)
+            if refusal is not None:
+                return refusal
             yield from self._unlocked()
             yield from self.store(lambda: None, deadline)
             return Reply(201)
@@ -79,6 +82,9 @@ class Lab(SealingNode):
 
     def _report(self, request: Request, deadline: float | None) -> Work[Reply]:
         key, value = request.body["key"], request.body["value"]
+        refusal = yield from self.permit_change(request, "DiagnosticReport", deadline)
+        if refusal is not None:
+            return refusal
         flag = flag_of(request.body["potassium"])
         for _ in range(int(self.constant("report_tries"))):
             held = yield from self.look(lambda: self._reports.get(key), deadline)

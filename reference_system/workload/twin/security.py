@@ -10,6 +10,19 @@ from simulation.modelling import Event, Record, Refused, Reply, Request, Work
 from .base import ReferenceNode
 
 CLINICAL = ("physician", "nurse", "pharmacist")  # may break the glass
+CHANGES = {  # what a role may change; one that is not here changes nothing
+    "physician": ("MedicationRequest", "ServiceRequest", "AllergyIntolerance"),
+    "nurse": ("AllergyIntolerance",),
+    "pharmacist": ("MedicationDispense",),
+    "laboratory": ("DiagnosticReport",),
+    "clerk": ("Encounter", "Patient"),
+}
+WRITE = ".write"
+
+
+def may_change(role: str, action: str) -> bool:
+    """Whether the action is to see something, or a change that is the work of this role."""
+    return not action.endswith(WRITE) or action.removesuffix(WRITE) in CHANGES.get(role, ())
 
 
 def user_of(request: Request) -> str:
@@ -48,7 +61,7 @@ class Authz(ReferenceNode):
     def _may_see(self, ask: dict[str, Any]) -> bool:
         user, patient = ask["user"], ask["patient"]
         person = self.tables["staff"].get(user)
-        if person is None or person["role"] is None:
+        if person is None or person["role"] is None or not may_change(person["role"], ask["action"]):
             return False
         grants = self._reviews.values()
         if any((g["user"], g["patient"]) == (user, patient) and g["until"] > self.clock._now for g in grants):
@@ -64,11 +77,8 @@ class Authz(ReferenceNode):
         row = {"user": body["user"], "patient": body["patient"], "until": until, "at": self.wall}
 
         def statement() -> bool:
-            if self.tables["staff"].get(body["user"], {}).get("role") not in (
-                "physician",
-                "nurse",
-                "pharmacist",
-            ):
+            role = self.tables["staff"].get(body["user"], {}).get("role")
+            if role not in CLINICAL or not may_change(role, body["action"]):
                 return False
             self._reviews.setdefault(body["id"], row)
             return True

@@ -53,6 +53,15 @@ READ = [None]
         ("never_fails_open", [op(5, "pry", "pry-a-1", 2.0)], Verdict.FAIL),
         # Nobody was shown anything: the user gave up.
         ("never_fails_open", [op(5, "pry", "pry-a-1", 2.0, 4.0, "rejected", error="timeout")], Verdict.PASS),
+        ("changed_by_right", [SHOWN], Verdict.INCONCLUSIVE),
+        (
+            "changed_by_right",
+            [op(5, "forbidden_order", "frb-a-1", 2.0, 0.1, "rejected", **FORBIDDEN)],
+            Verdict.PASS,
+        ),
+        ("changed_by_right", [op(5, "forbidden_order", "frb-a-1", 2.0)], Verdict.FAIL),
+        # Not answered: it may have been written or not, and nobody was told that it was.
+        ("changed_by_right", [op(5, "forbidden_report", "lab-a-1", 2.0, 4.0, "indeterminate")], Verdict.PASS),
         ("break_glass_reviewed", [SHOWN, *READ], Verdict.INCONCLUSIVE),
         ("break_glass_reviewed", [BROKE, REVIEW, *READ], Verdict.PASS),
         ("break_glass_reviewed", [BROKE, GRANT, *READ], Verdict.FAIL),
