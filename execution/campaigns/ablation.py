@@ -65,7 +65,7 @@ def run_ablation(
         weights[entry.scenario] = max(weights.get(entry.scenario, 0.0), entry.weight)
     parts = {name: needed(system, catalogue.scenario(name, system)) for name in weights}
     places = {
-        lack: [name for name, part in parts.items() if _obeyed(design, part) != _obeyed(complete, part)]
+        lack: [name for name, part in parts.items() if obeyed(design, part) != obeyed(complete, part)]
         for lack, design in designs.items()
     }
     seeds = seeds_of(suite.seed, order.repeats)
@@ -101,7 +101,18 @@ def _chosen(found: Mapping[str, Design], only: Sequence[str], design: str) -> di
     return {lack: one for lack, one in found.items() if not only or lack.partition(":")[0] in only}
 
 
-def _obeyed(design: Design, part: System) -> tuple[object, ...]:
-    """What of a design the services of a run can obey."""
+def obeyed(design: Design, part: System) -> tuple[object, ...]:
+    """What of a design the services of a run obey: the patterns of their links, and of each service the
+    switches that the system's file says are its own."""
     links = {name: one for name, one in design.links.items() if name in part.link_names}
-    return links, {name: one for name, one in design.services.items() if name in part.services}
+    services = {
+        name: {switch: value for switch, value in values.items() if _is_own(part, switch, name)}
+        for name, values in design.services.items()
+        if name in part.services
+    }
+    return links, services
+
+
+def _is_own(part: System, switch: str, service: str) -> bool:
+    declared = part.switches.get(switch)
+    return declared is None or not declared.services or service in declared.services

@@ -8,10 +8,11 @@ from pathlib import Path
 import pytest
 
 from comparison.ablation import HEAD, Ablated, AblationReport, ablated, ablation_markdown, ranked
-from execution.campaigns.ablation import lacking
+from execution.campaigns.ablation import lacking, obeyed
 from execution.catalogue import default_catalogue
 from execution.places import ROOT
 from experiment.errors import UsageError
+from experiment.needs import needed
 from harness import cli
 from tests.execution.builders import record
 
@@ -106,6 +107,20 @@ def test_what_makes_no_sense_beside_it_is_refused(tmp_path: Path, words: tuple[s
     """Before anything is played."""
     with pytest.raises(UsageError, match=re.escape(found)):
         ablate(tmp_path, *words)
+
+
+def test_a_design_is_played_only_where_its_switch_is_somebodys_own() -> None:
+    """A saga is billing's: where no billing runs, nothing can differ, though a design names it for all."""
+    catalogue = default_catalogue(ROOT / "reference_system")
+    system = catalogue.system()
+    complete = catalogue.design("resilient", system)
+    without = lacking(complete, system)["saga"]
+    where = {
+        name: obeyed(without, part) != obeyed(complete, part)
+        for name in ("smoke/billing_crash", "smoke/delayed_dose_event", "catalogue/hl7_ack_lost")
+        for part in [needed(system, catalogue.scenario(name, system))]
+    }
+    assert list(where.values()) == [True, False, False]
 
 
 def test_each_worse_choice_of_a_switch_is_a_row_of_its_own() -> None:
