@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from discovery.composed import USUAL_PORT, Found, FoundLink, FoundService
 
@@ -15,16 +16,31 @@ FILL_IN = "FILL IN"
 JOURNEY, MIX, DESIGN = "first_request", "visit", "as_it_is"
 
 
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """What a system's file says of where it was found: the lines of its heading, below its name, and those of
+    its services and links."""
+
+    heading: tuple[str, ...]
+    named: tuple[str, ...]
+    services: tuple[str, ...]
+    links: tuple[str, ...]
+
+
 def first_files(
-    name: str, compose: str, found: Found, entry: FoundService, journeys: str = "", played: Sequence[str] = ()
+    name: str,
+    origin: Origin,
+    found: Found,
+    entry: FoundService,
+    journeys: str = "",
+    played: Sequence[str] = (),
 ) -> dict[str, str]:
-    """Path to text of every file; `compose` is the path of the compose file, relative to them, `entry` where
-    users come in. `journeys` has the sections journeys and mixes where more is known of them, and `played`
-    the names of its journeys."""
+    """Path to text of every file; `entry` is where users come in. `journeys` has the sections journeys and
+    mixes where more is known of them, and `played` the names of its journeys."""
     names = list(played) or [JOURNEY]
     faulted = [link for link in found.reached(entry.name) if link.sure] or list(found.reached(entry.name))
     files = {
-        "system.yaml": "\n".join(_system(name, compose, found, entry, journeys)) + "\n",
+        "system.yaml": "\n".join(_system(name, origin, found, entry, journeys)) + "\n",
         f"designs/{DESIGN}.yaml": _DESIGN,
         "scenarios/control.yaml": _CONTROL + _objectives("baseline", names, "99%"),
     }
@@ -80,26 +96,36 @@ def _objectives(section: str, journeys: Sequence[str], success: str) -> str:
     return "\n".join([f"  {section}:", *lines]) + "\n"
 
 
-def _system(name: str, compose: str, found: Found, entry: FoundService, journeys: str) -> Iterator[str]:
-    yield f"# Written by `codeblue init` from {compose}, which stays as it is. Lines with {FILL_IN} need you."
-    yield "# `codeblue validate` checks this file, `codeblue check-wiring` shows where every link leads."
-    yield f"name: {_word(name)}"
-    yield f"compose: {_word(compose)}"
+def of_compose(compose: str, found: Found) -> Origin:
+    """Services and links of a compose file; `compose` is its path, relative to the system's file."""
+    services = ["services:                       # of the compose file, with their images and variables"]
+    services += [line for one in found.services for line in _service(one)]
+    if found.left_out:
+        services.append(f"  # left out, since they are in a profile: {', '.join(found.left_out)}")
+    if found.links:
+        links = ["links:                          # who calls whom, and which text says so"]
+        links += [line for link in found.links for line in _link(link)]
+    else:
+        links = [
+            f"links: []                       # {FILL_IN}: no text names another service; such as",
+            "#  - {caller: web, callee: api, wired: name}",
+        ]
+    heading = (
+        f"# Written by `codeblue init` from {compose}, which stays as it is. Lines with {FILL_IN} need you.",
+        "# `codeblue validate` checks this file, `codeblue check-wiring` shows where every link leads.",
+    )
+    return Origin(heading, (f"compose: {word(compose)}",), tuple(services), tuple(links))
+
+
+def _system(name: str, origin: Origin, found: Found, entry: FoundService, journeys: str) -> Iterator[str]:
+    yield from origin.heading
+    yield f"name: {word(name)}"
+    yield from origin.named
     yield f"roles: {{strong: {DESIGN}}}"
     yield ""
-    yield "services:                       # of the compose file, with their images and variables"
-    for one in found.services:
-        yield from _service(one)
-    if found.left_out:
-        yield f"  # left out, since they are in a profile: {', '.join(found.left_out)}"
+    yield from origin.services
     yield ""
-    if found.links:
-        yield "links:                          # who calls whom, and which text says so"
-        for link in found.links:
-            yield from _link(link)
-    else:
-        yield f"links: []                       # {FILL_IN}: no text names another service; such as"
-        yield "#  - {caller: web, callee: api, wired: name}"
+    yield from origin.links
     yield ""
     if journeys:
         yield journeys.rstrip()
@@ -110,11 +136,11 @@ def _system(name: str, compose: str, found: Found, entry: FoundService, journeys
 
 
 def _service(one: FoundService) -> Iterator[str]:
-    parts = [f"compose: {_word(one.name)}", f"port: {one.port}"]
+    parts = [f"compose: {word(one.name)}", f"port: {one.port}"]
     if one.health:
-        parts.append(f"endpoints: {{health: {_word(one.health)}}}")
+        parts.append(f"endpoints: {{health: {word(one.health)}}}")
     remark = "" if one.known_port else f"  # {FILL_IN}: nothing tells its port, {USUAL_PORT} is a guess"
-    yield f"  {_word(one.name)}: {{{', '.join(parts)}}}{remark}"
+    yield f"  {word(one.name)}: {{{', '.join(parts)}}}{remark}"
 
 
 def _link(link: FoundLink) -> Iterator[str]:
@@ -128,7 +154,7 @@ def _link(link: FoundLink) -> Iterator[str]:
         yield f"  # {FILL_IN}: protocol http, if that is spoken: then requests are measured, else connections"
     for port in link.other_ports:
         yield f"  # {FILL_IN}: it calls port {port} too, which has no proxy: a link has one port"
-    parts = [f"caller: {_word(link.caller)}", f"callee: {_word(link.callee)}", "wired: name"]
+    parts = [f"caller: {word(link.caller)}", f"callee: {word(link.callee)}", "wired: name"]
     parts.append(f"protocol: {'http' if link.http else 'tcp'}")
     if link.port is not None:
         parts.append(f"port: {link.port}")
@@ -138,15 +164,15 @@ def _link(link: FoundLink) -> Iterator[str]:
 def _journey(found: Found, entry: FoundService) -> Iterator[str]:
     yield f"journeys:                       # {FILL_IN}: what your users do, see docs/load.md"
     yield f"  {JOURNEY}:"
-    yield f"    entry: {_word(entry.name)}"
+    yield f"    entry: {word(entry.name)}"
     used = _names(found.reached(entry.name))
     if used:
         yield f"    uses:                       # {FILL_IN}: the links that it may travel, these are guessed"
-        yield from (f"      - {_word(name)}" for name in used)
+        yield from (f"      - {word(name)}" for name in used)
     yield f"    # {FILL_IN}: a request of your users, such as"
     yield '    #   {method: POST, path: /orders, json: {number: "{key}"}}'
     yield "    # {key} is the business key, which no other operation and no other run has"
-    yield f"    request: {{path: {_word(entry.health or '/')}}}"
+    yield f"    request: {{path: {word(entry.health or '/')}}}"
     yield "    writes: off                 # on, where it changes something"
     yield "mixes:"
     yield f"  {MIX}: [{{journey: {JOURNEY}}}]"
@@ -156,7 +182,7 @@ def _names(links: Sequence[FoundLink]) -> list[str]:
     return [f"{link.caller} -> {link.callee}" for link in links]
 
 
-def _word(text: str) -> str:
+def word(text: str) -> str:
     """A text as YAML takes it: bare where it can stand so."""
     bare = (
         text

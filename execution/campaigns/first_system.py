@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import requests
 
 from discovery.composed import Found, FoundService, found_in
-from discovery.first_files import FILL_IN, entry_of, first_files
+from discovery.first_files import FILL_IN, Origin, entry_of, first_files, of_compose
+from discovery.first_processes import found_processes, of_processes
 from discovery.openapi import FoundOperation, journeys_text, operations_of
+from discovery.process_file import read_processes
 from execution.catalogue import SYSTEM_FILE, default_catalogue
 from execution.runs.preflight import validate_file
 from execution.whole_files import write_whole
 from experiment.compose_file import ComposeService, read_compose
+from experiment.compose_text import read_variables
 from experiment.decoding import plain
 from experiment.errors import ConfigError, Location, Problem, UsageError, nearest, told_of
 from experiment.names import require_name
@@ -49,6 +52,21 @@ class Wanted:
     entry: str = ""
 
 
+def write_first_processes(file: Path, folder: Path, wanted: Wanted) -> Written:
+    """As `write_first_system`, of a Procfile and the variables of `.env` beside it. Raises ConfigError,
+    UsageError."""
+    text = read_regular(file, MOST_BYTES).decode()
+    variables = file.parent / ".env"
+    known = read_variables(variables) if variables.is_file() else {}
+    processes = read_processes(text, known, str(file))
+    found = found_processes(processes)
+    _refuse_names([one.name for one in processes], file)
+    beside, home = (os.path.relpath(path.resolve(), folder.resolve()) for path in (file, file.parent))
+    return _write(
+        folder, wanted.name or _name(file), of_processes(beside, home, processes, found), found, wanted
+    )
+
+
 def write_first_system(compose: Path, folder: Path, wanted: Wanted) -> Written:
     """Write the files into a folder and validate each. Raises ConfigError for a compose file that cannot be
     wired, by name of what stands against it, and UsageError for files that are there."""
@@ -59,13 +77,17 @@ def write_first_system(compose: Path, folder: Path, wanted: Wanted) -> Written:
     if not found.services:
         left = f"; in profiles: {', '.join(found.left_out)}" if found.left_out else ""
         raise ConfigError([Problem(Location(str(compose)), f"no service to start{left}", "one at least")])
+    beside = os.path.relpath(compose.resolve(), folder.resolve())
+    return _write(folder, wanted.name or _name(compose), of_compose(beside, found), found, wanted)
+
+
+def _write(folder: Path, name: str, origin: Origin, found: Found, wanted: Wanted) -> Written:
     entry = _entry(found, wanted.entry)
     journeys, played = "", list[str]()
     if wanted.openapi:
         uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
         journeys, played = journeys_text(_operations(wanted.openapi), entry.name, uses)
-    beside = os.path.relpath(compose.resolve(), folder.resolve())
-    texts = first_files(wanted.name or _name(compose), beside, found, entry, journeys, played)
+    texts = first_files(name, origin, found, entry, journeys, played)
     there = [str(folder / path) for path in texts if (folder / path).exists()]
     if there:
         raise UsageError(f"found {', '.join(there)}, expected a folder without them: nothing is overwritten")
@@ -123,13 +145,20 @@ def _refuse(services: dict[str, ComposeService], profiles: Sequence[str], compos
         if profile not in known:
             expected = f"one of the file's profiles: {', '.join(sorted(known)) or 'it has none'}"
             problems.append(Problem(Location(str(compose)), f'the profile "{profile}"', expected))
-    for name in services:
+    if problems:
+        raise ConfigError(list(dict.fromkeys(problems)))
+    _refuse_names(services, compose)
+
+
+def _refuse_names(names: Iterable[str], file: Path) -> None:
+    problems: list[Problem] = []
+    for name in names:
         try:
             require_name(name)
         except ValueError as error:
-            problems.append(Problem(Location(str(compose)), *told_of(error)))
+            problems.append(Problem(Location(str(file)), *told_of(error)))
     if problems:
-        raise ConfigError(list(dict.fromkeys(problems)))
+        raise ConfigError(problems)
 
 
 def _name(compose: Path) -> str:
@@ -139,10 +168,13 @@ def _name(compose: Path) -> str:
 
 
 def _remarks(found: Found) -> list[str]:
-    guessed = [f"{link.caller} -> {link.callee}" for link in found.links if not link.sure]
-    remarks = []
-    if guessed:
-        remarks.append(f"only depends_on says that these may be links: {', '.join(guessed)}")
+    guessed: dict[str, list[str]] = {}
+    for link in found.links:
+        if not link.sure:
+            guessed.setdefault(link.mentions[0].where, []).append(f"{link.caller} -> {link.callee}")
+    remarks = [
+        f"only {where} says that these may be links: {', '.join(names)}" for where, names in guessed.items()
+    ]
     if found.left_out:
         remarks.append(f"left out, since they are in a profile: {', '.join(found.left_out)}")
     return remarks

@@ -12,7 +12,10 @@ from execution.commands.saying import say, shown, tell
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue init --compose compose.yaml --into resilience")
-@click.option("--compose", type=FILE, required=True, metavar="FILE", help="The compose file of the system.")
+@click.option("--compose", type=FILE, metavar="FILE", help="The compose file of the system.")
+@click.option(
+    "--processes", type=FILE, metavar="FILE", help="Its Procfile, with `.env` beside it: local processes."
+)
 @click.option(
     "--into",
     type=click.Path(file_okay=False, path_type=Path),
@@ -26,18 +29,31 @@ from execution.commands.saying import say, shown, tell
 )
 @click.option("--entry", default="", metavar="NAME", help="Service where users come in. [default: guessed]")
 def init(
-    compose: Path, into: Path | None, name: str | None, profiles: tuple[str, ...], openapi: str, entry: str
+    compose: Path | None,
+    processes: Path | None,
+    into: Path | None,
+    name: str | None,
+    profiles: tuple[str, ...],
+    openapi: str,
+    entry: str,
 ) -> int:
     """Writes system.yaml, a design, two scenarios and a suite. Services, ports, health checks and links are
-    those that the compose file and its variables name; lines with FILL IN are for you. Nothing is started,
-    the compose file stays as it is, and no value of a variable is copied.
+    those that the file and its variables name; lines with FILL IN are for you. Nothing is started, the file
+    stays as it is, and no value of a variable is copied but the addresses of services.
     """
-    from execution.campaigns.first_system import Wanted, write_first_system
-    from experiment.errors import ExitCode
+    from execution.campaigns.first_system import Wanted, write_first_processes, write_first_system
+    from experiment.errors import ExitCode, UsageError
     from experiment.units import noun
 
-    folder = into or compose.parent / "resilience"
-    written = write_first_system(compose, folder, Wanted(name or "", profiles, openapi, entry))
+    file = compose or processes
+    if file is None or (compose and processes):
+        given = "both --compose and --processes" if file else "neither --compose nor --processes"
+        raise UsageError(f"found {given}, expected one of them")
+    if processes and profiles:
+        raise UsageError("found --profile beside --processes, expected it beside --compose")
+    folder = into or file.parent / "resilience"
+    write = write_first_system if compose else write_first_processes
+    written = write(file, folder, Wanted(name or "", profiles, openapi, entry))
     for path in written.files:
         say(f"wrote {shown(path)}")
     found = written.found
@@ -45,5 +61,5 @@ def init(
     say(f"{counted}; {noun(written.to_fill_in, 'line')} to fill in")
     for text in written.remarks:
         tell(text)
-    say(f"next: codeblue check-wiring {shown(folder)}")
+    say(f"next: codeblue {'check-wiring' if compose else 'try'} {shown(folder)}")
     return int(ExitCode.PASS)

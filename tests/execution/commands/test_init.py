@@ -129,3 +129,30 @@ def test_a_text_that_passes_a_proxy_by_is_invalid(tmp_path: Path, capsys: pytest
     assert told["links"][0]["found"] == [
         {"where": "compose.yaml, the variable API_URL", "shown": "http://api:8080"}
     ]
+
+
+def test_a_procfile_is_a_system_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Every file validates and can be planned on the twin; no secret is copied, and what needs a person is
+    marked."""
+    (tmp_path / "Procfile").write_text("web: node w.js\napi: node a.js --port 8100\nworker: node jobs.js\n")
+    (tmp_path / ".env").write_text("API_URL=http://localhost:8100\nTOKEN=hidden\n")
+    assert run("init", "--processes", str(tmp_path / "Procfile")) == 0
+    assert "next: codeblue try" in capsys.readouterr().out
+    catalogue = Catalogue(tmp_path / "resilience" / "system.yaml")
+    system = catalogue.system()
+    assert system.link_names == ("web -> api", "worker -> api")
+    assert system.services["web"].environment == {"API_URL": "http://{api}", "PORT": "{port}"}
+    assert run("validate", "--system", str(tmp_path / "resilience")) == 0
+    (plan,) = plans([Request("slow_link", "as_it_is", 1)], catalogue, Options(runtime=SIMULATION))
+    assert [acting.target for acting in plan.activations] == ["web -> api"]
+    text = (tmp_path / "resilience" / "system.yaml").read_text()
+    assert "hidden" not in text and "whose values are not copied: TOKEN" in text
+
+
+@pytest.mark.parametrize("words", [(), ("--compose", "FILE", "--processes", "FILE")])
+def test_one_file_says_what_the_system_is(tmp_path: Path, words: tuple[str, ...]) -> None:
+    """Neither and both are refused."""
+    path = tmp_path / "Procfile"
+    path.write_text("web: x\n")
+    with pytest.raises(UsageError, match="expected one of them"):
+        run("init", *(str(path) if word == "FILE" else word for word in words))
