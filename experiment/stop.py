@@ -25,11 +25,13 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Stop(threading.Event):
-    """Set once somebody asked for the end. `signal` is the name of the signal, empty where none came."""
+    """Set once somebody asked for the end. `signal` is the name of the signal, empty where none came; `why`
+    is what else asked for it."""
 
     def __init__(self) -> None:
         super().__init__()
         self.signal = ""
+        self.why = ""
         self._heard = False
         self._cutting = False
 
@@ -38,6 +40,16 @@ class Stop(threading.Event):
 
     def wait(self, timeout: float | None = None) -> bool:
         return self.is_set() or super().wait(timeout)
+
+    def asked(self, why: str) -> None:
+        """Somebody asked for the end otherwise than by a signal; `why` says in what way."""
+        self.why = self.why or why
+        self.set()
+
+    @property
+    def told(self) -> str:
+        """`interrupted by SIGINT`, or what else asked for the end; empty where nothing did."""
+        return f"interrupted by {self.signal}" if self.signal else self.why
 
     def heard(self, number: int, *, raising: bool = False) -> None:
         """Called by a signal's handler, in the main thread. It takes no lock, which this very thread may

@@ -55,15 +55,16 @@ class JourneyPhase:
 @dataclass(frozen=True, slots=True)
 class Timeline:
     """One-second buckets since the run's zero for one journey ("all" for all); None where a bucket is
-    empty."""
+    empty. A percentile of a second that holds too few operations is that of the 2, 5, 10 or 30 seconds around
+    it, or of its whole phase: of the fewest that hold enough."""
 
     journey: str  # the journey; `all` for all of them
     offered: tuple[int, ...]  # operations offered in each second
     good: tuple[int, ...]  # good operations in each second
     errors: tuple[int, ...]  # failed operations in each second
-    p50: tuple[float | None, ...]  # median latency in each second, in seconds
-    p95: tuple[float | None, ...]  # 95th percentile of the latency in each second, in seconds
-    p99: tuple[float | None, ...]  # 99th percentile of the latency in each second, in seconds
+    p50: tuple[float | None, ...]  # median latency in each second or around it, in seconds
+    p95: tuple[float | None, ...]  # 95th percentile of the latency in each second or around it, in seconds
+    p99: tuple[float | None, ...]  # 99th percentile of the latency in each second or around it, in seconds
     q: tuple[float | None, ...]  # quality in each second as a share of the baseline; empty without a baseline
     max: tuple[float | None, ...] = ()
     """Largest latency in each second, in seconds, where it holds too few for a percentile."""
@@ -102,8 +103,8 @@ class FaultWindow:
             return self.statement
         if not self.lasted:
             return f"{self.statement}; not in force until its end: {self.end_statement}"
-        until = f"in force at {self.looks} of {noun(self.looks, 'look')} until the heal"
-        return f"{self.end_statement} ({until}); own probe: {self.statement}"
+        until = f"looked at {noun(self.looks, 'time')} until the heal, and always in force"
+        return f"{self.end_statement} ({until}); the harness's own request: {self.statement}"
 
     @property
     def of_link(self) -> bool:

@@ -147,16 +147,46 @@ def seconds_table(graded: pl.DataFrame) -> pl.DataFrame:
     return pl.concat([each, total.select(each.collect_schema().names())]).collect().sort("journey", "bucket")
 
 
-def timelines(table: pl.DataFrame, quality: Mapping[str, Floats], seconds: int) -> tuple[Timeline, ...]:
+# A second that holds too few operations for a percentile shows that of the seconds around it, within its
+# phase: of the smallest of these blocks that holds enough; the last one is the whole phase.
+BLOCKS_S = (2, 5, 10, 30, 1_000_000)
+
+
+def _filled(graded: pl.DataFrame, table: pl.DataFrame, seconds: int) -> pl.DataFrame:
+    """As `table`, with a row for every second and journey, and percentiles from wider blocks where a second
+    holds too few."""
+    loaded = graded.lazy().filter(pl.col("is_sent") & (pl.col("bucket") >= 0) & (pl.col("bucket") < seconds))
+    loaded = loaded.select(
+        "bucket", "latency", "waited", *(pl.col(n).cast(pl.String) for n in ("journey", "phase"))
+    )
+    whole = pl.concat([loaded, loaded.with_columns(journey=pl.lit("all"))])
+    names = table.select("journey").unique().lazy()
+    each = pl.LazyFrame({"bucket": range(seconds)}, schema={"bucket": pl.Int32})
+    phases = each.join(loaded.group_by("bucket").agg(pl.col("phase").min()), on="bucket", how="left")
+    phases = phases.sort("bucket").with_columns(pl.col("phase").forward_fill().backward_fill())
+    full = names.join(phases, how="cross").join(table.lazy(), on=["journey", "bucket"], how="left")
+    for width in BLOCKS_S:
+        block = (pl.col("bucket") // width).alias("block")
+        wide = whole.group_by("journey", "phase", block).agg(**_percentiles())
+        full = (
+            full.with_columns(block)
+            .join(wide, on=["journey", "phase", "block"], how="left", suffix="_wide")
+            .with_columns(pl.coalesce(name, f"{name}_wide").alias(name) for name in PERCENTILES)
+            .drop("block", *(f"{name}_wide" for name in PERCENTILES))
+        )
+    return full.collect().sort("journey", "bucket")
+
+
+def timelines(
+    graded: pl.DataFrame, table: pl.DataFrame, quality: Mapping[str, Floats], seconds: int
+) -> tuple[Timeline, ...]:
     """`all` first, then the journeys; every series has one entry per second from zero to the end of the
-    load."""
+    load. `table` is the `seconds_table` of `graded`."""
     found: list[Timeline] = []
     names = [name for name in dict.fromkeys(table["journey"]) if name != "all"]
+    filled = _filled(graded, table, seconds) if table.height else table
     for name in ["all", *sorted(names)] if table.height else []:
-        own = table.filter((pl.col("journey") == name) & (pl.col("bucket") < seconds))
-        full = pl.DataFrame({"bucket": range(seconds)}, schema={"bucket": pl.Int32}).join(
-            own, on="bucket", how="left", maintain_order="left"
-        )
+        full = filled.filter(pl.col("journey") == name)
         q = quality.get(name)
         found.append(
             Timeline(

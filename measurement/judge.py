@@ -209,7 +209,9 @@ def _analysed(
         checks=checks,
         expectations=expectations,
         journeys=journeys,
-        timelines=timelines(quality.table, {**quality.journeys, "all": quality.combined}, quality.seconds),
+        timelines=timelines(
+            graded, quality.table, {**quality.journeys, "all": quality.combined}, quality.seconds
+        ),
         faults=windows,
         recovery=recovery,
         convergence_s=together.seconds,

@@ -144,15 +144,14 @@ def time_to_recover(quality: Quality, asked: Recovery) -> RecoveryResult | None:
         under_load = True
         if _held(level, support, asked.share):
             seconds = max(0.0, offset - quality.heal_t)
-            statement = (
-                f"Q back at {asked.share:.0%} {format_duration(seconds)} after the heal: "
-                f"its mean held for {hold} s, no second evidently below"
-            )
-            return RecoveryResult(seconds, False, asked.within, statement)
+            when = f"{format_duration(seconds)} after the heal" if seconds else "at once after the heal"
+            back = f"good answers were back at {asked.share:.0%} of the baseline {when}"
+            held = f"{back}, and stayed there for {hold} s"
+            return RecoveryResult(seconds, False, asked.within, held)
     if under_load:
-        what = f"Q did not hold {asked.share:.0%} for {hold} s"
+        what = f"good answers did not stay at {asked.share:.0%} of the baseline for {hold} s"
     else:
-        what = f"no {hold} s under load were seen, so that Q could not be seen to hold"
+        what = f"no {hold} s under load were seen, so that nobody can tell whether good answers were back"
     seen = f"within the {max(0.0, observed):.1f} s of load observed after the heal"
     return RecoveryResult(None, True, asked.within, f"{what} {seen}", under_load)
 

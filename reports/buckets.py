@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -22,10 +22,15 @@ def stride(length: int, points: int = MAX_POINTS) -> int:
     return max(1, -(-length // points))
 
 
-def lone(values: Values) -> list[int]:
-    """Positions of values between two gaps: a line would not show them."""
-    empty = np.isnan(np.concatenate(([np.nan], values, [np.nan])))
-    return [int(i) for i in np.flatnonzero(~empty[1:-1] & empty[:-2] & empty[2:])]
+def merged(windows: Iterable[tuple[float, float]]) -> list[tuple[float, float]]:
+    """Windows that touch as one, so that several at once are shaded no darker than one."""
+    found: list[tuple[float, float]] = []
+    for start, end in sorted(windows):
+        if found and start <= found[-1][1]:
+            found[-1] = (found[-1][0], max(found[-1][1], end))
+        else:
+            found.append((start, end))
+    return found
 
 
 def times(length: int, step: int) -> Values:

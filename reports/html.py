@@ -1,8 +1,13 @@
-"""The page of a run and of a suite: one file each, needing no network, no script and no font."""
+"""The page of a run and of a suite: one file each, which loads nothing from elsewhere.
+
+The page of a run has one script, allowed by its digest; without it the page shows drawings."""
 
 from __future__ import annotations
 
+import hashlib
+from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,18 +17,23 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from experiment.plain_text import clean
 from experiment.units import noun
 from experiment.verdict import CheckResult, Verdict, Violation, worst
-from reports import buckets, wording
+from reports import buckets, plot_data, svg, wording
 from reports.cases import Case, Outcome, count_text
+from reports.objective_lines import objective_lines
 from reports.plots_over_runs import Cell, heat_map
 from reports.repeats import REPEATED_HEAD, repeated_row
 from reports.report import RunReport, SuiteEntry, SuiteReport
+from reports.sequences import KeySequence, sequence_chart
+from reports.system_map import drawing
 from reports.timeline_plots import journeys, timelines
-from reports.traces import waterfall
+from reports.traces import LogLine, waterfall
 
 MAX_FAULTS = 8
 MAX_VIOLATIONS = 10
 OPEN_VIOLATIONS = 3
+MAX_LINES = 20  # of the logs, beside a violation
 MAX_CHECK_EVIDENCE_COLUMNS = 14
+SPAN_COLOURS = {"operation": svg.MUTED, "client": svg.SKY, "producer": svg.GREEN, "consumer": svg.GREEN}
 CLASSES = {  # of the style sheet
     Outcome.PASSED: "pass",
     Outcome.FAILED: "fail",
@@ -39,6 +49,7 @@ WORDING = (
         "percent",
         "localisation_text",
         "pressure_text",
+        "recovery_text",
         "score_text",
         "score_short",
         "scores_before_text",
@@ -54,7 +65,7 @@ WORDING = (
 def _pages() -> Environment:
     """Escapes everything but our own drawings. An unknown name is an error, not an empty text."""
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        loader=FileSystemLoader([Path(__file__).parent / "templates", Path(__file__).parent / "vendor"]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
@@ -69,9 +80,34 @@ def _pages() -> Environment:
         time_columns=("t", "intended", "sent", "ended"),
         evidence_tables=evidence_tables,
         noun=noun,
+        svg=svg,
+        span_colours=SPAN_COLOURS,
+        plot_rules=svg.rules(),
+        policy=policy,
         **{name: getattr(wording, name) for name in WORDING},
     )
     return environment
+
+
+@cache
+def script() -> str:
+    """The one script of a page: the plotting library with its licence, and what draws with it."""
+    folder = Path(__file__).parent
+    texts = (
+        f"/*\n{(folder / 'vendor' / 'uPlot.LICENSE').read_text(encoding='utf-8')}\n*/",
+        (folder / "vendor" / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+        (folder / "templates" / "plots.js").read_text(encoding="utf-8"),
+    )
+    return "\n".join(texts)
+
+
+def policy(*scripts: str) -> str:
+    """What a page may do: nothing but show itself, and run these very scripts."""
+    hashes = (b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in scripts)
+    runs = " ".join(f"'sha256-{one}'" for one in hashes)
+    return (
+        f"default-src 'none'; style-src 'unsafe-inline'; img-src data:{'; script-src ' if runs else ''}{runs}"
+    )
 
 
 def render_page(template: str, **values: Any) -> str:
@@ -83,7 +119,10 @@ def render_run(report: RunReport) -> str:
     """The page of one run."""
     analysis = report.analysis
     whole = next((line for line in analysis.timelines if line.journey == "all"), None)
-    drawn = (analysis.timelines, analysis.faults, report.phases)
+    objectives = objective_lines(analysis, report.phases)
+    drawn = (analysis.timelines, analysis.faults, report.phases, objectives)
+    figures = plot_data.figures(*drawn)
+    ordered = ordered_checks(report)
     return (
         _pages()
         .get_template("run.html")
@@ -94,18 +133,46 @@ def render_run(report: RunReport) -> str:
             stride=buckets.stride(len(whole.offered)) if whole else 1,
             validity=[case for case in report.cases if case.kind == "validity"],
             objectives=[case for case in report.cases if case.kind == "objective"],
-            checks=ordered_checks(report),
+            checks=[one for one in ordered if not aside(*one)],
+            aside=[one for one in ordered if aside(*one)],
             counted=count_text(report.cases),
             waterfalls=[(trace, waterfall(trace)) for trace in report.traces],
             place_of=_place_of(report),
+            figures=None if figures is None else plot_data.block(figures),
+            script=None if figures is None else script(),
+            map_drawing="" if report.map is None else drawing(report.map),
+            charts=_charts(report),
             provenance=run_provenance(report),
             part_names=wording.PART_NAMES,
-            span_kinds=("operation", "server", "client", "producer", "consumer"),
             max_faults=MAX_FAULTS,
             max_violations=MAX_VIOLATIONS,
             open_violations=OPEN_VIOLATIONS,
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """What happened to the key of one violation, as a drawing, and what stands beside it."""
+
+    sequence: KeySequence
+    picture: str
+    traces: tuple[int, ...]  # places of its traces on the page
+    lines: tuple[LogLine, ...]  # what services logged of it
+
+
+def _charts(report: RunReport) -> dict[tuple[str, str], Chart]:
+    """By property and key. Its traces and the lines of the logs are those of its operations."""
+    places = {trace.operation.trace: place for place, trace in enumerate(report.traces, 1)}
+    lines = {trace.operation.trace: trace.lines for trace in report.traces}
+    found: dict[tuple[str, str], Chart] = {}
+    for one in report.sequences:
+        named = [step.trace for step in one.steps if step.trace in places]
+        said = sorted((line for name in named for line in lines[name]), key=lambda line: line.t)
+        picture = sequence_chart(one, report.analysis.faults, places)
+        kept = tuple(places[name] for name in named)
+        found[one.checker, one.key] = Chart(one, picture, kept, tuple(said[:MAX_LINES]))
+    return found
 
 
 def _place_of(report: RunReport) -> Callable[[Violation], int]:
@@ -190,12 +257,22 @@ def evidence_columns(rows: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def ordered_checks(report: RunReport) -> list[tuple[Case, CheckResult]]:
-    """What went wrong first, safety before the rest."""
+    """What went wrong first, then what the scenario asks for, safety before the rest."""
     checks = {check.checker: check for check in report.analysis.checks}
+    asked = set(report.facts.scenario.invariants)
     place = {outcome: number for number, outcome in enumerate(Outcome)}
+
+    def rank(case: Case) -> tuple[object, ...]:
+        wrong = case.outcome in (Outcome.ERROR, Outcome.FAILED)
+        return not wrong, case.name not in asked, place[case.outcome], case.kind != "safety", case.name
+
     cases = [case for case in report.cases if case.kind in ("safety", "liveness")]
-    ordered = sorted(cases, key=lambda case: (place[case.outcome], case.kind != "safety", case.name))
-    return [(case, checks[case.name]) for case in ordered]
+    return [(case, checks[case.name]) for case in sorted(cases, key=rank)]
+
+
+def aside(case: Case, check: CheckResult) -> bool:
+    """Whether nothing of the run could have gone against it and nobody asked for it: it is folded away."""
+    return case.outcome is Outcome.INFORMATION and check.exposed == 0 and not check.violations
 
 
 def run_provenance(report: RunReport) -> dict[str, str]:

@@ -11,15 +11,18 @@ from typing import Any
 from experiment.errors import HistoryError
 from experiment.history import Header, History, load_history, read_header
 from experiment.regular_files import read_regular
-from experiment.values import decoded
+from experiment.values import decoded, unpacked
 from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
 from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
+from reports.sequences import sequences
+from reports.system_map import SystemMap, system_map
 from reports.traces import LogLine, Span, Trace, TracedOperation, choose, tree
 
 HISTORY_FILE = "history.jsonl"
 ANALYSIS_FILE = "analysis.json"
 FACTS_FILE = "facts.json"
+SYSTEM_FILE = "system.json"
 LOG_FILE = "logs.jsonl"  # of all services, in the order of time
 MAX_LINES = 40  # of one trace
 SPAN_FILES = "**/*.spans.jsonl"
@@ -55,7 +58,30 @@ def load_run_report(
     traces = with_lines(
         load_traces(files, choose(history.operations, analysis), zero), run_folder / LOG_FILE, zero
     )
-    return RunReport(history.header, facts, analysis, history.phases, history.notes, history.end, traces)
+    return RunReport(
+        history.header,
+        facts,
+        analysis,
+        history.phases,
+        history.notes,
+        history.end,
+        traces,
+        sequences(history, analysis),
+        _map(run_folder, history, analysis),
+    )
+
+
+def _map(run_folder: Path, history: History, analysis: Analysis) -> SystemMap | None:
+    """The graph needs the ends of the links alone, so that the values of the system are left as they are."""
+    path = run_folder / SYSTEM_FILE
+    try:
+        plain = unpacked("system", read_regular(path))
+        pairs = [(str(link["caller"]), str(link["callee"])) for link in plain["links"]]
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise HistoryError(f"{path}: found a file that cannot be read ({error}), expected a system") from None
+    return system_map(pairs, history, analysis)
 
 
 def load_run_summary(run_folder: Path) -> RunSummary:

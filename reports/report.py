@@ -12,6 +12,8 @@ from experiment.verdict import Verdict, worst
 from measurement.analysis import Analysis
 from measurement.statistics import Estimate, MedianTime
 from reports.cases import Case, Outcome, cases_of, having
+from reports.sequences import KeySequence
+from reports.system_map import SystemMap
 from reports.traces import Trace
 from reports.wording import headline, hint_of, score_short, score_text
 
@@ -62,6 +64,8 @@ class RunReport(Plain):
     notes: tuple[Note, ...]  # what a reader must know besides
     end: End | None  # how the run ended; none: the history was cut off
     traces: tuple[Trace, ...] = ()  # the violating ones first, then the slowest
+    sequences: tuple[KeySequence, ...] = ()  # what happened to the keys of the first violations
+    map: SystemMap | None = None  # the system as a graph; none: the run does not say what it played
 
     @property
     def cases(self) -> tuple[Case, ...]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from experiment.history import PhaseEvent
 from experiment.units import noun
 from measurement.analysis import FaultWindow, Timeline
 from reports import buckets, svg
+from reports.objective_lines import ALL, ObjectiveLine
 from reports.plots import DASHES, board, log_durations
 
+PERCENTILES = {"p50": svg.GREEN, "p95": svg.ORANGE, "p99": svg.PURPLE}
 TOLD = 5  # fault windows in the text alternative
 
 
@@ -21,6 +23,7 @@ def timelines(
     series: Sequence[Timeline],
     faults: Sequence[FaultWindow],
     phases: Sequence[PhaseEvent],
+    objectives: Sequence[ObjectiveLine] = (),
     name: str = "timeline",
 ) -> str:
     """Rate, latency, errors and quality over time on one axis of seconds since the run's zero.
@@ -38,7 +41,8 @@ def timelines(
         figure.subplots_adjust(left=0.085, right=0.87, top=0.965, bottom=0.06, hspace=0.16)
         _rate(axes[0], whole, step)
         _latency(axes[1], whole, step)
-        _scale(axes[1:2], [whole])
+        _scale(axes[1:2], [whole], objectives)
+        _objectives(axes[1], objectives)
         _errors(axes[2], whole, step)
         _quality(axes[3], series, step)
         for axis in axes:
@@ -55,6 +59,7 @@ def journeys(
     series: Sequence[Timeline],
     faults: Sequence[FaultWindow],
     phases: Sequence[PhaseEvent],
+    objectives: Sequence[ObjectiveLine] = (),
     name: str = "journeys",
 ) -> str:
     """Latency of each journey in a panel of its own, on common axes."""
@@ -74,15 +79,68 @@ def journeys(
         for axis, line in zip(grid.flat, lines, strict=False):
             _latency(axis, line, buckets.stride(len(line.offered), buckets.MAX_POINTS // 2))
             _mark(axis, faults, phases, len(line.offered))
+            _objectives(axis, [one for one in objectives if one.journey in (ALL, line.journey)], named=False)
             axis.set_ylabel("")
             axis.set_title(line.journey, loc="left", fontsize=9, pad=3, y=1.0, color=svg.INK)
-        _scale([grid[0][0]], lines)
+        _scale([grid[0][0]], lines, objectives)
         for axis in list(grid.flat)[len(lines) :]:
             axis.set_visible(False)
         grid[0][0].set_xlim(0, max(len(line.offered) for line in lines))
         handles, labels = grid[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="upper right", ncols=3, borderaxespad=0.0)
     return drawn.svg
+
+
+def beside(
+    runs: Sequence[Mapping[str, Timeline]],
+    names: Sequence[str],
+    faults: Sequence[FaultWindow],
+    phases: Sequence[PhaseEvent],
+    objectives: Sequence[ObjectiveLine] = (),
+    name: str = "beside",
+) -> str:
+    """Quality, good operations, p95 and errors of several runs, one line a run in each panel."""
+    wholes = [run.get(ALL) for run in runs]
+    length = max((len(one.offered) for one in wholes if one is not None), default=0)
+    if not length:
+        return ""
+    step = buckets.stride(length)
+    panels = (("q", "quality Q"), ("good", "good/s"), ("p95", "p95 (log)"), ("errors", "errors/s"))
+    seen = [one for one in wholes if one is not None]
+    alt = f"{', '.join(label for _, label in panels)} of {', '.join(names)} over {noun(length, 'second')}."
+    with board(7.4, name, alt) as drawn:
+        axes = drawn.figure.subplots(4, 1, sharex=True, height_ratios=[2, 2, 2, 1])
+        drawn.figure.subplots_adjust(left=0.085, right=0.85, top=0.965, bottom=0.06, hspace=0.16)
+        for axis, (figure, label) in zip(axes, panels, strict=True):
+            for place, (one, run) in enumerate(zip(wholes, names, strict=True)):
+                if one is not None:
+                    _of_run(axis, one, figure, step, place, run)
+            axis.set_ylabel(label)
+            axis.set_title("", y=1.0)
+            _mark(axis, faults, phases, length)
+        _scale(axes[2:3], seen, objectives)
+        _objectives(axes[2], objectives)
+        for axis in (axes[1], axes[3]):
+            axis.set_ylim(bottom=0)
+        axes[0].set_ylim(-0.03, 1.08)
+        axes[0].legend(loc="upper left", bbox_to_anchor=(1.0, 1.03), borderaxespad=0.3, handlelength=2.2)
+        _name_phases(axes[0], phases, length)
+        axes[3].set_xlim(0, length)
+        axes[3].set_xlabel("seconds since the run's zero")
+    return drawn.svg
+
+
+def _of_run(axis: Any, one: Timeline, figure: str, step: int, place: int, name: str) -> None:
+    worst: Literal["min", "max"] = "min" if figure == "q" else "max"
+    values = buckets.thin(buckets.as_values(getattr(one, figure)), step, worst)
+    seen = np.isfinite(values) if figure == "q" else np.full(len(values), True)
+    axis.plot(
+        buckets.middles(len(one.offered), step)[: len(values)][seen],
+        values[seen],
+        color=svg.SERIES[place % len(svg.SERIES)],
+        linestyle=DASHES[place % len(DASHES)],
+        label=name,
+    )
 
 
 def _rate(axis: Any, line: Timeline, step: int) -> None:
@@ -99,19 +157,38 @@ def _rate(axis: Any, line: Timeline, step: int) -> None:
 
 def _latency(axis: Any, line: Timeline, step: int) -> None:
     t = buckets.middles(len(line.offered), step)
-    for number, (label, colour) in enumerate((("p50", svg.GREEN), ("p95", svg.ORANGE), ("p99", svg.PURPLE))):
+    for number, (label, colour) in enumerate(PERCENTILES.items()):
         values = buckets.thin(buckets.as_values(getattr(line, label)), step, "max")
         values = np.where(values > 0, values, np.nan)
         shown = label if np.isfinite(values).any() else f"{label}: too few"
         axis.plot(t, values, color=colour, linestyle=DASHES[number], label=shown)
-        dots = buckets.lone(values)
-        axis.plot(t[dots], values[dots], ".", color=colour, markersize=3)
     axis.set_ylabel("latency (log)")
 
 
-def _scale(axes: Sequence[Any], lines: Sequence[Timeline]) -> None:
-    """One logarithmic scale for all latencies of the lines."""
+def _objectives(axis: Any, objectives: Sequence[ObjectiveLine], *, named: bool = True) -> None:
+    """A line at each bound, over the phase that it holds for; its text stands below it once, with the journey
+    where the plot is of several."""
+    told: set[tuple[str, float]] = set()
+    for one in objectives:
+        colour = PERCENTILES.get(one.figure, svg.INK)
+        axis.hlines(one.limit_s, one.start, one.end, color=colour, linewidth=1.1, linestyle=DASHES[3])
+        if (one.figure, one.limit_s) not in told:
+            told.add((one.figure, one.limit_s))
+            axis.annotate(
+                one.text if named else one.text.removeprefix(f"{one.journey} "),
+                (one.start, one.limit_s),
+                (2, -8),
+                textcoords="offset points",
+                fontsize=7.5,
+                color=colour,
+                annotation_clip=False,
+            )
+
+
+def _scale(axes: Sequence[Any], lines: Sequence[Timeline], objectives: Sequence[ObjectiveLine] = ()) -> None:
+    """One logarithmic scale for all latencies of the lines and their objectives."""
     seen = [v for line in lines for v in (*line.p50, *line.p95, *line.p99) if v is not None and v > 0]
+    seen += [one.limit_s for one in objectives]
     for axis in axes:
         log_durations(axis, min(seen, default=0.01), max(seen, default=0.1))
 
@@ -130,9 +207,10 @@ def _quality(axis: Any, series: Sequence[Timeline], step: int) -> None:
     for number, line in enumerate(ordered):
         whole = line.journey == "all"
         values = buckets.thin(buckets.as_values(line.q), step, "min")
+        seen = ~np.isnan(values)  # a second without operations is passed over: it says nothing
         axis.plot(
-            buckets.middles(len(line.q), step),
-            values,
+            buckets.middles(len(line.q), step)[seen],
+            values[seen],
             color=svg.INK if whole else svg.SERIES[number % len(svg.SERIES)],
             linestyle="-" if whole else DASHES[number % len(DASHES)],
             linewidth=2.2 if whole else 1.2,
@@ -149,7 +227,7 @@ def _mark(axis: Any, faults: Sequence[FaultWindow], phases: Sequence[PhaseEvent]
     """
     upwards = axis.get_xaxis_transform()
     windows = [(f.start, length_s if f.end is None else f.end) for f in faults if f.start is not None]
-    spans = [(start, end - start) for start, end in windows]
+    spans = [(start, end - start) for start, end in buckets.merged(windows)]
     axis.broken_barh(spans, (0, 1), transform=upwards, color=svg.FAULT, alpha=0.16, linewidth=0)
     edges = [edge for window in windows for edge in window]
     axis.vlines(edges, 0, 1, transform=upwards, color=svg.FAULT, linewidth=0.8)

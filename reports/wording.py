@@ -10,7 +10,7 @@ from experiment.history import Header
 from experiment.scenario import PHASES
 from experiment.units import format_duration
 from experiment.verdict import Verdict
-from measurement.analysis import Analysis, JourneyPhase, MachineUse, Score, WaiverUse
+from measurement.analysis import Analysis, JourneyPhase, MachineUse, RecoveryResult, Score, WaiverUse
 from measurement.localisation import Localisation
 from measurement.pressure import GENERATOR, LEAST_SHARE, spoilt
 
@@ -117,6 +117,16 @@ def worst_text(score: float | None, scenario: str, unscored: int) -> str:
     """`12 (blackhole), of those with a score (2 have none)`."""
     text = "–" if score is None else f"{score:.0f} ({scenario})"
     return f"{text}, of those with a score ({unscored} have none)" if unscored else text
+
+
+def recovery_text(recovery: RecoveryResult | None) -> str:
+    """`3 s after the heal (10 s allowed)`, `at once after the heal`, `not within 10 s`, `not asked for`."""
+    if recovery is None:
+        return "not asked for"
+    if recovery.seconds is None:
+        return f"not within {duration(recovery.budget)}"
+    when = "at once" if recovery.seconds == 0 else duration(recovery.seconds)
+    return f"{when} after the heal ({duration(recovery.budget)} allowed)"
 
 
 def interval_text(score: Score) -> str:

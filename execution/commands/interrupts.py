@@ -78,7 +78,9 @@ class Interruption:
     @property
     def exit_code(self) -> ExitCode | None:
         """None when nothing interrupted."""
-        return SIGNALS.get(self.stop.signal)
+        return (
+            ExitCode.INTERRUPTED if self.stop.why and not self.stop.signal else SIGNALS.get(self.stop.signal)
+        )
 
 
 def _is_device(fd: int) -> bool:

@@ -103,6 +103,9 @@ def seed_option(text: str, default: int | None = None) -> Callable[[Any], Any]:
     return click.option("--seed", type=SEED, default=default, show_default=default is not None, help=text)
 
 
+watch_option = click.option(
+    "--watch", is_flag=True, help="Serve a page on this machine that shows the runs live and can stop them."
+)
 rate_option = click.option(
     "--rate",
     default="4/s",

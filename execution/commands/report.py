@@ -1,4 +1,4 @@
-"""`report`: the reports of a judged run, rendered again."""
+"""`report`: the reports of a judged run, rendered again; of several, a page with them side by side."""
 
 from __future__ import annotations
 
@@ -13,18 +13,27 @@ from execution.commands.saying import say
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue report reports/runs/NAME")
-@click.argument("folder", type=FILE)
+@click.argument("folders", type=FILE, nargs=-1, required=True)
 @system_option
-def report(folder: Path, system: Path | None) -> int:
-    """FOLDER is a run folder. Nothing is judged again: `codeblue check` does that."""
+def report(folders: tuple[Path, ...], system: Path | None) -> int:
+    """FOLDERS are run folders. Nothing is judged again: `codeblue check` does that.
+
+    Of two folders or more of one scenario, a page beside the first one shows what differs between them, on
+    the same axes.
+    """
     from execution.runs.judging import render
     from execution.runs.run_folder import RunFolder
+    from execution.runs.side_by_side import write_beside
     from experiment.errors import ExitCode
     from reports.formats import RUN_FORMATS
 
-    run = RunFolder(folder, system)
-    run.system()
-    render(run, run.history())
-    for name in RUN_FORMATS:
-        say(str(folder / name))
+    runs = [RunFolder(folder, system) for folder in folders]
+    made = []
+    for run in runs:
+        run.system()
+        made.append((run, render(run, run.history())))
+        for name in RUN_FORMATS if len(runs) == 1 else ():
+            say(str(run.path / name))
+    if len(made) > 1:
+        say(str(write_beside(made)))
     return int(ExitCode.PASS)

@@ -35,7 +35,7 @@ def live_session(runtime: str) -> Iterator[Interruption]:
         finally:
             SCREEN.clear()
         if interruption.exit_code is not None:
-            tell(f"interrupted by {interruption.stop.signal}")
+            tell(interruption.stop.told)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from execution.places import ROOT
 from experiment.design import Design, differences, load_design
 from experiment.errors import ConfigError
 from experiment.plan import Plan
-from experiment.scenario import FaultSpec, Scenario, fault_window
+from experiment.scenario import Arrivals, FaultSpec, Scenario, fault_window
 from experiment.units import format_duration
 from reports.report import DesignFacts, RunFacts, ScenarioFacts
 
@@ -58,10 +58,26 @@ def yardstick(plan: Plan) -> Design | None:
 
 
 def _load(scenario: Scenario) -> str:
-    arrivals = scenario.load.arrivals
-    mixes = ", ".join(f"{name} {weight:g}" for name, weight in sorted(scenario.load.journeys.items()))
-    rate = f"replay of {arrivals.file}" if arrivals.process == "replay" else f"{arrivals.rate:g}/s"
-    return f"{arrivals.process} arrivals, {rate}, mix {mixes}"
+    """All that is needed to play the same load again."""
+    load = scenario.load
+    mixes = ", ".join(f"{name} {weight:g}" for name, weight in sorted(load.journeys.items()))
+    workers = f", {load.workers} workers" if load.workers > 1 else ""
+    return f"{load.arrivals.process} arrivals, {_rate(load.arrivals)}, mix {mixes}{workers}"
+
+
+def _rate(arrivals: Arrivals) -> str:
+    if arrivals.process == "replay":
+        return f"replay of {arrivals.file}"
+    rate = f"{arrivals.rate:g}/s"
+    if arrivals.process == "ramp" and arrivals.to is not None:
+        return f"{rate} at the start to {arrivals.to:g}/s at the end"
+    if arrivals.process != "burst":
+        return rate
+    length, every, first = (
+        format_duration(seconds or 0.0)
+        for seconds in (arrivals.burst_for, arrivals.burst_every, arrivals.burst_at)
+    )
+    return f"{rate}, in bursts {arrivals.burst_rate:g}/s for {length} every {every}, the first after {first}"
 
 
 def _fault(spec: FaultSpec, scenario: Scenario) -> str:

@@ -139,8 +139,8 @@ class LiveRun:
                 self._machine.stop()
             if reason == "completed" and self._stop.is_set():
                 reason = "interrupted"  # the final records may lack what the signal cut off
-            if reason == "interrupted" and self._stop.signal:
-                self._why = self._why or f"interrupted by {self._stop.signal}"
+            if reason == "interrupted":
+                self._why = self._why or self._stop.told
             with suppress(OSError, CodeBlueError):  # what was kept so far is judged
                 self._close(reason, statement or self._why, problems)
             self._recorder.close()

@@ -144,8 +144,8 @@ def test_a_degraded_profile_may_name_the_labels_that_count() -> None:
 def test_timelines_have_an_entry_for_every_second() -> None:
     """Empty seconds are empty, not zero quality."""
     seen = history(op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
-    q = quality(seen)
-    lines = timelines(q.table, {**q.journeys, "all": q.combined}, q.seconds)
+    q, graded = quality(seen), grade(seen, scenario(), SYSTEM, no_operations())
+    lines = timelines(graded, q.table, {**q.journeys, "all": q.combined}, q.seconds)
     assert [line.journey for line in lines] == ["all", "pay"]
     pay = lines[1]
     assert len(pay.offered) == len(pay.q) == q.seconds == 35
@@ -153,6 +153,18 @@ def test_timelines_have_an_entry_for_every_second() -> None:
     assert pay.q[3] is None
     assert pay.q[34] == 0.0
     assert pay.max[2] == pytest.approx(0.3)
+
+
+def test_a_percentile_of_few_operations_is_that_of_the_seconds_around_it() -> None:
+    """10 operations a second: p95 is that of 2 s, p99 that of the phase. No block reaches over a phase."""
+    seen = history(*steady())
+    q, graded = quality(seen), grade(seen, scenario(), SYSTEM, no_operations())
+    (whole, _) = timelines(graded, q.table, {**q.journeys, "all": q.combined}, q.seconds)
+    table = graded.filter((pl.col("phase") == "baseline") & pl.col("waited"))
+    begins, ends = int(table["bucket"].min()), int(table["bucket"].max())
+    assert None not in whole.p50 and None not in whole.p95[begins : ends + 1]
+    expected = table["latency"].quantile(0.99, "higher") if table.height >= 100 else None
+    assert set(whole.p99[begins : ends + 1]) == {expected}
 
 
 def test_q_is_normalised_by_the_runs_own_baseline() -> None:
@@ -202,7 +214,7 @@ def test_an_evidently_bad_second_is_no_part_of_a_hold() -> None:
     result = time_to_recover(quality(history(*rows)), Recovery(within=5.0, hold=10.0))
     assert result is not None
     assert result.seconds == pytest.approx(2.0)
-    assert "its mean held for 10 s, no second evidently below" in result.statement
+    assert "and stayed there for 10 s" in result.statement
 
 
 @pytest.mark.parametrize(
@@ -342,11 +354,14 @@ def test_a_heal_within_a_second_is_counted_from_its_own_time() -> None:
     assert recovered_in([0.5] * 3 + [1.0] * 12, 5.0, 9.0, heal=10.4) == pytest.approx(2.6)
     lost = time_to_recover(recovering([0.5] * 15, heal=10.4), Recovery(5.0, 9.0))
     assert lost is not None
-    assert lost.statement == "Q did not hold 95% for 9 s within the 14.6 s of load observed after the heal"
+    assert lost.statement == (
+        "good answers did not stay at 95% of the baseline for 9 s within the 14.6 s of load observed after "
+        "the heal"
+    )
     back = time_to_recover(recovering([0.5] * 3 + [1.0] * 12), Recovery(5.0, 9.0))
     assert back is not None
     assert back.statement == (
-        "Q back at 95% 3 s after the heal: its mean held for 9 s, no second evidently below"
+        "good answers were back at 95% of the baseline 3 s after the heal, and stayed there for 9 s"
     )
     assert (back.budget, back.under_load) == (5.0, True)
 

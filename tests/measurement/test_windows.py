@@ -73,7 +73,10 @@ def look(t: float, met: object, name: str = "still_active", statement: str = "99
 def test_a_window_says_what_its_looks_found() -> None:
     """First what the caller's own traffic met, then the control; what was not in force any more says so."""
     said = window(look(2.0, 40), look(4.9, 99)).effect
-    assert said == "99 bytes (in force at 2 of 2 looks until the heal); own probe: round trip 2 ms -> 90 ms"
+    assert (
+        said == "99 bytes (looked at 2 times until the heal, and always in force); "
+        "the harness's own request: round trip 2 ms -> 90 ms"
+    )
     gone = window(look(2.0, 40), look(3.0, None, "faded", "its toxic is gone"), look(4.9, 99))
     assert not gone.lasted
     assert gone.effect == "round trip 2 ms -> 90 ms; not in force until its end: its toxic is gone"

@@ -21,6 +21,8 @@ from measurement.analysis import (
     WaiverUse,
 )
 from reports.report import DesignFacts, RunFacts, RunReport, ScenarioFacts
+from reports.sequences import KeySequence, Step
+from reports.system_map import MapLink, SystemMap
 from reports.traces import Span, Trace, TracedOperation, tree
 
 ZERO_WALL = 1_790_000_000.0
@@ -198,7 +200,7 @@ def fragile_fail() -> RunReport:
     """Three invoices charged twice: a veto."""
     base = analysis()
     fault_rows = [journey_phase("pay", "fault", 240, 171), journey_phase("claim", "fault", 90, 70)]
-    rows = [
+    kept = [
         row for row in base.journeys if (row.journey, row.phase) not in (("pay", "fault"), ("claim", "fault"))
     ]
     judged = replace(
@@ -215,7 +217,7 @@ def fragile_fail() -> RunReport:
             ExpectationResult("fault", "pay", "success", ">= 99%", 0.7125, "not met"),
             ExpectationResult("fault", "pay", "p95", "<= 2s", 0.164, "met"),
         ),
-        journeys=tuple(rows + fault_rows),
+        journeys=tuple(kept + fault_rows),
         timelines=timelines(0.5),
         recovery=RecoveryResult(None, True, 10.0, "not back to 95% of the baseline within 10 s"),
         score=Score(
@@ -224,7 +226,23 @@ def fragile_fail() -> RunReport:
             None, 0.84, 480.0, "3 duplicate charges",
         ),
     )  # fmt: skip
-    built = report(judged, traces=(trace("violates no_duplicate_charge"), trace()))
+    paid = Step(15.2, 16.1, "user", "pay acknowledged", True, trace().operation.trace)
+    refused = Step(15.0, 15.1, "user", "claim 503", False)
+    rows = (Step(15.3, None, "payments", f"charge ch-000{n} captured", True) for n in (2, 3))
+    happened = KeySequence(
+        "no_duplicate_charge", "inv-3fa2c1-000001", 15.2, (refused, paid, *rows),
+        (Step(48.0, 48.1, "user", "final_read paid", True),), 1,
+    )  # fmt: skip
+    links = (
+        MapLink("billing", "payments", ("lost_response",), 0.2, True, 1.0),
+        MapLink("billing", "payer", (), 0.1, True),
+        MapLink("payments", "ledger"),
+        MapLink("billing", "ledger", place=2.0),
+    )
+    built = report(
+        judged, traces=(trace("violates no_duplicate_charge"), trace()), sequences=(happened,),
+        map=SystemMap(links, {"payer": ("pause",)}),
+    )  # fmt: skip
     facts = replace(
         built.facts, design=DesignFacts("fragile", "No remedy", "reference_system/designs/fragile.yaml")
     )

@@ -23,12 +23,6 @@ def test_thinning_keeps_the_worst_and_leaves_gaps_empty() -> None:
     np.testing.assert_equal(buckets.middles(7, 2), [1, 3, 5, 7])
 
 
-def test_a_value_between_gaps_is_found() -> None:
-    """A line would not show it."""
-    assert buckets.lone(buckets.as_values([None, 3, None, 1, 2, None, 4])) == [1, 6]
-    assert buckets.lone(buckets.as_values([])) == []
-
-
 def test_steps_reach_the_end_of_the_last_bucket() -> None:
     """One edge more than there are buckets."""
     starts = buckets.times(4, 2)

@@ -46,7 +46,13 @@ def run_folder(folder: Path, facts: bool = True) -> Path:
 def test_a_run_folder_becomes_the_report_it_was_made_from(tmp_path: Path) -> None:
     """Header, facts, analysis, phases and end arrive unchanged; the violating trace has its span."""
     made, read = builder.fragile_fail(), load_run_report(run_folder(tmp_path))
-    assert replace(read, traces=()) == replace(made, traces=())
+    other = {"traces": (), "sequences": (), "map": None}
+    assert replace(read, **other) == replace(made, **other)
+    (happened, *_) = read.sequences
+    assert (happened.key, [step.what for step in happened.steps]) == (
+        "inv-3fa2c1-000001",
+        ["pay acknowledged"],
+    )
     (trace,) = read.traces
     assert trace.operation.why == "violates no_duplicate_charge"
     assert [(s.id, round(s.start, 3), round(s.end, 3)) for s in trace.spans] == [("s1", 15.2, 16.0)]

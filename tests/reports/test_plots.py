@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from collections import Counter
 from dataclasses import replace
 from xml.etree import ElementTree
@@ -8,7 +9,10 @@ import matplotlib.colors
 import pytest
 
 from experiment.history import PhaseEvent
-from reports import svg
+from measurement.analysis import ExpectationResult
+from reports import html, svg
+from reports.objective_lines import objective_lines
+from reports.plot_data import block, figures
 from reports.plots import RAMPS, board, ink_on, shade
 from reports.plots_over_runs import (
     Cell,
@@ -51,10 +55,50 @@ def test_a_plot_is_well_formed_deterministic_and_has_a_text_of_its_own(name: str
     assert len(root.attrib["aria-label"]) > 20
     ids = Counter(element.attrib["id"] for element in root.iter() if "id" in element.attrib)
     assert all(count == 1 for count in ids.values())
-    assert "var(--ink, #1c2430)" in drawing or "var(--muted, #5b6675)" in drawing
-    assert "#0102" not in drawing
-    assert "#0103" not in drawing
+    assert svg.INK in drawing or svg.MUTED in drawing
     assert "<metadata>" not in drawing
+
+
+@pytest.mark.parametrize("name", PLOTS)
+def test_a_plot_needs_no_style_of_its_page(name: str) -> None:
+    """Servers of pipelines forbid inline styles: every colour, width and size is an attribute."""
+    root = ElementTree.fromstring(PLOTS[name]())
+    assert not [element for element in root.iter() if "style" in element.attrib]
+    assert "<style" not in PLOTS[name]() and "var(" not in PLOTS[name]()
+    sized = [element.attrib for element in root.iter("{http://www.w3.org/2000/svg}text")]
+    assert sized and all("font-size" in attributes for attributes in sized)
+
+
+def test_the_page_gives_every_colour_of_a_plot_its_value_in_the_dark() -> None:
+    """A drawing's colours are the light values of the style sheet's variables, one rule for each."""
+    page = html.render_run(builder.resilient_pass())
+    light = page.split("@media screen", 1)[0]
+    for colour, variable in svg.VARIABLES.items():
+        assert f"{variable}: {colour};" in light
+        assert f'svg [fill="{colour}"] {{ fill: var({variable}); }}' in page
+        assert f'svg [stroke="{colour}"] {{ stroke: var({variable}); }}' in page
+
+
+def test_objectives_are_lines_over_their_phase() -> None:
+    """Each bound of a latency stands in the plot of all journeys and in that of its own."""
+    run = builder.fragile_fail()
+    lines = objective_lines(run.analysis, run.phases)
+    assert [(one.text, one.limit_s, one.start, one.end) for one in lines] == [
+        ("pay p95 <= 2s", 2.0, 13.0, 28.0)
+    ]
+    drawn = run.analysis.timelines, run.analysis.faults, run.phases, lines
+    assert texts(timelines(*drawn)).count("pay p95 <= 2s") == 1
+    assert texts(journeys(*drawn)).count("p95 <= 2s") == 1
+
+
+def test_an_objective_beside_the_baseline_stands_where_the_baseline_puts_it() -> None:
+    """64 ms and a quarter more is 80 ms; a journey without a baseline has no line."""
+    run = builder.fragile_fail()
+    relative = ExpectationResult("fault", "pay", "p95", "<= baseline + 25%", 0.1, "not met")
+    unknown = replace(relative, journey="nobody")
+    odd = replace(relative, bound="as it was")
+    judged = replace(run.analysis, expectations=(relative, unknown, odd))
+    assert [one.limit_s for one in objective_lines(judged, run.phases)] == [pytest.approx(0.08)]
 
 
 def test_the_alternative_text_names_the_faults_as_measured() -> None:
@@ -120,6 +164,15 @@ def test_names_from_outside_are_text_in_a_plot() -> None:
     assert "<b>$x^2$ & \ufffd[31m" in texts(heat_map([name], ["d"], {}))
 
 
+def test_a_line_of_quality_has_no_holes() -> None:
+    """A second without operations of a journey says nothing of it: the line goes on to the next one."""
+    line = builder.timeline("all", 20, 5, 0.0, 1)
+    holed = replace(line, q=tuple(None if n % 2 else 1.0 for n in range(20)))
+    whole = replace(line, q=(1.0,) * 20)
+    drawn = [timelines((one,), (), ()) for one in (holed, whole)]
+    assert drawn[0].count(" M ") == drawn[1].count(" M ")
+
+
 def test_phases_and_journeys_are_named() -> None:
     """Direct labels, so that colour alone never tells."""
     words = texts(PLOTS["timelines"]())
@@ -178,3 +231,28 @@ def test_an_axis_is_not_narrower_than_a_tenth(values: list[float]) -> None:
     low, high = wide_enough(values, 0.1)
     assert low <= min(values) <= max(values) <= high
     assert high - low >= 0.1 * max(values)
+
+
+def test_the_figures_of_the_script_are_those_of_the_drawing() -> None:
+    """Rates as steps with an end, percentiles and quality at the middles, windows that touch as one."""
+    run = builder.fragile_fail()
+    windows = (builder.window(), builder.window(start=20.0, end=30.0), builder.window(start=None, end=None))
+    found = figures(run.analysis.timelines, windows, run.phases, objective_lines(run.analysis, run.phases))
+    assert found is not None
+    rate, latency, errors, quality, *journeys_ = found["panels"]
+    whole = run.analysis.timelines[0]
+    assert (rate["t"][:2], rate["t"][-1], latency["t"][0]) == ([0.0, 1.0], 43.0, 0.5)
+    assert rate["series"][0]["values"] == [*map(float, whole.offered), float(whole.offered[-1])]
+    assert errors["series"][0]["values"][20] == float(whole.errors[20])
+    assert [line["label"] for line in quality["series"]] == [*builder.JOURNEYS, "all"]
+    assert [one["text"] for one in latency["objectives"]] == ["pay p95 <= 2s"]
+    assert [len(one["objectives"]) for one in journeys_] == [int(name == "pay") for name in builder.JOURNEYS]
+    assert found["windows"] == [[13.021, 30.0]]
+    assert json.loads(block(found)) == found
+
+
+def test_figures_end_no_script_and_hold_no_mark_of_a_page() -> None:
+    """A name cannot close the block that it stands in."""
+    text = block({"label": "</script><!-- & \x1b"})
+    assert "<" not in text and ">" not in text and "&" not in text and "\x1b" not in text
+    assert json.loads(text)["label"].startswith("</script><!-- &")
