@@ -181,6 +181,7 @@ def _analysed(
     bad = _bad(history, findings, system, spans["baseline"][1])
     graded = grade(history, scenario, system, bad, lag_off=lag_off)
     quality = quality_of(history, scenario, system, graded)
+    curves = {**quality.journeys, "all": quality.combined}
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
     end = load_end(history)
     watched, loaded = moments(history), (spans["baseline"][0], end)
@@ -209,9 +210,7 @@ def _analysed(
         checks=checks,
         expectations=expectations,
         journeys=journeys,
-        timelines=timelines(
-            graded, quality.table, {**quality.journeys, "all": quality.combined}, quality.seconds
-        ),
+        timelines=timelines(graded, quality.table, curves, quality.seconds),
         faults=windows,
         recovery=recovery,
         convergence_s=together.seconds,

@@ -130,7 +130,7 @@ def _judged(reports: Sequence[RunReport]) -> Iterable[Row]:
     return sorted(map(row, names), key=lambda one: -one.apart)
 
 
-CLASSES = {
+CLASSES: dict[Outcome | None, str] = {
     Outcome.PASSED: "pass",
     Outcome.FAILED: "fail",
     Outcome.ERROR: "invalid",
@@ -143,15 +143,14 @@ def _figures(reports: Sequence[RunReport]) -> Iterable[Row]:
     rows = [{(one.phase, one.journey): one for one in report.analysis.journeys} for report in reports]
     order = {name: place for place, name in enumerate(PHASES)}
     keys = sorted({key for held in rows for key in held}, key=lambda key: (order.get(key[0], 99), key[1]))
-    wanted: dict[str, tuple[Callable[[JourneyPhase], float | None], Callable[[float], str]]] = {
-        "good share": (lambda one: one.good / one.offered if one.offered else None, wording.percent),
-        **{
-            name: (lambda one, name=name: getattr(one, name), wording.duration)
-            for name in ("p50", "p95", "p99")
-        },
-    }
+    wanted: list[tuple[str, Callable[[JourneyPhase], float | None], Callable[[float], str]]] = [
+        ("good share", lambda one: one.good / one.offered if one.offered else None, wording.percent),
+        ("p50", lambda one: one.p50, wording.duration),
+        ("p95", lambda one: one.p95, wording.duration),
+        ("p99", lambda one: one.p99, wording.duration),
+    ]
     for phase, journey in keys:
-        for name, (value, told) in wanted.items():
+        for name, value, told in wanted:
             held = [one.get((phase, journey)) for one in rows]
             values = [None if one is None else value(one) for one in held]
             if all(one is None for one in values):

@@ -189,6 +189,25 @@ def _place_of(report: RunReport) -> Callable[[Violation], int]:
     return place_of
 
 
+@cache
+def _polling() -> str:
+    return (Path(__file__).parent / "templates" / "live.js").read_text(encoding="utf-8")
+
+
+@cache
+def live_policy() -> str:
+    """As a header, too: no other page may frame this one, so that somebody presses its button unseen."""
+    own = policy(script(), _polling())
+    return f"{own}; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+
+@cache
+def render_live() -> str:
+    """The page, which asks for its figures once a second."""
+    rules = live_policy().removesuffix("; frame-ancestors 'none'")  # a header alone may say so
+    return render_page("live.html", script=script(), polling=_polling(), rules=rules)
+
+
 def render_suite(suite: SuiteReport) -> str:
     """The page of one suite, with links to the pages of its runs."""
     grid: dict[tuple[str, str], list[SuiteEntry]] = {}

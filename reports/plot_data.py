@@ -14,7 +14,7 @@ from reports.objective_lines import ALL, ObjectiveLine
 from reports.timeline_plots import PERCENTILES
 
 Unit = Literal["rate", "seconds", "share"]
-DASHED = ([], [7, 3], [2, 2], [8, 3, 2, 3])
+DASHED: tuple[list[int], ...] = ([], [7, 3], [2, 2], [8, 3, 2, 3])
 WINDOWS = 200  # of faults that are shaded
 
 

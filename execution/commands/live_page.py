@@ -24,7 +24,7 @@ from execution.runs.live_run import Progress, Watcher
 from experiment.errors import UsageError
 from experiment.plan import Plan
 from experiment.stop import Stop
-from reports.live import live_policy, render_live
+from reports.html import live_policy, render_live
 from reports.wording import headline
 
 STOPPED = "stopped from the live page"
@@ -127,7 +127,9 @@ class LivePage:
 def live_page(stop: Stop) -> Iterator[tuple[LivePage, str]]:
     """The page and its address, for as long as the command plays."""
     page, token = LivePage(stop), secrets.token_urlsafe(24)
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(page, token))
+    server = ThreadingHTTPServer(
+        ("127.0.0.1", 0), type("Handler", (Handler,), {"page": page, "token": token})
+    )
     server.daemon_threads = True
     serving = threading.Thread(target=server.serve_forever, args=(0.1,), daemon=True, name="live page")
     serving.start()
@@ -139,68 +141,67 @@ def live_page(stop: Stop) -> Iterator[tuple[LivePage, str]]:
         server.server_close()
 
 
-def _handler(page: LivePage, token: str) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        """Three addresses below the token; everything else is not here."""
+class Handler(BaseHTTPRequestHandler):
+    """Three addresses below the token; everything else is not here."""
 
-        timeout = SOCKET_S
-        server_version = "live"
-        sys_version = ""
+    page: LivePage
+    token: str
+    timeout = SOCKET_S
+    server_version = "live"
+    sys_version = ""
 
-        def do_GET(self) -> None:
-            if (what := self._asked()) is None:
-                return
-            if what == "":
-                self._answer(HTTPStatus.OK, "text/html; charset=utf-8", render_live())
-            elif what == "state":
-                self._answer(HTTPStatus.OK, "application/json", json.dumps(page.state()))
-            else:
-                self._answer(HTTPStatus.NOT_FOUND)
+    def do_GET(self) -> None:
+        if (what := self._asked()) is None:
+            return
+        if what == "":
+            self._answer(HTTPStatus.OK, "text/html; charset=utf-8", render_live())
+        elif what == "state":
+            self._answer(HTTPStatus.OK, "application/json", json.dumps(self.page.state()))
+        else:
+            self._answer(HTTPStatus.NOT_FOUND)
 
-        def do_POST(self) -> None:
-            if (what := self._asked()) is None:
-                return
-            if what != "stop":
-                self._answer(HTTPStatus.NOT_FOUND)
-            elif self.headers.get("Origin") != f"http://{self._own}":
-                self._answer(HTTPStatus.FORBIDDEN)
-            else:
-                page.stop()
-                self._answer(HTTPStatus.NO_CONTENT)
+    def do_POST(self) -> None:
+        if (what := self._asked()) is None:
+            return
+        if what != "stop":
+            self._answer(HTTPStatus.NOT_FOUND)
+        elif self.headers.get("Origin") != f"http://{self._own}":
+            self._answer(HTTPStatus.FORBIDDEN)
+        else:
+            self.page.stop()
+            self._answer(HTTPStatus.NO_CONTENT)
 
-        @property
-        def _own(self) -> str:
-            return f"127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]  # of an HTTP server
+    @property
+    def _own(self) -> str:
+        return f"127.0.0.1:{self.server.server_port}"  # type: ignore[attr-defined]  # of an HTTP server
 
-        def _asked(self) -> str | None:
-            """What of ours is asked for; None: it was refused. A name that leads here from elsewhere is no
-            name of ours."""
-            _, given, what = (*self.path.split("/", 2), "", "")[:3]
-            if self.headers.get("Host") != self._own:
-                self._answer(HTTPStatus.FORBIDDEN)
-            elif not secrets.compare_digest(given.encode(), token.encode()):
-                self._answer(HTTPStatus.NOT_FOUND)
-            else:
-                return what
-            return None
+    def _asked(self) -> str | None:
+        """What of ours is asked for; None: it was refused. A name that leads here from elsewhere is no
+        name of ours."""
+        _, given, what = (*self.path.split("/", 2), "", "")[:3]
+        if self.headers.get("Host") != self._own:
+            self._answer(HTTPStatus.FORBIDDEN)
+        elif not secrets.compare_digest(given.encode(), self.token.encode()):
+            self._answer(HTTPStatus.NOT_FOUND)
+        else:
+            return what
+        return None
 
-        def _answer(self, status: HTTPStatus, kind: str = "text/plain", text: str = "") -> None:
-            body = text.encode()
-            self.send_response(status)
-            for name, value in (
-                ("Content-Type", kind),
-                ("Content-Length", str(len(body))),
-                ("Cache-Control", "no-store"),
-                ("Content-Security-Policy", live_policy()),
-                ("Cross-Origin-Resource-Policy", "same-origin"),
-                ("Referrer-Policy", "no-referrer"),
-                ("X-Content-Type-Options", "nosniff"),
-            ):
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(body)
+    def _answer(self, status: HTTPStatus, kind: str = "text/plain", text: str = "") -> None:
+        body = text.encode()
+        self.send_response(status)
+        for name, value in (
+            ("Content-Type", kind),
+            ("Content-Length", str(len(body))),
+            ("Cache-Control", "no-store"),
+            ("Content-Security-Policy", live_policy()),
+            ("Cross-Origin-Resource-Policy", "same-origin"),
+            ("Referrer-Policy", "no-referrer"),
+            ("X-Content-Type-Options", "nosniff"),
+        ):
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(body)
 
-        def log_message(self, *_: object) -> None:
-            """Nothing: the terminal belongs to the runs."""
-
-    return Handler
+    def log_message(self, *_: object) -> None:
+        """Nothing: the terminal belongs to the runs."""

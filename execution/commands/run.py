@@ -56,8 +56,8 @@ def run(
     found: list[Mapping[str, Any]] = []
     finished: dict[str, list[Finished]] = {}
     with live_session(options.runtime) as interruption, ends_early(), watched(watch, interruption) as page:
-        runs = page.watching(Runs(len(prepared)))
-        for result in run_plans(prepared, options, runs, interruption.stop, started):
+        watchers = page.watching(Runs(len(prepared)))
+        for result in run_plans(prepared, options, watchers, interruption.stop, started):
             page.finished(result)
             codes.add(result.exit_code)
             finished.setdefault(result.plan.scenario.name, []).append((result.folder, result.report))
@@ -69,8 +69,8 @@ def run(
     if as_json:
         dump(found)
     else:
-        for page in pages:
-            say(f"side by side: {shown(page)}")
+        for written in pages:
+            say(f"side by side: {shown(written)}")
     return int(gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code}))
 
 

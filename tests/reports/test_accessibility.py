@@ -10,7 +10,6 @@ import pytest
 from comparison.formats import COMPARISON_FORMATS
 from reports import html
 from reports.beside import Side, render_beside
-from reports.live import render_live
 from tests.comparison.test_comparison import compared, runs
 from tests.reports import builder
 from tests.reports.browser import CHROMIUM, Browser, browser
@@ -28,7 +27,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "side by side": lambda: render_beside(
         [Side(builder.fragile_fail(), "a/report.html"), Side(builder.resilient_pass(), "b/report.html")]
     ),
-    "live": render_live,
+    "live": html.render_live,
     "suite": lambda: html.render_suite(suite_report()),
     "trend": lambda: TREND_FORMATS["trend.html"](trend_report()),
     "comparison": lambda: COMPARISON_FORMATS["comparison.html"](compared(*runs("a", 80), *runs("b", 90))),
