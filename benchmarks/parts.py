@@ -123,7 +123,10 @@ class Command:
         return made_by(self._engine, self.process.pid) if self._engine is not None else {}
 
     def family(self) -> list[psutil.Process]:
-        return list(psutil.Process(self.process.pid).children(recursive=True))
+        try:
+            return list(psutil.Process(self.process.pid).children(recursive=True))
+        except psutil.NoSuchProcess:  # it ended before its last case
+            return []
 
     def until(self, met: Callable[[], bool], what: str) -> None:
         """Wait. Raises TimeoutError."""

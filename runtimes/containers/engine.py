@@ -113,6 +113,11 @@ class Engine(Door):
         with contextlib.suppress(EngineConflict), self.calling(f"kill {name}"):
             self.api.kill(name)
 
+    def resume(self, name: str) -> None:
+        """SIGCONT for its first process; a container that does not run is left alone."""
+        with contextlib.suppress(EngineConflict), self.calling(f"resume {name}"):
+            self.api.kill(name, "SIGCONT")
+
     def stop(self, name: str, grace_s: int) -> None:
         """SIGTERM, SIGKILL after the grace."""
         with contextlib.suppress(EngineMissing), self.calling(f"stop {name}"):

@@ -27,6 +27,7 @@ from runtimes.containers.layout import SERVICE_USER
 from runtimes.containers.parts import ContainerPart, last_words, wait_until_ready
 from runtimes.containers.squeeze import squeeze_memory
 from runtimes.containers.toolbox import Toolbox
+from runtimes.containers.watch import stopped
 from runtimes.held_nodes import HeldNode
 from runtimes.http_calls import CallError, call
 from runtimes.leftovers import Journal
@@ -156,6 +157,8 @@ class ContainerNode(HeldNode):
             state = self._engine.state(self.container)
             if state.status == "paused":
                 self._unpause()
+            if stopped(state):
+                self._engine.resume(self.container)
             if state.cpu_quota_us > 0:
                 self._engine.limit_cpu(self.container, None)
             if state.memory_bytes != self.part.spec.memory_bytes:
@@ -233,9 +236,11 @@ class ContainerNode(HeldNode):
 
     @property
     def state(self) -> State:
-        """running, paused or absent, as the engine says."""
-        status = self._engine.state(self.container).status
-        return "paused" if status == "paused" else "running" if status == "running" else "absent"
+        """running, paused (by the engine or by a signal) or absent."""
+        found = self._engine.state(self.container)
+        if found.status == "paused" or stopped(found):
+            return "paused"
+        return "running" if found.status == "running" else "absent"
 
     @property
     def last_words(self) -> str:

@@ -1,4 +1,5 @@
-"""Another Toxiproxy in place of one that hangs or died, with the same proxies, toxics and packet rules."""
+"""Another Toxiproxy in place of one that hangs or died, with the same proxies, toxics and packet rules; and
+another toolbox."""
 
 from __future__ import annotations
 
@@ -11,6 +12,7 @@ from experiment.trouble import Trouble
 from runtimes.containers.building import Built
 from runtimes.containers.engine import Engine
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
+from runtimes.containers.watch import stopped
 from runtimes.docker_engine import EngineGone
 from runtimes.links.adapter import ToxiproxyError
 
@@ -47,15 +49,36 @@ class ToxiproxyReplacement:
                 self._wait_until_ready()
                 self._built.proxies.rebuild()
                 # It was in the network of the server that is gone, and so were its rules.
-                self._restart(TOOLBOX)
-                self._built.toolbox.rebuild()
+                self._restart_toolbox()
                 self._replaced_at = time.monotonic()
             finally:
                 self._replacing = False
 
+    def revive_toolbox(self) -> None:
+        """It runs when this returns, whatever ended or stopped it. Raises EngineError."""
+        with self._lock:
+            if not self.toolbox_problem():
+                return
+            self._replacing = True
+            try:
+                self._restart_toolbox()
+            finally:
+                self._replacing = False
+
+    def toolbox_problem(self) -> str:
+        """What keeps the toolbox from running, as a sentence; empty when it runs. Raises EngineError."""
+        found = self._engine.state(self._built.layout.container(TOOLBOX))
+        if found.status != "running":
+            return f"the toolbox is {found}"
+        return "the toolbox is stopped by a signal" if stopped(found) else ""
+
     def is_held(self) -> bool:
         """Whether Toxiproxy and the toolbox are replaced just now."""
         return self._replacing
+
+    def _restart_toolbox(self) -> None:
+        self._restart(TOOLBOX)
+        self._built.toolbox.rebuild()
 
     def _restart(self, part: str) -> None:
         container = self._built.layout.container(part)

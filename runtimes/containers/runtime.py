@@ -298,6 +298,7 @@ class ContainersRuntime:
         assert self._replace is not None
         problems = heal_all(self._live(), built.proxies, self._read(), self._replace)
         try:
+            self._replace.revive_toolbox()
             built.toolbox.heal()
         except EngineError as error:
             problems.append(str(error))
@@ -312,6 +313,8 @@ class ContainersRuntime:
         if self._controls is None or self._built is None or self._gone() is not None:
             return []
         try:
+            if self._replace is not None and (problem := self._replace.toolbox_problem()):
+                return [problem]  # nothing can be looked at without it
             problems = read_back(self._controls, self._built.proxies, self._read())
             for name, node in self._nodes.items():
                 problems.extend(f"{name}: {remains}" for remains in node.remains())

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from experiment.trouble import Trouble
 from runtimes.containers.engine import Engine
+from runtimes.containers.specs import ContainerState
 from runtimes.docker_engine import EngineError
 from runtimes.owners import Identity, identify
 from runtimes.vitals import Wrong, ending
@@ -90,8 +91,14 @@ class ContainerLife:
             said = self._engine.logs(self._container, 1).decode("utf-8", "replace")
             return "died", ending(str(found), said)
         self._process = identify(found.pid)
-        stopped = self._process is not None and self._process.state == "T"
-        return ("was stopped", "by SIGSTOP") if stopped else None
+        return ("was stopped", "by SIGSTOP") if stopped(found) else None
+
+
+def stopped(found: ContainerState) -> bool:
+    """Whether a signal stopped its first process, of which the engine says nothing; no where that process
+    cannot be seen from here."""
+    process = identify(found.pid) if found.status == "running" else None
+    return process is not None and process.state == "T"
 
 
 def wait_for_engine(deadline_s: float) -> Engine | None:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -48,6 +53,9 @@ class _Engine:
     def start(self, name: str) -> None:
         self.starts += 1
         self.now = replace(self.now, status="running", pid=self.starts, started_at=f"t{self.starts}")
+
+    def resume(self, name: str) -> None:
+        os.kill(self.now.pid, signal.SIGCONT)
 
     def pause(self, name: str) -> None:
         self.now = replace(self.now, status="paused")
@@ -157,6 +165,30 @@ def test_revive_undoes_what_nobody_healed(tmp_path: Path) -> None:
     changed.revive()
     assert changed.remains() == []
     assert changed.state == "running"
+
+
+@pytest.fixture
+def process() -> Iterator[int]:
+    """One that runs until the end of the test, as the first process of a container."""
+    running = subprocess.Popen(["sleep", "60"])
+    yield running.pid
+    running.kill()
+    running.wait()
+
+
+def test_what_a_signal_stopped_goes_on_after_revive(process: int, tmp_path: Path) -> None:
+    """The engine calls such a container running; the kernel knows better."""
+    still, engine, _ = node(tmp_path)
+    engine.now = replace(UP, pid=process)
+    assert still.state == "running"
+    os.kill(process, signal.SIGSTOP)
+    end = time.monotonic() + 10.0
+    while still.state == "running" and time.monotonic() < end:
+        time.sleep(0.01)
+    assert str(still.state) == "paused"
+    still.revive()
+    assert str(still.state) == "running"
+    assert engine.starts == 1, "it is the same process"
 
 
 def test_a_store_that_gave_up_on_a_full_disk_is_started_at_the_heal(tmp_path: Path) -> None:
