@@ -8,8 +8,8 @@ from pathlib import Path
 from execution.places import RUNS
 from experiment.variants import images_in
 
-PROCESSES, CONTAINERS, SIMULATION = "processes", "containers", "simulation"
-RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION)
+PROCESSES, CONTAINERS, SIMULATION, ATTACH = "processes", "containers", "simulation", "attach"
+RUNTIMES = (PROCESSES, CONTAINERS, SIMULATION, ATTACH)
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,8 @@ class Options:
     service_image: str = ""
     calibration: Path | None = None
     feeds: tuple[tuple[str, Path], ...] = ()
+    allow: Path | None = None  # with ATTACH: the file that says what may be touched
+    yes: str = ""  # with ATTACH: the hash of the list of all that will be touched
 
     @property
     def images(self) -> dict[str, str]:
@@ -55,6 +57,8 @@ class Options:
             words += [f"--{name}-feed", str(folder)]
         if self.service_image:
             words += ["--service-image", self.service_image]
+        if self.allow is not None:  # the hash is asked for again: other processes may run by then
+            words += ["--allow", str(self.allow)]
         if self.calibration is not None:
             words += ["--calibration", str(self.calibration)]
         return words

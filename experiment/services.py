@@ -170,15 +170,17 @@ def check_service(
     callees: Mapping[str, str],
     file: Path,
     compose: str = "",
+    attached: bool = False,
 ) -> None:
     """Each mistake at its own place. `node` is the whole file, `callees` the links that the service calls
-    over, `file` where the node comes from, `compose` the compose file that it names."""
+    over, `file` where the node comes from, `compose` the compose file that it names. One that is `attached`
+    runs already, and needs no way to start."""
     check = _Check(decoder, node, name, service, file, compose)
     if not service.is_code:
         check.started_by_the_runtime()
         return
     check.planned_changes()
-    check.ways_to_start()
+    check.ways_to_start(needed=not attached)
     check.program()
     check.folders()
     check.composed()
@@ -215,9 +217,9 @@ class _Check:
         if self.service.changes:
             self.fail("changes", f"planned changes of the {self.service.role} {self.name}", "none")
 
-    def ways_to_start(self) -> None:
+    def ways_to_start(self, *, needed: bool) -> None:
         processes, images = self.given("module", "command"), self.given("image", "build", "compose")
-        if not processes and not images:
+        if needed and not processes and not images:
             where = key_place(self.node, "services", self.name)
             expected = "one of command, module, image, build, compose"
             self.decoder.fail(where, f"no way to start {self.name}", expected)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
+from experiment.attaching import Attach, check_attach
 from experiment.compose_file import ComposeService, compose_path, compose_service
 from experiment.decoding import Decoder
 from experiment.errors import ConfigError, Location
@@ -182,6 +183,8 @@ class System:
     starts: Literal["all", "needed"] = "all"
     """What a run starts: the whole system, or what its scenario needs: the services that its users, faults
     and properties meet by `entry`, `uses`, targets and records, and all that these call."""
+    attach: Attach | None = None
+    """Where the system runs already: for `--runtime attach`, which starts and stops nothing of it."""
     workload: WorkloadFiles = WorkloadFiles()
     """Python that the system brings where YAML does not suffice."""
     records: tuple[RecordSource, ...] = ()
@@ -242,11 +245,8 @@ class System:
 
     def without(self, endpoint: str) -> tuple[str, ...]:
         """The services of its own that do not have a control endpoint, such as backlog."""
-        return tuple(
-            name
-            for name, service in self.services.items()
-            if service.is_code and getattr(service.control, endpoint) is None
-        )
+        code = ((name, service.control) for name, service in self.services.items() if service.is_code)
+        return tuple(name for name, control in code if getattr(control, endpoint) is None)
 
     @property
     def link_names(self) -> tuple[str, ...]:
@@ -409,8 +409,10 @@ def _check(system: System, decoder: Decoder, node: Node) -> None:
         seen.add(link.name)
         check_link(decoder, node, index, link, system.services)
     _check_compose(system, decoder, node)
+    attached = check_attach(decoder, node, system.attach, system.services, system.link_names)
     for name, service in system.services.items():
-        check_service(decoder, node, name, service, system.callees(name), Path(system.source), system.compose)
+        given = system.callees(name), Path(system.source), system.compose, name in attached
+        check_service(decoder, node, name, service, *given)
     databases = {link.caller for link in system.links if link.protocol == "postgres"}
     for index, source in enumerate(system.records):
         check_record_source(decoder, node, index, source, system.services, databases)

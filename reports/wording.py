@@ -24,6 +24,7 @@ VERDICT_MARKS = {
 SOURCES = {
     "processes": "live run, local processes",
     "containers": "live run, containers",
+    "attach": "live run, a system that ran already",
     "simulation": "simulation: a prediction, not evidence",
 }
 PART_NAMES = {

@@ -7,7 +7,7 @@ the callee's side names the true peer.
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,20 +47,20 @@ class ProcessLeaks:
         self,
         callees: Mapping[str, Address],
         services: Callable[[], Mapping[str, Sequence[int]]],
-        proxy: Callable[[], int | None],
+        proxies: Callable[[], Collection[int]],
     ) -> None:
-        """`callees` is where each listens, `services` gives the processes of each part of the system, `proxy`
-        the one of the server of all proxies; None where it is not of this machine."""
+        """`callees` is where each listens, `services` gives the processes of each part of the system,
+        `proxies` those of the servers of all proxies; none where they are not of this machine."""
         self._callees = {(address.host, address.port): name for name, address in callees.items()}
         self._services = services
-        self._proxy = proxy
+        self._proxies = proxies
         self._table: SocketTable | None = None
         self._harmless: set[int] = set()  # sockets whose holder is known to be no leak
 
     def find(self) -> list[Leak]:
         """Those that are open now. Nothing where the kernel cannot be asked."""
-        proxy = self._proxy()
-        if proxy is None:
+        proxies = self._proxies()
+        if not proxies:
             return []
         try:
             if self._table is None:
@@ -79,19 +79,19 @@ class ProcessLeaks:
                 peers[peer.inode] = callee
         self._harmless &= peers.keys()
         unknown = peers.keys() - self._harmless
-        return self._judged({inode: peers[inode] for inode in unknown}, proxy) if unknown else []
+        return self._judged({inode: peers[inode] for inode in unknown}, proxies) if unknown else []
 
-    def _judged(self, peers: Mapping[int, str], proxy: int) -> list[Leak]:
+    def _judged(self, peers: Mapping[int, str], proxies: Collection[int]) -> list[Leak]:
         services = self._services()
         owners = {pid: name for name, pids in services.items() for pid in pids}
         ours = {os.getpid(), *(one.pid for one in descendants(os.getpid()))}
-        holders = _holders(peers, (proxy, *owners, *ours)) or {}
+        holders = _holders(peers, (*proxies, *owners, *ours)) or {}
         if missing := peers.keys() - holders.keys():
             holders |= _holders(dict.fromkeys(missing, ""), _all_processes())
         found: list[Leak] = []
         for inode, pid in holders.items():
             caller, callee = owners.get(pid, ""), peers[inode]
-            if pid == proxy or caller == callee or (not caller and pid in ours):
+            if pid in proxies or caller == callee or (not caller and pid in ours):
                 self._harmless.add(inode)
             else:
                 found.append(Leak(callee, caller, f"process {pid} ({command_of(pid)})"))
@@ -172,13 +172,14 @@ def _holders(wanted: Mapping[int, str], pids: Iterable[int]) -> dict[int, int]:
     for pid in dict.fromkeys(pids):
         if not left:
             break
-        for inode in left & _sockets_of(pid):
+        for inode in left & sockets_of(pid):
             found[inode] = pid
         left -= found.keys()
     return found
 
 
-def _sockets_of(pid: int) -> set[int]:
+def sockets_of(pid: int) -> set[int]:
+    """The sockets that a process holds, by their numbers; none of one that is gone, or of another user."""
     found: set[int] = set()
     try:
         names = os.listdir(f"/proc/{pid}/fd")

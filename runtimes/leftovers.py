@@ -20,7 +20,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ import psutil
 
 from experiment.stop import Stop
 from runtimes.fence import can_fence, lower_fence, raise_fence
-from runtimes.guard import Guard
+from runtimes.guard import BEAT, Guard
 from runtimes.machine import processes_now, with_descendants
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
@@ -81,6 +81,12 @@ class Journal:
         with self._lock:
             os.write(self._fd, line)
             os.fsync(self._fd)
+
+    def beat(self) -> None:
+        """Tell the guard that the owner goes on. From the first time on it undoes everything once it has not
+        heard from here for some seconds."""
+        with suppress(OSError):  # the folder is gone: the guard was there before
+            (self.folder / BEAT).write_text(str(time.monotonic()))
 
     def fence(self, host: str, port: int) -> bool:
         """Keep other users from a port that asks for no token, where that is possible; whether it was."""
@@ -163,6 +169,7 @@ class _Account:
     folders: list[Path] = field(default_factory=list)
     engine: str = ""  # where the instance's containers are, when it has any
     injected: dict[str, str] = field(default_factory=dict)
+    touched: list[tuple[str, str, str]] = field(default_factory=list)  # of a system that was there before
     fenced: bool = False  # a packet rule keeps other users from its Toxiproxy
 
 
@@ -233,6 +240,7 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
         )
         if removing is not None:
             swept += removing.result()
+    swept += _unwired(account)
     if account.fenced and (problem := lower_fence(account.instance)):
         swept += Swept(failed=(problem,))
     swept += _sweep_shared_memory(journal.parent, account)
@@ -242,6 +250,17 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
     if problem := _remove_instance(journal.parent, account):
         return swept + Swept(failed=(problem,))
     return swept + Swept(("removed what it left on the disk",))
+
+
+def _unwired(account: _Account) -> Swept:
+    """A running system as it was before a run wired it."""
+    if not account.touched:
+        return Swept()
+    from runtimes.attach.undo import Touched, undo_all
+
+    touched = [Touched(*one) for one in account.touched]
+    problems = undo_all(touched)
+    return Swept(failed=tuple(problems)) if problems else Swept(tuple(map(str, touched)))
 
 
 def _end_all(account: _Account) -> tuple[dict[Identity, str], list[Identity]]:
@@ -311,6 +330,8 @@ def _note(account: _Account, entry: dict[str, Any]) -> None:
             account.folders.append(Path(entry["path"]))
         case "engine":
             account.engine = entry["endpoint"]
+        case "touched":
+            account.touched.append((entry["what"], entry["where"], entry["back"]))
         case "fence":
             account.fenced = True
         case "inject":

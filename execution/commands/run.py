@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +12,7 @@ import click
 from execution.commands.completing import scenarios as complete_scenarios
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import designs_option, live_options, seed_option, watch_option
-from execution.commands.parameters import json_option
+from execution.commands.parameters import FILE, json_option
 from execution.commands.saying import dump, say, shown
 from execution.options import Options
 
@@ -28,12 +30,18 @@ if TYPE_CHECKING:
 @seed_option("Seed of every random choice.", default=1)
 @watch_option
 @live_options
+@click.option(
+    "--allow", type=FILE, metavar="FILE", help="What of a running system may be touched (--runtime attach)."
+)
+@click.option("--yes", default="", metavar="HASH", help="Touch exactly what was listed (--runtime attach).")
 @json_option
 def run(
     scenarios: tuple[str, ...],
     designs: tuple[str, ...],
     seed: int,
     watch: bool,
+    allow: Path | None,
+    yes: str,
     as_json: bool,
     options: Options,
 ) -> int:
@@ -48,6 +56,7 @@ def run(
     from experiment.errors import gravest
 
     refuse_unwatched(watch, options)
+    options = replace(options, allow=allow, yes=yes)
     catalogue = default_catalogue(options.system, [*scenarios, *designs])
     chosen = designs or (catalogue.usual_design(),)
     requests = [Request(scenario, design, seed) for design in chosen for scenario in scenarios]

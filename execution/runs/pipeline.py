@@ -7,12 +7,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from execution.options import SIMULATION, Options
+from execution.options import ATTACH, SIMULATION, Options
+from execution.places import INSTANCES
 from execution.runs.bench import Bench, RunResult
 from execution.runs.live_run import LiveRun, Watcher
 from execution.runs.run_folder import RunFolder
 from execution.runs.running_system import RunningSystem
 from execution.runs.runtime_choice import refuse_unsupported
+from experiment.attaching import load_allowed
 from experiment.errors import UsageError
 from experiment.history import Header, History, Note
 from experiment.obeyed import wanted_of
@@ -64,6 +66,13 @@ def refuse_impossible(plans: Sequence[Plan], options: Options) -> None:
         raise UsageError(f"{found}, expected --runtime {SIMULATION}: a live run has its own sizes")
     for plan in plans:
         refuse_unsupported(plan, options.runtime)
+    if options.runtime == ATTACH:
+        from runtimes.attach.consent import require_consent
+
+        allowed = load_allowed(options.allow) if options.allow is not None else None
+        require_consent(plans, allowed, options.yes, INSTANCES)
+    elif options.allow is not None or options.yes:
+        raise UsageError(f"found --allow or --yes, expected --runtime {ATTACH} with them")
 
 
 @contextmanager

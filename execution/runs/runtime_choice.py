@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
-from execution.options import CONTAINERS, PROCESSES
+from execution.options import ATTACH, CONTAINERS, PROCESSES
 from experiment.controls import CutShort, SkewClock, Split, Throttle, capability
 from experiment.errors import StartError, UnsupportedError, UsageError, nearest
 from experiment.plan import Plan
@@ -76,9 +76,23 @@ def _containers_can(needed: frozenset[str]) -> Mapping[str, frozenset[str]]:
     return abilities(needed)
 
 
+def _attach(system: System, var: Path, service_image: str, stop: Stop) -> Runtime:
+    from runtimes.attach.runtime import AttachRuntime
+
+    if service_image:
+        raise UsageError(f"found the image {service_image}, which needs --runtime {CONTAINERS}")
+    return AttachRuntime(system, var, stop)
+
+
+def _attach_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
+    """Links alone: whoever did not start a service cannot start it again."""
+    return {"link": IMPAIRMENTS}
+
+
 # The simulation has no system to start: see simulated_bench.
 LIVE_RUNTIMES: dict[str, RuntimeChoice] = {
     PROCESSES: RuntimeChoice(_processes, _processes_can, proxies_know=lambda: knows_requests(find_server())),
+    ATTACH: RuntimeChoice(_attach, _attach_can),
     CONTAINERS: RuntimeChoice(
         _containers, _containers_can, frozenset({"corrupt", "reorder"}), _containers_know
     ),

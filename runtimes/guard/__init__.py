@@ -16,6 +16,7 @@ from runtimes.owners import Identity
 
 ROOT = Path(__file__).resolve().parents[2]
 STOP_WITHIN_S = 5.0
+BEAT = "alive"  # the file in an instance's folder that says when its owner was last heard of
 UNMARKED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "VIRTUAL_ENV", "DOCKER_HOST", "DOCKER_CONTEXT")
 
 

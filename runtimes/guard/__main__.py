@@ -14,26 +14,39 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from runtimes.guard import BEAT
 from runtimes.owners import Identity
 
 if TYPE_CHECKING:
     from runtimes.leftovers import Swept
 
 LOOK_EVERY_S = 0.2  # where the kernel has no pidfd
+SILENT_S = 10.0  # an owner that promised to be heard of and is not counts as dead
+LOOK_AGAIN_S = 1.0  # the end of the owner itself is seen at once
 SWEEP_WITHIN_S = 60.0
 AGAIN_AFTER_S = 0.5
 
 
-def await_end(owner: Identity) -> None:
-    """Return when exactly this process has ended. A zombie counts as ended, as nothing can come of it."""
+def await_end(owner: Identity, folder: Path) -> None:
+    """Return when exactly this process has ended, or has not been heard of for too long, where it said that
+    it would be. A zombie counts as ended, as nothing can come of it."""
     try:
         handle = os.pidfd_open(owner.pid)
     except OSError:
         handle = -1  # it has ended, or the kernel cannot tell
-    if handle >= 0 and owner.alive:
-        select.select([handle], [], [])
-    while owner.alive:
-        time.sleep(LOOK_EVERY_S)
+    while owner.alive and not silent(folder):
+        if handle >= 0:
+            select.select([handle], [], [], LOOK_AGAIN_S)
+        else:
+            time.sleep(LOOK_EVERY_S)
+
+
+def silent(folder: Path) -> bool:
+    """Whether the owner has promised to be heard of, and is not."""
+    try:
+        return time.monotonic() - float((folder / BEAT).read_text()) > SILENT_S
+    except (OSError, ValueError):  # no promise, or its next word is being written
+        return False
 
 
 def sweep_until_clean(folder: Path) -> bool:
@@ -64,7 +77,7 @@ def main(words: list[str]) -> int:
     for number in (signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
     pid, ticks, folder = words
-    await_end(Identity(int(pid), int(ticks)))
+    await_end(Identity(int(pid), int(ticks)), Path(folder))
     from runtimes.precedence import going_first
 
     with going_first():  # what is left of a run is in the way of others, and is soon gone

@@ -136,12 +136,14 @@ class ProxiedLink:
         journal: Journal,
         traffic: LinkTraffic,
         replace: Callable[[], None] | None = None,
+        proxy: str = "",
     ) -> None:
+        """`proxy` is the name of its proxy where that is not ours to choose."""
         self._replace = replace
         self._traffic = traffic
         self._link = link
         self._proxies = proxies
-        self._proxy = proxy_name(link)
+        self._proxy = proxy or proxy_name(link)
         self._prober = prober
         self._journal = journal
         self._active: dict[str, Impairment] = {}

@@ -150,7 +150,7 @@ class ProcessesRuntime:
         self._equip(journal)
         self._vitals = Vitals(self._watched(self._toxiproxy))
         callees = {link.callee: self._addresses[link.callee] for link in self._system.links}
-        self._leaks = ProcessLeaks(callees, self._families, lambda: server.pid)
+        self._leaks = ProcessLeaks(callees, self._families, lambda: [server.pid] if server.pid else [])
         beside(self._asked, lambda: self.reset(run))
 
     def _wait_until_ready(self, end: float) -> None:

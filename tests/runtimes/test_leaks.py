@@ -46,7 +46,7 @@ def caller(address: Address, port: int = 0) -> Iterator[int]:
 
 
 def looking(address: Address, parts: dict[str, list[int]], proxy: int | None) -> ProcessLeaks:
-    return ProcessLeaks({"back": address}, lambda: parts, lambda: proxy)
+    return ProcessLeaks({"back": address}, lambda: parts, lambda: [] if proxy is None else [proxy])
 
 
 def test_a_caller_past_the_proxy_is_named_with_its_process_and_command() -> None:

@@ -331,7 +331,7 @@ def test_a_run_that_its_scenario_aborts_is_healed_and_judged_as_nothing_else() -
     analysis = analyse(history, asked, system())
     fault = one.phase("fault")
     assert history.end is not None and history.end.reason == "aborted"
-    assert history.operations["ended"].max() < fault.start_s + 12.0 < fault.end_s
+    assert history.operations.filter(pl.col("ended") > fault.start_s + 12.0).height == 0
     assert [event.event for event in history.faults][-2:] == ["heal", "healed"]
     assert (analysis.verdict, analysis.score.value) == (Verdict.ABORTED, None)
     assert exit_code(analysis.verdict, analysis.vetoed, history.end) is ExitCode.FAIL

@@ -1,0 +1,182 @@
+"""Attaching to the example shop that runs already, under load: how soon everything goes through the proxies,
+and how soon nothing is left after `kill -9` of the harness.
+
+`python -m benchmarks.attached kills 20` or `python -m benchmarks.attached wiring 5`; it takes root, nft, and
+the ports of `hand_started_shop`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import re
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
+from urllib.request import Request, urlopen
+
+from benchmarks.hand_started_shop import PORTS, SHOP, running_shop
+from experiment.topology import System, load_system
+from measurement.properties import KINDS
+from runtimes.attach.consent import Target, find_target
+from runtimes.attach.rules import Redirect, cut, mount_of_groups, move_in, redirect
+from runtimes.attach.undo import Touched, undo_all
+from runtimes.leaks import ProcessLeaks
+from runtimes.links.adapter import Toxiproxy
+from runtimes.links.controls import proxy_name
+from runtimes.links.servers import find_server, start_server
+from runtimes.loopback import HOST
+from runtimes.runtime import Address
+
+ROOT = Path(__file__).resolve().parents[1]
+LATEST_KILL_S = 20.0  # after its start: a run of the scenario takes about 40 s
+LOOK_S = 0.02
+GONE_WITHIN_S = 30.0
+QUIET_S = 3.0  # so long nothing must have shown itself again
+
+
+def loaded(over: threading.Event) -> None:
+    """A browsing and buying customer, ten times a second."""
+    number = 0
+    while not over.wait(0.1):
+        number += 1
+        basket = {
+            "order": f"by-hand-{time.time_ns()}",
+            "sku": f"sku-{number % 8}",
+            "quantity": 1,
+            "amount": 5,
+        }
+        asked = Request(
+            f"http://127.0.0.1:{PORTS['storefront']}/checkout",
+            json.dumps(basket).encode(),
+            {"content-type": "application/json"},
+        )
+        with suppress(OSError), urlopen(asked, timeout=2.0) as answer:
+            answer.read()
+
+
+def wired_after(system: System, folder: Path) -> tuple[float, int]:
+    """Seconds from the first rule until no caller is connected past its proxy, seen for two seconds more;
+    and how many connections were cut."""
+    target = find_target(system)
+    own = start_server(find_server(), folder=folder, seed=None, deadline_s=10.0)
+    server = Toxiproxy(own.host, own.port, token=own.token)
+    redirects = []
+    for link in system.links:
+        callee = target.parts[link.callee].address
+        state = server.create_proxy(proxy_name(link), listen=f"{HOST}:0", upstream=str(callee))
+        group = target.groups[link.caller]
+        redirects.append(Redirect(link.name, group, callee, Address(HOST, state.port)))
+    leaks = leaks_of(system, target, own.pid or 0)
+    touched = [Touched("rules", target.table)]
+    touched += [Touched("group", str(one.path), str(one.home)) for one in target.groups.values() if one.made]
+    try:
+        before = len(leaks.find())
+        for caller, group in target.groups.items():
+            move_in(group, target.parts[caller].pids)
+        began = time.monotonic()
+        redirect(target.table, redirects)
+        callers = {link.name: target.parts[link.caller].pids for link in system.links}
+        counts = cut([(one, callers[one.link]) for one in redirects])
+        last = time.monotonic()  # what was seen meanwhile nobody looked at
+        while time.monotonic() < began + 3.0:
+            if [leak for leak in leaks.find() if leak.caller]:
+                last = time.monotonic()
+            time.sleep(LOOK_S)
+        assert before, "no caller was connected before"
+        return last - began, sum(counts.values())
+    finally:
+        problems = undo_all(touched)
+        leaks.close()
+        own.stop()
+        assert not problems, problems
+
+
+def leaks_of(system: System, target: Target, proxy: int) -> ProcessLeaks:
+    callees = {link.callee: target.parts[link.callee].address for link in system.links}
+    return ProcessLeaks(
+        callees, lambda: {name: part.pids for name, part in target.parts.items()}, lambda: [proxy]
+    )
+
+
+def command(seed: int, out: Path) -> list[str]:
+    allow = SHOP / "attached" / "allow.yaml"
+    words = ["run", str(SHOP / "scenarios" / "slow_payments.yaml"), "--system", str(SHOP / "attached")]
+    words += ["--design", "as_it_is", "--runtime", "attach", "--allow", str(allow), "--seed", str(seed)]
+    return [sys.executable, "harness.py", *words, "--out", str(out)]
+
+
+def agreed(words: Sequence[str]) -> list[str]:
+    """The same command with the hash of the list that it prints."""
+    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    found = re.search(r"--yes (\w{12}) ", ended.stdout + ended.stderr)
+    assert found is not None and ended.returncode == 64, ended
+    return [*words, "--yes", found[1]]
+
+
+def left() -> list[str]:
+    """What of a run is there now: rules, groups, proxies, folders."""
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True, check=False).stdout
+    found = [line for line in tables.splitlines() if "codeblue_" in line]
+    found += [str(one) for one in mount_of_groups().glob("codeblue-*")]
+    return found + [str(one) for one in (ROOT / "var" / "instances").glob("attach-*")]
+
+
+def killed_after(words: Sequence[str], wait_s: float) -> tuple[float, str]:
+    """Start, kill -9 so long after the first thing is there, and wait until nothing is left. The seconds that
+    took, and what there was at the kill."""
+    assert not left(), left()
+    harness = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    end = time.monotonic() + 60.0
+    while not left() and harness.poll() is None and time.monotonic() < end:
+        time.sleep(LOOK_S)
+    time.sleep(wait_s)
+    there = left()
+    harness.kill()
+    began = last = time.monotonic()
+    while time.monotonic() < last + QUIET_S and time.monotonic() < began + GONE_WITHIN_S:
+        if left():
+            last = time.monotonic()
+        time.sleep(LOOK_S)
+    harness.wait()
+    return last - began, f"{len(there)} things at the kill, {len(left())} left"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.attached", description=__doc__)
+    parser.add_argument("what", choices=("wiring", "kills"))
+    parser.add_argument("times", type=int)
+    parser.add_argument("--seed", type=int, default=1)
+    asked = parser.parse_args()
+    system = load_system(SHOP / "attached" / "system.yaml", KINDS)
+    over, instants = threading.Event(), random.Random(f"kills-{asked.seed}")
+    with tempfile.TemporaryDirectory() as name, running_shop(Path(name)):
+        threading.Thread(target=loaded, args=(over,), daemon=True).start()
+        time.sleep(2.0)
+        for number in range(asked.times):
+            if asked.what == "wiring":
+                took, count = wired_after(system, Path(name))
+                print(
+                    f"{number + 1}: nothing past the proxies after {took * 1000:.0f} ms, {count} cut",
+                    flush=True,
+                )
+                time.sleep(1.0)
+                continue
+            wait_s = instants.uniform(0.0, LATEST_KILL_S)
+            words = agreed(command(1000 * asked.seed + number, Path(name) / "runs"))
+            took, said = killed_after(words, wait_s)
+            print(
+                f"{number + 1}: killed after {wait_s:.1f} s: nothing left after {took:.2f} s ({said})",
+                flush=True,
+            )
+        over.set()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,170 @@
+"""What a run on a running system will touch, line by line with its undo, and who has allowed it."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from experiment.attaching import Allowed, Attach, refused
+from experiment.errors import StartError, UnsupportedError, UsageError
+from experiment.plan import Plan
+from experiment.topology import System
+from runtimes.attach.parts import Part, command_of_all, find_parts, own_network
+from runtimes.attach.rules import Group, group_of, require_rules
+from runtimes.leaks import command_of
+
+LOCKS = Path("/run/lock")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A running system as it was found. `name` tells it from every other of this machine."""
+
+    name: str
+    attach: Attach
+    parts: Mapping[str, Part]
+    groups: Mapping[str, Group]
+    """The callers whose links are redirected."""
+
+    @property
+    def table(self) -> str:
+        """The nftables table of its rules."""
+        return f"codeblue_{self.name}"
+
+    @property
+    def lock(self) -> Path:
+        """Held while a run goes on: one run a target."""
+        folder = LOCKS if LOCKS.is_dir() else Path(tempfile.gettempdir())
+        return folder / f"codeblue-{self.name}.lock"
+
+
+def find_target(system: System) -> Target:
+    """Look at what runs. Raises UnsupportedError for what cannot be wired, StartError for what does not
+    run."""
+    attach = system.attach
+    if attach is None:
+        raise UnsupportedError(
+            f"{system.source}: found no `attach`, expected where the parts of the running system are"
+        )
+    parts = find_parts(attach)
+    places = sorted(str(part.address) for part in parts.values())
+    name = hashlib.sha256(" ".join(places).encode()).hexdigest()[:8]
+    redirected = [link for link in system.links if link.name not in attach.links]
+    groups: dict[str, Group] = {}
+    if redirected:
+        require_rules()
+    for link in redirected:
+        caller = parts[link.caller]
+        if caller.process is None:
+            raise UnsupportedError(
+                f"{link.name}: found its caller on another machine, expected it here or its proxy's name "
+                "under attach.links"
+            )
+        if own_network(caller):
+            raise UnsupportedError(
+                f"{link.name}: found its caller in a network of its own (a container), expected a process of "
+                "this network, or the name of its proxy under attach.links"
+            )
+        groups[link.caller] = group_of(caller.pids, f"codeblue-{name}-{link.caller}")
+    _apart(groups)
+    return Target(name, attach, parts, groups)
+
+
+def _apart(groups: Mapping[str, Group]) -> None:
+    """Two callers in one group could not be told apart."""
+    seen: dict[Path, str] = {}
+    for caller, group in groups.items():
+        if (other := seen.setdefault(group.path, caller)) != caller:
+            raise UnsupportedError(f"attach: found {caller} and {other} as one process, expected one each")
+
+
+def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str]:
+    """Everything that will be touched, each with its undo: the same list as long as the same processes
+    run."""
+    attach, system, lines = target.attach, plans[0].system, []
+    for caller, group in target.groups.items():
+        for pid in target.parts[caller].pids:
+            what = f"process {pid} of {caller} ({command_of(pid)}): its connections to callees are cut once"
+            moved = f"; it moves to the group {group.path}, undo: back to {group.home}" if group.made else ""
+            lines.append(f"{what}, undo: it connects again{moved}")
+    for link in system.links:
+        if link.name in attach.links:
+            proxy = attach.links[link.name].proxy
+            lines.append(
+                f"proxy {proxy} at {attach.toxiproxy} ({link.name}): gets toxics or is disabled, "
+                "undo: no toxic, enabled"
+            )
+            continue
+        callee = target.parts[link.callee].address
+        rule = f"rule: what {link.caller} sends to {callee} goes through a proxy of ours ({link.name})"
+        lines.append(f"{rule}, undo: nft delete table ip {target.table}; the connections are cut once more")
+    for plan in plans:
+        for acting in plan.activations:
+            span = f"{acting.start_s:g} s to {acting.end_s:g} s of {plan.run_id}"
+            lines.append(
+                f"fault {acting.id}: {acting.fault.kind} on {acting.target}, {span}, undo: it is healed"
+            )
+    lines.append(f"folder {instances}/instances/attach-*: journal and logs, undo: it is removed")
+    lines.append(f"file {target.lock}: one run at a time, undo: it is unlocked")
+    return lines
+
+
+def digest(lines: Sequence[str]) -> str:
+    """The hash that says yes to exactly these lines."""
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:12]
+
+
+def require_consent(
+    plans: Sequence[Plan], allowed: Allowed | None, yes: str, instances: Path, target: Target | None = None
+) -> None:
+    """Raises UsageError: without an allow file, for everything that it does not allow, and with the whole
+    list where `yes` is not its hash."""
+    system = plans[0].system
+    target = target or find_target(system)
+    if allowed is None:
+        raise UsageError(
+            "found no --allow FILE, expected one: it says which parts of a running system may be touched"
+        )
+    faulted = {acting.target for plan in plans for acting in plan.activations}
+    arrivals = [plan.scenario.load.arrivals for plan in plans]
+    load = max(max(one.rate, one.to or 0.0, one.burst_rate or 0.0) for one in arrivals)
+    commands = [
+        command_of_all(part.process.pid) for part in target.parts.values() if part.process is not None
+    ]
+    names = [*(one.host for one in target.attach.services.values()), *system.services, *commands]
+    problems = refused(allowed, target.attach, faulted, system.link_names, load, names)
+    if problems:
+        raise UsageError("\n".join(problems))
+    lines = lines_of(target, plans, instances)
+    wanted = digest(lines)
+    if yes != wanted:
+        said = f"found --yes {yes}, which is not the hash of this list" if yes else "found no --yes"
+        raise UsageError(
+            "\n".join([*lines, f"{said}, expected --yes {wanted} to touch all of this; nothing was touched"])
+        )
+
+
+class TargetLock:
+    """One run a target: held from its start until its end, or the death of this process."""
+
+    def __init__(self, target: Target) -> None:
+        """Raises StartError when another run holds it."""
+        self._descriptor = os.open(target.lock, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._descriptor)
+            raise StartError(
+                f"attach: another run goes on at this target ({target.lock}); wait for its end"
+            ) from None
+
+    def release(self) -> None:
+        """Others may run. Calling it again does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1

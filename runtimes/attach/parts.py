@@ -1,0 +1,128 @@
+"""Which processes of this machine are the parts of a system that runs already."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from experiment.attaching import Attach, AttachedService
+from experiment.errors import StartError, UnsupportedError
+from runtimes.leaks import command_of
+from runtimes.leftovers import descendants
+from runtimes.owners import Identity, identify
+from runtimes.runtime import Address
+
+ANYWHERE = ("0.0.0.0", "::")
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One part as it was found; `process` is None for one that is on another machine."""
+
+    name: str
+    address: Address
+    process: Identity | None
+
+    @property
+    def pids(self) -> list[int]:
+        """Its process and all children, now."""
+        if self.process is None or not self.process.alive:
+            return []
+        return [self.process.pid, *(one.pid for one in descendants(self.process.pid))]
+
+    def __str__(self) -> str:
+        if self.process is None:
+            return f"{self.name} at {self.address}, on another machine"
+        return f"{self.name} at {self.address}, process {self.process.pid} ({command_of(self.process.pid)})"
+
+
+def find_parts(attach: Attach) -> dict[str, Part]:
+    """Every part of a system. Raises UnsupportedError for one that cannot be told apart, StartError for one
+    that does not run."""
+    listening = _listening()
+    return {name: _part(name, one, listening) for name, one in attach.services.items()}
+
+
+def _part(name: str, said: AttachedService, listening: Mapping[int, list[tuple[str, int]]]) -> Part:
+    address = Address(resolved(said.host), said.port)
+    pid: int | None
+    if said.command:
+        pid = _by_command(name, said.command)
+    else:
+        hosts = (address.host, *ANYWHERE)
+        pids = sorted({pid for host, pid in listening.get(said.port, []) if host in hosts})
+        pid = _root_of(pids)
+        if pid is None and _is_here(address.host):
+            raise StartError(
+                f"attach: found no process that listens at {said.at}, expected {name} to run; "
+                "name a part of its command line as `command` where its socket cannot be seen"
+            )
+    return Part(name, address, identify(pid) if pid is not None else None)
+
+
+def resolved(host: str) -> str:
+    """The IPv4 address of a host. Raises UnsupportedError: only these can be redirected."""
+    try:
+        return str(socket.getaddrinfo(host, None, socket.AF_INET, socket.SOCK_STREAM)[0][4][0])
+    except OSError:
+        raise UnsupportedError(
+            f'attach: found the host "{host}", expected one with an IPv4 address'
+        ) from None
+
+
+def _listening() -> dict[int, list[tuple[str, int]]]:
+    """Port to hosts and processes that listen there."""
+    found: dict[int, list[tuple[str, int]]] = {}
+    for one in psutil.net_connections(kind="tcp"):
+        if one.status == psutil.CONN_LISTEN and one.pid:
+            found.setdefault(one.laddr.port, []).append((one.laddr.ip, one.pid))
+    return found
+
+
+def _root_of(pids: list[int]) -> int | None:
+    """Of several that share a socket, the one that the others are children of."""
+    for pid in pids:
+        if set(pids) <= {pid, *(one.pid for one in descendants(pid))}:
+            return pid
+    return None
+
+
+def _is_here(host: str) -> bool:
+    own = {one.address for several in psutil.net_if_addrs().values() for one in several}
+    return host in own or host.startswith("127.")
+
+
+def _by_command(name: str, text: str) -> int:
+    found = [
+        one.pid for one in psutil.process_iter() if one.pid != os.getpid() and text in command_of_all(one.pid)
+    ]
+    root = _root_of(sorted(found))
+    if root is None:
+        raise UnsupportedError(
+            f'attach: found {len(found)} processes with "{text}" in their command lines, expected that of '
+            f"{name} and its children alone"
+        )
+    return root
+
+
+def command_of_all(pid: int) -> str:
+    """The whole command line of a process; empty when it is gone."""
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode("utf-8", "replace")
+    except OSError:
+        return ""
+
+
+def own_network(part: Part) -> bool:
+    """Whether a part's process has a network of its own, as one in a container has."""
+    if part.process is None:
+        return False
+    try:
+        return os.readlink(f"/proc/{part.process.pid}/ns/net") != os.readlink("/proc/self/ns/net")
+    except OSError:
+        return False
