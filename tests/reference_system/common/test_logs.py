@@ -95,7 +95,7 @@ def test_lines_of_a_handler_name_the_traces_of_its_events(
     async def work() -> None:
         made: Any = Consumer(
             Deaf(), [], handler, log, Metrics(), tracing.Tracer("dashboard", None, 1),  # type: ignore[arg-type]  # a stub
-            lambda: "r-1", Behaviours,
+            lambda: "r-1", lambda: Behaviours(1),
         )  # fmt: skip
         await made._work(events()[:many])
         log.info("ready")
