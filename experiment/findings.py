@@ -84,10 +84,10 @@ def evidence(
 ) -> dict[str, tuple[dict[str, Any], ...]]:
     """Per key the records of `kinds` and the operations of `journeys`, in time order. Keep `keys` few."""
     wanted = list(keys)
-    records = history.records.filter(pl.col("key").is_in(wanted) & pl.col("kind").is_in(list(kinds)))
-    operations = history.operations.filter(
-        pl.col("key").is_in(wanted) & pl.col("journey").is_in(list(journeys))
-    )
+    of_kinds = pl.col("key").is_in(wanted) & pl.col("kind").is_in(list(kinds))
+    of_journeys = pl.col("key").is_in(wanted) & pl.col("journey").is_in(list(journeys))
+    records = history.lazy_records.filter(of_kinds).collect()
+    operations = history.lazy_operations.filter(of_journeys).collect()
     found: dict[str, list[dict[str, Any]]] = {key: [] for key in wanted}
     for row in rows("record", records.sort("t")) + rows("operation", operations):
         found[row["key"]].append(row)
@@ -109,11 +109,11 @@ def unread(history: History, *stores: str) -> str:
     counts = counted_records(history)
     completed = history.end is not None and history.end.reason == "completed"
     for store in dict.fromkeys(stores):
-        present = int((history.records["store"] == store).sum())
+        present = history.stores.get(store, 0)
         if counts:
             read = store in counts and present >= counts[store]
         else:
-            read = present > 0 or (completed and history.records.height > 0)
+            read = present > 0 or (completed and bool(history.stores))
         if not read:
             modelled = history.header.source != SIMULATION or store in counts
             return f"the records of {store} {'were not read' if modelled else 'are not modelled'}"

@@ -62,21 +62,25 @@ __all__ = [
     "Record",
     "Row",
     "Sample",
+    "assembled",
     "build",
     "encode",
     "load_history",
     "read_header",
+    "row_of_line",
+    "tally_of_parts",
 ]
 
 
 @dataclass(frozen=True, slots=True)
 class History:
     """A loaded history. `operations` and `records` are polars frames with the columns of Operation and
-    Record; the columns named in CATEGORIES are categorical."""
+    Record; the columns named in CATEGORIES are categorical. A large one lies on the disk: then the `lazy`
+    frames read what a query needs of it, and asking for all is the caller's to afford."""
 
     header: Header
-    operations: pl.DataFrame
-    records: pl.DataFrame
+    lazy_operations: pl.LazyFrame
+    lazy_records: pl.LazyFrame
     phases: tuple[PhaseEvent, ...]
     faults: tuple[FaultEvent, ...]
     samples: tuple[Sample, ...]
@@ -87,6 +91,15 @@ class History:
     torn: int = 0  # lines that were left out
     ends: int = 0
     designs: tuple[Obeyed, ...] = ()
+    stores: Mapping[str, int] = field(default_factory=dict)  # records by store
+
+    @property
+    def operations(self) -> pl.DataFrame:
+        return self.lazy_operations.collect()
+
+    @property
+    def records(self) -> pl.DataFrame:
+        return self.lazy_records.collect()
 
     def phase(self, name: str) -> PhaseEvent | None:
         return next((phase for phase in self.phases if phase.name == name), None)
@@ -104,7 +117,8 @@ def build(rows: Iterable[Row]) -> History:
     records = [row for row in kept if isinstance(row, Record)]
     others = [row for row in kept if not isinstance(row, (Operation, Record))]
     frames = frame_of_rows(operations, OPERATIONS), frame_of_rows(records, RECORDS)
-    return _assemble(*frames, others, _tally(*frames, others), "memory")
+    tally = tally_of_parts(frames[0].height, frames[1].height, others)
+    return assembled(_in_order(frames[0]).lazy(), frames[1].lazy(), others, "memory", tally)
 
 
 class HistoryReader:
@@ -145,7 +159,7 @@ class HistoryReader:
                 self._torn += _append(self._records, lines.records, RECORDS, path)
                 good = [line for line in lines.others if is_json(line)]
                 self._torn += len(lines.others) - len(good)
-                self._others.extend(_other(line, path) for line in good)
+                self._others.extend(row_of_line(line, path) for line in good)
         except OSError as error:
             if self._header is None or not isinstance(error, FileNotFoundError):
                 expected = "name a run folder"
@@ -153,7 +167,7 @@ class HistoryReader:
 
     def _assembled(self, operations: pl.DataFrame, records: pl.DataFrame) -> History:
         others = list(self._others)
-        tally = _tally(operations, records, others)
+        tally = tally_of_parts(operations.height, records.height, others)
         if self._header is not None and not any(isinstance(row, Header) for row in others):
             others += [
                 self._header,
@@ -162,7 +176,9 @@ class HistoryReader:
         if self._torn:
             text = f"lines of the history that were torn and are left out: {self._torn}"
             others.append(Note(0.0, "warning", text))
-        return _assemble(operations, records, others, tally, str(self._path), self._torn)
+        require_outcomes(operations["outcome"].unique(), str(self._path))
+        in_order = _in_order(operations).lazy()
+        return assembled(in_order, records.lazy(), others, str(self._path), tally, self._torn)
 
 
 def read_header(path: Path) -> Header:
@@ -171,7 +187,7 @@ def read_header(path: Path) -> Header:
         with open_regular(path) as file:
             for line in file:
                 if line.startswith(b'{"type":"header"') and is_json(line):
-                    found = _other(line, path)
+                    found = row_of_line(line, path)
                     assert isinstance(found, Header)
                     return found
     except OSError as error:
@@ -204,7 +220,8 @@ def _taken(parts: list[pl.DataFrame], table: Table) -> pl.DataFrame:
     return whole
 
 
-def _other(line: bytes, path: Path) -> Row:
+def row_of_line(line: bytes, path: Path) -> Row:
+    """An event that is neither operation nor record. Raises HistoryError."""
     try:
         plain = msgspec.json.decode(line)
         cls = _OTHERS[plain.pop("type")]
@@ -223,20 +240,21 @@ def _in_order(operations: pl.DataFrame) -> pl.DataFrame:
     return pl.DataFrame([operations.drop_in_place(name).gather(order) for name in operations.columns])
 
 
-def _tally(operations: pl.DataFrame, records: pl.DataFrame, others: Sequence[Row]) -> dict[str, int]:
+def tally_of_parts(operations: int, records: int, others: Sequence[Row]) -> dict[str, int]:
     """How many lines of each type there are, the end left out."""
-    frames = {Operation.TAG: operations.height, Record.TAG: records.height}
+    frames = {Operation.TAG: operations, Record.TAG: records}
     return tally_of(others) | {name: height for name, height in frames.items() if height}
 
 
-def _assemble(
-    operations: pl.DataFrame,
-    records: pl.DataFrame,
+def assembled(
+    operations: pl.LazyFrame,
+    records: pl.LazyFrame,
     others: Sequence[Row],
-    tally: Mapping[str, int],
     where: str,
+    tally: Mapping[str, int],
     torn: int = 0,
 ) -> History:
+    """A History from its parts, the operations in the order of their start. Raises HistoryError."""
     headers = [row for row in others if isinstance(row, Header)]
     if len(headers) != 1:
         raise HistoryError(
@@ -244,8 +262,6 @@ def _assemble(
         )
     if headers[0].format != FORMAT:
         raise HistoryError(f"{where}: found history format {headers[0].format}, expected {FORMAT}")
-
-    require_outcomes(operations, where)
 
     def of(cls: type, key: str) -> tuple[Any, ...]:
         return tuple(
@@ -255,7 +271,7 @@ def _assemble(
     ends = of(End, "t")
     return History(
         headers[0],
-        _in_order(operations),
+        operations,
         records,
         of(PhaseEvent, "start"),
         of(FaultEvent, "t"),
@@ -267,4 +283,10 @@ def _assemble(
         torn,
         len(ends),
         of(Obeyed, "t"),
+        _by_store(records),
     )
+
+
+def _by_store(records: pl.LazyFrame) -> dict[str, int]:
+    counts = records.group_by("store").len().with_columns(pl.col("store").cast(pl.String)).collect()
+    return dict(counts.sort("store").iter_rows())

@@ -103,9 +103,9 @@ def frame_of_lines(text: bytes, table: Table, where: str) -> tuple[pl.DataFrame,
     return _narrow(frame), torn
 
 
-def require_outcomes(operations: pl.DataFrame, where: str) -> None:
+def require_outcomes(outcomes: pl.Series, where: str) -> None:
     """Raises HistoryError for a word that is not an outcome."""
-    for found in sorted(operations["outcome"].unique().cast(pl.String).to_list()):
+    for found in sorted(outcomes.cast(pl.String).to_list()):
         if found not in OUTCOMES:
             raise HistoryError(f'{where}: found the outcome "{found}", expected {", ".join(OUTCOMES)}')
 

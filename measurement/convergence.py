@@ -39,7 +39,8 @@ def convergence(
     if copies := sum(count for count in counts if isinstance(count, int)):
         behind["copies behind"] = float(copies)
     wrong = pl.concat([no_operations(), *(found.wrong for found in staleness)])
-    stale = history.operations.filter(pl.col("id").is_in(wrong.implode()) & (pl.col("ended") >= heal))
+    late = pl.col("id").is_in(wrong.implode()) & (pl.col("ended") >= heal)
+    stale = history.lazy_operations.filter(late).select("ended").collect()
     times = [] if drained is None else [drained]
     times += [float(t) - heal for t in stale["ended"]]
     settled = phase_starts(scenario.phases)["settle"] + scenario.phases.settle

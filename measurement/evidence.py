@@ -21,6 +21,7 @@ from experiment.verdict import Verdict
 from measurement.analysis import ValidityCheck
 from measurement.obedience import design_is_obeyed
 from measurement.possible_rows import SLACK_S, impossible
+from measurement.properties.selection import how_many
 
 MADE = 0.9  # share of the final reads: a read is left out when the others took all the time that there is
 AT_HEAL = frozenset({"heal", "healed", "not_healed"})  # planned for the end; all else for the start, or both
@@ -81,7 +82,7 @@ def _missing(history: History, system: System, asked: Asked) -> Iterator[str]:
         wanted, found = counted.get(kind, 0), history.tally.get(kind, 0)
         if counted and wanted != found:
             yield f"{found:,} of {noun(wanted, NAMES.get(kind, kind))} are there"
-    planned = history.operations.filter(pl.col("journey") != FINAL_READ).height
+    planned = how_many(history.lazy_operations, pl.col("journey") != FINAL_READ)
     if planned != asked.operations:
         yield f"{planned:,} of {noun(asked.operations, 'planned operation')} have a row"
     yield from _load_account(history, asked)
@@ -95,7 +96,7 @@ def _load_account(history: History, asked: Asked) -> Iterator[str]:
     if offered != asked.operations:
         counted = noun(offered, "operation")
         yield f"the load generator counted {counted} as due, {asked.operations:,} were planned"
-    late = history.operations.filter(pl.col("error").cast(pl.String) == "generator_late").height
+    late = how_many(history.lazy_operations, pl.col("error").cast(pl.String) == "generator_late")
     achieved = sum(report.achieved for report in history.load)
     if achieved != asked.operations - late:
         counted, due = noun(achieved, "operation"), asked.operations - late
@@ -112,9 +113,7 @@ def _stores(history: History, system: System) -> Iterator[str]:
         for store, kinds in system.record_kinds().items()
         if history.header.source != SIMULATION or (kinds and GENERAL_MODELS not in named)
     }
-    present: Mapping[str, int] = dict(
-        history.records.group_by(pl.col("store").cast(pl.String)).len().iter_rows()
-    )
+    present = history.stores
     for store in sorted({*present, *counts, *owed}):
         if store not in counts:
             yield f"the records of {store} were not read"
@@ -134,10 +133,13 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
         return
     if simulated and GENERAL_MODELS in {sample.name for sample in history.samples}:
         return
-    reads = history.operations.filter(pl.col("journey") == FINAL_READ)
-    sent = history.operations.filter(pl.col("sent").is_not_null() & (pl.col("journey") != FINAL_READ))
+    reads = history.lazy_operations.filter(pl.col("journey") == FINAL_READ).select("key").collect()
     pairs = (
-        sent.sort("sent", "id").select(pl.col("key", "outcome").cast(pl.String)).unique(maintain_order=True)
+        history.lazy_operations.filter(pl.col("sent").is_not_null() & (pl.col("journey") != FINAL_READ))
+        .sort("sent", "id")
+        .select(pl.col("key", "outcome").cast(pl.String))
+        .unique(maintain_order=True)
+        .collect()
     )
     sample = None if simulated else SAMPLE
     wanted = set(keys_to_read(pairs.iter_rows(), forms, history.header.seed, sample))
@@ -154,7 +156,7 @@ def final_reads_made(history: History) -> list[ValidityCheck]:
     said = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
     if history.header.source == SIMULATION or not said:
         return []
-    made = history.operations.filter(pl.col("journey") == FINAL_READ).height
+    made = how_many(history.lazy_operations, pl.col("journey") == FINAL_READ)
     due = made + said[0]
     statement = f"{made:,} of {noun(due, 'final read')} were made, expected {MADE:.0%} at least"
     return [ValidityCheck("final_reads_made", made >= MADE * due, statement, Verdict.INCONCLUSIVE)]
@@ -164,7 +166,12 @@ def final_reads_made(history: History) -> list[ValidityCheck]:
 
 
 def _unplanned(history: History, asked: Asked) -> Iterator[str]:
-    ordered = history.operations.filter(pl.col("journey") != FINAL_READ).sort("id")
+    ordered = (
+        history.lazy_operations.filter(pl.col("journey") != FINAL_READ)
+        .select("id", "intended", "journey", "key")
+        .sort("id")
+        .collect()
+    )
     digest = operations_digest(
         ordered["id"].to_numpy(),
         ordered["intended"].to_numpy(),

@@ -36,9 +36,13 @@ def faulted_phase_is_judged(
         for result in expectations
         if result.phase == "fault" and result.measured is not None
     ]
-    during = history.operations.filter(pl.col("sent").is_between(*span, closed="left"))
-    sent = set(during["journey"].cast(pl.String))
-    acted = set(during.filter(pl.col("outcome") != "rejected")["journey"].cast(pl.String))
+    during = (
+        history.lazy_operations.filter(pl.col("sent").is_between(*span, closed="left"))
+        .group_by(pl.col("journey").cast(pl.String))
+        .agg(acted=(pl.col("outcome") != "rejected").any())
+        .collect()
+    )
+    sent, acted = set(during["journey"]), set(during.filter("acted")["journey"])
     for check in checks:
         stated = system.properties[check.checker]
         if not check.judged or check.verdict not in JUDGED or isinstance(stated.binding, Recovers):

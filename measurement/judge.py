@@ -43,6 +43,7 @@ from measurement.properties.bounded_waiting import BoundedWaiting
 from measurement.properties.localised import Localised
 from measurement.properties.no_retry_amplification import NoRetryAmplification
 from measurement.properties.recovers import Recovers, of_recovery
+from measurement.properties.selection import how_many
 from measurement.quality import grade
 from measurement.resilience import quality_of, time_to_recover
 from measurement.score import converge_part, score_run, vetoed, without_value
@@ -216,9 +217,9 @@ def _analysed(
         convergence_s=together.seconds,
         score=score,
         measures={
-            "operations": history.operations.height,
+            "operations": how_many(history.lazy_operations),
             "wrong_operations": wrong.len(),
-            "records": history.records.height,
+            "records": how_many(history.lazy_records),
             "converge_budget_s": together.budget,
             **{f"not converged: {name}": value for name, value in together.behind.items()},
         },
@@ -242,8 +243,10 @@ def _bad(history: History, findings: Mapping[str, Finding], system: System, base
     for name, found in findings.items():
         wrong[system.properties[name].safety].append(found.wrong)
     unsafe, other = pl.concat(wrong[True]), pl.concat(wrong[False])
-    later = history.operations.filter(pl.col("intended") >= baseline_end)["id"]
-    return pl.concat([other, unsafe.filter(unsafe.is_in(later.implode()))]).unique()
+    if unsafe.len():
+        later = (pl.col("intended") >= baseline_end) & pl.col("id").is_in(unsafe.implode())
+        unsafe = history.lazy_operations.filter(later).select("id").collect().to_series()
+    return pl.concat([other, unsafe]).unique()
 
 
 def _results(

@@ -36,8 +36,10 @@ def possible(history: History) -> History:
         pl.col(name).fill_null(0.0).is_between(-LONGEST_S, LONGEST_S)
         for name in ("intended", "sent", "ended")
     ]
-    kept = history.operations.filter(pl.all_horizontal(times))
-    return history if kept.height == history.operations.height else replace(history, operations=kept)
+    odd = history.lazy_operations.select((~pl.all_horizontal(times)).any()).collect().item()
+    if not odd:
+        return history
+    return replace(history, lazy_operations=history.lazy_operations.filter(pl.all_horizontal(times)))
 
 
 def impossible(history: History, system: System) -> Iterator[str]:
@@ -79,11 +81,14 @@ def _operations(history: History, last: float) -> Iterator[str]:
         | (pl.col("expected_version") < 0)
         | ~pl.col("age").is_between(0, LONGEST_S),
     }
-    counts = history.operations.select(
-        pl.any_horizontal(condition.fill_null(False)).sum().alias(name) for name, condition in wrong.items()
-    ).row(0, named=True)
-    yield from (f"{noun(count, 'operation')} {name}" for name, count in counts.items() if count)
-    twice = history.operations.height - history.operations["id"].n_unique()
+    twice = (pl.col("id").sort().diff() == 0).sum()
+    counts = history.lazy_operations.select(
+        twice.alias("id"),
+        *(condition.fill_null(False).sum().alias(name) for name, condition in wrong.items()),
+    )
+    found = counts.collect().row(0, named=True)
+    twice = found.pop("id")
+    yield from (f"{noun(count, 'operation')} {name}" for name, count in found.items() if count)
     if twice:
         yield f"{noun(twice, 'operation')} with an id that another one has"
 
@@ -111,9 +116,12 @@ WRITES, READS = _answers_of(True), _answers_of(False)
 
 def _answers(history: History, system: System) -> Iterator[str]:
     """Outcome, error and status fit together, as the table of outcomes says."""
-    seen = history.operations.group_by(
-        pl.col("journey").cast(pl.String), "outcome", pl.col("error").cast(pl.String), "status"
-    ).len()
+    seen = (
+        history.lazy_operations.group_by("journey", "outcome", "error", "status")
+        .len()
+        .with_columns(pl.col("journey", "error").cast(pl.String))
+        .collect()
+    )
     wrong = 0
     for journey, outcome, error, status, count in seen.iter_rows():
         read = journey == FINAL_READ or (journey in system.journeys and not system.journeys[journey].writes)
@@ -133,17 +141,16 @@ def _records(history: History, system: System) -> Iterator[str]:
         "at a time that cannot be": ~t.is_between(-LONGEST_S, LONGEST_S),
         "with a negative version": pl.col("version") < 0,
     }
-    counts = history.records.select(
-        condition.fill_null(False).sum().alias(name) for name, condition in wrong.items()
-    ).row(0, named=True)
+    sums = (condition.fill_null(False).sum().alias(name) for name, condition in wrong.items())
+    counts = history.lazy_records.select(sums).collect().row(0, named=True)
     yield from (f"{noun(count, 'record')} {name}" for name, count in counts.items() if count)
     kinds = system.record_kinds()
     strange = [
         (store, kind, count)
-        for store, kind, count in history.records.group_by(
-            pl.col("store").cast(pl.String), pl.col("kind").cast(pl.String)
-        )
+        for store, kind, count in history.lazy_records.group_by("store", "kind")
         .len()
+        .with_columns(pl.col("store", "kind").cast(pl.String))
+        .collect()
         .iter_rows()
         if kinds.get(store) and kind not in kinds[store]
     ]

@@ -44,8 +44,7 @@ def grade(
     if wrong.len():
         right &= ~pl.col("id").is_in(wrong.implode())
     return (
-        history.operations.lazy()
-        .filter(pl.col("journey").is_in(list(objectives)))
+        history.lazy_operations.filter(pl.col("journey").is_in(list(objectives)))
         .with_columns(
             phase=_phase(phase_spans(history, scenario)),
             journey=pl.col("journey").cast(pl.Enum(list(objectives))),

@@ -21,6 +21,7 @@ from measurement.analysis import Analysis
 from measurement.histogram import Histogram, merge
 from measurement.pressure import machine_alone, spoilt
 from measurement.properties.bounded_staleness import LARGEST_LAG
+from measurement.properties.selection import how_many
 
 # What a record that was kept may say; msgspec refuses another one when it is read.
 Count = Annotated[int, msgspec.Meta(ge=0)]
@@ -125,7 +126,7 @@ def record_of(
     found = {check.checker: check for check in analysis.checks if check.violation_count}
     recovery = analysis.recovery if analysis.faults else None
     censored = recovery is not None and recovery.seconds is None
-    operations = max(1, history.operations.height)
+    operations = max(1, how_many(history.lazy_operations))
     lags = [check.measures.get(LARGEST_LAG) for check in analysis.checks]
     loaded = [row for row in analysis.journeys if row.phase in LOAD_PHASES]
     waived = {waiver.invariant for waiver in analysis.waivers if waiver.lifts}

@@ -55,8 +55,9 @@ def spans_of(history: History, store: str) -> Spans:
     found = Spans()
     lists = dict(zip(KINDS, (found.requests, found.calls, found.deliveries), strict=True))
     rows = (
-        history.records.lazy()
-        .filter((pl.col("store") == store) & pl.col("kind").cast(pl.String).is_in(list(KINDS)))
+        history.lazy_records.filter(
+            (pl.col("store") == store) & pl.col("kind").cast(pl.String).is_in(list(KINDS))
+        )
         .filter(pl.col("t").is_not_null() & pl.col("amount").is_not_null() & pl.col("id").is_not_null())
         .select(pl.col(name).cast(pl.String) if name not in ("t", "amount") else name for name in COLUMNS)
         .sort("t", "id")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from experiment.asked import Asked
 from experiment.history import History
 from experiment.libraries import pl
+from experiment.rows import Operation
 from experiment.scenario import PHASES, Scenario, activations
 from experiment.topology import System
 from experiment.units import format_duration, noun
@@ -15,6 +16,7 @@ from measurement.analysis import ExpectationResult, FaultWindow, JourneyPhase, V
 from measurement.evidence import final_reads_made, judge_evidence
 from measurement.expectations import describe
 from measurement.pressure import LATE_S
+from measurement.properties.selection import how_many
 from measurement.quality import latency_bounds
 from measurement.statistics import evidently_below
 
@@ -171,7 +173,7 @@ def generator_kept_up(history: History, scenario: Scenario, system: System) -> V
     """By the generator's own account. Its lag is that of the operations that had not to wait for another one:
     how long those waited is the system's doing, see load/account.py."""
     name = "generator_kept_up"
-    if history.operations.height == 0:
+    if not history.tally.get(Operation.TAG):
         return ValidityCheck(name, False, "no operation was recorded")
     if history.header.source == "simulation":
         return ValidityCheck(name, True, "virtual time: every operation starts when it is due")
@@ -218,7 +220,7 @@ def _achieved(history: History) -> float:
 def tightest_objective(history: History, scenario: Scenario, system: System) -> float:
     """The smallest latency bound, in seconds, among the scenario's and those of the journeys that were
     played."""
-    played = history.operations["journey"].unique().to_list()
+    played = history.lazy_operations.select(pl.col("journey").unique()).collect().to_series()
     limits = [system.journeys[name].p95 for name in played if name in system.journeys]
     return min((*limits, *latency_bounds(scenario)))
 
@@ -250,7 +252,7 @@ def _enough_operations(
         reached = [name for name in system.journeys if system.depends(name, window.target)]
         during = (pl.col("sent") <= end) & (pl.col("ended") >= window.start)
         overlapped.append(during & pl.col("journey").is_in(reached) if reached else during)
-    count = history.operations.filter(pl.any_horizontal(overlapped)).height if overlapped else 0
+    count = how_many(history.lazy_operations, pl.any_horizontal(overlapped)) if overlapped else 0
     needed = scenario.expect.minimum_operations
     statement = (
         f"{noun(count, 'operation')} overlapped a fault that can reach them, expected {needed} at least"

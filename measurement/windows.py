@@ -8,6 +8,7 @@ from dataclasses import replace
 from itertools import pairwise
 
 from experiment.history import FaultEvent, History
+from experiment.libraries import pl
 from experiment.scenario import Scenario, phase_starts
 from measurement.analysis import FaultWindow
 
@@ -110,5 +111,5 @@ def load_end(history: History) -> float:
     settle = history.phase("settle")
     if settle is not None:
         return settle.start
-    last = history.operations["intended"].max() if history.operations.height else 0.0
+    last = history.lazy_operations.select(pl.col("intended").max()).collect().item()
     return float(last) if isinstance(last, (int, float)) else 0.0

@@ -17,11 +17,12 @@ from pathlib import Path
 from execution.campaigns.verdict_figures import Got, Tried, VerdictFigures
 from execution.catalogue import Catalogue, unique
 from execution.options import SIMULATION, Options
-from execution.runs.manifest import EVIDENCE, MANIFEST, VALUES, seal
+from execution.runs.manifest import EVIDENCE, HISTORY, MANIFEST, VALUES, seal
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import CODE, RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import CodeBlueError, UnsupportedError, UsageError
+from experiment.history_columns import COLUMNS, remove_columns
 from experiment.stop import Stop
 from experiment.suite import Suite, load_suite
 from experiment.units import noun
@@ -31,7 +32,6 @@ from measurement.judge import analyse
 from measurement.mutations import Mutant, Source, mutants
 
 PARTS = (*VALUES, "run.json")
-HISTORY = "history.jsonl"
 Told = Callable[[str], None]
 
 
@@ -120,17 +120,20 @@ class _Bench:
             shutil.copyfile(own / name, self._folder.path / name)
         if (own / CODE).is_dir():
             shutil.copytree(own / CODE, self._folder.path / CODE, dirs_exist_ok=True)
+        self._columns = {name: (own / name).read_bytes() for name in COLUMNS if (own / name).exists()}
         self._manifest = (own / MANIFEST).read_bytes()
         self._own = _parts(run)
 
     def judged(self, mutant: Mutant, anew: bool) -> tuple[Got, str]:
-        """What the mutant gets, and the first reason; `anew`: with a manifest that fits it."""
+        """What the mutant gets, and the first reason; `anew`: with a manifest that fits it, and without the
+        columns of the run, which tell a change by the digest of the lines alone."""
         path = self._folder.path
         (path / HISTORY).write_bytes(b"".join(mutant.lines))
-        for name, content in {**self._own, **mutant.parts}.items():
+        for name, content in {**self._own, **self._columns, **mutant.parts}.items():
             (path / name).write_bytes(content)
         (path / MANIFEST).write_bytes(self._manifest)
         if anew:
+            remove_columns(path)
             seal(path)
         try:
             folder = self._folder

@@ -19,8 +19,9 @@ from execution.commands.terminal import coloured
 @system_option
 @json_option
 def check(folder: Path, system: Path | None, as_json: bool) -> int:
-    """FOLDER is a run folder. Its reports are rendered again, too. --system says where the system lies
-    now, if it has moved. The exit code is the run's.
+    """FOLDER is a run folder. Its reports are rendered again, too, and its history in columns is compared
+    with its lines, row by row. --system says where the system lies now, if it has moved. The exit code is
+    the run's.
     """
     from execution.runs.judging import judge_again, render
     from execution.runs.run_folder import RunFolder
@@ -29,7 +30,7 @@ def check(folder: Path, system: Path | None, as_json: bool) -> int:
     from reports.console import run_lines
 
     run = RunFolder(folder, system)
-    history = run.history()
+    history = run.history(compared=True)
     analysis = judge_again(run, history)
     made = render(run, history, analysis)
     if as_json:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from execution.runs.manifest import JUDGEMENT, MANIFEST, require_judgement, seal
+from execution.runs.manifest import HISTORY, JUDGEMENT, MANIFEST, digests, require_judgement, seal
 from execution.runs.run_folder import RunFolder
 from execution.whole_files import write_whole
 from experiment.asked import Asked
 from experiment.history import History
+from experiment.history_columns import COLUMNS, kept_in_columns, remove_columns, write_columns
 from experiment.scenario import Scenario
 from experiment.topology import System
 from measurement.analysis import Analysis
@@ -31,16 +32,26 @@ def judge(
     *,
     again: bool = False,
 ) -> Analysis:
-    """Analyse the history and store analysis.json beside it; `again` as in `seal`."""
+    """Analyse the history and store analysis.json beside it, and the history in columns; `again` as in
+    `seal`: then a run that has its manifest keeps the columns that it names, or none."""
     analysis = analyse(history, scenario, system, asked)
+    if not (again and (folder.path / MANIFEST).exists()):
+        _keep_columns(folder, history)
     write_whole(folder.analysis_path, analysis_to_json(analysis))
     seal(folder.path, again)
     return analysis
 
 
+def _keep_columns(folder: RunFolder, history: History) -> None:
+    if kept_in_columns(history):
+        write_columns(folder.path, history, digests(folder.path, (HISTORY,))[HISTORY])
+    else:
+        remove_columns(folder.path)
+
+
 def unjudged(folder: RunFolder) -> None:
     """Take away what a judgement that was cut short has written: the run counts as never judged."""
-    for name in (MANIFEST, JUDGEMENT, *RUN_FORMATS):
+    for name in (MANIFEST, JUDGEMENT, *COLUMNS, *RUN_FORMATS):
         (folder.path / name).unlink(missing_ok=True)
 
 

@@ -15,6 +15,7 @@ import msgspec
 
 from execution.whole_files import write_whole
 from experiment.errors import HistoryError
+from experiment.history_columns import COLUMNS
 from experiment.regular_files import open_regular, read_regular
 from experiment.values import decoded
 
@@ -22,7 +23,8 @@ MANIFEST = "manifest.json"
 MOST_BYTES = 1_000_000  # a digest for each file
 VERSION = 1
 VALUES = ("scenario.json", "system.json", "design.json", "plan.json")
-EVIDENCE = ("run.json", *VALUES, "history.jsonl")
+HISTORY = "history.jsonl"
+EVIDENCE = ("run.json", *VALUES, HISTORY)
 JUDGEMENT = "analysis.json"
 ABSENT = "absent"  # the history of a run that ended before it began
 
@@ -45,7 +47,7 @@ def seal(folder: Path, again: bool = False) -> None:
     is: what lies there now may be another file.
     """
     kept = _sealed(folder) if again else None
-    parts = (kept or digests(folder, EVIDENCE)) | digests(folder, (JUDGEMENT,))
+    parts = (kept or digests(folder, (*EVIDENCE, *COLUMNS))) | digests(folder, (JUDGEMENT,))
     manifest = msgspec.json.encode(_Manifest(VERSION, parts))
     write_whole(folder / MANIFEST, msgspec.json.format(manifest, indent=1))
 
@@ -60,7 +62,7 @@ def require_evidence(folder: Path) -> None:
     Raises HistoryError."""
     sealed = _sealed(folder)
     if sealed is not None:
-        _require(folder, {name: sealed.get(name, "") for name in EVIDENCE}, MANIFEST)
+        _require(folder, _bound(sealed), MANIFEST)
 
 
 def require_judgement(folder: Path) -> None:
@@ -69,7 +71,21 @@ def require_judgement(folder: Path) -> None:
     if sealed is None:
         hint = "judge the run again with `codeblue check`"
         raise HistoryError(f"{folder}: found no {MANIFEST}, expected that of a judged run; {hint}")
-    _require(folder, {name: sealed.get(name, "") for name in (*EVIDENCE, JUDGEMENT)}, MANIFEST)
+    _require(folder, {**_bound(sealed), JUDGEMENT: sealed.get(JUDGEMENT, "")}, MANIFEST)
+
+
+def sealed_columns(folder: Path) -> str | None:
+    """The digest of the lines of a run whose manifest names columns of them; None where there are none.
+    Raises HistoryError."""
+    sealed = _sealed(folder) or {}
+    named = any(sealed.get(name, ABSENT) != ABSENT for name in COLUMNS)
+    return sealed.get(HISTORY, "") if named else None
+
+
+def _bound(sealed: Mapping[str, str]) -> dict[str, str]:
+    """What the evidence must be. A run that was judged by an earlier version has no columns."""
+    columns = {name: sealed.get(name, ABSENT) for name in COLUMNS}
+    return {name: sealed.get(name, "") for name in EVIDENCE} | columns
 
 
 def _sealed(folder: Path) -> dict[str, str] | None:

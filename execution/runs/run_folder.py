@@ -5,6 +5,7 @@ scenario.json   with system.json, design.json and plan.json: what was played, as
 code/           the system's own files of Python properties, which judge
 sources/        the files that the values were read from, for people
 history.jsonl   appended while the run happens
+history.*.parquet  the same in columns, of a finished run: for reading it again
 logs/, traces/  of the services
 logs.jsonl      what all services logged, in the order of time, with the traces that it belongs to
 facts.json      scenario and design in the words of a report
@@ -31,13 +32,14 @@ from typing import Any, TypeVar, get_type_hints
 import msgspec
 
 from execution.catalogue import read_system, system_file
-from execution.runs.manifest import VALUES, digests, require_evidence, require_values
+from execution.runs.manifest import HISTORY, VALUES, digests, require_evidence, require_values, sealed_columns
 from execution.whole_files import closed
 from experiment.asked import Asked
 from experiment.controls import Fault
 from experiment.design import Design
 from experiment.errors import HistoryError, OutputError, StorageError, UsageError
 from experiment.history import Header, History, load_history
+from experiment.history_columns import load_columns, require_same
 from experiment.plan import Plan
 from experiment.properties import Binding
 from experiment.regular_files import read_regular
@@ -94,7 +96,7 @@ class RunFolder:
 
     @property
     def history_path(self) -> Path:
-        return self.path / "history.jsonl"
+        return self.path / HISTORY
 
     @property
     def analysis_path(self) -> Path:
@@ -134,13 +136,20 @@ class RunFolder:
             **kept,
         )
 
-    def history(self) -> History:
-        """Also of a run that ended before it began: then nobody has judged it yet. Raises HistoryError, also
-        for a history that is not that of this run."""
+    def history(self, *, compared: bool = False) -> History:
+        """Read from its columns where it has some; `compared` with its lines, row by row. Also of a run that
+        ended before it began: then nobody has judged it yet. Raises HistoryError, also for a history that is
+        not that of this run."""
         require_evidence(self.path)
         inputs = self.inputs()
         require_values(self.path, inputs.values)
-        history = load_history(self.history_path, inputs.header)
+        digest = sealed_columns(self.path)
+        if digest is None:
+            history = load_history(self.history_path, inputs.header)
+        else:
+            history = load_columns(self.path, digest)
+            if compared:
+                require_same(self.path, history, self.history_path)
         for name in IDENTITY:
             found, expected = getattr(history.header, name), getattr(inputs.header, name)
             if found != expected:

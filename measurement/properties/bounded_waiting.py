@@ -46,8 +46,7 @@ class BoundedWaiting:
             if not self.operations or name in self.operations
         }
         judged = (
-            history.operations.lazy()
-            .filter(pl.col("sent").is_not_null())
+            history.lazy_operations.filter(pl.col("sent").is_not_null())
             .select(
                 "id",
                 "journey",
@@ -95,7 +94,8 @@ class BoundedWaiting:
 
     def _violations(self, history: History, late: pl.DataFrame) -> list[Violation]:
         first = late.head(SHOWN)
-        found = rows("operation", history.operations.filter(pl.col("id").is_in(first["id"].implode())))
+        late_ones = history.lazy_operations.filter(pl.col("id").is_in(first["id"].implode()))
+        found = rows("operation", late_ones.collect()) if first.height else []
         by_id = {row["id"]: row for row in found}
         return [
             Violation(

@@ -21,7 +21,7 @@ from experiment.topology import System
 from experiment.units import noun
 from experiment.verdict import Violation
 from measurement.properties.register import Ended
-from measurement.properties.selection import acknowledged, invisible, slug
+from measurement.properties.selection import acknowledged, invisible, performed, slug
 from measurement.properties.versions import (
     acknowledged_writes,
     chain_breaks,
@@ -107,7 +107,7 @@ class NoLostWrite:
         if not self.versioned:
             every = pl.concat([writes.select("id", "key", "value", "ended"),
                                unversioned.select("id", "key", "value", "ended")])  # fmt: skip
-            journeys = history.operations.select("id", "journey")
+            journeys = performed(history, self.operations).select("id", "journey").collect()
             return pl.concat(
                 [
                     self._without_trace(every.join(journeys, on="id", how="left"), committed),
@@ -221,8 +221,11 @@ class NoLostWrite:
     def _shown_too_old(self, history: History, writes: pl.DataFrame) -> pl.DataFrame:
         """The last read through the API is older than what had been acknowledged."""
         newest = writes.group_by("key").agg(newest=pl.col("version").max(), id=pl.col("id").max())
-        last = history.operations.filter((pl.col("journey") == FINAL_READ) & acknowledged()).select(
-            "key", "version", t="ended"
+        last = (
+            performed(history, [FINAL_READ])
+            .filter(acknowledged())
+            .select("key", "version", t="ended")
+            .collect()
         )
         old = last.join(newest, on="key").filter(pl.col("version").fill_null(0) < pl.col("newest"))
         statement = pl.format(

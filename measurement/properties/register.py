@@ -152,7 +152,7 @@ class Register:
         if self.held:
             told = told.filter((pl.col("label") != self.held).fill_null(True))
         of_kind = (pl.col("store") == self.used.store) & (pl.col("kind") == self.used.kind)
-        records = history.records.lazy().filter(of_kind).select("key")
+        records = history.lazy_records.filter(of_kind).select("key")
         missing = told.join(records, on="key", how="anti").select("key").unique().sort("key").collect()
         said = f"was {self._past} by an acknowledged answer, and no {self.use.singular} is on record for it"
         return dict.fromkeys(missing["key"], said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from experiment.findings import no_operations
 from experiment.history import History
 from experiment.libraries import pl
 from experiment.properties import Records
@@ -25,8 +26,8 @@ def was_sent() -> pl.Expr:
 def recorded(history: History, *wanted: Records) -> pl.LazyFrame:
     """The records of any of the bindings."""
     if len(wanted) == 1:
-        return history.records.lazy().filter(chosen(wanted[0]))
-    return history.records.lazy().filter(pl.any_horizontal([chosen(one) for one in wanted]))
+        return history.lazy_records.filter(chosen(wanted[0]))
+    return history.lazy_records.filter(pl.any_horizontal([chosen(one) for one in wanted]))
 
 
 def chosen(wanted: Records) -> pl.Expr:
@@ -39,21 +40,27 @@ def chosen(wanted: Records) -> pl.Expr:
 
 def performed(history: History, journeys: Sequence[str]) -> pl.LazyFrame:
     """The operations of these journeys, sent or not."""
-    return history.operations.lazy().filter(pl.col("journey").is_in(list(journeys)))
+    return history.lazy_operations.filter(pl.col("journey").is_in(list(journeys)))
 
 
 def ids_of(history: History, journeys: Sequence[str], keys: pl.Series) -> pl.Series:
     """Ids of the operations of these journeys on any of the keys."""
-    return history.operations.filter(
-        pl.col("journey").is_in(list(journeys)) & pl.col("key").is_in(keys.implode())
-    )["id"]
+    if not keys.len():
+        return no_operations()
+    on_them = performed(history, journeys).filter(pl.col("key").is_in(keys.implode()))
+    return on_them.select("id").collect().to_series()
+
+
+def how_many(rows: pl.LazyFrame, which: pl.Expr | None = None) -> int:
+    """How many rows there are, or such rows."""
+    chosen_rows = rows if which is None else rows.filter(which)
+    return int(chosen_rows.select(pl.len()).collect().item())
 
 
 def invisible(history: History) -> pl.DataFrame:
     """Final reads in which the system said itself that it does not have the key."""
-    return history.operations.filter(
-        (pl.col("journey") == FINAL_READ) & acknowledged() & (pl.col("value") == ABSENT)
-    )
+    gone = (pl.col("journey") == FINAL_READ) & acknowledged() & (pl.col("value") == ABSENT)
+    return history.lazy_operations.filter(gone).collect()
 
 
 def slug(*words: str) -> str:

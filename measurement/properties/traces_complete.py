@@ -7,7 +7,7 @@ callees count by whom they were asked, and what a journey leaves to a worker beh
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -21,7 +21,7 @@ from experiment.units import Share
 from experiment.verdict import Violation
 from measurement.counters import group, increase
 from measurement.properties.selection import acknowledged
-from measurement.spans import Spans, spans_of
+from measurement.spans import Span, Spans, spans_of
 
 RECEIVED = frozenset({"received"})
 
@@ -84,20 +84,29 @@ def _missing(edges: Edges) -> str:
 
 def _entries(history: History, system: System, spans: Spans) -> Iterator[Edges]:
     """Operations that were acknowledged began at their journey's entry."""
-    served = {(span.trace, span.whose) for span in spans.requests}
-    expected: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    for journey, trace in _acknowledged(history):
-        if journey in system.journeys:
-            entry = system.journeys[journey].entry
-            expected[entry] += 1
-            found[entry] += (trace, entry) in served
-    yield from (Edges(f"users -> {entry}", count, found[entry]) for entry, count in expected.items())
+    entries = [(name, journey.entry) for name, journey in system.journeys.items()]
+    for entry, expected, found in _acknowledged(history, entries, spans.requests):
+        yield Edges(f"users -> {entry}", expected, found)
 
 
-def _acknowledged(history: History) -> list[tuple[str, str]]:
-    chosen = history.operations.filter(acknowledged()).select(pl.col("journey").cast(pl.String), "trace")
-    return [(journey, trace or "") for journey, trace in chosen.iter_rows()]
+def _acknowledged(
+    history: History, places: Sequence[tuple[str, str]], spans: Sequence[Span]
+) -> Iterator[tuple[str, int, int]]:
+    """Of each place that a journey reaches: how many operations of such journeys were acknowledged, and of
+    how many a span of the place has the trace."""
+    reached = pl.LazyFrame(places, {"journey": pl.String, "place": pl.String}, orient="row")
+    seen = list({(span.trace, span.whose) for span in spans})
+    traced = pl.LazyFrame(seen, {"trace": pl.String, "place": pl.String}, orient="row")
+    journey = pl.col("journey").cast(pl.String)
+    told = history.lazy_operations.filter(acknowledged())
+    steps = told.group_by("journey").len().with_columns(journey).join(reached, on="journey")
+    expected = dict(steps.group_by("place").agg(pl.col("len").sum()).sort("place").collect().iter_rows())
+    found: dict[str, int] = {}
+    if seen:
+        joined = told.select(journey, pl.col("trace").fill_null("")).join(traced, on="trace")
+        both = joined.join(reached, on=["journey", "place"]).group_by("place").len()
+        found = dict(both.collect().iter_rows())
+    yield from ((place, count, found.get(place, 0)) for place, count in expected.items())
 
 
 def _requests(history: History, system: System, spans: Spans, store: str) -> Iterator[Edges]:
@@ -120,15 +129,9 @@ def _requests(history: History, system: System, spans: Spans, store: str) -> Ite
 
 def _deliveries(history: History, system: System, spans: Spans) -> Iterator[Edges]:
     """A service that a journey uses and does not call, works behind the bus: an event reached it."""
-    arrived = {(span.trace, span.whose) for span in spans.deliveries}
-    expected: Counter[str] = Counter()
-    found: Counter[str] = Counter()
-    workers = {name: tuple(_workers(system, name)) for name in system.journeys}
-    for journey, trace in _acknowledged(history):
-        for link in workers.get(journey, ()):
-            expected[link] += 1
-            found[link] += (trace, link) in arrived
-    yield from (Edges(link, count, found[link]) for link, count in expected.items())
+    workers = [(name, link) for name in system.journeys for link in _workers(system, name)]
+    for link, expected, found in _acknowledged(history, workers, spans.deliveries):
+        yield Edges(link, expected, found)
 
 
 def _workers(system: System, journey: str) -> Iterator[str]:

@@ -43,7 +43,7 @@ def uses(history: History, journeys: Sequence[str], used: Records | None, held: 
         )
         .collect()
     )
-    rows = history.records.lazy().filter(pl.lit(False)) if used is None else recorded(history, used)
+    rows = history.lazy_records.filter(pl.lit(False)) if used is None else recorded(history, used)
     records = rows.select("key", "version", "t").with_row_index("id").collect()
     pairs = _pairs(records, asked)
     settled = _explained(records, pairs)

@@ -20,6 +20,7 @@ from execution.catalogue import default_catalogue
 from execution.runs.manifest import seal
 from execution.runs.run_folder import RunFolder
 from experiment.errors import CodeBlueError, ExitCode
+from experiment.history_columns import COLUMNS
 from experiment.jobs import Job
 from experiment.stop import Stop
 from measurement.run_records import FinishedRuns, RunRecord
@@ -35,6 +36,7 @@ PARTS = (
     "design.json",
     "plan.json",
     "history.jsonl",
+    *COLUMNS,
     "analysis.json",
     "facts.json",
     "manifest.json",
@@ -165,7 +167,7 @@ def test_a_run_folder_with_a_damaged_part_is_refused(
     folder = tmp_path / "run"
     shutil.copytree(run, folder)
     whole = (folder / name).read_bytes()
-    if name.endswith(".jsonl"):
+    if name.endswith((".jsonl", ".parquet")):
         contents = list(damaged_bytes(whole))
     else:
         contents = [*damaged_bytes(whole), *damaged_values(whole, 12)]

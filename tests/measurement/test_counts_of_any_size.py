@@ -58,7 +58,7 @@ def test_a_run_with_one_full_second_is_judged(n: int, good: bool) -> None:
     )
     whole = pl.concat([seen.operations.filter(pl.col("key") != "more"), more])
     run = scenario(expect={"recovery": Recovery(within=5.0, hold=5.0)})
-    analysis = analyse(replace(seen, operations=whole), run, SYSTEM)
+    analysis = analyse(replace(seen, lazy_operations=whole.lazy()), run, SYSTEM)
     row = next(one for one in analysis.journeys if (one.journey, one.phase) == ("check_in", "recovery"))
     assert row.offered == pytest.approx(n, abs=200)
     assert row.good == (row.offered if good else row.offered - n)

@@ -75,7 +75,9 @@ def test_a_median_between_two_humps_is_not_known() -> None:
         took = np.where(rng.random(len(operations)) < waiting, 0.3, 0.016) + rng.normal(
             0, 1e-4, len(operations)
         )
-        return replace(history, operations=operations.with_columns(ended=pl.col("intended") + took))
+        return replace(
+            history, lazy_operations=operations.lazy().with_columns(ended=pl.col("intended") + took)
+        )
 
     pair = replace(pair, live=two_humps(pair.live, 0.49), twin=two_humps(pair.twin, 0.51))
     medians = [gap for gap in distance([pair]).gaps if " p50 " in gap.quantity and gap.live is not None]

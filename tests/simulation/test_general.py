@@ -260,7 +260,7 @@ def traced(history: History) -> tuple[History, list[dict[str, Any]]]:
         spans.append(span("client", "billing", "GET payer", ids, at + 0.085, 0.01, "billing -> payer"))
         ids = f"{trace} {trace}b {trace}s"
         spans.append(span("client", "billing", "late", ids, at + 0.2, 0.01, "billing -> payer"))
-    return replace(history, operations=paid), spans
+    return replace(history, lazy_operations=paid.lazy()), spans
 
 
 def test_the_calls_of_an_operation_are_read_from_its_spans() -> None:

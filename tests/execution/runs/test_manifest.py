@@ -18,8 +18,10 @@ from execution.runs.manifest import (
     require_judgement,
     require_values,
     seal,
+    sealed_columns,
 )
 from experiment.errors import HistoryError
+from experiment.history_columns import COLUMNS
 
 HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # SHA-256 of "hello"
 
@@ -27,7 +29,7 @@ HELLO = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # SH
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     """A run with every part, each with a content of its own."""
-    for name in (*EVIDENCE, JUDGEMENT):
+    for name in (*EVIDENCE, *COLUMNS, JUDGEMENT):
         (tmp_path / name).write_text(f"this is {name}", encoding="utf-8")
     return tmp_path
 
@@ -47,10 +49,10 @@ def test_a_sealed_run_is_accepted_until_a_part_changes(folder: Path) -> None:
     require_judgement(folder)
     said = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     assert said["version"] == 1
-    assert set(said["sha256"]) == {*EVIDENCE, JUDGEMENT}
+    assert set(said["sha256"]) == {*EVIDENCE, *COLUMNS, JUDGEMENT}
 
 
-@pytest.mark.parametrize("part", EVIDENCE)
+@pytest.mark.parametrize("part", [*EVIDENCE, *COLUMNS])
 def test_a_part_of_the_evidence_that_changed_is_named(part: str, folder: Path) -> None:
     """Changed or gone: nobody judges by it, and no judgement is shown beside it."""
     seal(folder)
@@ -89,6 +91,30 @@ def test_judging_again_binds_the_evidence_that_was_sealed(folder: Path) -> None:
         require_evidence(folder)
     seal(folder)
     require_evidence(folder)
+
+
+def test_columns_are_read_when_the_manifest_names_them(folder: Path) -> None:
+    """With the digest of the lines that they were made from; nobody reads those of a run without manifest."""
+    assert sealed_columns(folder) is None
+    seal(folder)
+    assert sealed_columns(folder) == digests(folder, ("history.jsonl",))["history.jsonl"]
+
+
+def test_a_run_of_an_earlier_version_has_no_columns(folder: Path) -> None:
+    """Its manifest does not name any, and is good; columns that appear beside it are not its own."""
+    kept = {name: (folder / name).read_bytes() for name in COLUMNS}
+    for name in COLUMNS:
+        (folder / name).unlink()
+    seal(folder)
+    path = folder / MANIFEST
+    said = json.loads(path.read_text(encoding="utf-8"))
+    said["sha256"] = {name: digest for name, digest in said["sha256"].items() if name not in COLUMNS}
+    path.write_text(json.dumps(said), encoding="utf-8")
+    require_evidence(folder)
+    assert sealed_columns(folder) is None
+    (folder / COLUMNS[0]).write_bytes(kept[COLUMNS[0]])
+    with pytest.raises(HistoryError, match=r"operations\.parquet: found another file than manifest"):
+        require_evidence(folder)
 
 
 def test_a_run_that_never_began_has_no_history(folder: Path) -> None:

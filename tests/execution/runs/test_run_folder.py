@@ -9,6 +9,7 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 from execution.catalogue import default_catalogue
@@ -17,11 +18,13 @@ from execution.places import ROOT
 from execution.runs.bench import RunResult
 from execution.runs.facts import folder_digest
 from execution.runs.judging import judge_again
+from execution.runs.manifest import seal
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment import history_lines
 from experiment.errors import HistoryError, StorageError
+from experiment.history_columns import COLUMNS, remove_columns
 from experiment.plan import Plan
 from experiment.properties import Property
 from experiment.stop import Stop
@@ -90,6 +93,39 @@ def test_a_history_is_read_once_a_run(tmp_path: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(history_lines, "chunks", counted)
     result = played(planned("smoke/control"), tmp_path)
     assert read == [result.folder.history_path]
+
+
+def test_a_finished_run_is_read_from_its_columns(
+    result: RunResult, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lines are read only to be compared; without columns, as of an earlier version, they serve."""
+    shutil.copytree(result.folder.path, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    compared = folder.history(compared=True)
+    with monkeypatch.context() as patched:
+        patched.setattr(history_lines, "chunks", None)  # whoever reads lines fails
+        read = folder.history()
+    remove_columns(folder.path)
+    with pytest.raises(HistoryError, match=r"history\.operations\.parquet: found no readable file"):
+        folder.history()
+    seal(folder.path)
+    for other in (compared, folder.history()):
+        assert other.operations.equals(read.operations) and other.records.equals(read.records)
+        assert (other.samples, other.tally) == (read.samples, read.tally)
+
+
+def test_columns_that_say_something_else_are_refused(result: RunResult, tmp_path: Path) -> None:
+    """Made with the right digests, by a writer that is wrong: `check` compares them with the lines."""
+    shutil.copytree(result.folder.path, tmp_path / "run")
+    folder = RunFolder(tmp_path / "run")
+    path = folder.path / COLUMNS[0]
+    said = {name: text for name, text in pl.read_parquet_metadata(path).items() if name != "ARROW:schema"}
+    later = pl.read_parquet(path).with_columns(pl.col("ended") + 0.001)
+    later.write_parquet(path, metadata=said)
+    seal(folder.path)
+    folder.history()
+    with pytest.raises(HistoryError, match=r"found other rows than those of history\.jsonl"):
+        folder.history(compared=True)
 
 
 def test_another_version_is_refused_by_name(result: RunResult, tmp_path: Path) -> None:
