@@ -5,11 +5,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
+from functools import lru_cache
 from typing import Annotated, Any, get_args, get_origin
 
 from experiment.decoding import hints_of
 from experiment.names import JOURNEY, STORE, Reference
-from experiment.properties import Property
+from experiment.properties import Binding, Property
 from experiment.scenario import Scenario
 from experiment.topology import System
 
@@ -84,7 +85,16 @@ def _with_callees(system: System, names: set[str]) -> set[str]:
 
 def mentioned(stated: Property, kind: Reference) -> set[str]:
     """The names of this kind that the binding of a property holds, at any depth."""
-    return set(_names(stated.binding, type(stated.binding), kind))
+    try:
+        return set(_mentioned(stated.binding, kind))
+    except TypeError:  # a binding in Python may hold what has no hash
+        return set(_names(stated.binding, type(stated.binding), kind))
+
+
+@lru_cache(maxsize=4096)
+def _mentioned(binding: Binding, kind: Reference) -> frozenset[str]:
+    """Every judgement of every run asks for the same few."""
+    return frozenset(_names(binding, type(binding), kind))
 
 
 def _reads_all(stated: Property) -> bool:

@@ -132,9 +132,7 @@ def mean_quality(graded: pl.DataFrame, phase: str) -> dict[str, float]:
 def seconds_table(graded: pl.DataFrame) -> pl.DataFrame:
     """Per journey and second: offered, good, errors, p50, p95, p99, max; and the same for all as journey
     `all`."""
-    loaded = graded.filter(pl.col("is_sent") & (pl.col("bucket") >= 0)).with_columns(
-        pl.col("journey").cast(pl.String)
-    )
+    loaded = graded.lazy().filter(pl.col("is_sent") & (pl.col("bucket") >= 0))
     figures = {
         "offered": pl.len(),
         "good": pl.col("good").sum(),
@@ -142,8 +140,8 @@ def seconds_table(graded: pl.DataFrame) -> pl.DataFrame:
         "max": pl.col("latency").max(),
         **_percentiles(),
     }
-    each = loaded.lazy().group_by("journey", "bucket").agg(**figures)
-    total = loaded.lazy().group_by("bucket").agg(**figures).with_columns(journey=pl.lit("all"))
+    each = loaded.group_by("journey", "bucket").agg(**figures).with_columns(pl.col("journey").cast(pl.String))
+    total = loaded.group_by("bucket").agg(**figures).with_columns(journey=pl.lit("all"))
     return pl.concat([each, total.select(each.collect_schema().names())]).collect().sort("journey", "bucket")
 
 
@@ -155,26 +153,40 @@ BLOCKS_S = (2, 5, 10, 30, 1_000_000)
 def _filled(graded: pl.DataFrame, table: pl.DataFrame, seconds: int) -> pl.DataFrame:
     """As `table`, with a row for every second and journey, and percentiles from wider blocks where a second
     holds too few."""
-    loaded = graded.lazy().filter(pl.col("is_sent") & (pl.col("bucket") >= 0) & (pl.col("bucket") < seconds))
-    loaded = loaded.select(
-        "bucket", "latency", "waited", *(pl.col(n).cast(pl.String) for n in ("journey", "phase"))
-    )
-    whole = pl.concat([loaded, loaded.with_columns(journey=pl.lit("all"))])
+    during = pl.col("is_sent") & (pl.col("bucket") >= 0) & (pl.col("bucket") < seconds)
+    loaded = graded.lazy().filter(during).select("journey", "phase", "bucket", "latency", "waited")
     names = table.select("journey").unique().lazy()
     each = pl.LazyFrame({"bucket": range(seconds)}, schema={"bucket": pl.Int32})
-    phases = each.join(loaded.group_by("bucket").agg(pl.col("phase").min()), on="bucket", how="left")
+    phase = pl.col("phase").cast(pl.String)
+    phases = each.join(loaded.group_by("bucket").agg(phase.min()), on="bucket", how="left")
     phases = phases.sort("bucket").with_columns(pl.col("phase").forward_fill().backward_fill())
-    full = names.join(phases, how="cross").join(table.lazy(), on=["journey", "bucket"], how="left")
+    full = names.join(phases, how="cross").join(table.lazy(), on=["journey", "bucket"], how="left").collect()
     for width in BLOCKS_S:
         block = (pl.col("bucket") // width).alias("block")
-        wide = whole.group_by("journey", "phase", block).agg(**_percentiles())
+        lacking = pl.any_horizontal(pl.col(name).is_null() for name in PERCENTILES)
+        gaps = full.filter(lacking).select("journey", "phase", block).unique()
+        if not gaps.height:
+            break
+        wide = _of_blocks(loaded.with_columns(block), gaps)
         full = (
             full.with_columns(block)
             .join(wide, on=["journey", "phase", "block"], how="left", suffix="_wide")
             .with_columns(pl.coalesce(name, f"{name}_wide").alias(name) for name in PERCENTILES)
             .drop("block", *(f"{name}_wide" for name in PERCENTILES))
         )
-    return full.collect().sort("journey", "bucket")
+    return full.sort("journey", "bucket")
+
+
+def _of_blocks(loaded: pl.LazyFrame, gaps: pl.DataFrame) -> pl.DataFrame:
+    """Percentiles of these journeys (`all` is every one) in these blocks; no other operation is looked at."""
+    keys = ["journey", "phase", "block"]
+    mine = gaps.filter(pl.col("journey") != "all")["journey"].unique().to_list()
+    every = gaps.filter(pl.col("journey") == "all")["block"].unique()
+    parts = [loaded.filter(pl.col("journey").is_in(mine)).with_columns(pl.col("journey").cast(pl.String))]
+    if every.len():
+        parts += [loaded.filter(pl.col("block").is_in(every.implode())).with_columns(journey=pl.lit("all"))]
+    asked = pl.concat(parts).with_columns(pl.col("phase").cast(pl.String))
+    return asked.join(gaps.lazy(), on=keys, how="semi").group_by(keys).agg(**_percentiles()).collect()
 
 
 def timelines(
