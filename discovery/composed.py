@@ -70,6 +70,8 @@ class Found:
     services: tuple[FoundService, ...]
     links: tuple[FoundLink, ...]
     left_out: tuple[str, ...] = ()
+    jobs: tuple[str, ...] = ()
+    """What others wait for until it has ended: a run starts it by itself."""
 
     def callees(self, caller: str) -> tuple[FoundLink, ...]:
         return tuple(link for link in self.links if link.caller == caller)
@@ -89,10 +91,11 @@ class Found:
 
 def found_in(services: Mapping[str, ComposeService], profiles: Collection[str] = ()) -> Found:
     """What the services of a compose file say of each other."""
+    ending = tuple(dict.fromkeys(job for one in services.values() for job in one.jobs))
     taken = {
         name: one
         for name, one in services.items()
-        if not one.profiles or any(profile in profiles for profile in one.profiles)
+        if name not in ending and (not one.profiles or any(profile in profiles for profile in one.profiles))
     }
     links = [link for name in taken for link in _links_of(name, taken)]
     found = tuple(_service(name, one, links) for name, one in taken.items())
@@ -105,7 +108,7 @@ def found_in(services: Mapping[str, ComposeService], profiles: Collection[str] =
         )
         for link in links
     )
-    return Found(found, completed, tuple(name for name in services if name not in taken))
+    return Found(found, completed, tuple(name for name in services if name not in (*taken, *ending)), ending)
 
 
 def names_for(caller: str, services: Mapping[str, ComposeService]) -> dict[str, str]:

@@ -102,6 +102,8 @@ def of_compose(compose: str, found: Found) -> Origin:
     services += [line for one in found.services for line in _service(one)]
     if found.left_out:
         services.append(f"  # left out, since they are in a profile: {', '.join(found.left_out)}")
+    if found.jobs:
+        services.append(f"  # run to their end before what waits for them: {', '.join(found.jobs)}")
     if found.links:
         links = ["links:                          # who calls whom, and which text says so"]
         links += [line for link in found.links for line in _link(link)]

@@ -146,7 +146,9 @@ def _linked(
     calls: dict[str, tuple[str, bool | None, bool]] = {}
     unset: list[str] = []
     elsewhere: list[Elsewhere] = []
-    for name, value in (own | {name: value for name, value in shared.items() if name not in own}).items():
+    for name, value in (
+        {**own, **{name: value for name, value in shared.items() if name not in own}}
+    ).items():
         if name == "PORT":
             continue
         text, named, others = _replaced(name, value, one.port, ports)

@@ -65,6 +65,8 @@ class ComposeService:
     mounts: tuple[Mount, ...] = ()
     test: tuple[str, ...] = ()
     depends_on: dict[str, Condition] = field(default_factory=dict)
+    jobs: tuple[str, ...] = ()
+    """Services that must have ended well before it starts, such as a migration."""
     profiles: tuple[str, ...] = ()
     aliases: tuple[str, ...] = ()
     """Other names under which it is called."""
@@ -114,8 +116,16 @@ def compose_service(path: Path, name: str) -> ComposeService:
         where = place(read_yaml(path, aliases=True), "services")
         what = f'no service "{name}"'
         raise ConfigError([Problem(where, what, "a service of this file", nearest(name, services))])
-    if services[name].refused:
-        raise ConfigError(list(services[name].refused))
+    problems = list(services[name].refused)
+    for job in services[name].jobs:
+        if job not in services:
+            where = place(read_yaml(path, aliases=True), "services", name, "depends_on", job)
+            what = f'no service "{job}", for whose end {name} waits'
+            problems.append(Problem(where, what, "a service of this file", nearest(job, services)))
+        else:
+            problems += services[job].refused
+    if problems:
+        raise ConfigError(problems)
     return services[name]
 
 
@@ -165,6 +175,7 @@ class _Reader:
             ),
             test=self._test(node.get("healthcheck")),
             depends_on=dict(self._depends(node.get("depends_on"))),
+            jobs=tuple(self._jobs(node.get("depends_on"))),
             profiles=tuple(self.texts(node.get("profiles"))),
             aliases=tuple(dict.fromkeys(self._aliases(name, node))),
             links=links,
@@ -324,6 +335,11 @@ class _Reader:
         else:
             yield from ((name, "service_started") for name in self.texts(node))
 
+    def _jobs(self, node: Node | None) -> Iterator[str]:
+        for key, value in node.items if isinstance(node, Mapping) else ():
+            if isinstance(value, Mapping) and self.text(value.get("condition")) == ENDS:
+                yield key.text
+
     def _aliases(self, name: str, node: Mapping) -> Iterator[str]:
         if own := self.text(node.get("container_name")):
             yield own
@@ -356,11 +372,6 @@ class _Reader:
                 expected = "1: one container of a service is started"
                 yield Problem(count.where, f"{text} replicas of {name}", expected)
         yield from (one for one in self._given(node) if isinstance(one, Problem))
-        depends = node.get("depends_on")
-        for key, value in depends.items if isinstance(depends, Mapping) else ():
-            if isinstance(value, Mapping) and self.text(value.get("condition")) == ENDS:
-                expected = "services that stay: a run starts none that ends"
-                yield Problem(key.where, f"{name} waits until {key.text} has ended", expected)
         networks = node.get("networks")
         for network, joined in networks.items if isinstance(networks, Mapping) else ():
             for version in ("ipv4_address", "ipv6_address"):

@@ -452,17 +452,19 @@ def _check_compose(system: System, decoder: Decoder, node: Node) -> None:
             found = f'the service "{service.compose}" of the compose file a second time'
             decoder.fail(where, found, f"each once: {other} is this service")
     if system.compose and not system.file(system.compose).is_file():
-        where = place(node, "compose")
         expected = "a compose file, relative to this file"
-        decoder.fail(where, f'"{system.compose}", which is not there', expected)
+        decoder.fail(place(node, "compose"), f'"{system.compose}", which is not there', expected)
         return
     for wanted, name in named.items():
         with suppress(ConfigError):  # what is wrong there is said where the service is checked
             said = compose_service(compose_path(Path(system.source), system.compose), wanted)
+            for job in set(said.jobs) & named.keys():
+                found = f'"{job}", for whose end {name} waits: a run starts it by itself'
+                decoder.fail(place(node, "services", named[job], "compose"), found, "a service that stays")
             for missing in said.depends_on.keys() - named.keys():
-                where = place(node, "services", name, "compose")
                 found = f'"{wanted}", which depends on "{missing}", and no service of this file is that'
-                decoder.fail(where, found, f"a service with `compose: {missing}`")
+                expected = f"a service with `compose: {missing}`"
+                decoder.fail(place(node, "services", name, "compose"), found, expected)
 
 
 def check_roles(system: System, designs: Collection[str]) -> None:

@@ -19,6 +19,7 @@ from runtimes.containers.engine import Engine
 from runtimes.containers.engine_images import Images
 from runtimes.containers.foreign_images import Image, variant_images
 from runtimes.containers.images import image_versions, require_images
+from runtimes.containers.jobs import job_key, run_job, waits_of
 from runtimes.containers.layout import SERVICE_USER, TOOLBOX, TOXIPROXY, Layout
 from runtimes.containers.networks import networks_of
 from runtimes.containers.parts import ContainerPart, wait_until_ready
@@ -85,14 +86,16 @@ def bring_up(
     run: RunSettings,
     service_image: str,
     images: Mapping[str, Image],
+    jobs: Mapping[str, Image],
 ) -> Built:
-    """Everything started and ready; `images` are those of the services that know nothing of the harness.
+    """Everything started and ready; `images` are those of the services that know nothing of the harness,
+    `jobs` those of what runs to its end before some of them.
     Raises StartError with status and last log lines of what is not."""
     end, stop = time.monotonic() + START_DEADLINE_S, journal.stop
     folder = _make_folder(journal.folder, system)
     secrets = new_secrets(databases(system))
     layout = _make_network(engine, system, journal, run, service_image, secrets.keys)
-    _make_volumes(engine, layout, images)
+    _make_volumes(engine, layout, {**images, **jobs})
     token = next((secrets.keys.of(system, bus) for bus, kind in stores(system).items() if kind == "nats"), "")
     users = {"postgres": plan.POSTGRES_USER, "bus": SERVICE_USER}
     write_store_files(folder.path / "stores", secrets, token, **users)
@@ -117,14 +120,21 @@ def bring_up(
             if part.is_store:
                 wait_until_ready(engine, part, end, stop)
         # What knows nothing of the harness may not wait for its stores: it starts when these are there.
-        for wave in _waves(system, foreign_parts(built, system, run)):
+        foreign = foreign_parts(built, system, run)
+        ending = {job_key(name): (name, image) for name, image in jobs.items()}
+        for wave in _waves(system, foreign, jobs):
             begun = []
-            for part in wave:
-                built.parts[part.name] = part
+            for name in wave:
+                if name in ending:
+                    begun.append(pool.submit(run_job, engine, system, layout, *ending[name], end, stop))
+                    continue
+                part = built.parts[name] = foreign[name]
                 engine.create(part.spec)
                 begun.append(pool.submit(_start_ready, engine, part, end, stop))
             ready += begun
             wait(begun)  # a part that others depend on comes before them
+            if any(job.exception() for job in begun):
+                break  # what depends on a job that failed, or on a part that is not ready, does not start
         for done in (toolbox, *ready):
             done.result()
     return built
@@ -207,16 +217,18 @@ def _parts(system: System, layout: Layout, folder: Path, secrets: Secrets) -> di
     return parts
 
 
-def _waves(system: System, parts: Mapping[str, ContainerPart]) -> Iterator[list[ContainerPart]]:
-    """Parts after all that they depend on, as a compose file says. Raises StartError for a circle."""
-    names = {service.compose: name for name, service in system.services.items() if service.compose}
+def _waves(
+    system: System, parts: Mapping[str, ContainerPart], jobs: Mapping[str, Image]
+) -> Iterator[list[str]]:
+    """Parts and jobs after all that they depend on, as a compose file says. Raises StartError for a
+    circle."""
     said = {name: system.composed(name) for name in parts}
-    waits = {name: {names[on] for on in one.depends_on} if one else set() for name, one in said.items()}
+    waits = waits_of(system, said, {name: image.said for name, image in jobs.items()})
     while waits:
         free = [name for name, on in waits.items() if not on & waits.keys()]
         if not free:
             raise StartError(f"{', '.join(waits)} depend on each other in {system.compose_file}")
-        yield [parts[name] for name in free]
+        yield free
         waits = {name: on for name, on in waits.items() if name not in free}
 
 

@@ -6,7 +6,7 @@ An image that is built here is named after what it is made of, so that a second 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,33 +34,43 @@ class Image:
     said: ComposeService = field(default_factory=ComposeService)
 
 
-def foreign_images(system: System, cache: Path, journal: Journal) -> dict[str, Image]:
-    """Service to image, for every service that is not a module: pulled or built if the engine has it not.
+def foreign_images(
+    system: System, jobs: Mapping[str, ComposeService], cache: Path, journal: Journal
+) -> tuple[dict[str, Image], dict[str, Image]]:
+    """Service to image, for every service that is not a module, and job to image: pulled or built if the
+    engine has it not.
 
     `cache` is where wheels are kept. Raises StartError, EngineError, ConfigError.
     """
     foreign = {name: service for name, service in system.services.items() if service.foreign}
     if not foreign:
-        return {}
+        return {}, {}
     images = Images()
     built: dict[str, str] = {}
-    found: dict[str, Image] = {}
+
+    def image_of(name: str, named: str, folder: Path | None, said: ComposeService) -> Image:
+        if folder is None:
+            return Image(_named(images, name, named), said)
+        place = repr((folder.resolve(), said.dockerfile, said.build_args, said.stage))
+        if place not in built:
+            built[place] = _built(images, folder.resolve(), said, system.name, cache, journal)
+        return Image(built[place], said)
+
+    def folder_of(build: str, said: ComposeService) -> Path | None:
+        if build:
+            return system.file("") / build
+        return system.compose_file.parent / said.build if said.build else None
+
     try:
+        services: dict[str, Image] = {}
         for name, service in foreign.items():
             said = system.composed(name) or ComposeService()
             image = service.image or said.image
-            if not (service.build or said.build):
-                found[name] = Image(_named(images, name, image), said)
-                continue
-            beside = system.file("") if service.build else system.compose_file.parent
-            folder = (beside / (service.build or said.build)).resolve()
-            place = repr((folder, said.dockerfile, said.build_args, said.stage))
-            if place not in built:
-                built[place] = _built(images, folder, said, system.name, cache, journal)
-            found[name] = Image(built[place], said)
+            services[name] = image_of(name, image, folder_of(service.build, said), said)
+        ending = {name: image_of(name, said.image, folder_of("", said), said) for name, said in jobs.items()}
     finally:
         images.close()
-    return found
+    return services, ending
 
 
 def variant_images(design: Design) -> dict[str, str]:

@@ -255,13 +255,14 @@ def foreign_spec(
         working_dir=said.working_dir,
         user=said.user,
         capabilities=said.capabilities,
-        binds=tuple(_bind(layout, name, mount) for mount in said.mounts if mount.kind != "tmpfs"),
+        binds=tuple(foreign_bind(layout, name, mount) for mount in said.mounts if mount.kind != "tmpfs"),
         tmpfs={mount.target: "rw,mode=1777" for mount in said.mounts if mount.kind == "tmpfs"},
         joins=layout.networks.of(system, name),
     )
 
 
-def _bind(layout: Layout, service: str, mount: Mount) -> str:
+def foreign_bind(layout: Layout, service: str, mount: Mount) -> str:
+    """A mount as the engine takes it; what is of the machine is read only."""
     if mount.kind == "bind":
         return f"{mount.source}:{mount.target}:ro"
     return f"{volume_of(layout, service, mount)}:{mount.target}{':ro' if mount.read_only else ''}"

@@ -31,6 +31,7 @@ from runtimes.containers.building import (
 )
 from runtimes.containers.engine import Engine
 from runtimes.containers.foreign_images import asked_image, foreign_images
+from runtimes.containers.jobs import jobs_of
 from runtimes.containers.layout import TOOLBOX, TOXIPROXY
 from runtimes.containers.links import PacketLink
 from runtimes.containers.nodes import ContainerNode
@@ -121,9 +122,9 @@ class ContainersRuntime:
         cache = self._var / "images"
         with self._asked.cut_short(0.0):  # a build or a fetch is ended with its connection
             image = image_of(self._system, self._service_image, cache, journal)
-            images = foreign_images(self._system, cache, journal)
+            images, jobs = foreign_images(self._system, jobs_of(self._system), cache, journal)
         self._watch = EngineWatch(engine, f"codeblue.instance={journal.instance}")
-        self._built = bring_up(engine, self._system, journal, run, image, images)
+        self._built = bring_up(engine, self._system, journal, run, image, images, jobs)
         self._equip(self._built, engine, journal)
         beside(self._asked, lambda: self.reset(run))
 

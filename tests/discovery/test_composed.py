@@ -129,3 +129,17 @@ def test_a_second_port_of_a_callee_is_told(variables: str, tmp_path: Path) -> No
     text = f"services: {{web: {{image: a, environment: {variables}}}, api: {{image: b}}}}"
     (link,) = found(tmp_path, text).links
     assert (link.port, link.other_ports) == (1, (2,))
+
+
+def test_what_ends_is_no_service(tmp_path: Path) -> None:
+    """A run starts it by itself, before what waits for it."""
+    path = tmp_path / "compose.yaml"
+    path.write_text(
+        "services:\n"
+        "  web: {image: w, depends_on: {job: {condition: service_completed_successfully}, db: {}}}\n"
+        "  job: {image: w, environment: {DB: 'postgres://db/x'}}\n"
+        "  db: {image: postgres}\n"
+    )
+    found = found_in(read_compose(path))
+    assert [one.name for one in found.services] == ["web", "db"]
+    assert (found.jobs, found.left_out) == (("job",), ())

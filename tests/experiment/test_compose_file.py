@@ -138,11 +138,6 @@ def test_what_others_write_is_understood(tmp_path: Path, monkeypatch: pytest.Mon
         ("deploy: {replicas: 3}", "3 replicas of web", "1: one container"),
         ("extra_hosts: ['db:10.0.0.5']", "extra_hosts of web", "lead past the proxies"),
         ("networks: {a: {ipv4_address: 10.1.1.1}}", "ipv4_address of web in the network a", "its name"),
-        (
-            "depends_on: {job: {condition: service_completed_successfully}}",
-            "web waits until job has ended",
-            "services that stay",
-        ),
         ("extends: {service: base}", "extends of web", "written out"),
     ],
 )
@@ -215,3 +210,21 @@ def test_a_file_that_compose_would_lay_over_is_not_passed_over(tmp_path: Path) -
     with pytest.raises(ConfigError, match=r"compose\.override\.yaml beside compose\.yaml"):
         compose_path(tmp_path / "system.yaml")
     assert compose_path(tmp_path / "system.yaml", "compose.yaml") == tmp_path / "compose.yaml"
+
+
+ENDING = """\
+services:
+  web: {image: web, depends_on: {migrate: {condition: service_completed_successfully}}}
+  migrate: {image: web, command: migrate, depends_on: [db]}
+  db: {image: db}
+"""
+
+
+def test_what_ends_before_others_start_is_a_job(tmp_path: Path) -> None:
+    """It is no dependency that stays; one that is not there, or cannot be played, is refused."""
+    found = read(tmp_path, "web", ENDING)
+    assert (found.jobs, dict(found.depends_on)) == (("migrate",), {})
+    with pytest.raises(ConfigError, match=r'found no service "migrate", for whose end web waits'):
+        read(tmp_path, "web", ENDING.replace("  migrate:", "  other:"))
+    with pytest.raises(ConfigError, match="found privileged of migrate"):
+        read(tmp_path, "web", ENDING.replace("command: migrate", "privileged: true"))

@@ -65,8 +65,9 @@ def test_the_shop_of_its_own_compose_file_charges_twice_as_it_is_and_not_when_fi
 @pytest.mark.docker
 @pytest.mark.timeout(2 * WITHIN_S)
 def test_an_application_that_others_wrote_is_wired_and_judged(tmp_path: Path) -> None:
-    """Votes go over Redis and a worker to PostgreSQL, hosts stand in its code: where the queue is slow all
-    are counted, and when the worker's connection breaks, those are lost that it had taken."""
+    """Votes go over Redis and a worker to PostgreSQL, whose table is made by a job that ends; hosts stand in
+    its code: where the queue is slow all are counted, and when the worker's connection breaks, those are
+    lost that it had taken."""
     words = ("--system", str(HERE / "votes"), *CONTAINERS)
     code, checks = play(tmp_path / "slow", "slow_redis", "as_it_is", *words)
     assert (code, checks["votes_count"]) == (ExitCode.PASS, "pass")

@@ -8,7 +8,6 @@ import psycopg
 from redis import Redis, RedisError
 
 DATABASE = "host=db user=postgres password=postgres connect_timeout=2"
-TABLE = "CREATE TABLE IF NOT EXISTS votes (id text PRIMARY KEY, vote text NOT NULL)"
 WRITE = "INSERT INTO votes (id, vote) VALUES (%s, %s) ON CONFLICT (id) DO UPDATE SET vote = EXCLUDED.vote"
 
 
@@ -16,9 +15,7 @@ def database() -> psycopg.Connection:
     """Waits until it is there."""
     while True:
         try:
-            made = psycopg.connect(DATABASE, autocommit=True)
-            made.execute(TABLE)
-            return made
+            return psycopg.connect(DATABASE, autocommit=True)
         except psycopg.Error as error:
             print(f"waiting for the database: {error}", flush=True)
             time.sleep(0.5)
