@@ -26,12 +26,11 @@ from reports.report import RunReport, SuiteEntry, SuiteReport
 from reports.sequences import KeySequence, sequence_chart
 from reports.system_map import drawing
 from reports.timeline_plots import journeys, timelines
-from reports.traces import LogLine, waterfall
+from reports.traces import waterfall
 
 MAX_FAULTS = 8
 MAX_VIOLATIONS = 10
 OPEN_VIOLATIONS = 3
-MAX_LINES = 20  # of the logs, beside a violation
 MAX_CHECK_EVIDENCE_COLUMNS = 14
 SPAN_COLOURS = {"operation": svg.MUTED, "client": svg.SKY, "producer": svg.GREEN, "consumer": svg.GREEN}
 CLASSES = {  # of the style sheet
@@ -158,20 +157,18 @@ class Chart:
     sequence: KeySequence
     picture: str
     traces: tuple[int, ...]  # places of its traces on the page
-    lines: tuple[LogLine, ...]  # what services logged of it
 
 
 def _charts(report: RunReport) -> dict[tuple[str, str], Chart]:
-    """By property and key. Its traces and the lines of the logs are those of its operations."""
-    places = {trace.operation.trace: place for place, trace in enumerate(report.traces, 1)}
-    lines = {trace.operation.trace: trace.lines for trace in report.traces}
+    """By property and key, with those of its traces that the page shows."""
+    places: dict[str, int] = {}
+    for place, trace in enumerate(report.traces, 1):
+        places.setdefault(trace.operation.trace, place)
     found: dict[tuple[str, str], Chart] = {}
     for one in report.sequences:
-        named = [step.trace for step in one.steps if step.trace in places]
-        said = sorted((line for name in named for line in lines[name]), key=lambda line: line.t)
         picture = sequence_chart(one, report.analysis.faults, places)
-        kept = tuple(places[name] for name in named)
-        found[one.checker, one.key] = Chart(one, picture, kept, tuple(said[:MAX_LINES]))
+        kept = tuple(places[name] for name in one.traces if name in places)
+        found[one.checker, one.key] = Chart(one, picture, kept)
     return found
 
 

@@ -15,7 +15,7 @@ from experiment.values import decoded, unpacked
 from measurement.analysis import Analysis
 from measurement.judge import analysis_from_json
 from reports.report import DesignFacts, RunFacts, RunReport, RunSummary, ScenarioFacts, summary_of
-from reports.sequences import sequences
+from reports.sequences import KeySequence, sequences
 from reports.system_map import SystemMap, system_map
 from reports.traces import LogLine, Span, Trace, TracedOperation, choose, tree
 
@@ -66,7 +66,7 @@ def load_run_report(
         history.notes,
         history.end,
         traces,
-        sequences(history, analysis),
+        tuple(_logged(one, run_folder / LOG_FILE, zero) for one in sequences(history, analysis)),
         _map(run_folder, history, analysis),
     )
 
@@ -146,6 +146,14 @@ def with_lines(traces: Sequence[Trace], file: Path, zero_wall: float) -> tuple[T
     return tuple(
         replace(one, lines=tuple(_log_lines_of(file, one.operation.trace, zero_wall))) for one in traces
     )
+
+
+def _logged(one: KeySequence, file: Path, zero_wall: float) -> KeySequence:
+    """With what services logged of its operations, whether the page shows their traces or not."""
+    if not file.is_file():
+        return one
+    found = [line for trace in one.traces for line in _log_lines_of(file, trace, zero_wall)]
+    return replace(one, lines=tuple(sorted(found, key=lambda line: line.t)[:MAX_LINES]))
 
 
 def _log_lines_of(path: Path, trace: str, zero_wall: float) -> Iterator[LogLine]:

@@ -14,12 +14,13 @@ from experiment.verdict import CheckResult, Violation
 from measurement.analysis import Analysis, FaultWindow
 from reports import svg
 from reports.drawing import Drawing
+from reports.traces import LogLine
 from reports.wording import duration
 
 OF_ONE_PROPERTY = 2
 MOST = 8  # of a run
 MOST_STEPS = 20
-LEFT, RIGHT, ROW = 300.0, 950.0, 22.0
+LEFT, RIGHT, ROW = 330.0, 950.0, 22.0
 TOP = 40.0
 
 
@@ -45,6 +46,12 @@ class KeySequence:
     steps: tuple[Step, ...]  # what happened to the key, in the order of time
     reads: tuple[Step, ...] = ()  # what was read of it when the run was over
     left_out: int = 0  # how many steps are not shown
+    lines: tuple[LogLine, ...] = ()  # what services logged of its operations, in the order of time
+
+    @property
+    def traces(self) -> tuple[str, ...]:
+        """The ids of the traces of its operations, in the order of time."""
+        return tuple(dict.fromkeys(step.trace for step in self.steps if step.trace))
 
 
 def sequences(history: History, analysis: Analysis) -> tuple[KeySequence, ...]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+import html as marks
 import re
 from base64 import b64encode
 from collections import Counter
@@ -281,6 +282,21 @@ def test_a_violation_leads_to_its_trace_and_what_services_logged_of_it() -> None
     assert "#trace-1" in page.values("href")
     assert "1 line of the services' logs" in page.text
     assert "call failed link billing -> payments, why timeout" in page.text
+
+
+def test_what_happened_to_a_key_stands_with_its_violation() -> None:
+    """A chart, the traces of its operations, what services logged, and what is left out."""
+    run = builder.fragile_fail()
+    line = LogLine(15.5, "billing", "warning", "answer lost", "attempt 1")
+    (happened,) = run.sequences
+    made = html.render_run(
+        replace(run, sequences=(replace(happened, key="inv-3fa2c1-000001", lines=(line,)),))
+    )
+    section = made.split('id="properties"')[1].split('id="score"')[0]
+    assert "What happened to inv-3fa2c1-000001: user claim 503 at 15.000 s" in section
+    assert "1 more step is not shown" in section and "final_read paid at 48.000 s" in section
+    assert 'Traces: <a href="#trace-1">1</a>' in section
+    assert "1 line of the services' logs around it" in marks.unescape(section) and "answer lost" in section
 
 
 def test_a_violation_without_a_trace_leads_nowhere() -> None:

@@ -9,6 +9,7 @@ import pytest
 from experiment.errors import HistoryError
 from experiment.recorder import Recorder
 from experiment.rows import Operation
+from experiment.values import packed
 from reports.loading import load_run_report, load_traces
 from reports.report import RunFacts
 from reports.traces import TracedOperation
@@ -127,10 +128,27 @@ def test_lines_of_the_log_stand_with_their_trace(tmp_path: Path) -> None:
         + f'{{"at": 1, "trace":"{TRACE}"'.encode()
     )
     (folder / "logs.jsonl").write_bytes(raw)
-    (trace,) = load_run_report(folder).traces
-    assert [(round(line.t, 3), line.service, line.message, line.detail) for line in trace.lines] == [
-        (15.5, "billing", "call failed", "why timeout")
-    ]
+    read = load_run_report(folder)
+    for lines_of in (read.traces[0].lines, read.sequences[0].lines):
+        assert [(round(one.t, 3), one.service, one.message, one.detail) for one in lines_of] == [
+            (15.5, "billing", "call failed", "why timeout")
+        ]
+
+
+def test_the_graph_is_that_of_the_system_that_was_played(tmp_path: Path) -> None:
+    """By the values in the folder; a run of before has none, and a file that is no system is told."""
+    folder = run_folder(tmp_path)
+    assert load_run_report(folder).map is None
+    links = [{"caller": "billing", "callee": "payments", "protocol": "http"}]
+    (folder / "system.json").write_bytes(packed("system", {"links": links}))
+    graph = load_run_report(folder).map
+    assert graph is not None
+    assert [(link.name, link.faults) for link in graph.links] == [("billing -> payments", ("lost_response",))]
+    (folder / "system.json").write_bytes(packed("system", {"links": [1]}))
+    with pytest.raises(
+        HistoryError, match=r"system.json: found a file that cannot be read .* expected a system"
+    ):
+        load_run_report(folder)
 
 
 def test_a_run_without_a_log_has_traces_without_lines(tmp_path: Path) -> None:
