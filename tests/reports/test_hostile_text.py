@@ -83,13 +83,14 @@ def test_documents_for_programs_stay_well_formed(name: str) -> None:
 
 @pytest.mark.parametrize("name", TOGETHER)
 def test_markdown_links_and_embeds_nothing(name: str) -> None:
-    """Outside of code there is no HTML, no image, no link and no mention."""
+    """Outside of code there is no HTML, no image, no mention, and no link but to pages of our own."""
     for form, text in made(name).items():
         if not form.endswith(".md"):
             continue
         outside = re.sub(r"(?<!\\)(`+).*?(?<!`)\1(?!`)", "", re.sub(r"(?s)```sh\n.*?\n```", "", text))
         assert "<" not in outside, form
-        assert not re.search(r"(?<!\\)\]\((?!#)", outside), form
+        own = r"#|(?!/)[\w.~/%-]+\)"  # a place on the page, or a page below: no scheme, no other host
+        assert not re.search(rf"(?<!\\)\]\((?!{own})", outside), form
         assert not re.search(r"://(?!\u200b)|www\.(?!\u200b)", outside), form
         assert not re.search(r"@\w", outside), form
 
