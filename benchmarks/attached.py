@@ -150,8 +150,8 @@ def killed_after(words: Sequence[str], wait_s: float) -> tuple[float, str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attached", description=__doc__)
-    parser.add_argument("what", choices=("wiring", "kills"))
-    parser.add_argument("times", type=int)
+    parser.add_argument("what", nargs="?", choices=("wiring", "kills"), default="kills")
+    parser.add_argument("times", nargs="?", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
     system = load_system(SHOP / "attached" / "system.yaml", KINDS)
