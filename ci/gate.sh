@@ -27,7 +27,7 @@ rm -f "$begun"
 decision=none
 if [ -n "$newest" ]; then
   mkdir -p "$GATE_OUT/latest"
-  cp "$newest"/gate.json "$newest"/gate.md "$newest"/junit.xml "$newest"/gate.sarif "$newest"/badge.svg "$GATE_OUT/latest/"
+  cp "$newest"/gate.json "$newest"/gate.html "$newest"/gate.md "$newest"/junit.xml "$newest"/gate.sarif "$newest"/badge.svg "$GATE_OUT/latest/"
   decision=$(sed -n 's/^ "decision": "\([a-z]*\)".*/\1/p' "$newest/gate.json" | head -1)
 fi
 if [ -n "${GITHUB_OUTPUT:-}" ]; then

@@ -4,26 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote
 from xml.etree import ElementTree
 
-import msgspec
-
-from experiment.plain_text import Ours, json_text
+from experiment.plain_text import Ours
 from experiment.units import noun
 from gate.decide import Decision, Finding
 from gate.flags import FigureFlag, figure_text
-from gate.report import GateReport, GateViolation
+from gate.report import GateReport, GateRun
+from gate.sarif import render_sarif
 from measurement.statistics import Estimate
+from reports import html
 from reports.markdown import code, table, text
+from reports.plots_over_runs import Interval, interval_plot
 from reports.repeats import score_text
 from reports.schemas import document_schema, document_text
 
 COLOURS = {Decision.PASS: "#2e7d32", Decision.REGRESSION: "#c62828", Decision.INCONCLUSIVE: "#b26a00"}
 MARKS = {Decision.PASS: "✓", Decision.REGRESSION: "✗", Decision.INCONCLUSIVE: "?"}
-SARIF_SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
+CLASSES = {Decision.PASS: "pass", Decision.REGRESSION: "fail", Decision.INCONCLUSIVE: "inconclusive"}
 LEVELS = {Decision.PASS: "notice", Decision.REGRESSION: "error", Decision.INCONCLUSIVE: "error"}
 
 
@@ -62,13 +62,13 @@ def render_markdown(report: GateReport) -> str:
         "",
         *table(
             ("scenario", "points", "95% interval", "pairs", "status"),
-            [_scenario_row(report, name) for name in _names(report)],
+            [_marked(_scenario_row(report, name)) for name in _names(report)],
         ),
         "",
     ]
     if report.result.figures:
         heads = ("figure", "candidate / baseline", "95% interval", "tolerated", "worse")
-        lines += [*table(heads, [_figure_row(figure) for figure in report.result.figures]), ""]
+        lines += [*table(heads, [_marked(_figure_row(figure)) for figure in report.result.figures]), ""]
     lines += [f"- {text(line)}" for line in report.evidence]
     lines += [f"- {text(rate.text)}" for rate in report.rates]
     lines += [
@@ -76,7 +76,17 @@ def render_markdown(report: GateReport) -> str:
         for v in report.violations
     ]
     lines += [f"- ⚠ {text(warning)}" for warning in report.warnings]
+    if report.runs:
+        lines += ["", *table(("scenario", "seed", "side", "verdict", "score"), map(_run_row, report.runs))]
     return "\n".join([*lines, "", f"Again: {code(report.command)}", ""])
+
+
+def _run_row(run: GateRun) -> tuple[str, ...]:
+    """With a link to its page, which leads there from the gate's folder."""
+    word = "vetoed" if run.vetoed else run.verdict.value
+    shown = f"[{word}]({quote(run.link)})" if run.link else word
+    score = "–" if run.score is None else f"{run.score:.0f}"
+    return (text(run.scenario), str(run.seed), run.side, shown, score)
 
 
 def estimate(score: Estimate | None) -> str:
@@ -98,40 +108,51 @@ def _status(report: GateReport, scenario: str) -> Finding | None:
 
 
 def _scenario_row(report: GateReport, scenario: str) -> tuple[str, ...]:
+    """Name, points, interval, pairs, and what speaks against it; as plain text."""
     flag = next((flag for flag in report.result.scenarios if flag.scenario == scenario), None)
     status = _status(report, scenario)
-    word = "" if status is None else f"**{status.decision.value}**" if status.unknown is None else "not known"
+    word = "" if status is None else status.decision.value if status.unknown is None else "not known"
     if flag is None:
-        return (text(scenario), "–", "–", "0", word)
+        return (scenario, "–", "–", "0", word)
     d = flag.difference
     interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
-    return (text(scenario), f"{d.mean:+.1f}", interval, str(d.n), word)
+    return (scenario, f"{d.mean:+.1f}", interval, str(d.n), word)
+
+
+def _marked(row: tuple[str, ...]) -> tuple[str, ...]:
+    """In Markdown: a decision in bold."""
+    bold = row[-1] in (Decision.REGRESSION.value, "yes")
+    return (*map(text, row[:-1]), f"**{row[-1]}**" if bold else row[-1])
 
 
 def _figure_row(flag: FigureFlag) -> tuple[str, ...]:
     interval = "–" if flag.low is None else f"{flag.low:.2f} to {flag.high:.2f}"
-    worse = "**yes**" if flag.worse else ("not known" if flag.unclear else "")
-    return (text(flag.figure), f"{flag.ratio:.2f}", interval, f"{flag.tolerated:g}", worse)
+    worse = "yes" if flag.worse else ("not known" if flag.unclear else "")
+    return (flag.figure, f"{flag.ratio:.2f}", interval, f"{flag.tolerated:g}", worse)
 
 
 def render_junit(report: GateReport) -> str:
-    """One test case a scenario, one a figure and one for the whole. A regression is a failure; inconclusive
-    is an error, or skipped where the policy is to warn."""
-    root = ElementTree.Element("testsuites", name="resilience gate")
-    suite = ElementTree.SubElement(root, "testsuite", name=report.suite)
-    whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision")
+    """One test case a scenario, as long as its runs were together, one a figure and one for the whole. A
+    regression is a failure; inconclusive is an error, or skipped where the policy is to warn."""
+    took = f"{report.seconds():.3f}"
+    root = ElementTree.Element("testsuites", name="resilience gate", time=took)
+    suite = ElementTree.SubElement(
+        root, "testsuite", name=report.suite, time=took, timestamp=report.started_at[:19]
+    )
+    whole = ElementTree.SubElement(suite, "testcase", classname="gate", name="decision", time="0")
     unknown = "skipped" if report.tolerated else "error"
     if report.decision is Decision.REGRESSION:
         ElementTree.SubElement(whole, "failure", message=report.sentence)
     elif report.decision is Decision.INCONCLUSIVE:
         ElementTree.SubElement(whole, unknown, message=report.sentence)
     for name in _names(report):
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=name)
+        seconds = f"{report.seconds(name):.3f}"
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=name, time=seconds)
         if status := _status(report, name):
             kind = "failure" if status.unknown is None else unknown
             ElementTree.SubElement(case, kind, message=status.sentence)
     for figure in report.result.figures:
-        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=figure.figure)
+        case = ElementTree.SubElement(suite, "testcase", classname="gate", name=figure.figure, time="0")
         if figure.worse or figure.unclear:
             kind = "failure" if figure.worse else unknown
             ElementTree.SubElement(case, kind, message=figure_text(figure))
@@ -176,43 +197,35 @@ def lines(report: GateReport) -> Sequence[str]:
     return [*found, *(f"  warning: {warning}" for warning in report.warnings)]
 
 
-def render_sarif(report: GateReport) -> str:
-    """Violations with the scenario's file and line, SARIF 2.1.0."""
-    rules = [
-        {"id": name, "shortDescription": {"text": name.replace("_", " ")}}
-        for name in dict.fromkeys(violation.invariant for violation in report.violations)
-    ]
-    log = {
-        "$schema": SARIF_SCHEMA,
-        "version": "2.1.0",
-        "runs": [
-            {
-                "tool": {"driver": {"name": "Code Blue", "rules": rules}},
-                "results": [_sarif_result(violation) for violation in report.violations],
-            }
-        ],
-    }
-    return json_text(msgspec.json.format(msgspec.json.encode(log), indent=1).decode())
+def render_html(report: GateReport) -> str:
+    """One self-contained page: the decision, each scenario, each figure, and every run with its page."""
+    return html.render_page(
+        "gate.html",
+        report=report,
+        mark=MARKS[report.decision],
+        colour=CLASSES[report.decision],
+        estimate=estimate(report.score),
+        scenarios=[_scenario_row(report, name) for name in _names(report)],
+        figures=[_figure_row(figure) for figure in report.result.figures],
+        plot=interval_plot(
+            [
+                Interval(flag.scenario, d.mean, max(-100.0, d.low), min(100.0, d.high))
+                for flag in report.result.scenarios
+                if (d := flag.difference).low is not None and d.high is not None
+            ],
+            "points of score",
+            report.margin,
+        ),
+        runs=_by_scenario(report),
+    )
 
 
-def _sarif_result(violation: GateViolation) -> dict[str, object]:
-    place = {
-        "physicalLocation": {
-            "artifactLocation": {"uri": _uri(violation.file)},
-            "region": {"startLine": violation.line},
-        }
-    }
-    text = f"{violation.scenario}, seed {violation.seed}: {violation.statement}"
-    return {
-        "ruleId": violation.invariant,
-        "level": "error",
-        "message": {"text": text},
-        "locations": [place],
-    }
-
-
-def _uri(file: str) -> str:
-    return Path(file).as_uri() if file.startswith("/") else quote(file)
+def _by_scenario(report: GateReport) -> dict[str, dict[str, list[GateRun]]]:
+    """Scenario to side to its runs."""
+    found: dict[str, dict[str, list[GateRun]]] = {}
+    for run in report.runs:
+        found.setdefault(run.scenario, {}).setdefault(run.side, []).append(run)
+    return found
 
 
 def workflow_commands(report: GateReport) -> list[str]:
@@ -241,6 +254,7 @@ def _property(words: str) -> str:
 
 GATE_FORMATS = {
     "gate.json": render_json,
+    "gate.html": render_html,
     "gate.md": render_markdown,
     "junit.xml": render_junit,
     "gate.sarif": render_sarif,

@@ -5,10 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from scipy import stats
 
+from experiment.short_names import short_names
 from experiment.verdict import Verdict
 from measurement.histogram import Histogram
 from measurement.pressure import LEAST_SHARE
@@ -119,12 +121,38 @@ Key = tuple[str, int]  # scenario and seed
 
 
 def stem(scenario: str) -> str:
-    """`smoke/control`, `scenarios/smoke/control.yaml` and `control` are one scenario."""
+    """The name of the file."""
     return Path(scenario).stem
 
 
+def scenario_names(*sources: Iterable[str]) -> dict[str, str]:
+    """What each source (a suite, the runs of a side) calls a scenario, to one short name that all share.
+
+    Of files of one name in different folders each is a scenario of its own: `smoke/control`, `night/control`.
+    Where no source has two of a name, they are the same wherever they lie, and `control`."""
+    found: dict[str, str] = {}
+    given = [list(dict.fromkeys(source)) for source in sources]
+    for name in dict.fromkeys(stem(one) for source in given for one in source):
+        alike = [[one for one in source if stem(one) == name] for source in given]
+        lead = max(alike, key=len)
+        short = short_names(f"{one.removesuffix('.yaml')}.yaml" for one in lead)
+        shorts = dict(zip(lead, short.values(), strict=True))
+        for one in dict.fromkeys(one for source in alike for one in source):
+            nearest = sorted(lead, key=lambda other: -_common_tail(one, other))
+            told = len(lead) == 1 or _common_tail(one, nearest[0]) > _common_tail(one, nearest[1])
+            found[one] = shorts.get(one) or (shorts[nearest[0]] if told else one)
+    return found
+
+
+def _common_tail(one: str, other: str) -> int:
+    """How many of the last parts of both paths are the same."""
+    pairs = zip(*(reversed(Path(path.removesuffix(".yaml")).parts) for path in (one, other)), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+
+
 def key_of(record: RunRecord) -> Key:
-    return stem(record.scenario), record.seed
+    """Of a record whose scenario has its short name."""
+    return record.scenario, record.seed
 
 
 def paired_runs(

@@ -6,7 +6,7 @@ What plays a run is handed in, so that the gate knows of no runtime and no folde
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +16,18 @@ from experiment.jobs import Job, Turn, interleaved, seeds_of
 from experiment.suite import Suite
 from experiment.units import noun
 from gate.decide import MARGIN, Decision, GateResult, Unknown, decide, under_pressure
-from gate.pairs import CONDITIONS, MIN_PAIRS, Key, Look, by_scenario, key_of, paired_runs, stem
-from gate.report import GateReport, Rate, violations_of
+from gate.pairs import (
+    CONDITIONS,
+    MIN_PAIRS,
+    Key,
+    Look,
+    by_scenario,
+    key_of,
+    paired_runs,
+    scenario_names,
+    stem,
+)
+from gate.report import GateReport, Rate, run_of, violations_of
 from measurement.run_records import RunRecord
 from measurement.statistics import Estimate, score_estimate
 
@@ -60,6 +70,21 @@ class Match:
     stored: Mapping[str, Sequence[RunRecord]]
     weights: Mapping[str, float]
     seeds: tuple[int, ...]
+    names: Mapping[str, str]  # what the suite or a stored run calls a scenario, to its short name
+
+    def named(self, records: Iterable[RunRecord]) -> list[RunRecord]:
+        """With the short names of their scenarios."""
+        return [replace(one, scenario=self.names.get(one.scenario, one.scenario)) for one in records]
+
+    def files(self, known: Mapping[str, Path]) -> dict[str, Path]:
+        """The scenario files by short name; `known` are those of the candidate by its own names."""
+        found: dict[str, Path] = {}
+        for one, short in self.names.items():
+            path = known.get(one) or Path(one)
+            usable = path if path.is_file() else known.get(stem(one))
+            if usable is not None:
+                found.setdefault(short, usable)
+        return found
 
     def jobs(self) -> tuple[Job, ...]:
         """The runs of the sides that are not stored, in turns."""
@@ -72,9 +97,13 @@ class Match:
 def match_of(suite: Suite, order: GateOrder, stored: Mapping[str, Sequence[RunRecord]]) -> Match:
     """Raises UsageError when two stored sides share no seed."""
     weights: dict[str, float] = {}
+    asked = [entry.scenario for entry in suite.entries]
+    names = scenario_names(asked, *([one.scenario for one in records] for records in stored.values()))
     for entry in suite.entries:
-        weights[stem(entry.scenario)] = max(weights.get(stem(entry.scenario), 0.0), entry.weight)
-    return Match(suite, order, stored, weights, _seeds(suite, order, stored))
+        name = names[entry.scenario]
+        weights[name] = max(weights.get(name, 0.0), entry.weight)
+    match = Match(suite, order, stored, weights, _seeds(suite, order, stored), names)
+    return replace(match, stored={side: match.named(records) for side, records in stored.items()})
 
 
 def refuse_unlike(
@@ -82,9 +111,12 @@ def refuse_unlike(
 ) -> None:
     """Raises UsageError when runs to be played would be no pairs with those that are stored. Of each job
     `planned` has what CONDITIONS names."""
-    known = {key_of(record): record for records in stored.values() for record in records}
+    names = scenario_names(
+        [job.scenario for job in planned], *([one.scenario for one in records] for records in stored.values())
+    )
+    known = {(names[one.scenario], one.seed): one for records in stored.values() for one in records}
     for job, conditions in planned.items():
-        record = known.get((stem(job.scenario), job.seed))
+        record = known.get((names[job.scenario], job.seed))
         if record is None:
             continue
         differing = [
@@ -111,7 +143,7 @@ def play_gate(
     jobs, records = match.jobs(), list[RunRecord]()
     result = decide([], match.order.margin)
     for number, seed in enumerate(match.seeds, 1):
-        records += play_round([job for job in jobs if job.seed == seed], play_one)
+        records += match.named(play_round([job for job in jobs if job.seed == seed], play_one))
         result = _look(match, records, number)
         decided = number >= MIN_PAIRS and result.decision is not Decision.INCONCLUSIVE
         if stop.is_set() or decided or result.new_vetoes:
@@ -203,7 +235,12 @@ def _report(
         pairs=result.difference.n if result.difference else 0,
         score=_score(candidate),
         refusals=refusals,
-        violations=violations_of(candidate, scenarios),
+        violations=violations_of(candidate, match.files(scenarios)),
+        runs=tuple(
+            run_of(side, one)
+            for side, found in ((BASELINE, baseline), (CANDIDATE, candidate))
+            for one in found
+        ),
         rates=tuple(
             Rate(what, sum(chosen), len(chosen))
             for what, chosen in (
@@ -220,6 +257,7 @@ def _report(
         started_at=datetime.now(UTC).isoformat(timespec="seconds"),
         on_inconclusive=order.on_inconclusive,
         unclean=tuple(Path(record.folder).name for record in records if not record.clean),
+        margin=order.margin,
     )
 
 

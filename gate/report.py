@@ -8,11 +8,11 @@ from pathlib import Path
 
 from experiment.errors import ConfigError, ExitCode, Location
 from experiment.plain_text import Plain
+from experiment.verdict import Verdict
 from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import Node, Scalar, read_yaml
 from experiment.yaml_source import Sequence as YamlSequence
-from gate.decide import Decision, GateResult, Unknown
-from gate.pairs import stem
+from gate.decide import MARGIN, Decision, GateResult, Unknown
 from measurement.run_records import RunRecord
 from measurement.statistics import Estimate
 from reports.repeats import share_text
@@ -28,6 +28,28 @@ class GateViolation:
     statement: str  # what happened, in one sentence
     file: str  # the scenario file
     line: int = 1  # the line of the file that names the property
+
+
+@dataclass(frozen=True, slots=True)
+class GateRun:
+    """One run of a side."""
+
+    side: str  # baseline or candidate
+    scenario: str  # the name of the scenario
+    seed: int  # its seed
+    verdict: Verdict  # how it came out
+    vetoed: bool  # whether a safety property was violated
+    score: float | None  # its score; none: it is invalid
+    link: str  # where its page is, beside the gate's
+    seconds: float | None  # how long it was, from its first phase to its end; none: not known
+
+
+def run_of(side: str, record: RunRecord) -> GateRun:
+    """Run folders lie beside the gate's folder."""
+    link = f"../{Path(record.folder).name}/report.html" if record.folder else ""
+    return GateRun(
+        side, record.scenario, record.seed, record.verdict, record.vetoed, record.score, link, record.seconds
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +84,13 @@ class GateReport(Plain):
     rates: tuple[Rate, ...] = ()  # how often runs of each side are valid, pass or are vetoed
     on_inconclusive: str = "fail"  # what an inconclusive answer does: fail or warn
     unclean: tuple[str, ...] = ()  # folders of runs after which something was left injected
+    runs: tuple[GateRun, ...] = ()  # every run of both sides
+    margin: float = MARGIN  # points that the candidate may lose
+    version: str = ""  # of the tool
+
+    def seconds(self, scenario: str | None = None) -> float:
+        """How long the runs of that scenario (none: of all) were together, as far as it is known."""
+        return sum(one.seconds or 0.0 for one in self.runs if scenario in (None, one.scenario))
 
     @property
     def decision(self) -> Decision:
@@ -110,16 +139,14 @@ def gate_exit_code(report: GateReport) -> ExitCode:
 
 
 def violations_of(records: Sequence[RunRecord], scenarios: Mapping[str, Path]) -> tuple[GateViolation, ...]:
-    """One for every run and invariant; `scenarios` are files by name."""
+    """One for every run and invariant; `scenarios` are files by the names of the records."""
     found = []
     for record in records:
         path = scenarios.get(record.scenario) or Path(record.scenario)
-        if not path.is_file():
-            path = scenarios.get(stem(record.scenario)) or path
         for name in record.safety:
             statement = record.statement(name)
             place = below(path), line_of(path, name)
-            found.append(GateViolation(name, stem(record.scenario), record.seed, statement, *place))
+            found.append(GateViolation(name, record.scenario, record.seed, statement, *place))
     return tuple(found)
 
 

@@ -87,6 +87,7 @@ class RunRecord:
     obeyed: str = ""  # digests of what its services showed that they obey, and of its system's files
     system: str = ""  # its name; empty in records of before it was kept: the reference system
     scores_before: Mapping[str, float | None] = field(default_factory=dict)  # of earlier formulas, by version
+    seconds: Amount | None = None  # from the first phase to the end of the run
     repair_s: float | None = None  # of an operator who follows telemetry, where one link was faulted
 
     @property
@@ -159,6 +160,7 @@ def record_of(
         source=history.header.source,
         formula=analysis.score.formula,
         scores_before=analysis.score.before,
+        seconds=max(0.0, history.end.t) if history.end is not None else None,
         load_latency=merge(row.histogram for row in loaded),
         offered=sum(row.offered for row in loaded),
         good=sum(row.good for row in loaded),

@@ -84,6 +84,7 @@ def log_durations(axis: Any, low: float, high: float) -> None:
 RAMPS: dict[str, tuple[str, str]] = {
     "pass": ("#d8e8f5", "#0b5c96"),
     "fail": ("#a33f00", "#f3c9a8"),
+    "aborted": ("#a33f00", "#f3c9a8"),
     "inconclusive": ("#d9dde3", "#aab2bd"),
     "invalid": ("#d9dde3", "#aab2bd"),
     "": ("#fff3c4", "#5a4a00"),  # a score that stands for no verdict

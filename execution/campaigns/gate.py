@@ -13,6 +13,7 @@ from execution.campaigns.revisions import system_at
 from execution.campaigns.stored_runs import machine_warnings, scenario_hash, stored_records
 from execution.catalogue import Catalogue, default_catalogue
 from execution.options import SIMULATION, Options
+from execution.program import version_text
 from execution.whole_files import write_whole
 from experiment.errors import UsageError
 from experiment.jobs import Job
@@ -56,6 +57,7 @@ def run_gate(
     with playing(campaign, prepared, hooks, stop) as play_one:
         scenarios = sides[CANDIDATE].catalogue.scenario_files()
         report = play_gate(match, play_one, stop, scenarios, warnings)
+    report = replace(report, version=version_text())
     for file, rendering in GATE_FORMATS.items():
         write_whole(campaign.folder / file, rendering(report))
     return report, campaign.folder

@@ -15,6 +15,7 @@ import pytest
 
 from execution.places import ROOT
 from experiment.yaml_source import read_yaml
+from gate.formats import GATE_FORMATS
 from tests.experiment.test_schema import plain
 
 SUITE = Path(__file__).resolve().parent / "suites" / "one.yaml"
@@ -30,10 +31,9 @@ def template() -> Any:
     return plain(read_yaml(ROOT / "ci" / "gitlab.yml"), True)[".resilience-gate"]
 
 
-def evaluated(text: str, inputs: dict[str, str], workspace: Path) -> str:
+def evaluated(text: str, inputs: dict[str, str]) -> str:
     """What the service does with its expressions, for those that the action uses."""
     known = {f"inputs.{name}": value for name, value in inputs.items()}
-    known |= {"github.workspace": str(workspace), "github.action_path": str(ROOT)}
     return re.sub(r"\$\{\{\s*(.+?)\s*\}\}", lambda found: known[found.group(1)], text)
 
 
@@ -47,15 +47,17 @@ def run_gate_step(action: Any, tmp_path: Path, **chosen: str) -> tuple[int, str,
     inputs = {name: str(value.get("default", "")) for name, value in action["inputs"].items()}
     inputs |= {name.replace("_", "-"): value for name, value in chosen.items()}
     step = gate_step(action)
-    env = {name: evaluated(str(value), inputs, tmp_path) for name, value in step["env"].items()}
+    env = {name: evaluated(str(value), inputs) for name, value in step["env"].items()}
     env |= {
         "GATE_PYTHON": sys.executable,
         "GITHUB_ACTIONS": "true",
+        "GITHUB_ACTION_PATH": str(ROOT),
+        "GITHUB_WORKSPACE": str(tmp_path),
         "GITHUB_OUTPUT": str(tmp_path / "output"),
         "GITHUB_STEP_SUMMARY": str(tmp_path / "summary"),
     }
     done = subprocess.run(
-        ["bash", "-c", step["run"]], cwd=evaluated(step["working-directory"], inputs, tmp_path),
+        ["bash", "-c", step["run"]], cwd="/",
         env={**os.environ, **env}, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     return done.returncode, done.stdout + done.stderr, tmp_path / inputs["out"] / "latest"
@@ -77,12 +79,66 @@ def test_the_action_is_composite_and_uses_every_input(action: Any) -> None:
     """Each step has a shell, as composite actions need; no input is declared for nothing."""
     assert action["runs"]["using"] == "composite"
     assert all(step["shell"] == "bash" for step in action["runs"]["steps"] if "run" in step)
-    assert any(step.get("uses", "").startswith("actions/setup-python@") for step in action["runs"]["steps"])
     text = (ROOT / "action.yml").read_text(encoding="utf-8")
     for name in action["inputs"]:
         assert f"inputs.{name} " in text, f"the input {name} is not used"
     for output in action["outputs"].values():
         assert output["value"].startswith("${{ steps.gate.outputs.")
+
+
+def test_the_action_changes_nothing_of_the_callers_python(action: Any, tmp_path: Path) -> None:
+    """No step sets up another Python or installs outside of an environment of its own, which is made of the
+    Python that is there, whatever environment the caller is in."""
+    assert not [step for step in action["runs"]["steps"] if "python" in step.get("uses", "")]
+    script = (ROOT / "ci" / "install.sh").read_text(encoding="utf-8")
+    installs = [line for line in script.splitlines() if "pip install" in line]
+    assert installs and all('"$venv/bin/python" -m pip' in line for line in installs)
+    made, called = tmp_path / "made", tmp_path / "bin"
+    called.mkdir()
+    (called / "python3").write_text(
+        f'#!/bin/sh\n[ "$2" = venv ] && exec {sys.executable} -m venv --without-pip "$3"\n'
+        f'exec {sys.executable} "$@"\n',
+        encoding="utf-8",
+    )
+    (called / "python3").chmod(0o755)
+    env = {
+        "PATH": f"{called}:/usr/bin:/bin",
+        "GATE_VENV": str(made),
+        "PYTHONPATH": "/nowhere",
+        "HOME": str(tmp_path),
+    }
+    done = subprocess.run(
+        ["bash", str(ROOT / "ci" / "install.sh")], env=env, capture_output=True, text=True, timeout=60
+    )
+    assert "No module named pip" in done.stderr, "only that environment's own pip is asked"
+    assert (made / "bin" / "python").exists()
+
+
+def test_a_machine_without_a_fitting_python_is_told(tmp_path: Path) -> None:
+    """One sentence with what to install."""
+    old = tmp_path / "python3"
+    old.write_text("#!/bin/sh\nexit 1\n", encoding="utf-8")
+    old.chmod(0o755)
+    for name in ("bash", "dirname"):
+        (tmp_path / name).symlink_to(shutil.which(name) or "")
+    done = subprocess.run(
+        ["bash", str(ROOT / "ci" / "install.sh")], env={"PATH": str(tmp_path)}, capture_output=True, text=True
+    )
+    assert done.returncode == 69 and "python3-venv" in done.stderr
+
+
+def test_paths_of_the_host_are_not_used() -> None:
+    """In a job with a container `github.workspace` and `github.action_path` are those of the host."""
+    text = (ROOT / "action.yml").read_text(encoding="utf-8")
+    assert "github.workspace" not in text and "github.action_path" not in text
+
+
+def test_results_are_uploaded_whatever_the_decision(action: Any) -> None:
+    """As an artefact, and beside the code where that is asked for: also after a failed gate."""
+    uses = {step["uses"].partition("@")[0]: step for step in action["runs"]["steps"] if "uses" in step}
+    assert set(uses) == {"actions/upload-artifact", "github/codeql-action/upload-sarif"}
+    assert all(step["if"].startswith("always()") for step in uses.values())
+    assert uses["github/codeql-action/upload-sarif"]["with"]["sarif_file"].endswith("/latest/gate.sarif")
 
 
 def test_expressions_never_enter_a_script(action: Any) -> None:
@@ -101,7 +157,11 @@ def test_the_action_stops_an_unsafe_release(action: Any, tmp_path: Path) -> None
     where = r"::error file=\S*/smoke/charge_response_lost\.yaml,line=9,title=no_duplicate_charge::"
     assert re.search(where, said), said
     assert json.loads((latest / "gate.json").read_text())["decision"] == "regression"
-    assert {path.name for path in latest.iterdir()} >= {"junit.xml", "gate.sarif", "badge.svg", "gate.md"}
+    assert {path.name for path in latest.iterdir()} == set(GATE_FORMATS)
+    pages = re.findall(
+        r'href="(\.\./[^"]*/report\.html)"', (latest / "gate.html").read_text(encoding="utf-8")
+    )
+    assert pages and all((latest / page).is_file() for page in pages)
 
 
 def test_the_action_gates_the_repository_that_uses_it(action: Any, tmp_path: Path) -> None:
@@ -131,7 +191,7 @@ def run_template(template: Any, workspace: Path, **chosen: str) -> tuple[int, st
     """Exit code and output of the job's commands, as GitLab's runner gives them to one shell; what installs
     packages is left out."""
     commands = [
-        c for c in (*template["before_script"], *template["script"]) if not re.match("apt-get|make", c)
+        c for c in (*template["before_script"], *template["script"]) if not re.search("apt-get|install.sh", c)
     ]
     assert len(commands) == len(template["before_script"]) + len(template["script"]) - 2
     env = {**template["variables"], **chosen, "CI_PROJECT_DIR": str(workspace), "GATE_PYTHON": sys.executable}

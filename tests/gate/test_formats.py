@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 import jsonschema
 import pytest
 
+from experiment.verdict import Verdict
 from gate.decide import Decision, decide
 from gate.formats import (
     GATE_FORMATS,
@@ -18,14 +19,15 @@ from gate.formats import (
     gate_schema,
     lines,
     render_badge,
+    render_html,
     render_json,
     render_junit,
     render_markdown,
-    render_sarif,
     workflow_commands,
 )
 from gate.pairs import PairedRun, Side
-from gate.report import GateReport, GateViolation, Rate
+from gate.report import GateReport, GateRun, GateViolation, Rate, gate_exit_code
+from gate.sarif import render_sarif
 from measurement.statistics import Estimate, score_estimate
 
 VETO = frozenset({"no_duplicate_charge"})
@@ -108,42 +110,63 @@ def strict(required: str, **properties: Any) -> dict[str, Any]:
 
 
 def many(items: Any) -> dict[str, Any]:
-    return {"type": "array", "items": items}
+    return {"type": "array", "items": items, "uniqueItems": True}
 
 
 TEXT = {"type": "string", "minLength": 1}
+WHOLE = {"type": "integer", "minimum": 0}
+LEVEL = {"enum": ["none", "note", "warning", "error"]}
+MESSAGE = strict("text", text=TEXT, markdown=TEXT)
+PLACE = strict(
+    "physicalLocation",
+    physicalLocation=strict(
+        "artifactLocation",
+        artifactLocation=strict("uri", uri={"pattern": r"^[\w.~%/:-]+$"}),
+        region=strict("startLine", startLine={"type": "integer", "minimum": 1}),
+    ),
+)
+RULE = strict(
+    "id",
+    id=TEXT,
+    name=TEXT,
+    shortDescription=MESSAGE,
+    fullDescription=MESSAGE,
+    help=MESSAGE,
+    defaultConfiguration=strict("", level=LEVEL),
+    properties=strict("", tags=many(TEXT)),
+)
 SARIF = strict(  # what we write of it, after the JSON schema of the OASIS standard, errata 01
     "version runs",
     version={"const": "2.1.0"},
     runs=many(
         strict(
             "tool",
-            tool=strict(
-                "driver",
-                driver=strict(
-                    "name",
-                    name=TEXT,
-                    rules=many(strict("id", id=TEXT, shortDescription=strict("text", text=TEXT))),
-                ),
-            ),
-            results=many(
+            tool=strict("driver", driver=strict("name", name=TEXT, version=TEXT, rules=many(RULE))),
+            automationDetails=strict("", id=TEXT),
+            invocations=many(
                 strict(
-                    "message ruleId locations",  # the last two a code host demands, not the standard
-                    message=strict("text", text=TEXT),
-                    ruleId=TEXT,
-                    level={"enum": ["none", "note", "warning", "error"]},
-                    locations=many(
-                        strict(
-                            "physicalLocation",
-                            physicalLocation=strict(
-                                "artifactLocation",
-                                artifactLocation=strict("uri", uri={"pattern": r"^[\w.~%/:-]+$"}),
-                                region=strict("startLine", startLine={"type": "integer", "minimum": 1}),
-                            ),
-                        )
-                    ),
+                    "executionSuccessful",
+                    executionSuccessful={"type": "boolean"},
+                    exitCode={"type": "integer"},
+                    exitCodeDescription=TEXT,
+                    toolExecutionNotifications={
+                        "type": "array",
+                        "items": strict("message", level=LEVEL, message=MESSAGE),
+                    },
                 )
             ),
+            results={
+                "type": "array",
+                "items": strict(
+                    "message ruleId locations",  # the last two a code host demands, not the standard
+                    message=MESSAGE,
+                    ruleId=TEXT,
+                    ruleIndex=WHOLE,
+                    level=LEVEL,
+                    locations=many(PLACE),
+                    partialFingerprints={"type": "object", "additionalProperties": TEXT},
+                ),
+            },
         )
     ),
 ) | {"patternProperties": {"^[$]schema$": {"const": "https://json.schemastore.org/sarif-2.1.0.json"}}}
@@ -169,6 +192,59 @@ def test_sarif_of_a_pass_is_an_empty_run() -> None:
     """No violation is no result, which a service reads as all fixed."""
     (run,) = json.loads(render_sarif(passing()))["runs"]
     assert run["results"] == [] and run["tool"]["driver"]["rules"] == []
+    assert run["invocations"][0]["executionSuccessful"] is True
+
+
+@pytest.mark.parametrize("policy", ["fail", "warn"])
+def test_sarif_of_a_gate_that_does_not_know_is_not_that_of_a_pass(policy: str) -> None:
+    """Its execution was not successful, whatever the policy makes of it; the reason stands beside."""
+    made = replace(unclear(), on_inconclusive=policy)
+    (run,) = json.loads(render_sarif(made))["runs"]
+    (invocation,) = run["invocations"]
+    assert invocation["executionSuccessful"] is False and run["results"] == []
+    assert made.sentence in invocation["toolExecutionNotifications"][0]["message"]["text"]
+    assert invocation["exitCode"] == int(gate_exit_code(made))
+
+
+def test_sarif_names_its_version_helps_and_recognises_results() -> None:
+    """The tool's version, help for each rule, and a fingerprint that a moved line does not change."""
+    made = replace(unsafe(), version="0.1.0, commit 1a2b")
+    (run,) = json.loads(render_sarif(made))["runs"]
+    driver = run["tool"]["driver"]
+    assert (
+        driver["version"] == "0.1.0, commit 1a2b"
+        and "no_duplicate_charge" in driver["rules"][0]["help"]["text"]
+    )
+    moved = replace(made, violations=(replace(made.violations[0], line=70),))
+    other = replace(made, violations=(replace(made.violations[0], seed=4),))
+    prints = [
+        json.loads(render_sarif(one))["runs"][0]["results"][0]["partialFingerprints"]
+        for one in (made, moved, other)
+    ]
+    assert prints[0] == prints[1] != prints[2]
+
+
+RUNS = (
+    GateRun("baseline", "lost", 1, Verdict.PASS, False, 91.0, "../b-1/report.html", 40.5),
+    GateRun("candidate", "lost", 1, Verdict.FAIL, True, 0.0, "../c 1/report.html", 41.0),
+)
+
+
+def test_every_run_is_a_click_away() -> None:
+    """From the page and from Markdown, with its verdict."""
+    made = replace(unsafe(), runs=RUNS)
+    page, markdown = render_html(made), render_markdown(made)
+    assert 'href="../b-1/report.html"' in page and 'href="../c%201/report.html"' in page
+    assert "REGRESSION" in page and "scenarios/a,b.yaml:9" in page
+    assert "[vetoed](../c%201/report.html)" in markdown
+
+
+def test_junit_has_the_times_of_the_runs() -> None:
+    """Of each scenario what its runs took together, and of all."""
+    root = ElementTree.fromstring(render_junit(replace(unsafe(), runs=RUNS)).split("\n", 1)[1])
+    times = {case.get("name"): case.get("time") for case in root.iter("testcase")}
+    assert times["lost"] == "81.500" and root.get("time") == root[0].get("time") == "81.500"
+    assert all(case.get("time") is not None for case in root.iter("testcase"))
 
 
 def test_annotations_escape_what_ends_them() -> None:
