@@ -10,7 +10,22 @@ import numpy as np
 import polars as pl
 
 from experiment.errors import Location
-from experiment.history import FORMAT, End, FaultEvent, Header, LoadReport, PhaseEvent, Row, Sample, encode
+from experiment.history import (
+    FORMAT,
+    End,
+    FaultEvent,
+    Header,
+    LoadReport,
+    PhaseEvent,
+    Row,
+    Sample,
+    assembled,
+    encode,
+    load_history,
+    tally_of_parts,
+)
+from experiment.history_columns import write_columns
+from experiment.history_frames import OPERATIONS, RECORDS, Table, frame_of_rows
 from experiment.scenario import Arrivals, Expect, Expectation, FaultSpec, Load, Phases, Recovery, Scenario
 from experiment.topology import Journey, Link, Service, System, load_system
 from experiment.units import SHARE, parse_bound
@@ -29,6 +44,7 @@ MIX = {  # journey: (share of visits, seconds after the arrival, key prefix)
 }
 OPERATIONS_PER_VISIT = sum(share for share, _, _ in MIX.values())
 LINK = "billing -> payments"
+MADE_OF = "generated"  # in the place of a digest of the lines
 
 
 def system() -> System:
@@ -72,6 +88,39 @@ def write_history(path: Path, operations: int, rate: float, seed: int) -> Scenar
 
     One payment in a thousand under the fault is charged twice, one dispense in ten thousand is superseded.
     """
+    run, asked, records, others = _generated(operations, rate, seed)
+    with path.open("wb") as file:
+        file.writelines(encode(row) for row in others[:-1])
+        for part in (asked, records):
+            _write_lines(file, part)
+        file.write(encode(others[-1]))
+    return run
+
+
+def keep_columns(folder: Path, operations: int, rate: float, seed: int) -> None:
+    """The same in columns: from its lines where these were written, else without them."""
+    path = folder / "history.jsonl"
+    if path.exists():
+        write_columns(folder, load_history(path), MADE_OF)
+        return
+    _, asked, records, others = _generated(operations, rate, seed)
+    asked = asked.with_columns(error=pl.when(pl.col("error") != "").then("error"))
+    kept = _fitted(asked, OPERATIONS).sort("intended", "id"), _fitted(records, RECORDS)
+    tally = tally_of_parts(kept[0].height, kept[1].height, others)
+    history = assembled(kept[0].lazy(), kept[1].lazy(), others, "generated", tally)
+    write_columns(folder, history, MADE_OF)
+
+
+def _fitted(frame: pl.DataFrame, table: Table) -> pl.DataFrame:
+    schema = dict(frame_of_rows([], table).schema)
+    missing = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
+    return frame.with_columns(missing).select(list(schema)).cast(dict(schema))  # type: ignore[arg-type]  # by name
+
+
+def _generated(
+    operations: int, rate: float, seed: int
+) -> tuple[Scenario, pl.DataFrame, pl.DataFrame, list[Row]]:
+    """The scenario, operations by their end, records, and all other rows."""
     rng = np.random.default_rng(seed)
     visits = round(operations / OPERATIONS_PER_VISIT)
     seconds = operations / rate
@@ -79,13 +128,8 @@ def write_history(path: Path, operations: int, rate: float, seed: int) -> Scenar
     arrivals = np.sort(rng.uniform(0, seconds - 2, visits))
     asked = pl.concat([_operations(name, arrivals, seconds, rng) for name in MIX], how="diagonal")
     asked = asked.sort("ended").with_row_index("id").select("type", pl.exclude("type"))
-    records = _records(asked, rng)
-    with path.open("wb") as file:
-        file.writelines(encode(row) for row in _start(run, operations, rate))
-        for part in (asked, records):
-            _write_lines(file, part)
-        file.write(encode(End(seconds + 20, "completed", True)))
-    return run
+    others = [*_start(run, operations, rate), End(seconds + 20, "completed", True)]
+    return run, asked, _records(asked, rng), others
 
 
 def _operations(
@@ -178,7 +222,7 @@ def _write_lines(file: Any, frame: pl.DataFrame) -> None:
 def _start(run: Scenario, operations: int, rate: float) -> list[Row]:
     rows: list[Row] = [
         Header(FORMAT, "r-bench", "processes", run.name, "resilient", "clinic", 1,
-               "2026-01-01T00:00:00+00:00", 1.7e9)
+               "2026-01-01T00:00:00+00:00", 1_767_225_600.0)
     ]  # fmt: skip
     clock = 0.0
     for name in ("warm_up", "baseline", "fault", "recovery", "settle"):

@@ -86,7 +86,7 @@ def _with_callees(system: System, names: set[str]) -> set[str]:
 def mentioned(stated: Property, kind: Reference) -> set[str]:
     """The names of this kind that the binding of a property holds, at any depth."""
     try:
-        return set(_mentioned(stated.binding, kind))
+        return set(_mentioned(stated.binding, kind))  # type: ignore[arg-type]  # most have a hash
     except TypeError:  # a binding in Python may hold what has no hash
         return set(_names(stated.binding, type(stated.binding), kind))
 
