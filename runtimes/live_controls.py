@@ -86,16 +86,26 @@ def heal_all(
 ) -> list[str]:
     """Undo every fault, known or not. Returns what could not be undone, as sentences.
 
-    A Toxiproxy that does not answer is replaced, and all is healed once more.
+    A Toxiproxy that does not answer is replaced first, since services are not ready without it; one that
+    hangs in the middle is replaced too, and all is healed once more.
     """
+    lost = _replaced(proxies, replace)
     problems = _heal(controls, proxies, readings)
-    if problems and not _answers(proxies):
-        try:
-            replace()
-        except CodeBlueError as error:
-            return [*problems, f"Toxiproxy could not be replaced: {error}"]
-        problems = _heal(controls, proxies, readings)
-    return problems
+    if problems and not lost and not _answers(proxies):
+        lost = _replaced(proxies, replace)
+        problems = problems if lost else _heal(controls, proxies, readings)
+    return [*problems, *lost]
+
+
+def _replaced(proxies: Toxiproxy, replace: Callable[[], None]) -> list[str]:
+    """Why a Toxiproxy that does not answer could not be replaced; nothing when one answers now."""
+    if _answers(proxies):
+        return []
+    try:
+        replace()
+    except CodeBlueError as error:
+        return [f"Toxiproxy could not be replaced: {error}"]
+    return []
 
 
 def _answers(proxies: Toxiproxy) -> bool:
@@ -108,7 +118,8 @@ def _answers(proxies: Toxiproxy) -> bool:
 
 def _heal(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
     problems: list[str] = []
-    for node in controls.nodes.values():
+    # What does not run comes first: others may not be ready without it.
+    for node in sorted(controls.nodes.values(), key=_runs):
         try:
             node.revive()
             node.forget()
@@ -132,6 +143,13 @@ def _heal(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> lis
         for behaviour in controls.behaviours.values():
             behaviour.forget()
     return problems
+
+
+def _runs(node: HealableNode) -> bool:
+    try:
+        return node.state == "running"
+    except CodeBlueError:  # who cannot be asked is told by its revival
+        return True
 
 
 def read_back(controls: LiveControls, proxies: Toxiproxy, readings: Readings) -> list[str]:
