@@ -90,7 +90,7 @@ def gate(
         runs = Runs()
         hooks = Hooks(runs, started, tell_finished, runs.expects)
         report, folder = run_gate(loaded, catalogue, options, order, hooks, interruption.stop)
-    say_results(lines(report), folder / "gate.md", as_json)
+    say_results(lines(report), folder / "gate.html", as_json)
     tell_pipeline(report, as_json)
     return int(interruption.exit_code or gate_exit_code(report))
 
