@@ -308,12 +308,7 @@ def load_system(path: Path, kinds: Kinds) -> System:
 def _properties(system: System, decoder: Decoder, node: Node, kinds: Kinds) -> dict[str, Property]:
     """The properties of the file, and those that every system has."""
     given = system.record_kinds()
-    names = {
-        SERVICE: system.services,
-        LINK: system.link_names,
-        JOURNEY: system.journeys,
-        STORE: given,
-    }
+    names = {SERVICE: system.services, LINK: system.link_names, JOURNEY: system.journeys, STORE: given}
 
     def records(own: Decoder, child: Node) -> object:
         return decode_records(own, child, given)
