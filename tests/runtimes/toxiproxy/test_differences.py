@@ -250,7 +250,7 @@ def test_toxics_are_accepted_in_populate(embedded: RunningToxiproxy) -> None:
         status, text = post(embedded, "/populate", [entry | {"toxics": [{"type": "nope"}]}])
         reason = (
             'proxy 1 "full", toxic 1: invalid toxic type, expected one of bandwidth, latency, limit_data, '
-            "noop, reset_peer, slicer, slow_close, timeout"
+            "noop, reset_peer, slicer, slow_close, timeout, error_share, lost_response, slow_processing"
         )
         assert (status, json.loads(text)["error"]) == (400, reason)
         twice = [{"type": "bandwidth"}, {"type": "bandwidth", "attributes": {"rate": -1}, "name": "b"}]
