@@ -325,13 +325,13 @@ def test_looking_at_a_fault_again_changes_nothing_of_the_run(
 def test_a_run_that_its_scenario_aborts_is_healed_and_judged_as_nothing_else() -> None:
     """The payer is silent, most check-ins fail: the run ends seconds later, with its fault healed."""
     one = plan("smoke/payer_blackhole", "fragile", 1)
-    given = (AbortCondition(p95=1.0, journey="check_in", lasting=3.0),)
+    given = (AbortCondition(p95=1.0, journey="check_in", lasting=1.0),)
     asked = replace(one.scenario, abort=given)
     history = simulate(replace(one, scenario=asked), usual_sizes())
     analysis = analyse(history, asked, system())
     fault = one.phase("fault")
     assert history.end is not None and history.end.reason == "aborted"
-    assert history.operations.filter(pl.col("ended") > fault.start_s + 12.0).height == 0
+    assert history.operations.filter(pl.col("ended") > fault.end_s).height == 0
     assert [event.event for event in history.faults][-2:] == ["heal", "healed"]
     assert (analysis.verdict, analysis.score.value) == (Verdict.ABORTED, None)
     assert exit_code(analysis.verdict, analysis.vetoed, history.end) is ExitCode.FAIL
