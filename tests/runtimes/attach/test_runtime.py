@@ -26,15 +26,19 @@ from tests.runtimes.attach.pair import Pair, running_pair, until
 ROOT = Path(__file__).resolve().parents[3]
 
 
-def _can_redirect() -> bool:
+def _refusal() -> str:
+    """Why connections cannot be redirected here; empty where they can. Programs that are missing can be
+    installed, what the kernel has not mounted cannot."""
     try:
         require_rules()
-    except UnsupportedError:
-        return False
-    return True
+    except UnsupportedError as error:
+        kernel = "no cgroup v2" in str(error)
+        return f"{'this machine does not let us' if kernel else 'needs root and nft'}: {error}"
+    return ""
 
 
-redirecting = pytest.mark.skipif(not _can_redirect(), reason="redirects need root, nft, ss and cgroup v2")
+REFUSAL = _refusal()
+redirecting = pytest.mark.skipif(bool(REFUSAL), reason=REFUSAL or "redirected")
 RUN: RunSettings = None  # type: ignore[assignment]  # a running system is not set to anything
 OWNER = """
 import sys, time
