@@ -244,7 +244,7 @@ def _play_one(command: Command, case: Case, used: list[Path], outcome: Outcome) 
 def _judge(outcome: Outcome, said: str) -> None:
     case = outcome.case
     sign = "died" if case.number == "KILL" else "was stopped"
-    told = re.compile(rf"{CALLED.get(case.part, case.part)} ({sign}|.* is not ready: .*SIG{case.number})")
+    told = re.compile(rf"{CALLED.get(case.part, case.part)} ({sign}|.* is not ready.*SIG{case.number})")
     outcome.named = next((line.strip() for line in said.splitlines() if told.search(line)), "")
     if not outcome.named:
         outcome.problems.append(f"nobody said {told.pattern!r}:\n{said}")

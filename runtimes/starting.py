@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,15 +37,51 @@ def start_or_stop(
             raise
 
 
+class GivenUp(Stop):
+    """Set when the wish to end is, or when one of several starts failed: the others need not go on."""
+
+    def __init__(self, whole: Stop) -> None:
+        super().__init__()
+        self._whole = whole
+
+    def is_set(self) -> bool:
+        return self._whole.is_set() or super().is_set()
+
+    def check(self) -> None:
+        """Raises Interrupted once somebody asked for the end, or one start failed."""
+        self._whole.check()
+        super().check()
+
+
+class Starts(ThreadPoolExecutor):
+    """Threads for what may be started at the same time; every start looks at `stop` where it waits."""
+
+    def __init__(self, count: int, whole: Stop) -> None:
+        super().__init__(count, thread_name_prefix="start")
+        self.stop = GivenUp(whole)
+
+
 @contextmanager
-def at_once(count: int) -> Iterator[ThreadPoolExecutor]:
-    """Threads for what may be started at the same time. When one start fails, what nobody has begun yet is
-    not begun any more; what goes on is waited for, so that it can be stopped."""
-    pool = ThreadPoolExecutor(count, thread_name_prefix="start")
+def at_once(count: int, stop: Stop | None = None) -> Iterator[Starts]:
+    """Starts at the same time. When one fails, what nobody has begun yet is not begun any more; what goes on
+    is told so by `Starts.stop`, and waited for, so that it can be stopped."""
+    pool = Starts(count, stop or Stop())
     try:
         yield pool
+    except BaseException:
+        pool.stop.set()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def all_or_none(starts: Iterable[Future[None]]) -> None:
+    """Wait for starts. Raises what the first one that fails raises, as soon as it does."""
+    begun = list(starts)
+    ended = wait(begun, return_when=FIRST_EXCEPTION).done
+    for one in begun:
+        if one in ended:
+            one.result()
 
 
 def beside(stop: Stop, work: Callable[[], None]) -> None:

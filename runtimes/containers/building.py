@@ -6,7 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import Future, wait
+from concurrent.futures import FIRST_EXCEPTION, Future, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -45,7 +45,7 @@ from runtimes.service_files import (
     restart_needed,
     stores,
 )
-from runtimes.starting import at_once
+from runtimes.starting import all_or_none, at_once
 
 START_DEADLINE_S = 60.0
 TOXIPROXY_DEADLINE_S = 15.0
@@ -91,7 +91,7 @@ def bring_up(
     """Everything started and ready; `images` are those of the services that know nothing of the harness,
     `jobs` those of what runs to its end before some of them.
     Raises StartError with status and last log lines of what is not."""
-    end, stop = time.monotonic() + START_DEADLINE_S, journal.stop
+    end = time.monotonic() + START_DEADLINE_S
     folder = _make_folder(journal.folder, system)
     secrets = new_secrets(databases(system))
     layout = _make_network(engine, system, journal, run, service_image, secrets.keys)
@@ -102,7 +102,8 @@ def bring_up(
     parts = _parts(system, layout, folder.path, secrets)
     server = layout.addresses[TOXIPROXY]
     proxies = Toxiproxy(server.host, server.port, token=server.token)
-    with at_once(AT_ONCE) as pool:
+    with at_once(AT_ONCE, journal.stop) as pool:
+        stop = pool.stop
         journal.fence(server.host, server.port)
         links = pool.submit(_start_links, engine, system, layout, proxies, run.seed, stop)
         kept = [pool.submit(_start, engine, part.spec) for part in parts.values() if part.is_store]
@@ -132,11 +133,10 @@ def bring_up(
                 engine.create(part.spec)
                 begun.append(pool.submit(_start_ready, engine, part, end, stop))
             ready += begun
-            wait(begun)  # a part that others depend on comes before them
-            if any(job.exception() for job in begun):
+            wait(begun, return_when=FIRST_EXCEPTION)  # a part that others depend on comes before them
+            if any(job.done() and job.exception() for job in begun):
                 break  # what depends on a job that failed, or on a part that is not ready, does not start
-        for done in (toolbox, *ready):
-            done.result()
+        all_or_none((toolbox, *ready))
     return built
 
 

@@ -11,6 +11,7 @@ from experiment.stop import Stop
 from runtimes import bus, postgres
 from runtimes.containers.engine import Engine
 from runtimes.containers.specs import ContainerSpec
+from runtimes.containers.watch import stopped
 from runtimes.docker_engine import EngineError, EngineGone
 from runtimes.runtime import Address
 from runtimes.signs import alive, complaint_of
@@ -90,7 +91,10 @@ def wait_until_ready(engine: Engine, part: ContainerPart, end: float, stop: Stop
             raise _not_ready(engine, part, complaint)
         if now - looked > 0.25:  # a container that ended will never be ready
             looked = now
-            if engine.state(part.spec.name).status not in ("running", "created"):
+            found = engine.state(part.spec.name)
+            if stopped(found):
+                raise _not_ready(engine, part, "stopped by SIGSTOP")
+            if found.status not in ("running", "created"):
                 if not again:
                     raise _not_ready(engine, part, complaint)
                 again -= 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -54,7 +55,9 @@ class ContainerState:
     cpu_quota_us: int = 0
 
     def __str__(self) -> str:
-        ended = f" with exit status {self.exit_code}" if self.status == "exited" else ""
+        by = self.exit_code - 128  # how an engine says which signal ended it
+        killer = f" ({signal.Signals(by).name})" if by in set(signal.Signals) else ""
+        ended = f" with exit status {self.exit_code}{killer}" if self.status == "exited" else ""
         killed = ", out of memory" if self.oom_killed else ""
         return f"{self.status}{ended}{killed}"
 
