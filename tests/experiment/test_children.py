@@ -24,7 +24,10 @@ def test_a_tool_that_does_not_end_is_ended_with_what_it_started() -> None:
     """Its whole group."""
     with pytest.raises(ChildTimeout, match=r"sh did not end within 0\.3 s"):
         run_child(["sh", "-c", "sleep 61.25 & sleep 61.25"], within_s=0.3)
-    assert "61.25" not in [word for one in psutil.process_iter() for word in _words(one)]
+    end = time.monotonic() + 10.0  # a process that was killed is seen for a moment more
+    while left := [one for one in psutil.process_iter() if "61.25" in _words(one)]:
+        assert time.monotonic() < end, left
+        time.sleep(0.02)
 
 
 def _words(process: psutil.Process) -> list[str]:

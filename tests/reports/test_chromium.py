@@ -175,7 +175,7 @@ def test_a_reader_points_zooms_and_chooses(tmp_path: Path) -> None:
         seen.value("document.querySelector('.u-label[role=button]').focus()")
         seen.press(" ", 32)
         assert seen.until("codeBlue.shown[0].series[1].show === false")
-        assert seen.value("document.activeElement.getAttribute('aria-pressed')") == "false"
+        seen.until("document.activeElement.getAttribute('aria-pressed') === 'false'")
         seen.open(file.as_uri(), media="print")
         assert seen.value("getComputedStyle(document.querySelector('.plots')).display") == "none"
         assert seen.value("getComputedStyle(document.querySelector('svg.plot')).display") == "block"

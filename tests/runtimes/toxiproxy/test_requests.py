@@ -258,7 +258,7 @@ def test_slow_requests_reach_the_callee_later_and_the_answer_comes_at_once(line:
     start = time.monotonic()
     line.near.sendall(POST)
     get(line.far, POST)
-    assert 0.29 <= time.monotonic() - start < 2.0
+    assert 0.29 <= time.monotonic() - start < 10.0
     line.far.sendall(OK)
     get(line.near, OK)
     line.heal()
