@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 RETRY = Path(__file__).resolve().parents[2] / "ci" / "retry.sh"
-SETTINGS = "[pytest]\nmarkers =\n    live: real processes\n    docker: real containers\n"
+SETTINGS = (
+    "[pytest]\nmarkers =\n    live: real processes\n    docker: real containers\n    timed: other processes\n"
+)
 TESTS = """
 import pathlib, pytest
 
@@ -25,6 +27,9 @@ def test_flaky_live(): once("live")
 @pytest.mark.live
 def test_wrong_live(): assert {live_is_right}
 
+@pytest.mark.timed
+def test_flaky_timed(): once("timed")
+
 def test_unit(): once("unit") if {unit_is_flaky} else None
 """
 
@@ -34,13 +39,13 @@ def test_unit(): once("unit") if {unit_is_flaky} else None
     [
         (True, False, 0, "run once more"),
         (False, False, 1, "run once more"),
-        (True, True, 1, "only live tests are run once more"),
+        (True, True, 1, "only live and timed tests are run once more"),
     ],
 )
-def test_only_live_tests_are_run_once_more(
+def test_only_live_and_timed_tests_are_run_once_more(
     live_is_right: bool, unit_is_flaky: bool, code: int, said: str, tmp_path: Path
 ) -> None:
-    """A flaky live test is named and passes at its second run; a wrong one, and any other test, fails."""
+    """A flaky live or timed test is named and passes at its second run; a wrong one, and any other, fails."""
     (tmp_path / "pytest.ini").write_text(SETTINGS)
     tests = TESTS.format(live_is_right=live_is_right, unit_is_flaky=unit_is_flaky)
     (tmp_path / "test_it.py").write_text(tests)
@@ -51,7 +56,8 @@ def test_only_live_tests_are_run_once_more(
     )
     assert again.returncode == code, again.stdout + again.stderr
     assert said in again.stdout
-    assert f"test_it.py::test_{'unit' if unit_is_flaky else 'flaky_live'}" in again.stdout
+    for name in ("unit",) if unit_is_flaky else ("flaky_live", "flaky_timed"):
+        assert f"test_it.py::test_{name}" in again.stdout
 
 
 def test_a_run_that_failed_without_a_failed_test_stays_failed(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from runtimes.links.servers import RunningToxiproxy
+from tests.runtimes.toxiproxy.conftest import Start
 
 PORT = re.compile(r":\d{4,5}\b")
 COMMANDS = """
@@ -60,11 +61,10 @@ def say(program: str, server: RunningToxiproxy, command: str) -> tuple[int, str]
     return ended.returncode, PORT.sub(":PORT", ended.stdout + ended.stderr)
 
 
-def test_every_command_says_the_same_of_both_servers(
-    embedded: RunningToxiproxy, real: RunningToxiproxy
-) -> None:
+def test_every_command_says_the_same_of_both_servers(start: Start) -> None:
     """Proxies and toxics are made, listed, changed and removed, rightly and wrongly, with one result."""
     program = cli()
+    embedded, real = start("embedded"), start("real")  # of its own: others' proxies would be listed too
     codes = []
     for command in COMMANDS.strip().splitlines():
         ours, theirs = say(program, embedded, command), say(program, real, command)
