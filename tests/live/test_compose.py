@@ -61,7 +61,11 @@ def test_compose_brings_up_a_seeded_system_and_removes_it(engine: Engine) -> Non
             {"url": "urn:codeblue:coverage", "valueReference": {"reference": "Coverage/cov-00007"}}
         ],
     }
-    headers = {"content-type": "application/fhir+json", "idempotency-key": "enc-by-hand"}
+    headers = {
+        "content-type": "application/fhir+json",
+        "idempotency-key": "enc-by-hand",
+        "x-user": "usr-clerk",
+    }
     order = Request("http://127.0.0.1:8081/checkins", json.dumps(encounter).encode(), headers)
     with DIRECT.open(order, timeout=10) as answer:
         assert answer.status in (200, 201)
