@@ -50,8 +50,11 @@ class Held:
     moment: str
     words: tuple[str, ...]
     process: subprocess.Popen[bytes] = field(init=False)
+    before: frozenset[int] = field(init=False)
+    """Shared memory of others: the number of a process that made some long ago may be given out again."""
 
     def __post_init__(self) -> None:
+        self.before = frozenset(_segments(None))
         for name in ("var", "out", "tmp"):
             (self.home / name).mkdir(exist_ok=True)
             (self.home / name).chmod(0o755)
@@ -96,7 +99,7 @@ class Held:
     def seen(self) -> Seen:
         processes = self.family()
         own = {one.pid for one in processes} | {self.process.pid}
-        return Seen(processes, frozenset(_ports(own)), frozenset(_segments(own)))
+        return Seen(processes, frozenset(_ports(own)), frozenset(_segments(own)) - self.before)
 
     def histories(self) -> list[RunFolder]:
         """The runs that left something, as `check` finds them."""
