@@ -81,14 +81,13 @@ def _environment(name: str, passwords: Mapping[str, str]) -> dict[str, str]:
     found |= {f"{callee.upper()}_URL": f"http://{at[callee]}" for callee in ("orders", "stock", "payments")}
     if name in passwords:
         found["DATABASE_URL"] = f"postgresql+psycopg://{name}:{passwords[name]}@{at['postgres']}/{name}"
-    return (
-        found
-        | {"PAYMENTS_TIMEOUT_S": "0.5", "PAYMENTS_ATTEMPTS": "3", "STOREFRONT_TIMEOUT_S": "4"}
-        | {
-            "PAYMENTS_SEND_KEY": "false",
-            "FINISH_PENDING": "false",
-        }
-    )
+    return found | {
+        "PAYMENTS_TIMEOUT_S": "0.5",
+        "PAYMENTS_ATTEMPTS": "3",
+        "STOREFRONT_TIMEOUT_S": "4",
+        "PAYMENTS_SEND_KEY": "false",
+        "FINISH_PENDING": "false",
+    }
 
 
 def wait_for(ready: Callable[[], bool]) -> None:

@@ -7,7 +7,7 @@ variable may hold a secret, its name and the address in it are enough.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from discovery.composed import USUAL_PORT, Found, FoundLink, FoundService
@@ -104,19 +104,29 @@ def of_compose(compose: str, found: Found) -> Origin:
         services.append(f"  # left out, since they are in a profile: {', '.join(found.left_out)}")
     if found.jobs:
         services.append(f"  # run to their end before what waits for them: {', '.join(found.jobs)}")
-    if found.links:
-        links = ["links:                          # who calls whom, and which text says so"]
-        links += [line for link in found.links for line in _link(link)]
-    else:
-        links = [
-            f"links: []                       # {FILL_IN}: no text names another service; such as",
-            "#  - {caller: web, callee: api, wired: name}",
-        ]
+    links = links_section(found.links, _link, ("text", "service"), "{caller: web, callee: api, wired: name}")
     heading = (
         f"# Written by `codeblue init` from {compose}, which stays as it is. Lines with {FILL_IN} need you.",
         "# `codeblue validate` checks this file, `codeblue check-wiring` shows where every link leads.",
     )
     return Origin(heading, (f"compose: {word(compose)}",), tuple(services), tuple(links))
+
+
+def links_section(
+    links: Sequence[FoundLink],
+    lines_of: Callable[[FoundLink], Iterator[str]],
+    words: tuple[str, str],
+    example: str,
+) -> list[str]:
+    """The links that were found, or an example of one; `words` are what says so, and what it names."""
+    says, named = words
+    if links:
+        heading = f"links:                          # who calls whom, and which {says} says so"
+        return [heading, *(line for link in links for line in lines_of(link))]
+    return [
+        f"links: []                       # {FILL_IN}: no {says} names another {named}; such as",
+        f"#  - {example}",
+    ]
 
 
 def _system(name: str, origin: Origin, found: Found, entry: FoundService, journeys: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from discovery.composed import Found, FoundLink, FoundService, Mention
-from discovery.first_files import FILL_IN, Origin, word
+from discovery.first_files import FILL_IN, Origin, links_section, word
 from discovery.process_file import Process, callers
 
 STORES = {"postgres": "store", "postgresql": "store", "nats": "bus"}  # scheme to what a run starts itself
@@ -38,14 +38,8 @@ def of_processes(file: str, folder: str, processes: Sequence[Process], found: Fo
     the system's file."""
     services = [f"services:                       # of {file}; {{port}} is a free port in each run"]
     services += [line for one in processes for line in _service(one, folder)]
-    if found.links:
-        links = ["links:                          # who calls whom, and which variable says so"]
-        links += [line for link in found.links for line in _link(link)]
-    else:
-        links = [
-            f"links: []                       # {FILL_IN}: no variable names another process; such as",
-            '#  - {caller: web, callee: api}     and of web: environment: {API_URL: "http://{api}"}',
-        ]
+    example = '{caller: web, callee: api}     and of web: environment: {API_URL: "http://{api}"}'
+    links = links_section(found.links, _link, ("variable", "process"), example)
     heading = (
         f"# Written by `codeblue init` from {file}, which stays as it is. Lines with {FILL_IN} need you.",
         "# `codeblue validate` checks this file. A placeholder such as {api} leads over a link's proxy.",

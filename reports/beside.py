@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from experiment.scenario import PHASES
 from experiment.verdict import Verdict
@@ -209,7 +210,6 @@ def _panels(
     return whole + [of(f"p95 of {name}", "seconds", name, "p95", half=True) for name in journeys]
 
 
-def _padded(series: dict[str, object], length: int) -> dict[str, object]:
+def _padded(series: Mapping[str, Any], length: int) -> dict[str, Any]:
     """A run that ended sooner has no figures where the other goes on."""
-    values = list(series["values"])  # type: ignore[call-overload]  # a list of our own making
-    return {**series, "values": (values + [None] * length)[:length]}
+    return {**series, "values": [*series["values"], *[None] * length][:length]}

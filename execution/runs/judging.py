@@ -35,18 +35,22 @@ def judge(
     """Analyse the history and store analysis.json beside it, and the history in columns; `again` as in
     `seal`: then a run that has its manifest keeps the columns that it names, or none."""
     analysis = analyse(history, scenario, system, asked)
+    known: dict[str, str] = {}
     if not (again and (folder.path / MANIFEST).exists()):
-        _keep_columns(folder, history)
+        known = _keep_columns(folder, history)
     write_whole(folder.analysis_path, analysis_to_json(analysis))
-    seal(folder.path, again)
+    seal(folder.path, again, known)
     return analysis
 
 
-def _keep_columns(folder: RunFolder, history: History) -> None:
-    if kept_in_columns(history):
-        write_columns(folder.path, history, digests(folder.path, (HISTORY,))[HISTORY])
-    else:
+def _keep_columns(folder: RunFolder, history: History) -> dict[str, str]:
+    """Returns the digest of the lines, where the columns were made of them."""
+    if not kept_in_columns(history):
         remove_columns(folder.path)
+        return {}
+    lines = digests(folder.path, (HISTORY,))
+    write_columns(folder.path, history, lines[HISTORY])
+    return lines
 
 
 def unjudged(folder: RunFolder) -> None:

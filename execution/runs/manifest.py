@@ -39,15 +39,18 @@ def digests(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: _digest(folder / name) if (folder / name).exists() else ABSENT for name in names}
 
 
-def seal(folder: Path, again: bool = False) -> None:
+def seal(folder: Path, again: bool = False, known: Mapping[str, str] | None = None) -> None:
     """Write the manifest of a run that was judged just now, whole or not at all. Raises
     OSError.
 
     `again`: it was judged by the evidence that its manifest names (`require_evidence`), which stays as it
-    is: what lies there now may be another file.
+    is: what lies there now may be another file. `known` are digests that were made just now: the files may
+    be large.
     """
     kept = _sealed(folder) if again else None
-    parts = (kept or digests(folder, (*EVIDENCE, *COLUMNS))) | digests(folder, (JUDGEMENT,))
+    known = known or {}
+    others = (name for name in (*EVIDENCE, *COLUMNS) if name not in known)
+    parts = (kept or {**known, **digests(folder, others)}) | digests(folder, (JUDGEMENT,))
     manifest = msgspec.json.encode(_Manifest(VERSION, parts))
     write_whole(folder / MANIFEST, msgspec.json.format(manifest, indent=1))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 
 from experiment.compose_file import ComposeService, compose_service
 from experiment.errors import StartError
@@ -16,7 +17,7 @@ from experiment.stop import Stop
 from experiment.topology import System
 from runtimes.containers.engine import Engine
 from runtimes.containers.foreign_images import Image
-from runtimes.containers.layout import SERVICE_MEMORY, Layout, foreign_bind
+from runtimes.containers.layout import Layout, said_spec
 from runtimes.containers.parts import last_words
 from runtimes.containers.specs import ContainerSpec
 
@@ -58,7 +59,6 @@ def run_job(
 def job_spec(system: System, layout: Layout, name: str, image: Image) -> ContainerSpec:
     """Its container, with a place in one network for each callee that is called by name: the next address
     after that of the caller there."""
-    said = image.said
     places: dict[str, tuple[str, str]] = {}
     for link in system.links:
         pair = layout.networks.doors.get(link.name)
@@ -66,23 +66,10 @@ def job_spec(system: System, layout: Layout, name: str, image: Image) -> Contain
             own = str(ipaddress.ip_address(pair.service) + 1)
             places.setdefault(link.callee, (pair.name, own))
     first, *others = places.values() or ((layout.network, ""),)
-    return ContainerSpec(
-        name=layout.container(f"job-{name}"),
-        hostname=name,
-        image=image.name,
+    return replace(
+        said_spec(layout, f"job-{name}", name, image.name, image.said),
         network=first[0],
-        labels=layout.labels(f"job-{name}"),
         address=first[1] or None,
-        command=said.command,
-        environment=said.environment,
-        memory_bytes=SERVICE_MEMORY,
-        confined=False,
-        entrypoint=said.entrypoint,
-        working_dir=said.working_dir,
-        user=said.user,
-        capabilities=said.capabilities,
-        binds=tuple(foreign_bind(layout, name, mount) for mount in said.mounts if mount.kind != "tmpfs"),
-        tmpfs={mount.target: "rw,mode=1777" for mount in said.mounts if mount.kind == "tmpfs"},
         joins=tuple(others),
     )
 

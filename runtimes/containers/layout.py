@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from experiment.compose_file import ComposeService, Mount
@@ -239,16 +239,28 @@ def foreign_spec(
     address = layout.addresses[name]
     door = layout.published.get(name)
     home = layout.networks.homes.get(name)
-    return ContainerSpec(
-        name=layout.container(name),
-        hostname=name,
-        image=image,
+    return replace(
+        said_spec(layout, name, name, image, said),
         network=home.name if home is not None else layout.network,
-        labels=layout.labels(name),
         address=address.host,
         command=start.argv,
         environment=start.environment,
         published={address.port: door.port} if door else {},
+        joins=layout.networks.of(system, name),
+    )
+
+
+def said_spec(layout: Layout, part: str, name: str, image: str, said: ComposeService) -> ContainerSpec:
+    """What a compose file says of the container of `part`, in the instance's network; mounts are those of
+    `name`."""
+    return ContainerSpec(
+        name=layout.container(part),
+        hostname=name,
+        image=image,
+        network=layout.network,
+        labels=layout.labels(part),
+        command=said.command,
+        environment=said.environment,
         memory_bytes=SERVICE_MEMORY,
         confined=False,
         entrypoint=said.entrypoint,
@@ -257,7 +269,6 @@ def foreign_spec(
         capabilities=said.capabilities,
         binds=tuple(foreign_bind(layout, name, mount) for mount in said.mounts if mount.kind != "tmpfs"),
         tmpfs={mount.target: "rw,mode=1777" for mount in said.mounts if mount.kind == "tmpfs"},
-        joins=layout.networks.of(system, name),
     )
 
 

@@ -15,20 +15,13 @@ import pytest
 from reports import html
 from reports.report import RunReport
 from tests.reports import builder
-from tests.reports.browser import CHROMIUM, Browser, browser
+from tests.reports.browser import ALONE, CHROMIUM, Browser, browser
 from tests.reports.hostile import TOGETHER, documents
 
 PAGES = ("run report.html", "suite suite.html", "trend trend.html", "comparison comparison.html")
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
 FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
+    *ALONE,
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--enable-logging=stderr",
     "--dump-dom",

@@ -50,8 +50,8 @@ class _System:
 
     def heal(self) -> list[str]:
         readings: Any = SimpleNamespace(each=lambda _what, _ask: {})
-        controls = LiveControls({}, {"billing": self}, {})  # type: ignore[dict-item]
-        return heal_all(controls, self, readings, self.replace)  # type: ignore[arg-type]
+        controls = LiveControls({}, {"billing": self}, {})  # type: ignore[dict-item]  # a stand-in
+        return heal_all(controls, self, readings, self.replace)  # type: ignore[arg-type]  # a stand-in
 
 
 @pytest.mark.parametrize(

@@ -210,7 +210,7 @@ def test_a_condition_of_the_scenario_ends_a_live_run_within_the_next_second(
     short = replace(plan(Board(), warm_up=0.0, fault=20.0, recovery=0.0, settle=30.0), activations=())
     scenario = replace(short.scenario, abort=(AbortCondition(errors=0.5, lasting=2.0),))
     asked = replace(short, scenario=scenario)
-    run = LiveRun(asked, home, RunFolder(tmp_path), HEADER, lambda _: None, Stop())  # type: ignore[arg-type]
+    run = LiveRun(asked, home, RunFolder(tmp_path), HEADER, lambda _: None, Stop())  # type: ignore[arg-type]  # a stand-in
     ended = run.play()
     assert (ended.reason, ended.clean, home.read) == ("aborted", True, 0)
     assert ended.statement.startswith("aborted at 2 s by the scenario: errors above 50% for 2 seconds")

@@ -78,7 +78,7 @@ def test_a_proxy_plays_what_a_service_cannot_be_told(monkeypatch: pytest.MonkeyP
 
     def able_to(*, know: bool) -> None:
         choice = RuntimeChoice(
-            lambda *_: None,  # type: ignore[arg-type]
+            lambda *_: None,  # type: ignore[arg-type]  # a stand-in
             lambda _: {"behaviour": frozenset({"lost_response"})},
             proxies_know=lambda: know,
         )

@@ -45,7 +45,7 @@ def test_a_toolbox_that_does_not_run_is_started_again(
         layout=SimpleNamespace(container=lambda part: f"c-{part}"),
         toolbox=SimpleNamespace(rebuild=lambda: held.append(replacement.is_held())),
     )
-    replacement: ToxiproxyReplacement = ToxiproxyReplacement(engine, built, lambda: None, lambda: None)  # type: ignore[arg-type]
+    replacement: ToxiproxyReplacement = ToxiproxyReplacement(engine, built, lambda: None, lambda: None)  # type: ignore[arg-type]  # a stand-in
     assert bool(replacement.toolbox_problem()) is again
     replacement.revive_toolbox()
     monkeypatch.setattr(replacing, "stopped", lambda _state: False)

@@ -87,10 +87,10 @@ def test_a_proxy_plays_it_and_the_callers_own_requests_prove_it(
     now = fault.look(controls, LINK, "f1")
     assert now.amiss == ""
     assert met in fault.met(LINK, start, now).statement
-    during = fault.measure(controls, LINK)  # type: ignore[attr-defined]
-    assert fault.judge(before, during).seen  # type: ignore[attr-defined]
+    during = fault.measure(controls, LINK)  # type: ignore[attr-defined]  # of every kind
+    assert fault.judge(before, during).seen  # type: ignore[attr-defined]  # of every kind
     fault.heal(controls, LINK, "f1")
-    assert fault.gone(before, fault.measure(controls, LINK)).seen  # type: ignore[attr-defined]
+    assert fault.gone(before, fault.measure(controls, LINK)).seen  # type: ignore[attr-defined]  # of every kind
     assert list(running.unhealed()) == []
     assert call(running.address("front"), "POST", "/work", b"", deadline_s=5.0).status == 200
 
@@ -101,7 +101,7 @@ def test_a_toxic_that_a_stranger_changed_is_not_in_force(running: ProcessesRunti
     fault.inject(controls, LINK, "f1")
     proxies = running._proxies
     kind = {"kind": "lost_response", "stream": "upstream"}
-    proxies.put_toxic("front--back", "f1-requests", **kind, attributes={"share_ppm": 500_000})  # type: ignore[arg-type]
+    proxies.put_toxic("front--back", "f1-requests", **kind, attributes={"share_ppm": 500_000})  # type: ignore[arg-type]  # as a kind says it
     assert "LostResponse(share=0.5), expected" in fault.look(controls, LINK, "f1").amiss
     proxies.remove_toxic("front--back", "f1-requests")
     assert fault.look(controls, LINK, "f1").amiss == "it is not switched on"
