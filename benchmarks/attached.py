@@ -1,8 +1,8 @@
 """Attaching to the example shop that runs already, under load: how soon everything goes through the proxies,
-and how soon nothing is left after `kill -9` of the harness.
+how soon nothing is left after `kill -9` of the harness, and which verdicts the shop gets as it is and mended.
 
-`python -m benchmarks.attached kills 20` or `python -m benchmarks.attached wiring 5`; it takes root, nft, and
-the ports of `hand_started_shop`.
+`python -m benchmarks.attached kills 20`, `wiring 10` or `verdicts 5`; it takes root, nft, and the ports of
+`hand_started_shop`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from pathlib import Path
 from urllib.request import Request, urlopen
 
 from benchmarks.hand_started_shop import PORTS, SHOP, running_shop
+from experiment.errors import ExitCode
 from experiment.topology import System, load_system
 from measurement.properties import KINDS
 from runtimes.attach.consent import Target, find_target
@@ -39,6 +40,21 @@ LATEST_KILL_S = 20.0  # after its start: a run of the scenario takes about 40 s
 LOOK_S = 0.02
 GONE_WITHIN_S = 30.0
 QUIET_S = 3.0  # so long nothing must have shown itself again
+SLOW = SHOP / "scenarios" / "slow_payments.yaml"
+# The same questions as in its scenarios, in a third of the time.
+SHORT = """\
+name: {name}
+title: A slow card processor charges nobody twice
+load: {{arrivals: 5/s, journeys: {{customer: 1}}}}
+phases: {{warm_up: 1s, baseline: 4s, fault: {fault}s, recovery: {fault}s, settle: 4s}}
+{faults}
+expect:
+  invariants: [no_duplicate_charge, paid_for_something, orders_kept, orders_sent_out, orders_end]
+  minimum_operations: 10
+"""
+FAULT = "faults: [{kind: latency, link: orders -> payments, delay: 700ms, during: fault}]"
+MENDED = {"PAYMENTS_SEND_KEY": "true", "FINISH_PENDING": "true"}
+DESIGNS: dict[str, dict[str, str]] = {"as_it_is": {}, "fixed": MENDED}
 
 
 def loaded(over: threading.Event) -> None:
@@ -71,8 +87,7 @@ def wired_after(system: System, folder: Path) -> tuple[float, int]:
     for link in system.links:
         callee = target.parts[link.callee].address
         state = server.create_proxy(proxy_name(link), listen=f"{HOST}:0", upstream=str(callee))
-        group = target.groups[link.caller]
-        redirects.append(Redirect(link.name, group, callee, Address(HOST, state.port)))
+        redirects.append(Redirect(link.name, target.place(link.caller), callee, Address(HOST, state.port)))
     leaks = leaks_of(system, target, own.pid or 0)
     touched = [Touched("rules", target.table)]
     touched += [Touched("group", str(one.path), str(one.home)) for one in target.groups.values() if one.made]
@@ -105,10 +120,10 @@ def leaks_of(system: System, target: Target, proxy: int) -> ProcessLeaks:
     )
 
 
-def command(seed: int, out: Path) -> list[str]:
+def command(seed: int, out: Path, scenario: Path = SLOW, design: str = "as_it_is") -> list[str]:
     allow = SHOP / "attached" / "allow.yaml"
-    words = ["run", str(SHOP / "scenarios" / "slow_payments.yaml"), "--system", str(SHOP / "attached")]
-    words += ["--design", "as_it_is", "--runtime", "attach", "--allow", str(allow), "--seed", str(seed)]
+    words = ["run", str(scenario), "--system", str(SHOP / "attached"), "--design", design]
+    words += ["--runtime", "attach", "--allow", str(allow), "--seed", str(seed)]
     return [sys.executable, "harness.py", *words, "--out", str(out)]
 
 
@@ -148,12 +163,45 @@ def killed_after(words: Sequence[str], wait_s: float) -> tuple[float, str]:
     return last - began, f"{len(there)} things at the kill, {len(left())} left"
 
 
+def short_scenarios(folder: Path) -> list[Path]:
+    """With a slow card processor, and without a fault."""
+    kinds = {"short_slow": (4, FAULT), "short_control": (0, "")}
+    for name, (fault, faults) in kinds.items():
+        (folder / f"{name}.yaml").write_text(SHORT.format(name=name, fault=fault, faults=faults))
+    return [folder / f"{name}.yaml" for name in kinds]
+
+
+def verdicts(seeds: Sequence[int], scenarios: Sequence[Path]) -> list[tuple[str, str, int, int]]:
+    """Design, scenario, seed and exit code of attached runs on the shop as it is and as it was mended."""
+    found = []
+    for design, variables in DESIGNS.items():
+        with tempfile.TemporaryDirectory() as name, running_shop(Path(name), variables):
+            for scenario in scenarios:
+                for seed in seeds:
+                    words = agreed(command(seed, Path(name) / "runs", scenario, design))
+                    ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+                    found.append((design, scenario.stem, seed, ended.returncode))
+                    said = f"{design}, {scenario.stem}, seed {seed}: exit {ended.returncode}"
+                    print(said if ended.returncode in (0, 4) else f"{said}\n{ended.stdout}", flush=True)
+    return found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attached", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("wiring", "kills"), default="kills")
+    parser.add_argument("what", nargs="?", choices=("wiring", "kills", "verdicts"), default="kills")
     parser.add_argument("times", nargs="?", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    if asked.what == "verdicts":
+        with tempfile.TemporaryDirectory() as name:
+            first = asked.seed
+            found = verdicts(range(first, first + asked.times), short_scenarios(Path(name)))
+        wanted = {("as_it_is", "short_slow"): ExitCode.SAFETY_VETO}
+        right = sum(
+            code == wanted.get((design, scenario), ExitCode.PASS) for design, scenario, _, code in found
+        )
+        print(f"{right} of {len(found)} as expected")
+        return
     system = load_system(SHOP / "attached" / "system.yaml", KINDS)
     over, instants = threading.Event(), random.Random(f"kills-{asked.seed}")
     with tempfile.TemporaryDirectory() as name, running_shop(Path(name)):

@@ -32,21 +32,37 @@ def split_address(text: str) -> tuple[str, int]:
 class AttachedService:
     """One part of the system that runs already."""
 
-    at: str
+    at: str = ""
     """Host and port where it listens, such as 127.0.0.1:8001."""
     command: str = ""
     """A part of the command line of its process; without it, the process is the one that listens there."""
+    container: str = ""
+    """The name of its container, instead of `at`; its address is that of the container."""
+    port: int = 0
+    """Where it listens in its container; the container is that of the `project` where none is named."""
 
     def __post_init__(self) -> None:
-        split_address(self.at)
+        if self.at:
+            split_address(self.at)
+        if bool(self.at) == bool(self.port):
+            found = "both at and port" if self.at else "neither at nor port"
+            raise ValueError(f"{found}; expected `at: HOST:PORT`, or the port inside its container")
+        if self.at and self.container:
+            raise ValueError("both at and container; expected one of them")
+        if self.command and not self.at:
+            raise ValueError("a command beside a container; expected it beside `at`")
+        if not 0 <= self.port <= 65535:
+            raise ValueError(f"the port {self.port}; expected 1 to 65535")
 
     @property
     def host(self) -> str:
-        return split_address(self.at)[0]
+        """Empty for a container."""
+        return split_address(self.at)[0] if self.at else ""
 
     @property
-    def port(self) -> int:
-        return split_address(self.at)[1]
+    def listens(self) -> int:
+        """The number of its port."""
+        return split_address(self.at)[1] if self.at else self.port
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,8 +84,14 @@ class Attach:
     """Links that lead through a proxy of a Toxiproxy of yours already."""
     toxiproxy: str = ""
     """Host and port of your Toxiproxy, such as 127.0.0.1:8474; needed when links name its proxies."""
+    project: str = ""
+    """The compose project of the services that have neither `at` nor `container`: each is its container of
+    the service of that name."""
 
     def __post_init__(self) -> None:
+        for name, one in self.services.items():
+            if not (one.at or one.container or self.project):
+                raise ValueError(f"no container of {name}; expected `container: NAME`, or `project` above")
         if self.toxiproxy:
             split_address(self.toxiproxy)
         if self.links and not self.toxiproxy:
@@ -89,6 +111,10 @@ class Allowed:
     highest_load: Rate
     """The most visits that may arrive, such as 20/s."""
     source: str = field(default="", metadata={"internal": True})
+    containers: tuple[str, ...] = ()
+    """Containers that the system's file names and that may be touched."""
+    projects: tuple[str, ...] = ()
+    """Compose projects whose containers may be touched."""
 
 
 def load_allowed(path: Path) -> Allowed:
@@ -141,10 +167,15 @@ def refused(
 
     for service, one in attach.services.items():
         want("services", service, allowed.services)
-        want("hosts", one.host, allowed.hosts)
+        if one.at:
+            want("hosts", one.host, allowed.hosts)
+        elif one.container:
+            want("containers", one.container, allowed.containers)
+        else:
+            want("projects", attach.project, allowed.projects)
     for link in sorted({*links, *faulted}):
         want("links", link, allowed.links)
-    literal = {*allowed.hosts, *allowed.services, *allowed.links}
+    literal = {*allowed.hosts, *allowed.services, *allowed.links, *allowed.containers, *allowed.projects}
     for name in names:
         if GUARDED.search(name) and name not in literal:
             problems.append(

@@ -7,15 +7,17 @@ import hashlib
 import os
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from experiment.attaching import Allowed, Attach, refused
 from experiment.errors import StartError, UnsupportedError, UsageError
 from experiment.plan import Plan
 from experiment.topology import System
+from runtimes.attach.kernel import number_of
+from runtimes.attach.lodgings import host_in
 from runtimes.attach.parts import Part, command_of_all, find_parts, own_network
-from runtimes.attach.rules import Group, group_of, require_rules
+from runtimes.attach.rules import Group, Network, group_of, require_rules
 from runtimes.leaks import command_of
 
 LOCKS = Path("/run/lock")
@@ -29,7 +31,15 @@ class Target:
     attach: Attach
     parts: Mapping[str, Part]
     groups: Mapping[str, Group]
-    """The callers whose links are redirected."""
+    """The callers whose links are redirected in our own network."""
+    networks: Mapping[str, Network] = field(default_factory=dict)
+    """Those that have a network of their own."""
+    stands: Mapping[str, str] = field(default_factory=dict)
+    """Link to the address at which its proxy listens, where that is not loopback."""
+
+    def place(self, caller: str) -> Group | Network:
+        """By what a caller is matched."""
+        return self.networks.get(caller) or self.groups[caller]
 
     @property
     def table(self) -> str:
@@ -56,31 +66,62 @@ def find_target(system: System) -> Target:
     name = hashlib.sha256(" ".join(places).encode()).hexdigest()[:8]
     redirected = [link for link in system.links if link.name not in attach.links]
     groups: dict[str, Group] = {}
-    if redirected:
-        require_rules()
+    networks: dict[str, Network] = {}
+    stands: dict[str, str] = {}
     for link in redirected:
-        caller = parts[link.caller]
+        caller, callee = parts[link.caller], parts[link.callee]
         if caller.process is None:
             raise UnsupportedError(
                 f"{link.name}: found its caller on another machine, expected it here or its proxy's name "
                 "under attach.links"
             )
         if own_network(caller):
+            stands[link.name] = _stand(link.name, caller, callee)
+            networks[link.caller] = Network(caller.process.pid, number_of(caller.process.pid))
+        elif callee.lodging is not None and own_network(callee):
             raise UnsupportedError(
-                f"{link.name}: found its caller in a network of its own (a container), expected a process of "
-                "this network, or the name of its proxy under attach.links"
+                f"{link.name}: found its callee in a container and its caller in this machine's own network, "
+                "expected both in containers, or the name of its proxy under attach.links"
             )
-        groups[link.caller] = group_of(caller.pids, f"codeblue-{name}-{link.caller}")
-    _apart(groups)
-    return Target(name, attach, parts, groups)
+        else:
+            groups[link.caller] = group_of(caller.pids, f"codeblue-{name}-{link.caller}")
+    if redirected:
+        require_rules(groups=bool(groups), networks=bool(networks))
+    _apart({caller: group.path for caller, group in groups.items()}, "process")
+    _apart({caller: network.number for caller, network in networks.items()}, "network")
+    return Target(name, attach, parts, groups, networks, stands)
 
 
-def _apart(groups: Mapping[str, Group]) -> None:
-    """Two callers in one group could not be told apart."""
-    seen: dict[Path, str] = {}
-    for caller, group in groups.items():
-        if (other := seen.setdefault(group.path, caller)) != caller:
-            raise UnsupportedError(f"attach: found {caller} and {other} as one process, expected one each")
+def _stand(link: str, caller: Part, callee: Part) -> str:
+    """Where the proxy of a caller in a container listens: this machine's address in a network of both."""
+    if caller.lodging is None:
+        raise UnsupportedError(
+            f"{link}: found its caller in a network of its own, expected its `container` instead of `at`, or "
+            "the name of its proxy under attach.links"
+        )
+    shared = set(caller.lodging.addresses)
+    if callee.lodging is not None:
+        shared &= set(callee.lodging.addresses)
+        if not shared:
+            raise UnsupportedError(
+                f"{link}: found no network of both {caller.lodging.name} and {callee.lodging.name}, expected "
+                "one, or the name of its proxy under attach.links"
+            )
+    stand = host_in(caller.lodging, shared)
+    if not stand:
+        raise UnsupportedError(
+            f"{link}: found no address of this machine in the network of {caller.lodging.name}, expected a "
+            "bridge network of this machine, or the name of its proxy under attach.links"
+        )
+    return stand
+
+
+def _apart(places: Mapping[str, object], what: str) -> None:
+    """Two callers in one place could not be told apart."""
+    seen: dict[object, str] = {}
+    for caller, place in places.items():
+        if (other := seen.setdefault(place, caller)) != caller:
+            raise UnsupportedError(f"attach: found {caller} and {other} as one {what}, expected one each")
 
 
 def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str]:
@@ -92,6 +133,13 @@ def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str
             what = f"process {pid} of {caller} ({command_of(pid)}): its connections to callees are cut once"
             moved = f"; it moves to the group {group.path}, undo: back to {group.home}" if group.made else ""
             lines.append(f"{what}, undo: it connects again{moved}")
+    for caller in target.networks:
+        lodging = target.parts[caller].lodging
+        assert lodging is not None
+        lines.append(
+            f"container {lodging.name} of {caller}: its connections to callees are cut once, undo: it "
+            "connects again; packet rules in its network, undo: they are removed"
+        )
     for link in system.links:
         if link.name in attach.links:
             proxy = attach.links[link.name].proxy
@@ -100,8 +148,11 @@ def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str
                 "undo: no toxic, enabled"
             )
             continue
-        callee = target.parts[link.callee].address
+        known = target.parts[link.callee].addresses_for(target.parts[link.caller])
+        callee = " or ".join(map(str, known))
         rule = f"rule: what {link.caller} sends to {callee} goes through a proxy of ours ({link.name})"
+        if stand := target.stands.get(link.name):
+            rule += f", which listens at {stand}"
         lines.append(f"{rule}, undo: nft delete table ip {target.table}; the connections are cut once more")
     for plan in plans:
         for acting in plan.activations:
@@ -136,7 +187,8 @@ def require_consent(
     commands = [
         command_of_all(part.process.pid) for part in target.parts.values() if part.process is not None
     ]
-    names = [*(one.host for one in target.attach.services.values()), *system.services, *commands]
+    places = [one.host or one.container for one in target.attach.services.values()]
+    names = [*places, target.attach.project, *system.services, *commands]
     problems = refused(allowed, target.attach, faulted, system.link_names, load, names)
     if problems:
         raise UsageError("\n".join(problems))

@@ -7,6 +7,7 @@ import os
 import shutil
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
 
 from experiment.children import ChildTimeout, Ended, run_child
@@ -17,11 +18,15 @@ BACK_WITHIN_S = 2.0
 POLL_S = 0.02
 
 
-def remove_rules(table: str) -> str:
-    """Take all rules of a target away. Returns what went wrong."""
-    if program("nft") is None or nft("list", "table", "ip", table).code != 0:
+def remove_rules(table: str, number: str = "") -> str:
+    """Take all rules of a target away, in the network of this number; without it, in our own. A network that
+    is gone has taken its rules with it. Returns what went wrong."""
+    network = network_of(number) if number else None
+    if number and network is None:
         return ""
-    ended = nft("delete", "table", "ip", table)
+    if program("nft") is None or nft("list", "table", "ip", table, network=network).code != 0:
+        return ""
+    ended = nft("delete", "table", "ip", table, network=network)
     return f"the packet rules {table} may be left: {ended.err.strip()[-200:]}" if ended.code else ""
 
 
@@ -61,9 +66,24 @@ def program(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:{PLACES}")
 
 
-def nft(*words: str, text: str = "") -> Ended:
-    """One call of nft; how it ended says whether it did what it was to do."""
+def network_of(number: str) -> Path | None:
+    """Where a network namespace can be entered; None of one that no process is in any more."""
+    for path in Path("/proc").glob("[0-9]*/ns/net"):
+        with suppress(OSError):
+            if os.readlink(path) == number:
+                return path
+    return None
+
+
+def number_of(pid: int) -> str:
+    """The network namespace of a process, as the kernel names it. Raises OSError."""
+    return os.readlink(f"/proc/{pid}/ns/net")
+
+
+def nft(*words: str, text: str = "", network: Path | None = None) -> Ended:
+    """One call of nft, inside a network; how it ended says whether it did what it was to do."""
+    enter = [program("nsenter") or "nsenter", f"--net={network}"] if network is not None else []
     try:
-        return run_child([program("nft") or "nft", *words], within_s=DEADLINE_S, text=text)
+        return run_child([*enter, program("nft") or "nft", *words], within_s=DEADLINE_S, text=text)
     except (OSError, ChildTimeout) as error:
         return Ended(1, "", str(error))

@@ -12,6 +12,8 @@ import psutil
 
 from experiment.attaching import Attach, AttachedService
 from experiment.errors import StartError, UnsupportedError
+from runtimes.attach.lodgings import find_containers
+from runtimes.containers.specs import Lodging
 from runtimes.leaks import command_of
 from runtimes.leftovers import descendants
 from runtimes.owners import Identity, identify
@@ -22,11 +24,13 @@ ANYWHERE = ("0.0.0.0", "::")
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One part as it was found; `process` is None for one that is on another machine."""
+    """One part as it was found; `process` is None for one that is on another machine, `lodging` is that of
+    one in a container, whose first process is `process`."""
 
     name: str
     address: Address
     process: Identity | None
+    lodging: Lodging | None = None
 
     @property
     def pids(self) -> list[int]:
@@ -40,22 +44,49 @@ class Part:
             return f"{self.name} at {self.address}, on another machine"
         return f"{self.name} at {self.address}, process {self.process.pid} ({command_of(self.process.pid)})"
 
+    def addresses_for(self, caller: Part) -> list[Address]:
+        """Where a caller finds it: of a container, its address in each network that it shares with the
+        caller's."""
+        if self.lodging is None or caller.lodging is None:
+            return [self.address]
+        shared = self.lodging.addresses.keys() & caller.lodging.addresses.keys()
+        return [
+            Address(str(place.ip), self.address.port)
+            for network, place in self.lodging.addresses.items()
+            if network in shared
+        ]
+
 
 def find_parts(attach: Attach) -> dict[str, Part]:
     """Every part of a system. Raises UnsupportedError for one that cannot be told apart, StartError for one
     that does not run."""
     listening = _listening()
-    return {name: _part(name, one, listening) for name, one in attach.services.items()}
+    housed = {name: one for name, one in attach.services.items() if not one.at}
+    found = find_containers(attach.project, housed) if housed else {}
+    return {
+        name: _housed(name, one, found[name]) if name in found else _part(name, one, listening)
+        for name, one in attach.services.items()
+    }
+
+
+def _housed(name: str, said: AttachedService, lodging: Lodging) -> Part:
+    first = next(iter(lodging.addresses.values()), None)
+    if first is None:
+        raise UnsupportedError(
+            f"attach: found the container {lodging.name} of {name} without an IPv4 address of its own, "
+            "expected one in a network of its engine; name where it listens as `at` instead"
+        )
+    return Part(name, Address(str(first.ip), said.listens), identify(lodging.pid), lodging)
 
 
 def _part(name: str, said: AttachedService, listening: Mapping[int, list[tuple[str, int]]]) -> Part:
-    address = Address(resolved(said.host), said.port)
+    address = Address(resolved(said.host), said.listens)
     pid: int | None
     if said.command:
         pid = _by_command(name, said.command)
     else:
         hosts = (address.host, *ANYWHERE)
-        pids = sorted({pid for host, pid in listening.get(said.port, []) if host in hosts})
+        pids = sorted({pid for host, pid in listening.get(said.listens, []) if host in hosts})
         pid = _root_of(pids)
         if pid is None and _is_here(address.host):
             raise StartError(

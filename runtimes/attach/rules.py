@@ -2,27 +2,26 @@
 
 A rule matches the control group of the caller (cgroup v2), so that neither another caller nor the harness nor
 the proxies are redirected. A caller that shares its group with others gets one of its own below it for the
-length of the run. All rules of a target are one nftables table: it is there as a whole, or not at all.
+length of the run. The rules of a caller with a network of its own, as in a container, stand in that network
+and meet nobody else. All rules of a target in one network are one nftables table: it is there as a whole, or
+not at all.
 """
 
 from __future__ import annotations
 
 import os
-import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from experiment.children import run_child
 from experiment.errors import StartError, UnsupportedError
-from runtimes.attach.kernel import DEADLINE_S, members, move, nft, program
+from runtimes.attach.kernel import members, move, nft, program
 from runtimes.leaks import sockets_of
 from runtimes.links.sockets import Held, SocketTable
 from runtimes.runtime import Address
 
 GROUPS = Path("/sys/fs/cgroup")  # nft finds a group's path from here on
-CUT_WITHIN_S = 0.8
-POLL_S = 0.02
+BEFORE_OTHERS = -110  # whatever rules an engine has for its published ports and its names
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +38,47 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Network:
+    """The network of a caller that has one of its own: that of a process, by the kernel's name for it."""
+
+    pid: int
+    number: str
+
+    @property
+    def path(self) -> Path:
+        """Where it can be entered, as long as that process runs."""
+        return Path(f"/proc/{self.pid}/ns/net")
+
+
+@dataclass(frozen=True, slots=True)
 class Redirect:
-    """One link: what its caller's group sends to the callee goes to the door of its proxy."""
+    """One link: what its caller, known by its group or its network, sends to the callee goes to the door of
+    its proxy."""
 
     link: str
-    group: Group
+    caller: Group | Network
     callee: Address
     door: Address
 
+    @property
+    def network(self) -> Path | None:
+        """Where its rule stands; None for our own network."""
+        return self.caller.path if isinstance(self.caller, Network) else None
+
+    def rule_shown(self) -> str:
+        """The end of its rule as nft lists it."""
+        to = f"dnat to {self.door}" if isinstance(self.caller, Network) else f"redirect to :{self.door.port}"
+        return f'{to} comment "{self.link}"'
+
     def rule(self) -> str:
         """As nft reads it."""
-        where = self.group.path.relative_to(GROUPS)
-        level = len(self.group.path.relative_to(mount_of_groups()).parts)
-        return (
-            f'socket cgroupv2 level {level} "{where}" ip daddr {self.callee.host} '
-            f"tcp dport {self.callee.port} counter redirect to :{self.door.port} "
-            f'comment "{self.link}"'
-        )
+        callee = f"ip daddr {self.callee.host} tcp dport {self.callee.port} counter"
+        if isinstance(self.caller, Network):
+            return f"{callee} {self.rule_shown()}"
+        where = self.caller.path.relative_to(GROUPS)
+        level = len(self.caller.path.relative_to(mount_of_groups()).parts)
+        match = f'socket cgroupv2 level {level} "{where}"'
+        return f"{match} {callee} {self.rule_shown()}"
 
 
 def mount_of_groups() -> Path:
@@ -67,14 +90,16 @@ def mount_of_groups() -> Path:
     raise UnsupportedError(f"attach: found no cgroup v2 below {GROUPS}, expected it there: rules match by it")
 
 
-def require_rules() -> None:
-    """Raises UnsupportedError where connections cannot be redirected at all."""
+def require_rules(*, groups: bool, networks: bool) -> None:
+    """Raises UnsupportedError where connections cannot be redirected at all, of callers that are matched by
+    their groups, or by networks of their own."""
     if os.geteuid() != 0:
         raise UnsupportedError("attach: found a user without rights, expected root: packet rules need them")
-    for name, package in (("nft", "nftables"), ("ss", "iproute2")):
-        if program(name) is None:
+    for name, package, needed in (("nft", "nftables", True), ("nsenter", "util-linux", networks)):
+        if needed and program(name) is None:
             raise UnsupportedError(f"attach: found no {name}, expected the package {package}")
-    mount_of_groups()
+    if groups:
+        mount_of_groups()
 
 
 def group_of(pids: Sequence[int], name: str) -> Group:
@@ -99,55 +124,72 @@ def move_in(group: Group, pids: Iterable[int]) -> None:
 
 
 def redirect(table: str, redirects: Sequence[Redirect]) -> None:
-    """Set all rules of a target at once. Raises StartError."""
-    rules = "\n".join(f"  {one.rule()};" for one in redirects)
-    text = (
-        f"table ip {table} {{\n chain out {{\n  type nat hook output priority -100; policy accept;\n"
-        f"{rules}\n }}\n}}\n"
-    )
-    ended = nft("-f", "-", text=text)
-    if ended.code != 0:
-        raise StartError(f"attach: the packet rules could not be set: {ended.err.strip()[:300]}")
+    """Set all rules of a target, those of one network at once. Raises StartError."""
+    for network, several in by_network(redirects).items():
+        rules = "\n".join(f"  {one.rule()};" for one in several)
+        text = (
+            f"table ip {table} {{\n chain out {{\n  type nat hook output priority {BEFORE_OTHERS}; "
+            f"policy accept;\n{rules}\n }}\n}}\n"
+        )
+        ended = nft("-f", "-", text=text, network=network)
+        if ended.code != 0:
+            raise StartError(f"attach: the packet rules could not be set: {ended.err.strip()[:300]}")
+
+
+def by_network(redirects: Sequence[Redirect]) -> dict[Path | None, list[Redirect]]:
+    """Those whose rules stand in the same network."""
+    found: dict[Path | None, list[Redirect]] = {}
+    for one in redirects:
+        found.setdefault(one.network, []).append(one)
+    return found
 
 
 def missing_rules(table: str, redirects: Sequence[Redirect]) -> list[str]:
     """Read back: the links whose rule is not there."""
-    shown = nft("list", "table", "ip", table)
-    return [one.link for one in redirects if f'comment "{one.link}"' not in shown.out or shown.code != 0]
+    missing: list[str] = []
+    for network, several in by_network(redirects).items():
+        shown = nft("list", "table", "ip", table, network=network)
+        missing += [one.link for one in several if shown.code != 0 or one.rule_shown() not in shown.out]
+    return list(dict.fromkeys(missing))
 
 
 def cut(redirects: Sequence[tuple[Redirect, Sequence[int]]]) -> dict[str, int]:
     """End the connections that the callers had before the rules were there, once, so that their pools come
     back through the proxies. Returns how many of each link; raises StartError for one that stays."""
-    table = SocketTable()
     counts: dict[str, int] = {}
-    try:
-        for one, pids in redirects:
-            mine = _past(table, one.callee, pids)
-            counts[one.link] = len(mine)
-            end = time.monotonic() + CUT_WITHIN_S
-            while mine:
-                _destroy(one.callee, [held.port for held in mine])
-                mine = [held for held in _past(table, one.callee, pids) if held in mine]
-                if mine and time.monotonic() > end:
-                    raise StartError(f"attach: {len(mine)} old connections of {one.link} could not be cut")
-    finally:
-        table.close()
+    pids = {id(one): known for one, known in redirects}
+    for network, several in by_network([one for one, _ in redirects]).items():
+        try:
+            table = SocketTable(network)
+            try:
+                old = _old(table, [(one, pids[id(one)]) for one in several])
+                for end in (end for ends in old.values() for end in ends):
+                    table.destroy(end)
+                _require_gone(table, old)
+            finally:
+                table.close()
+        except OSError as error:
+            raise StartError(f"attach: old connections could not be cut: {error.strerror or error}") from None
+        counts |= {link: counts.get(link, 0) + len(ends) for link, ends in old.items()}
     return counts
 
 
-def _past(table: SocketTable, callee: Address, pids: Sequence[int]) -> list[Held]:
-    """Connections of these processes to a callee. After a redirect the caller's own side still shows the
-    callee's address, so that only those of before are asked for."""
-    inodes = set().union(*(sockets_of(pid) for pid in pids)) if pids else set()
-    return [
-        one
-        for one in table.established()
-        if (one.peer, one.peer_port) == (callee.host, callee.port) and one.inode in inodes
-    ]
+def _old(table: SocketTable, redirects: Sequence[tuple[Redirect, Sequence[int]]]) -> dict[str, list[Held]]:
+    """The connections of each link. They are asked for once: after a redirect the caller's own side still
+    shows the callee's address, so that new connections look like old ones."""
+    held, inodes = table.established(), {pid: sockets_of(pid) for _, pids in redirects for pid in pids}
+    old: dict[str, list[Held]] = {}
+    for one, pids in redirects:
+        callee, mine = (one.callee.host, one.callee.port), set[int]().union(*(inodes[pid] for pid in pids))
+        alone = isinstance(one.caller, Network)  # whatever is there is the caller's
+        ends = [end for end in held if (end.peer, end.peer_port) == callee and (alone or end.inode in mine)]
+        old.setdefault(one.link, []).extend(ends)
+    return old
 
 
-def _destroy(callee: Address, ports: Sequence[int]) -> None:
-    which = " or ".join(f"sport = :{port}" for port in ports)
-    words = ["ss", "-K", "-Htn", f"dst {callee.host} and dport = :{callee.port} and ( {which} )"]
-    run_child(words, within_s=DEADLINE_S)  # what it says is not to be trusted: it is read back
+def _require_gone(table: SocketTable, old: Mapping[str, Sequence[Held]]) -> None:
+    """Read back: none of them is there. Raises StartError."""
+    there = {end.identity for end in table.established()}
+    for link, several in old.items():
+        if left := sum(end.identity in there for end in several):
+            raise StartError(f"attach: {left} old connections of {link} could not be cut")

@@ -24,9 +24,10 @@ from experiment.stop import Stop
 from experiment.topology import Link, System
 from experiment.trouble import Trouble
 from runtimes.attach.consent import Target, TargetLock, find_target
+from runtimes.attach.parts import own_network
 from runtimes.attach.rules import Redirect, cut, missing_rules, move_in, redirect
 from runtimes.attach.undo import Touched, clear_proxy, undo_all
-from runtimes.leaks import ProcessLeaks
+from runtimes.leaks import ContainerLeaks, Dwelling, ProcessLeaks
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.links.controls import ProxiedLink, proxy_name
@@ -67,7 +68,7 @@ class AttachRuntime:
         self._controls: LiveControls | None = None
         self._meters: list[TrafficMeter] = []
         self._readings: Readings | None = None
-        self._leaks: ProcessLeaks | None = None
+        self._leaks: list[ProcessLeaks | ContainerLeaks] = []
         self._over = threading.Event()
         self._telling: threading.Thread | None = None
         self._cuts: Mapping[str, int] = {}
@@ -101,10 +102,9 @@ class AttachRuntime:
         doors = self._open_doors(target, journal)
         for link in self._system.links:
             if link.name not in target.attach.links:
-                callee = target.parts[link.callee].address
-                self._redirects.append(
-                    Redirect(link.name, target.groups[link.caller], callee, doors[link.name])
-                )
+                place = target.place(link.caller)
+                for callee in target.parts[link.callee].addresses_for(target.parts[link.caller]):
+                    self._redirects.append(Redirect(link.name, place, callee, doors[link.name]))
         self._redirect(target)
         self._equip(target, doors, journal)
 
@@ -129,9 +129,10 @@ class AttachRuntime:
             server = Toxiproxy(own.host, own.port, token=own.token)
             for link in self._system.links:
                 if link.name not in attach.links:
-                    upstream = str(target.parts[link.callee].address)
-                    state = server.create_proxy(proxy_name(link), listen=f"{HOST}:0", upstream=upstream)
-                    doors[link.name], self._servers[link.name] = Address(HOST, state.port), server
+                    upstream = str(target.parts[link.callee].addresses_for(target.parts[link.caller])[0])
+                    host = target.stands.get(link.name, HOST)
+                    state = server.create_proxy(proxy_name(link), listen=f"{host}:0", upstream=upstream)
+                    doors[link.name], self._servers[link.name] = Address(host, state.port), server
         if attach.links:
             host, _, port = attach.toxiproxy.rpartition(":")
             server = Toxiproxy(host, int(port))
@@ -172,7 +173,10 @@ class AttachRuntime:
             if group.made:
                 self._touch(Touched("group", str(group.path), str(group.home)))
                 move_in(group, target.parts[caller].pids)
-        self._touch(Touched("rules", target.table))
+        if target.groups:
+            self._touch(Touched("rules", target.table))
+        for network in target.networks.values():
+            self._touch(Touched("rules", target.table, network.number))
         redirect(target.table, self._redirects)
         callers = {link.name: target.parts[link.caller] for link in self._system.links}
         self._cuts = cut([(one, callers[one.link].pids) for one in self._redirects])
@@ -196,11 +200,32 @@ class AttachRuntime:
         }
         self._readings = Readings(points, self._system.records)
         self._controls = LiveControls(links, {}, {})
-        callees = {link.callee: target.parts[link.callee].address for link in self._system.links}
+        self._leaks = self._looks(target)
+
+    def _looks(self, target: Target) -> list[ProcessLeaks | ContainerLeaks]:
+        """Who looks for connections past the proxies, from the callees' side."""
+        looks: list[ProcessLeaks | ContainerLeaks] = []
+        callees = {link.callee: target.parts[link.callee] for link in self._system.links}
+        here = {name: part.address for name, part in callees.items() if not own_network(part)}
         families = {name: part for name, part in target.parts.items() if part.process is not None}
-        self._leaks = ProcessLeaks(
-            callees, lambda: {name: part.pids for name, part in families.items()}, self._proxy_pids
-        )
+        if here:
+            looks.append(
+                ProcessLeaks(here, lambda: {n: part.pids for n, part in families.items()}, self._proxy_pids)
+            )
+        lodgers = {
+            str(place.ip): name
+            for name, part in target.parts.items()
+            if part.lodging is not None
+            for place in part.lodging.addresses.values()
+        }
+        dwellings = {
+            name: Dwelling(part.process.pid, part.address)
+            for name, part in callees.items()
+            if part.process is not None
+        }
+        if lodgers:
+            looks.append(ContainerLeaks(lambda: dwellings, lodgers))
+        return looks
 
     def _proxy(self, target: Target, link: Link) -> str:
         said = target.attach.links.get(link.name)
@@ -296,7 +321,7 @@ class AttachRuntime:
     def leaks(self) -> list[str]:
         """Connections of callers past the proxies now, and rules that are gone. What others than the callers
         of this system do with a callee is their own business."""
-        found = [str(leak) for leak in self._leaks.find() if leak.caller] if self._leaks is not None else []
+        found = [str(leak) for looks in self._leaks for leak in looks.find() if leak.caller]
         if self._redirects and self._target is not None:
             gone = missing_rules(self._target.table, self._redirects)
             found += [f"the packet rule of {link} is gone: it goes past its proxy" for link in gone]
@@ -368,8 +393,8 @@ class AttachRuntime:
                 link.close()
         for meter in self._meters:
             meter.close()
-        if self._leaks is not None:
-            self._leaks.close()
+        for looks in self._leaks:
+            looks.close()
         if self._readings is not None:
             self._readings.close()
         if self._own is not None:

@@ -15,7 +15,7 @@ DEADLINE_S = 2.0
 @dataclass(frozen=True, slots=True)
 class Touched:
     """What a journal says of one thing that was touched: `what` is rules, group or proxy, and `where` it is;
-    `back` is what it was before, or where its server listens."""
+    `back` is what it was before, where its server listens, or the network of the rules, if not our own."""
 
     what: str
     where: str
@@ -24,7 +24,7 @@ class Touched:
     def undo(self) -> str:
         """As it was before. Returns what went wrong, or nothing; calling it again does nothing."""
         if self.what == "rules":
-            return remove_rules(self.where)
+            return remove_rules(self.where, self.back)
         if self.what == "group":
             return move_back(Path(self.where), Path(self.back))
         host, _, port = self.back.rpartition(":")

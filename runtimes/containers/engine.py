@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from ipaddress import IPv4Interface
 from typing import Any, cast
 
-from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Ran, StartedWith
+from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Lodging, Ran, StartedWith
 from runtimes.docker_engine import Door, EngineConflict, EngineError, EngineMissing
 
 CPU_PERIOD_US = 100_000
@@ -165,6 +166,18 @@ class Engine(Door):
             memory_bytes=int(host.get("Memory") or 0),
             cpu_quota_us=int(host.get("CpuQuota") or 0),
         )
+
+    def lodging(self, name: str) -> Lodging:
+        """Where a container lives. Raises EngineMissing, EngineError."""
+        with self.calling(f"inspect {name}"):
+            shown = self.api.inspect_container(name)
+        networks = shown["NetworkSettings"]["Networks"] or {}
+        places = {
+            network: IPv4Interface(f"{one['IPAddress']}/{one['IPPrefixLen']}")
+            for network, one in networks.items()
+            if one.get("IPAddress")
+        }
+        return Lodging(shown["Name"].lstrip("/"), int(shown["State"].get("Pid") or 0), places)
 
     def started_with(self, name: str) -> StartedWith:
         """Variables, command and image of a container, as the engine shows them. Raises EngineError."""

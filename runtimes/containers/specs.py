@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import IPv4Interface
 
 MOST_PROCESSES = 512  # in every container
 
@@ -69,6 +70,16 @@ class StartedWith:
     environment: Mapping[str, str]
     command: tuple[str, ...]
     image: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lodging:
+    """A container as somebody started it: the number of its first process, 0 while it does not run, and its
+    IPv4 address in each of its networks, by name."""
+
+    name: str
+    pid: int
+    addresses: Mapping[str, IPv4Interface]
 
 
 @dataclass(frozen=True, slots=True)

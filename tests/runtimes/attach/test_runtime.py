@@ -30,7 +30,7 @@ def _refusal() -> str:
     """Why connections cannot be redirected here; empty where they can. Programs that are missing can be
     installed, what the kernel has not mounted cannot."""
     try:
-        require_rules()
+        require_rules(groups=True, networks=False)
     except UnsupportedError as error:
         kernel = "no cgroup v2" in str(error)
         return f"{'this machine does not let us' if kernel else 'needs root and nft'}: {error}"

@@ -1,0 +1,96 @@
+"""Containers of a compose project that runs already are wired, disturbed and left as they were."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from experiment.controls import Delay
+from experiment.errors import StartError, UnsupportedError
+from experiment.topology import load_system
+from measurement.properties import KINDS
+from runtimes.attach.consent import find_target
+from runtimes.attach.kernel import nft
+from runtimes.attach.rules import cut
+from runtimes.attach.runtime import AttachRuntime
+from tests.live.attached_project import Project, running_project
+from tests.runtimes.attach.pair import until
+from tests.runtimes.attach.test_runtime import OWNER, ROOT, RUN, redirecting
+from tests.standin.containers import require_engine
+
+pytestmark = [pytest.mark.docker, redirecting]
+
+
+@pytest.fixture(scope="module")
+def project() -> Iterator[Project]:
+    require_engine()
+    with running_project() as one:
+        yield one
+
+
+def rules_of(project: Project, table: str) -> bool:
+    """Whether there are rules in the caller's network."""
+    pid = project.engine.lodging(project.container("front")).pid
+    return nft("list", "table", "ip", table, network=Path(f"/proc/{pid}/ns/net")).code == 0
+
+
+def test_a_project_is_found_by_its_labels_and_wired_in_its_callers_network(
+    project: Project, tmp_path: Path
+) -> None:
+    """Its pooled connection comes back through the proxy, a delay meets it, rules that somebody takes away
+    are told, as is who goes past the proxy then, and nothing is left."""
+    system = project.system(tmp_path)
+    target = find_target(system)
+    runtime = AttachRuntime(system, tmp_path / "var")
+    runtime.start(RUN)
+    try:
+        link = runtime.controls().link("front -> back")
+        until(lambda: link.traffic().to_callee > 0)
+        assert runtime.leaks() == [] and runtime.trouble() is None and rules_of(project, target.table)
+        before = len(project.answers())
+        link.impair("f1", Delay(0.3, 0.0, "both"))
+        until(lambda: any(took > 0.5 for took in project.answers()[before:]))
+        runtime.heal()
+        assert runtime.unhealed() == []
+        nft("delete", "table", "ip", target.table, network=target.networks["front"].path)
+        assert "the packet rule of front -> back is gone: it goes past its proxy" in runtime.leaks()
+        cut([(one, ()) for one in runtime._redirects])
+        until(lambda: any("front is connected to back past the proxy" in leak for leak in runtime.leaks()))
+    finally:
+        runtime.stop()
+    after = len(project.answers())
+    until(lambda: len(project.answers()) > after + 3)
+    assert not rules_of(project, target.table) and not list((tmp_path / "var" / "instances").iterdir())
+
+
+def test_a_killed_harness_leaves_nothing_in_the_containers_network(project: Project, tmp_path: Path) -> None:
+    """Its guard removes the rules there without another command, and the caller goes on."""
+    table = find_target(project.system(tmp_path)).table
+    words = [sys.executable, "-c", OWNER, str(tmp_path / "system.yaml"), str(tmp_path / "var")]
+    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None and owner.stdout.readline() == "wired\n"
+        assert rules_of(project, table)
+        os.kill(owner.pid, signal.SIGKILL)
+    until(lambda: not list((tmp_path / "var" / "instances").iterdir()), 60.0)
+    assert not rules_of(project, table)
+    after = len(project.answers())
+    until(lambda: len(project.answers()) > after + 3)
+
+
+def test_what_a_project_does_not_have_is_told_by_name(project: Project, tmp_path: Path) -> None:
+    """A service of another name, and a project that does not run."""
+    project.system(tmp_path)
+    file = tmp_path / "system.yaml"
+    text = file.read_text()
+    file.write_text(text.replace("back", "rear"))
+    with pytest.raises(UnsupportedError, match=f'found no container of rear in the project "{project.name}"'):
+        find_target(load_system(file, KINDS))
+    file.write_text(text.replace(f"project: {project.name}", "project: nobodys"))
+    with pytest.raises(StartError, match='found no container of the project "nobodys", expected it to run'):
+        find_target(load_system(file, KINDS))
