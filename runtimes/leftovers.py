@@ -33,7 +33,7 @@ from runtimes.guard import BEAT, Guard
 from runtimes.machine import processes_now, with_descendants
 from runtimes.owners import ELSEWHERE, Identity, Owner, Place, here, identify, this_process
 from runtimes.private_places import FILE, closed_folder
-from runtimes.shared_memory import remove_segment, segments_below, segments_of
+from runtimes.shared_memory import remove_segment, segments_below
 
 MARK = "CODEBLUE_INSTANCE"
 JOURNAL = "journal.jsonl"
@@ -111,7 +111,9 @@ class Journal:
                 self._fd = -1
         problem = self.unfence()
         if remove and not problem:
-            problem = _remove_instance(self.folder, _read(self.folder / JOURNAL))
+            account = _read(self.folder / JOURNAL)
+            kept = _sweep_shared_memory(self.folder, account).failed
+            problem = "; ".join(kept) or _remove_instance(self.folder, account)
         if remove and not problem and self.guard is not None:
             self.guard.dismiss()
         return problem
@@ -280,12 +282,9 @@ def _end_all(account: _Account) -> tuple[dict[Identity, str], list[Identity]]:
 
 
 def _sweep_shared_memory(folder: Path, account: _Account) -> Swept:
-    """What killed databases left in the kernel; their folders tell, so that it comes before their removal. A
-    database that was killed before it wrote its lock file is known by its pid."""
+    """What killed databases left in the kernel, also an `initdb` that was interrupted; their folders tell, so
+    that it comes before their removal."""
     segments = [segment for path in (folder, *account.folders) for segment in segments_below(path)]
-    if account.owner is not None and account.owner.same_boot:
-        makers = {one.pid for one in account.processes}
-        segments += segments_of(makers, account.owner.identity.started_s)
     problems = {segment: remove_segment(segment) for segment in dict.fromkeys(segments)}
     return Swept(
         tuple(f"removed shared memory {segment}" for segment, problem in problems.items() if not problem),

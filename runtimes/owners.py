@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-import psutil
-
 ELSEWHERE = (
     "left as it is: its owner is on another machine or in another pid namespace, and may live; "
     "`codeblue clean` there removes it"
@@ -32,11 +30,6 @@ class Identity:
     def alive(self) -> bool:
         """Whether exactly this process still runs (a zombie does not)."""
         return self.state not in ("", "Z", "X")
-
-    @property
-    def started_s(self) -> float:
-        """When it was started, in unix seconds; the kernel knows the time of its boot to a second."""
-        return float(psutil.boot_time()) + self.started_ticks / os.sysconf("SC_CLK_TCK")
 
     @property
     def state(self) -> str:

@@ -52,9 +52,11 @@ class Held:
     process: subprocess.Popen[bytes] = field(init=False)
     before: frozenset[int] = field(init=False)
     """Shared memory of others: the number of a process that made some long ago may be given out again."""
+    keys: set[int] = field(default_factory=set)
+    """Those of the shared memory of databases: the inodes of their data folders, also of half-made ones."""
 
     def __post_init__(self) -> None:
-        self.before = frozenset(_segments(None))
+        self.before = frozenset(_segments())
         for name in ("var", "out", "tmp"):
             (self.home / name).mkdir(exist_ok=True)
             (self.home / name).chmod(0o755)
@@ -110,10 +112,20 @@ class Held:
         began = time.monotonic()
         self.process.send_signal(number)
         self.process.send_signal(signal.SIGCONT)
-        self.process.wait(60)
+        while self.process.poll() is None:
+            assert time.monotonic() < began + HELD_WITHIN_S, f"it does not end:\n{self.said}"
+            self._note_keys()
+            time.sleep(0.02)
         return time.monotonic() - began
 
+    def _note_keys(self) -> None:
+        for place in ("cache/*/data", "instances/*/*/data"):
+            for data in (self.home / "var").glob(place):
+                with suppress(FileNotFoundError):
+                    self.keys.add(data.stat().st_ino)
+
     def kill(self, *, guards_too: bool = False) -> None:
+        self._note_keys()
         for guard in guards_of(self.process.pid) if guards_too else ():
             guard.kill()
         self.process.kill()
@@ -123,7 +135,8 @@ class Held:
         """What is still there of it, as sentences."""
         running = [f"the process {name} ({one.pid})" for one, name in seen.processes.items() if one.alive]
         ports = [f"the port {port}" for port in sorted(seen.ports) if _listens(port)]
-        segments = [f"shared memory {one}" for one in sorted(seen.segments & set(_segments(None)))]
+        own = (seen.segments & set(_segments())) | (set(_segments(keys=self.keys)) - self.before)
+        segments = [f"shared memory {one}" for one in sorted(own)]
         files = [f"the file {path}" for path in self._files()]
         return [*running, *ports, *segments, *files, *self._in_the_engine()]
 
@@ -175,12 +188,12 @@ def _listens(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-def _segments(makers: set[int] | None) -> Iterable[int]:
-    """The System V shared memory of this machine, or that which these processes made."""
+def _segments(makers: set[int] | None = None, keys: set[int] | None = None) -> Iterable[int]:
+    """The System V shared memory of this machine, or that which these processes made, or with these keys."""
     for row in Path("/proc/sysvipc/shm").read_text().splitlines()[1:]:
-        words = row.split()
-        if makers is None or int(words[4]) in makers:
-            yield int(words[1])
+        key, number, _mode, _size, maker, *_ = map(int, row.split())
+        if (makers is None or maker in makers) and (keys is None or key in keys):
+            yield number
 
 
 @dataclass(frozen=True, slots=True)

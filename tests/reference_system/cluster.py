@@ -30,6 +30,7 @@ from experiment.topology import System, load_system
 from measurement.properties import KINDS
 from reference_system.workload.staff import register
 from runtimes.certificates import Authority, name_in_certificate
+from runtimes.shared_memory import remove_segment, segments_below
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "reference_system"
@@ -143,7 +144,7 @@ class Cluster:
         subprocess.run(
             [binaries / "initdb", "-D", home / "data", "-U", "codeblue", "--auth-host=scram-sha-256",
              "--auth-local=trust", f"--pwfile={home / 'password'}", "--encoding=UTF8", "--locale=C",
-             "--no-sync"],
+             "--no-sync", "--set", "dynamic_shared_memory_type=mmap"],
             check=True, capture_output=True, timeout=60, **user,
         )  # fmt: skip
         port = self.ports["postgres"] = free_port()
@@ -320,6 +321,8 @@ class Cluster:
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait(5)
+        for segment in segments_below(self.folder):  # of a server that did not end in time
+            remove_segment(segment)
 
     # runs
 
