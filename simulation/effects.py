@@ -54,12 +54,13 @@ def intervals(results: pl.DataFrame) -> list[Interval]:
         for metric in metrics_of(results):
             values = own[metric].drop_nulls().to_numpy()
             if len(values) >= 2:
-                low, high = _interval(values)
+                low, high = t_interval(values)
                 rows.append(Interval(label, metric, len(values), float(values.mean()), low, high))
     return rows
 
 
-def _interval(values: np.ndarray) -> tuple[float, float]:
+def t_interval(values: np.ndarray) -> tuple[float, float]:
+    """The ends of the 95% t interval of their mean; two values or more."""
     half = student.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return float(values.mean() - half), float(values.mean() + half)
 
@@ -102,7 +103,7 @@ def _effect(results: pl.DataFrame, metric: str, baseline: str, label: str) -> Ef
     if len(pairs) < 2:
         return None
     difference = (pairs[f"{metric}_after"] - pairs[metric]).cast(pl.Float64).to_numpy()
-    low, high = _interval(difference)
+    low, high = t_interval(difference)
     spread = float(difference.std(ddof=1))
     mean = float(difference.mean())
     larger = float((difference > 0).mean() + 0.5 * (difference == 0).mean())

@@ -100,9 +100,11 @@ def run_point(point: Point, setting: Setting) -> Figures:
 
 
 def figures(history: History, analysis: Analysis) -> Figures:
-    """The figures of one run: verdict, score, latencies and good shares a phase, calls, violations."""
+    """The figures of one run: verdict, score, latencies and good shares a phase, calls, violations. Under the
+    fault also the share of all operations, and the largest p95 of a journey."""
     row: Figures = {
         "verdict": str(analysis.verdict),
+        "vetoed": analysis.vetoed,
         "score": analysis.score.value,
         "recovery_s": analysis.recovery.seconds if analysis.recovery is not None else None,
         "convergence_s": analysis.convergence_s,
@@ -117,6 +119,9 @@ def figures(history: History, analysis: Analysis) -> Figures:
         row[f"{name}.good_ratio"] = journey.good / journey.offered if journey.offered else None
         row[f"{name}.p50_s"], row[f"{name}.p95_s"] = journey.p50, journey.p95
         row[f"{name}.p99_s"] = journey.p99
+    under = [journey for journey in analysis.journeys if journey.phase == "fault" and journey.offered]
+    row["fault.good_ratio"] = sum(j.good for j in under) / sum(j.offered for j in under) if under else None
+    row["fault.p95_s"] = max((j.p95 for j in under if j.p95 is not None), default=None)
     for counter in ("attempts", "retries", "timeouts", "breaker_openings"):
         last = {(s.source, s.about): s.value for s in history.samples if s.name == counter and s.about}
         row[counter] = sum(last.values())

@@ -5,6 +5,8 @@ front.limit.most=64,128                   one service's switch
 *.retry.attempts=1,3                      every link that has the pattern on
 *.durable=on,off                          every service that the switch concerns
 load.rate=8/s,16/s                        the arrivals
+
+A key that names its link or service has the last word, wherever it stands: `*` leaves that one alone.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from experiment.yaml_source import Node, Scalar, parse_yaml
 from simulation.model.models import models_of
 
 LOAD = "load.rate"
+EVERY = "*."
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,7 @@ def apply(
 ) -> tuple[Design, Scenario]:
     """The design and scenario with the chosen values, which have the types and bounds of a file. Raises
     UsageError naming the key and the value."""
-    for key, text in chosen.items():
+    for key, text in sorted(chosen.items(), key=lambda item: not item[0].startswith(EVERY)):
         if key == LOAD:
             scenario = _vary_load(scenario, text)
         else:
@@ -111,7 +114,7 @@ def _vary_design(design: Design, key: str, text: str, system: System) -> Design:
     steps = path.split(".")
     switch = system.switches.get(steps[0])
     if links and steps[0] in LINK_PATTERNS:
-        on = [name for name in links if target != "*" or _reaches(design.links[name], steps)]
+        on = _every(design, steps, None)[0] if target == "*" else links
         changed = {name: _with_pattern(design.links[name], steps, key, text) for name in on}
         varied = replace(design, links=design.links | changed)
     elif targets and switch is not None:
@@ -119,8 +122,8 @@ def _vary_design(design: Design, key: str, text: str, system: System) -> Design:
         if not on:
             wanted = f"a service that it concerns: {', '.join(switch.services)}"
             raise UsageError(f'--vary {key}: found the switch "{steps[0]}" for {target}, expected {wanted}')
-        if target == "*" and len(steps) > 1:
-            on = [name for name in on if design.services[name][steps[0]] is not None]
+        if target == "*":
+            on = _every(design, steps, switch)[0]
         varied = _with_switches(design, on, switch, steps, key, text)
     else:
         known = {*(LINK_PATTERNS if links else ()), *(system.switches if targets else ())}
@@ -129,6 +132,48 @@ def _vary_design(design: Design, key: str, text: str, system: System) -> Design:
     if not on:
         raise UsageError(f"--vary {key}: found {steps[0]} off everywhere, expected it on somewhere")
     return varied
+
+
+def _every(design: Design, steps: Sequence[str], switch: Switch | None) -> tuple[list[str], list[str]]:
+    """What `*` changes, and what it leaves alone since the pattern or switch is off there."""
+    if switch is None:
+        concerned = list(design.links)
+        on = [name for name in concerned if _reaches(design.links[name], steps)]
+    else:
+        concerned = [name for name in design.services if switch.concerns(name)]
+        on = [name for name in concerned if len(steps) == 1 or design.services[name][steps[0]] is not None]
+    return on, [name for name in concerned if name not in on]
+
+
+@dataclass(frozen=True, slots=True)
+class Untouched:
+    """What a key with `*` leaves as it is in one design."""
+
+    key: str
+    design: str
+    links: bool  # whether it varies a pattern of links; else a switch of services
+    off: tuple[str, ...]  # links or services that have the pattern or switch off
+    named: tuple[str, ...]  # those that a key of their own varies
+
+
+def untouched(design: Design, variations: Sequence[Variation], system: System) -> list[Untouched]:
+    """Each key with `*` that does not touch every link or service with that pattern or switch. Raises
+    UsageError as `apply` does."""
+    found: list[Untouched] = []
+    before = design
+    keys = {variation.key for variation in variations}
+    for variation in variations:
+        if not variation.key.startswith(EVERY):
+            continue
+        path = variation.key.removeprefix(EVERY)
+        steps = path.split(".")
+        switch = None if steps[0] in LINK_PATTERNS else system.switches.get(steps[0])
+        before_this, before = before, _vary_design(before, variation.key, variation.values[0], system)
+        on, off = _every(before_this, steps, switch)
+        named = tuple(name for name in on if f"{name}.{path}" in keys)
+        if off or named:
+            found.append(Untouched(variation.key, design.name, switch is None, tuple(off), named))
+    return found
 
 
 def _with_switches(

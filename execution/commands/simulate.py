@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,13 @@ from execution.options import SIMULATION, Options
 if TYPE_CHECKING:
     from execution.catalogue import Catalogue
     from experiment.tables import Table
+    from reports.sweep_report import SweepReport
     from simulation.effects import Effect
     from simulation.sweep import Point, Setting
+    from simulation.variation import Untouched
 
+FEW_LABELS = 3  # whose effects on every figure are worth reading
+SHOWN_NAMES = 6  # of what a key does not touch
 SHOWN_EFFECTS = 20  # of each label
 EXAMPLE = (
     "Example: codeblue simulate smoke/registry_flapping --seeds 200 --design fragile resilient "
@@ -58,7 +62,9 @@ EXAMPLE = (
 )
 @click.option("--dask", default="", metavar="ADDRESS", help="Scheduler of the Dask cluster to compute on.")
 @click.option("--out", type=OutputFile(".parquet", ".csv"), help="File for the rows, .parquet or .csv.")
-@click.option("--plot", type=OutputFile(), help="HTML file for a plot of every figure.")
+@click.option(
+    "--plot", type=OutputFile(), help="HTML file for the ranking, the effect of each key and a heat map."
+)
 @system_option
 @population_option
 @calibration_option
@@ -69,14 +75,17 @@ def simulate(
     out: Path | None, plot: Path | None, system: Path | None, population: Path | None,
     calibration: Path | None, as_json: bool,
 ) -> int:  # fmt: skip
-    """Shows how every figure differs from that of the first design or variant. A signal ends it with the rows
+    """Ranks designs and variants, and shows what each varied key changes. A signal ends it with the rows
     until then. Of a suite, every entry is played with every seed, and the verdicts are shown beside those
     that the suite expects of live runs: exit 1 when one is another.
     """
+    from execution.campaigns.sweeps import sweep_report, untouched_text
     from execution.catalogue import default_catalogue
     from execution.commands.interrupts import interruptible
+    from execution.program import typed
     from experiment.errors import ExitCode, UsageError
     from experiment.units import noun
+    from reports.sweep import render_html
     from simulation.sweep import run_on_dask, run_sweep, write_results
 
     catalogue = default_catalogue(system, [*names, *designs])
@@ -87,7 +96,10 @@ def simulate(
         if len(names) > 1 or designs or vary or dask or out or plot:
             raise UsageError(f'found more beside the suite "{names[0]}", expected --seeds and --seed alone')
         return _predict(suite, range(seed, seed + seeds), catalogue, options, as_json)
-    todo, setting = _prepared(scenario, chosen, range(seed, seed + seeds), vary, catalogue, options)
+    todo, setting, leaves = _prepared(scenario, chosen, range(seed, seed + seeds), vary, catalogue, options)
+    keys = list(todo[0].variant)
+    for one in leaves:
+        tell(untouched_text(one, SHOWN_NAMES))
     failures: list[str] = []
     with interruptible() as interruption:
         if dask:
@@ -101,12 +113,14 @@ def simulate(
     if out is not None:
         write_results(results, out)
         tell(f"{noun(len(results), 'run')} in {shown(out)}")
+    notes = [*map(untouched_text, leaves), *map(_failed, failures)]
+    report = sweep_report(results, keys, setting.magnitudes.name, typed(), notes)
     if plot is not None:
-        plot.write_text("\n".join(_plots(results)), encoding="utf-8")
-        tell(f"plots in {shown(plot)}")
-    _say_effects(results, f"{scenario}; magnitudes: {setting.magnitudes.name}", as_json)
+        plot.write_text(render_html(report), encoding="utf-8")
+        tell(f"page in {shown(plot)}")
+    _say_sweep(results, report, as_json)
     for text in failures:
-        tell(f"failed: {text}")
+        tell(_failed(text))
     return int(interruption.exit_code or (ExitCode.INTERNAL_ERROR if failures else ExitCode.PASS))
 
 
@@ -153,40 +167,48 @@ def _prepared(
     vary: Sequence[str],
     catalogue: Catalogue,
     options: Options,
-) -> tuple[Sequence[Point], Setting]:
-    """Every run to simulate, and what all share. Raises ConfigError or UnsupportedError before any."""
+) -> tuple[Sequence[Point], Setting, list[Untouched]]:
+    """Every run to simulate, what all share, and what the keys do not touch. Raises ConfigError or
+    UnsupportedError before any."""
     from execution.runs.preflight import planner
     from simulation.model.controls import CAPABILITIES
     from simulation.model.models import magnitudes_of
     from simulation.model.world import refuse_unknown
     from simulation.sweep import Setting, points
-    from simulation.variation import parse_variation, refuse_unmodelled
+    from simulation.variation import parse_variation, refuse_unmodelled, untouched
 
     system = catalogue.system()
     designs = [catalogue.design(name, system) for name in names]
     variations = [parse_variation(text) for text in vary]
     refuse_unmodelled(variations, system)
     todo = points(catalogue.scenario(scenario, system), system, designs, seeds, variations)
+    leaves = [one for design in designs for one in untouched(design, variations, system)]
     plan_of, population = planner(system, options), None
     for point in {point.label: point for point in todo}.values():
         plan = plan_of(point.scenario, point.design, seeds[0])
         refuse_unknown(plan, CAPABILITIES)
         population = plan.population if options.population is not None else None
-    return todo, Setting(magnitudes_of(system, options.calibration), population)
+    return todo, Setting(magnitudes_of(system, options.calibration), population), leaves
 
 
-def _say_effects(results: Any, of: str, as_json: bool) -> None:
-    """The effect sizes, in words or as JSON with every interval."""
+def _failed(text: str) -> str:
+    return f"failed: {text}"
+
+
+def _say_sweep(results: Any, report: SweepReport, as_json: bool) -> None:
+    """The ranking and what each key changes; of few labels the effects on every figure too. Or JSON with
+    every interval."""
+    from reports.sweep import sweep_said
     from simulation.effects import effects, intervals
 
-    found = effects(results)
     if as_json:
         rows = [asdict(row) for row in intervals(results)]
-        dump({"runs": len(results), "intervals": rows, "effects": [asdict(one) for one in found]})
+        found = [asdict(one) for one in effects(results)]
+        dump({"runs": len(results), "intervals": rows, "effects": found, "report": asdict(report)})
         return
-    say(f"{len(results)} simulated runs of {of}")
     runs = dict(results.group_by("label", maintain_order=True).len().iter_rows())
-    for told in effects_said(found, runs):
+    few = effects_said(effects(results), runs) if len(runs) <= FEW_LABELS else []
+    for told in [*sweep_said(report), *few]:
         if isinstance(told, str):
             say(told)
         else:
@@ -210,19 +232,6 @@ def tell_runs(done: int, total: int) -> None:
     said = f"{done} of {noun(total, 'run')}"
     if rewrites() or done == total or done * 10 // total > (done - 1) * 10 // total:
         show_progress(said)
-
-
-def _plots(results: Any) -> Iterator[str]:
-    """An HTML page of one interval plot a figure."""
-    from reports.plots_over_runs import Interval as PlottedInterval
-    from reports.plots_over_runs import interval_plot
-    from simulation.effects import intervals
-
-    rows = intervals(results)
-    yield "<!doctype html><meta charset=utf-8><title>Simulated runs</title>"
-    for metric in dict.fromkeys(row.metric for row in rows):
-        own = [PlottedInterval(r.label, r.mean, r.low, r.high) for r in rows if r.metric == metric]
-        yield f"<h2>{metric}</h2>" + interval_plot(own, metric, name=f"figure-{metric.replace('.', '-')}")
 
 
 def effects_said(found: Sequence[Effect], runs: Mapping[str, int]) -> list[str | Table]:

@@ -251,14 +251,20 @@ def test_what_starts_nothing_speaks_json(command: Command, words: tuple[str, ...
     assert (document["version"], document["kind"]) == (1, words[0]) and document["result"]
 
 
-def test_a_sweep_writes_its_rows_and_its_plots(command: Command, tmp_path: Path) -> None:
-    """`simulate` leaves a table and a page, and its summary as JSON."""
-    rows, plots = tmp_path / "sweep" / "rows.csv", tmp_path / "plots.html"
-    words = ("simulate", "smoke/payer_blackhole", "--seeds", "2", "--json")
-    code, said, _ = command(*words, "--out", str(rows), "--plot", str(plots))
-    assert code == 0 and json.loads(said)["result"]["runs"] == 4
-    assert len(rows.read_text(encoding="utf-8").splitlines()) == 5
-    assert "<svg" in plots.read_text(encoding="utf-8")
+def test_a_sweep_writes_its_rows_and_its_page(command: Command, tmp_path: Path) -> None:
+    """`simulate` leaves a table and a page, says what `*` does not touch, and its summary as JSON."""
+    rows, page = tmp_path / "sweep" / "rows.csv", tmp_path / "sweep.html"
+    words = ("simulate", "smoke/payer_blackhole", "--seeds", "2", "--vary", "*.retry.attempts=2", "--json")
+    code, said, told = command(*words, "--out", str(rows), "--plot", str(page), "--design", "resilient")
+    result = json.loads(said)["result"]
+    assert code == 0 and result["runs"] == 2
+    (variant,) = result["report"]["variants"]
+    assert (variant["values"], variant["outcomes"]) == (
+        {"*.retry.attempts": "2"}, {"verdicts": {"pass": 2}, "vetoed": 0}
+    )  # fmt: skip
+    assert len(rows.read_text(encoding="utf-8").splitlines()) == 3
+    leaves = "*.retry.attempts does not touch, in resilient, "
+    assert leaves in told and "where retry is off: checkin -&gt; registry" in page.read_text(encoding="utf-8")
 
 
 def test_stored_runs_are_found_from_another_folder(

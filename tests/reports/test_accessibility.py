@@ -9,13 +9,14 @@ import pytest
 
 from comparison.formats import COMPARISON_FORMATS
 from gate.formats import render_html as render_gate
-from reports import html
+from reports import html, sweep
 from reports.beside import Side, render_beside
 from tests.comparison.test_comparison import compared, runs
 from tests.gate.test_formats import unsafe as unsafe_gate
 from tests.reports import builder
 from tests.reports.browser import CHROMIUM, Browser, browser
 from tests.reports.hostile import suite_report, trend_report
+from tests.reports.sweeps import fifty
 from trend.formats import TREND_FORMATS
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium is not installed")
@@ -32,6 +33,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "live": html.render_live,
     "suite": lambda: html.render_suite(suite_report()),
     "trend": lambda: TREND_FORMATS["trend.html"](trend_report()),
+    "sweep": lambda: sweep.render_html(fifty()),
     "gate": lambda: render_gate(unsafe_gate()),
     "comparison": lambda: COMPARISON_FORMATS["comparison.html"](compared(*runs("a", 80), *runs("b", 90))),
 }

@@ -17,7 +17,7 @@ from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
 from simulation.model.run import simulate
 from simulation.sweep import Setting, SweepError, points, run_on_dask, run_sweep, write_results
-from simulation.variation import apply, combinations, parse_variation, refuse_unmodelled
+from simulation.variation import apply, combinations, parse_variation, refuse_unmodelled, untouched
 from tests.simulation.reference import design, plan_of, scenario, system, usual_sizes
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
@@ -76,6 +76,30 @@ def test_a_wrong_key_or_value_is_named(key: str, value: str, message: str) -> No
     with pytest.raises(UsageError) as caught:
         apply(design("resilient"), scenario("control"), {key: value}, system())
     assert message in str(caught.value)
+
+
+def test_a_star_says_what_it_does_not_touch_and_leaves_a_named_link_alone() -> None:
+    """Links that have the pattern off, and the link that a key of its own varies, wherever that stands."""
+    own, every = "billing -> payments.retry.attempts", "*.retry.attempts"
+    for order in ([own, every], [every, own]):
+        keys = [parse_variation(f"{key}={'7' if key == own else '2'}") for key in order]
+        (one,) = untouched(design("resilient"), keys, system())
+        assert (one.key, one.design, one.named) == (every, "resilient", ("billing -> payments",))
+        assert "checkin -> registry" in one.off and "billing -> payer" not in one.off
+        (chosen,) = combinations(keys)
+        varied, _ = apply(design("resilient"), scenario("control"), chosen, system())
+        attempts = {name: link.retry.attempts for name, link in varied.links.items() if link.retry}
+        assert attempts.pop("billing -> payments") == 7 and set(attempts.values()) == {2}
+        assert not set(attempts) & set(one.off)
+    assert untouched(design("resilient"), [parse_variation("*.timeout=1s")], system()) == []
+    strong = design("resilient")
+    without = replace(
+        strong, services=strong.services | {"checkin": strong.services["checkin"] | {"shedding": None}}
+    )
+    (switch,) = untouched(without, [parse_variation("*.shedding.concurrent=9")], system())
+    assert (switch.links, switch.off) == (False, ("checkin",))
+    with pytest.raises(UsageError, match="did you mean"):
+        untouched(design("resilient"), [parse_variation("*.retri.attempts=1")], system())
 
 
 def test_a_switch_that_no_model_obeys_is_not_varied() -> None:
