@@ -135,6 +135,10 @@ def objective_text(asked: Any) -> str:
         parts.append("degraded answers count")
     elif asked.degraded:
         parts.append(f"answers labelled {', '.join(asked.degraded)} count")
+    if asked.refused:
+        parts.append(f"refusals with {', '.join(map(str, asked.refused))} count")
+    if asked.good_within is not None:
+        parts.append(f"good within {spelt_time(asked.good_within)}")
     return ", ".join(parts)
 
 

@@ -183,12 +183,19 @@ class Expectation:
     """The 99th percentile of the latency, from the intended start."""
     degraded: bool | tuple[str, ...] = False
     """On where labelled or pending answers count as good; a list where only these labels do."""
+    refused: tuple[int, ...] = ()
+    """Statuses of refusals that count as good here, such as 503 where nobody can be asked for a right."""
+    good_within: Duration | None = None
+    """How late an answer may come here and still be good, in place of the journey's own `p95`."""
 
     def __post_init__(self) -> None:
         if (self.success, self.p50, self.p95, self.p99) == (None, None, None, None):
             raise ValueError("an objective for a journey without a figure; expected success, p50, p95 or p99")
         if self.degraded == ():
             raise ValueError("degraded with no label; expected on, off, or the labels that count as good")
+        for status in self.refused:
+            if not 400 <= status < 600:
+                raise ValueError(f"refused with the status {status}; expected statuses of refusals, from 400")
         if self.success is not None and not self.success.at_least:
             raise ValueError(f'success "{self.success.text}"; expected a lower bound such as ">= 99%"')
         if self.success is not None and self.success.limit <= 0:

@@ -33,6 +33,7 @@ def check_sense(decoder: Decoder, node: Mapping, scenario: Scenario, system: Sys
     _changes(decoder, node, scenario, system)
     _recovery(decoder, node, scenario)
     _latencies(decoder, node, scenario, system)
+    _allowances(decoder, node, scenario, system)
     _journeys(decoder, node, scenario, system)
     _repetitions(decoder, node, scenario)
     _aborts(decoder, node, scenario)
@@ -113,6 +114,25 @@ def _latencies(decoder: Decoder, node: Node, scenario: Scenario, system: System)
                     whose = f"{expectation.journey}, whose users give up after {patience:g} s"
                     found = f'{name} "{bound.text}" of {whose}'
                     decoder.fail(where, found, f'a bound that can be missed, "<= {patience:g}s" at most')
+
+
+def _allowances(decoder: Decoder, node: Node, scenario: Scenario, system: System) -> None:
+    """What a phase allows beyond a journey's own objective is more than that, and never the baseline's: a
+    system that is refused or late before anything is broken has nothing to be degraded from."""
+    for section in SECTIONS:
+        for index, expectation in enumerate(getattr(scenario.expect, section)):
+            for name in ("refused", "good_within"):
+                if section == "baseline" and getattr(expectation, name):
+                    where = key_place(node, "expect", section, index, name)
+                    expected = "it in fault or after: nothing is broken before"
+                    decoder.fail(where, f"{name} in the baseline", expected)
+            journey, late = system.journeys[expectation.journey], expectation.good_within
+            if late is not None and not journey.p95 < late <= journey.patience:
+                found = f"good_within {late:g} s of {expectation.journey}, where {journey.p95:g} s are good"
+                expected = (
+                    f"more than that, and at most {journey.patience:g} s, after which its users give up"
+                )
+                decoder.fail(place(node, "expect", section, index, "good_within"), found, expected)
 
 
 def _journeys(decoder: Decoder, node: Node, scenario: Scenario, system: System) -> None:

@@ -1,15 +1,17 @@
 """Which operations were good: the one definition from which goodput, Q, recovery and the score follow.
 
 Good is: acknowledged (refused, where a journey must be), within the journey's p95 objective counted from
-the *intended* start, semantically right and fresh (no property found it wrong), and unlabelled, unless the
-scenario allows the degraded profile in that phase.
+the *intended* start, semantically right and fresh (no property found it wrong), and unlabelled. A scenario
+may allow a degraded profile in a phase: answers with labels, refusals, a later answer.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from experiment.history import History
 from experiment.libraries import pl
-from experiment.scenario import PHASES, Scenario
+from experiment.scenario import PHASES, Expectation, Scenario
 from experiment.topology import System
 from experiment.units import Bound
 from measurement.windows import fault_span, phase_spans
@@ -31,7 +33,8 @@ def grade(
 
     Columns: journey, phase, bucket (whole seconds since zero), latency (s, from the intended start),
     is_sent, outcome, kind (of error; null when acknowledged), waited (its latency counts in percentiles),
-    label (of the answer), succeeded, good, into_fault (under way when the first fault was injected).
+    label (of the answer, or `refused 503` of a refusal that the scenario allows), succeeded, good,
+    into_fault (under way when the first fault was injected).
     Operations never sent are kept, since what stopped them is already counted where it happened; they are
     never offered, good or bad.
     """
@@ -40,7 +43,8 @@ def grade(
     sent = pl.col("sent").is_not_null()
     span = fault_span(history)
     injected = span[0] if span is not None else float("inf")
-    right = sent & _answered_right(system)
+    refused = sent & _refusal_allowed(scenario)
+    right = (sent & _answered_right(system)) | refused
     if wrong.len():
         right &= ~pl.col("id").is_in(wrong.implode())
     return (
@@ -56,10 +60,13 @@ def grade(
             is_sent=sent,
             kind=pl.when(~right).then(_error_kind()),
             into_fault=(pl.col("intended") < injected) & (pl.col("ended") > injected),
-            succeeded=right & (pl.col("label").is_null() | _degraded_allowed(scenario)),
+            succeeded=right & (refused | pl.col("label").is_null() | _degraded_allowed(scenario)),
+            label=pl.when(refused)
+            .then(pl.format("refused {}", pl.col("status")))
+            .otherwise(pl.col("label").cast(pl.String)),
         )
         .with_columns(
-            good=pl.col("succeeded") & (pl.col("latency") <= _of_journey(objectives)),
+            good=pl.col("succeeded") & (pl.col("latency") <= _good_within(scenario, objectives)),
             # Failing fast must not flatter a percentile, failing slowly must not be hidden from it.
             waited=pl.col("is_sent")
             & (
@@ -124,16 +131,40 @@ def _error_kind() -> pl.Expr:
     return pl.when(pl.col("outcome") != "acknowledged").then(named)
 
 
-def _degraded_allowed(scenario: Scenario) -> pl.Expr:
-    """Where the scenario allows labelled or pending answers, all or those with these labels: by journey, in
-    the phases of that section. An answer may have several labels, of which all must be allowed."""
-    allowed = pl.lit(False)
-    labels = pl.col("label").cast(pl.String).str.split(", ")
+def _asked(scenario: Scenario) -> Iterator[tuple[pl.Expr, Expectation]]:
+    """Each expectation, with the operations that it speaks of: those of its journey in its phases."""
     for phase, section in SECTION_OF_PHASE.items():
         for one in getattr(scenario.expect, section):
-            here = (pl.col("phase") == phase) & (pl.col("journey").cast(pl.String) == one.journey)
-            if one.degraded is True:
-                allowed |= here
-            elif one.degraded:
-                allowed |= here & (labels.list.set_difference(list(one.degraded)).list.len() == 0)
+            yield (pl.col("phase") == phase) & (pl.col("journey").cast(pl.String) == one.journey), one
+
+
+def _degraded_allowed(scenario: Scenario) -> pl.Expr:
+    """Where the scenario allows labelled or pending answers, all or those with these labels. An answer may
+    have several labels, of which all must be allowed."""
+    allowed = pl.lit(False)
+    labels = pl.col("label").cast(pl.String).str.split(", ")
+    for here, one in _asked(scenario):
+        if one.degraded is True:
+            allowed |= here
+        elif one.degraded:
+            allowed |= here & (labels.list.set_difference(list(one.degraded)).list.len() == 0)
     return allowed
+
+
+def _refusal_allowed(scenario: Scenario) -> pl.Expr:
+    """Where a refusal with one of these statuses is what the scenario asks for."""
+    allowed = pl.lit(False)
+    for here, one in _asked(scenario):
+        if one.refused:
+            stated = pl.col("status").is_in(list(one.refused)).fill_null(False)
+            allowed |= here & (pl.col("outcome").cast(pl.String) == "rejected") & stated
+    return allowed
+
+
+def _good_within(scenario: Scenario, objectives: dict[str, float]) -> pl.Expr:
+    """The journey's own objective, or the time that the scenario allows in that phase."""
+    limit = _of_journey(objectives)
+    for here, one in _asked(scenario):
+        if one.good_within is not None:
+            limit = pl.when(here).then(pl.lit(one.good_within)).otherwise(limit)
+    return limit

@@ -141,6 +141,45 @@ def test_a_degraded_profile_may_name_the_labels_that_count() -> None:
         assert phase.good == good, allowed
 
 
+def test_a_refusal_is_good_where_the_scenario_asks_for_it() -> None:
+    """With one of the named statuses, in that phase, in time; told as a label. A success is good as ever."""
+    busy = {"status": 503, "error": "shed"}
+    rows = [
+        op(1, "check_in", "enc-1", 5.0, 0.1, "rejected", **busy),
+        op(2, "check_in", "enc-2", 15.0, 0.1, "rejected", **busy),
+        op(3, "check_in", "enc-3", 15.1, 0.1, "rejected", status=404, error="not_found"),
+        op(4, "check_in", "enc-4", 15.2, 1.9, "rejected", **busy),
+        op(5, "check_in", "enc-5", 15.3, 0.1, "indeterminate", **busy),
+        op(6, "check_in", "enc-6", 15.4, 0.1),
+        op(7, "pay", "inv-7", 15.5, 0.1, "rejected", **busy),
+    ]
+    asked = Expectation("check_in", success=parse_bound(">= 99%", SHARE), refused=(503,))
+    run = scenario(expect={"fault": (asked,)})
+    graded = grade(history(*rows), run, SYSTEM, no_operations())
+    before, during, other = by_phase(graded, phase_spans(history(*rows), run))
+    assert (before.good, before.errors, other.good) == (0, {"shed": 1}, 0)
+    assert (during.good, during.success_ratio) == (
+        2,
+        0.6,
+    )  # 2 and 6; 4 comes too late, which is no matter of success
+    assert (during.errors, during.labels) == ({"not_found": 1, "shed": 1}, {"refused 503": 2})
+    assert graded.filter(pl.col("label").is_not_null())["waited"].all()
+
+
+def test_a_late_answer_is_good_where_the_scenario_allows_the_time() -> None:
+    """In that phase and of that journey only, and not later than it says."""
+    rows = [
+        op(1, "pay", "inv-1", 5.0, 1.5),
+        op(2, "pay", "inv-2", 15.0, 1.5),
+        op(3, "pay", "inv-3", 15.1, 2.1),
+        op(4, "pay", "inv-4", 15.2, 1.5, label="pending"),
+    ]
+    asked = Expectation("pay", success=parse_bound(">= 99%", SHARE), good_within=2.0)
+    run = scenario(expect={"fault": (asked,)})
+    graded = grade(history(*rows), run, SYSTEM, no_operations())
+    assert [row.good for row in by_phase(graded, phase_spans(history(*rows), run))] == [0, 1]
+
+
 def test_timelines_have_an_entry_for_every_second() -> None:
     """Empty seconds are empty, not zero quality."""
     seen = history(op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
