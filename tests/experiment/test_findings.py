@@ -19,10 +19,16 @@ from experiment.findings import (
 )
 from experiment.history import History, build
 from experiment.rows import End, Row
-from experiment.verdict import Verdict, Violation, exit_code, worst
+from experiment.verdict import CheckResult, Verdict, Violation, exit_code, worst
 from tests.measurement.histories import HEADER, history, op, read, record
 
 CHARGE = record("payments", "charge", "inv-1", t=3.0)
+
+
+def test_a_result_is_a_part_of_the_verdict_unless_it_says_otherwise() -> None:
+    """It is modelled too, and nothing was violated."""
+    result = CheckResult("found", "All is found.", True, Verdict.PASS, "all was found", 3)
+    assert (result.judged, result.modelled, result.violation_count) == (True, True, 0)
 
 
 @pytest.mark.parametrize(

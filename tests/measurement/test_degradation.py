@@ -182,13 +182,14 @@ def test_a_late_answer_is_good_where_the_scenario_allows_the_time() -> None:
 
 def test_timelines_have_an_entry_for_every_second() -> None:
     """Empty seconds are empty, not zero quality."""
-    seen = history(op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
+    began = op(3, "pay", "inv-3", 0.5)
+    seen = history(began, op(1, "pay", "inv-1", 2.2, 0.3), op(2, "pay", "inv-2", 34.0, 0.1, "rejected"))
     q, graded = quality(seen), grade(seen, scenario(), SYSTEM, no_operations())
     lines = timelines(graded, q.table, {**q.journeys, "all": q.combined}, q.seconds)
     assert [line.journey for line in lines] == ["all", "pay"]
     pay = lines[1]
     assert len(pay.offered) == len(pay.q) == q.seconds == 35
-    assert (pay.offered[2], pay.good[2], pay.errors[34]) == (1, 1, 1)
+    assert (pay.offered[0], pay.offered[2], pay.good[2], pay.errors[34]) == (1, 1, 1, 1)
     assert pay.q[3] is None
     assert pay.q[34] == 0.0
     assert pay.max[2] == pytest.approx(0.3)

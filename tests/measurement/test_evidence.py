@@ -217,6 +217,7 @@ def test_operations_are_those_of_the_plan(changes: dict[str, Any]) -> None:
         ("fault", {"start": 10.998}, False),
         ("fault", {"end": 20.9995}, True),
         ("fault", {"end": 20.9}, False),
+        ("warm_up", {"start": 0.001}, True),
         ("fault", {"end": None}, True),
         ("settle", {"end": 40.9}, True),
     ],
@@ -227,6 +228,14 @@ def test_phases_are_those_of_the_plan(name: str, changes: dict[str, Any], fits: 
     assert found[0].ok is fits
     if not fits:
         assert found[0].statement == "the phase fault was not that of the plan, 11 s to 21 s"
+
+
+def test_stores_that_were_not_read_are_named_in_order() -> None:
+    """Whatever order a set of names has in this process."""
+    names = [f"store-{letter}" for letter in "hgfedcba"]
+    rows = [*WHOLE, *(record(name, "coin", "c-1") for name in names)]
+    said = [f"the records of {name} were not read" for name in sorted(names)]
+    assert problems(rows) == "; ".join(said)
 
 
 def test_the_last_line_names_its_run() -> None:

@@ -505,6 +505,14 @@ def test_only_a_dated_waiver_lifts_a_veto(until: str, lifted: bool) -> None:
     assert (excepted in analysis.reasons[0]) is lifted
 
 
+def test_a_waiver_of_what_held_lifts_nothing() -> None:
+    """It is in force, and there is nothing to lift: the reasons speak of no exception."""
+    waiver = Waiver("no_duplicate_charge", "known, ticket 7", "Dana", "2026-03-01")
+    analysis = judged(payments(), waivers=(waiver,))
+    assert (analysis.waivers[0].in_force, analysis.waivers[0].lifts) == (True, False)
+    assert "waived" not in " ".join(analysis.reasons)
+
+
 def test_a_run_without_faults_is_judged_whole() -> None:
     """A control needs no fault checks; its quality is not normalised, so that a bad run cannot look like
     100."""

@@ -337,7 +337,7 @@ def test_without_calls_a_caller_is_suspected_that_is_slow_where_its_callee_is_no
     ranked = _guessed(judged, ("a -> b", "a -> c", "b -> c"), {"b -> c": (10, 10)})
     assert [(one.link, one.place) for one in ranked] == [("b -> c", 1.0), ("a -> b", 2.0), ("a -> c", 3.0)]
     assert [one.score for one in ranked] == pytest.approx([at_least(10, 10), at_least(9, 9), 0.0])
-    assert [(one.calls, one.bad) for one in ranked] == [(9, 0), (9, 9), (9, 9)]
+    assert [(one.calls, one.bad, one.slower_s) for one in ranked] == [(9, 0, 0.0), (9, 9, 0.0), (9, 9, 0.0)]
 
 
 def told_of(*scores: float, alarm: float | None = 13.0) -> Localisation:

@@ -417,6 +417,7 @@ def test_what_may_still_arrive_in_time_is_not_judged(tmp_path: Path) -> None:
     due, early = order("o-1", t=31.0), order("o-2", t=31.1)
     bad = found(tmp_path, binding, due, early, *read(orders=2, stock=0))
     assert (bad.verdict, bad.exposed, bad.measures["lost_orders"]) == (FAIL, 1, 1)
+    assert bad.statement.endswith("did not reach the store stock within 10 s: 0 later, 1 never")
     none = found(tmp_path, binding, early, *read(orders=1, stock=0))
     assert none.statement == "not exercised: the time of no order was over when the records were read"
     scaled = f"{binding}, scaled: on"
