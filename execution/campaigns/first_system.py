@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -33,10 +33,12 @@ ANSWERED_WITHIN_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What was found and written. `remarks` say what a reader of the files must know beside."""
+    """What was found and written: names of services, links as `caller -> callee`. `remarks` say what a reader
+    of the files must know beside."""
 
     files: tuple[Path, ...]
-    found: Found
+    services: tuple[str, ...]
+    links: tuple[str, ...]
     to_fill_in: int
     remarks: tuple[str, ...]
 
@@ -60,10 +62,10 @@ def write_first_processes(file: Path, folder: Path, wanted: Wanted) -> Written:
     known = read_variables(variables) if variables.is_file() else {}
     processes = read_processes(text, known, str(file))
     found = found_processes(processes)
-    _refuse_names([one.name for one in processes], file)
+    refuse_names([one.name for one in processes], file)
     beside, home = (os.path.relpath(path.resolve(), folder.resolve()) for path in (file, file.parent))
     return _write(
-        folder, wanted.name or _name(file), of_processes(beside, home, processes, found), found, wanted
+        folder, wanted.name or name_of(file), of_processes(beside, home, processes, found), found, wanted
     )
 
 
@@ -78,16 +80,27 @@ def write_first_system(compose: Path, folder: Path, wanted: Wanted) -> Written:
         left = f"; in profiles: {', '.join(found.left_out)}" if found.left_out else ""
         raise ConfigError([Problem(Location(str(compose)), f"no service to start{left}", "one at least")])
     beside = os.path.relpath(compose.resolve(), folder.resolve())
-    return _write(folder, wanted.name or _name(compose), of_compose(beside, found), found, wanted)
+    return _write(folder, wanted.name or name_of(compose), of_compose(beside, found), found, wanted)
 
 
 def _write(folder: Path, name: str, origin: Origin, found: Found, wanted: Wanted) -> Written:
+    refuse_names([name], folder)
     entry = _entry(found, wanted.entry)
     journeys, played = "", list[str]()
     if wanted.openapi:
         uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
         journeys, played = journeys_text(_operations(wanted.openapi), entry.name, uses)
     texts = first_files(name, origin, found, entry, journeys, played)
+    files = write_checked(folder, texts)
+    to_fill_in = sum(FILL_IN in line for text in texts.values() for line in text.splitlines())
+    links = tuple(f"{one.caller} -> {one.callee}" for one in found.links)
+    names = tuple(one.name for one in found.services)
+    return Written(files, names, links, to_fill_in, tuple(_remarks(found)))
+
+
+def write_checked(folder: Path, texts: Mapping[str, str]) -> tuple[Path, ...]:
+    """Write the files of a system, path in its folder to text, and validate each. Raises UsageError when one
+    is there."""
     there = [str(folder / path) for path in texts if (folder / path).exists()]
     if there:
         raise UsageError(f"found {', '.join(there)}, expected a folder without them: nothing is overwritten")
@@ -96,11 +109,12 @@ def _write(folder: Path, name: str, origin: Origin, found: Found, wanted: Wanted
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, text)
     for path in files:
-        error = validate_file(path, default_catalogue(folder / SYSTEM_FILE))
+        error = (
+            validate_file(path, default_catalogue(folder / SYSTEM_FILE)) if path.suffix == ".yaml" else None
+        )
         if error is not None:
             raise error
-    to_fill_in = sum(FILL_IN in line for text in texts.values() for line in text.splitlines())
-    return Written(files, found, to_fill_in, tuple(_remarks(found)))
+    return files
 
 
 def _entry(found: Found, name: str) -> FoundService:
@@ -147,10 +161,11 @@ def _refuse(services: dict[str, ComposeService], profiles: Sequence[str], compos
             problems.append(Problem(Location(str(compose)), f'the profile "{profile}"', expected))
     if problems:
         raise ConfigError(list(dict.fromkeys(problems)))
-    _refuse_names(services, compose)
+    refuse_names(services, compose)
 
 
-def _refuse_names(names: Iterable[str], file: Path) -> None:
+def refuse_names(names: Iterable[str], file: Path) -> None:
+    """Raises ConfigError for what no service and no system can be called."""
     problems: list[Problem] = []
     for name in names:
         try:
@@ -161,7 +176,7 @@ def _refuse_names(names: Iterable[str], file: Path) -> None:
         raise ConfigError(problems)
 
 
-def _name(compose: Path) -> str:
+def name_of(compose: Path) -> str:
     """The folder's name, as far as it can be the name of a system."""
     name = re.sub(r"[^A-Za-z0-9_.-]+", "-", compose.resolve().parent.name).strip("-._")
     return name[:80] or "system"

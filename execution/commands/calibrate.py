@@ -8,8 +8,8 @@ import click
 
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import feed_option, population_option, system_option
-from execution.commands.parameters import FILE, OutputFile
-from execution.commands.saying import say, shown
+from execution.commands.parameters import FILE, OutputFile, json_option
+from execution.commands.saying import dump, say, shown
 from execution.options import Options
 
 
@@ -23,10 +23,18 @@ from execution.options import Options
 @system_option
 @population_option
 @feed_option
+@json_option
 def calibrate(
-    run: Path, out: Path, system: Path | None, population: Path | None, feeds: tuple[tuple[str, Path], ...]
+    run: Path,
+    out: Path,
+    system: Path | None,
+    population: Path | None,
+    feeds: tuple[tuple[str, Path], ...],
+    as_json: bool,
 ) -> int:
     """RUN is a run folder. --population and feeds are those that the run used."""
+    from dataclasses import asdict
+
     from execution.campaigns.distances import calibrated
     from execution.runs.run_folder import RunFolder
     from experiment.errors import ExitCode
@@ -35,6 +43,14 @@ def calibrate(
 
     found = calibrated(RunFolder(run, system), Options(population=population, feeds=feeds), out.stem)
     save_magnitudes(found, out)
+    if as_json:
+        calls = {name: [asdict(call) for call in of] for name, of in sorted(found.calls.items()) if of}
+        fits = {
+            name: {"family": fit.family, "distance": fit.distance, "samples": fit.samples}
+            for name, fit in sorted(found.fits.items())
+        }
+        dump({"file": str(out), "fits": fits, "calls": calls})
+        return int(ExitCode.PASS)
     for name, fit in sorted(found.fits.items()):
         say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")
     for name, calls in sorted(found.calls.items()):

@@ -43,7 +43,7 @@ SIGHUP / SIGINT / SIGTERM (after clean-up).
 
 # Name to summary, in the order of the help; each is a file beside this one.
 COMMANDS = {
-    "init": "Write the first files for a system that has a compose file.",
+    "init": "Write the first files of a system, of yours or of a new one.",
     "check-wiring": "Show where each link of a system will lead, and why.",
     "try": "Start a system, prove its wiring, and slow down each link: a minute.",
     "scan": "Break every link and service of a system, and show where it fails.",
@@ -170,5 +170,6 @@ def _interrupted(end: BaseException | None, interruption: Interruption) -> int:
     if isinstance(end, Interrupted):
         for text in (str(end), *end.notes):
             tell(text)
-        return SIGNALS[end.name]
-    return interruption.exit_code or ExitCode.INTERRUPTED
+        return _failed(str(end), SIGNALS[end.name])
+    code = ExitCode(interruption.exit_code or ExitCode.INTERRUPTED)
+    return _failed("interrupted: nothing is known", code)

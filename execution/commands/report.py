@@ -8,14 +8,15 @@ import click
 
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import system_option
-from execution.commands.parameters import FILE
-from execution.commands.saying import say
+from execution.commands.parameters import FILE, json_option
+from execution.commands.saying import dump, say
 
 
 @click.command(cls=Pasteable, epilog="Example: codeblue report reports/runs/NAME")
 @click.argument("folders", type=FILE, nargs=-1, required=True)
 @system_option
-def report(folders: tuple[Path, ...], system: Path | None) -> int:
+@json_option
+def report(folders: tuple[Path, ...], system: Path | None, as_json: bool) -> int:
     """FOLDERS are run folders. Nothing is judged again: `codeblue check` does that.
 
     Of two folders or more of one scenario, a page beside the first one shows what differs between them, on
@@ -28,12 +29,17 @@ def report(folders: tuple[Path, ...], system: Path | None) -> int:
     from reports.formats import RUN_FORMATS
 
     runs = [RunFolder(folder, system) for folder in folders]
-    made = []
+    made, written = [], []
     for run in runs:
         run.system()
         made.append((run, render(run, run.history())))
         for name in RUN_FORMATS if len(runs) == 1 else ():
-            say(str(run.path / name))
+            written.append(run.path / name)
     if len(made) > 1:
-        say(str(write_beside(made)))
+        written.append(write_beside(made))
+    if as_json:
+        dump({"files": [str(path) for path in written]})
+    else:
+        for path in written:
+            say(str(path))
     return int(ExitCode.PASS)

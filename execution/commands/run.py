@@ -17,7 +17,6 @@ from execution.commands.saying import dump, say, shown
 from execution.options import Options
 
 if TYPE_CHECKING:
-    from execution.runs.bench import RunResult
     from execution.runs.side_by_side import Finished
     from experiment.errors import ExitCode
 
@@ -49,7 +48,7 @@ def run(
     from execution.catalogue import default_catalogue
     from execution.commands.live_page import refuse_unwatched, watched
     from execution.commands.progress import Runs
-    from execution.commands.session import ends_early, live_session, say_run, started
+    from execution.commands.session import ends_early, live_session, run_json, say_run, started
     from execution.runs.pipeline import run_plans
     from execution.runs.preflight import Request, plans
     from execution.runs.side_by_side import write_beside
@@ -71,7 +70,7 @@ def run(
             codes.add(result.exit_code)
             finished.setdefault(result.plan.scenario.name, []).append((result.folder, result.report))
             if as_json:
-                found.append(_run_json(result))
+                found.append(run_json(result))
             else:
                 say_run(result)
     pages = [write_beside(runs) for runs in finished.values() if len(runs) > 1]
@@ -81,14 +80,3 @@ def run(
         for written in pages:
             say(f"side by side: {shown(written)}")
     return int(gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code}))
-
-
-def _run_json(result: RunResult) -> Mapping[str, Any]:
-    from reports.report import summarise
-
-    summary = summarise(result.report)
-    return {
-        "folder": str(result.folder.path),
-        **{name: getattr(summary, name) for name in summary.__slots__},
-        "exit_code": int(result.exit_code),
-    }

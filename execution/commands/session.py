@@ -4,8 +4,9 @@ between."""
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from execution.commands.interrupts import Interruption, interruptible
 from execution.commands.saying import say, shown, tell, tell_progress
@@ -17,6 +18,7 @@ from execution.runs.runtime_choice import sweep_containers, sweep_unjournaled_co
 from experiment.stop import Interrupted
 from measurement.run_records import RunRecord
 from reports.console import run_lines
+from reports.report import summarise
 from runtimes.leftovers import sweep
 
 
@@ -57,6 +59,16 @@ def say_run(result: RunResult) -> None:
     for text in run_lines(result.report, colour=coloured(sys.stdout)):
         say(text)
     say(f"  report: {shown(result.folder.path / 'report.html')}")
+
+
+def run_json(result: RunResult) -> Mapping[str, Any]:
+    """The same for programs."""
+    summary = summarise(result.report)
+    return {
+        "folder": str(result.folder.path),
+        **{name: getattr(summary, name) for name in summary.__slots__},
+        "exit_code": int(result.exit_code),
+    }
 
 
 def tell_run(result: RunResult, remark: str = "") -> None:

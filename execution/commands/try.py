@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from execution.commands.lazy import Pasteable
 from execution.commands.option_sets import live_options, rate_option, seed_option
-from execution.commands.parameters import FILE
-from execution.commands.saying import say, tell
+from execution.commands.parameters import FILE, json_option
+from execution.commands.saying import dump, say, tell
 from execution.options import Options
 
 if TYPE_CHECKING:
@@ -24,7 +25,10 @@ if TYPE_CHECKING:
 @seed_option("Seed of every random choice.", default=1)
 @rate_option
 @live_options
-def try_(folder: Path | None, design: str | None, seed: int, rate: str, options: Options) -> int:
+@json_option
+def try_(
+    folder: Path | None, design: str | None, seed: int, rate: str, as_json: bool, options: Options
+) -> int:
     """SYSTEM is the folder of a system, or its system.yaml. Starts it, plays ten seconds of load, then makes
     one link after the other slow for up to three seconds, loses the answers of the last ones, and judges what
     is left. It says of each link what its caller sent there, which proves how it is wired. The scenario is
@@ -32,7 +36,7 @@ def try_(folder: Path | None, design: str | None, seed: int, rate: str, options:
     from execution.campaigns.looks import Asked, plan_look
     from execution.catalogue import default_catalogue
     from execution.commands.progress import Runs
-    from execution.commands.session import ends_early, live_session, say_run, started
+    from execution.commands.session import ends_early, live_session, run_json, say_run, started
     from execution.runs.pipeline import run_plans
     from experiment.errors import ExitCode, gravest
 
@@ -40,15 +44,31 @@ def try_(folder: Path | None, design: str | None, seed: int, rate: str, options:
     catalogue = default_catalogue(options.system)
     look = plan_look(catalogue, options, Asked(design or catalogue.usual_design(), seed, rate))
     codes: set[ExitCode] = set()
+    found: Mapping[str, Any] | None = None
     with live_session(options.runtime) as interruption, ends_early():
         for result in run_plans([look.plan], options, Runs(1), interruption.stop, started):
             codes.add(result.exit_code)
+            if as_json:
+                found = {**run_json(result), "wiring": [_wired(one) for one in result.analysis.faults]}
+                continue
             say_run(result)
             for window in result.analysis.faults:
                 say(f"  wiring   {_proof(window)}")
-    if look.left:
+    if as_json:
+        dump({"run": found, "left": look.left})
+    elif look.left:
         tell(f"no time was left for {', '.join(look.left)}: `codeblue scan` plays every link")
     return int(gravest(codes if interruption.exit_code is None else {*codes, interruption.exit_code}))
+
+
+def _wired(window: FaultWindow) -> Mapping[str, Any]:
+    """What proves the wiring of a link, for programs."""
+    return {
+        "link": window.target,
+        "fault": window.kind,
+        "bytes_before": window.carried_before,
+        "met_by_its_caller": window.observed,
+    }
 
 
 def _proof(window: FaultWindow) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from experiment.errors import StartError
@@ -23,9 +24,18 @@ EMBEDDED = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """An image that is there now; `built` says whether it was made by this call."""
+
+    name: str
+    built: bool
+    size_bytes: int
+
+
 def make_images(
     cache: Path, journal: Journal, *, offline: bool, base: str | None, say: Callable[[str], None]
-) -> None:
+) -> tuple[Made, ...]:
     """All images. Offline, the base is made by mmdebstrap unless one is named, and no build has a network.
 
     Raises EngineError, StartError.
@@ -41,12 +51,14 @@ def make_images(
         made += [*recipes.store_recipes(base), recipes.toxiproxy_recipe(base)]
     else:
         made += recipes.official_recipes()
+    found = []
     for recipe in (*made, recipes.toolbox_recipe(base)):
         _fetch(images, recipe.base, offline, say)
-        _ensure(images, recipe, offline, say)
+        found.append(_ensure(images, recipe, offline, say))
         if recipe.labels.get(KIND) == "embedded":
             say(EMBEDDED)
     images.close()
+    return tuple(found)
 
 
 def _fetch(images: Images, reference: str, offline: bool, say: Callable[[str], None]) -> None:
@@ -64,14 +76,14 @@ def _fetch(images: Images, reference: str, offline: bool, say: Callable[[str], N
         ) from None
 
 
-def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], None]) -> None:
+def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], None]) -> Made:
     found = images.find(recipe.base)
     assert found is not None
     name, content = name_of(recipe.image), recipe.content(found.id)
     present = images.find(name)
     if present is not None and present.labels.get(CONTENT) == content:
         say(f"{name}: up to date ({present.size_bytes / 1e6:.0f} MB)")
-        return
+        return Made(name, False, present.size_bytes)
     say(f"{name}: building from {recipe.base}")
     with recipe.context() as context:
         labels = {**recipe.labels, CONTENT: content, BASE: recipe.base}
@@ -81,6 +93,7 @@ def _ensure(images: Images, recipe: Recipe, offline: bool, say: Callable[[str], 
     if present is not None and present.id != made.id:
         images.discard(present.id)
     say(f"{name}: built ({made.size_bytes / 1e6:.0f} MB)")
+    return Made(name, True, made.size_bytes)
 
 
 def require_images() -> None:

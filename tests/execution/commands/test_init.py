@@ -156,3 +156,42 @@ def test_one_file_says_what_the_system_is(tmp_path: Path, words: tuple[str, ...]
     path.write_text("web: x\n")
     with pytest.raises(UsageError, match="expected one of them"):
         run("init", *(str(path) if word == "FILE" else word for word in words))
+
+
+def test_a_new_folder_gets_a_system_that_is_right_as_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every file validates, the wiring is found, and each link and switch has a scenario."""
+    folder = tmp_path / "mine"
+    assert run("init", str(folder)) == 0
+    assert f"next: codeblue suite first --system {folder}" in capsys.readouterr().out
+    assert run("validate", "--system", str(folder)) == 0
+    assert capsys.readouterr().out == "7 files, 7 valid, 0 with mistakes\n"
+    assert run("check-wiring", str(folder)) == 0
+    catalogue = Catalogue(folder / "system.yaml")
+    assert catalogue.system().name == "mine"
+    assert sorted(catalogue.scenario_files()) == ["answers_late", "control", "slow_ledger"]
+    assert not (folder / "resilience").exists()
+
+
+@pytest.mark.parametrize("file", ["compose.yml", "docker-compose.yaml", "Procfile"])
+def test_what_starts_a_system_is_found_in_its_folder(file: str, tmp_path: Path) -> None:
+    """As Docker and foreman call their files; the folder need not be named where one stands in it."""
+    (tmp_path / file).write_text("web: node w.js\n" if file == "Procfile" else COMPOSE, encoding="utf-8")
+    assert run("init", str(tmp_path)) == 0
+    assert run("validate", "--system", str(tmp_path / "resilience")) == 0
+
+
+def test_other_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A system in small is written to an empty place only, and never twice."""
+    (tmp_path / "mine.txt").write_text("mine", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UsageError, match=r"found neither compose\.yaml nor Procfile"):
+        run("init")
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+    assert run("init", "new") == 0
+    with pytest.raises(UsageError, match="nothing is overwritten"):
+        run("init", "new")
+    with pytest.raises(ConfigError, match="letters"):
+        run("init", "other", "--name", "no name")
+    assert not (tmp_path / "other").exists()
