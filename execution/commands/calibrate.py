@@ -44,12 +44,14 @@ def calibrate(
     found = calibrated(RunFolder(run, system), Options(population=population, feeds=feeds), out.stem)
     save_magnitudes(found, out)
     if as_json:
-        calls = {name: [asdict(call) for call in of] for name, of in sorted(found.calls.items()) if of}
+        made = {
+            name: [asdict(call) for call in calls] for name, calls in sorted(found.calls.items()) if calls
+        }
         fits = {
             name: {"family": fit.family, "distance": fit.distance, "samples": fit.samples}
             for name, fit in sorted(found.fits.items())
         }
-        dump({"file": str(out), "fits": fits, "calls": calls})
+        dump({"file": str(out), "fits": fits, "calls": made})
         return int(ExitCode.PASS)
     for name, fit in sorted(found.fits.items()):
         say(f"{name:36} {fit.family:12} distance {fit.distance:.3f} over {noun(fit.samples, 'sample')}")
