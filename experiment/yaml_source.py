@@ -1,4 +1,4 @@
-"""YAML text into nodes that know their line and column; the only file that imports `yaml`.
+"""YAML text into nodes that know their place, and plain values into text; the only file that imports `yaml`.
 
 Refused here: text that is not YAML, more than one document, duplicate keys, aliases (they make YAML bombs and
 hide copies), tags (they ask for types), endless nesting and files of unreasonable size. Files that others
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -370,3 +370,24 @@ class _Building:
                 found = "a merge key with another value"
                 self.problems.append(Problem(part.where, found, "a mapping, or a list of mappings"))
         return items
+
+
+class _Written(yaml.SafeDumper):
+    """Repeats what stands twice instead of writing an alias, which this project's own reader refuses."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
+def _as_it_reads(writer: _Written, text: str) -> yaml.ScalarNode:
+    """Text of several lines stands as such."""
+    style = "|" if "\n" in text else None
+    return writer.represent_scalar("tag:yaml.org,2002:str", text, style=style)
+
+
+_Written.add_representer(str, _as_it_reads)
+
+
+def yaml_text(documents: Iterable[Any]) -> str:
+    """Plain values as YAML, one document each, in the order of their keys."""
+    return yaml.dump_all(documents, Dumper=_Written, sort_keys=False, explicit_start=True, width=110)

@@ -70,6 +70,7 @@ COMMANDS = {
     "report": "Render the reports of a judged run again.",
     "open": "Open the newest report in a browser.",
     "doctor": "Show what this machine can run, with hints.",
+    "manifests": "Write a system as Kubernetes manifests, or the rights for it.",
     "images": "Make the container images that are missing or out of date.",
     "clean": "Stop and remove what an interrupted run left behind.",
     "completion": "Print the line that makes a shell complete names.",

@@ -1,0 +1,1 @@
+"""A system in a namespace of its own on a Kubernetes cluster."""
