@@ -26,7 +26,7 @@ from experiment.errors import ExitCode
 from experiment.topology import System, load_system
 from measurement.properties import KINDS
 from runtimes.attach.consent import Target, find_target
-from runtimes.attach.rules import Redirect, cut, mount_of_groups, move_in, redirect
+from runtimes.attach.rules import Group, Redirect, cut, mount_of_groups, move_in, redirect
 from runtimes.attach.undo import Touched, undo_all
 from runtimes.leaks import ProcessLeaks
 from runtimes.links.adapter import Toxiproxy
@@ -87,13 +87,14 @@ def wired_after(system: System, folder: Path) -> tuple[float, int]:
     for link in system.links:
         callee = target.parts[link.callee].address
         state = server.create_proxy(proxy_name(link), listen=f"{HOST}:0", upstream=str(callee))
-        redirects.append(Redirect(link.name, target.place(link.caller), callee, Address(HOST, state.port)))
+        redirects.append(Redirect(link.name, target.callers[link.caller], callee, Address(HOST, state.port)))
+    groups = {name: one for name, one in target.callers.items() if isinstance(one, Group)}
     leaks = leaks_of(system, target, own.pid or 0)
     touched = [Touched("rules", target.table)]
-    touched += [Touched("group", str(one.path), str(one.home)) for one in target.groups.values() if one.made]
+    touched += [Touched("group", str(one.path), str(one.home)) for one in groups.values() if one.made]
     try:
         before = len(leaks.find())
-        for caller, group in target.groups.items():
+        for caller, group in groups.items():
             move_in(group, target.parts[caller].pids)
         began = time.monotonic()
         redirect(target.table, redirects)

@@ -41,7 +41,13 @@ class AttachedService:
     port: int = 0
     """Where it listens in its container; the container is that of the `project` where none is named."""
 
+    starts: str = ""
+    """The command that starts its process again after a crash, such as `systemctl start orders`; it ends by
+    itself. A container is started again by its engine."""
+
     def __post_init__(self) -> None:
+        if self.starts and not self.at:
+            raise ValueError("starts beside a container, which its engine starts; expected it beside `at`")
         if self.at:
             split_address(self.at)
         if bool(self.at) == bool(self.port):
@@ -173,7 +179,7 @@ def refused(
             want("containers", one.container, allowed.containers)
         else:
             want("projects", attach.project, allowed.projects)
-    for link in sorted({*links, *faulted}):
+    for link in sorted({*links, *(target for target in faulted if target not in attach.services)}):
         want("links", link, allowed.links)
     literal = {*allowed.hosts, *allowed.services, *allowed.links, *allowed.containers, *allowed.projects}
     for name in names:

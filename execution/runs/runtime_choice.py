@@ -85,8 +85,9 @@ def _attach(system: System, var: Path, service_image: str, stop: Stop) -> Runtim
 
 
 def _attach_can(_: frozenset[str]) -> Mapping[str, frozenset[str]]:
-    """Links alone: whoever did not start a service cannot start it again."""
-    return {"link": IMPAIRMENTS}
+    """Which service can be brought back is known once the running system was looked at: consent refuses the
+    others by name."""
+    return {"link": IMPAIRMENTS, "node": ACTIONS}
 
 
 # The simulation has no system to start: see simulated_bench.

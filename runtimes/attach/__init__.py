@@ -1,1 +1,1 @@
-"""A system that runs already: found, wired, disturbed, left as it was. Nothing of it is started or ended."""
+"""A system that runs already: found, wired, disturbed, left as it was. Only what a fault ended is started."""

@@ -16,6 +16,7 @@ from experiment.plan import Plan
 from experiment.topology import System
 from runtimes.attach.kernel import number_of
 from runtimes.attach.lodgings import host_in
+from runtimes.attach.nodes import able, undone_by
 from runtimes.attach.parts import Part, command_of_all, find_parts, own_network
 from runtimes.attach.rules import Group, Network, group_of, require_rules
 from runtimes.leaks import command_of
@@ -30,16 +31,10 @@ class Target:
     name: str
     attach: Attach
     parts: Mapping[str, Part]
-    groups: Mapping[str, Group]
-    """The callers whose links are redirected in our own network."""
-    networks: Mapping[str, Network] = field(default_factory=dict)
-    """Those that have a network of their own."""
+    callers: Mapping[str, Group | Network]
+    """By what the callers of redirected links are matched: those of our own network by their groups."""
     stands: Mapping[str, str] = field(default_factory=dict)
-    """Link to the address at which its proxy listens, where that is not loopback."""
-
-    def place(self, caller: str) -> Group | Network:
-        """By what a caller is matched."""
-        return self.networks.get(caller) or self.groups[caller]
+    """Link to the address at which its proxy listens, empty for loopback."""
 
     @property
     def table(self) -> str:
@@ -65,35 +60,30 @@ def find_target(system: System) -> Target:
     places = sorted(str(part.address) for part in parts.values())
     name = hashlib.sha256(" ".join(places).encode()).hexdigest()[:8]
     redirected = [link for link in system.links if link.name not in attach.links]
-    groups: dict[str, Group] = {}
-    networks: dict[str, Network] = {}
-    stands: dict[str, str] = {}
-    for link in redirected:
-        caller, callee = parts[link.caller], parts[link.callee]
-        if caller.process is None:
-            raise UnsupportedError(
-                f"{link.name}: found its caller on another machine, expected it here or its proxy's name "
-                "under attach.links"
-            )
-        if own_network(caller):
-            stands[link.name] = _stand(link.name, caller, callee)
-            networks[link.caller] = Network(caller.process.pid, number_of(caller.process.pid))
-        elif callee.lodging is not None and own_network(callee):
-            raise UnsupportedError(
-                f"{link.name}: found its callee in a container and its caller in this machine's own network, "
-                "expected both in containers, or the name of its proxy under attach.links"
-            )
-        else:
-            groups[link.caller] = group_of(caller.pids, f"codeblue-{name}-{link.caller}")
+    stands = {link.name: _stand(link.name, parts[link.caller], parts[link.callee]) for link in redirected}
+    housed = {link.caller for link in redirected if stands[link.name]}
     if redirected:
-        require_rules(groups=bool(groups), networks=bool(networks))
-    _apart({caller: group.path for caller, group in groups.items()}, "process")
-    _apart({caller: network.number for caller, network in networks.items()}, "network")
-    return Target(name, attach, parts, groups, networks, stands)
+        require_rules(groups=not all(stands.values()), networks=bool(housed))
+    callers = {link.caller: place_of(name, parts[link.caller]) for link in redirected}
+    _apart(callers)
+    return Target(name, attach, parts, callers, stands)
 
 
 def _stand(link: str, caller: Part, callee: Part) -> str:
-    """Where the proxy of a caller in a container listens: this machine's address in a network of both."""
+    """Where the proxy of a caller in a container listens: this machine's address in a network of both; empty
+    for a caller in our own network."""
+    if caller.process is None:
+        raise UnsupportedError(
+            f"{link}: found its caller on another machine, expected it here or its proxy's name under "
+            "attach.links"
+        )
+    if not own_network(caller):
+        if callee.lodging is not None and own_network(callee):
+            raise UnsupportedError(
+                f"{link}: found its callee in a container and its caller in this machine's own network, "
+                "expected both in containers, or the name of its proxy under attach.links"
+            )
+        return ""
     if caller.lodging is None:
         raise UnsupportedError(
             f"{link}: found its caller in a network of its own, expected its `container` instead of `at`, or "
@@ -116,11 +106,19 @@ def _stand(link: str, caller: Part, callee: Part) -> str:
     return stand
 
 
-def _apart(places: Mapping[str, object], what: str) -> None:
+def place_of(target: str, caller: Part) -> Group | Network:
+    """By what a caller is matched, as it runs now."""
+    if caller.process is not None and own_network(caller):
+        return Network(caller.process.pid, number_of(caller.process.pid))
+    return group_of(caller.pids, f"codeblue-{target}-{caller.name}")
+
+
+def _apart(callers: Mapping[str, Group | Network]) -> None:
     """Two callers in one place could not be told apart."""
     seen: dict[object, str] = {}
-    for caller, place in places.items():
-        if (other := seen.setdefault(place, caller)) != caller:
+    for caller, place in callers.items():
+        key, what = (place.number, "network") if isinstance(place, Network) else (place.path, "process")
+        if (other := seen.setdefault(key, caller)) != caller:
             raise UnsupportedError(f"attach: found {caller} and {other} as one {what}, expected one each")
 
 
@@ -128,18 +126,19 @@ def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str
     """Everything that will be touched, each with its undo: the same list as long as the same processes
     run."""
     attach, system, lines = target.attach, plans[0].system, []
-    for caller, group in target.groups.items():
+    for caller, place in target.callers.items():
+        lodging = target.parts[caller].lodging
+        if isinstance(place, Network) and lodging is not None:
+            lines.append(
+                f"container {lodging.name} of {caller}: its connections to callees are cut once, undo: it "
+                "connects again; packet rules in its network, undo: they are removed"
+            )
+        if isinstance(place, Network):
+            continue
         for pid in target.parts[caller].pids:
             what = f"process {pid} of {caller} ({command_of(pid)}): its connections to callees are cut once"
-            moved = f"; it moves to the group {group.path}, undo: back to {group.home}" if group.made else ""
+            moved = f"; it moves to the group {place.path}, undo: back to {place.home}" if place.made else ""
             lines.append(f"{what}, undo: it connects again{moved}")
-    for caller in target.networks:
-        lodging = target.parts[caller].lodging
-        assert lodging is not None
-        lines.append(
-            f"container {lodging.name} of {caller}: its connections to callees are cut once, undo: it "
-            "connects again; packet rules in its network, undo: they are removed"
-        )
     for link in system.links:
         if link.name in attach.links:
             proxy = attach.links[link.name].proxy
@@ -157,12 +156,33 @@ def lines_of(target: Target, plans: Sequence[Plan], instances: Path) -> list[str
     for plan in plans:
         for acting in plan.activations:
             span = f"{acting.start_s:g} s to {acting.end_s:g} s of {plan.run_id}"
-            lines.append(
-                f"fault {acting.id}: {acting.fault.kind} on {acting.target}, {span}, undo: it is healed"
-            )
+            undo, part = "it is healed", target.parts.get(acting.target)
+            if part is not None:
+                undo = undone_by(part, attach.services[acting.target], acting.fault.requires)
+            lines.append(f"fault {acting.id}: {acting.fault.kind} on {acting.target}, {span}, undo: {undo}")
     lines.append(f"folder {instances}/instances/attach-*: journal and logs, undo: it is removed")
     lines.append(f"file {target.lock}: one run at a time, undo: it is unlocked")
     return lines
+
+
+def refuse_faults(target: Target, plans: Sequence[Plan]) -> None:
+    """Raises UnsupportedError for every fault on a part that nobody could bring back."""
+    refused = []
+    for plan in plans:
+        for acting in plan.activations:
+            part = target.parts.get(acting.target)
+            if part is None or acting.fault.requires in able(part, target.attach.services[acting.target]):
+                continue
+            found = f"{acting.fault.kind} on {acting.target}"
+            if part.process is None:
+                refused.append(f"found {found}, which is on another machine, expected faults on links to it")
+            else:
+                refused.append(
+                    f"found {found}, a process that somebody else started, expected the command that starts "
+                    f"it again as attach.services.{acting.target}.starts, a pause, or faults on links to it"
+                )
+    if refused:
+        raise UnsupportedError("\n".join(dict.fromkeys(refused)))
 
 
 def digest(lines: Sequence[str]) -> str:
@@ -181,6 +201,7 @@ def require_consent(
         raise UsageError(
             "found no --allow FILE, expected one: it says which parts of a running system may be touched"
         )
+    refuse_faults(target, plans)
     faulted = {acting.target for plan in plans for acting in plan.activations}
     arrivals = [plan.scenario.load.arrivals for plan in plans]
     load = max(max(one.rate, one.to or 0.0, one.burst_rate or 0.0) for one in arrivals)

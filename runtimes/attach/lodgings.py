@@ -74,7 +74,9 @@ def _running(engine: Engine, service: str, container: str) -> Lodging:
 def host_in(lodging: Lodging, networks: Collection[str]) -> str:
     """The address of this machine in one of these networks of a container; empty where it has none, as in
     an overlay of several machines."""
-    own = [str(one.address) for several in psutil.net_if_addrs().values() for one in several if one.family == 2]
+    own = [
+        str(one.address) for several in psutil.net_if_addrs().values() for one in several if one.family == 2
+    ]
     for network, place in lodging.addresses.items():
         if network in networks:
             for address in own:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -67,6 +68,21 @@ def find_parts(attach: Attach) -> dict[str, Part]:
         name: _housed(name, one, found[name]) if name in found else _part(name, one, listening)
         for name, one in attach.services.items()
     }
+
+
+def find_part(attach: Attach, name: str, within_s: float = 15.0) -> Part:
+    """One part that was started again, as soon as it is there. Raises StartError, UnsupportedError."""
+    alone, end = (
+        replace(attach, services={name: attach.services[name]}, links={}),
+        time.monotonic() + within_s,
+    )
+    while True:
+        try:
+            return find_parts(alone)[name]
+        except StartError:
+            if time.monotonic() > end:
+                raise
+        time.sleep(0.02)
 
 
 def _housed(name: str, said: AttachedService, lodging: Lodging) -> Part:

@@ -124,10 +124,12 @@ def move_in(group: Group, pids: Iterable[int]) -> None:
 
 
 def redirect(table: str, redirects: Sequence[Redirect]) -> None:
-    """Set all rules of a target, those of one network at once. Raises StartError."""
+    """Set all rules of a target, in place of those that were there; those of one network at once. Raises
+    StartError."""
     for network, several in by_network(redirects).items():
         rules = "\n".join(f"  {one.rule()};" for one in several)
         text = (
+            f"add table ip {table}\ndelete table ip {table}\n"  # in one step with the new ones
             f"table ip {table} {{\n chain out {{\n  type nat hook output priority {BEFORE_OTHERS}; "
             f"policy accept;\n{rules}\n }}\n}}\n"
         )

@@ -1,7 +1,7 @@
 """A running system as the ground of a run: wired, measured, disturbed on its links, and left as it was.
 
-Nothing of it is started, stopped or emptied. Every key carries the run's token; a run whose token the systems
-of record know already is refused.
+Nothing of it is emptied, and only what a fault has ended is started. Every key carries the run's token; a run
+whose token the systems of record know already is refused.
 """
 
 from __future__ import annotations
@@ -17,17 +17,18 @@ import psutil
 
 from experiment.controls import Controls
 from experiment.design import Design
-from experiment.errors import CleanupError, StartError
+from experiment.errors import CleanupError, CodeBlueError, StartError
 from experiment.history import Obeyed, Record, Sample
 from experiment.links import Protocol
 from experiment.stop import Stop
 from experiment.topology import Link, System
 from experiment.trouble import Trouble
 from runtimes.attach.consent import Target, TargetLock, find_target
+from runtimes.attach.nodes import AttachedNode
 from runtimes.attach.parts import own_network
-from runtimes.attach.rules import Redirect, cut, missing_rules, move_in, redirect
 from runtimes.attach.undo import Touched, clear_proxy, undo_all
-from runtimes.leaks import ContainerLeaks, Dwelling, ProcessLeaks
+from runtimes.attach.wiring import Wiring
+from runtimes.leaks import ContainerLeaks, ProcessLeaks
 from runtimes.leftovers import Journal
 from runtimes.links.adapter import Toxiproxy, ToxiproxyError
 from runtimes.links.controls import ProxiedLink, proxy_name
@@ -61,17 +62,16 @@ class AttachRuntime:
         self._journal: Journal | None = None
         self._target: Target | None = None
         self._lock: TargetLock | None = None
-        self._touched: list[Touched] = []
-        self._redirects: list[Redirect] = []
+        self._wiring: Wiring | None = None
         self._own: RunningToxiproxy | None = None
         self._servers: dict[str, Toxiproxy] = {}  # link name to the server of its proxy
         self._controls: LiveControls | None = None
+        self._nodes: dict[str, AttachedNode] = {}
         self._meters: list[TrafficMeter] = []
         self._readings: Readings | None = None
         self._leaks: list[ProcessLeaks | ContainerLeaks] = []
         self._over = threading.Event()
         self._telling: threading.Thread | None = None
-        self._cuts: Mapping[str, int] = {}
         self._token = ""
         self._design: Design | None = None
 
@@ -99,14 +99,10 @@ class AttachRuntime:
         self._lock = TargetLock(target)
         journal = self._journal = Journal(self._var, "attach", self._asked)
         self._keep_telling(journal)
-        doors = self._open_doors(target, journal)
-        for link in self._system.links:
-            if link.name not in target.attach.links:
-                place = target.place(link.caller)
-                for callee in target.parts[link.callee].addresses_for(target.parts[link.caller]):
-                    self._redirects.append(Redirect(link.name, place, callee, doors[link.name]))
-        self._redirect(target)
-        self._equip(target, doors, journal)
+        wiring = self._wiring = Wiring(self._system, target, journal)
+        doors = self._open_doors(target, wiring, journal)
+        wiring.wire(doors)
+        self._equip(target, wiring, doors, journal)
 
     def _keep_telling(self, journal: Journal) -> None:
         """The guard undoes everything when it has not heard from here for some seconds."""
@@ -119,7 +115,7 @@ class AttachRuntime:
         self._telling = threading.Thread(target=tell, daemon=True, name="heartbeat")
         self._telling.start()
 
-    def _open_doors(self, target: Target, journal: Journal) -> dict[str, Address]:
+    def _open_doors(self, target: Target, wiring: Wiring, journal: Journal) -> dict[str, Address]:
         """Link name to the address of its proxy. Raises StartError."""
         attach, doors = target.attach, dict[str, Address]()
         if len(attach.links) < len(self._system.links):
@@ -130,7 +126,7 @@ class AttachRuntime:
             for link in self._system.links:
                 if link.name not in attach.links:
                     upstream = str(target.parts[link.callee].addresses_for(target.parts[link.caller])[0])
-                    host = target.stands.get(link.name, HOST)
+                    host = target.stands.get(link.name) or HOST
                     state = server.create_proxy(proxy_name(link), listen=f"{host}:0", upstream=upstream)
                     doors[link.name], self._servers[link.name] = Address(host, state.port), server
         if attach.links:
@@ -138,7 +134,7 @@ class AttachRuntime:
             server = Toxiproxy(host, int(port))
             for name, said in attach.links.items():
                 doors[name], self._servers[name] = self._theirs(server, said.proxy, name), server
-                self._touch(Touched("proxy", said.proxy, f"{host}:{port}"))
+                wiring.touch(Touched("proxy", said.proxy, f"{host}:{port}"))
         return doors
 
     def _theirs(self, server: Toxiproxy, proxy: str, link: str) -> Address:
@@ -160,28 +156,7 @@ class AttachRuntime:
         host, _, port = state.listen.rpartition(":")
         return Address(HOST if host in ("[::]", "0.0.0.0", "") else host, int(port))
 
-    def _touch(self, one: Touched) -> None:
-        """Written down before it is done."""
-        assert self._journal is not None
-        self._journal.write("touched", what=one.what, where=one.where, back=one.back)
-        self._touched.append(one)
-
-    def _redirect(self, target: Target) -> None:
-        if not self._redirects:
-            return
-        for caller, group in target.groups.items():
-            if group.made:
-                self._touch(Touched("group", str(group.path), str(group.home)))
-                move_in(group, target.parts[caller].pids)
-        if target.groups:
-            self._touch(Touched("rules", target.table))
-        for network in target.networks.values():
-            self._touch(Touched("rules", target.table, network.number))
-        redirect(target.table, self._redirects)
-        callers = {link.name: target.parts[link.caller] for link in self._system.links}
-        self._cuts = cut([(one, callers[one.link].pids) for one in self._redirects])
-
-    def _equip(self, target: Target, doors: Mapping[str, Address], journal: Journal) -> None:
+    def _equip(self, target: Target, wiring: Wiring, doors: Mapping[str, Address], journal: Journal) -> None:
         links: dict[str, ProxiedLink] = {}
         meters = {id(server): TrafficMeter(server) for server in self._servers.values()}
         self._meters = list(meters.values())
@@ -199,32 +174,25 @@ class AttachRuntime:
             if spec.is_code
         }
         self._readings = Readings(points, self._system.records)
-        self._controls = LiveControls(links, {}, {})
-        self._leaks = self._looks(target)
+        said = target.attach.services
+        self._nodes = {
+            name: AttachedNode(name, said[name], spec.control, wiring, self._proxy_of, journal)
+            for name, spec in self._system.services.items()
+        }
+        self._controls = LiveControls(links, self._nodes, {})
+        self._leaks = self._looks(wiring)
 
-    def _looks(self, target: Target) -> list[ProcessLeaks | ContainerLeaks]:
-        """Who looks for connections past the proxies, from the callees' side."""
+    def _looks(self, wiring: Wiring) -> list[ProcessLeaks | ContainerLeaks]:
+        """Who looks for connections past the proxies, from the callees' side. Parts may be others later."""
         looks: list[ProcessLeaks | ContainerLeaks] = []
-        callees = {link.callee: target.parts[link.callee] for link in self._system.links}
-        here = {name: part.address for name, part in callees.items() if not own_network(part)}
-        families = {name: part for name, part in target.parts.items() if part.process is not None}
+        callees, parts = {link.callee for link in self._system.links}, wiring.parts
+        here = {name: parts[name].address for name in callees if not own_network(parts[name])}
         if here:
             looks.append(
-                ProcessLeaks(here, lambda: {n: part.pids for n, part in families.items()}, self._proxy_pids)
+                ProcessLeaks(here, lambda: {n: part.pids for n, part in parts.items()}, self._proxy_pids)
             )
-        lodgers = {
-            str(place.ip): name
-            for name, part in target.parts.items()
-            if part.lodging is not None
-            for place in part.lodging.addresses.values()
-        }
-        dwellings = {
-            name: Dwelling(part.process.pid, part.address)
-            for name, part in callees.items()
-            if part.process is not None
-        }
-        if lodgers:
-            looks.append(ContainerLeaks(lambda: dwellings, lodgers))
+        if any(part.lodging is not None for part in parts.values()):
+            looks.append(ContainerLeaks(lambda: wiring.dwellings(callees), wiring.lodgers))
         return looks
 
     def _proxy(self, target: Target, link: Link) -> str:
@@ -256,10 +224,10 @@ class AttachRuntime:
 
     def obeyed(self, t: float) -> list[Obeyed]:
         """What each service shows of the design: its own answer, or the environment of its process."""
-        assert self._target is not None and self._readings is not None
+        assert self._wiring is not None and self._readings is not None
         found = told(self._readings, t)
         for name, spec in self._system.services.items():
-            process = self._target.parts[name].process
+            process = self._wiring.parts[name].process
             if not spec.is_code or spec.control.design is not None or self._design is None:
                 continue
             if process is None:
@@ -273,20 +241,28 @@ class AttachRuntime:
 
     def address(self, service: str) -> Address:
         """Where clients reach a service, without a link between."""
-        assert self._target is not None
-        return self._target.parts[service].address
+        assert self._wiring is not None
+        return self._wiring.parts[service].address
 
     def heal(self) -> None:
         """Undo every fault, known or not; only at the proxies of this system. Raises CleanupError."""
+        controls = self._running()
         problems = [p for name in self._servers if (p := clear_proxy(self._servers[name], self._named(name)))]
+        for node in controls.nodes.values():
+            try:
+                node.revive()
+                node.forget()
+            except CodeBlueError as error:
+                problems.append(f"{node.name} could not be brought back: {error}")
         if problems:
             raise CleanupError("\n".join(problems))
-        for link in self._running().links.values():
+        for link in controls.links.values():
             link.forget()
 
     def unhealed(self) -> list[str]:
         """What is still wrong, read back from the proxies."""
-        problems = []
+        states = {node.name: node.state for node in self._running().nodes.values()}
+        problems = [f"{name} is {state}" for name, state in states.items() if state != "running"]
         for link, server in self._servers.items():
             try:
                 state = server.proxy(self._named(link))
@@ -299,6 +275,9 @@ class AttachRuntime:
             problems.extend(f"proxy {state.name} has the toxic {toxic.name}" for toxic in acting)
         return problems
 
+    def _proxy_of(self, link: str) -> tuple[Toxiproxy, str]:
+        return self._servers[link], self._named(link)
+
     def _named(self, link: str) -> str:
         assert self._target is not None
         return self._proxy(self._target, self._system.link(link))
@@ -307,9 +286,9 @@ class AttachRuntime:
         """A part that has ended, a proxy that died, or a guard that has undone the wiring."""
         if self._target is None or self._journal is None:
             return None
-        for part in self._target.parts.values():
-            if part.process is not None and not part.process.alive:
-                return Trouble(part.name, "died", time.monotonic(), f"process {part.process.pid} is gone")
+        for node in self._nodes.values():
+            if (wrong := node.wrong()) is not None:
+                return Trouble(node.name, wrong[0], time.monotonic(), wrong[1])
         if self._own is not None and (wrong := self._own.wrong()) is not None:
             return Trouble("toxiproxy", wrong[0], time.monotonic(), wrong[1])
         if not self._journal.folder.exists():
@@ -321,22 +300,23 @@ class AttachRuntime:
     def leaks(self) -> list[str]:
         """Connections of callers past the proxies now, and rules that are gone. What others than the callers
         of this system do with a callee is their own business."""
-        found = [str(leak) for looks in self._leaks for leak in looks.find() if leak.caller]
-        if self._redirects and self._target is not None:
-            gone = missing_rules(self._target.table, self._redirects)
-            found += [f"the packet rule of {link} is gone: it goes past its proxy" for link in gone]
-        return found
+        if self._wiring is None:
+            return []
+        with self._wiring.still():  # what a part does between its start and its wiring is cut by that
+            found = [str(leak) for looks in self._leaks for leak in looks.find() if leak.caller]
+            gone = self._wiring.missing()
+        return found + [f"the packet rule of {link} is gone: it goes past its proxy" for link in gone]
 
     # -- readings ------------------------------
 
     def sample(self, zero: Zero) -> list[Sample]:
         """The counters of services that have some, and CPU and memory of all processes, now."""
-        assert self._readings is not None and self._target is not None
+        assert self._readings is not None and self._wiring is not None
         t = round(time.monotonic() - zero.monotonic_s, 6)
         rows = [
             row for name, metrics in self._readings.metrics().items() for row in samples_of(name, metrics, t)
         ]
-        known = {name: part.process for name, part in self._target.parts.items() if part.process is not None}
+        known = {name: part.process for name, part in self._wiring.parts.items() if part.process is not None}
         pid = self._own.pid if self._own is not None else None
         if pid is not None and (identity := identify(pid)) is not None:
             known["toxiproxy"] = identity
@@ -344,8 +324,8 @@ class AttachRuntime:
 
     def pids(self) -> Sequence[int]:
         """The parts are no children of this process."""
-        assert self._target is not None
-        return [pid for part in self._target.parts.values() for pid in part.pids]
+        assert self._wiring is not None
+        return [pid for part in self._wiring.parts.values() for pid in part.pids]
 
     def backlog(self) -> Mapping[str, Mapping[str, int]]:
         """What each service has not finished."""
@@ -367,11 +347,12 @@ class AttachRuntime:
 
     def describe(self) -> RuntimeFacts:
         """Which Toxiproxy, and how many connections were cut once."""
-        cuts = sum(self._cuts.values())
+        wiring = self._wiring
         label = self._own.label if self._own is not None else "external"
-        remark = (
-            f"{len(self._redirects)} links redirected, {cuts} connections cut once" if self._redirects else ""
-        )
+        remark = ""
+        if wiring is not None and wiring.redirects:
+            links = len({one.link for one in wiring.redirects})
+            remark = f"{links} links redirected, {wiring.cuts} connections cut once"
         return RuntimeFacts(self.name, label, {}, remark)
 
     def _running(self) -> LiveControls:
@@ -387,7 +368,7 @@ class AttachRuntime:
         self._over.set()
         if self._telling is not None:
             self._telling.join()
-        problems = undo_all(self._touched)
+        problems = undo_all(self._wiring.touched) if self._wiring is not None else []
         if controls is not None:
             for link in controls.links.values():
                 link.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from experiment.controls import Delay
+from experiment.controls import Crash, Delay, NodeProbe, Pause
 from experiment.errors import StartError, UnsupportedError
 from experiment.topology import load_system
 from measurement.properties import KINDS
@@ -21,7 +21,8 @@ from runtimes.attach.rules import cut
 from runtimes.attach.runtime import AttachRuntime
 from tests.live.attached_project import Project, running_project
 from tests.runtimes.attach.pair import until
-from tests.runtimes.attach.test_runtime import OWNER, ROOT, RUN, redirecting
+from tests.runtimes.attach.test_nodes import HOLDER
+from tests.runtimes.attach.test_runtime import ROOT, RUN, redirecting
 from tests.standin.containers import require_engine
 
 pytestmark = [pytest.mark.docker, redirecting]
@@ -58,9 +59,10 @@ def test_a_project_is_found_by_its_labels_and_wired_in_its_callers_network(
         until(lambda: any(took > 0.5 for took in project.answers()[before:]))
         runtime.heal()
         assert runtime.unhealed() == []
-        nft("delete", "table", "ip", target.table, network=target.networks["front"].path)
+        nft("delete", "table", "ip", target.table, network=target.callers["front"].path)
         assert "the packet rule of front -> back is gone: it goes past its proxy" in runtime.leaks()
-        cut([(one, ()) for one in runtime._redirects])
+        assert runtime._wiring is not None
+        cut([(one, ()) for one in runtime._wiring.redirects])
         until(lambda: any("front is connected to back past the proxy" in leak for leak in runtime.leaks()))
     finally:
         runtime.stop()
@@ -70,15 +72,46 @@ def test_a_project_is_found_by_its_labels_and_wired_in_its_callers_network(
 
 
 def test_a_killed_harness_leaves_nothing_in_the_containers_network(project: Project, tmp_path: Path) -> None:
-    """Its guard removes the rules there without another command, and the caller goes on."""
+    """Its guard removes the rules there without another command, starts what was crashed and
+    continues what was held."""
     table = find_target(project.system(tmp_path)).table
-    words = [sys.executable, "-c", OWNER, str(tmp_path / "system.yaml"), str(tmp_path / "var")]
+    words = [sys.executable, "-c", HOLDER, str(tmp_path / "system.yaml"), str(tmp_path / "var")]
     with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None and owner.stdout.readline() == "wired\n"
-        assert rules_of(project, table)
+        assert owner.stdout is not None and owner.stdout.readline() == "held\n"
+        assert (
+            rules_of(project, table) and project.engine.state(project.container("front")).status == "paused"
+        )
         os.kill(owner.pid, signal.SIGKILL)
     until(lambda: not list((tmp_path / "var" / "instances").iterdir()), 60.0)
     assert not rules_of(project, table)
+    after = len(project.answers())
+    until(lambda: len(project.answers()) > after + 3)
+
+
+def test_containers_are_killed_and_held_by_their_engine_and_wired_anew(
+    project: Project, tmp_path: Path
+) -> None:
+    """A caller that was started again has another network, whose rules lead through the proxy as before."""
+    runtime = AttachRuntime(project.system(tmp_path), tmp_path / "var")
+    runtime.start(RUN)
+    try:
+        nodes, link = runtime.controls(), runtime.controls().link("front -> back")
+        front, back = nodes.node("front"), nodes.node("back")
+        for one in (back, front):
+            before = one.probe(1.0)
+            one.act("f1", Crash())
+            assert one.probe(0.5).state == "absent" and runtime.trouble() is None and runtime.leaks() == []
+            one.undo("f1")
+            assert one.probe(1.0).state == "running" and one.probe(1.0).identity != before.identity
+            carried = link.traffic().to_callee
+            until(lambda seen=carried: link.traffic().to_callee > seen)  # type: ignore[misc]  # bound now
+            assert runtime.leaks() == [] and runtime.unhealed() == [] and runtime.trouble() is None
+        back.act("f2", Pause())
+        assert back.probe(0.5) == NodeProbe("paused", False, None, back.probe(0.5).identity)
+        runtime.heal()
+        assert back.probe(1.0).answers and runtime.unhealed() == []
+    finally:
+        runtime.stop()
     after = len(project.answers())
     until(lambda: len(project.answers()) > after + 3)
 
