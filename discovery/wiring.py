@@ -12,6 +12,7 @@ from pathlib import Path
 
 from discovery.addresses import Address
 from discovery.composed import Mention, mentioned, names_for
+from experiment.attaching import Attach
 from experiment.compose_file import ComposeService
 from experiment.services import PLACEHOLDER
 from experiment.topology import Link, System
@@ -75,6 +76,8 @@ def _wired(system: System, link: Link, services: Mapping[str, ComposeService]) -
     if caller.module:
         found: tuple[Mention, ...] = (Mention("the configuration file that the harness writes"),)
         return WiredLink(link.name, link.protocol, link.wired, found, _door(link))
+    if system.attach is not None and not caller.starts:
+        return _attached(system.attach, link)
     if link.wired == "placeholder":
         found = tuple(_placeholders(system, link))
         problem = (
@@ -86,6 +89,26 @@ def _wired(system: System, link: Link, services: Mapping[str, ComposeService]) -
 
 def _door(link: Link) -> str:
     return f"the proxy of {link.name}, at an address that the start chooses"
+
+
+def _attached(attach: Attach, link: Link) -> WiredLink:
+    """A link of a system that runs already: of a proxy of the user's, or of packet rules."""
+    if link.name in attach.links:
+        proxy = attach.links[link.name].proxy
+        found = Mention(f"attach.links, the proxy {proxy} at {attach.toxiproxy}")
+        leads_to = f"the proxy {proxy} already, which gets the faults"
+        return WiredLink(link.name, link.protocol, "your Toxiproxy", (found,), leads_to)
+    ends = (Mention(f"attach.services.{name}", _place(attach, name)) for name in (link.caller, link.callee))
+    leads_to = f"the proxy of {link.name}, by packet rules that meet {link.caller} alone"
+    return WiredLink(link.name, link.protocol, "packet rules", tuple(ends), leads_to)
+
+
+def _place(attach: Attach, name: str) -> str:
+    """Where a part runs, as the system's file says it."""
+    one = attach.services[name]
+    if one.at:
+        return one.at
+    return f"port {one.port} of " + (one.container or f"its container in the project {attach.project}")
 
 
 def _placeholders(system: System, link: Link) -> Iterator[Mention]:

@@ -120,6 +120,11 @@ class Service:
         return self.is_code and not self.module
 
     @property
+    def starts(self) -> bool:
+        """Whether the file says how it is started; off for one that runs already."""
+        return bool(self.module or self.command or self.image or self.build or self.compose)
+
+    @property
     def fixed_port(self) -> int:
         """The port of a process that listens where its own configuration says; 0 of one that is told."""
         told = any("port" in PLACEHOLDER.findall(text) for _, text in self.templates())

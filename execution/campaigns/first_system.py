@@ -6,12 +6,14 @@ import json
 import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 import requests
 
 from discovery.composed import Found, FoundService, found_in
+from discovery.first_attached import ALLOW_FILE, allow_file, found_running, of_running
 from discovery.first_files import FILL_IN, Origin, entry_of, first_files, of_compose
 from discovery.first_processes import found_processes, of_processes
 from discovery.openapi import FoundOperation, journeys_text, operations_of
@@ -83,14 +85,52 @@ def write_first_system(compose: Path, folder: Path, wanted: Wanted) -> Written:
     return _write(folder, wanted.name or name_of(compose), of_compose(beside, found), found, wanted)
 
 
-def _write(folder: Path, name: str, origin: Origin, found: Found, wanted: Wanted) -> Written:
+def write_first_attached(targets: Sequence[str], folder: Path, wanted: Wanted) -> Written:
+    """As `write_first_system`, of a system that runs already: a compose project by its name, or its parts,
+    each as NAME=HOST:PORT. Raises UsageError, StartError."""
+    from runtimes.attach.seen import see_processes, see_project
+
+    places = {name: place for name, equals, place in (one.partition("=") for one in targets) if equals}
+    if len(places) not in (0, len(targets)) or (not places and len(targets) > 1):
+        raise UsageError(
+            f"found --attach {' --attach '.join(targets)}, expected one compose project, or NAME=HOST:PORT "
+            "of every part, each name once"
+        )
+    project = "" if places else targets[0]
+    try:
+        seen = see_processes(places) if places else see_project(project)
+    except ValueError as error:
+        raise UsageError("found {}, expected {}".format(*told_of(error))) from None
+    refuse_names(seen.parts, Path(project or "--attach"))
+    found = found_running(seen.parts, seen.connected)
+    written = _write(
+        folder,
+        wanted.name or project or folder.resolve().parent.name,
+        of_running(project, places, found),
+        found,
+        wanted,
+        {ALLOW_FILE: allow_file(project, places, found)},
+    )
+    remarks = [f"left out, since they do not run: {', '.join(seen.ended)}"] if seen.ended else []
+    return replace(written, remarks=(*written.remarks, *remarks))
+
+
+def _write(
+    folder: Path,
+    name: str,
+    origin: Origin,
+    found: Found,
+    wanted: Wanted,
+    beside: Mapping[str, str] = MappingProxyType({}),
+) -> Written:
+    """`beside` are files more, path to text."""
     refuse_names([name], folder)
     entry = _entry(found, wanted.entry)
     journeys, played = "", list[str]()
     if wanted.openapi:
         uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
         journeys, played = journeys_text(_operations(wanted.openapi), entry.name, uses)
-    texts = first_files(name, origin, found, entry, journeys, played)
+    texts = first_files(name, origin, found, entry, journeys, played) | dict(beside)
     files = write_checked(folder, texts)
     to_fill_in = sum(FILL_IN in line for text in texts.values() for line in text.splitlines())
     links = tuple(f"{one.caller} -> {one.callee}" for one in found.links)

@@ -9,6 +9,7 @@ from pathlib import Path
 from execution.catalogue import Catalogue, check_folders, read_system
 from execution.options import Options
 from execution.runs.scaling import scaled
+from experiment.attaching import load_allowed
 from experiment.design import Design, load_design
 from experiment.errors import CodeBlueError, ConfigError, Location, Problem, UsageError, nearest
 from experiment.plan import Plan, make_plan
@@ -23,6 +24,7 @@ from experiment.yaml_source import Mapping as YamlMapping
 from experiment.yaml_source import place, read_yaml
 
 DESIGN_KEYS = frozenset({"link_defaults", "service_defaults", "extends", "links", "services"})
+ALLOW_KEYS = frozenset({"highest_load"})
 SUITE_KEYS = frozenset({"entries", "part_of"})  # one of them tells a suite from other files
 
 
@@ -108,6 +110,8 @@ def validate_file(path: Path, catalogue: Catalogue) -> CodeBlueError | None:
         keys = _keys(path)
         if keys & SUITE_KEYS:
             check_suite(catalogue.suite(path), catalogue)
+        elif keys >= ALLOW_KEYS:
+            load_allowed(path)
         elif "journeys" in keys and "mixes" in keys:
             check_folders(path)
             system = read_system(path)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import IPv4Interface
 from typing import Any, cast
 
+from experiment.compose_file import ComposeService
 from runtimes.containers.specs import MOST_PROCESSES, ContainerSpec, ContainerState, Lodging, Ran, StartedWith
 from runtimes.docker_engine import Door, EngineConflict, EngineError, EngineMissing
 
@@ -187,6 +188,20 @@ class Engine(Door):
         pairs = (entry.partition("=") for entry in config.get("Env") or ())
         variables = {variable: value for variable, _, value in pairs}
         return StartedWith(variables, tuple(config.get("Cmd") or ()), shown["Image"])
+
+    def described(self, name: str) -> ComposeService:
+        """What a container that somebody else started would be in a compose file. Raises EngineError."""
+        with self.calling(f"inspect {name}"):
+            config = self.api.inspect_container(name)["Config"]
+        pairs = (entry.partition("=") for entry in config.get("Env") or ())
+        return ComposeService(
+            image=config.get("Image", ""),
+            command=tuple(config.get("Cmd") or ()),
+            entrypoint=tuple(config.get("Entrypoint") or ()),
+            environment={variable: value for variable, _, value in pairs},
+            ports=tuple(int(port.partition("/")[0]) for port in config.get("ExposedPorts") or ()),
+            test=tuple((config.get("Healthcheck") or {}).get("Test") or ())[1:],
+        )
 
     def logs(self, name: str, tail: int | None = None, since: float | None = None) -> bytes:
         """What it wrote to its standard output and error: all, the last lines, or since a unix time."""

@@ -80,3 +80,21 @@ def test_systems_with_placeholders_and_modules_have_no_problems() -> None:
     assert shop.problems == ()
     assert [mention.where for mention in shop.links[0].found] == ["system.yaml, the variable ORDERS_URL"]
     assert wiring_of(read_system(ROOT / "reference_system" / "system.yaml")).problems == ()
+
+
+def test_a_link_of_a_running_system_tells_its_ends_and_what_leads_there(tmp_path: Path) -> None:
+    """By packet rules, or a proxy of the user's; nothing of its texts is asked for."""
+    found = wiring_of(read_system(ROOT / "examples" / "shop" / "attached" / "system.yaml"))
+    assert not found.problems and len(found.links) == 9
+    one = found.links[0]
+    assert [(each.where, each.shown) for each in one.found] == [
+        ("attach.services.storefront", "127.0.0.1:18080"),
+        ("attach.services.orders", "127.0.0.1:18081"),
+    ]
+    assert one.wired == "packet rules" and "by packet rules that meet storefront alone" in one.leads_to
+    text = SYSTEM.partition("services:")[0] + "services: {web: {}, api: {}}\n"
+    text += "links: [{caller: web, callee: api}]\n" + SYSTEM[SYSTEM.index("journeys") :]
+    text += 'attach: {project: p, services: {web: {port: 80}, api: {at: "10.0.0.1:81"}},\n'
+    text += '  toxiproxy: "127.0.0.1:8474", links: {web -> api: {proxy: mine}}}\n'
+    (one,) = wiring(tmp_path, text).links
+    assert one.wired == "your Toxiproxy" and one.leads_to == "the proxy mine already, which gets the faults"

@@ -14,12 +14,13 @@ import pytest
 from experiment.controls import Crash, Delay, NodeProbe, Pause
 from experiment.errors import StartError, UnsupportedError
 from experiment.topology import load_system
+from harness import cli
 from measurement.properties import KINDS
 from runtimes.attach.consent import find_target
 from runtimes.attach.kernel import nft
 from runtimes.attach.rules import cut
 from runtimes.attach.runtime import AttachRuntime
-from tests.live.attached_project import Project, running_project
+from tests.live.attached_project import PORT, Project, running_project
 from tests.runtimes.attach.pair import until
 from tests.runtimes.attach.test_nodes import HOLDER
 from tests.runtimes.attach.test_runtime import ROOT, RUN, redirecting
@@ -127,3 +128,17 @@ def test_what_a_project_does_not_have_is_told_by_name(project: Project, tmp_path
     file.write_text(text.replace(f"project: {project.name}", "project: nobodys"))
     with pytest.raises(StartError, match='found no container of the project "nobodys", expected it to run'):
         find_target(load_system(file, KINDS))
+
+
+def test_the_first_files_of_a_project_that_runs_name_its_parts_ports_and_links(
+    project: Project, tmp_path: Path
+) -> None:
+    """Of its containers: where they listen, who is named in their commands, and who is connected."""
+    assert cli.main(["init", "--attach", project.name, "--into", str(tmp_path)], standalone_mode=False) == 0
+    system = load_system(tmp_path / "system.yaml", KINDS)
+    assert system.attach is not None and system.attach.project == project.name
+    assert system.link_names == ("front -> back",) and system.attach.services["back"].port == PORT
+    assert "an open connection" in (tmp_path / "system.yaml").read_text()
+    assert find_target(system).parts["back"].lodging is not None
+    with pytest.raises(StartError, match="that runs, expected one at least"):
+        cli.main(["init", "--attach", "nobodys", "--into", str(tmp_path / "other")], standalone_mode=False)
