@@ -53,6 +53,7 @@ CALLS = {
     "check": ("RUN",),
     "report": ("RUN",),
     "open": ("RUN",),
+    "manifests": ("resilient",),
     "doctor": (),
     "images": (),
     "clean": (),

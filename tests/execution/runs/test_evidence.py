@@ -104,6 +104,7 @@ def read(line: bytes) -> Row:
     return row
 
 
+@pytest.mark.timeout(1200)  # ten thousand judgements, which a busy machine makes slowly
 def test_no_subset_of_lines_gives_a_verdict(runs: list[Played]) -> None:
     """Ten thousand subsets over all runs: whatever lines are missing, the run is invalid or was cut off."""
     chance = random.Random(1)
