@@ -35,9 +35,10 @@ First steps:
   codeblue suite smoke                                     all smoke scenarios on two designs
 
 \b
-Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment, 4 safety veto, 5 clean-up incomplete,
-64 bad configuration, 70 internal error, 73 results cannot be written, 129 / 130 / 143 interrupted by
-SIGHUP / SIGINT / SIGTERM (after clean-up).
+Exit codes: 0 pass, 1 fail, 2 inconclusive, 3 invalid experiment,
+4 safety veto, 5 clean-up incomplete, 64 bad configuration, 70 internal error,
+73 results cannot be written, 129 / 130 / 143 interrupted by SIGHUP / SIGINT /
+SIGTERM (after clean-up).
 """
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from importlib import import_module
+from inspect import cleandoc
 from typing import Any
 
 import click
@@ -20,9 +21,25 @@ def _without_colours(context: click.Context, _parameter: click.Parameter, asked:
         context.color = False
 
 
+class _Lines(click.HelpFormatter):
+    """Commands begin as the tool was started here before lines are broken, so that none is too long."""
+
+    def write_text(self, text: str) -> None:
+        super().write_text(as_started_here(text))
+
+    def write_dl(self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2) -> None:
+        super().write_dl([(name, as_started_here(text)) for name, text in rows], col_max, col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Lines
+
+
 class Pasteable(click.Command):
     """The examples in its help can be pasted: each is one line, and begins as the tool was started here. It
     takes `--no-color`, as every command does."""
+
+    context_class = _Context
 
     def __init__(self, *arguments: Any, **more: Any) -> None:
         super().__init__(*arguments, **more)
@@ -37,9 +54,6 @@ class Pasteable(click.Command):
             )
         )
 
-    def get_help(self, ctx: click.Context) -> str:
-        return as_started_here(super().get_help(ctx))
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         if any(parameter.name == "feeds" for parameter in self.params):
             args = with_feeds_named(args)
@@ -47,7 +61,7 @@ class Pasteable(click.Command):
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         if self.epilog:
-            formatter.write(f"\n{self.epilog}\n")
+            formatter.write(as_started_here(f"\n{self.epilog}\n"))
 
 
 def with_feeds_named(args: list[str]) -> list[str]:
@@ -104,7 +118,7 @@ class LazyGroup(NamingGroup):
         assert isinstance(command, click.Command)
         if command.short_help is None:
             command.short_help = self._summaries[cmd_name]
-            command.help = f"{command.short_help}\n\n{command.help}"
+            command.help = f"{command.short_help}\n\n{cleandoc(command.help or '')}"
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

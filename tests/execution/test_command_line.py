@@ -116,7 +116,18 @@ def every_command(command: click.Command, context: click.Context) -> Iterator[tu
         for name in command.list_commands(context):
             inner = command.get_command(context, name)
             assert inner is not None
-            yield from every_command(inner, click.Context(inner, parent=context, info_name=name))
+            yield from every_command(inner, inner.context_class(inner, parent=context, info_name=name))
+
+
+def test_helps_are_paragraphs_that_fit_a_small_screen() -> None:
+    """Sentences run on without gaps, and no line of words or options is longer than 80 columns, whatever the
+    tool is called here; examples are for pasting, each on one line."""
+    root = harness.cli.context_class(harness.cli, info_name="codeblue", terminal_width=80)
+    for _, shown in every_command(harness.cli, root):
+        words = re.split("\n(?:Example|  First steps)", shown)[0] + shown.partition("\n  Exit codes")[2]
+        told = words.partition("\nOptions:")[0].partition("\n")[2]
+        assert not re.search(r"\w[.,]? {3,}\w", told), told
+        assert all(len(line) <= 80 for line in words.splitlines()), words
 
 
 def test_every_summary_and_option_is_told_whole() -> None:
