@@ -1,10 +1,11 @@
 """What becomes of a run when one of its parts is killed or stopped from outside, at five moments of it.
 
 `python -m benchmarks.parts [--parts bus,load] [--signals KILL] [--moments fault] [--runtime containers]`:
-each part of the reference system, the load generator and Toxiproxy, by SIGKILL and by SIGSTOP. A case at the
-start is a `codeblue run` of its own; all others are runs of one such command, so that each shows too that the
-system is whole again after the one before. A case is right when its run ends as invalid, names the part, ends
-within WITHIN_S of the signal, and nothing is left at the end. All of them take about half an hour.
+each part that a run of parts.yaml has, the load generator and Toxiproxy, by SIGKILL and by SIGSTOP;
+`--scenario benchmarks/every_part.yaml` starts all services of the reference system. A case at the start is a
+`codeblue run` of its own; all others are runs of one such command, so that each shows too that the system is
+whole again after the one before. A case is right when its run ends as invalid, names the part, ends within
+WITHIN_S of the signal, and nothing is left at the end. All of them take about half an hour.
 """
 
 from __future__ import annotations
@@ -57,6 +58,22 @@ class Case:
         return f"SIG{self.number} of {self.part} at {self.moment}"
 
 
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What is played, and where."""
+
+    runtime: str = "processes"
+    design: str = "resilient"
+    scenario: Path = SCENARIO
+
+    def parts(self) -> tuple[str, ...]:
+        """Everything that the run is made of."""
+        catalogue = default_catalogue()
+        system = catalogue.system()
+        started = needed(system, catalogue.scenario(str(self.scenario), system))
+        return (TOXIPROXY, LOAD, *started.services)
+
+
 @dataclass(slots=True)
 class Outcome:
     """What became of it; `problems` is empty when that is right."""
@@ -71,11 +88,12 @@ class Outcome:
 class Command:
     """`codeblue run` as a child; its histories and its journal are read while they are written."""
 
-    def __init__(self, out: Path, runtime: str, design: str, runs: int) -> None:
+    def __init__(self, out: Path, setting: Setting, runs: int) -> None:
         self._out = out
-        self._engine = Engine() if runtime == "containers" else None
+        self._engine = Engine() if setting.runtime == "containers" else None
         self._log = (out / "said.txt").open("w+b")
-        words = ["run", *[str(SCENARIO)] * runs, "--design", design, "--runtime", runtime]
+        scenarios = [str(setting.scenario)] * runs
+        words = ["run", *scenarios, "--design", setting.design, "--runtime", setting.runtime]
         self.process = subprocess.Popen(
             [sys.executable, "harness.py", *words, "--out", str(out)],
             cwd=ROOT,
@@ -174,11 +192,11 @@ def send(command: Command, case: Case) -> float:
     return time.monotonic()
 
 
-def play_at_start(case: Case, runtime: str, design: str) -> Outcome:
+def play_at_start(case: Case, setting: Setting) -> Outcome:
     """A part that is hit as soon as it runs: the command says which, and ends."""
     outcome = Outcome(case)
     with tempfile.TemporaryDirectory(prefix="codeblue-parts-") as folder:
-        command = Command(Path(folder), runtime, design, 1)
+        command = Command(Path(folder), setting, 1)
         try:
             command.until(lambda: command.pid_of(case.part) is not None, f"start of {case.part}")
             family = command.family()
@@ -196,10 +214,10 @@ def play_at_start(case: Case, runtime: str, design: str) -> Outcome:
     return outcome
 
 
-def play_in_one(cases: Sequence[Case], runtime: str, design: str) -> Iterator[Outcome]:
+def play_in_one(cases: Sequence[Case], setting: Setting) -> Iterator[Outcome]:
     """All of them on one system, one run each."""
     with tempfile.TemporaryDirectory(prefix="codeblue-parts-") as folder:
-        command = Command(Path(folder), runtime, design, len(cases))
+        command = Command(Path(folder), setting, len(cases))
         family: list[psutil.Process] = []
         try:
             used: list[Path] = []
@@ -258,35 +276,30 @@ def _left(command: Command, family: list[psutil.Process]) -> list[str]:
     return [f"still there: {found}" for found in (left, list(command.contained())) if found]
 
 
-def play(cases: Sequence[Case], runtime: str = "processes", design: str = "resilient") -> Iterator[Outcome]:
+def play(cases: Sequence[Case], setting: Setting) -> Iterator[Outcome]:
     """Play all cases, those at the start first."""
     for case in cases:
         if case.moment == "start":
-            yield play_at_start(case, runtime, design)
+            yield play_at_start(case, setting)
     if later := [case for case in cases if case.moment != "start"]:
-        yield from play_in_one(later, runtime, design)
-
-
-def parts() -> tuple[str, ...]:
-    """Everything that the run is made of."""
-    catalogue = default_catalogue()
-    system = catalogue.system()
-    started = needed(system, catalogue.scenario(str(SCENARIO), system))
-    return (TOXIPROXY, LOAD, *started.services)
+        yield from play_in_one(later, setting)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--parts", default=",".join(parts()))
+    parser.add_argument("--parts", help="default: all that the run has")
     parser.add_argument("--signals", default=",".join(SIGNALS))
     parser.add_argument("--moments", default=",".join(MOMENTS))
     parser.add_argument("--runtime", default="processes")
+    parser.add_argument("--scenario", type=Path, default=SCENARIO)
     options = parser.parse_args()
-    chosen = (options.parts.split(","), options.moments.split(","), options.signals.split(","))
+    setting = Setting(options.runtime, scenario=options.scenario.resolve())
+    parts = options.parts.split(",") if options.parts else setting.parts()
+    chosen = (parts, options.moments.split(","), options.signals.split(","))
     every = [Case(part, number, moment) for part, moment, number in itertools.product(*chosen)]
     cases = [case for case in every if (case.part, case.moment) != (LOAD, "settle")]  # it has ended by then
     outcomes = []
-    for outcome in play(cases, options.runtime):
+    for outcome in play(cases, setting):
         outcomes.append(outcome)
         state = "WRONG" if outcome.problems else "ok"
         what = f"{outcome.case!s:<38} {outcome.ended:<8} {outcome.seconds:5.1f} s"

@@ -91,7 +91,7 @@ class LoadProcess:
             self._process.stdin.write(msgspec.json.encode(command) + b"\n")
             self._process.stdin.flush()
         except (OSError, ValueError):
-            raise self._dead("took no more commands") from None
+            raise self._dead("before it took a command") from None
 
     def event(self, name: str) -> Any:
         """The latest event of this name, or None."""
@@ -137,7 +137,7 @@ class LoadProcess:
                 if name in self._events:
                     return self._events[name]
                 if self._ended:
-                    raise self._dead(f"ended before it said {name}")
+                    raise self._dead(f"before it said {name}")
                 rest = deadline - monotonic()
                 if rest <= 0:
                     raise LoadError(f"the load process did not say {name} in {limit_s:g} s{self._last_log()}")
@@ -172,10 +172,10 @@ class LoadProcess:
             self._ended = True
             self._changed.notify_all()
 
-    def _dead(self, what: str) -> LoadError:
+    def _dead(self, when: str) -> LoadError:
         with contextlib.suppress(subprocess.TimeoutExpired):  # its output ends a moment before itself
             self._process.wait(STOP_LIMIT_S)
-        return LoadError(f"the load process {what} ({self._how()}){self._last_log()}")
+        return LoadError(f"{PART} died {when} ({self._how()}){self._last_log()}")
 
     def _how(self) -> str:
         """How the process ended."""

@@ -18,7 +18,7 @@ import pytest
 from experiment.errors import StartError
 from experiment.history import load_history
 from experiment.plan import Plan
-from load.process import LoadError, LoadProcess, RunningLoad, start_load
+from load.process import LoadError, LoadProcess, RunningLoad, nothing, start_load
 from tests.load.local_system import LocalSystem, Respond, Say, local_system, well
 from tests.load.plans import plan, started_history
 
@@ -218,8 +218,22 @@ def test_stopping_twice_is_stopping(tmp_path: Path) -> None:
     process.stop()
     process.stop()
     assert not psutil.pid_exists(process.pid)
-    with pytest.raises(LoadError, match="took no more commands"):
+    with pytest.raises(LoadError, match="died before it took a command"):
         process.command(do="go", zero=0.0)
+
+
+def test_a_generator_that_is_killed_before_it_plays_is_told_by_its_name(tmp_path: Path) -> None:
+    """While its word is awaited, and when it is told something."""
+    process = LoadProcess(tmp_path, 1)
+    try:
+        os.kill(process.pid, signal.SIGKILL)
+        ended = r"the load generator died before it {} \(ended by SIGKILL\)"
+        with pytest.raises(LoadError, match=ended.format("said ready")):
+            process.await_event("ready", LIMIT_S, nothing)
+        with pytest.raises(LoadError, match=ended.format("took a command")):
+            process.command(do="go", zero=0.0)
+    finally:
+        process.stop()
 
 
 def noticed(load: RunningLoad) -> str:
