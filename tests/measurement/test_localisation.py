@@ -20,6 +20,7 @@ from measurement.localisation import (
     _limit,
     _own,
     _ranked,
+    _repair_s,
     at_least,
     localise,
 )
@@ -377,3 +378,10 @@ def test_an_operator_goes_from_link_to_link(chain: System) -> None:
     early = found(chain, *usual(), *slow, injected("middle -> right", at=30.0))
     assert early.detected_s is None
     assert early.repair_s is not None and early.repair_s >= A_USER_CALLS_S
+
+
+def test_a_look_at_a_link_takes_two_to_eight_minutes() -> None:
+    """The times of a thousand operators fill that span, and do not leave it."""
+    times = [_repair_s(told_of(0.5), "a -> 0", 0.0, seed) - 13.0 for seed in range(1000)]
+    assert 120.0 <= min(times) < 121.0
+    assert 479.0 < max(times) <= 480.0

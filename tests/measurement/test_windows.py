@@ -32,6 +32,13 @@ def test_each_activation_of_a_flapping_fault_is_a_window() -> None:
     assert second.statement == "no_effect at 9.5"
 
 
+def test_a_run_that_is_cut_off_at_its_injection_has_a_window_without_an_end() -> None:
+    """One event is all that there is of such a fault."""
+    (cut,) = fault_windows(build([HEADER, event("f1", "inject", 5.0)]))
+    assert (cut.target, cut.kind, cut.start, cut.end) == ("a -> b", "latency", 5.0, None)
+    assert not cut.observed and not cut.healed
+
+
 def test_the_span_is_from_the_first_injection_to_the_last_order_to_heal() -> None:
     """Verifying a heal takes time that is not the fault's."""
     events = [event("f1", "inject", 5.0), event("f2", "inject", 6.0), event("f1", "heal", 9.0)]
