@@ -160,8 +160,8 @@ def test_the_last_of_several_backlogs_counts() -> None:
         sample(t, "b", "backlog", v, "outbox") for t, v in ((5.0, 0.0), (22.0, 9.0), (25.0, 0.0), (26.0, 0.0))
     ]
     assert backlog_drained(history(*calm, *later), 21.0, 36.0) == (4.0, {})
-    left = [sample(t, "c", "backlog", 9.0) for t in (22.0, 37.0)]
-    assert backlog_drained(history(*calm, *later, *left), 21.0, 36.0) == (None, {"c": 9.0})
+    left = [sample(t, "c", "backlog", value) for t, value in ((22.0, 9.0), (30.0, 8.0), (37.0, 7.0))]
+    assert backlog_drained(history(*calm, *later, *left), 21.0, 36.0) == (None, {"c": 7.0})
     unseen = [sample(5.0, "c", "backlog", 9.0)]
     assert backlog_drained(history(*calm, *unseen), 21.0, 36.0) == (1.0, {})
 
