@@ -154,6 +154,24 @@ def test_it_agrees_with_brute_force(operations: list[RegisterOperation]) -> None
         assert len(ended) == witness.prefix_operations
 
 
+def test_a_later_last_write_is_worth_keeping() -> None:
+    """Two ways to the same state differ in how late their last write came, by one stage: the later one is the
+    one that goes on. A search that takes them for the same finds no order here."""
+    operations = [
+        op(0, "write", 1, 2, None),
+        op(1, "write", 2, 2, 7),
+        op(2, "write", 0, 6, 8),
+        op(3, "read", 1, 1, 6),
+        op(4, "read", 2, 15, 21),
+        op(5, "write", 2, 8, 9),
+        op(6, "read", 2, 6, 8),
+        op(7, "write", 0, 12, 13),
+        op(8, "write", 2, 9, 12),
+    ]
+    assert brute_force(operations)
+    assert RegisterSearch(operations, None, None).run() is None
+
+
 @pytest.mark.parametrize("seed", range(6))
 @pytest.mark.parametrize(
     ("processes", "values", "lost"), [(5, 5, 0.05), (10, 5, 0.1), (20, 5, 0.03), (10, 50, 0.1), (30, 8, 0.2)]
