@@ -111,6 +111,22 @@ def test_every_scenario_gives_the_verdict_that_live_runs_give(entry: Entry, seed
     assert set(entry.violates) <= {check.checker for check in analysis.checks if check.violation_count}
 
 
+def allowing() -> list[str]:
+    """Scenarios that say of a journey which refusals, or how late an answer, are right under their faults."""
+    names = {entry.scenario.rpartition("/")[2] for entry in FULL}
+    return sorted(
+        name for name in names if any(e.refused or e.good_within for e in scenario(name).expect.fault)
+    )
+
+
+@pytest.mark.parametrize("name", allowing())
+def test_who_does_what_a_scenario_allows_scores_well(name: str) -> None:
+    """What is right is no harm. That a full spool refuses emergencies, too, is, and counts."""
+    _, analysis = played(name, "resilient")
+    assert analysis.score is not None
+    assert analysis.score.value > (50 if name == "audit_spool_full" else 80), analysis.score.parts
+
+
 @pytest.mark.parametrize("looks", [0, 1, 7, 15])
 def test_an_interrupted_run_keeps_what_happened(looks: int) -> None:
     """The loop looks whether to stop: what was played until then is a history that loads, has its header and
