@@ -14,10 +14,11 @@ from execution.places import ROOT
 from execution.program import pasteable
 from experiment.design import Design, load_design
 from experiment.errors import ConfigError, Problem, UsageError, nearest
+from experiment.named_files import check_roles, check_shown_by
 from experiment.scenario import Covers, Scenario
 from experiment.scenario_file import load_scenario
 from experiment.suite import Suite, load_suite, part_of_suite
-from experiment.topology import System, check_roles, check_shown_by, load_system
+from experiment.topology import System, load_system
 from experiment.yaml_source import Mapping, Scalar, Sequence, place, read_yaml
 from faults import KINDS
 from measurement.properties import KINDS as PROPERTY_KINDS

@@ -79,7 +79,7 @@ def match_problems(system: System, client: ModuleType) -> list[Problem]:
         for part, table in twice:
             where = place_in_file(system, "journeys", name, part)
             problems.append(Problem(where, f"a second {part} in {table} of {file}", "one of the two"))
-        if name in used and journey.request is None and name not in tables["REQUESTS"]:
+        if name in used and journey.request is None and not journey.task and name not in tables["REQUESTS"]:
             where = place_in_file(system, "journeys", name)
             expected = f'the key "request" here, or "{name}" in REQUESTS of {file}'
             hint = nearest(name, tables["REQUESTS"]) if tables["REQUESTS"] else ""

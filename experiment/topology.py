@@ -85,6 +85,8 @@ class Journey:
     """Where a success says what it says."""
     intended_value: str | None = None
     """What a write means to leave behind, such as `{amount}`."""
+    task: str = ""
+    """Instead of a request: a task of the workload's locustfile, such as `WebsiteUser.index`."""
 
     def __post_init__(self) -> None:
         if self.key and not PREFIX.fullmatch(self.key):
@@ -101,6 +103,11 @@ class Journey:
                 raise ValueError(f"refused with the status {status}; expected statuses of refusals, from 400")
         if self.criticality < 0:
             raise ValueError(f"criticality {self.criticality:g}; expected 0 or more")
+        if self.task and (self.writes or self.key or self.request or self.answer or self.arguments):
+            raise ValueError(
+                f'the task "{self.task}" with more than its times; expected `writes: off` and neither key, '
+                "arguments, request nor answer: nothing says which thing a task of a locustfile is about"
+            )
         require_intended(self.intended_value)
 
 
@@ -139,6 +146,8 @@ class WorkloadFiles:
     """Values drawn from the seed once a visit, which all of its operations share."""
     feeds: dict[str, str] = field(default_factory=dict)
     """Data that the client reads from a folder when one is named by `--NAME-feed DIR`; what each is."""
+    locustfile: str = ""
+    """A locustfile whose tasks are journeys, relative to this file."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,7 +305,7 @@ def load_system(path: Path, kinds: Kinds) -> System:
     system = replace(system, source=str(path))
     _check(system, decoder, node)
     properties = _properties(system, decoder, node, kinds)
-    for key in ("client", "twin"):
+    for key in ("client", "locustfile", "twin"):
         named = getattr(system.workload, key)
         if named and not system.file(named).exists():
             expected = "a path that exists, relative to this file"
@@ -344,6 +353,9 @@ def _check_workload(system: System, decoder: Decoder, node: Node) -> None:
     """Arguments, placeholders and final reads. What a client draws is known only when it plans."""
     taken = "another name: a placeholder has this one"
     for name, journey in system.journeys.items():
+        if journey.task and not system.workload.locustfile:
+            where = place(node, "journeys", name, "task")
+            decoder.fail(where, f'the task "{journey.task}" and no locustfile', "workload.locustfile: FILE")
         if not PREFIX.fullmatch(system.prefix(name)):
             where = key_place(node, "journeys", name)
             expected = 'letters, digits, "_" and dots, or such a key beside it'
@@ -460,37 +472,3 @@ def _check_compose(system: System, decoder: Decoder, node: Node) -> None:
                 found = f'"{wanted}", which depends on "{missing}", and no service of this file is that'
                 expected = f"a service with `compose: {missing}`"
                 decoder.fail(place(node, "services", name, "compose"), found, expected)
-
-
-def check_roles(system: System, designs: Collection[str]) -> None:
-    """Raises ConfigError for a role of a design that there is not."""
-    said = {"strong": system.roles.strong, "weak": system.roles.weak}
-    unknown = {role: name for role, name in said.items() if name and name not in designs}
-    if not unknown:
-        return
-    node, decoder = read_yaml(Path(system.source)), Decoder()
-    for role, name in unknown.items():
-        hint = decoder.nearest(name, designs)
-        decoder.fail(
-            place(node, "roles", role), f'the unknown design "{name}"', "a design of the system", hint
-        )
-    decoder.finish()
-
-
-def check_shown_by(system: System, scenarios: Collection[str]) -> None:
-    """What its switches and link patterns say of scenarios. Raises ConfigError for one that there is not."""
-    said = {("switches", name): switch.shown_by for name, switch in system.switches.items()}
-    said |= {("link_patterns", name): lack.shown_by for name, lack in system.link_patterns.items()}
-    unknown = [
-        ((*path, "shown_by", index), scenario)
-        for path, named in said.items()
-        for index, scenario in enumerate(named)
-        if scenario not in scenarios
-    ]
-    if not unknown:
-        return
-    node, decoder = read_yaml(Path(system.source)), Decoder()
-    for where, scenario in unknown:
-        found, hint = f'the unknown scenario "{scenario}"', decoder.nearest(scenario, scenarios)
-        decoder.fail(place(node, *where), found, "a scenario of the system", hint)
-    decoder.finish()

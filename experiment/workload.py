@@ -62,6 +62,7 @@ __all__ = [
 T = TypeVar("T")
 Build = Callable[[PlannedOperation, Known], Request]
 Read = Callable[[PlannedOperation, Reply], Answered]
+OF_A_TASK = RequestForm("/")  # stands for what a task of a locustfile asks, which only Locust knows
 CLIENT = "a client of the workload"
 RESERVED = frozenset(FIXED)
 _NONE = type(None)
@@ -95,6 +96,8 @@ class JourneyForms(Protocol):
     def request(self) -> RequestForm | None: ...
     @property
     def answer(self) -> AnswerForm | None: ...
+    @property
+    def task(self) -> str: ...
 
 
 class Workload:
@@ -115,12 +118,13 @@ class Workload:
         self._build: dict[str, Build] = dict(_table(client, "REQUESTS"))
         self._read: dict[str, Read] = dict(_table(client, "ANSWERS"))
         self._read_last: dict[str, Callable[[Reply], Answered]] = dict(_table(client, "FINAL_READS"))
-        self._in_yaml = {name for name, journey in journeys.items() if journey.request is not None}
+        asked = {name: one.request or (OF_A_TASK if one.task else None) for name, one in journeys.items()}
+        self._in_yaml = {name for name, form in asked.items() if form is not None}
         self._keep = {name: one.answer.keep for name, one in journeys.items() if one.answer is not None}
         self._names_kept = names_kept(journeys)
         for name, journey in journeys.items():
-            if journey.request is not None:
-                self._build[name] = builder(journey.request)
+            if (request := asked[name]) is not None:
+                self._build[name] = builder(request)
             if journey.answer is not None:
                 self._read[name] = partial(_read_form, _reader(journey.answer))
         for prefix, form in (final_reads or {}).items():

@@ -21,7 +21,7 @@ from gevent.event import AsyncResult, Event
 from experiment.errors import ConfigError
 from experiment.rows import Operation
 from load.account import SecondReport, Totals, progress, report_from
-from load.player import Player
+from load.player import Player, TaskPlayer
 from load.script import read_script
 
 logger = logging.getLogger(__name__)
@@ -30,9 +30,14 @@ logger = logging.getLogger(__name__)
 class Worker:
     """Plays one share of the script in the one user of this worker."""
 
-    def __init__(self, ended: Callable[[Operation], None]) -> None:
-        """`ended` is told each operation that has ended."""
+    def __init__(
+        self,
+        ended: Callable[[Operation], None],
+        tasks: Callable[[Path, Callable[[str, float], None]], TaskPlayer] | None = None,
+    ) -> None:
+        """`ended` is told each operation that has ended; `tasks` makes the player of a locustfile."""
         self._ended = ended
+        self._tasks = tasks
         self._runner: Any = None
         self._player: Player | None = None
         self._played = False
@@ -78,7 +83,7 @@ class Worker:
         shard = max(0, self._runner.worker_index)
         try:
             script = read_script(Path(order["path"]), shard, order["workers"])
-            self._player = Player(script, shard, self._second, self._ended, order["tokens"])
+            self._player = Player(script, shard, self._second, self._ended, order["tokens"], self._tasks)
         except (OSError, msgspec.MsgspecError, ConfigError) as error:
             self._runner.send_message("failed", {"message": f"the load cannot be prepared ({error})"})
         # The script stays until the end: out of the collector's sight, or each full collection delays the

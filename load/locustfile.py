@@ -3,8 +3,8 @@
 `python -m load.locustfile --workers N` reads commands from its standard input and answers with events on its
 standard output, one JSON object a line (load/process.py is the other side). With one worker Locust runs in
 this process; with more, this is Locust's master and its forks are the workers. It stops when its input ends,
-so that it never outlives the command that started it. The only file that imports locust: doing so patches
-the whole process.
+so that it never outlives the command that started it. Beside load/tasks.py the only file that imports locust:
+doing so patches the whole process.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from gevent.os import make_nonblocking, nb_read
 from experiment.children import end_with_parent
 from experiment.rows import Operation
 from load.crew import Conductor, Worker
+from load.tasks import Tasks
 
 PRIORITY = -10  # nice value; needs the right to raise it, else the load plays at the usual one
 LOOPBACK = "127.0.0.1"
@@ -87,7 +88,7 @@ def environment_of_worker() -> tuple[Environment, Worker]:
                 context={},
             )
 
-    worker = Worker(ended)
+    worker = Worker(ended, Tasks)
     environment = Environment(user_classes=[visitors(worker)])
     return environment, worker
 

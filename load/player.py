@@ -4,10 +4,11 @@ system does."""
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from time import monotonic
 from types import MappingProxyType
+from typing import Protocol
 
 import gevent
 from gevent.event import AsyncResult
@@ -17,7 +18,7 @@ from experiment.outcomes import seen_status
 from experiment.playing import Exchange, Heard, Prepared, Stopped, Turn, Users
 from experiment.recorder import Recorder
 from experiment.requests import Known, PlannedOperation
-from experiment.rows import Note, Operation, Row
+from experiment.rows import Note, Operation, Row, Sample
 from experiment.traces import traced
 from experiment.workload import Answered, Unreadable, WorkloadFault
 from load.account import Account, SecondReport
@@ -25,6 +26,15 @@ from load.exchange import Endpoint, NoAnswer
 from load.script import Script
 
 FLUSH_S = 0.2
+UNKEYED = "tasks of the locustfile have no business keys: of them only objectives are judged"
+
+
+class TaskPlayer(Protocol):
+    """Plays tasks of a locustfile: load/tasks.py, which only a process of the load can import."""
+
+    def require(self, names: Iterator[str]) -> None: ...
+    def play(self, name: str, base: str, token: str, patience_s: float, trace: str) -> Heard: ...
+    def close(self) -> None: ...
 
 
 class Player:
@@ -38,8 +48,10 @@ class Player:
         report: Callable[[SecondReport], None],
         ended: Callable[[Operation], None],
         tokens: Mapping[str, str] = MappingProxyType({}),
+        tasks: Callable[[Path, Callable[[str, float], None]], TaskPlayer] | None = None,
     ) -> None:
-        """`tokens`: base address of an endpoint to what it asks for."""
+        """`tokens`: base address of an endpoint to what it asks for. `tasks` makes the player of a locustfile
+        that the script names. Raises ConfigError for tasks that it does not have."""
         self._script = script
         self._report = report
         self._ended = ended
@@ -64,6 +76,12 @@ class Player:
         self._rows: list[Row] = []
         self._faults: set[str] = set()
         self._recorder = Recorder(Path(script.head.history))
+        self._tokens = tokens
+        self._tasks: TaskPlayer | None = None
+        if script.head.locustfile and tasks is not None:
+            self._tasks = tasks(Path(script.head.locustfile), self._sent_by_task)
+            self._tasks.require(part.task for part in script.head.parts.values() if part.task)
+            self._rows.append(Note(0.0, "info", UNKEYED))
         self._zero = 0.0
         self._playing: gevent.Greenlet | None = None
 
@@ -107,6 +125,8 @@ class Player:
             self._recorder.close()
             for endpoint in self._endpoints.values():
                 endpoint.close()
+            if self._tasks is not None:
+                self._tasks.close()
 
     def _now(self) -> float:
         return monotonic() - self._zero
@@ -135,6 +155,10 @@ class Player:
     def _prepare(self, op: PlannedOperation, known: Known) -> Prepared:
         request, trace = traced(self._workload.request(op, known), self._script.head.run_id, op.id)
         return Prepared(request, request.expected_version, trace)
+
+    def _sent_by_task(self, name: str, took_s: float) -> None:
+        """Every request of a task has a row of its own beside that of the operation."""
+        self._rows.append(Sample(self._now(), "locust", name, took_s))
 
     def _object(self, fault: str) -> None:
         """The same mistake of the workload's own code is noted once."""
@@ -169,6 +193,11 @@ class Player:
         """Send once and read what came."""
         op, request = step.op, step.prepared.request
         part = self._script.head.parts[op.journey]
+        if part.task:
+            assert self._tasks is not None
+            token = self._tokens.get(part.endpoint, "")
+            trace = request.headers["traceparent"]
+            return self._tasks.play(part.task, part.endpoint, token, step.patience_s, trace)
         answer = self._endpoints[part.endpoint].exchange(request, step.patience_s)
         if isinstance(answer, NoAnswer):
             return Heard(answer.seen)

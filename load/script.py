@@ -27,12 +27,13 @@ class Part:
     writes: bool
     request: RequestForm | None = None
     answer: AnswerForm | None = None
+    task: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Head:
     """`load_end` in seconds since the run's zero; `history` is the file to append to; `day` an ISO date;
-    `client` the Python of the system's workload, empty for none."""
+    `client` the Python of the system's workload, `locustfile` that of its tasks, each empty for none."""
 
     run_id: str
     load_end: float
@@ -40,6 +41,7 @@ class Head:
     day: str
     parts: dict[str, Part]
     client: str = ""
+    locustfile: str = ""
 
     def workload(self) -> Workload:
         """The workload as the load process needs it. Raises ConfigError."""
@@ -91,11 +93,18 @@ def write_script(plan: Plan, endpoints: Mapping[str, str], history: Path, day: s
                 f"expected one of each; known: {', '.join(sorted(endpoints))}"
             )
         parts[name] = Part(
-            endpoints[journey.entry], journey.patience, journey.writes, journey.request, journey.answer
+            endpoints[journey.entry],
+            journey.patience,
+            journey.writes,
+            journey.request,
+            journey.answer,
+            journey.task,
         )
     named = plan.system.workload.client
     client = str(plan.system.file(named).resolve()) if named else ""
-    head = Head(plan.run_id, plan.load_end_s, str(history), day, parts, client)
+    tasks = plan.system.workload.locustfile
+    locustfile = str(plan.system.file(tasks).resolve()) if tasks else ""
+    head = Head(plan.run_id, plan.load_end_s, str(history), day, parts, client, locustfile)
     encode = msgspec.json.Encoder().encode
     with path.open("wb") as file:
         file.write(encode(head) + b"\n")

@@ -46,7 +46,7 @@ PUBLIC_MODULES = {
 DOORS = {
     "docker": {"runtimes/docker_engine.py"},
     "toxiproxy": {"runtimes/links/adapter.py"},
-    "locust": {"load/locustfile.py"},
+    "locust": {"load/locustfile.py", "load/tasks.py"},
     "yaml": {"experiment/yaml_source.py"},
     "matplotlib": {"reports/plots.py"},
     "asyncpg": {"runtimes/sql.py"},

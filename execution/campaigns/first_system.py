@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,11 +17,14 @@ from discovery.composed import Found, FoundService, found_in
 from discovery.first_attached import ALLOW_FILE, allow_file, found_running, of_running
 from discovery.first_files import FILL_IN, Origin, entry_of, first_files, of_compose
 from discovery.first_processes import found_processes, of_processes
+from discovery.first_tasks import tasks_text
 from discovery.openapi import FoundOperation, journeys_text, operations_of
 from discovery.process_file import read_processes
 from execution.catalogue import SYSTEM_FILE, default_catalogue
+from execution.places import ROOT
 from execution.runs.preflight import validate_file
 from execution.whole_files import write_whole
+from experiment.children import ChildTimeout, run_child
 from experiment.compose_file import ComposeService, read_compose
 from experiment.compose_text import read_variables
 from experiment.decoding import plain
@@ -31,6 +35,8 @@ from experiment.yaml_source import parse_yaml
 
 MOST_BYTES = 10_000_000  # of an API's description
 ANSWERED_WITHIN_S = 10.0
+LOADED_WITHIN_S = 60.0
+MOST_SAID = 1000  # characters
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +60,8 @@ class Wanted:
     profiles: Sequence[str] = ()
     openapi: str = ""
     entry: str = ""
+    locust: Path | None = None
+    """A locustfile whose tasks are the journeys."""
 
 
 def write_first_processes(file: Path, folder: Path, wanted: Wanted) -> Written:
@@ -127,8 +135,11 @@ def _write(
     refuse_names([name], folder)
     entry = _entry(found, wanted.entry)
     journeys, played = "", list[str]()
-    if wanted.openapi:
-        uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
+    uses = [f"{link.caller} -> {link.callee}" for link in found.reached(entry.name)]
+    if wanted.locust:
+        file = os.path.relpath(wanted.locust.resolve(), folder.resolve())
+        journeys, played = tasks_text(file, _tasks(wanted.locust), entry.name, uses)
+    elif wanted.openapi:
         journeys, played = journeys_text(_operations(wanted.openapi), entry.name, uses)
     texts = first_files(name, origin, found, entry, journeys, played) | dict(beside)
     files = write_checked(folder, texts)
@@ -165,6 +176,22 @@ def _entry(found: Found, name: str) -> FoundService:
     if name not in known:
         raise UsageError(f'found no service "{name}", expected one of the file: {nearest(name, known)}')
     return known[name]
+
+
+def _tasks(file: Path) -> dict[str, float]:
+    """Task to share of a locustfile, which a process of its own loads. Raises ConfigError."""
+    try:
+        told = run_child(
+            [sys.executable, "-m", "load.tasks", str(file.resolve())], within_s=LOADED_WITHIN_S, cwd=ROOT
+        )
+    except ChildTimeout:
+        found = f"a file that did not load within {LOADED_WITHIN_S:g} s"
+        raise ConfigError([Problem(Location(str(file)), found, "a locustfile")]) from None
+    if told.code != 0:
+        found = told.err.strip()[-MOST_SAID:]
+        raise ConfigError([Problem(Location(str(file)), found, "a locustfile that can be loaded")])
+    shares: dict[str, float] = json.loads(told.out.splitlines()[-1])
+    return shares
 
 
 def _operations(named: str) -> tuple[FoundOperation, ...]:

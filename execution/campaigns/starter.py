@@ -45,7 +45,12 @@ def source_in(folder: Path) -> tuple[Path | None, Path | None]:
 def write_starter(folder: Path, wanted: Wanted) -> Written:
     """Two services that run as they stand, with two designs, three scenarios and a suite. Raises ConfigError
     for a name that no system can have, UsageError for what only a file of services can be asked for."""
-    for given, option in ((wanted.profiles, "profile"), (wanted.openapi, "openapi"), (wanted.entry, "entry")):
+    for given, option in (
+        (wanted.profiles, "profile"),
+        (wanted.openapi, "openapi"),
+        (wanted.locust, "locust"),
+        (wanted.entry, "entry"),
+    ):
         if given:
             raise UsageError(
                 f"found --{option} for a new system, expected it beside a compose file or a Procfile"

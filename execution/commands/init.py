@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,7 @@ EXAMPLES = """Examples: codeblue init my_system
 @click.option(
     "--openapi", default="", metavar="FILE", help="Description of its API (or its URL), for journeys."
 )
+@click.option("--locust", type=FILE, metavar="FILE", help="A locustfile whose tasks are journeys.")
 @click.option("--entry", default="", metavar="NAME", help="Service where users come in. [default: guessed]")
 @json_option
 def init(
@@ -54,6 +56,7 @@ def init(
     name: str | None,
     profiles: tuple[str, ...],
     openapi: str,
+    locust: Path | None,
     entry: str,
     as_json: bool,
 ) -> int:
@@ -74,16 +77,15 @@ def init(
     from experiment.errors import ExitCode, UsageError
     from experiment.units import noun
 
-    given = {"DIR": folder, "--compose": compose, "--processes": processes, "--attach": attach or None}
-    named = [name for name, value in given.items() if value is not None]
-    if len(named) > 1:
-        raise UsageError(f"found {' and '.join(named)}, expected one of them")
+    sources = {"DIR": folder, "--compose": compose, "--processes": processes, "--attach": attach or None}
+    named = _one_of(sources)
     home = folder or Path()
     if not named or folder:
         compose, processes = source_in(home)
     if profiles and not compose:
         raise UsageError("found --profile without a compose file, expected it with one")
-    wanted = Wanted(name or "", profiles, openapi, entry)
+    _one_of({"--locust": locust, "--openapi": openapi or None})
+    wanted = Wanted(name or "", profiles, openapi, entry, locust)
     file = compose or processes
     beside = file.parent if file is not None else Path()
     place = into or (beside / "resilience" if file is not None or attach else home)
@@ -114,6 +116,16 @@ def _for_programs(written: Written) -> dict[str, object]:
         "to_fill_in": written.to_fill_in,
         "remarks": written.remarks,
     }
+
+
+def _one_of(options: Mapping[str, object]) -> list[str]:
+    """The options that are given. Raises UsageError for two that say the same."""
+    from experiment.errors import UsageError
+
+    given = [name for name, value in options.items() if value is not None]
+    if len(given) > 1:
+        raise UsageError(f"found {' and '.join(given)}, expected one of them")
+    return given
 
 
 def _next(wiring: bool, processes: Path | None) -> str:

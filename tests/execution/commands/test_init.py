@@ -14,6 +14,7 @@ from execution.places import ROOT
 from execution.runs.preflight import Request, plans
 from experiment.errors import ConfigError, UsageError
 from harness import cli
+from tests.load.test_tasks import BASIC
 
 COMPOSE = """\
 services:
@@ -195,3 +196,31 @@ def test_other_files_are_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     with pytest.raises(ConfigError, match="letters"):
         run("init", "other", "--name", "no name")
     assert not (tmp_path / "other").exists()
+
+
+def test_tasks_of_a_locustfile_become_journeys(tmp_path: Path) -> None:
+    """One task an arrival, as often as the file weighs it; every file is right and can be planned."""
+    (tmp_path / "mine.py").write_text(BASIC, encoding="utf-8")
+    folder = started(tmp_path, COMPOSE, "--locust", str(tmp_path / "mine.py"))
+    assert run("validate", "--system", str(folder)) == 0
+    catalogue = Catalogue(folder / "system.yaml")
+    system = catalogue.system()
+    assert {name: one.task for name, one in system.journeys.items()} == {
+        name: f"WebsiteUser.UserTasks.{name}" for name in ("index", "stats", "page404")
+    }
+    assert [round(step.share, 2) for step in system.mixes["visit"]] == [0.33] * 3
+    (plan,) = plans([Request("control", "as_it_is", 1)], catalogue, Options(runtime=SIMULATION))
+    assert {op.journey for op in plan.operations} == set(system.journeys)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"), [("import nothing_like_this", "nothing_like_this"), ("", "no task")]
+)
+def test_a_locustfile_that_cannot_be_loaded_says_why(text: str, said: str, tmp_path: Path) -> None:
+    """Before any file is written; and nobody gives the journeys twice."""
+    (tmp_path / "mine.py").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=said):
+        started(tmp_path, COMPOSE, "--locust", str(tmp_path / "mine.py"))
+    with pytest.raises(UsageError, match="found --locust and --openapi, expected one of them"):
+        started(tmp_path, COMPOSE, "--locust", str(tmp_path / "mine.py"), "--openapi", "x")
+    assert not (tmp_path / "resilience").exists()
