@@ -2,7 +2,8 @@
 how soon nothing is left after `kill -9` of the harness, and which verdicts the shop gets as it is and mended.
 
 `python -m benchmarks.attached kills 20`, `wiring 10` or `verdicts 5`; it takes root, nft, and the ports of
-`hand_started_shop`.
+`hand_started_shop`. `containers 20` kills a harness that is attached to a compose project, from its begin on;
+it takes a Docker engine.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from experiment.errors import ExitCode
 from experiment.topology import System, load_system
 from measurement.properties import KINDS
 from runtimes.attach.consent import Target, find_target
+from runtimes.attach.kernel import nft
 from runtimes.attach.rules import Group, Redirect, cut, mount_of_groups, move_in, redirect
 from runtimes.attach.undo import Touched, undo_all
 from runtimes.leaks import ProcessLeaks
@@ -34,9 +36,12 @@ from runtimes.links.controls import proxy_name
 from runtimes.links.servers import find_server, start_server
 from runtimes.loopback import HOST
 from runtimes.runtime import Address
+from tests.live.attached_project import Project, running_project
+from tests.runtimes.attach.test_nodes import HOLDER
 
 ROOT = Path(__file__).resolve().parents[1]
 LATEST_KILL_S = 20.0  # after its start: a run of the scenario takes about 40 s
+LATEST_HELD_S = 6.0  # after its start: all is wired, killed and held after two to four
 LOOK_S = 0.02
 GONE_WITHIN_S = 30.0
 QUIET_S = 3.0  # so long nothing must have shown itself again
@@ -164,6 +169,52 @@ def killed_after(words: Sequence[str], wait_s: float) -> tuple[float, str]:
     return last - began, f"{len(there)} things at the kill, {len(left())} left"
 
 
+def killed_at_a_project(project: Project, folder: Path, wait_s: float) -> tuple[float, str]:
+    """As `killed_after`, of a process that wires a project, kills a part of it and holds another."""
+    table = find_target(project.system(folder)).table
+    words = [sys.executable, "-c", HOLDER, str(folder / "system.yaml"), str(folder / "var")]
+    holder = subprocess.Popen(words, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    time.sleep(wait_s)
+    there = left_at(project, table, folder)
+    holder.kill()
+    holder.wait()
+    began = last = time.monotonic()
+    while time.monotonic() < last + QUIET_S and time.monotonic() < began + GONE_WITHIN_S:
+        if left_at(project, table, folder):
+            last = time.monotonic()
+        time.sleep(LOOK_S)
+    after = len(project.answers())
+    time.sleep(0.5)
+    works = "it works" if len(project.answers()) > after else "IT DOES NOT WORK"
+    return last - began, f"{', '.join(there) or 'nothing'} at the kill; {works}"
+
+
+def left_at(project: Project, table: str, folder: Path) -> list[str]:
+    """What of a run is at a project now: rules, parts that do not run, folders."""
+    found = []
+    for service in ("front", "back"):
+        state = project.engine.state(project.container(service))
+        if state.status != "running":
+            found.append(f"{service} {state.status}")
+            continue
+        network = Path(f"/proc/{state.pid}/ns/net")
+        if nft("list", "table", "ip", table, network=network).code == 0:
+            found.append(f"rules of {service}")
+    return found + [one.name.split("-")[0] for one in (folder / "var" / "instances").glob("*")]
+
+
+def kill_at_a_project(times: int, seed: int) -> None:
+    instants = random.Random(f"containers-{seed}")
+    with tempfile.TemporaryDirectory() as name, running_project() as project:
+        for number in range(times):
+            wait_s = instants.uniform(0.0, LATEST_HELD_S)
+            took, said = killed_at_a_project(project, Path(name), wait_s)
+            print(
+                f"{number + 1}: killed after {wait_s:.2f} s: nothing left after {took:.2f} s ({said})",
+                flush=True,
+            )
+
+
 def short_scenarios(folder: Path) -> list[Path]:
     """With a slow card processor, and without a fault."""
     kinds = {"short_slow": (4, FAULT), "short_control": (0, "")}
@@ -189,10 +240,15 @@ def verdicts(seeds: Sequence[int], scenarios: Sequence[Path]) -> list[tuple[str,
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.attached", description=__doc__)
-    parser.add_argument("what", nargs="?", choices=("wiring", "kills", "verdicts"), default="kills")
+    parser.add_argument(
+        "what", nargs="?", choices=("wiring", "kills", "verdicts", "containers"), default="kills"
+    )
     parser.add_argument("times", nargs="?", type=int, default=20)
     parser.add_argument("--seed", type=int, default=1)
     asked = parser.parse_args()
+    if asked.what == "containers":
+        kill_at_a_project(asked.times, asked.seed)
+        return
     if asked.what == "verdicts":
         with tempfile.TemporaryDirectory() as name:
             first = asked.seed
