@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 SHELL := /bin/bash
 
-.PHONY: run test check docs lock fuzz install install-dev format lint types bench mutation toxiproxy images clean help
+.PHONY: run test check docs lock fuzz install install-dev format lint types bench mutation sample toxiproxy images clean help
 
 run: install  ## install what the product needs and run the smoke suite
 	$(BIN)/codeblue suite smoke
@@ -47,6 +47,9 @@ bench: install-dev  ## measure the speeds that docs/benchmarks.md reports
 # Not a part of the tests: a sample of 300 takes about half an hour on 2 cores.
 mutation: install-dev  ## change the code that judges a run, and count what the tests find
 	nice $(BIN)/python -m benchmarks.mutation --number 300
+
+sample: install  ## play the runs whose reports reports/sample shows (five minutes), and put them there
+	$(BIN)/python -m ci.sample
 
 # Without cgo the binary needs no library of the system that it was built on: it runs in any image.
 toxiproxy: install  ## build the real Toxiproxy server and its command line with Go, into the virtual environment

@@ -51,7 +51,7 @@ def on_files(files: Files, *, config: MkDocsConfig) -> Files:
             text = (ROOT / path).read_text(encoding="utf-8")
             if path.endswith(".md"):
                 left.extend(_outside(path, text))
-            else:
+            elif not path.endswith(".html"):
                 text = f"# {path}\n\n```{path.rpartition('.')[2]}\n{text}```\n"
             _add(files, config, _place(path), text)
     return files
@@ -89,10 +89,10 @@ def _outside(path: str, text: str) -> Iterator[str]:
 
 
 def _place(path: str) -> str:
-    """Where the site shows a file of the checkout."""
+    """Where the site shows a file of the checkout; what is a page already stays as it is."""
     if path.startswith("docs/"):
         return path.removeprefix("docs/")
-    return PROJECT + (path if path.endswith(".md") else f"{path}.md")
+    return PROJECT + (path if path.endswith((".md", ".html")) else f"{path}.md")
 
 
 def _path_of(source: str) -> str:
