@@ -26,6 +26,7 @@ BENCHMARKS = (
     "simulation",
     "localisation",
     "first_hour",
+    "tutorial",
 )
 OF_CONTAINERS = ("containers", "first_hour")
 LONG = ("same_answers", "parts", "busy", "soak", "ended_anywhere", "mutation", "attached")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from comparison.figures import seed_means
 from experiment.plain_text import Plain
-from experiment.units import noun
+from experiment.units import noun, signed
 from measurement.run_records import RunRecord
 from measurement.statistics import PairedDifference, paired_difference
 from reports.repeats import rate_text
@@ -133,8 +133,8 @@ def _line(row: Ablated) -> tuple[str, ...]:
 def _points_text(points: PairedDifference) -> str:
     interval = ""
     if points.low is not None and points.high is not None and points.low != points.high:
-        interval = f" ({points.low:+.1f} to {points.high:+.1f})"
-    return f"{points.mean:+.1f}{interval}"
+        interval = f" ({signed(points.low)} to {signed(points.high)})"
+    return f"{signed(points.mean)}{interval}"
 
 
 def _lost_text(lost: Sequence[Lost]) -> str:

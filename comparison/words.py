@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from comparison.report import ComparisonReport, DesignFigures, DesignInScenario, DesignSummary, EffectSize
-from experiment.units import noun
+from experiment.units import noun, signed
 from measurement.statistics import Estimate, PairedDifference
 from reports.repeats import mean_text, rate_text, recovery_text, score_text, share_text, time_text
 from reports.wording import duration
@@ -130,11 +130,11 @@ def _cost(of: DesignFigures) -> Fields:
 def effect_text(effect: EffectSize) -> str:
     """`resilient against fragile in all: +31.0 points (95%: +28.0 to +34.0), d 6.1 over 5 pairs`."""
     d = effect.difference
-    where = f"{effect.design} against {effect.against} in {effect.scenario}: {d.mean:+.1f} points"
+    where = f"{effect.design} against {effect.against} in {effect.scenario}: {signed(d.mean)} points"
     pairs = noun(d.n, "pair")
     if d.low is not None and d.low == d.high:
         return f"{where} in each of {pairs}"
-    interval = "" if d.low is None else f" (95%: {d.low:+.1f} to {d.high:+.1f})"
+    interval = "" if d.low is None or d.high is None else f" (95%: {signed(d.low)} to {signed(d.high)})"
     size = "" if d.effect_size is None else f", d {d.effect_size:.1f}"
     return f"{where}{interval}{size} over {pairs}"
 
@@ -202,9 +202,9 @@ def _points(gap: PairedDifference | None) -> str:
     if gap is None:
         return "no seed was played in all scenarios by both"
     over = noun(gap.n, "pair")
-    if gap.low is None or gap.low == gap.high:
-        return f"{gap.mean:+.1f} points in {'each of ' if gap.n > 1 else ''}{over}"
-    return f"{gap.mean:+.1f} points, 95%: {gap.low:+.1f} to {gap.high:+.1f}"
+    if gap.low is None or gap.high is None or gap.low == gap.high:
+        return f"{signed(gap.mean)} points in {'each of ' if gap.n > 1 else ''}{over}"
+    return f"{signed(gap.mean)} points, 95%: {signed(gap.low)} to {signed(gap.high)}"
 
 
 def _vetoed(cells: Sequence[DesignInScenario], design: DesignSummary, like: DesignInScenario) -> bool:

@@ -95,6 +95,11 @@ def noun(count: int, singular: str, plural: str = "") -> str:
     return f"{count:,} {singular if count == 1 else plural or singular + 's'}"
 
 
+def signed(points: float) -> str:
+    """`+1.5`, `-0.3`, with one digit; what rounds to nothing is `+0.0`, never less than nothing."""
+    return f"{round(points, 1) + 0.0:+.1f}"
+
+
 class Limit:
     """What latencies are held against: a Bound, or a RelativeBound. A type of its own, since what reads
     values back from a run folder takes no union of two dataclasses."""

@@ -15,7 +15,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from experiment.units import noun
+from experiment.units import noun, signed
 from gate.flags import FigureFlag, ScenarioFlag, failing_text, figure_text, flags_of
 from gate.pairs import CONFIRMED, Look, PairedRun, by_scenario, scores
 from measurement.statistics import PairedDifference, paired_difference
@@ -138,7 +138,7 @@ def _of_pairs(
 
 def _interval(d: PairedDifference | None) -> str:
     assert d is not None and d.low is not None and d.high is not None
-    return f"{d.mean:+.1f} points (95%: {d.low:+.1f} to {d.high:+.1f})"
+    return f"{signed(d.mean)} points (95%: {signed(d.low)} to {signed(d.high)})"
 
 
 def _new_vetoes(runs: Sequence[PairedRun]) -> list[Finding]:

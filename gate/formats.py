@@ -9,7 +9,7 @@ from urllib.parse import quote
 from xml.etree import ElementTree
 
 from experiment.plain_text import Ours
-from experiment.units import noun
+from experiment.units import noun, signed
 from gate.decide import Decision, Finding
 from gate.flags import FigureFlag, figure_text
 from gate.report import GateReport, GateRun
@@ -115,8 +115,8 @@ def _scenario_row(report: GateReport, scenario: str) -> tuple[str, ...]:
     if flag is None:
         return (scenario, "–", "–", "0", word)
     d = flag.difference
-    interval = "–" if d.low is None else f"{d.low:+.1f} to {d.high:+.1f}"
-    return (scenario, f"{d.mean:+.1f}", interval, str(d.n), word)
+    interval = "–" if d.low is None or d.high is None else f"{signed(d.low)} to {signed(d.high)}"
+    return (scenario, signed(d.mean), interval, str(d.n), word)
 
 
 def _marked(row: tuple[str, ...]) -> tuple[str, ...]:

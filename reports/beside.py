@@ -84,14 +84,14 @@ def _warnings(reports: Sequence[RunReport]) -> Iterable[str]:
     """What makes a difference between runs mean less than it seems."""
     sources = dict.fromkeys(report.header.source for report in reports)
     if len(sources) > 1:
-        yield f"the runs are of different kinds ({', '.join(sources)}): a prediction beside a measurement"
+        yield f"The runs are of different kinds ({', '.join(sources)}): a prediction beside a measurement"
     if len({report.header.seed for report in reports}) > 1:
-        yield "the runs have different seeds: their loads and faults are not the same"
+        yield "The runs have different seeds: their loads and faults are not the same"
     if len({report.facts.scenario.load for report in reports}) > 1:
-        yield "the runs had different loads"
+        yield "The runs had different loads"
     if any(report.analysis.verdict is Verdict.INVALID for report in reports):
-        yield "an invalid run shows nothing: its figures are no ground to choose a design"
-    yield "one run of each design: `codeblue compare` plays several and says how sure a difference is"
+        yield "An invalid run shows nothing: its figures are no ground to choose a design"
+    yield "One run of each design: codeblue compare plays several, and says how sure a difference is"
 
 
 def _summary(reports: Sequence[RunReport]) -> Iterable[Row]:

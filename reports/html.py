@@ -41,7 +41,7 @@ CLASSES = {  # of the style sheet
     Outcome.INFORMATION: "information",
 }
 WORDING = (
-    *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline"),
+    *("at", "by_phase", "duration", "errors_text", "evidence_value", "figure", "headline", "moment"),
     *(
         "interval_text",
         "number",

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from experiment.tables import Table
-from experiment.units import noun
+from experiment.units import noun, signed
 from experiment.verdict import Verdict
 from reports import wording
 from reports.html import render_page
@@ -107,8 +107,12 @@ def against_text(spread: Spread | None) -> str:
     """`-7.2 (-9.9 to -4.5)`; of one seed, or where no two seeds differ, the difference alone."""
     if spread is None:
         return "–"
-    interval = "" if spread.low is None else f" ({spread.low:+.1f} to {spread.high:+.1f})"
-    return f"{spread.mean + 0.0:+.1f}{interval}"
+    interval = (
+        ""
+        if spread.low is None or spread.high is None
+        else f" ({signed(spread.low)} to {signed(spread.high)})"
+    )
+    return f"{signed(spread.mean)}{interval}"
 
 
 def broken_text(one: Variant) -> str:

@@ -34,6 +34,7 @@ PART_NAMES = {
     "contain": ("C", "how users fared in journeys that do not depend on the faulted part"),
     "converge": ("E", "1 - time until backlogs are drained and copies are current / budget"),
 }
+_MOMENT = re.compile(r"(?P<day>[\d-]{10})T(?P<minute>\d\d:\d\d)[\d:.]*\+00:00")
 _BRACKETS = re.compile(r"\([^)]*\)")
 
 
@@ -70,6 +71,12 @@ def unbroken(text: str) -> str:
 def at(t: float | None) -> str:
     """A time of the run: seconds since its zero."""
     return "–" if t is None else f"{t:.3f} s"
+
+
+def moment(started_at: str) -> str:
+    """`2026-12-01 01:09 UTC` of a time as ISO 8601; another form stays as it is."""
+    found = _MOMENT.fullmatch(started_at)
+    return f"{found['day']} {found['minute']} UTC" if found else started_at
 
 
 def wall(t: float, zero_wall: float) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import tutorial
+
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "tutorial.md"
 FILE = re.compile(r"Put this into `([\w.]+)`:\n\n```yaml\n(.*?)```", re.DOTALL)
@@ -76,3 +78,15 @@ def test_the_remedy_that_is_gone_is_missed(folder: Path) -> None:
     assert code == 4 and "19 duplicate charges on 16 invoices of 203" in said
     code, said = type_in(folder, shown("gate") + f" --out {folder / 'gate'}")
     assert code == 4 and "gate REGRESSION: charge_response_lost" in said
+
+
+def test_the_stopwatch_walks_all_of_the_page() -> None:
+    """Its sections are those of the page and take the twenty minutes that the title promises; what it types
+    to reach each point is of the page, on real services."""
+    page = PAGE.read_text(encoding="utf-8")
+    found = tutorial.sections(page)
+    headings = re.findall(r"^## \d", page, re.MULTILINE)
+    assert len(found) == len(headings) == max(tutorial.REACHED) and sum(s[1] for s in found) <= 20
+    for number in tutorial.REACHED:
+        last = tutorial.commands(number, found[number - 1][2])[-1]
+        assert last.startswith("codeblue ") and "simulation" not in last

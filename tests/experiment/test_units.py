@@ -18,6 +18,7 @@ from experiment.units import (
     parse_bound,
     parse_latency_bound,
     parse_quantity,
+    signed,
 )
 from tests.experiment.mistakes import NEEDS_UNIT, WRONG_UNIT
 
@@ -153,3 +154,11 @@ def test_a_bound_beside_the_baseline_that_is_wrong_says_what_was_expected(text: 
         parse_latency_bound(text)
     if "0%" not in text:
         assert not re.match(latency_bound_pattern(), text)
+
+
+@pytest.mark.parametrize(
+    ("points", "text"), [(1.46, "+1.5"), (-0.3, "-0.3"), (-0.04, "+0.0"), (-0.0, "+0.0"), (0.04, "+0.0")]
+)
+def test_a_difference_that_rounds_to_nothing_is_not_less_than_nothing(points: float, text: str) -> None:
+    """Nobody reads -0.0 points."""
+    assert signed(points) == text

@@ -56,7 +56,7 @@ def test_a_run_that_was_cut_off_is_shown_as_far_as_it_came() -> None:
     data = json.loads(re.search(r'class="figures">(.*?)</script>', text, re.DOTALL)[1])  # type: ignore[index]  # found
     _, cut = data["panels"][0]["series"]
     assert cut["values"][16] is not None and cut["values"][17:] == [None] * 26
-    assert "an invalid run shows nothing" in text
+    assert "An invalid run shows nothing" in text
 
 
 def test_a_prediction_beside_a_measurement_is_called_so() -> None:

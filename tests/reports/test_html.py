@@ -303,3 +303,15 @@ def test_a_violation_without_a_trace_leads_nowhere() -> None:
     """No span was kept of it."""
     page = Page(html.render_run(replace(builder.fragile_fail(), traces=())))
     assert not [target for target in page.values("href") if target.startswith("#trace-")]
+
+
+def test_what_was_answered_and_wrong_can_be_told_from_what_failed() -> None:
+    """The table of phases shows answers beside good ones: what a property found wrong was answered."""
+    found = builder.report(
+        replace(
+            builder.analysis(),
+            journeys=(replace(builder.journey_phase("pay", "fault", 78, 63), acknowledged=77),),
+        )
+    )
+    row = html.render_run(found).partition('id="phases"')[2].partition("<tbody>")[2].partition("</tr>")[0]
+    assert re.findall(r'<td class="n">(\d+)</td>', row)[:3] == ["78", "77", "63"]

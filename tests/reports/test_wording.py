@@ -129,3 +129,16 @@ def test_phases_are_put_in_their_order() -> None:
 def test_a_wall_clock_time_is_utc_with_milliseconds() -> None:
     """The zero of the run plus the time of the run."""
     assert wording.wall(1.5, 1_790_000_000.0) == "2026-09-21 14:13:21.500 UTC"
+
+
+@pytest.mark.parametrize(
+    ("started", "text"),
+    [
+        ("2026-11-20T09:30:00+00:00", "2026-11-20 09:30 UTC"),
+        ("2026-11-20T09:30:59.678+00:00", "2026-11-20 09:30 UTC"),
+        ("yesterday", "yesterday"),
+    ],
+)
+def test_a_page_says_when_in_words_of_people(started: str, text: str) -> None:
+    """The minute is enough to find a run; its files have the rest."""
+    assert wording.moment(started) == text
