@@ -79,7 +79,8 @@ def walked(folder: Path) -> bool:
 
 def typed(line: str, folder: Path) -> int:
     """The exit code of a line, in a shell whose environment is the clone's once it has one."""
-    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    ours = ("VIRTUAL_ENV", "PYTHONPATH")  # the clone runs its own code
+    environment = {key: value for key, value in os.environ.items() if key not in ours}
     environment["PATH"] = f"{folder / '.venv' / 'bin'}:{environment['PATH']}"
     began = time.monotonic()
     done = subprocess.run(
