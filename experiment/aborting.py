@@ -37,6 +37,8 @@ class AbortCondition:
             raise ValueError(f"{both}; expected errors (a share) or p95 (a time)")
         if self.errors is not None and self.errors >= 1:
             raise ValueError("errors 100%; expected a share that can be exceeded, such as 50%")
+        if self.p95 is not None and self.p95 <= 0:
+            raise ValueError("p95 0 s; expected a time that operations can keep to, such as 2s")
         if self.lasting <= 0:
             raise ValueError("lasting 0 s; expected a time of a second or more")
 

@@ -226,7 +226,7 @@ def row_of_line(line: bytes, path: Path) -> Row:
         plain = msgspec.json.decode(line)
         cls = _OTHERS[plain.pop("type")]
         row: Row = msgspec.convert(plain, cls)
-    except (msgspec.MsgspecError, KeyError, AttributeError) as error:
+    except (msgspec.MsgspecError, KeyError, AttributeError, RecursionError) as error:
         shown = line[:SHOWN_BYTES].decode("utf-8", "replace")
         raise HistoryError(
             f"{path}: found a line that is not an event of a history: {shown} ({error})"

@@ -111,10 +111,10 @@ def require_outcomes(outcomes: pl.Series, where: str) -> None:
 
 
 def is_json(line: bytes) -> bool:
-    """Whether a line is whole; what a crash tore is not."""
+    """Whether a line is whole; what a crash tore is not, nor what nobody wrote: nested without an end."""
     try:
         msgspec.json.decode(line)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return False
     return True
 

@@ -181,6 +181,9 @@ def _aborts(decoder: Decoder, node: Node, scenario: Scenario) -> None:
         if condition.seconds > length > 0:
             found = f"a condition that must last {_text(condition.lasting)} in a load of {_text(length)}"
             decoder.fail(place(node, "abort", index, "lasting"), found, "one that can be met before the end")
+        if condition.p95 is not None and condition.p95 > length > 0:
+            found = f"a p95 of {_text(condition.p95)} in a load of {_text(length)}"
+            decoder.fail(place(node, "abort", index, "p95"), found, "one that can be met before the end")
         if condition in scenario.abort[:index]:
             decoder.fail(place(node, "abort", index), f"{condition} a second time", "each condition once")
 

@@ -7,14 +7,15 @@ nothing. So every loss and every contradiction makes the run invalid: what was l
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import groupby
 
 from experiment.asked import Asked, AskedFault, operations_digest
 from experiment.final_reads import JOURNEY as FINAL_READ
 from experiment.final_reads import SAMPLE, keys_to_read
 from experiment.findings import SIMULATION, counted_records
 from experiment.history import History
-from experiment.libraries import pl
-from experiment.rows import GENERAL_MODELS, LEFT_OUT, FaultEvent
+from experiment.libraries import np, pl
+from experiment.rows import GENERAL_MODELS, LEFT_OUT, RECORDS_READ, FaultEvent
 from experiment.topology import System
 from experiment.units import format_duration, noun
 from experiment.verdict import Verdict
@@ -98,14 +99,36 @@ def _load_account(history: History, asked: Asked) -> Iterator[str]:
         yield f"the load generator counted {counted} as due, {asked.operations:,} were planned"
     late = how_many(history.lazy_operations, pl.col("error").cast(pl.String) == "generator_late")
     achieved = sum(report.achieved for report in history.load)
+    yield from _untimely(history)
     if achieved != asked.operations - late:
         counted, due = noun(achieved, "operation"), asked.operations - late
         yield f"the load generator counted {counted} as started, by their rows it started {due:,}"
 
 
+def _untimely(history: History) -> Iterator[str]:
+    """What was counted as due second by second is what was due by then: no more, and no less where every
+    worker has said."""
+    asked = history.lazy_operations.filter(pl.col("journey") != FINAL_READ).select("intended").collect()
+    starts = np.sort(asked["intended"].to_numpy())
+    workers = {report.worker for report in history.load}
+    counted = 0
+    for t, reports in groupby(sorted(history.load, key=lambda one: one.t), key=lambda one: one.t):
+        seen = list(reports)
+        counted += sum(report.offered for report in seen)
+        planned = int(np.searchsorted(starts, t))
+        everyone = {report.worker for report in seen} == workers
+        if counted > planned or (everyone and counted < planned):
+            due_by = f"{noun(counted, 'operation')} as due by {format_duration(t)}"
+            yield f"the load generator counted {due_by}, {planned:,} were planned"
+            return
+
+
 def _stores(history: History, system: System) -> Iterator[str]:
     """Every system of record was read, and all that it gave is here."""
     counts = counted_records(history)
+    for sample in history.samples:
+        if sample.name == RECORDS_READ and not _is_count(sample.value):
+            yield f"the records of {sample.source} were counted as {sample.value:g}"
     named = {sample.name for sample in history.samples}
     # The twin's own models give what they model; general models have no records at all.
     owed = {
@@ -113,12 +136,14 @@ def _stores(history: History, system: System) -> Iterator[str]:
         for store, kinds in system.record_kinds().items()
         if history.header.source != SIMULATION or (kinds and GENERAL_MODELS not in named)
     }
-    present = history.stores
+    present, known = history.stores, {*system.record_kinds(), *system.left_out}
     for store in sorted({*present, *counts, *owed}):
         if store not in counts:
             yield f"the records of {store} were not read"
         elif present.get(store, 0) != counts[store]:
             yield f"{present.get(store, 0):,} of {noun(counts[store], 'record')} of {store} are there"
+        elif store not in known:
+            yield f"records of {store}, which keeps none that are read"
 
 
 def _final_reads(history: History, system: System) -> Iterator[str]:
@@ -127,10 +152,14 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
     simulated = history.header.source == SIMULATION
     if not forms:
         return
-    left_out = [int(s.value) for s in history.samples if s.name == LEFT_OUT]
-    if len(left_out) != 1:
-        yield f"how many final reads were left out is said {noun(len(left_out), 'time')}, expected once"
+    said = [s.value for s in history.samples if s.name == LEFT_OUT]
+    if len(said) != 1:
+        yield f"how many final reads were left out is said {noun(len(said), 'time')}, expected once"
         return
+    if not _is_count(said[0]):
+        yield f"{said[0]:g} final reads are said to be left out"
+        return
+    left_out = int(said[0])
     if simulated and GENERAL_MODELS in {sample.name for sample in history.samples}:
         return
     reads = history.lazy_operations.filter(pl.col("journey") == FINAL_READ).select("key").collect()
@@ -145,9 +174,15 @@ def _final_reads(history: History, system: System) -> Iterator[str]:
     wanted = set(keys_to_read(pairs.iter_rows(), forms, history.header.seed, sample))
     if strange := set(reads["key"]) - wanted:
         yield f"{noun(len(strange), 'final read')} that had not to be made"
-    if reads.height + left_out[0] != len(wanted):
-        due = noun(len(wanted) - left_out[0], "final read")
-        yield f"{reads.height:,} of {due} are there"
+    made = reads["key"].n_unique()
+    if made < reads.height:
+        yield f"{noun(reads.height - made, 'final read')} of a key that was read already"
+    if made + left_out != len(wanted):
+        yield f"{made:,} of {noun(len(wanted) - left_out, 'final read')} are there"
+
+
+def _is_count(value: float) -> bool:
+    return value >= 0 and float(value).is_integer()
 
 
 def final_reads_made(history: History) -> list[ValidityCheck]:
@@ -198,6 +233,7 @@ def _other_phases(history: History, asked: Asked) -> Iterator[str]:
     for phase in history.phases:
         wanted = planned.get(phase.name)
         if wanted is None:
+            yield f"the phase {phase.name} was never planned"
             continue
         ends = phase.end is None or abs(phase.end - wanted.end_s) <= SLACK_S or phase.name == "settle"
         if abs(phase.start - wanted.start_s) > SLACK_S or not ends:

@@ -16,6 +16,7 @@ from experiment.rows import RECORDS_READ
 from experiment.scenario import PHASES
 from experiment.topology import System
 from experiment.units import noun
+from measurement.properties.selection import how_many
 
 EARLY_S = 0.1  # that a request may be sent ahead of its time: the clocks of two processes are one clock
 ENDED_S = 60.0  # nothing ends so long after the last line of its history
@@ -52,6 +53,7 @@ def impossible(history: History, system: System) -> Iterator[str]:
     if history.end.signal is not None:
         yield f'a completed run that a signal interrupted ("{history.end.signal}")'
     yield from _operations(history, last)
+    yield from _early_reads(history)
     yield from _answers(history, system)
     yield from _records(history, system)
     yield from _phases(history, last)
@@ -91,6 +93,15 @@ def _operations(history: History, last: float) -> Iterator[str]:
     yield from (f"{noun(count, 'operation')} {name}" for name, count in found.items() if count)
     if twice:
         yield f"{noun(twice, 'operation')} with an id that another one has"
+
+
+def _early_reads(history: History) -> Iterator[str]:
+    """Final reads are made when the load has ended and the system has settled."""
+    settle = history.phase("settle")
+    since = settle.start if settle is not None else 0.0
+    early = (pl.col("journey") == FINAL_READ) & (pl.col("intended") < since - SLACK_S)
+    if count := how_many(history.lazy_operations, early):
+        yield f"{noun(count, 'final read')} from before the load had ended"
 
 
 def _answers_of(writes: bool) -> Answers:
@@ -144,6 +155,7 @@ def _records(history: History, system: System) -> Iterator[str]:
     sums = (condition.fill_null(False).sum().alias(name) for name, condition in wrong.items())
     counts = history.lazy_records.select(sums).collect().row(0, named=True)
     yield from (f"{noun(count, 'record')} {name}" for name, count in counts.items() if count)
+    yield from _read_twice(history)
     kinds = system.record_kinds()
     strange = [
         (store, kind, count)
@@ -156,6 +168,16 @@ def _records(history: History, system: System) -> Iterator[str]:
     ]
     for store, kind, count in sorted(strange):
         yield f"{noun(count, 'record')} of {store} of the unknown kind {kind}"
+
+
+def _read_twice(history: History) -> Iterator[str]:
+    """Records that say when they were made and which they are, and say all else alike. Two that have no
+    identity may be two of the same."""
+    known = history.lazy_records.filter(pl.col("id").is_not_null() & pl.col("t").is_not_null())
+    rows = known.select(one=pl.struct(pl.all()).hash().sort())  # one number each: there may be millions
+    alike = rows.select((pl.col("one") == pl.col("one").shift()).sum()).collect().item()
+    if alike:
+        yield f"{noun(alike, 'record')} that stand there twice"
 
 
 def _phases(history: History, last: float) -> Iterator[str]:

@@ -7,9 +7,8 @@ import http.client
 from dataclasses import dataclass
 from typing import Any
 
-import msgspec
-
 from experiment.access import shown
+from experiment.values import decoded
 from runtimes.runtime import Address
 
 
@@ -22,7 +21,7 @@ class Answer:
 
     def json(self) -> Any:
         """The decoded body. Raises ValueError when it is not JSON."""
-        return msgspec.json.decode(self.body)
+        return decoded(self.body, object)
 
 
 class CallError(Exception):

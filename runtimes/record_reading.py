@@ -11,6 +11,7 @@ import msgspec
 from experiment.errors import StartError
 from experiment.history import Record
 from experiment.record_sources import RecordSource
+from experiment.values import decoded
 from runtimes.http_calls import CallError, call
 from runtimes.runtime import Address, Zero
 from runtimes.sql import Login, QueryError, read_rows
@@ -51,7 +52,7 @@ def _rows(source: RecordSource, service: Address, login: Login | None, token: st
 def _listed(body: bytes, entries: str) -> list[Any]:
     """The list in a JSON answer, or one value a line."""
     try:
-        answer = msgspec.json.decode(body)
+        answer = decoded(body, object)
     except msgspec.DecodeError:
         return _lines(body, entries)
     found = _inside(answer, entries) if entries else answer
@@ -67,7 +68,7 @@ def _lines(body: bytes, entries: str) -> list[Any]:
     if entries:
         raise ValueError(f"found an answer that is not JSON, expected one with a list at {entries}")
     try:
-        return [msgspec.json.decode(line) for line in body.splitlines() if line.strip()]
+        return [decoded(line, object) for line in body.splitlines() if line.strip()]
     except msgspec.DecodeError:
         raise ValueError("found an answer that is not JSON, expected JSON, or one value a line") from None
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from execution.campaigns.stored_runs import record_of_folder
+from execution.campaigns.stored_runs import record_of_folder, require_own
 from execution.catalogue import Catalogue
 from execution.options import Options
 from execution.places import ROOT
@@ -157,7 +157,8 @@ def resume(
     reports: Iterable[str] = (),
 ) -> Campaign:
     """The latest campaign of this name that asks for the same runs under the same conditions, and has runs or
-    `reports` left to make. Raises UsageError, saying what differs and what could not be read."""
+    `reports` left to make. Raises UsageError, saying what differs and what could not be read, and
+    HistoryError for a run whose folder says something else than what was kept of it."""
     remarks: list[str] = []
     reports, finished = tuple(reports), ""
     for campaign in known(out, name, jobs, remarks):
@@ -166,6 +167,7 @@ def resume(
             continue
         differing = _differing(campaign.conditions, conditions or {})
         if not differing:
+            require_own(campaign.records())
             return campaign
         remarks.append(f"{campaign.folder.name} was begun with another {'; '.join(differing)}")
     remarks += [f"{finished} has finished"] if finished else []

@@ -204,7 +204,7 @@ def _operations(named: str) -> tuple[FoundOperation, ...]:
         found = operations_of(document)
         if not found:
             raise ValueError("an API without an operation; expected one at least")
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         what, expected = told_of(error) if isinstance(error, ValueError) else (str(error), "a description")
         raise ConfigError([Problem(Location(named), what, expected)]) from None
     return found

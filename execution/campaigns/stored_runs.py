@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from execution.runs.facts import machine
 from execution.runs.judging import judge_again, render
 from execution.runs.manifest import require_judgement
 from execution.runs.run_folder import RunFolder
-from experiment.errors import CodeBlueError, Location, UsageError
+from experiment.errors import CodeBlueError, HistoryError, Location, UsageError
 from experiment.history import History
 from experiment.scenario import Scenario
 from experiment.values import to_plain
@@ -47,12 +47,50 @@ def stored_records(what: str) -> list[RunRecord] | None:
 
 def _records(path: Path) -> list[RunRecord]:
     if records := FinishedRuns(path).read():
+        require_own(records)
         return records
     folder = RunFolder(path)
     if not folder.analysis_path.is_file():
         expected = "the folder of a suite, a comparison, a gate or a judged run"
         raise UsageError(f"found neither finished.jsonl nor analysis.json in {path}, expected {expected}")
     return [single_record(folder)]
+
+
+def require_own(records: Sequence[RunRecord]) -> None:
+    """What was kept of each run is what its folder says, where that is still there. Raises HistoryError."""
+    for record in records:
+        folder = RunFolder(Path(record.folder))
+        if not folder.path.is_dir():
+            continue
+        require_judgement(folder.path)
+        _require_identity(record, folder)
+        found = load_analysis(folder.path)
+        said: dict[str, tuple[object, object]]
+        said = {"verdict": (record.verdict, found.verdict), "veto": (record.vetoed, found.vetoed)}
+        if record.formula == found.score.formula:
+            said["score"] = (record.score, found.score.value)
+        _require_alike(folder, said)
+
+
+def _require_identity(record: RunRecord, folder: RunFolder) -> None:
+    """The folder is that of the run that the record is of. Raises HistoryError."""
+    header = folder.inputs().header
+    said: dict[str, tuple[object, object]]
+    said = {"design": (record.design, header.design), "seed": (record.seed, header.seed)}
+    if record.source:  # what old records do not say
+        said["runtime"] = (record.source, header.source)
+    if record.scenario_hash:
+        said["scenario"] = (record.scenario_hash, scenario_hash(folder.scenario()))
+    _require_alike(folder, said)
+
+
+def _require_alike(folder: RunFolder, said: Mapping[str, tuple[object, object]]) -> None:
+    for name, (kept, found) in said.items():
+        if kept != found:
+            raise HistoryError(
+                f"{folder.path}: found the {name} {found}, expected {kept}, which was kept of this run; "
+                "one of both was changed, or belongs to another run"
+            )
 
 
 def record_of_folder(
@@ -124,6 +162,7 @@ def rescore(results: Results, stored: Sequence[Result], every: bool) -> tuple[in
             continue
         folder = RunFolder(Path(old.record.folder))
         try:
+            _require_identity(old.record, folder)
             history = folder.history()
             render(folder, history, judge_again(folder, history))
             fresh = single_record(folder, history)

@@ -17,9 +17,9 @@ from pathlib import Path
 from execution.campaigns.verdict_figures import Got, Tried, VerdictFigures
 from execution.catalogue import Catalogue, unique
 from execution.options import SIMULATION, Options
-from execution.runs.manifest import EVIDENCE, HISTORY, MANIFEST, VALUES, seal
+from execution.runs.manifest import EVIDENCE, HISTORY, JUDGEMENT, MANIFEST, VALUES, seal
 from execution.runs.preflight import Request, plans
-from execution.runs.run_folder import CODE, RunFolder
+from execution.runs.run_folder import CODE, FACTS, RunFolder
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import CodeBlueError, UnsupportedError, UsageError
 from experiment.history_columns import COLUMNS, remove_columns
@@ -116,7 +116,7 @@ class _Bench:
         self._folder = RunFolder(folder / run.name)
         self._folder.path.mkdir(exist_ok=True)
         own = run.folder.path
-        for name in (*EVIDENCE, MANIFEST, "analysis.json"):
+        for name in (*EVIDENCE, FACTS, MANIFEST, JUDGEMENT):
             shutil.copyfile(own / name, self._folder.path / name)
         if (own / CODE).is_dir():
             shutil.copytree(own / CODE, self._folder.path / CODE, dirs_exist_ok=True)

@@ -57,7 +57,7 @@ def seal(folder: Path, again: bool = False, known: Mapping[str, str] | None = No
 
 def require_values(folder: Path, kept: Mapping[str, str]) -> None:
     """What was played is what `run.json` says. Raises HistoryError naming the file that is another one."""
-    _require(folder, {name: kept.get(name, "") for name in VALUES}, "run.json")
+    _require(folder, {**dict.fromkeys(VALUES, ""), **kept}, "run.json")
 
 
 def require_evidence(folder: Path) -> None:

@@ -8,7 +8,7 @@ history.jsonl   appended while the run happens
 history.*.parquet  the same in columns, of a finished run: for reading it again
 logs/, traces/  of the services
 logs.jsonl      what all services logged, in the order of time, with the traces that it belongs to
-facts.json      scenario and design in the words of a report
+facts.json      scenario and design in the words of a report; as all of these it has its digest in run.json
 analysis.json   with report.html, report.md, report.json, report.txt, junit.xml: made from the above
 manifest.json   the digests of all parts, written last
 """
@@ -56,8 +56,11 @@ from runtimes.private_places import CLOSED
 T = TypeVar("T")
 REGISTRIES: Registries = {Fault: KINDS, Binding: PROPERTY_KINDS}
 CODE = "code"
+FACTS = "facts.json"
 UNFINISHED = ".new-"  # begins the name of a folder that is half made
 LOCKED_WITHIN_S = 5.0
+BEGUN_WITHIN_S = 3600.0  # of the making of its folder, and by a clock that is set back by no more than
+CLOCK_S = 60.0
 # What the header of a history shares with the header that its run began with; only the run's zero is new.
 IDENTITY = tuple(one.name for one in fields(Header) if one.name not in ("started_at", "zero_wall"))
 PARTS = ("scenario", "system", "design", "population")  # of a plan, kept apart or as a name
@@ -155,7 +158,16 @@ class RunFolder:
             if found != expected:
                 where = f"{self.history_path}: found the history of another run"
                 raise HistoryError(f"{where} ({name} {found!r}), expected {name} {expected!r}")
+        self._require_time(history.header, inputs.header)
         return history
+
+    def _require_time(self, header: Header, folder: Header) -> None:
+        """A run begins when its folder has been made, and soon: by the day of a run waivers are judged."""
+        if not -CLOCK_S <= header.zero_wall - folder.zero_wall <= BEGUN_WITHIN_S:
+            raise HistoryError(
+                f"{self.history_path}: found the history of a run that began at {header.started_at}, "
+                f"expected {folder.started_at}, when its folder was made, or an hour later at most"
+            )
 
     def _value(self, name: str, kind: type[T]) -> T:
         return self._as(self._plain(name), kind, name)
@@ -263,13 +275,13 @@ def _write(unfinished: Path, plan: Plan, inputs: RunInputs, facts: RunFacts) -> 
     for name in ("scenario", "system", "design"):
         (unfinished / f"{name}.json").write_bytes(packed(name, to_plain(getattr(plan, name))))
     (unfinished / "plan.json").write_bytes(packed("plan", plan_values(plan)))
-    bound = replace(inputs, values=digests(unfinished, VALUES))
+    (unfinished / FACTS).write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
+    code = {f"{CODE}/{one.file}": one.path for one in _written_in_python(plan.system).values()}
+    for name, path in code.items():
+        (unfinished / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(path, unfinished / name)
+    bound = replace(inputs, values=digests(unfinished, (*VALUES, FACTS, *code)))
     (unfinished / "run.json").write_bytes(packed("run", to_plain(bound)))
-    (unfinished / "facts.json").write_bytes(msgspec.json.format(msgspec.json.encode(facts), indent=1))
-    for binding in _written_in_python(plan.system).values():
-        kept = unfinished / CODE / binding.file
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(binding.path, kept)
     sources = unfinished / "sources"
     sources.mkdir()
     for name in ("scenario", "system", "design"):

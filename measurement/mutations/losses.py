@@ -134,6 +134,56 @@ def _no_counts(rows: Rows, chance: Random, _source: Source) -> str:
     return "nothing is counted"
 
 
+def _for_another(which: Callable[[RowMap], bool], number: str = "") -> Change:
+    """One row is lost and another one of its kind stands there twice, so that no count tells; `number`: the
+    field in which no two rows are alike."""
+
+    def change(rows: Rows, chance: Random, _source: Source) -> str:
+        row = some(rows, chance, which)
+        alike = ("type", "journey", "store")
+        lost = some(
+            rows,
+            chance,
+            lambda one: (
+                which(one) and one["key"] != row["key"] and all(one.get(n) == row.get(n) for n in alike)
+            ),
+        )
+        rows[rows.index(lost)] = {**row, number: 1_000_000} if number else dict(row)
+        return f"{told(lost)} lost, {told(row)} twice"
+
+    return change
+
+
+def _early_reads(rows: Rows, chance: Random, _source: Source) -> str:
+    read = some(rows, chance, of("op", journey="final_read"))
+    read.update(intended=0.5, sent=0.5, ended=0.6)
+    return f"{told(read)} made at 0.5 s"
+
+
+def _attic(rows: Rows, chance: Random, _source: Source) -> str:
+    """A record is moved to a store that the system does not have, and both are counted anew."""
+    counted = some(rows, chance, lambda row: row.get("name") == "records_read" and row["value"] > 0)
+    moved = some(rows, chance, of("record", store=counted["source"]))
+    moved["store"] = "attic"
+    counted["value"] -= 1
+    rows.insert(rows.index(counted), {**counted, "source": "attic", "value": 1.0})
+    return f"{told(moved)} was in {counted['source']}"
+
+
+def _first_second(rows: Rows, _chance: Random, _source: Source) -> str:
+    reports = sorted((row for row in rows if row["type"] == "load"), key=lambda row: row["t"])
+    if len(reports) < 2:
+        raise Unfit
+    first, *later = reports
+    if not any(row["offered"] for row in later):
+        raise Unfit
+    for row in later:
+        for name in ("offered", "achieved"):
+            first[name] += row[name]
+            row[name] = 0
+    return f"{first['offered']} operations by {first['t']:g} s, none later"
+
+
 # Times and order.
 
 
@@ -319,10 +369,21 @@ CHANGES: dict[str, Change] = {
     "stores: a record more than read": _move(of("sample", name="records_read"), "value", 1.0, 100.0),
     "stores: records of another store": _set(of("record"), store="attic"),
     "stores: records of another run": _replaced(of("record")),
+    "stores: one record lost, another one twice": _for_another(
+        lambda row: row["type"] == "record" and None not in (row.get("id"), row.get("t"))
+    ),
+    "stores: half a record": _move(of("sample", name="records_read"), "value", 0.5),
+    "stores: one that keeps nothing": _attic,
     "final reads: of a thing that nobody made": _set(of("op", journey="final_read"), key="zzz-0-0"),
     "final reads: left out without a word": _drop_one(of("op", journey="final_read")),
+    "final reads: one lost, another one twice": _for_another(of("op", journey="final_read"), "id"),
+    "final reads: before the load had ended": _early_reads,
+    "final reads: more read than there are": _move(
+        of("sample", name="final_reads_left_out"), "value", -1.0, 0.5
+    ),
     "final reads: one less left out": _move(of("sample", name="final_reads_left_out"), "value", 1.0),
     "load: only the first second": _one_second,
+    "load: all in the first second": _first_second,
     "load: nothing offered": _load_says(0, "offered", "achieved"),
     "load: fifty times as much": _load_says(50, "offered", "achieved"),
     "load: none begun": _load_says(0, "achieved"),

@@ -80,6 +80,14 @@ MISTAKES = [
         "",
     ),
     (
+        "{p95: 40s}",
+        "40s}",
+        "a p95 of 40s in a load of 26s",
+        "one that can be met before the end",
+        "",
+    ),
+    ("{p95: 0s}", "0s}", "p95 0 s", "a time that operations can keep to, such as 2s", ""),
+    (
         "{errors: 50%, journey: pai}",
         "pai}",
         'the unknown journey "pai"',

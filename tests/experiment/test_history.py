@@ -137,6 +137,8 @@ def test_a_torn_line_of_any_type_is_left_out_and_counted(tmp_path: Path, row: Ro
         (b'{"type":"sample","source":"\xff"}\n', 1),
         (b'{"type":"op","key":"\xff"}\n{"type":"record","key":"\xff"}\n', 2),
         (b'{"type":"op"\n{"type":"record"}}\n{"type":"phase"\n', 3),
+        (b'{"type":"op","x":' + b"[" * 3000 + b"]" * 3000 + b"}\n", 1),
+        (b'{"type":"note","x":' + b"[" * 3000 + b"]" * 3000 + b"}\n", 1),
     ],
 )
 def test_damage_of_any_kind_is_counted(tmp_path: Path, damage: bytes, torn: int) -> None:

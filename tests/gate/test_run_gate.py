@@ -18,7 +18,7 @@ from execution.catalogue import default_catalogue
 from execution.options import Options
 from execution.places import ROOT
 from execution.runs.bench import RunResult
-from experiment.errors import ExitCode, UsageError
+from experiment.errors import ExitCode, HistoryError, UsageError
 from experiment.jobs import Job
 from experiment.stop import Stop
 from experiment.suite import Entry, Suite
@@ -158,6 +158,39 @@ def test_runs_of_other_conditions_are_no_baseline(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
     again, _ = gate(tmp_path / "again", baseline=f"{folder}:baseline")
     assert again.result.unknown is not Unknown.INCOMPLETE
+
+
+def test_a_stored_run_is_what_its_folder_says(tmp_path: Path) -> None:
+    """Whichever of the two was changed; without the folder nobody can tell. A history that was cut is
+    refused too: the figures rest on it."""
+    _, folder = gate(tmp_path / "first", n_max=2)
+    finished = FinishedRuns(folder)
+    first, *others = finished.read()
+    wrong: list[tuple[dict[str, Any], str]] = [
+        ({"verdict": Verdict.FAIL}, "found the verdict pass, expected fail"),
+        ({"vetoed": True}, "found the veto False, expected True"),
+        ({"score": 12.0}, r"found the score [\d.]+, expected 12\.0"),
+        ({"seed": 77}, "found the seed 1, expected 77"),
+        ({"scenario_hash": "0" * 16}, "found the scenario"),
+        ({"source": "processes"}, "found the runtime simulation, expected processes"),
+        ({"design": "fragile"}, "found the design resilient, expected fragile"),
+    ]
+    for changes, said in wrong:
+        finished.path.unlink()
+        for one in (replace(first, **changes), *others):
+            finished.append(one)
+        with pytest.raises(HistoryError, match=said):
+            stored_records(f"{folder}:{first.side}")
+    finished.path.unlink()
+    for one in (first, *others):
+        finished.append(one)
+    assert stored_records(f"{folder}:{first.side}")
+    history = Path(first.folder) / "history.jsonl"
+    history.write_bytes(history.read_bytes()[:-400])
+    with pytest.raises(HistoryError, match=r"history\.jsonl: found another file"):
+        stored_records(f"{folder}:{first.side}")
+    shutil.rmtree(first.folder)
+    assert stored_records(f"{folder}:{first.side}")
 
 
 def test_every_stored_run_is_held_to_the_other(tmp_path: Path) -> None:

@@ -64,8 +64,8 @@ ASKED = Asked(
 WHOLE: list[Row] = [
     HEADER,
     *(PhaseEvent(name, STARTS[name], ENDS[name]) for name in STARTS),
-    LoadReport(1.0, 0, 2, 2, 0.001, 0.002, 0.003),
-    LoadReport(1.0, 1, 1, 1, 0.001, 0.002, 0.003),
+    LoadReport(8.0, 0, 2, 2, 0.001, 0.002, 0.003),
+    LoadReport(8.0, 1, 1, 1, 0.001, 0.002, 0.003),
     *fault_events(),
     *PLANNED,
     *READS,
@@ -152,6 +152,15 @@ def test_lines_are_counted_by_the_last_one() -> None:
         (less(READS[1]), "1 of 2 final reads are there"),
         ([*WHOLE, op(6, "final_read", "inv-9", 40.2)], "1 final read that had not to be made"),
         (instead(READS[1], key="tab-1"), "1 final read that had not to be made"),
+        (instead(READS[1], key="inv-1"), "1 final read of a key that was read already; 1 of 2 final reads"),
+        (instead(of(Sample, name=LEFT_OUT), value=-1.0), "-1 final reads are said to be left out"),
+        (instead(of(Sample, name=LEFT_OUT), value=0.5), "0.5 final reads are said to be left out"),
+        (instead(of(Sample, source="ledger"), value=2.5), "the records of ledger were counted as 2.5"),
+        (
+            [*WHOLE, record("vault", "coin", "c-1"), *read(vault=1)],
+            "records of vault, which keeps none that are read",
+        ),
+        ([*WHOLE, *read(vault=0)], "records of vault, which keeps none that are read"),
         (less(of(Sample, name=LEFT_OUT)), "is said 0 times, expected once"),
         ([*WHOLE, sample(40.6, "load", LEFT_OUT, 0.0)], "is said 2 times, expected once"),
     ],
@@ -161,12 +170,37 @@ def test_what_is_missing_or_too_much_is_counted(rows: list[Row], said: str) -> N
     assert said in problems(rows)
 
 
+@pytest.mark.parametrize(
+    ("first", "second", "fits"),
+    [
+        (LoadReport(5.5, 0, 1, 1, 0, 0, 0), LoadReport(8.0, 0, 2, 2, 0, 0, 0), True),
+        (LoadReport(5.5, 0, 3, 3, 0, 0, 0), LoadReport(8.0, 0, 0, 0, 0, 0, 0), False),
+        (LoadReport(6.5, 0, 1, 1, 0, 0, 0), LoadReport(8.0, 0, 2, 2, 0, 0, 0), False),
+        (LoadReport(5.0, 0, 0, 0, 0, 0, 0), LoadReport(7.5, 0, 3, 3, 0, 0, 0), True),
+        (LoadReport(6.5, 0, 1, 1, 0, 0, 0), LoadReport(7.5, 1, 2, 2, 0, 0, 0), True),
+        (LoadReport(5.5, 0, 2, 2, 0, 0, 0), LoadReport(7.5, 1, 1, 1, 0, 0, 0), False),
+    ],
+)
+def test_the_load_is_counted_in_the_second_in_which_it_was_due(
+    first: LoadReport, second: LoadReport, fits: bool
+) -> None:
+    """Never before; nor later, unless another worker has still to say."""
+    found = problems([first, second, *(row for row in WHOLE if not isinstance(row, LoadReport))])
+    assert ("as due by" not in found) is fits
+
+
 def test_a_final_read_that_was_left_out_is_not_missing() -> None:
     """It says so itself; then one fewer is due."""
     none, one = of(Sample, name=LEFT_OUT), sample(40.5, "load", LEFT_OUT, 1.0)
     rows = [one if row is none else row for row in less(READS[1])]
     assert problems(rows) == ""
     assert "2 of 1 final read are there" in problems([*rows, READS[1]])
+
+
+def test_a_phase_that_was_not_planned_is_told() -> None:
+    """Also one that scenarios may have."""
+    fewer = replace(ASKED, phases=ASKED.phases[:-1])
+    assert problems(WHOLE, fewer) == "the phase settle was never planned"
 
 
 def test_a_late_operation_was_not_started() -> None:
@@ -188,6 +222,12 @@ def test_a_twin_owes_what_its_models_give() -> None:
     assert problems(without) == "the records of ledger were not read"
     general = [*without, sample(41.0, "twin", GENERAL_MODELS, 1.0)]
     assert problems([row for row in general if row not in READS]) == ""
+
+
+def test_a_store_that_the_run_left_out_may_be_read_all_the_same() -> None:
+    """It was up for other runs of the suite."""
+    rows = [*WHOLE, record("vault", "coin", "c-1"), *read(vault=1)]
+    assert problems(rows, system=replace(SYSTEM, left_out=("vault",))) == ""
 
 
 def test_a_system_without_final_reads_owes_none() -> None:

@@ -75,6 +75,7 @@ def test_what_is_possible_is_not_objected_to() -> None:
         (Operation, {"outcome": "indeterminate"}, "1 operation with an outcome that its answer does"),
         (Operation, {"error": "timeout"}, "1 operation with an outcome that its answer does"),
         (Operation, {"id": 2}, "1 operation with an id that another one has"),
+        (Operation, {"intended": 5.0, "journey": "final_read"}, "1 final read from before the load"),
         (Record, {"t": nan}, "1 record with a figure that is not a number"),
         (Record, {"amount": inf}, "1 record with a figure that is not a number"),
         (Record, {"t": 2e7}, "1 record at a time that cannot be"),
@@ -124,6 +125,16 @@ def test_a_record_of_a_kind_that_its_store_does_not_keep_is_told() -> None:
     services = {**SYSTEM.services, "payments": Service(module="payments", records=("refund",))}
     system = replace(SYSTEM, services=services)
     assert list(impossible(build(WHOLE), system)) == ["1 record of payments of the unknown kind charge"]
+
+
+def test_a_record_that_was_read_twice_is_told() -> None:
+    """By its identity and its time; without them two effects may look alike, and one more is another one."""
+    charge = record("payments", "charge", "inv-2", id="c-1", t=6.0)
+    assert told([*WHOLE, charge, charge, charge]) == ["2 records that stand there twice"]
+    assert told([*WHOLE, charge, replace(charge, id="c-2")]) == []
+    assert told([*WHOLE, charge, replace(charge, t=6.5)]) == []
+    for unknown in (replace(charge, t=None), replace(charge, id=None)):
+        assert told([*WHOLE, unknown, unknown]) == []
 
 
 def test_what_may_stand_once_is_told_twice() -> None:

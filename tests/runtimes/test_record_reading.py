@@ -82,6 +82,7 @@ def test_what_carries_the_token_of_the_run_is_read(
     [
         (b"busy", 503, "answered 503, expected 200"),
         (b"<html>", 200, "not JSON, expected one with a list at data.items"),
+        (b"[" * 5000, 200, "nested too deeply"),
         (b'{"data": {}}', 200, "no list at data.items in the answer"),
         (b'{"data": {"items": [5]}}', 200, "found the entry 5, expected an object"),
         (b'{"data": {"items": [{"at": 5}]}}', 200, 'an entry without "order.ref", expected its key'),

@@ -7,6 +7,7 @@ import random
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, get_args
 
@@ -18,11 +19,13 @@ from hypothesis import HealthCheck, given, settings
 from execution.catalogue import default_catalogue
 from execution.options import Options
 from execution.runs.judging import judge_again, render
+from execution.runs.manifest import digests, seal
 from execution.runs.preflight import Request, plans
 from execution.runs.run_folder import RunFolder, RunInputs
 from execution.runs.simulated_bench import SimulatedBench
 from experiment.errors import HistoryError
 from experiment.history import build, load_history
+from experiment.history_columns import remove_columns
 from experiment.rows import Row
 from experiment.scenario import Scenario
 from experiment.stop import Stop
@@ -275,6 +278,49 @@ def test_a_run_that_nobody_judged_is_bound_too(part: str, runs: list[Played], tm
         HistoryError, match=f"{part}: found (another file than run.json names|the history of)"
     ):
         judge_again(folder, folder.history())
+
+
+@pytest.mark.parametrize("part", ["facts.json", "code/judge.py"])
+@pytest.mark.parametrize("damage", ["changed", "gone"])
+def test_what_a_report_says_and_what_judges_are_bound_too(
+    part: str, damage: str, passing: Played, tmp_path: Path
+) -> None:
+    """By run.json, so that no manifest that is made anew hides it."""
+    folder = copied(passing, tmp_path / "run")
+    (folder.path / "code").mkdir()
+    (folder.path / "code" / "judge.py").write_text("# says what is right", encoding="utf-8")
+    run = json.loads((folder.path / "run.json").read_bytes())
+    assert "facts.json" in run["run"]["values"]
+    run["run"]["values"] |= digests(folder.path, ["code/judge.py"])
+    (folder.path / "run.json").write_text(json.dumps(run), encoding="utf-8")
+    seal(folder.path)
+    assert judge_again(folder, folder.history()).verdict is passing.verdict
+    if damage == "gone":
+        (folder.path / part).unlink()
+    else:
+        (folder.path / part).write_bytes((folder.path / part).read_bytes() + b" ")
+    seal(folder.path)
+    with pytest.raises(HistoryError, match=f"{part}: found (another|no readable) file"):
+        folder.history()
+
+
+@pytest.mark.parametrize(("hours", "fits"), [(0.9, True), (1.1, False), (-0.1, False), (-9000.0, False)])
+def test_a_run_begins_when_its_folder_is_made(
+    hours: float, fits: bool, passing: Played, tmp_path: Path
+) -> None:
+    """A header that says another day would bring a waiver of that day into force."""
+    folder = copied(passing, tmp_path / "run")
+    head = json.loads(passing.lines[0])
+    zero = head["zero_wall"] + 3600 * hours
+    head |= {"zero_wall": zero, "started_at": datetime.fromtimestamp(zero, UTC).isoformat()}
+    folder.history_path.write_bytes(b"".join([json.dumps(head).encode() + b"\n", *passing.lines[1:]]))
+    remove_columns(folder.path)
+    seal(folder.path)
+    if fits:
+        folder.history()
+        return
+    with pytest.raises(HistoryError, match="found the history of a run that began at"):
+        folder.history()
 
 
 def test_an_old_judgement_is_not_rendered_behind_a_cut_history(passing: Played, tmp_path: Path) -> None:
