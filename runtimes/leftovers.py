@@ -172,6 +172,7 @@ class _Account:
     engine: str = ""  # where the instance's containers are, when it has any
     injected: dict[str, str] = field(default_factory=dict)
     touched: list[tuple[str, str, str]] = field(default_factory=list)  # of a system that was there before
+    clusters: list[tuple[str, str, bool, str]] = field(default_factory=list)  # where, whether ours, label
     fenced: bool = False  # a packet rule keeps other users from its Toxiproxy
 
 
@@ -242,7 +243,7 @@ def _sweep_dead(journal: Path, account: _Account, containers: Callable[[str, str
         )
         if removing is not None:
             swept += removing.result()
-    swept += _unwired(account)
+    swept += _unwired(account) + _unmade(account)
     if account.fenced and (problem := lower_fence(account.instance)):
         swept += Swept(failed=(problem,))
     swept += _sweep_shared_memory(journal.parent, account)
@@ -263,6 +264,17 @@ def _unwired(account: _Account) -> Swept:
     touched = [Touched(*one) for one in account.touched]
     problems = undo_all(touched)
     return Swept(failed=tuple(problems)) if problems else Swept(tuple(map(str, touched)))
+
+
+def _unmade(account: _Account) -> Swept:
+    """What a run has made on clusters. The way to a cluster is loaded only for an instance that took it."""
+    swept = Swept()
+    for context, namespace, own, label in account.clusters:
+        from runtimes.kubernetes.sweeping import remove_journaled
+
+        done, failed = remove_journaled({label: account.instance}, context, namespace, own)
+        swept += Swept(tuple(done), tuple(failed))
+    return swept
 
 
 def _end_all(account: _Account) -> tuple[dict[Identity, str], list[Identity]]:
@@ -331,6 +343,9 @@ def _note(account: _Account, entry: dict[str, Any]) -> None:
             account.engine = entry["endpoint"]
         case "touched":
             account.touched.append((entry["what"], entry["where"], entry["back"]))
+        case "cluster":
+            where = entry["context"], entry["namespace"], bool(entry["own"]), entry["label"]
+            account.clusters.append(where)
         case "fence":
             account.fenced = True
         case "inject":

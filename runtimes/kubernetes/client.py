@@ -42,6 +42,7 @@ API_OF = {
     "Role": "rbac.authorization.k8s.io/v1",
     "RoleBinding": "rbac.authorization.k8s.io/v1",
     "Lease": "coordination.k8s.io/v1",
+    "SelfSubjectAccessReview": "authorization.k8s.io/v1",
 }
 Manifest = Mapping[str, Any]
 
@@ -108,6 +109,15 @@ class Cluster:
 
         return self._asked(f"applying {named}", ask)
 
+    def create(self, manifest: Manifest) -> Manifest:
+        """Make an object that must not be there yet, or ask a review. Raises ClusterError."""
+
+        def ask(client: Client) -> Manifest:
+            return _plain(client.create(known))
+
+        known: Any = from_dict(dict(manifest))
+        return self._asked(f"creating a {manifest['kind']}", ask)
+
     def get(self, kind: str, name: str, namespace: str = "") -> Manifest:
         """Raises ClusterMissing, ClusterError."""
 
@@ -125,9 +135,12 @@ class Cluster:
 
         return self._asked(f"listing {kind}s", ask)
 
-    def patch(self, kind: str, name: str, changed: Manifest, namespace: str = "") -> Manifest:
-        """Merge some fields into an object. Raises ClusterMissing, ClusterError."""
-        merge = PatchType.MERGE
+    def patch(
+        self, kind: str, name: str, changed: Manifest, namespace: str = "", *, by_name: bool = False
+    ) -> Manifest:
+        """Merge some fields into an object; with `by_name` lists of named things, such as containers, are
+        merged too and not replaced. Raises ClusterMissing, ClusterError."""
+        merge = PatchType.STRATEGIC if by_name else PatchType.MERGE
 
         def ask(client: Client) -> Manifest:
             known = _class_of(kind)

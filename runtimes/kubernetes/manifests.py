@@ -94,7 +94,7 @@ def service(site: Site, name: str) -> list[Manifest]:
         "volumeMounts": [{"name": "traces", "mountPath": f"{INSIDE}/traces"}],
     }
     traces = {"name": "traces", "emptyDir": {"sizeLimit": "256Mi"}}
-    settings = _secret(site, name, {"config.json": json.dumps(_configuration(site, name))})
+    settings = _secret(site, name, {"config.json": json.dumps(service_configuration(site, name))})
     return [settings, _deployment(site, name, _pod(site, name, container, [traces], SERVICE_USER))]
 
 
@@ -194,7 +194,7 @@ def toxiproxy(site: Site) -> list[Manifest]:
     return [settings, _deployment(site, TOXIPROXY, _pod(site, TOXIPROXY, container, [], SERVICE_USER))]
 
 
-def _configuration(site: Site, name: str) -> dict[str, Any]:
+def service_configuration(site: Site, name: str) -> dict[str, Any]:
     """The file that a service reads at its start: every callee is reached at the service of its link."""
     keys, system = site.secrets.keys, site.system
     reached = {
@@ -289,6 +289,8 @@ def _pod(site: Site, name: str, container: Manifest, volumes: Sequence[Manifest]
                 "fsGroup": user,
                 "seccompProfile": {"type": "RuntimeDefault"},
             },
+            # A part's process is not the first one of its pod: only so can a signal kill or stop it.
+            "shareProcessNamespace": True,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 3,

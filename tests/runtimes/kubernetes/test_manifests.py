@@ -115,6 +115,7 @@ def test_a_service_is_a_secret_a_deployment_and_a_service(system: System) -> Non
             "fsGroup": 10001,
             "seccompProfile": {"type": "RuntimeDefault"},
         },
+        "shareProcessNamespace": True,
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "terminationGracePeriodSeconds": 3,
