@@ -9,6 +9,7 @@ Failures are ClusterError: ClusterGone when nothing answers, ClusterRefused when
 from __future__ import annotations
 
 import os
+import threading
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -45,6 +46,11 @@ API_OF = {
     "SelfSubjectAccessReview": "authorization.k8s.io/v1",
 }
 Manifest = Mapping[str, Any]
+
+# Two threads that meet a kind for the first time at once end the whole process with a segmentation fault: the
+# types are made when they are used first. So that happens here, one after the other.
+_FIRST = threading.Lock()
+_MET: set[str] = set()
 
 
 class ClusterError(StartError):
@@ -100,7 +106,7 @@ class Cluster:
         judges it. Returns the object as the cluster keeps it. Raises ClusterError."""
         named = f"{manifest['kind']} {manifest['metadata']['name']}"
         try:
-            known: Any = from_dict(dict(manifest))
+            known = _known(manifest)
         except (kube.LoadResourceError, msgspec.MsgspecError) as error:
             raise ClusterError(f"{named} is not an object that a cluster knows: {error}") from None
 
@@ -115,7 +121,7 @@ class Cluster:
         def ask(client: Client) -> Manifest:
             return _plain(client.create(known))
 
-        known: Any = from_dict(dict(manifest))
+        known = _known(manifest)
         return self._asked(f"creating a {manifest['kind']}", ask)
 
     def get(self, kind: str, name: str, namespace: str = "") -> Manifest:
@@ -259,7 +265,18 @@ def _file() -> str:
 
 
 def _class_of(kind: str) -> Any:
-    return resource_registry.load(API_OF.get(kind, CORE), kind)
+    with _FIRST:
+        if kind not in _MET:
+            with suppress(msgspec.MsgspecError):  # it lacks what it must have: its type is made all the same
+                from_dict({"apiVersion": API_OF.get(kind, CORE), "kind": kind, "metadata": {}})
+            _MET.add(kind)
+        return resource_registry.load(API_OF.get(kind, CORE), kind)
+
+
+def _known(manifest: Manifest) -> Any:
+    """A manifest as the library's object. Raises LoadResourceError, MsgspecError."""
+    with _FIRST:
+        return from_dict(dict(manifest))
 
 
 def _in(namespace: str) -> dict[str, Any]:

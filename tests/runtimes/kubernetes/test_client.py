@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from experiment.children import run_child
 from runtimes.kubernetes.client import Cluster, ClusterError, ClusterGone, ClusterMissing, ClusterRefused
 from tests.standin.api_server import Server, api_server, configure, status
 
@@ -218,3 +220,20 @@ def test_an_object_of_an_unknown_kind_is_refused(cluster: Cluster, server: Serve
     with pytest.raises(ClusterError, match="Wonder"):
         cluster.apply({"apiVersion": "v1", "kind": "Wonder", "metadata": {"name": "w"}})
     assert not server.asked
+
+
+def test_threads_may_meet_kinds_at_the_same_time() -> None:
+    """In a process of its own, since it ended with a segmentation fault: the types of the library are made at
+    their first use."""
+    script = """
+from concurrent.futures import ThreadPoolExecutor
+from runtimes.kubernetes.client import _class_of, _known
+metadata = {"name": "a", "namespace": "ward"}
+kinds = ["Secret", "Service", "Pod", "ConfigMap", "Namespace"] * 8
+with ThreadPoolExecutor(16) as pool:
+    made = pool.map(lambda kind: _known({"apiVersion": "v1", "kind": kind, "metadata": metadata}), kinds)
+    met = pool.map(_class_of, ["Deployment", "StatefulSet", "Pod"] * 8)
+    print(len(list(made)), len(list(met)))
+"""
+    ended = run_child([sys.executable, "-c", script], within_s=60.0)
+    assert (ended.code, ended.out.split()) == (0, ["40", "24"]), ended.err
