@@ -24,6 +24,7 @@ BENCHMARKS = (
     "toxiproxy",
     "twin",
     "simulation",
+    "sweeps",
     "localisation",
     "first_hour",
     "tutorial",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -255,7 +256,10 @@ def assembled(
     torn: int = 0,
 ) -> History:
     """A History from its parts, the operations in the order of their start. Raises HistoryError."""
-    headers = [row for row in others if isinstance(row, Header)]
+    of_type: dict[type, list[Any]] = {cls: [] for cls in _OTHERS.values()}
+    for row in others:
+        of_type[row.__class__].append(row)
+    headers = of_type[Header]
     if len(headers) != 1:
         raise HistoryError(
             f"{where}: found {len(headers)} headers, expected one; this is not a complete history"
@@ -264,9 +268,7 @@ def assembled(
         raise HistoryError(f"{where}: found history format {headers[0].format}, expected {FORMAT}")
 
     def of(cls: type, key: str) -> tuple[Any, ...]:
-        return tuple(
-            sorted((row for row in others if isinstance(row, cls)), key=lambda row: getattr(row, key))
-        )
+        return tuple(sorted(of_type[cls], key=attrgetter(key)))
 
     ends = of(End, "t")
     return History(

@@ -64,17 +64,21 @@ NOT_MODELLED = Finding(
 )
 
 
-def analyse(history: History, scenario: Scenario, system: System, asked: Asked | None = None) -> Analysis:
+def analyse(
+    history: History, scenario: Scenario, system: System, asked: Asked | None = None, *, drawn: bool = True
+) -> Analysis:
     """Judge a run: validity first, then safety, then what was expected; see docs/measurement.md. `asked` is
     what was planned: with it the history must be whole and the planned one.
 
-    Where the fault is by telemetry alone is told beside the verdict, and no part of it.
+    Where the fault is by telemetry alone is told beside the verdict, and no part of it. What is for the
+    report of this one run, and no verdict or score rests on, is left out unless it is to be `drawn`: the
+    timelines, the score's interval and where the fault is.
     """
     clean = possible(history)
-    analysis = _judged(history, clean, scenario, system, asked)
+    analysis = _judged(history, clean, scenario, system, asked, drawn)
     if history.end is not None and history.end.reason == ABORTED and scenario.abort:
         return _cut_short(analysis, history.end.statement)
-    return replace(analysis, localisation=_located(clean, system))
+    return replace(analysis, localisation=_located(clean, system)) if drawn else analysis
 
 
 def _cut_short(analysis: Analysis, why: str) -> Analysis:
@@ -102,7 +106,7 @@ def _cut_short(analysis: Analysis, why: str) -> Analysis:
 
 
 def _judged(
-    history: History, clean: History, scenario: Scenario, system: System, asked: Asked | None
+    history: History, clean: History, scenario: Scenario, system: System, asked: Asked | None, drawn: bool
 ) -> Analysis:
     """A late load generator makes latencies longer, never shorter. Where its lag is more than the objectives
     allow, the run is judged twice: with latencies from the intended start, and with each operation's own lag
@@ -112,11 +116,11 @@ def _judged(
     kept_up = generator_kept_up(history, scenario, system)
     narrow = relative(scenario.expect) and largest_lag(history) > 0
     if (kept_up.ok and not narrow) or not load_kept_its_shape(history, scenario):
-        return _analysed(history, clean, scenario, system, asked, found, kept_up)
+        return _analysed(history, clean, scenario, system, asked, found, kept_up, drawn)
     forgiven = replace(kept_up, ok=True, statement=f"{kept_up.statement}; {NO_MATTER}")
-    counted = _analysed(history, clean, scenario, system, asked, found, forgiven)
+    counted = _analysed(history, clean, scenario, system, asked, found, forgiven, drawn)
     taken_off = _analysed(
-        history, clean, scenario, system, asked, found, forgiven, lag_off=largest_lag(history)
+        history, clean, scenario, system, asked, found, forgiven, False, lag_off=largest_lag(history)
     )
     if (counted.verdict, counted.vetoed) == (taken_off.verdict, taken_off.vetoed):
         return counted
@@ -174,6 +178,7 @@ def _analysed(
     asked: Asked | None,
     findings: Mapping[str, Finding],
     kept_up: ValidityCheck,
+    drawn: bool,
     *,
     lag_off: float = 0.0,
 ) -> Analysis:
@@ -201,7 +206,8 @@ def _analysed(
         history, scenario, staleness, end if quality.heal_t is None else quality.heal_t, end
     )
     converge = converge_part(together.seconds, together.observed, together.budget)
-    raw = score_run(quality, _independent(system, windows), recovery, converge, history.header.seed)
+    seed = history.header.seed if drawn else None
+    raw = score_run(quality, _independent(system, windows), recovery, converge, seed)
     score, verdict, veto = _verdict(raw, validity, checks, expectations, waived)
     return Analysis(
         verdict=verdict,
@@ -211,7 +217,7 @@ def _analysed(
         checks=checks,
         expectations=expectations,
         journeys=journeys,
-        timelines=timelines(graded, quality.table, curves, quality.seconds),
+        timelines=timelines(graded, quality.table, curves, quality.seconds) if drawn else (),
         faults=windows,
         recovery=recovery,
         convergence_s=together.seconds,

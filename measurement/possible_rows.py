@@ -6,11 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime
-from math import inf
+from math import inf, isfinite
 
 from experiment.final_reads import JOURNEY as FINAL_READ
 from experiment.history import History
-from experiment.libraries import np, pl
+from experiment.libraries import pl
 from experiment.outcomes import TABLE
 from experiment.rows import RECORDS_READ
 from experiment.scenario import PHASES
@@ -47,7 +47,7 @@ def impossible(history: History, system: System) -> Iterator[str]:
     """One sentence for each kind of row that cannot be, with how many there are. The history has an end."""
     assert history.end is not None
     last = history.end.t
-    if not np.isfinite(last) or not 0 <= last <= LONGEST_S:
+    if not isfinite(last) or not 0 <= last <= LONGEST_S:
         yield "an end at a time that cannot be"
         return
     if history.end.signal is not None:
@@ -220,8 +220,7 @@ def _faults(history: History, last: float) -> Iterator[str]:
 
 def _readings(history: History, last: float) -> Iterator[str]:
     """Samples and the account of the load."""
-    values = [(s.t, s.value) for s in history.samples]
-    odd = [s.name for s, pair in zip(history.samples, values, strict=True) if not np.isfinite(pair).all()]
+    odd = [s.name for s in history.samples if not (isfinite(s.t) and isfinite(s.value))]
     if odd:
         yield f"{noun(len(odd), 'sample')} that are not numbers, {odd[0]} first"
     away = [s.name for s in history.samples if not -ENDED_S <= s.t <= last + SLACK_S]
@@ -245,7 +244,7 @@ def _readings(history: History, last: float) -> Iterator[str]:
 
 
 def _possible_lag(t: float, p50: float, p99: float, most: float, last: float) -> bool:
-    if not np.isfinite([t, p50, p99, most]).all():
+    if not all(map(isfinite, (t, p50, p99, most))):
         return False
     return 0 <= t <= last + ENDED_S and 0 <= p50 <= p99 + SLACK_S <= most + 2 * SLACK_S <= last + ENDED_S
 

@@ -44,10 +44,10 @@ def score_run(
     independent: tuple[str, ...],
     recovery: RecoveryResult | None,
     converge: float | None,
-    seed: int,
+    seed: int | None,
 ) -> Score:
     """Score before validity and veto. `independent`: journeys that the faults cannot reach; `converge`: part
-    E, or None when no backlog was sampled; `seed` feeds the bootstrap."""
+    E, or None when no backlog was sampled; `seed` feeds the bootstrap, without one there is no interval."""
     start, heal, end = _judged(quality)
     curve = quality.combined[start:end]
     seen = curve[~np.isnan(curve)]
@@ -161,12 +161,12 @@ def _worst(curves: Floats) -> Floats:
 
 
 def _interval(
-    kept: Mapping[str, float | None], fault: Counts, recovery: Counts, seed: int
+    kept: Mapping[str, float | None], fault: Counts, recovery: Counts, seed: int | None
 ) -> tuple[float, float] | None:
     """95% moving-block bootstrap (Künsch 1989) within this run: seconds of the fault and of the recovery are
     drawn again in blocks, so that neighbours stay together; T, C and E, single figures of a run, are
     held."""
-    if np.count_nonzero(fault.offered.sum(axis=-1)) < SHORTEST_FAULT_S:
+    if seed is None or np.count_nonzero(fault.offered.sum(axis=-1)) < SHORTEST_FAULT_S:
         return None
     rng = np.random.default_rng(seed)
     values: list[float] = []

@@ -23,13 +23,13 @@ from experiment.plain_text import csv_text
 from experiment.plan import make_plan
 from experiment.scenario import Scenario
 from experiment.topology import System
-from experiment.workload import Population, load_workload
+from experiment.workload import Population, Workload, load_workload
 from measurement.analysis import Analysis
 from measurement.judge import analyse
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.run import simulate
 from simulation.variation import Variation, apply, combinations
-from simulation.workers import NEVER, workers
+from simulation.workers import NEVER, undivided, workers
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,7 @@ class SweepError(CodeBlueError):
 
 CONNECT_S = 10.0
 LOOK_S = 0.02  # between two looks at what has ended
+MOST_KEPT = 200  # populations, of one seed each
 Figures = dict[str, float | int | str | None]
 
 
@@ -82,21 +83,57 @@ def points(
     return made
 
 
-def run_point(point: Point, setting: Setting) -> Figures:
-    """One row: what was run and its figures."""
-    workload = load_workload(point.system)
-    population = setting.population or workload.population(None, point.seed)
-    plan = make_plan(point.scenario, point.system, point.design, point.seed, population, workload)
-    history = simulate(plan, setting.magnitudes)
-    analysis = analyse(history, point.scenario, point.system)
-    return {
-        "scenario": point.scenario.name,
-        "design": point.design.name,
-        "label": point.label,
-        **point.variant,
-        "seed": point.seed,
-        **figures(history, analysis),
-    }
+class Sweep:
+    """All runs of a sweep. A worker is sent it once; what several runs have in common it makes once."""
+
+    def __init__(self, todo: Sequence[Point], setting: Setting) -> None:
+        self.todo, self._setting = todo, setting
+        self._workloads: dict[int, Workload] = {}  # by the identity of the system, which `todo` keeps
+        self._populations: dict[tuple[int, int], Population] = {}
+
+    def run(self, index: int) -> Figures:
+        """One row: what was run and its figures."""
+        point = self.todo[index]
+        workload, population = self._acting(point)
+        plan = make_plan(point.scenario, point.system, point.design, point.seed, population, workload)
+        history = simulate(plan, self._setting.magnitudes)
+        analysis = analyse(history, point.scenario, point.system, drawn=False)
+        return {
+            "scenario": point.scenario.name,
+            "design": point.design.name,
+            "label": point.label,
+            **point.variant,
+            "seed": point.seed,
+            **figures(history, analysis),
+        }
+
+    def _acting(self, point: Point) -> tuple[Workload, Population]:
+        system = id(point.system)
+        if system not in self._workloads:
+            self._workloads[system] = load_workload(point.system)
+        workload, key = self._workloads[system], (system, point.seed)
+        if self._setting.population is not None:
+            return workload, self._setting.population
+        if key not in self._populations:
+            if len(self._populations) >= MOST_KEPT:
+                self._populations.clear()
+            self._populations[key] = workload.population(None, point.seed)
+        return workload, self._populations[key]
+
+
+_received: list[Sweep] = []  # by a worker
+
+
+def _receive(sweep: Sweep) -> None:
+    _received[:] = [sweep]
+
+
+def _run_received(index: int) -> Figures:
+    return undivided(partial(_received[0].run, index))
+
+
+def _run_scattered(sweep: Sweep, index: int) -> Figures:
+    return undivided(partial(sweep.run, index))
 
 
 def figures(history: History, analysis: Analysis) -> Figures:
@@ -145,11 +182,12 @@ def run_sweep(
     none is left, or at once without such a list. When `stop` is set, the rows until then.
     """
     cores = processes or min(len(sched_getaffinity(0)), len(todo))
+    sweep = Sweep(todo, setting)
     if cores <= 1:
-        alone = ((index, partial(run_point, point, setting)) for index, point in enumerate(todo))
+        alone = ((index, partial(sweep.run, index)) for index in range(len(todo)))
         return _collect(todo, takewhile(lambda _: not stop.is_set(), alone), progress, failures, stop)
-    with workers(cores, stop) as pool:
-        futures = [pool.submit(run_point, point, setting) for point in todo]
+    with workers(cores, stop, partial(_receive, sweep)) as pool:
+        futures = [pool.submit(_run_received, index) for index in range(len(todo))]
         return _collect(todo, _ended(futures, stop), progress, failures, stop)
 
 
@@ -172,8 +210,8 @@ def run_on_dask(
     except (OSError, TimeoutError, ValueError) as error:
         raise UsageError(f"--dask {address}: found no scheduler there ({error}), expected one") from None
     with client:
-        shared = client.scatter(setting, broadcast=True)
-        futures = [client.submit(run_point, point, shared, pure=False) for point in todo]
+        shared = client.scatter(Sweep(todo, setting), broadcast=True)
+        futures = [client.submit(_run_scattered, shared, index, pure=False) for index in range(len(todo))]
         try:
             return _collect(todo, _ended(futures, stop), progress, failures, stop)
         finally:

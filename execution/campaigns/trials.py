@@ -27,7 +27,7 @@ from measurement.judge import analyse
 from measurement.run_records import RunRecord, record_of
 from simulation.model.models import magnitudes_of, models_of
 from simulation.model.run import simulate
-from simulation.workers import workers
+from simulation.workers import undivided, workers
 
 LOOK_S = 0.1  # between two looks at a signal
 PLANTED_SUITE, USUAL_SUITE = "planted_bugs", "gate_trials"
@@ -106,7 +106,7 @@ def _simulated(catalogue: Catalogue, options: Options) -> Source:
 
 def _simulated_run(catalogue: Catalogue, options: Options, variant: Variant, draw: Draw) -> RunRecord:
     """In another process, to which no closure travels."""
-    return _simulated(catalogue, options)(variant, draw)
+    return undivided(lambda: _simulated(catalogue, options)(variant, draw))
 
 
 class _Twin:

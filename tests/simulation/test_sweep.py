@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from threading import get_ident
 
 import polars as pl
 import pytest
 
 from execution.commands.simulate import effects_said
 from experiment.errors import UsageError
+from experiment.plan import make_plan
 from experiment.scenario import Arrivals
 from experiment.tables import Table
 from measurement.judge import analyse
 from simulation.effects import effects, intervals
 from simulation.engine.randomness import Constant
 from simulation.model.run import simulate
-from simulation.sweep import Setting, SweepError, points, run_on_dask, run_sweep, write_results
+from simulation.sweep import Setting, SweepError, figures, points, run_on_dask, run_sweep, write_results
 from simulation.variation import apply, combinations, parse_variation, refuse_unmodelled, untouched
-from tests.simulation.reference import design, plan_of, scenario, system, usual_sizes
+from simulation.workers import undivided
+from tests.simulation.reference import design, plan_of, scenario, system, usual_sizes, workload
 
 LOOPBACK = {"protocol": "tcp", "host": "127.0.0.1"}
 
@@ -182,6 +185,46 @@ def test_where_a_run_is_computed_changes_nothing() -> None:
         host="127.0.0.1",
     ) as cluster:
         assert run_on_dask(todo, setting(), cluster.scheduler_address).equals(alone)
+
+
+def test_a_row_says_what_the_whole_analysis_says() -> None:
+    """What a sweep does not tell is left out, and nothing else; a kept population is the right one."""
+    todo = points(scenario("payer_blackhole"), system(), [design("fragile"), design("resilient")], [1, 2], [])
+    rows = run_sweep(todo, setting(), processes=2).to_dicts()
+    for point, row in zip(todo, rows, strict=True):
+        people = workload().population(None, point.seed)
+        plan = make_plan(point.scenario, point.system, point.design, point.seed, people, workload())
+        history = simulate(plan, setting().magnitudes)
+        whole = analyse(history, point.scenario, point.system)
+        assert {name: row[name] for name in figures(history, whole)} == figures(history, whole)
+        short = analyse(history, point.scenario, point.system, drawn=False)
+        assert whole.timelines and whole.score.interval is not None
+        score = replace(whole.score, interval=None)
+        assert short == replace(whole, timelines=(), localisation=None, score=score)
+
+
+def test_work_that_is_not_divided_gives_the_same_in_its_own_thread() -> None:
+    """Also what it raises, which Polars would wrap in an error of its own."""
+    frame = pl.DataFrame({"key": ["a", "b", "a"] * 50, "value": range(150)})
+
+    def sums() -> tuple[int, pl.DataFrame]:
+        grouped = frame.filter(pl.col("value") > 7).group_by("key").agg(pl.col("value").sum())
+        return get_ident(), grouped.join(frame, on="key").sort("key", "value")
+
+    thread, found = undivided(sums)
+    assert thread == get_ident() and found.equals(sums()[1])
+
+    def fails() -> None:
+        raise SweepError("mine")
+
+    with pytest.raises(SweepError, match=r"^mine$"):
+        undivided(fails)
+
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        undivided(interrupted)
 
 
 def test_a_failed_run_is_named_and_the_others_are_kept() -> None:
