@@ -16,10 +16,11 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
+from importlib import import_module
 from importlib.util import find_spec
 from os import cpu_count
 from statistics import median
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from benchmarks import bare_heapq
 from benchmarks.twin import HOP_US
@@ -98,9 +99,8 @@ def side_by_side(todo: Sequence[Point], setting: Setting) -> None:
     if find_spec("distributed") is None:
         print("left out: Dask, which is not installed")
         return
-    from distributed import LocalCluster
-
-    with LocalCluster(
+    distributed: Any = import_module("distributed")
+    with distributed.LocalCluster(
         n_workers=2, threads_per_worker=1, dashboard_address=None, protocol="tcp", host=LOOPBACK
     ) as cluster:
         run_on_dask(todo[:2], setting, cluster.scheduler_address)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, get_args
 
 import msgspec
@@ -80,8 +81,9 @@ EXPECTED: dict[str, tuple[tuple[type, ...], str]] = {
 
 def frame_of_rows(rows: Sequence[Any], table: Table) -> pl.DataFrame:
     """The columns of rows in memory."""
-    columns = {name: [getattr(row, name) for row in rows] for name in table.columns}
-    return _narrow(pl.DataFrame(columns, schema=table.schema))
+    cells = map(attrgetter(*table.columns), rows)
+    columns = map(list, zip(*cells, strict=True)) if rows else [[] for _ in table.columns]
+    return _narrow(pl.DataFrame(dict(zip(table.columns, columns, strict=True)), schema=table.schema))
 
 
 def frame_of_lines(text: bytes, table: Table, where: str) -> tuple[pl.DataFrame, int]:

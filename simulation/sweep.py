@@ -26,6 +26,7 @@ from experiment.topology import System
 from experiment.workload import Population, Workload, load_workload
 from measurement.analysis import Analysis
 from measurement.judge import analyse
+from simulation.engine.loop import uncollected
 from simulation.model.magnitudes import Magnitudes
 from simulation.model.run import simulate
 from simulation.variation import Variation, apply, combinations
@@ -95,9 +96,10 @@ class Sweep:
         """One row: what was run and its figures."""
         point = self.todo[index]
         workload, population = self._acting(point)
-        plan = make_plan(point.scenario, point.system, point.design, point.seed, population, workload)
-        history = simulate(plan, self._setting.magnitudes)
-        analysis = analyse(history, point.scenario, point.system, drawn=False)
+        with uncollected():
+            plan = make_plan(point.scenario, point.system, point.design, point.seed, population, workload)
+            history = simulate(plan, self._setting.magnitudes)
+            analysis = analyse(history, point.scenario, point.system, drawn=False)
         return {
             "scenario": point.scenario.name,
             "design": point.design.name,

@@ -137,7 +137,10 @@ class BoundedStaleness:
         writes = acknowledged_writes(history, self.writes)
         seen = newest_before(reads, "sent", writes).filter(pl.col("newest").is_not_null())
         seen = seen.with_columns(version_lag=(pl.col("newest") - pl.col("version")).clip(lower_bound=0))
-        stale = superseded_since(seen.filter(pl.col("version_lag") > 0), writes)
+        lagging = seen.filter(pl.col("version_lag") > 0)
+        if not lagging.height:
+            return seen.with_columns(since=pl.lit(None, pl.Float64), lag_s=pl.lit(0.0))
+        stale = superseded_since(lagging, writes)
         current = seen.filter(pl.col("version_lag") == 0).with_columns(since=pl.lit(None, pl.Float64))
         both = pl.concat([current, stale.select(current.columns)])
         return both.with_columns(lag_s=(pl.col("sent") - pl.col("since")).fill_null(0.0))

@@ -247,7 +247,12 @@ class NoLostWrite:
         ]
 
 
+BROKEN = {"key": "String", "t": "Float64", "kind": "String", "statement": "String", "operation": "Int64"}
+
+
 def _broken(frame: pl.DataFrame, kind: str, statement: pl.Expr, operation: pl.Expr) -> pl.DataFrame:
+    if not frame.height:  # nearly always
+        return pl.DataFrame(schema={name: getattr(pl, of) for name, of in BROKEN.items()})
     return frame.select(
         "key",
         pl.col("t").cast(pl.Float64),

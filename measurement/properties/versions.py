@@ -43,6 +43,8 @@ def newest_before(events: pl.DataFrame, at: str, writes: pl.DataFrame) -> pl.Dat
 
     A write that ended at the very same instant may go either way and does not count.
     """
+    if not events.height:
+        return events.with_columns(newest=pl.lit(None, writes.schema["version"]))
     known = (
         writes.lazy()
         .filter(pl.col("key").is_in(events["key"].unique().implode()))

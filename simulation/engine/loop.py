@@ -8,6 +8,8 @@ the two loops to one trace.
 from __future__ import annotations
 
 import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
 from heapq import heappop, heappush, heapreplace
 from typing import Any
 
@@ -15,18 +17,22 @@ from simulation.engine.attempts import ARRIVES, COMPLETES, LEAF_RESPONDS, RESPON
 from simulation.engine.clock import LAST, Clock, StopLoopError, Timer, stop_loop
 
 
-def run_until(clock: Clock, end: float) -> None:
-    """Everything up to and including `end`; then the clock stands at `end`.
-
-    Attempts make no reference cycles, so the collector would only look at them in vain: it rests meanwhile.
-    """
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """The collector rests. For work that makes next to no reference cycles: it would look in vain."""
     collecting = gc.isenabled()
     gc.disable()
     try:
-        _run(clock, end)
+        yield
     finally:
         if collecting:
             gc.enable()
+
+
+def run_until(clock: Clock, end: float) -> None:
+    """Everything up to and including `end`; then the clock stands at `end`."""
+    with uncollected():  # attempts make no cycles
+        _run(clock, end)
 
 
 def _run(clock: Clock, end: float) -> None:

@@ -21,6 +21,7 @@ Array = npt.NDArray[np.float64]
 Sampler = Iterator[float]
 
 BATCH = 4096
+FIRST = 128  # values of a sampler, then twice as many and so on up to a batch: a short run draws few
 
 
 class Distribution(Protocol):
@@ -43,9 +44,14 @@ def sampler(distribution: Distribution, rng: np.random.Generator, batch: int = B
     if isinstance(distribution, Constant):
         return repeat(distribution.value)
 
+    # A mixture chooses its parts for all values of a batch first: smaller batches would be other values.
+    size = batch if isinstance(distribution, Mixture) else min(batch, FIRST)
+
     def batches() -> Iterator[list[float]]:
+        nonlocal size
         while True:
-            yield distribution.draw(rng, batch).tolist()
+            yield distribution.draw(rng, size).tolist()
+            size = min(batch, 2 * size)
 
     return chain.from_iterable(batches())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 import pytest
@@ -24,7 +25,23 @@ from simulation.engine.failures import (
 )
 from simulation.engine.loop import run_out, run_until
 from simulation.engine.policies import Backoff, Bulkhead, CircuitBreaker, Protection, RetryBudget
-from simulation.engine.randomness import Constant, sampler, stream, uniform_sampler
+from simulation.engine.randomness import (
+    BATCH,
+    AbsoluteNormal,
+    Constant,
+    Distribution,
+    Exponential,
+    Gamma,
+    LogNormal,
+    Mixture,
+    Pareto,
+    Quantiles,
+    TailCurve,
+    Uniform,
+    sampler,
+    stream,
+    uniform_sampler,
+)
 from simulation.engine.servers import Server
 
 
@@ -76,6 +93,29 @@ class Bench:
     def play(self) -> list[tuple[Any, float, Failure | None]]:
         run_out(self.clock)
         return self.ends.seen
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        Uniform(0.0, 1.0),
+        Exponential(0.3),
+        Pareto(1.0, 2.0),
+        LogNormal(1.0, 0.4),
+        Gamma(1.0, 0.3),
+        Gamma(1.0, 3.0),
+        AbsoluteNormal(10.0, 2.0),
+        TailCurve(((1.0, 1.0), (10.0, 0.02), (69.0, 0.0034))),
+        Quantiles((0.0, 1.0, 5.0, 9.0)),
+        Mixture(((0.4, Exponential(1.0)), (0.6, Exponential(3.0)))),
+    ],
+    ids=lambda kind: type(kind).__name__,
+)
+def test_how_many_values_are_drawn_at_once_changes_none(kind: Distribution) -> None:
+    """A sampler begins with few, and its values are those of whole batches."""
+    rng = stream(7, "whole")
+    whole = [value for _ in range(3) for value in kind.draw(rng, BATCH).tolist()]
+    assert list(islice(sampler(kind, stream(7, "whole")), len(whole))) == whole
 
 
 def test_requests_queue_in_order_of_arrival() -> None:
