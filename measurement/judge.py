@@ -189,7 +189,7 @@ def _analysed(
     quality = quality_of(history, scenario, system, graded)
     curves = {**quality.journeys, "all": quality.combined}
     recovery = time_to_recover(quality, scenario.expect.recovery or Recovery())
-    end = load_end(history)
+    end, seed = load_end(history), history.header.seed if drawn else None
     watched, loaded = moments(history), (spans["baseline"][0], end)
     checks = _results(findings, of_recovery(recovery), scenario, system, history.notes)
     checks = checks_with_pressure(checks, watched, loaded)
@@ -200,13 +200,11 @@ def _analysed(
     validity += faulted_phase_is_judged(history, system, checks, expectations)
     waivers = _waivers(history, scenario, checks)
     waived = frozenset(waiver.invariant for waiver in waivers if waiver.lifts)
-    bounds = (name for name, one in system.properties.items() if isinstance(one.binding, BoundedStaleness))
-    staleness = [findings[name] for name in bounds if name in findings]
+    staleness = _staleness(findings, system)
     together = convergence(
         history, scenario, staleness, end if quality.heal_t is None else quality.heal_t, end
     )
     converge = converge_part(together.seconds, together.observed, together.budget)
-    seed = history.header.seed if drawn else None
     raw = score_run(quality, _independent(system, windows), recovery, converge, seed)
     score, verdict, veto = _verdict(raw, validity, checks, expectations, waived)
     return Analysis(
@@ -232,6 +230,12 @@ def _analysed(
         waivers=waivers,
         machine=machine_use(watched, loaded),
     )
+
+
+def _staleness(findings: Mapping[str, Finding], system: System) -> list[Finding]:
+    """What the properties found that bound how old a copy may be."""
+    bounds = (name for name, one in system.properties.items() if isinstance(one.binding, BoundedStaleness))
+    return [findings[name] for name in bounds if name in findings]
 
 
 def _located(history: History, system: System) -> Localisation | None:
