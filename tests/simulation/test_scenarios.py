@@ -123,7 +123,7 @@ def allowing() -> list[str]:
 def test_who_does_what_a_scenario_allows_scores_well(name: str) -> None:
     """What is right is no harm. That a full spool refuses emergencies, too, is, and counts."""
     _, analysis = played(name, "resilient")
-    assert analysis.score is not None
+    assert analysis.score is not None and analysis.score.value is not None
     assert analysis.score.value > (50 if name == "audit_spool_full" else 80), analysis.score.parts
 
 
