@@ -208,9 +208,11 @@ def service_configuration(site: Site, name: str) -> dict[str, Any]:
 
 
 def _asked(site: Site, name: str) -> Manifest:
-    """How the cluster finds out whether a service is ready."""
+    """How the cluster finds out whether a service is ready. One that answers to its token alone says without
+    it no more than that it lives, and a token has no place in a Deployment."""
     control, port = site.system.services[name].control, site.port(name)
-    path = control.ready or control.health
+    guarded = bool(site.secrets.keys.of(site.system, name))
+    path = control.health if guarded else control.ready or control.health
     return {"httpGet": {"path": path, "port": port}} if path else {"tcpSocket": {"port": port}}
 
 

@@ -105,11 +105,15 @@ def test_a_record_that_is_missing_or_doubled_is_seen(seed: int) -> None:
         if isinstance(row, Record) and row.kind in ("encounter", "charge", "rx_version")
     ]
     index = draw.choice(guarded)
-    less, more = WHOLE[:index] + WHOLE[index + 1 :], [*WHOLE, WHOLE[index]]
+    found = WHOLE[index]
+    assert isinstance(found, Record)
+    less, more = WHOLE[:index] + WHOLE[index + 1 :], [*WHOLE, replace(found, id=f"{found.id}-2")]
     for rows in (less, more):
         analysis = analyse(build(rows), RUN, SYSTEM)
         assert analysis.vetoed
         assert analysis.score.value == 0.0
+    same_twice = analyse(build([*WHOLE, found]), RUN, SYSTEM)  # no second act, but a reading that went wrong
+    assert same_twice.verdict is Verdict.INVALID
 
 
 @settings(max_examples=15, deadline=None)

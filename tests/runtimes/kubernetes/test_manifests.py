@@ -50,6 +50,21 @@ def by_name(objects: list[dict[str, Any]]) -> dict[tuple[str, str], dict[str, An
     return {(one["kind"], one["metadata"]["name"]): one for one in objects}
 
 
+def probed(site: Site, name: str) -> str:
+    (container,) = workloads(site)[name][1]["spec"]["template"]["spec"]["containers"]
+    return str(container["readinessProbe"]["httpGet"]["path"])
+
+
+def test_what_answers_to_its_token_alone_is_asked_whether_it_lives(system: System) -> None:
+    """The kubelet has no token: with one, the page that says more would be refused, and no pod ever ready."""
+    guarded = site_of(system)
+    open_to_all = replace(
+        guarded, secrets=replace(guarded.secrets, keys=replace(guarded.secrets.keys, token="", root=""))
+    )
+    assert probed(guarded, "checkin") == "/health"
+    assert probed(open_to_all, "checkin") == "/ready"
+
+
 def everything(site: Site) -> list[dict[str, Any]]:
     return [one for objects in files(site).values() for one in objects]
 
@@ -80,7 +95,7 @@ def test_a_service_is_a_secret_a_deployment_and_a_service(system: System) -> Non
             "periodSeconds": 1,
             "timeoutSeconds": 2,
             "failureThreshold": 2,
-            "httpGet": {"path": "/ready", "port": 8080},
+            "httpGet": {"path": "/health", "port": 8080},
         },
         "livenessProbe": {
             "initialDelaySeconds": 30,
