@@ -10,8 +10,8 @@ import pytest
 from execution.catalogue import default_catalogue
 from execution.places import ROOT
 from experiment.design import Design, load_design
-from experiment.switches import Value
 from experiment.named_files import check_shown_by
+from experiment.switches import Value
 from experiment.topology import System
 from tests.experiment.mistakes import SYSTEM, problems_of, seen, system, write
 from tests.test_architecture import LAYERS
