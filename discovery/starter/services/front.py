@@ -2,11 +2,11 @@
 
 import json
 import os
-import urllib.error
-import urllib.request
+from http.client import HTTPConnection, HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import urlsplit
 
-LEDGER_URL = os.environ["LEDGER_URL"]
+LEDGER = urlsplit(os.environ["LEDGER_URL"]).netloc
 TIMEOUT_S = float(os.environ.get("LEDGER_TIMEOUT_S") or "0.5")
 ATTEMPTS = int(os.environ.get("LEDGER_ATTEMPTS") or "2")
 SEND_KEY = os.environ.get("LEDGER_SEND_KEY", "false") == "true"
@@ -15,13 +15,16 @@ SEND_KEY = os.environ.get("LEDGER_SEND_KEY", "false") == "true"
 def book(order: str) -> bool:
     """Whether the ledger says that the order is booked."""
     headers = {"Content-Type": "application/json", **({"Idempotency-Key": order} if SEND_KEY else {})}
-    asked = urllib.request.Request(f"{LEDGER_URL}/bookings", json.dumps({"order": order}).encode(), headers)
     for _ in range(ATTEMPTS):
+        ledger = HTTPConnection(LEDGER, timeout=TIMEOUT_S)
         try:
-            with urllib.request.urlopen(asked, timeout=TIMEOUT_S) as answer:
-                return bool(answer.status == 201)
-        except (OSError, ValueError):
+            ledger.request("POST", "/bookings", json.dumps({"order": order}), headers)
+            if ledger.getresponse().status == 201:
+                return True
+        except (OSError, HTTPException):
             continue
+        finally:
+            ledger.close()
     return False
 
 
