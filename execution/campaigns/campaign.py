@@ -167,7 +167,7 @@ def resume(
             continue
         differing = _differing(campaign.conditions, conditions or {})
         if not differing:
-            require_own(campaign.records())
+            require_own(campaign.records(), FinishedRuns(campaign.folder).path)
             return campaign
         remarks.append(f"{campaign.folder.name} was begun with another {'; '.join(differing)}")
     remarks += [f"{finished} has finished"] if finished else []

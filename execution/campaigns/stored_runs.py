@@ -47,7 +47,7 @@ def stored_records(what: str) -> list[RunRecord] | None:
 
 def _records(path: Path) -> list[RunRecord]:
     if records := FinishedRuns(path).read():
-        require_own(records)
+        require_own(records, FinishedRuns(path).path)
         return records
     folder = RunFolder(path)
     if not folder.analysis_path.is_file():
@@ -56,23 +56,24 @@ def _records(path: Path) -> list[RunRecord]:
     return [single_record(folder)]
 
 
-def require_own(records: Sequence[RunRecord]) -> None:
-    """What was kept of each run is what its folder says, where that is still there. Raises HistoryError."""
+def require_own(records: Sequence[RunRecord], kept_in: Path) -> None:
+    """What `kept_in` says of each run is what its folder says, where that is still there. Raises
+    HistoryError."""
     for record in records:
         folder = RunFolder(Path(record.folder))
         if not folder.path.is_dir():
             continue
         require_judgement(folder.path)
-        _require_identity(record, folder)
+        _require_identity(record, folder, kept_in)
         found = load_analysis(folder.path)
         said: dict[str, tuple[object, object]]
         said = {"verdict": (record.verdict, found.verdict), "veto": (record.vetoed, found.vetoed)}
         if record.formula == found.score.formula:
             said["score"] = (record.score, found.score.value)
-        _require_alike(folder, said)
+        _require_alike(folder, said, kept_in)
 
 
-def _require_identity(record: RunRecord, folder: RunFolder) -> None:
+def _require_identity(record: RunRecord, folder: RunFolder, kept_in: Path) -> None:
     """The folder is that of the run that the record is of. Raises HistoryError."""
     header = folder.inputs().header
     said: dict[str, tuple[object, object]]
@@ -81,15 +82,15 @@ def _require_identity(record: RunRecord, folder: RunFolder) -> None:
         said["runtime"] = (record.source, header.source)
     if record.scenario_hash:
         said["scenario"] = (record.scenario_hash, scenario_hash(folder.scenario()))
-    _require_alike(folder, said)
+    _require_alike(folder, said, kept_in)
 
 
-def _require_alike(folder: RunFolder, said: Mapping[str, tuple[object, object]]) -> None:
+def _require_alike(folder: RunFolder, said: Mapping[str, tuple[object, object]], kept_in: Path) -> None:
     for name, (kept, found) in said.items():
         if kept != found:
             raise HistoryError(
-                f"{folder.path}: found the {name} {found}, expected {kept}, which was kept of this run; "
-                "one of both was changed, or belongs to another run"
+                f"{folder.path}: found the {name} {found}, expected {kept}, which {kept_in} "
+                "says of this run; one of both was changed, or belongs to another run"
             )
 
 
@@ -162,7 +163,7 @@ def rescore(results: Results, stored: Sequence[Result], every: bool) -> tuple[in
             continue
         folder = RunFolder(Path(old.record.folder))
         try:
-            _require_identity(old.record, folder)
+            _require_identity(old.record, folder, results.path)
             history = folder.history()
             render(folder, history, judge_again(folder, history))
             fresh = single_record(folder, history)
