@@ -127,6 +127,7 @@ class Tasks:
         )
         self._free: dict[tuple[str, str], list[Visitor]] = {}
         self._playing = local()
+        # What Locust's events are called with has no types.
         events.request.add_listener(self._hear)  # type: ignore[no-untyped-call]
         events.init.fire(environment=self._environment, runner=None, web_ui=None)  # type: ignore[no-untyped-call]
         events.test_start.fire(environment=self._environment)  # type: ignore[no-untyped-call]
@@ -176,7 +177,7 @@ class Tasks:
         return _heard(told, fault or ("" if told else f"{name} sent no request"))
 
     def close(self) -> None:
-        """As at the end of a test of Locust."""
+        """As at the end of a test of Locust, whose events have no types."""
         events.test_stop.fire(environment=self._environment)  # type: ignore[no-untyped-call]
         events.request.remove_listener(self._hear)  # type: ignore[no-untyped-call]
 
@@ -184,7 +185,7 @@ class Tasks:
         """A new user, who has begun: his requests at the begin are those of his first task."""
         made = type(task.user.__name__, (task.user,), {"host": base})
         visitor = Visitor(made(self._environment), None, self._playing.told)
-        own = visitor.user.context
+        own = visitor.user.context  # a method, but Locust asks each user for his own, and gives no other way
         visitor.user.context = lambda: {**own(), MARK: visitor.told}  # type: ignore[method-assign]
         _mark(visitor.user, trace)
         if isinstance(visitor.user, HttpUser):

@@ -1,19 +1,20 @@
-"""What keeps a node from its usual state: the faults that act on it, and restarts of our own. Processes and
-containers keep this alike."""
+"""What keeps a node from its usual state: the faults that act on it, and restarts of our own. All runtimes
+keep this alike."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
-from experiment.controls import Change, NodeAction
+from experiment.controls import Change, NodeAction, capability
 from experiment.errors import UnsupportedError
 from runtimes.leftovers import Journal
 from runtimes.planned_changes import CHANGE, PlannedChanges
 
 
-class HeldNode:
+class HeldNode(ABC):
     """The faults on one node, by their ids, and whether its state is for now our own doing."""
 
     def __init__(self, journal: Journal, planned: PlannedChanges | None = None) -> None:
@@ -47,6 +48,35 @@ class HeldNode:
     def changes(self) -> tuple[str, ...]:
         """The names of the planned changes that it offers."""
         return self.planned.names if self.planned is not None else ()
+
+    def undo(self, fault: str) -> None:
+        """Undo it once no other fault wants it so; returns when the part is ready. Raises StartError."""
+        with self._lock:
+            action = self._active.get(fault)
+            if action is None:
+                return
+            if isinstance(action, Change):
+                return self._take_back(fault, action)
+            others = [one for name, one in self._active.items() if name != fault]
+            if not any(type(one) is type(action) for one in others):
+                self._undo(action, others)
+            self._active.pop(fault)
+            self._journal.write("heal", fault=fault)
+
+    @abstractmethod
+    def _undo(self, action: NodeAction, others: Sequence[NodeAction]) -> None:
+        """Take back what `action` did; `others` go on acting, none of them of its kind. Raises StartError."""
+
+    def _apply(self, fault: str, action: NodeAction, name: str, do: Callable[[NodeAction], None]) -> None:
+        """Do it to the node called `name`, which is known to be able; nothing where the fault is active."""
+        with self._lock:
+            if fault in self._active:
+                return
+            if isinstance(action, Change):
+                return self._begin(fault, action, name)
+            self._journal.write("inject", fault=fault, what=capability(type(action)), target=name)
+            self._active[fault] = action
+            do(action)
 
     def _begin(self, fault: str, change: Change, name: str) -> None:
         """Begin a planned change. Raises UnsupportedError, ChangeError."""

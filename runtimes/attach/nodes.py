@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, Protocol
 
 from experiment.attaching import AttachedService
@@ -136,17 +136,8 @@ class AttachedNode(HeldNode):
         while self.state == state and time.monotonic() < end:
             time.sleep(0.001)
 
-    def undo(self, fault: str) -> None:
-        """Bring it back once no other fault wants it so; returns when it answers. Raises StartError."""
-        with self._lock:
-            action = self._active.get(fault)
-            if action is None:
-                return
-            others = [one for name, one in self._active.items() if name != fault]
-            if not any(type(one) is type(action) for one in others):
-                self.revive()
-            self._active.pop(fault)
-            self._journal.write("heal", fault=fault)
+    def _undo(self, _action: NodeAction, _others: Sequence[NodeAction]) -> None:
+        self.revive()
 
     def revive(self) -> None:
         """Whatever was done to it: it runs and answers as before when this returns. Raises StartError."""

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import nan
 from pathlib import Path
 from typing import Literal
 
 from experiment.controls import (
-    Change,
     CpuLimit,
     Crash,
     Disconnect,
@@ -90,14 +89,7 @@ class ContainerNode(HeldNode):
         if kind not in self.capabilities:
             able = ", ".join(sorted(self.capabilities))
             raise UnsupportedError(f"containers cannot do {kind} to {self.name}; they can: {able}")
-        with self._lock:
-            if fault in self._active:
-                return
-            if isinstance(action, Change):
-                return self._begin(fault, action, self.name)
-            self._journal.write("inject", fault=fault, what=kind, target=self.name)
-            self._active[fault] = action
-            self._do(action)
+        self._apply(fault, action, self.name, self._do)
 
     def _do(self, action: NodeAction) -> None:
         match action:
@@ -118,23 +110,12 @@ class ContainerNode(HeldNode):
             case SkewClock(offset_s):
                 self._set_clock(offset_s)
 
-    def undo(self, fault: str) -> None:
-        """Undo it once no other fault wants it so; returns when the part is ready. Raises StartError."""
-        with self._lock:
-            action = self._active.get(fault)
-            if action is None:
-                return
-            if isinstance(action, Change):
-                return self._take_back(fault, action)
-            others = [one for name, one in self._active.items() if name != fault]
-            if not any(type(one) is type(action) for one in others):
-                self._undo(action)
-                if not any(isinstance(one, HOLDING) for one in others):
-                    self._ready()
-            self._active.pop(fault)
-            self._journal.write("heal", fault=fault)
+    def _undo(self, action: NodeAction, others: Sequence[NodeAction]) -> None:
+        self._lift(action)
+        if not any(isinstance(one, HOLDING) for one in others):
+            self._ready()
 
-    def _undo(self, action: NodeAction) -> None:
+    def _lift(self, action: NodeAction) -> None:
         match action:
             case Pause():
                 self._unpause()

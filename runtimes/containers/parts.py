@@ -8,13 +8,12 @@ from dataclasses import dataclass
 from experiment.errors import StartError
 from experiment.services import CONTRACT, Endpoints
 from experiment.stop import Stop
-from runtimes import bus, postgres
+from runtimes import part_signs
 from runtimes.containers.engine import Engine
 from runtimes.containers.specs import ContainerSpec
 from runtimes.containers.watch import stopped
 from runtimes.docker_engine import EngineError, EngineGone
 from runtimes.runtime import Address
-from runtimes.signs import alive, complaint_of
 
 POLL_S = 0.03
 ASK_DEADLINE_S = 1.0
@@ -43,14 +42,10 @@ class ContainerPart:
 
     def complaint(self, engine: Engine) -> str:
         """Why it is not ready; empty when it is."""
-        if self.role == "store":
-            return "" if postgres.accepts_queries(self.address, ASK_DEADLINE_S) else "no login possible"
-        if self.role == "bus":
-            return "" if bus.accepts(self.address, ASK_DEADLINE_S) else "no greeting with JetStream"
-        if self.ready_command and self.control.ready is None:
+        if self.ready_command and self.control.ready is None and not self.is_store:
             return self._asked(engine)
-        doors = (self.address,) if self.door is None else (self.address, self.door)
-        said = (complaint_of(door, self.control, ASK_DEADLINE_S) for door in doors)
+        ways = (self.address,) if self.door is None or self.is_store else (self.address, self.door)
+        said = (part_signs.complaint(self.role, way, self.control, ASK_DEADLINE_S) for way in ways)
         return next((complaint for complaint in said if complaint), "")
 
     def _asked(self, engine: Engine) -> str:
@@ -65,11 +60,7 @@ class ContainerPart:
 
     def answers(self, deadline_s: float) -> bool:
         """A sign of life within the deadline."""
-        if self.role == "store":
-            return postgres.accepts_queries(self.address, deadline_s)
-        if self.role == "bus":
-            return bus.accepts(self.address, deadline_s)
-        return alive(self.address, self.control, deadline_s)
+        return part_signs.answers(self.role, self.address, self.control, deadline_s)
 
 
 def last_words(engine: Engine, container: str) -> str:

@@ -10,15 +10,15 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from experiment.controls import Change, Crash, NodeAction, NodeProbe, Pause, capability
+from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import StartError, UnsupportedError
 from experiment.services import Endpoints
 from experiment.stop import Stop
-from runtimes import bus, postgres
+from runtimes import part_signs
 from runtimes.held_nodes import HeldNode
 from runtimes.kubernetes.client import Cluster, ClusterError, PodRan
 from runtimes.kubernetes.pods import Pod, hopeless
@@ -27,7 +27,6 @@ from runtimes.kubernetes.watch import PodLife, PodWatch
 from runtimes.leftovers import Journal
 from runtimes.planned_changes import CHANGE, GAUGE, PlannedChanges
 from runtimes.runtime import Address
-from runtimes.signs import alive, complaint_of
 
 ANY = frozenset(map(capability, (Crash, Pause)))
 NOWHERE = "codeblue.invalid/held:down"  # no registry has a name that ends so
@@ -60,19 +59,11 @@ class PodPart:
 
     def complaint(self) -> str:
         """Why it is not ready; empty when it is."""
-        if self.role == "store":
-            return "" if postgres.accepts_queries(self.address, ASK_DEADLINE_S) else "no login possible"
-        if self.role == "bus":
-            return "" if bus.accepts(self.address, ASK_DEADLINE_S) else "no greeting with JetStream"
-        return complaint_of(self.address, self.control, ASK_DEADLINE_S)
+        return part_signs.complaint(self.role, self.address, self.control, ASK_DEADLINE_S)
 
     def answers(self, deadline_s: float) -> bool:
         """A sign of life within the deadline."""
-        if self.role == "store":
-            return postgres.accepts_queries(self.address, deadline_s)
-        if self.role == "bus":
-            return bus.accepts(self.address, deadline_s)
-        return alive(self.address, self.control, deadline_s)
+        return part_signs.answers(self.role, self.address, self.control, deadline_s)
 
 
 class PodNode(HeldNode):
@@ -111,36 +102,21 @@ class PodNode(HeldNode):
         if kind not in self.capabilities:
             able = ", ".join(sorted(self.capabilities))
             raise UnsupportedError(f"kubernetes cannot do {kind} to {self.name}; it can: {able}")
-        with self._lock:
-            if fault in self._active:
-                return
-            if isinstance(action, Change):
-                return self._begin(fault, action, self.name)
-            self._journal.write("inject", fault=fault, what=kind, target=self.name)
-            self._active[fault] = action
-            if isinstance(action, Crash):
-                self._end()
-            elif self.state == "running":
-                self._signal(self._pod(), "STOP")
+        self._apply(fault, action, self.name, self._do)
 
-    def undo(self, fault: str) -> None:
-        """Undo it once no other fault wants it so; returns when the part is ready. Raises StartError."""
-        with self._lock:
-            action = self._active.get(fault)
-            if action is None:
-                return
-            if isinstance(action, Change):
-                return self._take_back(fault, action)
-            others = [one for name, one in self._active.items() if name != fault]
-            if not any(type(one) is type(action) for one in others):
-                if isinstance(action, Crash):
-                    self._start()
-                elif not any(isinstance(one, Crash) for one in others):
-                    self._signal(self._pod(), "CONT")
-                if not any(isinstance(one, (Crash, Pause)) for one in others):
-                    self.wait_until_ready(time.monotonic() + READY_WITHIN_S)
-            self._active.pop(fault)
-            self._journal.write("heal", fault=fault)
+    def _do(self, action: NodeAction) -> None:
+        if isinstance(action, Crash):
+            self._end()
+        elif self.state == "running":
+            self._signal(self._pod(), "STOP")
+
+    def _undo(self, action: NodeAction, others: Sequence[NodeAction]) -> None:
+        if isinstance(action, Crash):
+            self._start()
+        elif not any(isinstance(one, Crash) for one in others):
+            self._signal(self._pod(), "CONT")
+        if not any(isinstance(one, (Crash, Pause)) for one in others):
+            self.wait_until_ready(time.monotonic() + READY_WITHIN_S)
 
     def revive(self) -> None:
         """Whatever was done to it: it runs as it should when this returns. Raises StartError."""

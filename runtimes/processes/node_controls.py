@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from experiment.controls import Change, Crash, NodeAction, NodeProbe, Pause, capability
+from experiment.controls import Crash, NodeAction, NodeProbe, Pause, capability
 from experiment.errors import CleanupError, UnsupportedError
 from runtimes.held_nodes import HeldNode
 from runtimes.leftovers import Journal
@@ -51,32 +51,16 @@ class ProcessNode(HeldNode):
         if kind not in self.capabilities:
             able = ", ".join(sorted(self.capabilities))
             raise UnsupportedError(f"the processes runtime cannot do {kind} to {self.name}; it can: {able}")
-        with self._lock:
-            if fault in self._active:
-                return
-            if isinstance(action, Change):
-                return self._begin(fault, action, self.name)
-            self._journal.write("inject", fault=fault, what=kind, target=self.name)
-            self._active[fault] = action
-            if isinstance(action, Crash):
-                self.child.kill()
-            else:
-                self._hold()
+        self._apply(fault, action, self.name, self._do)
 
-    def undo(self, fault: str) -> None:
-        """Restart or continue it once no other fault wants it so; returns when it is ready. Raises
-        StartError."""
-        with self._lock:
-            action = self._active.get(fault)
-            if action is None:
-                return
-            if isinstance(action, Change):
-                return self._take_back(fault, action)
-            others = [one for name, one in self._active.items() if name != fault]
-            if not any(type(one) is type(action) for one in others):
-                self.revive()
-            self._active.pop(fault)
-            self._journal.write("heal", fault=fault)
+    def _do(self, action: NodeAction) -> None:
+        if isinstance(action, Crash):
+            self.child.kill()
+        else:
+            self._hold()
+
+    def _undo(self, _action: NodeAction, _others: Sequence[NodeAction]) -> None:
+        self.revive()
 
     def _hold(self) -> None:
         """SIGSTOP; the kernel needs a moment, in which nothing may be measured yet."""
